@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+"""queuectl without an install: copy this file and the folder queuectl_core, and run it."""
+
+from queuectl_core.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""queuectl: a durable job queue for one machine, with nothing to install.
+
+The codemap is in ARCHITECTURE.md beside this file; floors, from the bottom up:
+
+    errors retry timestamps · job settings events journal_format protocol schedule · commands jobtable engine      pure
+    durable home lockfile output process_tree reserve socket_path · journal stores pidfile client server worker    one device each
+    ledger pool adoption verbs · supervisor · daemon child api · cli                                                joined
+
+For programs that embed it: `Queue`, and the errors it raises.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .api import Queue
+    from .errors import QueueError
+
+__version__ = "0.1.0"
+__all__ = ["Queue", "QueueError", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for, when it is: the command line starts without it."""
+    if name == "Queue":
+        from .api import Queue
+
+        return Queue
+    if name == "QueueError":
+        from .errors import QueueError
+
+        return QueueError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,95 @@
+"""Adoption: what a supervisor or a command line finds of runs that an earlier supervisor, now dead, has begun.
+
+For every job that the journal says is processing, its worker (a) still lives, which its lock tells: wait for it; or (b) has
+left a result in run/: harvest it; or (c) is gone without one: the worker is lost, and what is left of its run is ended.
+Knows the run/ folder and processes; what becomes of the jobs is the engine's affair. The trap: the result file may be removed
+only after the event that it led to has been synced; until then it is the only copy.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import NamedTuple, Optional
+
+from . import commands, lockfile, output, process_tree, worker
+from .events import Ending
+from .home import Home
+from .job import PROCESSING, Job
+from .jobtable import JobTable
+from .pool import remove_traces
+
+
+class Adopted(NamedTuple):
+    """A worker of an earlier supervisor that still runs a job."""
+
+    instance: str
+    job_id: str
+    attempt: int
+    pid: int
+    since_ms: int
+
+
+def find(home: Home, table: JobTable) -> tuple[list[Adopted], list[Job]]:
+    """The jobs that are processing: those whose workers still live, and those whose runs are over."""
+    living: list[Adopted] = []
+    over: list[Job] = []
+    for _, id in table.scan(PROCESSING, table.counts[PROCESSING]):
+        job = table.get(id)
+        instance = job.running()["worker"]
+        if lockfile.is_held(_lock_path(home, instance)):
+            living.append(Adopted(instance, id, job.attempts, _pid(home, instance), job.running()["started_ms"]))
+        else:
+            over.append(job)
+    return living, over
+
+
+def conclude(home: Home, job: Job) -> Optional[commands.Command]:
+    """The command that tells the engine how a run that is over has ended; None while processes of it are still alive."""
+    attempt = job.running()
+    instance = attempt["worker"]
+    result = worker.read_left_result(home, instance)
+    if result is not None and result.ending is not None:
+        return commands.Finish(job.id, instance, result.ending)
+    if result is not None:
+        return commands.Release(job.id, instance, result.reason)
+    if not process_tree.end_strangers(instance, os.path.join(home.run, f"{instance}.tree")):
+        return None
+    return commands.Finish(job.id, instance, lost(home, attempt))
+
+
+def kill_run(home: Home, adopted: Adopted) -> None:
+    """Ends what an adopted worker runs. Without a supervisor it takes SIGTERM for such an order, and gives the job back."""
+    if lockfile.is_held(_lock_path(home, adopted.instance)):
+        os.kill(adopted.pid, signal.SIGTERM)
+
+
+def lost(home: Home, attempt: dict[str, object]) -> Ending:
+    """The ending of an attempt whose worker has died under it."""
+    now_ms = time.time_ns() // 1_000_000
+    printed = output.size_from(home.logs, attempt["log_file"], attempt["log_offset"])
+    duration_ms = max(0, now_ms - attempt["started_ms"])
+    return Ending("worker-lost", None, None, now_ms, duration_ms, printed, detail="its worker was lost")
+
+
+def forget(home: Home, instance: str) -> None:
+    """Removes what a worker has left in run/. Only after its end has been synced."""
+    remove_traces(home, instance)
+
+
+def sweep(home: Home, kept: set[str]) -> None:
+    """Removes the traces of dead workers that no job needs, such as those that died idle with their supervisor."""
+    for name in os.listdir(home.run):
+        instance = name.rpartition(".")[0]
+        if instance not in kept and not lockfile.is_held(_lock_path(home, instance)):
+            remove_traces(home, instance)
+
+
+def _pid(home: Home, instance: str) -> int:
+    with open(_lock_path(home, instance)) as file:
+        return int(file.readline() or 0)
+
+
+def _lock_path(home: Home, instance: str) -> str:
+    return os.path.join(home.run, f"{instance}.lock")

@@ -1,0 +1,268 @@
+"""Queue: what programs embed and the command line is made of: one object for one home.
+
+    with Queue("/var/lib/me") as queue:
+        id = queue.enqueue("make -C /src", max_retries=5)
+        with queue.supervisor(workers=2):
+            queue.wait([id])
+        print(queue.get(id)["state"])
+
+Every call goes to the supervisor if one runs, else it takes the writer lock for an instant and does the work itself; the
+answers are the same. Calls may come from several threads, not at once. Knows where to ask, not how it is answered.
+The trap: between the two ways lies a moment (a supervisor that starts or stops) in which neither works; hence `_ask` tries again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from . import lockfile
+from .client import Client, connect
+from .errors import Busy, DiskFull, InvalidInput, NoSupervisor, QueueError, StorageFailed
+from .home import Home, default_path
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from typing import Any
+
+    Record = dict[str, Any]
+    """A job as `Job.record` gives it: id, command, state, attempts, max_retries, created_at, updated_at, history, …"""
+
+ANSWER_WITHIN_S = 30.0
+CHANGED_LIMIT = 256
+"""A call without a supervisor moves changed jobs into the store when there are more; else every call would replay them."""
+
+PART_JOBS = 2000
+PART_BYTES = 1024 * 1024
+_READ_ONLY_VERBS = ("show", "list", "status", "config-list")
+
+
+class Queue:
+    """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds."""
+
+    def __init__(self, home: str | os.PathLike[str] | None = None, deadline_s: float = ANSWER_WITHIN_S) -> None:
+        self.home = Home(os.fspath(home) if home is not None else default_path(dict(os.environ)))
+        self.deadline_s = deadline_s
+        self._client: Client | None = None
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def enqueue(self, command: str, **fields: object) -> str:
+        """Adds one job; returns its id once it is durable. Fields: id, max_retries, backoff_base, cwd.
+
+        Raises InvalidJob, DuplicateJob, DiskFull, Busy.
+        """
+        return self.enqueue_many([{"command": command, **fields}])[0]
+
+    def enqueue_many(self, specs: Iterable[dict[str, object]], cwd: str | None = None) -> list[str]:
+        """Adds all of these jobs or, when one is refused, none; returns their ids. `cwd` (default: this process's) is for those that name none.
+
+        The error's field `index` says which one was refused, counted from 0.
+        """
+        specs = list(specs)
+        if not specs:
+            raise InvalidInput(what="there is no job to enqueue")
+        reply = self._ask("enqueue", jobs=specs, cwd=cwd or os.getcwd())
+        if "ids" in reply:
+            return reply["ids"]
+        from .engine import new_id
+
+        return [spec.get("id") or new_id(reply["at_ms"], reply["number"] + n) for n, spec in enumerate(specs)]
+
+    def get(self, id: str) -> Record:
+        """The job's record. Raises UnknownJob."""
+        return self._ask("show", id=id)["job"]
+
+    def list(self, state: str | None = None, limit: int = 0) -> Iterator[Record]:
+        """Records of the jobs in `state` (or all), at most `limit` (0: no limit), page by page: alive first, then what is
+        over, newest first. Raises InvalidInput for an unknown state."""
+        cursor, left = None, limit
+        while True:
+            page = self._ask("list", state=state, next=cursor, limit=min(left, 500) if limit else 500)
+            yield from page["jobs"]
+            left -= len(page["jobs"])
+            cursor = page["next"]
+            if cursor is None or (limit and left <= 0):
+                return
+
+    def status(self) -> dict[str, Any]:
+        """`counts` by state, `supervisor` (None when none runs) and `workers`."""
+        return self._ask("status")
+
+    def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> bool:
+        """Until all these jobs are completed or dead; False when `timeout_s` is over first. Raises UnknownJob, NoSupervisor."""
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            client = connect(self.home.socket, self.deadline_s)  # its own, for the answer may be long in coming
+            if client is None:
+                if all(self.get(id)["state"] in ("completed", "dead") for id in ids):
+                    return True
+                raise NoSupervisor(home=self.home.path)
+            try:
+                client.send("wait", ids=list(ids))
+                client.receive(None if deadline_s is None else max(0.001, deadline_s - time.monotonic()))
+                return True
+            except Busy:
+                return False
+            except ConnectionError:
+                continue  # the supervisor has ended: look again who answers now
+            finally:
+                client.close()
+
+    def retry_dead(self, ids: Sequence[str] | None = None) -> int:
+        """Takes these jobs (None: all) out of the dead letter queue; how many. Raises UnknownJob, NotDead, NothingToDo."""
+        return self._ask("dlq-retry", **_which(ids))["count"]
+
+    def purge_dead(self, ids: Sequence[str] | None = None) -> int:
+        """Removes these dead jobs (None: all) for good; how many. Raises UnknownJob, NotDead, NothingToDo."""
+        return self._ask("dlq-purge", **_which(ids))["count"]
+
+    def settings(self) -> dict[str, int | float]:
+        """The config values that are set."""
+        return self._ask("config-list")["values"]
+
+    def configure(self, key: str, value: int | float | None) -> None:
+        """Sets a config value; None unsets it. Raises InvalidSetting."""
+        self._ask("config-set", key=key, value=value)
+
+    def scale(self, count: int, add: bool = False) -> dict[str, int]:
+        """Sets (or adds to) the number of workers of the running supervisor. Raises NoSupervisor."""
+        client = self._connected()
+        if client is None:
+            raise NoSupervisor(home=self.home.path)
+        return client.ask("scale", count=count, add=add)
+
+    @contextmanager
+    def supervisor(self, workers: int = 1) -> Iterator[int]:
+        """Runs a supervisor as a child process within the block; its pid. At the end running jobs finish first."""
+        from .child import start_child, stop_child
+
+        process = start_child(self.home, workers)
+        try:
+            yield process.pid
+        finally:
+            self.close()
+            stop_child(process)
+
+    def _ask(self, verb: str, **fields: object) -> dict[str, Any]:
+        deadline_s = time.monotonic() + self.deadline_s
+        while True:
+            client = self._connected()
+            if client is not None:
+                try:
+                    return _ask_in_parts(client, verb, fields)
+                except ConnectionError:
+                    self.close()
+                    if verb not in _READ_ONLY_VERBS:
+                        raise Busy(what=f"the supervisor ended before it answered; whether {verb} was done is not known") from None
+            reply = self._answer_locally(verb, fields)
+            if reply is not None:
+                return reply
+            if time.monotonic() > deadline_s:
+                raise Busy(what=f"{self.home.lock} is held, but nobody answers on {self.home.socket}")
+            time.sleep(0.005)
+
+    def _connected(self) -> Client | None:
+        if self._client is None and self.home.exists():
+            self._client = connect(self.home.socket, self.deadline_s)
+        return self._client
+
+    def _answer_locally(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
+        """The answer, or None while somebody else holds the writer lock."""
+        if verb in _READ_ONLY_VERBS and not self.home.exists():
+            return _answer_from_nothing(verb, fields)
+        try:
+            self.home.prepare()
+            lock = lockfile.acquire(self.home.lock)
+        except OSError as fault:
+            raise _storage_error(self.home, fault) from fault
+        if lock is None:
+            return None
+        try:
+            return _answer_with_lock(self.home, verb, fields)
+        except OSError as fault:
+            raise _storage_error(self.home, fault) from fault
+        finally:
+            os.close(lock)
+
+
+def _answer_with_lock(home: Home, verb: str, fields: dict[str, object]) -> dict[str, Any]:
+    from . import adoption, verbs
+    from .ledger import Ledger
+
+    now_ms = time.time_ns() // 1_000_000
+    ledger = Ledger(home)
+    try:
+        _, over = adoption.find(home, ledger.table)
+        concluded = [(job, adoption.conclude(home, job)) for job in over]
+        for _, command in concluded:
+            if command is not None:
+                ledger.decide(command, now_ms)
+        reply = verbs.answer(ledger, {"verb": verb, **fields}, now_ms)
+        if ledger.write():
+            ledger.sync()
+        for job, command in concluded:
+            if command is not None:
+                adoption.forget(home, job.running()["worker"])
+        ledger.relieve(CHANGED_LIMIT)
+    finally:
+        ledger.close()
+    return reply
+
+
+def _answer_from_nothing(verb: str, fields: dict[str, object]) -> dict[str, Any]:
+    """The answer of a home that does not exist; asking makes none."""
+    from types import SimpleNamespace
+
+    from . import verbs
+    from .jobtable import JobTable
+    from .stores.memory_store import MemoryStore
+
+    return verbs.answer(SimpleNamespace(table=JobTable(MemoryStore())), {"verb": verb, **fields}, 0)
+
+
+def _ask_in_parts(client: Client, verb: str, fields: dict[str, object]) -> dict[str, Any]:
+    """Asks; a list of jobs too long for one message goes in parts, which count as one request."""
+    jobs = fields.get("jobs")
+    if isinstance(jobs, list) and len(jobs) > 1:
+        parts = list(_parts(jobs))
+        for part in parts[:-1]:
+            client.ask(verb, jobs=part, cwd=fields["cwd"], more=True)
+        return client.ask(verb, **{**fields, "jobs": parts[-1]})
+    return client.ask(verb, **fields)
+
+
+def _parts(jobs: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    part: list[dict[str, object]] = []
+    size = 0
+    for job in jobs:
+        part.append(job)
+        size += len(str(job.get("command", ""))) + 100 if isinstance(job, dict) else 100
+        if len(part) == PART_JOBS or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _which(ids: Sequence[str] | None) -> dict[str, object]:
+    return {"all": True} if ids is None else {"ids": list(ids)}
+
+
+def _storage_error(home: Home, fault: OSError) -> QueueError:
+    from .durable import FULL
+
+    if fault.errno in FULL:
+        return DiskFull(path=home.path)
+    return StorageFailed(path=fault.filename or home.path, why=fault.strerror or str(fault))

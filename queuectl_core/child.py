@@ -1,0 +1,40 @@
+"""Child: a supervisor as a child process of a program that embeds queuectl.
+
+A fresh interpreter, not a fork, so that the program may have threads. Knows how to start and stop it, nothing else.
+The trap: the child must find this very package, wherever the program found it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from . import daemon
+from .home import Home
+
+_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl_core.cli.main import main; main()"
+
+
+def start_child(home: Home, workers: int) -> subprocess.Popen[bytes]:
+    """Returns once the supervisor is ready. Raises the QueueError it ended with."""
+    readable, writable = os.pipe()
+    package_parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    command = [sys.executable, "-c", _BOOT, package_parent, "--home", home.path]
+    command += ["worker", "start", "--foreground", "--count", str(workers), "--ready-fd", str(writable)]
+    process = subprocess.Popen(command, pass_fds=[writable], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(writable)
+    with open(readable, "rb") as pipe:
+        said = pipe.read()
+    try:
+        daemon.parse_answer(home, said)
+    except BaseException:
+        process.wait()
+        raise
+    return process
+
+
+def stop_child(process: subprocess.Popen[bytes]) -> None:
+    """Lets running jobs finish, and waits for it."""
+    process.terminate()
+    process.wait()

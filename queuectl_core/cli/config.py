@@ -1,0 +1,51 @@
+"""`queuectl config`: the defaults of a home."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..api import Queue
+from ..settings import SETTINGS, Settings, check_key, parse_setting
+from .parser import add_action, add_actions
+from .render import Screen
+
+SUMMARY = "Defaults of this home, kept like jobs are. A running supervisor follows at once; jobs keep the retry rules they came with."
+EXAMPLES = ["queuectl config set max-retries 5", "queuectl config set backoff-base 1.5", "queuectl config list"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    keys = ", ".join(SETTINGS)
+    actions = add_actions(parser, f"actions (the keys are {keys})")
+    setting = add_action(actions, "set", "set a value", "queuectl config set max-retries 5")
+    setting.add_argument("key", metavar="KEY", help=keys)
+    setting.add_argument("value", metavar="VALUE")
+    get = add_action(actions, "get", "print the value in force", "queuectl config get max-retries")
+    get.add_argument("key", metavar="KEY", help=keys)
+    add_action(actions, "list", "list all keys, their values and meanings", "queuectl config list")
+    unset = add_action(actions, "unset", "go back to the default", "queuectl config unset max-retries")
+    unset.add_argument("key", metavar="KEY", help=keys)
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    with Queue(args.home) as queue:
+        if args.action == "set":
+            queue.configure(args.key, parse_setting(args.key, args.value))
+        elif args.action == "unset":
+            check_key(args.key)
+            queue.configure(args.key, None)
+        else:
+            settings = Settings(queue.settings())
+            _show(args, settings, screen)
+    return 0
+
+
+def _show(args: Namespace, settings: Settings, screen: Screen) -> None:
+    if args.action == "get":
+        check_key(args.key)
+        value = settings[args.key]
+        screen.value(value) if screen.json else screen.line(f"{value}")
+    elif screen.json:
+        screen.value({key: settings[key] for key in SETTINGS})
+    else:
+        rows = [[key, settings.shown(key), "set" if key in settings.values else "default", SETTINGS[key].help] for key in SETTINGS]
+        screen.table(["KEY", "VALUE", "FROM", "MEANING"], rows)

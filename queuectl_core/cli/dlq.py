@@ -1,0 +1,54 @@
+"""`queuectl dlq`: the jobs that have failed for good, and what to do with them."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..api import Queue
+from ..errors import InvalidInput
+from .list import TABLE_LIMIT, _limit
+from .render import Screen
+from .parser import add_action, add_actions
+
+SUMMARY = "The dead letter queue: jobs that failed and have no retry left. They stay until you retry or purge them."
+EXAMPLES = ["queuectl dlq list", "queuectl dlq retry job1", "queuectl dlq purge --all"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    actions = add_actions(parser, "actions")
+    shown = add_action(actions, "list", "list the dead jobs, newest first, with the reason", "queuectl dlq list --limit 0")
+    shown.add_argument("--limit", metavar="N", type=_limit, help="at most so many; 0 is all")
+    retry = add_action(actions, "retry", "make dead jobs pending again, their attempts counted from 0", "queuectl dlq retry job1 job2")
+    purge = add_action(actions, "purge", "remove dead jobs for good", "queuectl dlq purge job1")
+    for action in (retry, purge):
+        action.add_argument("ids", nargs="*", metavar="ID", help="the jobs")
+        action.add_argument("--all", action="store_true", help="all dead jobs")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    with Queue(args.home) as queue:
+        if args.action == "list":
+            return _list(queue, args.limit, screen)
+        if bool(args.ids) == args.all:
+            raise InvalidInput(what=f"name the jobs to {args.action}, or say --all")
+        change = queue.retry_dead if args.action == "retry" else queue.purge_dead
+        count = change(None if args.all else args.ids)
+    if screen.json:
+        screen.value({"count": count})
+    else:
+        done = "pending again" if args.action == "retry" else "removed"
+        screen.note(f"{count} {'job is' if count == 1 else 'jobs are'} {done}")
+    return 0
+
+
+def _list(queue: Queue, limit: int | None, screen: Screen) -> int:
+    if screen.json:
+        screen.values(queue.list("dead", limit or 0))
+        return 0
+    limit = TABLE_LIMIT if limit is None else limit
+    jobs = list(queue.list("dead", limit and limit + 1))
+    rows = [[job["id"], job["attempts"], job["updated_at"], job["reason"], job["command"]] for job in (jobs[:limit] if limit else jobs)]
+    screen.table(["ID", "ATTEMPTS", "DIED", "REASON", "COMMAND"], rows)
+    if limit and len(jobs) > limit:
+        screen.note(f"only the first {limit} are shown; --limit 0 shows all")
+    return 0

@@ -1,0 +1,168 @@
+"""`queuectl enqueue`: from JSON, from words, or from a file of JSON lines, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+
+from ..api import Queue
+from ..errors import InvalidInput, QueueError
+from .render import Screen
+
+TAKES_WORDS = True
+SUMMARY = """Adds a job, or a file of jobs, and prints the id of each, alone, on stdout.
+
+When it has exited with 0 the job is on the disk and will run, whatever is killed. It runs in the
+folder you are in now, with `sh -c`, unless the job says otherwise."""
+EXAMPLES = [
+    """queuectl enqueue '{"id": "job1", "command": "sleep 2"}'""",
+    "queuectl enqueue -- make -j4 all",
+    "queuectl enqueue --id nightly --max-retries 5 --command 'cd /srv && ./backup | gzip > b.gz'",
+    "queuectl enqueue --file jobs.jsonl      one JSON object a line; - reads standard input",
+]
+
+_decode = json.JSONDecoder(parse_constant=lambda name: _refuse_constant(name)).decode
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("job", nargs="?", metavar="JSON", help="a job as a JSON object: id, command, max_retries, backoff_base, cwd")
+    parser.add_argument("extra", nargs="*", help="SUPPRESS")
+    parser._actions[-1].help = "==SUPPRESS=="
+    parser.usage = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
+    parser.add_argument("--id", help="the job's id; one that sorts by time is made when none is given")
+    parser.add_argument("--command", metavar="TEXT", help="a shell command line")
+    parser.add_argument("--max-retries", metavar="N", help="retries after the first run (default: config max-retries)")
+    parser.add_argument("--backoff-base", metavar="S", help="base of the wait before a retry (default: config backoff-base)")
+    parser.add_argument("--cwd", metavar="DIR", help="the folder it runs in (default: this one)")
+    parser.add_argument("--file", metavar="FILE", help="a file of jobs, one JSON object a line; all or none are added")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    specs, lines = _wanted(args)
+    try:
+        with Queue(args.home) as queue:
+            ids = queue.enqueue_many(specs)
+    except QueueError as refusal:
+        raise _place(refusal, args.file, lines) from None
+    if screen.json:
+        screen.value({"ids": ids})
+    else:
+        for id in ids:
+            screen.line(id)
+    return 0
+
+
+def _wanted(args: Namespace) -> tuple[list[object], list[int]]:
+    """The jobs that are asked for; for a file, the line that each stands on."""
+    if args.extra or (args.job is not None and args.words is not None):
+        raise InvalidInput(what="more than one job; quote the JSON, or put a command's words behind --")
+    ways = [args.job, args.command, args.file, args.words]
+    if sum(way is not None for way in ways) != 1:
+        raise InvalidInput(what="say what to run: JSON, --command TEXT, --file FILE, or -- and a command's words")
+    if args.file is not None:
+        if _flags(args):
+            raise InvalidInput(what=f"--file goes without --{next(iter(_flags(args))).replace('_', '-')}; put it into the lines")
+        return _read_file(args.file)
+    if args.job is not None:
+        return [_merge(_parse_job(args.job), _flags(args))], []
+    command = args.command if args.command is not None else _join(args.words)
+    return [{"command": command, **_flags(args)}], []
+
+
+def _flags(args: Namespace) -> dict[str, object]:
+    flags = {"id": args.id, "max_retries": _number(args.max_retries), "backoff_base": _number(args.backoff_base), "cwd": _folder(args.cwd)}
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def _merge(job: object, flags: dict[str, object]) -> object:
+    twice = [name for name in flags if isinstance(job, dict) and name in job]
+    if twice:
+        raise InvalidInput(what=f"{twice[0]} stands in the JSON and in a flag")
+    return {**job, **flags} if isinstance(job, dict) else job
+
+
+def _join(words: list[str]) -> str:
+    """One word is a command line already; several reach the command exactly as they are."""
+    import shlex
+
+    return words[0] if len(words) == 1 else shlex.join(words)
+
+
+def _number(text: str | None) -> object:
+    """A number, or the text itself, which the check of the job then refuses by name."""
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _folder(path: str | None) -> str | None:
+    import os
+
+    return None if path is None else os.path.abspath(path)
+
+
+def _parse_job(text: str) -> object:
+    try:
+        return _decode(text)
+    except (ValueError, RecursionError) as fault:
+        what = f"not a job in JSON ({_fault(fault)}): {text[:60]!r}"
+        if not text.lstrip().startswith(("{", "[", '"')):
+            what += f"; to run a command: queuectl enqueue -- {text[:40]}"
+        raise InvalidInput(what=what) from None
+
+
+def _read_file(path: str) -> tuple[list[object], list[int]]:
+    try:
+        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
+            return _read_lines(path, file)
+    except OSError as fault:
+        raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
+
+
+def _read_lines(path: str, file: object) -> tuple[list[object], list[int]]:
+    specs, numbers = [], []
+    for number, line in enumerate(file, 1):
+        if line.isspace():
+            continue
+        try:
+            specs.append(_decode(line.decode("utf-8")))
+        except (ValueError, RecursionError) as fault:
+            raise InvalidInput(what=f"{_name(path)} line {number}: not a job in JSON ({_fault(fault)}); nothing was enqueued") from None
+        numbers.append(number)
+    if not specs:
+        raise InvalidInput(what=f"{_name(path)} has no job in it")
+    return specs, numbers
+
+
+def _place(refusal: QueueError, file: str | None, lines: list[int]) -> QueueError:
+    """For a job of a file, the error says on which line it stands."""
+    index = refusal.fields.get("index")
+    if file is None or not isinstance(index, int):
+        return refusal
+    placed = InvalidInput(what=f"{_name(file)} line {lines[index]}: {refusal}; nothing was enqueued")
+    placed.exit_status = refusal.exit_status
+    return placed
+
+
+def _name(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def _fault(fault: Exception) -> str:
+    if isinstance(fault, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(fault, json.JSONDecodeError):
+        return f"{fault.msg} at character {fault.pos + 1}"
+    return "nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:80]
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,156 @@
+"""The way in: finds the command, imports it alone, runs it, and turns every failure into one line and an exit status.
+
+Knows the names of the commands, not what they do. The trap: each import here is paid at every call of every command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..errors import InvalidInput, QueueError
+from .render import Screen, visible
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "enqueue": ("enqueue", "add one job, or a file of jobs"),
+    "worker": ("worker", "start, stop or scale the workers"),
+    "status": ("status", "how many jobs are in which state, and what the workers do"),
+    "list": ("list", "the jobs, by state"),
+    "show": ("show", "one job and all its attempts"),
+    "logs": ("logs", "what a job has printed"),
+    "dlq": ("dlq", "the dead letter queue: list, retry, purge"),
+    "config": ("config", "set, get, list and unset defaults"),
+}
+"""Every command: its module, and what it does."""
+
+USAGE = """usage: queuectl [--home DIR] [--json] COMMAND …
+
+A job queue on this machine: it runs shell commands in the background, retries those
+that fail, keeps the hopeless ones for you to look at, and never loses one.
+
+commands:
+{commands}
+
+options (before or after the command):
+  --home DIR   the folder that holds the queue; else $QUEUECTL_HOME,
+               $XDG_STATE_HOME/queuectl, ~/.local/state/queuectl
+  --json       print one JSON value, for programs
+  --version    print the version
+  -h, --help   this text; `queuectl COMMAND --help` tells more, with examples
+
+a first try:
+  queuectl enqueue -- sleep 2
+  queuectl worker start --count 2
+  queuectl status
+"""
+
+
+def main() -> None:
+    """Runs `sys.argv` and ends the process."""
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = _closed_pipe()
+    except OSError as fault:
+        sys.stderr.write(f"queuectl: cannot write the output: {fault.strerror}\n")
+        status = 1
+        _silence_stdout()
+    sys.exit(status)
+
+
+def run(argv: list[str]) -> int:
+    """Does what the arguments say; the exit status."""
+    try:
+        return _run(argv)
+    except QueueError as refusal:
+        _complain(str(refusal))
+        return refusal.exit_status
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        return _closed_pipe()
+    except OSError as fault:
+        where = f"{fault.filename}: " if fault.filename else ""
+        _complain(f"{where}{fault.strerror or fault}")
+        return 1
+
+
+def _run(argv: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    options, name, rest = _split(argv)
+    if name == "--help":
+        sys.stdout.write(usage())
+        return 0
+    if name == "--version":
+        from .. import __version__
+
+        sys.stdout.write(f"queuectl {__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        raise InvalidInput(what=_unknown_command(name))
+    from importlib import import_module
+
+    from .parser import parse
+
+    command = import_module(f"{__package__}.{COMMANDS[name][0]}")
+    args = parse(name, command, rest, options)
+    return command.run(args, Screen(args.json))
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    return USAGE.format(commands="\n".join(f"  {name:{width}}   {said}" for name, (_, said) in COMMANDS.items()))
+
+
+def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
+    """The options before the command, the command (`status` when there is none), and what follows it."""
+    options: dict[str, object] = {"home": None, "json": False}
+    words = iter(argv)
+    for word in words:
+        if word == "--json":
+            options["json"] = True
+        elif word == "--home":
+            options["home"] = next(words, None)
+            if options["home"] is None:
+                raise InvalidInput(what="--home needs a folder")
+        elif word.startswith("--home="):
+            options["home"] = word[7:]
+        elif word in ("-h", "--help", "help"):
+            return options, "--help", []
+        elif word == "--version":
+            return options, word, []
+        elif word.startswith("-"):
+            raise InvalidInput(what=f"unknown option {word!r}; `queuectl --help` shows what there is")
+        else:
+            return options, word, list(words)
+    return options, "status", []
+
+
+def _unknown_command(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
+    return f"unknown command {name[:60]!r}; {meant}"
+
+
+def _complain(text: str) -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence_stdout()
+    sys.stderr.write(f"queuectl: {visible(text)}\n")
+
+
+def _closed_pipe() -> int:
+    """The reader has seen enough (`| head`). Ends as a process killed by SIGPIPE would, without a word."""
+    _silence_stdout()
+    return 141
+
+
+def _silence_stdout() -> None:
+    """So that the interpreter's own flush at exit finds nothing to complain of."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,84 @@
+"""Parser: argparse, with one line for every error, a suggestion for a misspelt option, and help that carries examples.
+
+Knows no single command. The trap: argparse takes `--` away; what follows it is cut off before, for a command's words may look like options.
+"""
+
+from __future__ import annotations
+
+import argparse
+from types import ModuleType
+
+from ..errors import InvalidInput
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        raise InvalidInput(what=f"{message}{self._near(message)}; see `{self.prog} --help`")
+
+    def _near(self, message: str) -> str:
+        if not message.startswith("unrecognized arguments: -"):
+            return ""
+        from difflib import get_close_matches
+
+        word = message.split(": ", 1)[1].split()[0].split("=")[0]
+        near = get_close_matches(word, self._option_string_actions, n=1)
+        return f" (did you mean {near[0]}?)" if near else ""
+
+
+def parse(name: str, command: ModuleType, words: list[str], options: dict[str, object]) -> argparse.Namespace:
+    """The arguments of one command; `args.words` is what stood behind `--`, or None. Raises InvalidInput."""
+    behind: list[str] | None = None
+    if "--" in words:
+        at = words.index("--")
+        words, behind = words[:at], words[at + 1 :]
+    parser = make_parser(name, command, options)
+    args = parser.parse_args(words)
+    if behind is not None and not getattr(command, "TAKES_WORDS", False):
+        raise InvalidInput(what=f"`queuectl {name}` takes nothing behind --")
+    args.words = behind
+    return args
+
+
+def make_parser(name: str, command: ModuleType, options: dict[str, object]) -> Parser:
+    parser = Parser(
+        prog=f"queuectl {name}",
+        description=command.SUMMARY,
+        epilog=examples(command.EXAMPLES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_common(parser, options)
+    command.add_arguments(parser)
+    return parser
+
+
+def add_common(parser: argparse.ArgumentParser, options: dict[str, object] | None = None) -> None:
+    """--home and --json. Without `options`, for a subcommand: what stood further left remains in force."""
+    suppress = argparse.SUPPRESS
+    home, json = (options["home"], options["json"]) if options else (suppress, suppress)
+    parser.add_argument("--home", metavar="DIR", default=home, help="the folder that holds the queue")
+    parser.add_argument("--json", action="store_true", default=json, help="print one JSON value")
+
+
+def add_actions(parser: argparse.ArgumentParser, what: str) -> argparse._SubParsersAction[Parser]:
+    """For a group like `worker`: its actions, one of which must be named."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=what)
+    actions._parser_class = Parser
+    return actions
+
+
+def add_action(actions: argparse._SubParsersAction[Parser], name: str, help: str, example: str) -> Parser:
+    parser = actions.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=examples([example]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_common(parser)
+    return parser
+
+
+def examples(lines: list[str]) -> str:
+    return "examples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,112 @@
+"""Render: values to what a person sees on a terminal, or a program reads from a pipe.
+
+Knows no commands and no queue. The trap: commands, ids in messages and outputs come from anywhere; shown in a table
+or a message, their control characters are escaped, never sent to the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+_COLOURS = {"pending": "36", "processing": "34", "completed": "32", "failed": "33", "dead": "31", "head": "1", "dim": "2"}
+
+
+class Screen:
+    """Where a command puts its results. `json` as asked for by --json; colours only on a terminal, and not with NO_COLOR."""
+
+    def __init__(self, json: bool) -> None:
+        self.json = json
+        self.is_terminal = sys.stdout.isatty()
+        self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def line(self, text: str = "") -> None:
+        sys.stdout.write(text + "\n")
+
+    def value(self, value: object) -> None:
+        """One JSON value, and nothing else."""
+        import json
+
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    def values(self, values: Iterable[object]) -> None:
+        """A JSON array, written as its items come."""
+        import json
+
+        opening = "["
+        for value in values:
+            sys.stdout.write(opening + "\n" + json.dumps(value, ensure_ascii=False))
+            opening = ","
+        sys.stdout.write("[]\n" if opening == "[" else "\n]\n")
+
+    def note(self, text: str) -> None:
+        """A message, on stderr, so that it never gets into data."""
+        sys.stdout.flush()
+        sys.stderr.write(f"{visible(text)}\n")
+
+    def paint(self, text: str, colour: str) -> str:
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colours and colour in _COLOURS else text
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], colour_column: int | None = None) -> None:
+        """Columns as wide as their widest cell; the last is cut at the edge of a terminal."""
+        cells = [[visible(str(cell)) if cell is not None else "-" for cell in row] for row in rows]
+        widths = [max(width(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
+        edge = self._columns() if self.is_terminal else None
+        self.line(self.paint(_row(head, widths, edge), "head"))
+        for row in cells:
+            text = _row(row, widths, edge)
+            if colour_column is not None:
+                text = text.replace(row[colour_column], self.paint(row[colour_column], row[colour_column]), 1)
+            self.line(text)
+
+    def _columns(self) -> int:
+        import shutil
+
+        return max(40, shutil.get_terminal_size().columns)
+
+
+def visible(text: str) -> str:
+    """The text on one line, with every character that a terminal would act upon written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(_visible_character(character) for character in text)
+
+
+def width(text: str) -> int:
+    """How many columns a terminal uses for it: two for wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(_columns_of(character, unicodedata) for character in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """The text, or as much of it as fits, with an ellipsis."""
+    if width(text) <= columns:
+        return text
+    kept = text[: columns - 1]
+    while kept and width(kept) > columns - 1:
+        kept = kept[:-1]
+    return kept + "…"
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], edge: int | None) -> str:
+    padded = [cell + " " * (columns - width(cell)) for cell, columns in zip(cells[:-1], widths)]
+    last = cells[-1]
+    if edge is not None:
+        last = cut(last, max(10, edge - sum(widths[:-1]) - 2 * len(padded)))
+    return "  ".join([*padded, last]).rstrip()
+
+
+def _columns_of(character: str, unicodedata: object) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _visible_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character) or ascii(character)[1:-1]

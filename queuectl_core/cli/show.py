@@ -1,0 +1,47 @@
+"""`queuectl show`: one job, with the history of its attempts."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..api import Queue
+from ..timestamps import span
+from .render import Screen, visible
+
+SUMMARY = "Shows everything known of one job: its fields, and for every attempt when it ran, how it ended and why it failed."
+EXAMPLES = ["queuectl show job1", "queuectl show job1 --json"]
+_FIELDS = ("id", "state", "command", "cwd", "attempts", "max_retries", "backoff_base", "created_at", "updated_at", "next_run_at", "reason")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="the job")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    with Queue(args.home) as queue:
+        job = queue.get(args.id)
+    if screen.json:
+        screen.value(job)
+        return 0
+    for field in _FIELDS:
+        if job[field] is not None:
+            screen.line(f"{field:13} {visible(str(job[field]))}")
+    if job["history"]:
+        screen.line()
+        head = ["ATTEMPT", "WORKER", "STARTED", "TOOK", "OUTCOME", "OUTPUT", "REASON"]
+        screen.table(head, [_attempt_row(attempt) for attempt in job["history"]])
+    return 0
+
+
+def _attempt_row(attempt: dict[str, object]) -> list[object]:
+    took = None if attempt["duration_ms"] is None else span(attempt["duration_ms"])
+    printed = None if attempt["output_bytes"] is None else f"{attempt['output_bytes']} B"
+    return [attempt["attempt"], attempt["worker"], attempt["started_at"], took, _outcome(attempt), printed, attempt["reason"]]
+
+
+def _outcome(attempt: dict[str, object]) -> str:
+    if attempt["outcome"] is None:
+        return "running"
+    if attempt["outcome"] == "exit":
+        return f"exit {attempt['exit_code']}"
+    return f"signal {attempt['signal']}" if attempt["outcome"] == "signal" else str(attempt["outcome"])

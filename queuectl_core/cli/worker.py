@@ -1,0 +1,159 @@
+"""`queuectl worker`: start, stop and scale. How the command line meets the supervisor as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+
+from ..api import Queue
+from ..errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
+from .parser import add_action, add_actions
+from .render import Screen
+
+SUMMARY = "The supervisor and its workers: the processes that run the jobs, each worker one at a time."
+EXAMPLES = ["queuectl worker start --count 3", "queuectl worker stop", "queuectl worker scale 5"]
+MAX_COUNT = 1024
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    actions = add_actions(parser, "actions")
+    start = add_action(actions, "start", "start workers in the background, or add some to those that run", "queuectl worker start --count 3")
+    start.add_argument("--count", metavar="N", type=_count, default=1, help="how many workers (default 1)")
+    start.add_argument("--foreground", action="store_true", help="do not go into the background: for systemd and containers")
+    start.add_argument("--ready-fd", metavar="FD", type=int, help="with --foreground: write one JSON line there when ready")
+    stop = add_action(actions, "stop", "let running jobs finish, then end supervisor and workers", "queuectl worker stop --timeout 60")
+    stop.add_argument("--now", action="store_true", help="end running jobs; they go back to pending, the attempt uncounted")
+    stop.add_argument("--timeout", metavar="S", type=_seconds, help="stop waiting after S seconds (exit 75); the stop itself goes on")
+    scale = add_action(actions, "scale", "set the number of workers of the running supervisor", "queuectl worker scale 5")
+    scale.add_argument("count", metavar="N", type=_count, help="how many workers")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    with Queue(args.home) as queue:
+        if args.action == "scale":
+            reply = queue.scale(args.count)
+            return _tell(screen, f"{reply['workers']} workers (there were {reply['before']})", workers=reply["workers"])
+        if args.action == "stop":
+            return _stop(queue, args, screen)
+        if args.count < 1:
+            raise InvalidInput(what="--count must be at least 1")
+        return _start_in_foreground(queue, args) if args.foreground else _start(queue, args.count, screen)
+
+
+def _start(queue: Queue, count: int, screen: Screen) -> int:
+    """In the background; where a supervisor runs already, or another start was faster, the workers are added to it."""
+    from .. import daemon
+
+    queue.home.prepare()
+    for tries_left in (1, 0):
+        try:
+            reply = queue.scale(count, add=True)
+            said = f"added {count} to the running supervisor: {reply['workers']} workers"
+            return _tell(screen, said, workers=reply["workers"], added=True)
+        except NoSupervisor:
+            pass
+        try:
+            pid = daemon.start(queue.home, count)
+            return _tell(screen, f"started {_workers(count)}, supervisor pid {pid}", workers=count, added=False, pid=pid)
+        except Busy:
+            if not tries_left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _start_in_foreground(queue: Queue, args: Namespace) -> int:
+    from .. import daemon
+
+    def tell(answer: dict[str, object]) -> None:
+        if args.ready_fd is not None:
+            daemon.tell_pipe(args.ready_fd, answer)
+
+    if queue.status()["supervisor"] is not None:
+        refusal = NothingToDo(what=f"a supervisor already runs for {queue.home.path}; `queuectl worker scale N` changes its workers")
+        tell({"error": {"code": refusal.code, "fields": refusal.fields}})
+        raise refusal
+    queue.close()
+    daemon.run(queue.home, args.count, tell)
+    raise AssertionError("run ends the process")
+
+
+def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
+    from .. import lockfile, pidfile
+
+    if not queue.home.exists() or not lockfile.is_held(queue.home.lock):
+        raise NoSupervisor(home=queue.home.path)
+    pid = pidfile.read(queue.home.pid_file)
+    if pid is None:
+        raise Busy(what=f"{queue.home.lock} is held, but {queue.home.pid_file} names no living process; the supervisor is starting or stopping")
+    if not screen.json:
+        _say_what_runs(queue, args.now, screen)
+    _ask_to_stop(queue, pid, args.now)
+    _wait_for_end(queue, pid, args.timeout)
+    return _tell(screen, "stopped", pid=pid)
+
+
+def _say_what_runs(queue: Queue, now: bool, screen: Screen) -> None:
+    try:
+        queue.deadline_s = 5.0
+        running = [worker["job"] for worker in queue.status()["workers"] if worker["job"]]
+    except QueueError:
+        return
+    if running:
+        what = "running job" if len(running) == 1 else f"{len(running)} running jobs"
+        more = ", …" if len(running) > 5 else ""
+        screen.note(f"{'ending' if now else 'waiting for'} {what}: {', '.join(running[:5])}{more}")
+
+
+def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
+    try:
+        if not now:
+            os.kill(pid, signal.SIGTERM)
+        else:
+            client = queue._connected()
+            if client is None:
+                raise ConnectionError
+            client.ask("stop", now=True)
+    except (ProcessLookupError, ConnectionError):
+        pass  # it has ended meanwhile
+    queue.close()
+
+
+def _wait_for_end(queue: Queue, pid: int, timeout_s: float | None) -> None:
+    """Until the writer lock is free: then the supervisor has written all there was to write."""
+    from .. import lockfile
+
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    pause_s = 0.005
+    while lockfile.is_held(queue.home.lock):
+        if deadline_s is not None and time.monotonic() >= deadline_s:
+            raise Busy(what=f"still stopping after {timeout_s:g} s; it goes on by itself (--now ends running jobs)")
+        time.sleep(pause_s)
+        pause_s = min(0.1, pause_s * 1.5)
+
+
+def _tell(screen: Screen, text: str, **fields: object) -> int:
+    screen.value(fields) if screen.json else screen.line(text)
+    return 0
+
+
+def _workers(count: int) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_COUNT):
+        raise InvalidInput(what=f"the number of workers must be a whole number from 0 to {MAX_COUNT}, not {text[:40]!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise InvalidInput(what=f"--timeout must be a number of seconds from 0 on, not {text[:40]!r}")
+    return seconds

@@ -1,0 +1,63 @@
+"""Commands: what can be asked of the engine. A command is a request and may be refused; events say what became of it.
+
+Pure. Knows neither who asks (a socket, a worker, the command line) nor how it is decided.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional, Union
+
+from .events import Ending
+
+
+class Enqueue(NamedTuple):
+    """`specs` are checked by the engine, all or nothing. `cwd` is for those that name no folder."""
+
+    specs: list[object]
+    cwd: str
+
+
+class RetryDead(NamedTuple):
+    """`ids` None: every dead job."""
+
+    ids: Optional[list[str]]
+
+
+class PurgeDead(NamedTuple):
+    """`ids` None: every dead job."""
+
+    ids: Optional[list[str]]
+
+
+class ChangeSetting(NamedTuple):
+    """`value` None: unset."""
+
+    key: str
+    value: Optional[object]
+
+
+class Dispatch(NamedTuple):
+    """A worker is idle: the job that is next, if any, becomes its."""
+
+    worker: str
+    log_file: str
+    log_offset: int
+
+
+class Finish(NamedTuple):
+    """A worker reports how the attempt of this job that it ran has ended."""
+
+    id: str
+    worker: str
+    ending: Ending
+
+
+class Release(NamedTuple):
+    """An attempt did not begin, or was stopped by hand: it is not counted."""
+
+    id: str
+    worker: str
+    reason: str
+
+
+Command = Union[Enqueue, RetryDead, PurgeDead, ChangeSetting, Dispatch, Finish, Release]

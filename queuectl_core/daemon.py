@@ -1,0 +1,131 @@
+"""Daemon: how a supervisor comes to life: in the background, or as the foreground process of a service or a container.
+
+`start` returns once the new process has said over a pipe that lock, recovery, workers and socket are ready, or why not.
+Knows processes and descriptors; what a supervisor does is its own affair. The trap: whatever descriptor stays open in the
+background process keeps somebody's `$(queuectl worker start)` waiting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from . import errors, lockfile
+from .errors import Busy, QueueError, SupervisorFailed
+from .home import Home
+
+LOCK_WITHIN_S = 10.0
+"""A command line may hold the writer lock for an instant, a stopping supervisor for longer."""
+
+MAX_LOG_BYTES = 1024 * 1024
+
+
+def start(home: Home, count: int) -> int:
+    """Starts a supervisor in the background; its pid once it is ready. Raises the QueueError it ended with."""
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(readable)
+            os.setsid()
+            if os.fork() == 0:
+                _become_background(home, writable)
+                run(home, count, lambda answer: tell_pipe(writable, answer))
+        finally:
+            os._exit(1)
+    os.close(writable)
+    os.waitpid(child, 0)
+    with open(readable, "rb") as pipe:
+        said = pipe.read()
+    return parse_answer(home, said)
+
+
+def parse_answer(home: Home, said: bytes) -> int:
+    """The pid of a supervisor that has become ready. Raises what it said instead, or SupervisorFailed."""
+    if not said:
+        raise SupervisorFailed(why=f"it ended without a word; see {home.supervisor_log}")
+    answer = json.loads(said)
+    if "error" in answer:
+        raise errors.from_wire(answer["error"])
+    return answer["pid"]
+
+
+def run(home: Home, count: int, tell: Callable[[dict[str, object]], None]) -> None:
+    """Is the supervisor until it has stopped, then ends the process. `tell` is given one answer, when ready or failed.
+
+    It ends by `os._exit`: nothing may run after a failure of the journal, not even multiprocessing's own farewell,
+    which would wait for workers that wait for our death.
+    """
+    status = 0
+    try:
+        os.umask(0o077)
+        home.prepare()
+        lock = _take_lock(home)
+        from .supervisor import Supervisor, say
+
+        supervisor = Supervisor(home, count)
+        tell({"pid": os.getpid()})
+        say(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
+        supervisor.run()
+        say("stopped")
+        os.close(lock)
+    except QueueError as failure:
+        tell({"error": errors.to_wire(failure)})
+        print(f"queuectl: {failure}", file=sys.stderr)
+        status = failure.exit_status
+    except OSError as fault:
+        failure = SupervisorFailed(why=str(fault))
+        tell({"error": errors.to_wire(failure)})
+        print(f"queuectl: {failure}", file=sys.stderr)
+        status = failure.exit_status
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        status = 70  # EX_SOFTWARE: a defect of ours
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _take_lock(home: Home) -> int:
+    deadline_s = time.monotonic() + LOCK_WITHIN_S
+    while True:
+        lock = lockfile.acquire(home.lock)
+        if lock is not None:
+            return lock
+        if time.monotonic() > deadline_s:
+            raise Busy(what=f"another process holds {home.lock}")
+        time.sleep(0.01)
+
+
+def _become_background(home: Home, kept: int) -> None:
+    """Lets go of the terminal, the folder and every descriptor; messages go to the supervisor's log."""
+    os.chdir("/")
+    os.umask(0o077)
+    home.prepare()
+    if os.path.exists(home.supervisor_log) and os.path.getsize(home.supervisor_log) > MAX_LOG_BYTES:
+        os.rename(home.supervisor_log, f"{home.supervisor_log}.old")
+    log = os.open(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, target)
+    for name in os.listdir("/dev/fd"):
+        descriptor = int(name)
+        if descriptor > 2 and descriptor != kept:
+            try:
+                os.close(descriptor)
+            except OSError:  # the descriptor of this very listing
+                pass
+
+
+def tell_pipe(pipe: int, answer: dict[str, object]) -> None:
+    """The first answer closes the pipe; a later one has nobody to hear it."""
+    try:
+        os.write(pipe, json.dumps(answer).encode())
+        os.close(pipe)
+    except OSError:
+        pass

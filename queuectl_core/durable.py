@@ -1,0 +1,55 @@
+"""Durable: the few calls that make bytes and names survive a power cut, and what each system needs for it.
+
+Knows nothing of formats. The trap: after a failed sync the kernel has dropped the pages and marked them clean, so the
+next sync succeeds and lies; no one may retry one. New names need a sync of their folder too.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""The error numbers that mean: no room, now. Nothing is broken, and it may pass."""
+
+_FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone stops at the drive's cache
+
+
+def sync(descriptor: int) -> None:
+    """Returns when the file's bytes and size are on the disk. Raises OSError."""
+    if _FULL_SYNC is not None:
+        fcntl.fcntl(descriptor, _FULL_SYNC)
+    else:
+        os.fdatasync(descriptor)
+
+
+def sync_folder(path: str) -> None:
+    """Returns when names made, renamed or removed in the folder are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes every byte, however short the single writes are. Raises OSError; part of it may then be in the file."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
+
+
+def replace_file(path: str, data: bytes, synced: bool = True) -> None:
+    """Puts a whole new file in the place of `path`, or leaves what was there. Raises OSError."""
+    draft = f"{path}.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(descriptor, data)
+        if synced:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(draft, path)
+    if synced:
+        sync_folder(os.path.dirname(path))

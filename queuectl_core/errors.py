@@ -1,0 +1,156 @@
+"""Everything that can be refused or go wrong: one class a cause, with a stable code and an exit status.
+
+The sentences a person reads are made here and nowhere else: an error carries its code and the facts
+(`fields`), and becomes text when shown. That is also how it crosses the control socket.
+
+Does not know who shows it. The trap: a code, once released, is a promise to scripts; never rename one.
+"""
+
+from __future__ import annotations
+
+
+class QueueError(Exception):
+    """Something queuectl refuses or cannot do. `code` is stable; `exit_status` is what the command line ends with."""
+
+    code = "error"
+    exit_status = 1
+    text = "{what}"
+    hint = ""
+
+    def __init__(self, **fields: object) -> None:
+        super().__init__(fields)
+        self.fields = fields
+
+    def __str__(self) -> str:
+        said = self.text.format(**self.fields)
+        return f"{said}; {self.hint.format(**self.fields)}" if self.hint else said
+
+
+class InvalidInput(QueueError):
+    code, exit_status = "invalid_input", 2
+    text = "{what}"
+
+
+class InvalidJob(QueueError):
+    """One job of a request is not acceptable. `index` counts from 0 within that request; `why` is a clause."""
+
+    code, exit_status = "invalid_job", 2
+    text = "{why}"
+
+
+class InvalidSetting(QueueError):
+    code, exit_status = "invalid_setting", 2
+    text = "config {key}: {why}"
+
+
+class DamagedSetting(QueueError):
+    code = "damaged_setting"
+    text = "the stored config value of {key} is damaged: {why}"
+    hint = "set it anew, or remove it with `queuectl config unset {key}`"
+
+
+class DuplicateJob(QueueError):
+    code = "duplicate_job"
+    text = "job {id} exists already"
+    hint = "choose another id, or look at it with `queuectl show {id}`"
+
+
+class UnknownJob(QueueError):
+    code = "unknown_job"
+    text = "there is no job {id}"
+    hint = "`queuectl list` shows the jobs there are"
+
+
+class NotDead(QueueError):
+    code = "not_dead"
+    text = "job {id} is {state}, not in the dead letter queue"
+    hint = "`queuectl dlq list` shows what is"
+
+
+class NothingToDo(QueueError):
+    code = "nothing_to_do"
+    text = "{what}"
+
+
+class NoOutput(QueueError):
+    code = "no_output"
+    text = "{what}"
+
+
+class NoSupervisor(QueueError):
+    code, exit_status = "no_supervisor", 3
+    text = "no supervisor runs for {home}"
+    hint = "start one with `queuectl worker start`"
+
+
+class SupervisorFailed(QueueError):
+    code = "supervisor_failed"
+    text = "the supervisor did not start: {why}"
+
+
+class Busy(QueueError):
+    code, exit_status = "busy", 75
+    text = "{what}"
+    hint = "try again"
+
+
+class DiskFull(QueueError):
+    code, exit_status = "disk_full", 75
+    text = "the disk that holds {path} is full; nothing was changed"
+    hint = "make room and try again"
+
+
+class StorageFailed(QueueError):
+    """A write or a sync failed; what is on disk is known again only after recovery. Never retried."""
+
+    code = "storage_failed"
+    text = "writing {path} failed: {why}; nothing was acknowledged"
+    hint = "check the disk, then start again"
+
+
+class BadHome(QueueError):
+    code, exit_status = "bad_home", 2
+    text = "the home {path} cannot be used: {why}"
+    hint = "name another with --home DIR"
+
+
+class NewerFormat(QueueError):
+    code = "newer_format"
+    text = "{path} was written by a newer queuectl (format {found}; this one knows up to {known})"
+    hint = "use that version, or another --home"
+
+
+class Corrupt(QueueError):
+    code = "corrupt"
+    text = "{path} is damaged: {why}"
+    hint = "nothing was changed; keep a copy of the home before anything else"
+
+
+class NoBackend(QueueError):
+    code = "no_backend"
+    text = "this home's store is a {backend} file, and this Python ({python}) has no module for it"
+    hint = "use a Python that has it (`python3 -c 'import {module}'` must work)"
+
+
+class ProtocolError(QueueError):
+    code, exit_status = "protocol", 2
+    text = "{what}"
+
+
+def every_error() -> list[type[QueueError]]:
+    """All error classes, in the order in which they stand here."""
+    return list(QueueError.__subclasses__())
+
+
+def to_wire(error: QueueError) -> dict[str, object]:
+    """What crosses the control socket in the place of a reply."""
+    return {"code": error.code, "fields": error.fields}
+
+
+def from_wire(wire: dict[str, object]) -> QueueError:
+    """The error that `to_wire` was given; one of an unknown code (a newer supervisor's) still has a text."""
+    fields = wire.get("fields")
+    known = {cls.code: cls for cls in every_error()}.get(str(wire.get("code")))
+    if known is None or not isinstance(fields, dict):
+        return QueueError(what=f"the supervisor answered with an error this version does not know: {wire}")
+    return known(**fields)

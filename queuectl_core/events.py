@@ -1,0 +1,132 @@
+"""Events: the facts of a queue, in the past tense, and how they stand in the journal.
+
+An event says all that `engine.apply` needs, so that replaying events gives exactly the live state. In the journal each is
+a JSON list: its name, then its fields in order. Pure; knows neither the engine nor the journal's framing.
+The trap: journals outlive versions. A field, once released, keeps its place; new ones go to the end, with a default.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple, Optional, Union
+
+
+class Ending(NamedTuple):
+    """How one attempt ended. `outcome` is one of exit, signal, spawn-failed, worker-lost; `detail` a clause for people."""
+
+    outcome: str
+    exit_code: Optional[int]
+    signal: Optional[int]
+    ended_ms: int
+    duration_ms: int
+    output_bytes: int
+    dropped_bytes: int = 0
+    detail: Optional[str] = None
+
+
+class Enqueued(NamedTuple):
+    id: str
+    number: int
+    at_ms: int
+    command: str
+    cwd: str
+    max_retries: int
+    backoff_base: float
+
+
+class Started(NamedTuple):
+    """`worker` is the worker's instance name, `log_file` and `log_offset` where the output of this attempt begins."""
+
+    id: str
+    at_ms: int
+    worker: str
+    log_file: str
+    log_offset: int
+
+
+class Succeeded(NamedTuple):
+    id: str
+    at_ms: int
+    ending: Ending
+
+
+class Failed(NamedTuple):
+    """Failed, with a retry left: the next run is due at `due_ms`."""
+
+    id: str
+    at_ms: int
+    ending: Ending
+    reason: str
+    due_ms: int
+
+
+class Died(NamedTuple):
+    """Failed with no retry left: into the dead letter queue."""
+
+    id: str
+    at_ms: int
+    ending: Ending
+    reason: str
+
+
+class Released(NamedTuple):
+    """Back to pending without the attempt being counted; `reason` says why."""
+
+    id: str
+    at_ms: int
+    reason: str
+
+
+class Retried(NamedTuple):
+    """Taken out of the dead letter queue by hand, its attempts counted from 0 again."""
+
+    id: str
+    at_ms: int
+
+
+class Purged(NamedTuple):
+    id: str
+    at_ms: int
+
+
+class SettingChanged(NamedTuple):
+    """`value` None: unset."""
+
+    key: str
+    value: Union[int, float, None]
+    at_ms: int
+
+
+Event = Union[Enqueued, Started, Succeeded, Failed, Died, Released, Retried, Purged, SettingChanged]
+
+EVENT_NAMES: dict[str, type] = {
+    "enqueued": Enqueued,
+    "started": Started,
+    "succeeded": Succeeded,
+    "failed": Failed,
+    "died": Died,
+    "released": Released,
+    "retried": Retried,
+    "purged": Purged,
+    "setting-changed": SettingChanged,
+}
+_NAME_OF = {kind: name for name, kind in EVENT_NAMES.items()}
+_WITH_ENDING = (Succeeded, Failed, Died)
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+
+
+def encode(events: list[Event]) -> bytes:
+    """The payload of a frame: a JSON list of events, UTF-8."""
+    return _encoder.encode([(_NAME_OF[type(event)], *event) for event in events]).encode()
+
+
+def decode(payload: bytes) -> list[Event]:
+    """What `encode` was given. Raises ValueError, TypeError or KeyError for anything it did not write."""
+    return [_revive(name, fields) for name, *fields in json.loads(payload)]
+
+
+def _revive(name: str, fields: list[object]) -> Event:
+    kind = EVENT_NAMES[name]
+    if kind in _WITH_ENDING:
+        fields[2] = Ending(*fields[2])
+    return kind(*fields)

@@ -1,0 +1,80 @@
+"""Home: the folder that holds all state of one queue; where each file lies, and whether the folder may be trusted.
+
+    lock  supervisor.pid  control.sock  supervisor.log  reserve
+    journal/NNNNNNNNNN.log   append-only segments         store/   the dbm store, CURRENT names its backend
+    run/                     locks and left outcomes of workers     logs/   output of attempts, one segment a worker
+
+Does not know what the files contain. The trap: whoever can write to the home can run commands as its owner, so a home
+that is somebody else's, or open to others, is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .errors import BadHome
+
+
+class Home:
+    """Paths below one home. Nothing is created or checked before `prepare` or `check`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self.lock = os.path.join(self.path, "lock")
+        self.pid_file = os.path.join(self.path, "supervisor.pid")
+        self.socket = os.path.join(self.path, "control.sock")
+        self.reserve = os.path.join(self.path, "reserve")
+        self.supervisor_log = os.path.join(self.path, "supervisor.log")
+        self.journal = os.path.join(self.path, "journal")
+        self.store = os.path.join(self.path, "store")
+        self.run = os.path.join(self.path, "run")
+        self.logs = os.path.join(self.path, "logs")
+
+    def prepare(self) -> None:
+        """Makes what is missing, 0700, and checks the rest. Raises BadHome."""
+        try:
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            self.check()
+            for folder in (self.journal, self.store, self.run, self.logs):
+                if not os.path.isdir(folder):
+                    os.mkdir(folder, 0o700)
+        except OSError as fault:
+            raise BadHome(path=self.path, why=_why(fault, self.path)) from None
+
+    def exists(self) -> bool:
+        """True when something has been written here; checks it then. Raises BadHome."""
+        try:
+            self.check()
+        except FileNotFoundError:
+            return False
+        except OSError as fault:
+            raise BadHome(path=self.path, why=_why(fault, self.path)) from None
+        return os.path.isdir(self.journal)
+
+    def check(self) -> None:
+        """Raises BadHome for a home that is no folder, not ours, or writable by others; OSError when it cannot be looked at."""
+        found = os.stat(self.path)
+        if not stat.S_ISDIR(found.st_mode):
+            raise BadHome(path=self.path, why="it is not a folder")
+        if found.st_uid != os.geteuid():
+            raise BadHome(path=self.path, why=f"it belongs to uid {found.st_uid}, and you are uid {os.geteuid()}")
+        if found.st_mode & 0o022:
+            raise BadHome(path=self.path, why="others may write to it (chmod go-w it if it is yours)")
+        if not os.access(self.path, os.R_OK | os.X_OK):
+            raise BadHome(path=self.path, why="you may not read it")
+
+
+def default_path(environ: dict[str, str]) -> str:
+    """$QUEUECTL_HOME, else $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl."""
+    if environ.get("QUEUECTL_HOME"):
+        return environ["QUEUECTL_HOME"]
+    state = environ.get("XDG_STATE_HOME")
+    if not state or not os.path.isabs(state):
+        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "queuectl")
+
+
+def _why(fault: OSError, path: str) -> str:
+    where = f" ({fault.filename})" if fault.filename and fault.filename != path else ""
+    return f"{fault.strerror}{where}"

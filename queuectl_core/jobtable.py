@@ -1,0 +1,227 @@
+"""JobTable: the jobs as they are now. A memtable of what has changed lately, over a store that may lag behind.
+
+Keys in the store, all text:
+    job/ID                    the job's fields, JSON
+    ready/NUMBER              id of a pending job, in the order of dispatch
+    due/MS/NUMBER             id of a failed job, by the time of its next run
+    processing/NUMBER         id; completed/MS/NUMBER and dead/MS/NUMBER: id, by the time it ended
+    meta                      position, counts by state, settings, the next job number: JSON
+So every job has one record and one index entry, and nothing that is asked often needs a scan.
+
+`flush` moves the longest-changed jobs into the store, a slice at a time, in one atomic write with the position up to
+which the store is then complete. Records may be ahead of that position; each carries the sequence of its last event
+(`revision`, a page LSN as in ARIES), and replay skips what a record already has.
+
+Pure: the store is handed in. Does not know events or the journal. The trap: change a job only between `change` and
+`settle`; what `get` returns is to be read.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from itertools import islice
+from typing import Optional, Protocol
+
+from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
+from .schedule import Entry
+
+FORMAT = 1
+READY, DUE = "ready", "due"
+INDEXES = (PROCESSING, READY, DUE, DEAD, COMPLETED)
+INDEX_OF_STATE = {PENDING: READY, FAILED: DUE, PROCESSING: PROCESSING, COMPLETED: COMPLETED, DEAD: DEAD}
+
+
+class Store(Protocol):
+    """What a table needs of a dbm store. `write` is atomic; what `sync` has returned for survives a power cut."""
+
+    def get(self, key: bytes) -> Optional[bytes]: ...
+
+    def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        """The first `limit` pairs with start <= key < stop, by key (the last ones, downwards, with `reverse`)."""
+
+    def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None: ...
+
+    def sync(self) -> None: ...
+
+    def sync_is_due(self, journal_bytes: int) -> bool:
+        """Whether a sync is worth its cost now, with that much journal to be freed by it."""
+
+    def close(self) -> None: ...
+
+
+class _Changed:
+    """A memtable entry. `job` None: removed. `stored_*` is what the store has; `index_key` where it stands now."""
+
+    __slots__ = ("job", "first_sequence", "stored_key", "stored_state", "index_key", "state")
+
+    def __init__(self, job: Job | None, sequence: int, stored_key: str | None, stored_state: str | None) -> None:
+        self.job = job
+        self.first_sequence = sequence
+        self.stored_key = stored_key
+        self.stored_state = stored_state
+        self.index_key: str | None = None
+        self.state = stored_state
+
+
+def index_key(job: Job) -> str:
+    """Where a job stands among those in its state; keys sort in the order in which users want to see them."""
+    if job.state == PENDING:
+        return f"ready/{job.number:012}"
+    if job.state == FAILED:
+        return f"due/{job.due_ms:015}/{job.number:012}"
+    if job.state == PROCESSING:
+        return f"processing/{job.number:012}"
+    return f"{job.state}/{job.updated_ms:015}/{job.number:012}"
+
+
+class JobTable:
+    def __init__(self, store: Store) -> None:
+        meta = json.loads(store.get(b"meta") or b"{}")
+        self._store = store
+        self.position: int = meta.get("position", 0)
+        self.ahead: int = meta.get("ahead", 0)
+        self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
+        self.counts.update(meta.get("counts", {}))
+        self.settings: dict[str, object] = meta.get("settings", {})
+        self.next_number: int = meta.get("next_number", 1)
+        self._stored_counts = dict(self.counts)
+        self._changed: dict[str, _Changed] = {}
+        self._changed_index: dict[str, dict[str, str]] = {name: {} for name in INDEXES}
+
+    def get(self, id: str) -> Job | None:
+        """The job, to be read."""
+        entry = self._changed.get(id)
+        return entry.job if entry is not None else self._load(id)
+
+    def change(self, id: str, sequence: int) -> Job | None:
+        """The job, to be changed on account of event `sequence` and then given to `settle`. None: there is no such job."""
+        entry = self._changed.get(id)
+        if entry is None:
+            job = self._load(id)
+            if job is None:
+                return None
+            entry = self._changed[id] = _Changed(job, sequence, index_key(job), job.state)
+        return entry.job
+
+    def add(self, job: Job) -> None:
+        """A new job: `settle` it next. The caller has made sure that there is none of this id."""
+        entry = self._changed.get(job.id)
+        if entry is None:
+            self._changed[job.id] = _Changed(job, job.revision, None, None)
+        else:  # removed, and not flushed since
+            entry.job = job
+        self.next_number = max(self.next_number, job.number + 1)
+
+    def settle(self, job: Job) -> Entry:
+        """The job has been changed: it is counted and indexed anew. Returns its index entry."""
+        entry = self._changed[job.id]
+        key = index_key(job)
+        if key != entry.index_key:
+            self._unindex(entry)
+            entry.index_key = key
+            self._changed_index[key[: key.index("/")]][key] = job.id
+        self._count(entry, job.state)
+        return key, job.id
+
+    def remove(self, id: str, sequence: int) -> None:
+        if self.change(id, sequence) is not None:
+            entry = self._changed[id]
+            entry.job = None
+            self._unindex(entry)
+            self._count(entry, None)
+
+    def scan(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
+        """The first `limit` entries of one index behind key `after` (with `reverse`: the last ones before it)."""
+        start, stop = f"{index}/", f"{index}0"  # "0" is the character after "/"
+        if after:
+            start, stop = (start, after) if reverse else (after + "\0", stop)
+        recent = self._scan_changed(index, limit, start, stop, reverse)
+        stored = self._scan_stored(limit, start, stop, reverse)
+        return list(heapq.merge(recent, stored, reverse=reverse))[:limit]
+
+    @property
+    def changed_count(self) -> int:
+        return len(self._changed)
+
+    def flush(self, limit: int, last_sequence: int) -> int:
+        """Moves up to `limit` of the longest-changed jobs into the store; returns how many are left.
+
+        `last_sequence` is that of the last event applied: where the position goes when nothing is left.
+        """
+        puts: list[tuple[bytes, bytes]] = []
+        deletes: list[bytes] = []
+        ids = list(islice(self._changed, limit))
+        counts = dict(self._stored_counts)
+        for id in ids:
+            self._write_entry(id, self._changed[id], counts, puts, deletes)
+        left = next(islice(self._changed.values(), len(ids), None), None)
+        position = left.first_sequence - 1 if left else last_sequence
+        puts.append((b"meta", self._meta(position, last_sequence, counts)))
+        self._store.write(puts, deletes)
+        for id in ids:
+            self._unindex(self._changed.pop(id))
+        self._stored_counts = counts
+        self.position, self.ahead = position, last_sequence
+        return len(self._changed)
+
+    def _load(self, id: str) -> Job | None:
+        raw = self._store.get(f"job/{id}".encode())
+        return None if raw is None else Job(**json.loads(raw))
+
+    def _count(self, entry: _Changed, state: str | None) -> None:
+        if entry.state is not None:
+            self.counts[entry.state] -= 1
+        if state is not None:
+            self.counts[state] += 1
+        entry.state = state
+
+    def _unindex(self, entry: _Changed) -> None:
+        if entry.index_key is not None:
+            del self._changed_index[entry.index_key[: entry.index_key.index("/")]][entry.index_key]
+            entry.index_key = None
+
+    def _scan_changed(self, index: str, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
+        entries = (entry for entry in self._changed_index[index].items() if start <= entry[0] < stop)
+        return heapq.nlargest(limit, entries) if reverse else heapq.nsmallest(limit, entries)
+
+    def _scan_stored(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
+        """Entries of the store, without those of jobs that have changed since."""
+        found: list[Entry] = []
+        while len(found) < limit:
+            page = self._store.scan(start.encode(), stop.encode(), limit, reverse)
+            entries = [(key.decode(), value.decode()) for key, value in page]
+            found += [entry for entry in entries if entry[1] not in self._changed]
+            if len(page) < limit:
+                break
+            start, stop = (start, entries[-1][0]) if reverse else (entries[-1][0] + "\0", stop)
+        return found
+
+    def _write_entry(
+        self, id: str, entry: _Changed, counts: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
+    ) -> None:
+        if entry.stored_state is not None:
+            counts[entry.stored_state] -= 1
+        if entry.stored_key is not None and entry.stored_key != entry.index_key:
+            deletes.append(entry.stored_key.encode())
+        if entry.job is None:
+            deletes.append(f"job/{id}".encode())
+            return
+        counts[entry.job.state] += 1
+        puts.append((f"job/{id}".encode(), _encode(entry.job.fields()).encode()))
+        if entry.index_key != entry.stored_key:
+            puts.append((entry.index_key.encode(), id.encode()))
+
+    def _meta(self, position: int, ahead: int, counts: dict[str, int]) -> bytes:
+        meta = {
+            "format": FORMAT,
+            "position": position,
+            "ahead": ahead,
+            "counts": counts,
+            "settings": self.settings,
+            "next_number": self.next_number,
+        }
+        return _encode(meta).encode()
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode

@@ -1,0 +1,238 @@
+"""Journal: the append-only segments on disk. What it has synced is acknowledged; everything else follows from it.
+
+Knows files and frames, not what events mean. Only the holder of the home's lock opens it for writing.
+
+    append   write() of one frame: survives the death of every process
+    sync     fdatasync: survives a power cut; due before any answer leaves
+    free     removes segments that the store no longer needs
+
+The traps: a failed write or sync ends the journal's use (StorageFailed), for nobody knows then what is on the disk. A full
+disk is no such failure: the frame is taken back and refused (DiskFull). And a segment is unlinked only once the store has been synced past it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from . import durable, events, journal_format
+from .errors import Corrupt, DiskFull, NewerFormat, StorageFailed
+from .journal_format import MORE, Frame, Scan, SegmentHeader
+
+SEGMENT_BYTES = 4 * 1024 * 1024
+"""A segment that has grown past this is followed by a new one."""
+
+FRAME_EVENTS = 5000
+"""A group commit of more events is spread over several frames, none of which counts before the last is there."""
+
+
+class TornTail(NamedTuple):
+    """What a crash in mid-write left behind the last whole frame, and where it has been set aside."""
+
+    path: str
+    bytes: int
+    aside: str
+
+
+class _Segment(NamedTuple):
+    path: str
+    number: int
+    first_sequence: int
+
+
+class Journal:
+    """Opened by `open_journal`; `next_sequence` is that of the next event, `synced` the last one known to be on the disk."""
+
+    def __init__(self, folder: str, log_id: int) -> None:
+        self.folder = folder
+        self.log_id = log_id
+        self.next_sequence = 1
+        self.synced = 0
+        self.torn: TornTail | None = None
+        self._segments: list[_Segment] = []
+        self._descriptor = -1
+        self._size = 0
+
+    def append(self, happened: list[events.Event]) -> None:
+        """One group commit. Raises DiskFull, with nothing kept of it, or StorageFailed."""
+        before, sequence = self._size, self.next_sequence
+        try:
+            for start in range(0, len(happened), FRAME_EVENTS):
+                part = happened[start : start + FRAME_EVENTS]
+                flags = MORE if start + FRAME_EVENTS < len(happened) else 0
+                frame = journal_format.encode_frame(
+                    self.log_id, sequence, len(part), self.synced, events.encode(part), flags
+                )
+                durable.write_all(self._descriptor, frame)
+                self._size += len(frame)
+                sequence += len(part)
+        except OSError as fault:
+            self._take_back(before, fault)
+        self.next_sequence = sequence
+
+    def sync(self) -> None:
+        """Everything appended is on the disk when this returns. Raises StorageFailed; never to be tried again."""
+        if self.synced == self.next_sequence - 1:
+            return
+        try:
+            durable.sync(self._descriptor)
+        except OSError as fault:
+            raise StorageFailed(path=self._segments[-1].path, why=fault.strerror) from fault
+        self.synced = self.next_sequence - 1
+
+    def is_synced(self) -> bool:
+        return self.synced == self.next_sequence - 1
+
+    def rotate_if_full(self) -> bool:
+        """Goes on in a new segment when this one is long enough. Raises DiskFull or StorageFailed."""
+        if self._size < SEGMENT_BYTES:
+            return False
+        self.rotate()
+        return True
+
+    def rotate(self) -> None:
+        self.sync()
+        old = self._descriptor
+        self._begin_segment(self._segments[-1].number + 1, self.next_sequence)
+        os.close(old)
+
+    def free(self, position: int) -> None:
+        """Removes the segments all of whose events the store has, synced, up to `position`."""
+        while len(self._segments) > 1 and self._segments[1].first_sequence <= position + 1:
+            os.unlink(self._segments.pop(0).path)
+
+    def bytes(self) -> int:
+        """What all segments take up on the disk."""
+        return self._size + sum(os.path.getsize(segment.path) for segment in self._segments[:-1])
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _take_back(self, size: int, fault: OSError) -> None:
+        path = self._segments[-1].path
+        if fault.errno not in durable.FULL:
+            raise StorageFailed(path=path, why=fault.strerror) from fault
+        try:
+            os.ftruncate(self._descriptor, size)
+        except OSError as worse:
+            raise StorageFailed(path=path, why=worse.strerror) from worse
+        self._size = size
+        raise DiskFull(path=self.folder) from fault
+
+    def _begin_segment(self, number: int, first_sequence: int) -> None:
+        path = os.path.join(self.folder, f"{number:010}.log")
+        header = SegmentHeader(journal_format.VERSION, self.log_id, number, first_sequence)
+        try:
+            durable.replace_file(path, journal_format.encode_segment_header(header))
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except OSError as fault:
+            if fault.errno in durable.FULL:
+                raise DiskFull(path=self.folder) from fault
+            raise StorageFailed(path=path, why=fault.strerror) from fault
+        self._segments.append(_Segment(path, number, first_sequence))
+        self._size = journal_format.SEGMENT_HEADER_BYTES
+
+
+def open_journal(folder: str, position: int) -> tuple[Journal, Iterator[Frame]]:
+    """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
+
+    A torn tail is set aside while they are read (`Journal.torn`). Raises Corrupt for damage, NewerFormat, DiskFull, StorageFailed.
+    """
+    paths = _segment_paths(folder)
+    if not paths:
+        journal = Journal(folder, log_id=int.from_bytes(os.urandom(8), "big"))
+        if position:
+            raise Corrupt(path=folder, why=f"it has no segment, and the store stands for events up to {position}")
+        journal._begin_segment(1, 1)
+        return journal, iter(())
+    headers = [(path, _read_header(path)) for path in paths]
+    segments = [_Segment(path, header.number, header.first_sequence) for path, header in headers]
+    _check_row(folder, segments, position)
+    journal = Journal(folder, headers[0][1].log_id)
+    journal._segments = segments
+    return journal, _recover(journal, position)
+
+
+def _recover(journal: Journal, position: int) -> Iterator[Frame]:
+    """Yields the frames behind `position` that count, and leaves the journal open at the end of the last one."""
+    group: list[Frame] = []
+    good_end = journal_format.SEGMENT_HEADER_BYTES
+    segments = journal._segments
+    wanted = [n for n, segment in enumerate(segments) if n + 1 == len(segments) or segments[n + 1].first_sequence > position + 1]
+    journal.next_sequence = segments[wanted[0]].first_sequence
+    for n in wanted:
+        segment, is_last = segments[n], n + 1 == len(segments)
+        with open(segment.path, "rb") as file:
+            data = file.read()
+        found = journal_format.scan(data, journal.log_id, segment.first_sequence)
+        _check_end(segment, found, is_last, segments[n + 1].first_sequence if not is_last else 0)
+        good_end = journal_format.SEGMENT_HEADER_BYTES
+        for frame in found.frames:
+            group.append(frame)
+            if not frame.flags & MORE:
+                journal.next_sequence = frame.next_sequence
+                good_end = frame.end
+                yield from (part for part in group if part.next_sequence > position + 1)
+                group.clear()
+    _open_end(journal, data, good_end)
+
+
+def _check_end(segment: _Segment, found: Scan, is_last: bool, next_first: int) -> None:
+    """Raises Corrupt when what is missing of a segment had been synced, or had a successor."""
+    reached = found.frames[-1].next_sequence if found.frames else segment.first_sequence
+    if not is_last and reached != next_first:
+        raise Corrupt(path=segment.path, why=f"events {reached} to {next_first - 1} are missing or unreadable (offset {found.good_end})")
+    if found.witness is not None:
+        last = min(found.witness.synced, found.witness.sequence - 1)
+        raise Corrupt(path=segment.path, why=f"events {reached} to {last}, once synced, are unreadable (offset {found.good_end})")
+
+
+def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
+    """Sets aside what stands behind the last whole group, cuts it off, and opens the segment for appending."""
+    path = journal._segments[-1].path
+    try:
+        if len(data) > good_end:
+            aside = f"{path}.{time.time_ns()}.torn"
+            durable.replace_file(aside, data[good_end:])
+            journal.torn = TornTail(path, len(data) - good_end, aside)
+        journal._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        if len(data) > good_end:
+            os.ftruncate(journal._descriptor, good_end)
+        # What was read may still be in the page cache only; it counts from now on, so it must not vanish later.
+        os.fsync(journal._descriptor)
+    except OSError as fault:
+        if fault.errno in durable.FULL:
+            raise DiskFull(path=path) from fault
+        raise StorageFailed(path=path, why=fault.strerror) from fault
+    journal._size = good_end
+    journal.synced = journal.next_sequence - 1
+
+
+def _segment_paths(folder: str) -> list[str]:
+    names = [name for name in os.listdir(folder) if len(name) == 14 and name.endswith(".log") and name[:10].isdigit()]
+    return [os.path.join(folder, name) for name in sorted(names)]
+
+
+def _read_header(path: str) -> SegmentHeader:
+    """A segment gets its name only once its header is synced, so there is no excuse for a bad one."""
+    with open(path, "rb") as file:
+        header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
+    if header is None:
+        raise Corrupt(path=path, why="its header is unreadable")
+    if header.version > journal_format.VERSION:
+        raise NewerFormat(path=path, found=header.version, known=journal_format.VERSION)
+    return header
+
+
+def _check_row(folder: str, segments: list[_Segment], position: int) -> None:
+    """Raises Corrupt when a segment is missing, at the front or in the row."""
+    if segments[0].first_sequence > position + 1:
+        first = segments[0].first_sequence
+        raise Corrupt(path=folder, why=f"the segment that held events {position + 1} to {first - 1} is missing")
+    for before, after in zip(segments, segments[1:]):
+        if after.number != before.number + 1:
+            raise Corrupt(path=folder, why=f"segment {before.number + 1:010}.log is missing")

@@ -1,0 +1,132 @@
+"""Journal format: segments and frames to and from bytes, and what a scan of a segment's bytes finds.
+
+Pure: bytes in, values out. Knows no files, and nothing of what payloads mean. All integers are big-endian.
+
+    segment  magic "QCTLJRNL" | version u16 | flags u16 (0) | log id u64 | number u64 | first sequence u64 | CRC-32 of the above
+    frame    magic "qFrm" | payload bytes u32 | events u32 | flags u32 | first sequence u64 | synced u64
+             | CRC-32 of the payload | CRC-32 of the header so far | payload
+
+Every event has a sequence, from 1, without a gap; a frame holds the events of one group commit and is named by its first.
+Both CRCs start from the log id, so that a frame of another home, or of an earlier life of a reused disk block, is not
+taken for one of ours. `synced` is the highest sequence known to be on the disk when the frame was written: a frame that
+is bad although a later one says it had been synced is damage; without such a witness it is a torn tail, of which
+nothing was ever acknowledged. The idea of a block log with checksums is LevelDB's; the synced mark is ours.
+The trap: MORE marks a frame whose request continues in the next one; it counts only once the last has arrived.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import NamedTuple, Optional
+
+VERSION = 1
+MORE = 1
+"""Frame flag: the request goes on in the next frame."""
+
+MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
+_SEGMENT_MAGIC = b"QCTLJRNL"
+_FRAME_MAGIC = b"qFrm"
+_SEGMENT = struct.Struct(">8sHHQQQ")
+_FRAME = struct.Struct(">4sIIIQQI")
+_CRC = struct.Struct(">I")
+SEGMENT_HEADER_BYTES = _SEGMENT.size + _CRC.size
+FRAME_HEADER_BYTES = _FRAME.size + _CRC.size
+
+
+class SegmentHeader(NamedTuple):
+    version: int
+    log_id: int
+    number: int
+    first_sequence: int
+
+
+class Frame(NamedTuple):
+    """One frame as it was found: `start` and `end` are byte offsets in its segment."""
+
+    sequence: int
+    events: int
+    flags: int
+    synced: int
+    payload: bytes
+    start: int
+    end: int
+
+    @property
+    def next_sequence(self) -> int:
+        return self.sequence + self.events
+
+
+class Scan(NamedTuple):
+    """What the bytes of one segment hold. `good_end` is where the unbroken run of frames ends.
+
+    `bad_bytes` counts what stands behind it. `witness` is the first later frame, if any, that proves that what is missing
+    had been synced.
+    """
+
+    frames: list[Frame]
+    good_end: int
+    bad_bytes: int
+    witness: Optional[Frame]
+
+
+def encode_segment_header(header: SegmentHeader) -> bytes:
+    packed = _SEGMENT.pack(_SEGMENT_MAGIC, header.version, 0, header.log_id, header.number, header.first_sequence)
+    return packed + _CRC.pack(zlib.crc32(packed))
+
+
+def decode_segment_header(data: bytes) -> SegmentHeader | None:
+    """None when these bytes do not begin with a whole, undamaged header (of any version)."""
+    if len(data) < SEGMENT_HEADER_BYTES:
+        return None
+    magic, version, _, log_id, number, first = _SEGMENT.unpack_from(data)
+    (crc,) = _CRC.unpack_from(data, _SEGMENT.size)
+    if magic != _SEGMENT_MAGIC or crc != zlib.crc32(data[: _SEGMENT.size]):
+        return None
+    return SegmentHeader(version, log_id, number, first)
+
+
+def encode_frame(log_id: int, sequence: int, events: int, synced: int, payload: bytes, flags: int = 0) -> bytes:
+    key = log_id & 0xFFFFFFFF
+    header = _FRAME.pack(_FRAME_MAGIC, len(payload), events, flags, sequence, synced, zlib.crc32(payload, key))
+    return b"".join((header, _CRC.pack(zlib.crc32(header, key)), payload))
+
+
+def decode_frame(log_id: int, data: bytes, offset: int) -> Frame | None:
+    """The frame at `offset`, or None when there is no whole, undamaged one."""
+    if offset + FRAME_HEADER_BYTES > len(data):
+        return None
+    key = log_id & 0xFFFFFFFF
+    magic, size, events, flags, sequence, synced, payload_crc = _FRAME.unpack_from(data, offset)
+    (header_crc,) = _CRC.unpack_from(data, offset + _FRAME.size)
+    if magic != _FRAME_MAGIC or header_crc != zlib.crc32(data[offset : offset + _FRAME.size], key):
+        return None
+    start = offset + FRAME_HEADER_BYTES
+    payload = data[start : start + size]
+    if len(payload) != size or zlib.crc32(payload, key) != payload_crc:
+        return None
+    return Frame(sequence, events, flags, synced, payload, offset, start + size)
+
+
+def scan(data: bytes, log_id: int, sequence: int) -> Scan:
+    """The unbroken run of frames from the segment header on, the first being number `sequence`, and what follows it."""
+    frames: list[Frame] = []
+    offset = SEGMENT_HEADER_BYTES
+    while True:
+        frame = decode_frame(log_id, data, offset)
+        if frame is None or frame.sequence != sequence:
+            break
+        frames.append(frame)
+        offset, sequence = frame.end, frame.next_sequence
+    witness = _find_witness(data, log_id, offset, sequence) if offset < len(data) else None
+    return Scan(frames, offset, len(data) - offset, witness)
+
+
+def _find_witness(data: bytes, log_id: int, offset: int, missing: int) -> Frame | None:
+    """The first undamaged frame behind `offset` which says that sequence `missing` had been synced."""
+    while (offset := data.find(_FRAME_MAGIC, offset)) >= 0:
+        frame = decode_frame(log_id, data, offset)
+        if frame is not None and frame.synced >= missing:
+            return frame
+        offset += 1 if frame is None else frame.end - offset
+    return None

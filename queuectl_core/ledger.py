@@ -1,0 +1,147 @@
+"""Ledger: engine, journal and store of a home, joined. Whoever holds the writer lock has one; nobody else does.
+
+    decide   engine.handle; the events are kept for the next `write`. New jobs are refused while the disk is full
+    write    all that was decided since goes into the journal as one frame: now it may be acted upon
+    sync     now it may be answered
+    tend     a slice of checkpoint, a new segment: what keeps journal and memory bounded
+
+Knows the order in which these must happen, not who asks. The trap: after StorageFailed nothing here is true any more.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import events
+from .commands import Command, Enqueue
+from .engine import Engine
+from .errors import Corrupt, DiskFull, StorageFailed
+from .home import Home
+from .jobtable import JobTable
+from .journal import Journal, TornTail, open_journal
+from .reserve import Reserve
+from .stores import open_store
+
+CHANGED_LIMIT = 2000
+"""So many changed jobs may wait in memory for the store before slices of them are moved there."""
+
+JOB_BYTES = 2048
+"""What a job of usual size takes up at most, in journal and store together."""
+
+SLICE = 250
+"""Jobs moved into the store at a time (about 5 ms)."""
+
+
+class Ledger:
+    def __init__(self, home: Home) -> None:
+        """Recovers what is on the disk. Raises Corrupt, NewerFormat, NoBackend, DiskFull, StorageFailed."""
+        try:
+            self._store = open_store(home.store, os.environ.get("QUEUECTL_STORE"))
+        except OSError as fault:
+            raise StorageFailed(path=home.store, why=fault.strerror) from fault
+        try:
+            self.table = JobTable(self._store)
+            self.engine = Engine(self.table)
+            self.journal: Journal = self._replay(home)
+        except BaseException:
+            self._store.close()
+            raise
+        self._home = home
+        self._reserve = Reserve(home.reserve)
+        self._decided: list[events.Event] = []
+        self._checkpoint_goal = 0
+
+    @property
+    def torn(self) -> TornTail | None:
+        return self.journal.torn
+
+    def decide(self, command: Command, now_ms: int) -> object:
+        """The engine's answer to a command. Raises QueueError when it refuses, and DiskFull where new jobs find no room."""
+        if type(command) is Enqueue and not (self._reserve.take() and self._has_room_for(command)):
+            raise DiskFull(path=self._home.path)
+        step = self.engine.handle(command, now_ms)
+        self._decided += step.events
+        return step.reply
+
+    def has_decided(self) -> bool:
+        return bool(self._decided)
+
+    def write(self) -> list[events.Event]:
+        """Journals what was decided, which it returns. Raises DiskFull or StorageFailed: the decisions are then void,
+        and so is this ledger, for the engine has gone ahead of the journal."""
+        decided, self._decided = self._decided, []
+        if decided:
+            try:
+                self.journal.append(decided)
+            except DiskFull:
+                if not self._reserve.give_up():
+                    raise
+                self.journal.append(decided)
+        return decided
+
+    def sync(self) -> None:
+        self.journal.sync()
+
+    def tend(self) -> bool:
+        """Does a little of what is due; True when more of it is due at once."""
+        if self.journal.rotate_if_full():
+            self._checkpoint_goal = self.engine.sequence
+        behind = self.table.position < self._checkpoint_goal
+        if not behind and self.table.changed_count <= CHANGED_LIMIT:
+            return False
+        self.sync()  # the write-ahead rule: the store must never know what the journal could lose
+        self._flush(SLICE)
+        if behind and self.table.position >= self._checkpoint_goal and self._store.sync_is_due(self.journal.bytes()):
+            self._free()
+        return True
+
+    def relieve(self, limit: int) -> None:
+        """For a ledger that is opened for a moment only: when more than `limit` jobs wait for the store, it moves them all."""
+        self.journal.rotate_if_full()
+        if self.table.changed_count > limit:
+            self.sync()
+            self._flush(self.table.changed_count)
+            if self._store.sync_is_due(self.journal.bytes()):
+                self._free()
+
+    def checkpoint(self) -> None:
+        """Moves everything into the store, and begins the journal anew."""
+        self.sync()
+        self._flush(self.table.changed_count)
+        self.journal.rotate()
+        self._free()
+
+    def close(self) -> None:
+        self.journal.close()
+        self._store.close()
+
+    def _has_room_for(self, command: Enqueue) -> bool:
+        """A single job is what the reserve is for; a load of many is weighed beforehand."""
+        return len(command.specs) == 1 or self._reserve.has_room_for(len(command.specs) * JOB_BYTES)
+
+    def _flush(self, limit: int) -> None:
+        """A store without room leaves the work to the journal and to a later slice; nothing is lost."""
+        try:
+            self.table.flush(limit, self.engine.sequence)
+        except DiskFull:
+            pass
+
+    def _free(self) -> None:
+        try:
+            self._store.sync()
+        except DiskFull:
+            return
+        self.journal.free(self.table.position)
+
+    def _replay(self, home: Home) -> Journal:
+        try:
+            journal, frames = open_journal(home.journal, self.table.position)
+            for frame in frames:
+                self.engine.replay(events.decode(frame.payload), frame.sequence)
+        except OSError as fault:
+            raise StorageFailed(path=home.journal, why=fault.strerror) from fault
+        except (ValueError, TypeError, KeyError) as fault:
+            raise Corrupt(path=home.journal, why=f"a frame cannot be understood ({fault})") from fault
+        if journal.next_sequence - 1 < self.table.ahead:
+            raise Corrupt(path=home.journal, why=f"it ends at event {journal.next_sequence - 1}, the store is at {self.table.ahead}")
+        return journal

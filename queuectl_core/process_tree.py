@@ -1,0 +1,181 @@
+"""ProcessTree: one run's command and everything it starts; how it is begun, ended, and known to be gone.
+
+A run is `/bin/sh -c command` in a session of its own. Three things keep its processes together:
+  - the process group, for signals while the shell lives;
+  - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child, so
+    that "no child left" means that nothing of the run lives;
+  - a lock, inherited by the whole tree: others can ask whether anything lives after the worker has died.
+And QUEUECTL_WORKER in their environment says whose they are.
+
+Knows no jobs and no queues. The trap: a pid may be signalled only while nobody can have reaped it: here, only the
+children of this process are, or (`end_strangers`) a process held by a pidfd that was checked after it was opened.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from . import lockfile
+
+COOKIE = "QUEUECTL_WORKER"
+_LOCK_FD = 19
+"""Where the lock stands in the command's file table: high enough to be out of the way of a script's own `exec 3>`."""
+
+_DEFAULT_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD]
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> bool:
+    """Orphans below this process become its children from now on. False where the system has no such thing."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def spawn(command: str, environ: dict[str, str], stdin: int, output: int, lock_path: str) -> int:
+    """Starts the command in this process's working folder; returns its pid. Raises OSError; BlockingIOError while an
+    earlier tree holds the lock.
+
+    posix_spawn costs the same from a large process as from a small one. Python ignores SIGPIPE, and a worker some more:
+    the command gets the defaults.
+    """
+    lock = lockfile.acquire(lock_path)
+    if lock is None:
+        raise BlockingIOError(lock_path)
+    try:
+        return os.posix_spawn(
+            "/bin/sh",
+            ("sh", "-c", command),
+            environ,
+            file_actions=(
+                (os.POSIX_SPAWN_DUP2, stdin, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+                (os.POSIX_SPAWN_DUP2, lock, _LOCK_FD),
+            ),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULT_SIGNALS,
+        )
+    finally:
+        os.close(lock)
+
+
+def signal_group(leader: int, number: int) -> None:
+    """Signals the run whose shell, not yet reaped by this process, is `leader`."""
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):  # all gone, or (macOS) only zombies
+        pass
+
+
+def end_rest(leader: int, lock_path: str) -> None:
+    """Ends what a run has left behind after its shell was reaped. Where nothing was left, it costs one system call."""
+    if has_children():
+        end_orphans()
+    elif not sys.platform.startswith("linux") and lockfile.is_held(lock_path):
+        # No subreaper here. As something of the run lives, its group most likely does, and keeps its number from reuse.
+        signal_group(leader, signal.SIGKILL)
+
+
+def end_orphans(spared: frozenset[int] = frozenset()) -> int:
+    """KILLs every child of this process but `spared` until none is left, reaping them; returns how many there were.
+
+    Children of those killed become ours in their turn.
+    """
+    ended = 0
+    while True:
+        children = [pid for pid in child_pids() if pid not in spared]
+        if not children:
+            return ended
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        for pid in children:
+            os.waitpid(pid, 0)
+        ended += len(children)
+
+
+def has_children() -> bool:
+    """Whether this process has any child left; reaps those that have ended. One system call when there is none."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def child_pids() -> list[int]:
+    """The children of this process, zombies included. Empty where there is no /proc."""
+    me = os.getpid()
+    try:
+        with open(f"/proc/self/task/{me}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return [pid for pid in _all_pids() if parent_pid(pid) == me]
+
+
+def end_strangers(worker: str, lock_path: str) -> bool:
+    """KILLs what is left of a dead worker's run, none of it our child. True once the lock says that nothing lives.
+
+    Linux only; elsewhere, and for a process that has wiped its environment, the lock stays held and the answer is False.
+    """
+    if not lockfile.is_held(lock_path):
+        return True
+    cookie = f"{COOKIE}={worker}".encode()
+    for pid in _all_pids():
+        _kill_if_marked(pid, cookie)
+    return not lockfile.is_held(lock_path)
+
+
+def parent_pid(pid: int) -> int | None:
+    fields = _stat_fields(pid)
+    return None if fields is None else int(fields[1])
+
+
+def start_time(pid: int) -> str | None:
+    """A text that tells this process from a later one of the same pid; None when there is no such process."""
+    if sys.platform.startswith("linux"):
+        fields = _stat_fields(pid)
+        return None if fields is None else fields[19]
+    import subprocess
+
+    said = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return said.stdout.strip() or None
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the third on; the second, the name, may hold anything."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].decode("ascii").split()
+    except OSError:
+        return None
+
+
+def _all_pids() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _kill_if_marked(pid: int, cookie: bytes) -> None:
+    if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
+        return
+    try:
+        held = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            if cookie in file.read().split(b"\0"):
+                signal.pidfd_send_signal(held, signal.SIGKILL)
+    except OSError:
+        pass
+    finally:
+        os.close(held)

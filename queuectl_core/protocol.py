@@ -1,0 +1,61 @@
+"""Protocol: messages of the control socket to and from bytes, without any socket.
+
+A message is its length (u32, big-endian, of what follows) and a JSON object in UTF-8. A request has `v` (the version),
+`verb` and the verb's own fields; a reply has `ok` true and its fields, or `error` (see `errors.to_wire`).
+Pure; does not know verbs. The trap: lengths come from strangers; `feed` refuses one before it has buffered it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+
+from .errors import ProtocolError
+
+VERSION = 1
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_LENGTH = struct.Struct(">I")
+
+
+def encode(message: dict[str, object]) -> bytes:
+    """Raises ProtocolError when the message is larger than the other side would take."""
+    body = json.dumps(message, separators=(",", ":")).encode()
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise ProtocolError(what=f"a message of {len(body)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+    return _LENGTH.pack(len(body)) + body
+
+
+class Decoder:
+    """Cuts a stream of bytes into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[dict[str, object]]:
+        """The messages that are complete now. Raises ProtocolError for what cannot be one; the stream is then useless."""
+        self._buffer += data
+        messages = []
+        while len(self._buffer) >= _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(self._buffer)
+            if size > MAX_MESSAGE_BYTES:
+                raise ProtocolError(what=f"a message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+            end = _LENGTH.size + size
+            if len(self._buffer) < end:
+                break
+            messages.append(_parse(bytes(self._buffer[_LENGTH.size : end])))
+            del self._buffer[:end]
+        return messages
+
+    def pending_bytes(self) -> int:
+        """How much of an unfinished message has arrived."""
+        return len(self._buffer)
+
+
+def _parse(body: bytes) -> dict[str, object]:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ProtocolError(what="a message is not JSON") from None
+    if not isinstance(message, dict):
+        raise ProtocolError(what="a message is not a JSON object")
+    return message

@@ -1,0 +1,47 @@
+"""Window: the next few entries of an ordered index, in memory, however long the index is.
+
+The truth is the index, which may hold millions of entries on disk. A window holds its first entries, is told of what is
+added, and reads on when it has run empty. So memory and the time to open a home do not grow with what waits.
+
+Pure: the index is a function that is handed in. Does not know jobs or clocks. The trap: entries are never taken back
+from a window; one whose job has changed meanwhile is stale, and whoever takes it must check it against the job.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+Entry = tuple[str, str]
+"""An index key, and the id of the job it stands for. Entries are ordered by key."""
+
+
+class Window:
+    """The invariant: every index entry up to `_horizon` has been in the heap; None is beyond all, "" before all."""
+
+    def __init__(self, first_entries: Callable[[int], list[Entry]], size: int = 2048) -> None:
+        """`first_entries(n)` gives the first n entries of the index as it is now (fewer only when there are no more)."""
+        self._first_entries = first_entries
+        self._size = size
+        self._heap: list[Entry] = []
+        self._horizon: str | None = ""
+
+    def add(self, entry: Entry) -> None:
+        """The index has a new entry. Beyond the horizon it is left to the index."""
+        if self._horizon is not None and entry[0] > self._horizon:
+            return
+        heapq.heappush(self._heap, entry)
+        if len(self._heap) >= 2 * self._size:
+            self._heap = heapq.nsmallest(self._size, self._heap)
+            self._horizon = self._heap[-1][0]
+
+    def first(self) -> Entry | None:
+        """The entry that is next (perhaps a stale one), or None when the index is empty."""
+        if not self._heap and self._horizon is not None:
+            self._heap = self._first_entries(self._size)  # sorted, and so a heap
+            self._horizon = self._heap[-1][0] if len(self._heap) == self._size else None
+        return self._heap[0] if self._heap else None
+
+    def take(self) -> Entry:
+        """Removes and returns what `first` has just shown."""
+        return heapq.heappop(self._heap)

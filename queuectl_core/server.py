@@ -1,0 +1,147 @@
+"""Server: the control socket, as the supervisor sees it: connections in, whole requests out, replies back.
+
+Nothing here ever blocks: a silent client costs a descriptor, a babbling one is cut off at the size limit, one that does
+not read its replies is dropped. Only processes of our own uid (or root's) are heard. Knows no verbs.
+The trap: a reply is owed for every request, in order, but not at once; a client that has gone meanwhile is no error.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import struct
+import sys
+from collections.abc import Callable
+
+from . import errors, protocol
+from .errors import QueueError
+from .socket_path import reachable
+
+MAX_CONNECTIONS = 256
+_MAX_UNREAD_BYTES = 32 * 1024 * 1024
+_READ_BYTES = 256 * 1024
+
+Request = dict[str, object]
+
+
+class Connection:
+    """One client. `staged` are the parts of a large request that have come so far."""
+
+    def __init__(self, server: Server, sock: socket.socket) -> None:
+        self._server = server
+        self.sock = sock
+        self.decoder = protocol.Decoder()
+        self.outgoing = bytearray()
+        self.staged: list[object] = []
+        self.is_open = True
+
+    def reply(self, fields: dict[str, object]) -> None:
+        self._send(protocol.encode({"ok": True, **fields}))
+
+    def refuse(self, error: QueueError) -> None:
+        self._send(protocol.encode({"ok": False, "error": errors.to_wire(error)}))
+
+    def _send(self, data: bytes) -> None:
+        if self.is_open:
+            self.outgoing += data
+            self._server.flush(self)
+
+
+class Server:
+    def __init__(self, path: str, selector: selectors.BaseSelector, handle: Callable[[Connection, Request], None]) -> None:
+        """Takes over `path`, stale socket or not: the caller holds the writer lock. Raises OSError."""
+        self._path = path
+        self._selector = selector
+        self._handle = handle
+        self._connections: set[Connection] = set()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.setblocking(False)
+        if os.path.lexists(path):
+            os.unlink(path)
+        before = os.umask(0o177)
+        try:
+            with reachable(path) as name:
+                self._listener.bind(name)
+        finally:
+            os.umask(before)
+        self._listener.listen(MAX_CONNECTIONS)
+        selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._accept())
+
+    def close(self) -> None:
+        for connection in list(self._connections):
+            self._drop(connection)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        os.unlink(self._path)
+
+    def flush(self, connection: Connection) -> None:
+        """Sends what the client takes now; the rest when it takes more."""
+        try:
+            sent = connection.sock.send(connection.outgoing)
+            del connection.outgoing[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(connection)
+            return
+        if len(connection.outgoing) > _MAX_UNREAD_BYTES:
+            self._drop(connection)
+            return
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.outgoing else 0)
+        key = self._selector.get_key(connection.sock)
+        if key.events != wanted:
+            self._selector.modify(connection.sock, wanted, key.data)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:  # gone again, or no descriptors left: it will be told so by a time-out
+            return
+        if len(self._connections) >= MAX_CONNECTIONS or _peer_uid(sock) not in (os.geteuid(), 0):
+            sock.close()
+            return
+        sock.setblocking(False)
+        connection = Connection(self, sock)
+        self._connections.add(connection)
+        self._selector.register(sock, selectors.EVENT_READ, lambda mask: self._serve(connection, mask))
+
+    def _serve(self, connection: Connection, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE:
+            self.flush(connection)
+        if mask & selectors.EVENT_READ and connection.is_open:
+            self._read(connection)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(connection)
+            return
+        try:
+            requests = connection.decoder.feed(data)
+        except QueueError as fault:
+            connection.refuse(fault)
+            self._drop(connection)
+            return
+        for request in requests:
+            self._handle(connection, request)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection.is_open:
+            connection.is_open = False
+            self._connections.discard(connection)
+            self._selector.unregister(connection.sock)
+            connection.sock.close()
+
+
+def _peer_uid(sock: socket.socket) -> int:
+    """The uid at the other end of a Unix socket."""
+    if sys.platform.startswith("linux"):
+        return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+    # macOS and the BSDs: struct xucred, LOCAL_PEERCRED at level 0
+    return struct.unpack_from("2I", sock.getsockopt(0, 1, 128))[1]

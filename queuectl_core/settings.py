@@ -1,0 +1,115 @@
+"""Settings: the keys of `queuectl config`, their defaults and bounds, and the values a home has set.
+
+Pure. Does not know where values are kept (journal and store) nor who asks. The trap: a stored value can be damaged by
+hand, so it is checked when used, and `set` and `unset` go on working meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from .errors import DamagedSetting, InvalidSetting
+from .job import check_backoff_base, check_max_retries
+
+
+class Setting:
+    """One key: `default`, `parse` (text to value), `check` (a value's fault as a clause, or None) and `help`."""
+
+    def __init__(
+        self, default: int | float, parse: Callable[[str], int | float], check: Callable[[object], str | None], help: str
+    ) -> None:
+        self.default = default
+        self.parse = parse
+        self.check = check
+        self.help = help
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.lstrip("+-").isdigit() and len(text) <= 20):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def _number(text: str) -> int | float:
+    try:
+        return _whole(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if not math.isfinite(number) or "_" in text:
+        raise ValueError("must be a number")
+    return number
+
+
+def _within(low: int | float, high: int | float) -> Callable[[object], str | None]:
+    def check(value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return f"must be a number from {low:g} to {high:g}"
+        return None if low <= value <= high else f"must be from {low:g} to {high:g}, not {value}"
+
+    return check
+
+
+SETTINGS: dict[str, Setting] = {
+    "max-retries": Setting(3, _whole, check_max_retries, "retries after the first run of a job, 0 to 1000"),
+    "backoff-base": Setting(2, _number, check_backoff_base, "base of the wait before a retry: base ^ attempts seconds, 0 to 3600"),
+    "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept of one attempt"),
+    "grace": Setting(10, _number, _within(0, 3600), "seconds between TERM and KILL when a job is ended"),
+}
+
+
+class Settings:
+    """The values set in one home; what is not set has its default."""
+
+    def __init__(self, values: dict[str, object] | None = None) -> None:
+        self.values = dict(values or {})
+
+    def __getitem__(self, key: str) -> int | float:
+        """The value in force. Raises DamagedSetting when what is stored cannot be one."""
+        if key not in self.values:
+            return SETTINGS[key].default
+        value = self.values[key]
+        why = SETTINGS[key].check(value)
+        if why:
+            raise DamagedSetting(key=key, why=why)
+        return value  # type: ignore[return-value]
+
+    def shown(self, key: str) -> str:
+        """The value in force as text, also when it is damaged."""
+        try:
+            return str(self[key])
+        except DamagedSetting:
+            return f"damaged: {self.values[key]!r}"
+
+
+def parse_setting(key: str, text: str) -> int | float:
+    """The value that `text` stands for. Raises InvalidSetting for an unknown key or a value out of bounds."""
+    setting = check_key(key)
+    try:
+        value = setting.parse(text)
+    except ValueError as fault:
+        raise InvalidSetting(key=key, why=f"{fault}, not {text[:40]!r}") from None
+    return check_setting(key, value)
+
+
+def check_setting(key: str, value: object) -> int | float:
+    """`value`, if `key` may have it. Raises InvalidSetting."""
+    why = check_key(key).check(value)
+    if why:
+        raise InvalidSetting(key=key, why=why)
+    return value  # type: ignore[return-value]
+
+
+def check_key(key: str) -> Setting:
+    """The setting of this name. Raises InvalidSetting, with the near one, when there is none."""
+    if key in SETTINGS:
+        return SETTINGS[key]
+    from difflib import get_close_matches
+
+    near = get_close_matches(key.replace("_", "-"), SETTINGS, n=1, cutoff=0.6)
+    meant = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(SETTINGS)}"
+    raise InvalidSetting(key=repr(key)[1:-1][:60], why=f"no such key; {meant}")

@@ -1,0 +1,82 @@
+"""Stores: the dbm files that hold the checkpoint of the journal, one module a kind.
+
+    sqlite_store       the layout of dbm.sqlite3, through the standard sqlite3 module: one transaction carries a write
+    generation_store   gnu, ndbm or dumb, which survive no kill in mid-write: each sync is a whole new file, then a switch
+    memory_store       a dictionary, for tests and dry runs
+
+All meet the contract `jobtable.Store`. `open_store` reads which kind a home has (store/CURRENT), or chooses one for a new
+home. Does not know what is stored. The trap: a home outlives the Python that made it; what this one lacks gets a clear error.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+
+from .. import durable
+from ..errors import BadHome, Corrupt, NoBackend
+from ..jobtable import Store
+
+MODULES = {"sqlite": "sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
+"""The backends in the order of preference, and the module that each needs."""
+
+CURRENT = "CURRENT"
+
+
+def available() -> list[str]:
+    """The backends that this Python can open, best first."""
+    return [name for name, module in MODULES.items() if _is_there(module)]
+
+
+def open_store(folder: str, wanted: str | None = None) -> Store:
+    """The store of a home, made when there is none. `wanted` names the backend of a new one.
+
+    Raises NoBackend, Corrupt, StorageFailed; BadHome for a backend name that does not exist.
+    """
+    backend = current_backend(folder)
+    if backend is None:
+        backend = _choose(folder, wanted)
+        durable.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
+    module = MODULES[backend]
+    if not _is_there(module):
+        raise NoBackend(backend=backend, module=module, python=platform.python_version())
+    if backend == "sqlite":
+        from .sqlite_store import SqliteStore
+
+        return SqliteStore(os.path.join(folder, "jobs.db"))
+    from .generation_store import GenerationStore
+
+    return GenerationStore(folder, module)
+
+
+def current_backend(folder: str) -> str | None:
+    """The backend that the home was made with; None for a new home. Raises Corrupt."""
+    path = os.path.join(folder, CURRENT)
+    try:
+        with open(path, "rb") as file:
+            name = file.read(64).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+    if name not in MODULES:
+        raise Corrupt(path=path, why=f"it names no backend ({', '.join(MODULES)})")
+    return name
+
+
+def _choose(folder: str, wanted: str | None) -> str:
+    if wanted is None:
+        return available()[0]
+    if wanted not in MODULES:
+        raise BadHome(path=folder, why=f"there is no store backend {wanted!r}; there are {', '.join(MODULES)}")
+    return wanted
+
+
+def _is_there(module: str) -> bool:
+    """Tries the import itself: a module can be found and still lack the C library below it."""
+    if importlib.util.find_spec(module) is None:
+        return False
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True

@@ -1,0 +1,29 @@
+"""MemoryStore: the store contract on a dictionary. For tests of what stands above a store, and as the contract's plainest reading."""
+
+from __future__ import annotations
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self.pairs: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.pairs.get(key)
+
+    def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        keys = sorted((key for key in self.pairs if start <= key < stop), reverse=reverse)
+        return [(key, self.pairs[key]) for key in keys[:limit]]
+
+    def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
+        for key in deletes:
+            self.pairs.pop(key, None)
+        self.pairs.update(puts)
+
+    def sync(self) -> None:
+        pass
+
+    def sync_is_due(self, journal_bytes: int) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,400 @@
+"""Supervisor: the one process that owns a home's state, and its loop.
+
+    socket ──requests──┐                        ┌──runs──► dispatch queues ► workers
+    result queues ─────┼─► decide ─► write ─────┤
+    deaths, due times ─┘   (engine)  (journal)  └─► sync ─► replies ► socket
+
+Whatever is ready in one turn shares one frame, and one sync if a reply waits for it. Runs leave before the sync, replies
+after it. When nothing is ready and nothing is due, the loop sleeps: it polls nothing.
+Knows how the parts hang together; what becomes of jobs is the engine's affair, what is on the disk the ledger's.
+The trap: any failure of the journal ends the process with nothing acknowledged (`os._exit`); recovery is the only error path.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Optional
+
+from . import adoption, commands, events, lockfile, pidfile, pool, process_tree, protocol, timestamps, verbs, worker
+from .adoption import Adopted
+from .errors import Busy, InvalidInput, QueueError, SupervisorFailed, UnknownJob
+from .home import Home
+from .job import FINAL_STATES, check_id
+from .ledger import Ledger
+from .pool import Member, Pool
+from .server import Connection, Request, Server
+
+SYNC_WITHIN_S = 1.0
+"""What no reply waits for is synced at the latest so long after it was written."""
+
+ADOPTED_LOOK_S = 0.5
+"""How often an adopted worker's lock is tried where the system has no pidfd to wait for it with."""
+
+MAX_STAGED_JOBS = 5_000_000
+
+
+class Supervisor:
+    """Made while the writer lock is held; `run` returns when it has stopped."""
+
+    def __init__(self, home: Home, count: int) -> None:
+        """Recovers, starts `count` workers and opens the socket. Raises QueueError, or OSError."""
+        self._home = home
+        self._wanted = count
+        self._selector = selectors.DefaultSelector()
+        self._wake = _catch_signals()
+        self._selector.register(self._wake, selectors.EVENT_READ, self._take_signals)
+        self._stop_asked = 0
+        self._stopping = False
+        self._killing = False
+        self._replies: list[tuple[Callable[..., None], object]] = []
+        self._waits: dict[str, list[_Wait]] = {}
+        self._harvested: list[str] = []
+        self._sync_at_s: Optional[float] = None
+        self._more_to_tend = True
+        self._look_at_adopted = False
+        self._started_ms = _now_ms()
+        process_tree.become_subreaper()
+        self._pool = Pool(home)
+        for _ in range(count):
+            self._start_worker()
+        self._ledger = Ledger(home)
+        if self._ledger.torn is not None:
+            say(f"a torn tail of {self._ledger.torn.bytes} bytes, never acknowledged, was set aside as {self._ledger.torn.aside}")
+        self._adopted: dict[str, Adopted] = {}
+        self._adopt()
+        self._server = Server(home.socket, self._selector, self._handle)
+        pidfile.write(home.pid_file)
+
+    def run(self) -> None:
+        """The loop, until a stop is complete. Raises StorageFailed, with nothing acknowledged that is not on the disk."""
+        while not (self._stopping and not self._pool.members and not self._adopted):
+            self._turn(self._selector.select(self._timeout_s()))
+        self._ledger.checkpoint()
+        self._server.close()
+        self._ledger.close()
+        pidfile.remove(self._home.pid_file)
+
+    # The turn
+
+    def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, mask in ready:
+            key.data(mask)
+        if self._look_at_adopted:
+            self._look_after_adopted()
+        self._note_stop()
+        runs = [] if self._stopping else self._decide_runs()
+        happened = self._ledger.write()
+        for member, run in runs:
+            self._send(member, run)
+        if happened:
+            self._answer_waits(happened)
+        self._sync_if_due(bool(happened))
+        self._more_to_tend = self._ledger.tend() or self._ledger.has_decided()
+
+    def _timeout_s(self) -> float | None:
+        """Until the next thing is due; None: for ever."""
+        if self._more_to_tend:
+            return 0
+        due = []
+        if self._sync_at_s is not None:
+            due.append(self._sync_at_s - time.monotonic())
+        if self._pool.idle() and not self._stopping:
+            next_due_ms = self._ledger.engine.next_due_ms()
+            if next_due_ms is not None:
+                due.append((next_due_ms - _now_ms()) / 1000)
+        if self._adopted and not hasattr(os, "pidfd_open"):
+            due.append(ADOPTED_LOOK_S)
+        return max(0.0, min(due)) if due else None
+
+    def _decide_runs(self) -> list[tuple[Member, worker.Run]]:
+        """What the idle workers do next."""
+        runs = []
+        now_ms = _now_ms()
+        for member in self._pool.idle():
+            log_file, log_offset = self._pool.place_for(member)
+            job = self._ledger.decide(commands.Dispatch(member.instance, log_file, log_offset), now_ms)
+            if job is None:
+                break
+            settings = self._ledger.engine.settings
+            run = worker.Run(
+                job.id,
+                job.attempts,
+                job.command,
+                job.cwd,
+                log_file,
+                log_offset,
+                int(settings["max-output"]),
+                float(settings["grace"]),
+            )
+            runs.append((member, run))
+        return runs
+
+    def _send(self, member: Member, run: worker.Run) -> None:
+        if not self._pool.send(member, run):
+            self._ledger.decide(commands.Release(run.job_id, member.instance, "its worker had died before"), _now_ms())
+
+    def _sync_if_due(self, wrote: bool) -> None:
+        """Replies leave only when what they speak of is on the disk."""
+        if self._replies or self._harvested or (self._sync_at_s is not None and time.monotonic() >= self._sync_at_s):
+            self._ledger.sync()
+            self._sync_at_s = None
+            self._forget_harvested()
+            replies, self._replies = self._replies, []
+            for answer, content in replies:
+                answer(content)
+        elif wrote and self._sync_at_s is None:
+            self._sync_at_s = time.monotonic() + SYNC_WITHIN_S
+
+    # Workers
+
+    def _start_worker(self) -> None:
+        member = self._pool.start_one()
+        self._selector.register(member.results._reader, selectors.EVENT_READ, lambda mask: self._take_result(member))
+
+    def _take_result(self, member: Member) -> None:
+        result = self._pool.take_result(member)
+        if result is None:
+            self._bury(member)
+            return
+        self._settle(member.instance, result)
+        if member.draining:
+            self._pool.drain(member)
+
+    def _settle(self, instance: str, result: worker.Result) -> None:
+        if result.ending is not None:
+            self._ledger.decide(commands.Finish(result.job_id, instance, result.ending), _now_ms())
+        else:
+            self._ledger.decide(commands.Release(result.job_id, instance, result.reason or "released"), _now_ms())
+
+    def _bury(self, member: Member) -> None:
+        """A worker has ended: as it was told to, or because something killed it."""
+        self._selector.unregister(member.results._reader)
+        lost = member.run
+        self._pool.forget(member)
+        process_tree.end_orphans(self._pool.pids())
+        if lost is not None:
+            say(f"worker {member.instance} died while it ran {lost.job_id}")
+            attempt = self._ledger.table.get(lost.job_id).running()
+            ending = adoption.lost(self._home, attempt)
+            self._ledger.decide(commands.Finish(lost.job_id, member.instance, ending), _now_ms())
+        self._fill_up()
+
+    def _fill_up(self) -> None:
+        """As many workers as are wanted, those adopted counted in."""
+        while not self._stopping and self._pool.target() + len(self._adopted) < self._wanted:
+            self._start_worker()
+
+    def _scale(self, count: int) -> None:
+        if not 0 <= count <= pool.MAX_WORKERS:
+            raise InvalidInput(what=f"the number of workers must be from 0 to {pool.MAX_WORKERS}, not {count}")
+        if self._stopping:
+            raise Busy(what="the supervisor is stopping")
+        self._wanted = count
+        self._fill_up()
+        self._pool.shrink(max(0, count - len(self._adopted)))
+
+    # Runs of an earlier supervisor
+
+    def _adopt(self) -> None:
+        living, over = adoption.find(self._home, self._ledger.table)
+        for adopted in living:
+            say(f"adopted {adopted.job_id}, which worker {adopted.instance} (pid {adopted.pid}) still runs")
+            self._adopted[adopted.instance] = adopted
+            self._watch(adopted)
+        for job in over:
+            self._conclude(job.running()["worker"], job.id)
+        adoption.sweep(self._home, {*self._pool.members, *self._adopted, *self._harvested})
+        self._pool.shrink(max(0, self._wanted - len(self._adopted)))
+
+    def _watch(self, adopted: Adopted) -> None:
+        """Waits for the worker's end without polling, where the system can."""
+        self._look_at_adopted = True  # it may end before it is held: look once
+        if hasattr(os, "pidfd_open"):
+            try:
+                held = os.pidfd_open(adopted.pid)
+            except ProcessLookupError:
+                return
+            self._selector.register(held, selectors.EVENT_READ, lambda mask: self._end_watch(held))
+
+    def _end_watch(self, held: int) -> None:
+        self._selector.unregister(held)
+        os.close(held)
+        self._look_at_adopted = True
+
+    def _look_after_adopted(self) -> None:
+        self._look_at_adopted = not hasattr(os, "pidfd_open") and bool(self._adopted)
+        for instance, adopted in list(self._adopted.items()):
+            if not lockfile.is_held(os.path.join(self._home.run, f"{instance}.lock")):
+                del self._adopted[instance]
+                self._conclude(instance, adopted.job_id)
+        self._fill_up()
+
+    def _conclude(self, instance: str, job_id: str) -> None:
+        job = self._ledger.table.get(job_id)
+        command = adoption.conclude(self._home, job)
+        if command is None:
+            raise SupervisorFailed(why=f"processes of {job_id}, left by worker {instance}, are alive and cannot be ended")
+        self._ledger.decide(command, _now_ms())
+        self._harvested.append(instance)
+
+    def _forget_harvested(self) -> None:
+        for instance in self._harvested:
+            adoption.forget(self._home, instance)
+        self._harvested.clear()
+
+    # Requests
+
+    def _handle(self, connection: Connection, request: Request) -> None:
+        try:
+            if request.get("v") != protocol.VERSION:
+                raise InvalidInput(what=f"the supervisor speaks protocol {protocol.VERSION}, not {str(request.get('v'))[:20]}")
+            own = _OWN_VERBS.get(str(request.get("verb")))
+            if own is not None:
+                own(self, connection, request)
+            else:
+                self._reply(connection, verbs.answer(self._ledger, request, _now_ms()))
+        except QueueError as refusal:
+            connection.staged = []
+            self._replies.append((connection.refuse, refusal))
+
+    def _reply(self, connection: Connection, fields: Request) -> None:
+        self._replies.append((connection.reply, fields))
+
+    def _enqueue(self, connection: Connection, request: Request) -> None:
+        """A request too large for one message comes in parts, all but the last marked `more`; it counts as one."""
+        jobs = request.get("jobs")
+        if connection.staged and isinstance(jobs, list):
+            jobs = connection.staged + jobs
+        if request.get("more") is True and isinstance(jobs, list):
+            if len(jobs) > MAX_STAGED_JOBS:
+                raise InvalidInput(what=f"more than {MAX_STAGED_JOBS} jobs at once; enqueue them in several loads")
+            connection.staged = jobs
+            self._reply(connection, {})
+            return
+        connection.staged = []
+        self._reply(connection, verbs.answer(self._ledger, {**request, "jobs": jobs}, _now_ms()))
+
+    def _status(self, connection: Connection, request: Request) -> None:
+        reply = verbs.answer(self._ledger, request, _now_ms())
+        supervisor = {
+            "pid": os.getpid(),
+            "state": "stopping" if self._stopping else "running",
+            "started_at": timestamps.utc(self._started_ms),
+            "workers_wanted": self._wanted,
+        }
+        members = sorted(self._pool.members.values(), key=lambda member: member.slot)
+        workers = [_adopted_record(adopted) for adopted in self._adopted.values()] + [member.record() for member in members]
+        self._reply(connection, {**reply, "supervisor": supervisor, "workers": workers})
+
+    def _scale_workers(self, connection: Connection, request: Request) -> None:
+        count, before = request.get("count"), self._wanted
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise InvalidInput(what="the number of workers must be a whole number")
+        self._scale(before + count if request.get("add") is True else count)
+        self._reply(connection, {"before": before, "workers": self._wanted})
+
+    def _wait_for(self, connection: Connection, request: Request) -> None:
+        """The reply comes once all the named jobs are in a final state."""
+        ids = request.get("ids")
+        if not isinstance(ids, list) or not ids:
+            raise InvalidInput(what="name at least one job")
+        open_ids = set()
+        for id in ids:
+            job = self._ledger.table.get(id) if check_id(id) is None else None
+            if job is None:
+                raise UnknownJob(id=str(id)[:140])
+            if job.state not in FINAL_STATES:
+                open_ids.add(id)
+        wait = _Wait(connection, open_ids)
+        for id in open_ids:
+            self._waits.setdefault(id, []).append(wait)
+        if not open_ids:
+            self._reply(connection, {})
+
+    def _answer_waits(self, happened: list[events.Event]) -> None:
+        if not self._waits:
+            return
+        for event in happened:
+            if type(event) in (events.Succeeded, events.Died, events.Purged):
+                for wait in self._waits.pop(event.id, ()):
+                    wait.open_ids.discard(event.id)
+                    if not wait.open_ids:
+                        self._reply(wait.connection, {})
+
+    # Stopping
+
+    def _take_signals(self, mask: int) -> None:
+        received = os.read(self._wake, 4096)
+        self._stop_asked += sum(number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) for number in received)
+
+    def _stop(self, connection: Connection, request: Request) -> None:
+        self._stop_asked += 2 if request.get("now") is True else 1
+        self._reply(connection, {"pid": os.getpid()})
+
+    def _note_stop(self) -> None:
+        """The first request lets running jobs finish, the second ends them."""
+        if self._stop_asked and not self._stopping:
+            self._stopping = True
+            say("stopping: running jobs may finish")
+            for member in list(self._pool.members.values()):
+                self._pool.drain(member)
+        if self._stop_asked >= 2 and not self._killing:
+            self._killing = True
+            say("stopping now: running jobs are ended and go back to pending")
+            for member in self._pool.busy():
+                self._pool.kill_run(member, worker.STOPPED_BY_HAND)
+            for adopted in self._adopted.values():
+                adoption.kill_run(self._home, adopted)
+
+
+class _Wait:
+    """A client that waits for jobs to end."""
+
+    def __init__(self, connection: Connection, open_ids: set[str]) -> None:
+        self.connection = connection
+        self.open_ids = open_ids
+
+
+_OWN_VERBS: dict[str, Callable[[Supervisor, Connection, Request], None]] = {
+    "enqueue": Supervisor._enqueue,
+    "status": Supervisor._status,
+    "scale": Supervisor._scale_workers,
+    "wait": Supervisor._wait_for,
+    "stop": Supervisor._stop,
+}
+
+
+def say(text: str) -> None:
+    """A line for the supervisor's log, or its terminal."""
+    print(f"{timestamps.utc(_now_ms())} {text}", file=sys.stderr, flush=True)
+
+
+def _adopted_record(adopted: Adopted) -> Request:
+    return {
+        "worker": adopted.instance,
+        "pid": adopted.pid,
+        "state": "adopted",
+        "job": adopted.job_id,
+        "attempt": adopted.attempt,
+        "since": timestamps.utc(adopted.since_ms),
+    }
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _catch_signals() -> int:
+    """A descriptor from which the numbers of the signals received can be read. The handlers themselves do nothing."""
+    readable, writable = os.pipe()
+    os.set_blocking(readable, False)
+    os.set_blocking(writable, False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    return readable

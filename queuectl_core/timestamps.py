@@ -1,0 +1,28 @@
+"""Times between machines and people. Inside queuectl a time is an integer: milliseconds since 1970, UTC.
+
+Pure: it formats and parses what it is given and never asks a clock.
+"""
+
+from __future__ import annotations
+
+import time
+
+
+def utc(at_ms: int | None) -> str | None:
+    """`2025-11-04T10:30:00Z`, the form of RFC 3339 that every record uses; None stays None."""
+    return None if at_ms is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_ms // 1000))
+
+
+def span(duration_ms: int) -> str:
+    """A length of time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    seconds = max(0, duration_ms) / 1000
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, whole = divmod(int(seconds), 60)
+    if minutes == 0:
+        return f"{whole} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours == 0:
+        return f"{minutes} min {whole} s"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min"
