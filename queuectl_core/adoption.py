@@ -38,7 +38,7 @@ def find(home: Home, table: JobTable) -> tuple[list[Adopted], list[Job]]:
     for _, id in table.scan(PROCESSING, table.counts[PROCESSING]):
         job = table.get(id)
         instance = job.running()["worker"]
-        if lockfile.is_held(_lock_path(home, instance)):
+        if is_alive(home, instance):
             living.append(Adopted(instance, id, job.attempts, _pid(home, instance), job.running()["started_ms"]))
         else:
             over.append(job)
@@ -49,11 +49,11 @@ def conclude(home: Home, job: Job) -> Optional[commands.Command]:
     """The command that tells the engine how a run that is over has ended; None while processes of it are still alive."""
     attempt = job.running()
     instance = attempt["worker"]
-    result = worker.read_left_result(home, instance)
+    result = worker.read_left_result(home, instance, job.id)
     if result is not None and result.ending is not None:
         return commands.Finish(job.id, instance, result.ending)
     if result is not None:
-        return commands.Release(job.id, instance, result.reason)
+        return commands.Release(job.id, instance, result.reason, result.begun)
     if not process_tree.end_strangers(instance, os.path.join(home.run, f"{instance}.tree")):
         return None
     return commands.Finish(job.id, instance, lost(home, attempt))
@@ -61,16 +61,17 @@ def conclude(home: Home, job: Job) -> Optional[commands.Command]:
 
 def kill_run(home: Home, adopted: Adopted) -> None:
     """Ends what an adopted worker runs. Without a supervisor it takes SIGTERM for such an order, and gives the job back."""
-    if lockfile.is_held(_lock_path(home, adopted.instance)):
+    if is_alive(home, adopted.instance):
         os.kill(adopted.pid, signal.SIGTERM)
 
 
 def lost(home: Home, attempt: dict[str, object]) -> Ending:
     """The ending of an attempt whose worker has died under it."""
     now_ms = time.time_ns() // 1_000_000
-    printed = output.size_from(home.logs, attempt["log_file"], attempt["log_offset"])
     duration_ms = max(0, now_ms - attempt["started_ms"])
-    return Ending("worker-lost", None, None, now_ms, duration_ms, printed, detail="its worker was lost")
+    file, offset = attempt.get("log_file"), attempt.get("log_offset", 0)
+    printed = 0 if file is None else output.size_from(home.logs, file, offset)
+    return Ending("worker-lost", None, None, now_ms, duration_ms, file, offset, printed, detail="its worker was lost")
 
 
 def forget(home: Home, instance: str) -> None:
@@ -82,8 +83,13 @@ def sweep(home: Home, kept: set[str]) -> None:
     """Removes the traces of dead workers that no job needs, such as those that died idle with their supervisor."""
     for name in os.listdir(home.run):
         instance = name.rpartition(".")[0]
-        if instance not in kept and not lockfile.is_held(_lock_path(home, instance)):
+        if instance not in kept and not is_alive(home, instance):
             remove_traces(home, instance)
+
+
+def is_alive(home: Home, instance: str) -> bool:
+    """Whether the worker of this name lives."""
+    return lockfile.is_held(_lock_path(home, instance))
 
 
 def _pid(home: Home, instance: str) -> int:

@@ -37,9 +37,17 @@ class ChangeSetting(NamedTuple):
 
 
 class Dispatch(NamedTuple):
-    """A worker is idle: the job that is next, if any, becomes its."""
+    """A worker has room: the job that is next, if any, becomes its."""
 
     worker: str
+
+
+class Locate(NamedTuple):
+    """A worker reports a run that takes long: when it began, and where its output lies."""
+
+    id: str
+    worker: str
+    began_ms: int
     log_file: str
     log_offset: int
 
@@ -53,11 +61,12 @@ class Finish(NamedTuple):
 
 
 class Release(NamedTuple):
-    """An attempt did not begin, or was stopped by hand: it is not counted."""
+    """An attempt was stopped by hand, or did not even begin: it is not counted."""
 
     id: str
     worker: str
     reason: str
+    begun: bool
 
 
-Command = Union[Enqueue, RetryDead, PurgeDead, ChangeSetting, Dispatch, Finish, Release]
+Command = Union[Enqueue, RetryDead, PurgeDead, ChangeSetting, Dispatch, Locate, Finish, Release]

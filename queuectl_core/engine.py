@@ -25,6 +25,7 @@ from .settings import Settings, check_key, check_setting
 
 TRANSITIONS: dict[type, tuple[tuple[str, ...], Optional[str]]] = {
     events.Started: ((PENDING, FAILED), PROCESSING),
+    events.Located: ((PROCESSING,), PROCESSING),
     events.Succeeded: ((PROCESSING,), COMPLETED),
     events.Failed: ((PROCESSING,), FAILED),
     events.Died: ((PROCESSING,), DEAD),
@@ -131,7 +132,13 @@ class Engine:
         id = self._take_next(now_ms)
         if id is None:
             return [], None
-        return [events.Started(id, now_ms, command.worker, command.log_file, command.log_offset)], self.table.get(id)
+        return [events.Started(id, now_ms, command.worker)], self.table.get(id)
+
+    def _locate(self, command: commands.Locate, now_ms: int) -> tuple[list[Event], object]:
+        job = self._run_of(command.id, command.worker)
+        if job is None:
+            return [], None
+        return [events.Located(job.id, command.began_ms, command.log_file, command.log_offset)], None
 
     def _finish(self, command: commands.Finish, now_ms: int) -> tuple[list[Event], object]:
         job = self._run_of(command.id, command.worker)
@@ -150,7 +157,7 @@ class Engine:
 
     def _release(self, command: commands.Release, now_ms: int) -> tuple[list[Event], object]:
         job = self._run_of(command.id, command.worker)
-        return ([] if job is None else [events.Released(job.id, now_ms, command.reason)]), None
+        return ([] if job is None else [events.Released(job.id, now_ms, command.reason, command.begun)]), None
 
     def _run_of(self, id: str, worker: str) -> Job | None:
         """The job, if it is this worker that runs it; a report that comes twice finds None."""
@@ -311,17 +318,31 @@ def _start(job: Job, event: events.Started) -> None:
             "attempt": job.attempts,
             "worker": event.worker,
             "started_ms": event.at_ms,
-            "log_file": event.log_file,
-            "log_offset": event.log_offset,
         }
     )
 
 
+def _locate(job: Job, event: events.Located) -> None:
+    place = {"started_ms": event.at_ms, "log_file": event.log_file, "log_offset": event.log_offset}
+    job.history[-1] = {**job.history[-1], **place}
+
+
 def _end(job: Job, ending: Ending, reason: str | None) -> None:
-    ending = Ending(*ending)
-    attempt = ending._asdict()
-    del attempt["detail"]
-    job.history[-1] = {**job.history[-1], **attempt, "reason": reason}
+    outcome, exit_code, number, ended_ms, duration_ms, log_file, log_offset, output_bytes, dropped_bytes, _ = ending
+    job.history[-1] = {
+        **job.history[-1],
+        "started_ms": ended_ms - duration_ms,
+        "outcome": outcome,
+        "exit_code": exit_code,
+        "signal": number,
+        "ended_ms": ended_ms,
+        "duration_ms": duration_ms,
+        "log_file": log_file,
+        "log_offset": log_offset,
+        "output_bytes": output_bytes,
+        "dropped_bytes": dropped_bytes,
+        "reason": reason,
+    }
     job.reason = reason
 
 
@@ -340,7 +361,10 @@ def _die(job: Job, event: events.Died) -> None:
 
 
 def _go_back(job: Job, event: events.Released) -> None:
-    job.history[-1] = {**job.history[-1], "outcome": "released", "ended_ms": event.at_ms, "reason": event.reason}
+    if event.begun:
+        job.history[-1] = {**job.history[-1], "outcome": "released", "ended_ms": event.at_ms, "reason": event.reason}
+    else:
+        job.history = job.history[:-1]
     job.attempts -= 1
 
 
@@ -351,6 +375,7 @@ def _begin_again(job: Job, event: events.Retried) -> None:
 
 _CHANGES = {
     events.Started: _start,
+    events.Located: _locate,
     events.Succeeded: _succeed,
     events.Failed: _fail,
     events.Died: _die,
@@ -364,6 +389,7 @@ _HANDLERS = {
     commands.PurgeDead: Engine._purge_dead,
     commands.ChangeSetting: Engine._change_setting,
     commands.Dispatch: Engine._dispatch,
+    commands.Locate: Engine._locate,
     commands.Finish: Engine._finish,
     commands.Release: Engine._release,
 }

@@ -12,14 +12,16 @@ from typing import NamedTuple, Optional, Union
 
 
 class Ending(NamedTuple):
-    """How one attempt ended. `outcome` is one of exit, signal, spawn-failed, worker-lost; `detail` a clause for people."""
+    """How one attempt ended, and where its output lies. `outcome` is one of exit, signal, spawn-failed, worker-lost; `detail` a clause for people."""
 
     outcome: str
     exit_code: Optional[int]
     signal: Optional[int]
     ended_ms: int
     duration_ms: int
-    output_bytes: int
+    log_file: Optional[str] = None
+    log_offset: int = 0
+    output_bytes: int = 0
     dropped_bytes: int = 0
     detail: Optional[str] = None
 
@@ -35,11 +37,18 @@ class Enqueued(NamedTuple):
 
 
 class Started(NamedTuple):
-    """`worker` is the worker's instance name, `log_file` and `log_offset` where the output of this attempt begins."""
+    """Handed to a worker, of this instance name."""
 
     id: str
     at_ms: int
     worker: str
+
+
+class Located(NamedTuple):
+    """An attempt that takes long began at `at_ms`; its output begins at this offset of this segment."""
+
+    id: str
+    at_ms: int
     log_file: str
     log_offset: int
 
@@ -70,11 +79,12 @@ class Died(NamedTuple):
 
 
 class Released(NamedTuple):
-    """Back to pending without the attempt being counted; `reason` says why."""
+    """Back to pending without the attempt being counted; `reason` says why. Not `begun`: its command was never started."""
 
     id: str
     at_ms: int
     reason: str
+    begun: bool
 
 
 class Retried(NamedTuple):
@@ -97,11 +107,12 @@ class SettingChanged(NamedTuple):
     at_ms: int
 
 
-Event = Union[Enqueued, Started, Succeeded, Failed, Died, Released, Retried, Purged, SettingChanged]
+Event = Union[Enqueued, Started, Located, Succeeded, Failed, Died, Released, Retried, Purged, SettingChanged]
 
 EVENT_NAMES: dict[str, type] = {
     "enqueued": Enqueued,
     "started": Started,
+    "located": Located,
     "succeeded": Succeeded,
     "failed": Failed,
     "died": Died,

@@ -113,8 +113,8 @@ def attempt_record(attempt: dict[str, object]) -> dict[str, object]:
         "exit_code": attempt.get("exit_code"),
         "signal": attempt.get("signal"),
         "reason": attempt.get("reason"),
-        "output_file": attempt["log_file"],
-        "output_offset": attempt["log_offset"],
+        "output_file": attempt.get("log_file"),
+        "output_offset": attempt.get("log_offset"),
         "output_bytes": attempt.get("output_bytes"),
         "dropped_bytes": attempt.get("dropped_bytes", 0),
     }

@@ -27,6 +27,9 @@ from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from .schedule import Entry
 
 FORMAT = 1
+READ_LIMIT = 1000
+"""Unchanged jobs kept in memory after they were read."""
+
 READY, DUE = "ready", "due"
 INDEXES = (PROCESSING, READY, DUE, DEAD, COMPLETED)
 INDEX_OF_STATE = {PENDING: READY, FAILED: DUE, PROCESSING: PROCESSING, COMPLETED: COMPLETED, DEAD: DEAD}
@@ -87,6 +90,7 @@ class JobTable:
         self.next_number: int = meta.get("next_number", 1)
         self._stored_counts = dict(self.counts)
         self._changed: dict[str, _Changed] = {}
+        self._read: dict[str, Job] = {}
         self._changed_index: dict[str, dict[str, str]] = {name: {} for name in INDEXES}
 
     def get(self, id: str) -> Job | None:
@@ -101,6 +105,7 @@ class JobTable:
             job = self._load(id)
             if job is None:
                 return None
+            del self._read[id]
             entry = self._changed[id] = _Changed(job, sequence, index_key(job), job.state)
         return entry.job
 
@@ -166,8 +171,16 @@ class JobTable:
         return len(self._changed)
 
     def _load(self, id: str) -> Job | None:
-        raw = self._store.get(f"job/{id}".encode())
-        return None if raw is None else Job(**json.loads(raw))
+        """From the store, or from what was read lately: a dispatch looks at the same job several times."""
+        job = self._read.get(id)
+        if job is None:
+            raw = self._store.get(f"job/{id}".encode())
+            if raw is None:
+                return None
+            if len(self._read) >= READ_LIMIT:
+                self._read.clear()
+            job = self._read[id] = Job(**_decode(raw.decode())[0])
+        return job
 
     def _count(self, entry: _Changed, state: str | None) -> None:
         if entry.state is not None:
@@ -225,3 +238,4 @@ class JobTable:
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode

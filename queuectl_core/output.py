@@ -1,8 +1,8 @@
-"""Output: what attempts print, in segments: one growing file a worker, in which attempts follow one another.
+"""Output: what attempts print, in segments: growing files of one worker, in which its attempts follow one another.
 
 A file for each attempt would cost a directory entry, an inode and a disk block a job (measured: dispatch loses up to half
-its speed to the file system); a segment costs the bytes printed. Which segment and offset an attempt's output begins at is
-decided by the supervisor and journaled with its start, so it is found even when the worker is lost.
+its speed to the file system); a segment costs the bytes printed. Where an attempt's output lies is told with its ending
+or, when it takes long, as soon as that is known, and journaled.
 
 Knows nothing of jobs. The trap: bytes behind the end of an attempt's output may be another attempt's.
 """
@@ -19,27 +19,42 @@ _READ_BYTES = 64 * 1024
 
 
 class OutputWriter:
-    """Writes the output of one attempt after the other. What is over the limit, or finds the disk full, is dropped and counted."""
+    """Writes the output of one attempt after the other; the one under way begins at `start` of `segment`.
 
-    def __init__(self, folder: str) -> None:
+    What is over the limit, or finds the disk full, is dropped and counted.
+    """
+
+    def __init__(self, folder: str, worker: str) -> None:
         self._folder = folder
-        self._name = ""
+        self._worker = worker
+        self._number = 0
         self._descriptor = -1
-        self._offset = 0
+        self._offset = SEGMENT_BYTES
         self._left = 0
+        self.start = 0
         self.kept_bytes = 0
         self.dropped_bytes = 0
 
-    def begin(self, name: str, offset: int, max_bytes: int) -> None:
-        """The next attempt's output goes to segment `name` from `offset` on. Raises OSError."""
-        if name != self._name:
-            self.close()
-            path = os.path.join(self._folder, name)
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._name = name
-        self._offset = offset
+    @property
+    def segment(self) -> str:
+        return f"{self._worker}.{self._number:04}.log"
+
+    def begin(self, max_bytes: int) -> None:
+        """The next attempt's output begins here. Raises OSError."""
+        if self._offset >= SEGMENT_BYTES:
+            self._next_segment()
+        self.start = self._offset
         self._left = max_bytes
         self.kept_bytes = self.dropped_bytes = 0
+
+    def _next_segment(self) -> None:
+        self._number += 1
+        path = os.path.join(self._folder, self.segment)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._offset = 0
 
     def write(self, data: bytes) -> None:
         self._keep(data[: self._left])
@@ -50,11 +65,6 @@ class OutputWriter:
         """Says in the log what was cut."""
         if self.dropped_bytes:
             self._keep(b"\n[queuectl: %d more bytes of output were dropped]\n" % self.dropped_bytes)
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
     def _keep(self, data: bytes) -> None:
         view = memoryview(data)

@@ -1,8 +1,8 @@
 """Pool: the worker processes of one supervisor: started, handed work, drained, and their death noticed.
 
 Each worker has a dispatch queue and a result queue of its own, for a process killed inside a shared queue keeps that
-queue's lock for ever (cpython#96062); a dead worker's queues die with it. At most one run is with a worker at a time, so
-a short job never waits behind a long one while another worker is idle.
+queue's lock for ever (cpython#96062); a dead worker's queues die with it. A worker whose runs are very short holds some
+more, so that it never waits for the supervisor; it hands them back behind a long one, so that no job waits for that.
 
 Knows no jobs beyond the ids of what runs, and no storage. The trap: a forked child shares everything that is open here;
 `worker.main` closes it, and whatever must die with the supervisor must not be needed by a worker.
@@ -14,10 +14,10 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
-from typing import Optional
 
-from . import output, worker
+from . import worker
 from .home import Home
 from .timestamps import utc
 
@@ -25,39 +25,43 @@ MAX_WORKERS = 1024
 _START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
 """fork costs 2 ms a worker and needs no helper process; the supervisor has one thread. macOS frameworks do not survive it."""
 
+AHEAD = 8
+"""So many short runs a worker holds at the most."""
+
+_LONG_MS = 1_000_000
+
 
 class Member:
-    """One worker process. `run` is what it is busy with; `draining` means that it gets no more."""
+    """One worker process. `runs`: what it is busy with, then what waits there. `draining`: it gets no more."""
 
     def __init__(self, slot: int, instance: str) -> None:
         self.slot = slot
         self.instance = instance
-        self.run: Optional[worker.Run] = None
+        self.runs: list[worker.Run] = []
         self.since_ms = 0
+        self.last_run_ms = _LONG_MS
         self.draining = False
-        self.segment = 1
-        self.offset = 0
         self.process: multiprocessing.process.BaseProcess
         self.dispatch: SimpleQueue
         self.results: SimpleQueue
 
     @property
-    def log_file(self) -> str:
-        return f"{self.instance}.{self.segment:04}.log"
-
-    @property
     def pid(self) -> int:
         return self.process.pid
 
+    def depth(self) -> int:
+        """How many runs it may hold: one, or as many short ones as are done within the patience for one."""
+        return max(1, min(AHEAD, int(worker.PATIENCE_S * 1000 / max(1, self.last_run_ms))))
+
     def record(self) -> dict[str, object]:
-        busy = self.run is not None
+        run = self.runs[0] if self.runs else None
         return {
             "worker": self.instance,
             "pid": self.pid,
-            "state": "draining" if self.draining else "busy" if busy else "idle",
-            "job": self.run.job_id if busy else None,
-            "attempt": self.run.attempt if busy else None,
-            "since": utc(self.since_ms) if busy else None,
+            "state": "draining" if self.draining else "busy" if run else "idle",
+            "job": run.job_id if run else None,
+            "attempt": run.attempt if run else None,
+            "since": utc(self.since_ms) if run else None,
         }
 
 
@@ -85,50 +89,57 @@ class Pool:
         self.members[member.instance] = member
         return member
 
-    def idle(self) -> list[Member]:
-        return [member for member in self.members.values() if member.run is None and not member.draining]
+    def with_room(self) -> Iterator[Member]:
+        """Who can be given a run now, as often as each can: the idle first, then those whose runs are so short that the next should be at hand."""
+        staying = [member for member in self.members.values() if not member.draining]
+        for depth in range(AHEAD):
+            yield from [member for member in staying if member.depth() > depth and len(member.runs) <= depth]
+
+    def is_flowing(self) -> bool:
+        """Whether every worker has more than one run waiting, so that none will miss the supervisor for a moment."""
+        return bool(self.members) and all(len(member.runs) > 2 for member in self.members.values())
+
+    def has_idle(self) -> bool:
+        return any(not member.runs and not member.draining for member in self.members.values())
 
     def busy(self) -> list[Member]:
-        return [member for member in self.members.values() if member.run is not None]
+        return [member for member in self.members.values() if member.runs]
 
-    def place_for(self, member: Member) -> tuple[str, int]:
-        """Where the output of the member's next attempt begins: segment and offset."""
-        if member.offset >= output.SEGMENT_BYTES:
-            member.segment, member.offset = member.segment + 1, 0
-        return member.log_file, member.offset
-
-    def send(self, member: Member, run: worker.Run) -> bool:
-        """Hands over a run. False when the member has just died, without having seen it."""
-        member.since_ms = time.time_ns() // 1_000_000
+    def send(self, member: Member, runs: list[worker.Run]) -> bool:
+        """Hands over runs. False when the member has just died, without having seen them."""
         try:
-            member.dispatch.put(run)
+            member.dispatch.put(runs)
         except OSError:
             return False
-        member.run = run
+        if not member.runs:
+            member.since_ms = time.time_ns() // 1_000_000
+        member.runs += runs
         return True
 
-    def take_result(self, member: Member) -> worker.Result | None:
+    def take_message(self, member: Member) -> worker.Result | worker.Place | None:
         """What the worker reports; None when its end of the queue is closed: it has died."""
         try:
-            result = member.results.get()
+            message = member.results.get()
         except (EOFError, OSError):
             return None
-        member.run = None
+        if isinstance(message, worker.Place):
+            member.since_ms, member.last_run_ms = message.began_ms, _LONG_MS
+            return message
+        result = worker.revive(message)
+        member.runs.remove(next(run for run in member.runs if run.job_id == result.job_id))
         if result.ending is not None:
-            member.offset += result.ending.output_bytes
-        else:
-            member.segment, member.offset = member.segment + 1, 0  # what a killed run has printed is of unknown length
+            member.last_run_ms, member.since_ms = result.ending.duration_ms, result.ending.ended_ms
         return result
 
-    def kill_run(self, member: Member, reason: str) -> None:
-        """Ends what the member runs; its result then says `reason`."""
-        if member.run is not None:
-            self._tell(member, worker.Kill(member.run.job_id, reason))
+    def kill_runs(self, member: Member, reason: str) -> None:
+        """Ends what the member runs, and takes back what waits; its results then say `reason`."""
+        for run in reversed(member.runs):
+            self._tell(member, worker.Kill(run.job_id, reason))
 
     def drain(self, member: Member) -> None:
-        """The member ends as soon as it is idle."""
-        member.draining = True
-        if member.run is None:
+        """The member ends after the run under way."""
+        if not member.draining:
+            member.draining = True
             self._tell(member, None)
 
     def _tell(self, member: Member, order: worker.Kill | None) -> None:
@@ -143,7 +154,7 @@ class Pool:
 
     def shrink(self, count: int) -> None:
         """Drains workers until only `count` are left, idle ones first."""
-        staying = sorted((m for m in self.members.values() if not m.draining), key=lambda m: (m.run is None, m.slot))
+        staying = sorted((m for m in self.members.values() if not m.draining), key=lambda m: (not m.runs, m.slot))
         for member in staying[count:]:
             self.drain(member)
 

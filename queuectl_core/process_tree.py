@@ -73,13 +73,16 @@ def signal_group(leader: int, number: int) -> None:
         pass
 
 
-def end_rest(leader: int, lock_path: str) -> None:
-    """Ends what a run has left behind after its shell was reaped. Where nothing was left, it costs one system call."""
+def end_rest(leader: int, lock_path: str) -> bool:
+    """Ends what a run has left behind after its shell was reaped. True when there was nothing, which costs one system call."""
     if has_children():
         end_orphans()
-    elif not sys.platform.startswith("linux") and lockfile.is_held(lock_path):
+        return False
+    if not sys.platform.startswith("linux") and lockfile.is_held(lock_path):
         # No subreaper here. As something of the run lives, its group most likely does, and keeps its number from reuse.
         signal_group(leader, signal.SIGKILL)
+        return False
+    return True
 
 
 def end_orphans(spared: frozenset[int] = frozenset()) -> int:

@@ -20,11 +20,11 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-from . import adoption, commands, events, lockfile, pidfile, pool, process_tree, protocol, timestamps, verbs, worker
+from . import adoption, commands, events, pidfile, pool, process_tree, protocol, timestamps, verbs, worker
 from .adoption import Adopted
 from .errors import Busy, InvalidInput, QueueError, SupervisorFailed, UnknownJob
 from .home import Home
-from .job import FINAL_STATES, check_id
+from .job import FINAL_STATES, Job, check_id
 from .ledger import Ledger
 from .pool import Member, Pool
 from .server import Connection, Request, Server
@@ -34,6 +34,9 @@ SYNC_WITHIN_S = 1.0
 
 ADOPTED_LOOK_S = 0.5
 """How often an adopted worker's lock is tried where the system has no pidfd to wait for it with."""
+
+NAP_S = 0.001
+"""While all workers have runs at hand, results gather for so long before a turn takes them together (interrupt coalescing)."""
 
 MAX_STAGED_JOBS = 5_000_000
 
@@ -73,6 +76,8 @@ class Supervisor:
     def run(self) -> None:
         """The loop, until a stop is complete. Raises StorageFailed, with nothing acknowledged that is not on the disk."""
         while not (self._stopping and not self._pool.members and not self._adopted):
+            if self._pool.is_flowing() and not self._stopping:
+                time.sleep(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
         self._ledger.checkpoint()
         self._server.close()
@@ -87,10 +92,10 @@ class Supervisor:
         if self._look_at_adopted:
             self._look_after_adopted()
         self._note_stop()
-        runs = [] if self._stopping else self._decide_runs()
+        runs = {} if self._stopping else self._decide_runs()
         happened = self._ledger.write()
-        for member, run in runs:
-            self._send(member, run)
+        for member, given in runs.items():
+            self._send(member, given)
         if happened:
             self._answer_waits(happened)
         self._sync_if_due(bool(happened))
@@ -103,7 +108,7 @@ class Supervisor:
         due = []
         if self._sync_at_s is not None:
             due.append(self._sync_at_s - time.monotonic())
-        if self._pool.idle() and not self._stopping:
+        if self._pool.has_idle() and not self._stopping:
             next_due_ms = self._ledger.engine.next_due_ms()
             if next_due_ms is not None:
                 due.append((next_due_ms - _now_ms()) / 1000)
@@ -111,32 +116,26 @@ class Supervisor:
             due.append(ADOPTED_LOOK_S)
         return max(0.0, min(due)) if due else None
 
-    def _decide_runs(self) -> list[tuple[Member, worker.Run]]:
-        """What the idle workers do next."""
-        runs = []
+    def _decide_runs(self) -> dict[Member, list[worker.Run]]:
+        """What the workers that have room do next."""
+        runs: dict[Member, list[worker.Run]] = {}
         now_ms = _now_ms()
-        for member in self._pool.idle():
-            log_file, log_offset = self._pool.place_for(member)
-            job = self._ledger.decide(commands.Dispatch(member.instance, log_file, log_offset), now_ms)
+        for member in self._pool.with_room():
+            job = self._ledger.decide(commands.Dispatch(member.instance), now_ms)
             if job is None:
                 break
-            settings = self._ledger.engine.settings
-            run = worker.Run(
-                job.id,
-                job.attempts,
-                job.command,
-                job.cwd,
-                log_file,
-                log_offset,
-                int(settings["max-output"]),
-                float(settings["grace"]),
-            )
-            runs.append((member, run))
+            runs.setdefault(member, []).append(self._run_for(job))
         return runs
 
-    def _send(self, member: Member, run: worker.Run) -> None:
-        if not self._pool.send(member, run):
-            self._ledger.decide(commands.Release(run.job_id, member.instance, "its worker had died before"), _now_ms())
+    def _run_for(self, job: Job) -> worker.Run:
+        settings = self._ledger.engine.settings
+        max_output, grace_s = int(settings["max-output"]), float(settings["grace"])
+        return worker.Run(job.id, job.attempts, job.command, job.cwd, max_output, grace_s)
+
+    def _send(self, member: Member, runs: list[worker.Run]) -> None:
+        if not self._pool.send(member, runs):
+            for run in runs:
+                self._settle(member.instance, worker.Result(run.job_id, None, "its worker had died before", begun=False))
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
@@ -154,39 +153,46 @@ class Supervisor:
 
     def _start_worker(self) -> None:
         member = self._pool.start_one()
-        self._selector.register(member.results._reader, selectors.EVENT_READ, lambda mask: self._take_result(member))
+        self._selector.register(member.results._reader, selectors.EVENT_READ, lambda mask: self._take_messages(member))
 
-    def _take_result(self, member: Member) -> None:
-        result = self._pool.take_result(member)
-        if result is None:
+    def _take_messages(self, member: Member) -> None:
+        """All that have gathered."""
+        self._take_message(member)
+        while member.instance in self._pool.members and not member.results.empty():
+            self._take_message(member)
+
+    def _take_message(self, member: Member) -> None:
+        message = self._pool.take_message(member)
+        if message is None:
             self._bury(member)
-            return
-        self._settle(member.instance, result)
-        if member.draining:
-            self._pool.drain(member)
+        elif isinstance(message, worker.Place):
+            id, began_ms, log_file, log_offset = message
+            self._ledger.decide(commands.Locate(id, member.instance, began_ms, log_file, log_offset), _now_ms())
+        else:
+            self._settle(member.instance, message)
 
     def _settle(self, instance: str, result: worker.Result) -> None:
         if result.ending is not None:
             self._ledger.decide(commands.Finish(result.job_id, instance, result.ending), _now_ms())
         else:
-            self._ledger.decide(commands.Release(result.job_id, instance, result.reason or "released"), _now_ms())
+            self._ledger.decide(commands.Release(result.job_id, instance, result.reason, result.begun), _now_ms())
 
     def _bury(self, member: Member) -> None:
         """A worker has ended: as it was told to, or because something killed it."""
         self._selector.unregister(member.results._reader)
-        lost = member.run
         self._pool.forget(member)
         process_tree.end_orphans(self._pool.pids())
-        if lost is not None:
-            say(f"worker {member.instance} died while it ran {lost.job_id}")
-            attempt = self._ledger.table.get(lost.job_id).running()
-            ending = adoption.lost(self._home, attempt)
-            self._ledger.decide(commands.Finish(lost.job_id, member.instance, ending), _now_ms())
+        for run in member.runs[1:]:
+            self._settle(member.instance, worker.Result(run.job_id, None, "its worker died before it began", begun=False))
+        for run in member.runs[:1]:
+            say(f"worker {member.instance} died while it ran {run.job_id}")
+            attempt = self._ledger.table.get(run.job_id).running()
+            self._settle(member.instance, worker.Result(run.job_id, adoption.lost(self._home, attempt)))
         self._fill_up()
 
     def _fill_up(self) -> None:
         """As many workers as are wanted, those adopted counted in."""
-        while not self._stopping and self._pool.target() + len(self._adopted) < self._wanted:
+        while not self._stopping and self._pool.target() + self._adopted_workers() < self._wanted:
             self._start_worker()
 
     def _scale(self, count: int) -> None:
@@ -196,7 +202,7 @@ class Supervisor:
             raise Busy(what="the supervisor is stopping")
         self._wanted = count
         self._fill_up()
-        self._pool.shrink(max(0, count - len(self._adopted)))
+        self._pool.shrink(max(0, count - self._adopted_workers()))
 
     # Runs of an earlier supervisor
 
@@ -204,12 +210,15 @@ class Supervisor:
         living, over = adoption.find(self._home, self._ledger.table)
         for adopted in living:
             say(f"adopted {adopted.job_id}, which worker {adopted.instance} (pid {adopted.pid}) still runs")
-            self._adopted[adopted.instance] = adopted
+            self._adopted[adopted.job_id] = adopted
             self._watch(adopted)
         for job in over:
             self._conclude(job.running()["worker"], job.id)
-        adoption.sweep(self._home, {*self._pool.members, *self._adopted, *self._harvested})
-        self._pool.shrink(max(0, self._wanted - len(self._adopted)))
+        adoption.sweep(self._home, {*self._pool.members, *self._harvested})
+        self._pool.shrink(max(0, self._wanted - self._adopted_workers()))
+
+    def _adopted_workers(self) -> int:
+        return len({adopted.instance for adopted in self._adopted.values()})
 
     def _watch(self, adopted: Adopted) -> None:
         """Waits for the worker's end without polling, where the system can."""
@@ -228,10 +237,10 @@ class Supervisor:
 
     def _look_after_adopted(self) -> None:
         self._look_at_adopted = not hasattr(os, "pidfd_open") and bool(self._adopted)
-        for instance, adopted in list(self._adopted.items()):
-            if not lockfile.is_held(os.path.join(self._home.run, f"{instance}.lock")):
-                del self._adopted[instance]
-                self._conclude(instance, adopted.job_id)
+        for job_id, adopted in list(self._adopted.items()):
+            if not adoption.is_alive(self._home, adopted.instance):
+                del self._adopted[job_id]
+                self._conclude(adopted.instance, job_id)
         self._fill_up()
 
     def _conclude(self, instance: str, job_id: str) -> None:
@@ -347,7 +356,7 @@ class Supervisor:
             self._killing = True
             say("stopping now: running jobs are ended and go back to pending")
             for member in self._pool.busy():
-                self._pool.kill_run(member, worker.STOPPED_BY_HAND)
+                self._pool.kill_runs(member, worker.STOPPED_BY_HAND)
             for adopted in self._adopted.values():
                 adoption.kill_run(self._home, adopted)
 

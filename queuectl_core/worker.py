@@ -3,6 +3,7 @@
     dispatch queue --> Run --> spawn, wait, collect output --> result queue
                                (the supervisor is gone: --> run/INSTANCE.outcome, synced, for the next one)
 
+Short runs wait here behind one another, so that the worker never waits for the supervisor; not behind a long one.
 One loop on poll(2): the dispatch queue, whose end is the supervisor's death; the child's death (SIGCHLD through a wakeup fd); its output.
 Knows no journal, no store and no other worker. The trap: a forked worker begins with all of the supervisor's descriptors;
 one kept by mistake keeps the writer lock, or hides the supervisor's death from another worker.
@@ -16,6 +17,7 @@ import os
 import select
 import signal
 import time
+from collections import deque
 from multiprocessing.queues import SimpleQueue
 from typing import NamedTuple, Optional
 
@@ -25,6 +27,12 @@ from .home import Home
 from .output import OutputWriter
 
 STOPPED_BY_HAND = "stopped by hand"
+HANDED_BACK = "handed back, for the run before it takes long"
+
+PATIENCE_S = 0.02
+"""A run that takes longer is a long one: where its output lies is told at once, and what waits behind it is handed back,
+for a worker that may be idle."""
+
 _READ_BYTES = 64 * 1024
 
 
@@ -35,8 +43,6 @@ class Run(NamedTuple):
     attempt: int
     command: str
     cwd: str
-    log_file: str
-    log_offset: int
     max_output: int
     grace_s: float
 
@@ -49,11 +55,21 @@ class Kill(NamedTuple):
 
 
 class Result(NamedTuple):
-    """`ending` None: not counted, because of `reason`."""
+    """`ending` None: not counted, because of `reason`. Not `begun`: the command was never started."""
 
     job_id: str
     ending: Optional[Ending]
-    reason: Optional[str]
+    reason: Optional[str] = None
+    begun: bool = True
+
+
+class Place(NamedTuple):
+    """A run takes long: when it began, and where its output lies."""
+
+    job_id: str
+    began_ms: int
+    log_file: str
+    log_offset: int
 
 
 def main(instance: str, home_path: str, dispatch: SimpleQueue, results: SimpleQueue) -> None:
@@ -75,11 +91,15 @@ class Worker:
         self._dispatch = dispatch
         self._results = results
         self._orphaned = False
+        self._long = False
+        self._ending = False
+        self._waiting: deque[Run] = deque()
+        self._left: list[Result] = []
         self._terminated = False
         self._lock = lockfile.acquire(os.path.join(home.run, f"{instance}.lock"))
         os.write(self._lock, b"%d\n" % os.getpid())
         self._tree_lock = os.path.join(home.run, f"{instance}.tree")
-        self._output = OutputWriter(home.logs)
+        self._output = OutputWriter(home.logs, instance)
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._environ = {**os.environ, process_tree.COOKIE: instance, "QUEUECTL_HOME": home.path}
         self._signals = _watch_signals()
@@ -87,25 +107,51 @@ class Worker:
         self._poll = select.poll()
         for descriptor in (self._inbox, self._signals):
             self._poll.register(descriptor, select.POLLIN)
+        self._pipe, self._pipe_in = -1, -1
+        self._open_pipe()
 
     def serve(self) -> None:
-        while not self._orphaned:
-            if self._inbox not in self._wait(None):
-                continue
-            order = self._take_order()
-            if isinstance(order, Run):
-                self._report(self._serve_run(order))
-            elif order is None and not self._orphaned:
+        while True:
+            if self._waiting:
+                run = self._waiting.popleft()
+                self._report(self._serve_run(run))
+            elif self._ending:
                 return
+            elif self._inbox in self._wait(None):
+                self._take_order(None)
 
-    def _take_order(self) -> Run | Kill | None:
-        """What stands in the dispatch queue. None: told to end, or the queue's other end is closed: the supervisor is gone."""
+    def _take_order(self, current: Run | None) -> str | None:
+        """Reads one order; why the current run is to be killed, if that is what it says."""
         try:
-            return self._dispatch.get()
-        except (EOFError, OSError):
-            self._orphaned = True
-            self._poll.unregister(self._inbox)
+            order = self._dispatch.get()
+        except (EOFError, OSError):  # the other end is closed
+            self._note_death()
             return None
+        if isinstance(order, list):
+            self._waiting.extend(order)
+        elif order is None:
+            self._ending = True
+            self._hand_back("the worker was told to end before it began")
+        elif current is not None and current.job_id == order.job_id:
+            return order.reason
+        else:
+            self._hand_back(order.reason, order.job_id)
+        return None
+
+    def _note_death(self) -> None:
+        """The supervisor is gone."""
+        self._poll.unregister(self._inbox)
+        self._orphaned = self._ending = True
+        self._hand_back("the supervisor was gone before it began")
+
+    def _hand_back(self, reason: str, job_id: str | None = None) -> None:
+        """Returns the runs that wait here (or the one of `job_id`), unbegun."""
+        waiting, self._waiting = self._waiting, deque()
+        for run in waiting:
+            if job_id is None or run.job_id == job_id:
+                self._report(Result(run.job_id, None, reason, begun=False))
+            else:
+                self._waiting.append(run)
 
     def _wait(self, timeout_s: float | None) -> set[int]:
         """The descriptors that are ready."""
@@ -115,126 +161,127 @@ class Worker:
         return ready
 
     def _serve_run(self, run: Run) -> Result:
-        began = time.monotonic()
+        began_s, self._long = time.monotonic(), False
         try:
-            pid, pipe = self._begin(run)
+            pid = self._begin(run)
         except (OSError, ValueError) as fault:
-            return Result(run.job_id, _ending(began, "spawn-failed", detail=_why_not_begun(run, fault)), None)
-        killed, status = self._attend(pid, pipe, run)
-        process_tree.end_rest(pid, self._tree_lock)
-        self._take_last_output(pipe)
+            return Result(run.job_id, self._ending_of(began_s, "spawn-failed", detail=_why_not_begun(run, fault)))
+        killed, status = self._attend(pid, run, began_s)
+        clean = process_tree.end_rest(pid, self._tree_lock)
+        self._take_last_output()
+        if not clean:
+            self._open_pipe()
         if killed is not None:
             return Result(run.job_id, None, killed)
         code = os.waitstatus_to_exitcode(status)
-        output = self._output
         if code < 0:
-            return Result(run.job_id, _ending(began, "signal", None, -code, output.kept_bytes, output.dropped_bytes), None)
-        return Result(run.job_id, _ending(began, "exit", code, None, output.kept_bytes, output.dropped_bytes), None)
+            return Result(run.job_id, self._ending_of(began_s, "signal", number=-code))
+        return Result(run.job_id, self._ending_of(began_s, "exit", code))
 
-    def _begin(self, run: Run) -> tuple[int, int]:
-        """Starts the command; its pid, and the pipe that its output comes through. Raises OSError."""
-        self._output.begin(run.log_file, run.log_offset, run.max_output)
+    def _ending_of(
+        self, began_s: float, outcome: str, code: int | None = None, number: int | None = None, detail: str | None = None
+    ) -> Ending:
+        now_ms, duration_ms = time.time_ns() // 1_000_000, round((time.monotonic() - began_s) * 1000)
+        out = self._output
+        return Ending(
+            outcome, code, number, now_ms, duration_ms, out.segment, out.start, out.kept_bytes, out.dropped_bytes, detail
+        )
+
+    def _open_pipe(self) -> None:
+        """The pipe that output comes through. It serves one run after the other, for this side holds its writing end too:
+        no end of file wakes the loop. A new one only where something of the last run may still write to the old."""
+        if self._pipe >= 0:
+            self._poll.unregister(self._pipe)
+            os.close(self._pipe)
+            os.close(self._pipe_in)
+        self._pipe, self._pipe_in = os.pipe()
+        os.set_blocking(self._pipe, False)
+        self._poll.register(self._pipe, select.POLLIN)
+
+    def _begin(self, run: Run) -> int:
+        """Starts the command; its pid. Raises OSError."""
+        self._output.begin(run.max_output)
         os.chdir(run.cwd)
-        environ = {**self._environ, "QUEUECTL_JOB_ID": run.job_id, "QUEUECTL_ATTEMPT": str(run.attempt)}
-        pipe, child_end = os.pipe()
-        try:
-            pid = process_tree.spawn(run.command, environ, self._stdin, child_end, self._tree_lock)
-        except BaseException:
-            os.close(pipe)
-            raise
-        finally:
-            os.close(child_end)
-        os.set_blocking(pipe, False)
-        return pid, pipe
+        self._environ["QUEUECTL_JOB_ID"] = run.job_id
+        self._environ["QUEUECTL_ATTEMPT"] = str(run.attempt)
+        return process_tree.spawn(run.command, self._environ, self._stdin, self._pipe_in, self._tree_lock)
 
-    def _attend(self, pid: int, pipe: int, run: Run) -> tuple[str | None, int]:
+    def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, int]:
         """Waits until the command has ended; why it was killed, if it was, and its wait status."""
         killed: str | None = None
         kill_at_s: float | None = None
-        self._poll.register(pipe, select.POLLIN)
         while True:
-            ready = self._wait(None if kill_at_s is None else max(0.0, kill_at_s - time.monotonic()))
-            if pipe in ready and not self._pump(pipe):
-                self._poll.unregister(pipe)
-                pipe = -1
+            ready = self._wait(self._pause_s(began_s, kill_at_s))
+            if self._pipe in ready:
+                self._output.write(os.read(self._pipe, _READ_BYTES))
             if self._signals in ready:
                 done, status, _ = os.wait4(pid, os.WNOHANG)
                 if done:
-                    break
-            if killed is None and (self._inbox in ready or self._orphaned):
-                killed = self._kill_reason(run)
-                if killed is not None:
-                    process_tree.signal_group(pid, signal.SIGTERM)
-                    kill_at_s = time.monotonic() + run.grace_s
+                    return killed, status
+            order = self._take_order(run) if self._inbox in ready else None
+            if killed is None and (order or (self._orphaned and self._terminated)):
+                killed = order or STOPPED_BY_HAND
+                process_tree.signal_group(pid, signal.SIGTERM)
+                kill_at_s = time.monotonic() + run.grace_s
             if kill_at_s is not None and time.monotonic() >= kill_at_s:
                 process_tree.signal_group(pid, signal.SIGKILL)
                 kill_at_s = None
-        if pipe >= 0:
-            self._poll.unregister(pipe)
-        return killed, status
+            if not self._long and time.monotonic() >= began_s + PATIENCE_S:
+                self._long = True
+                self._tell_place(run, began_s)
+            if self._long:
+                self._hand_back(HANDED_BACK)
 
-    def _kill_reason(self, run: Run) -> str | None:
-        order = None if self._orphaned else self._take_order()
-        if self._orphaned:
-            return STOPPED_BY_HAND if self._terminated else None
-        return order.reason if isinstance(order, Kill) and order.job_id == run.job_id else None
+    def _pause_s(self, began_s: float, kill_at_s: float | None) -> float | None:
+        """Until the next thing is due in the run under way; None: nothing is."""
+        due_s = kill_at_s if self._long else began_s + PATIENCE_S
+        return None if due_s is None else max(0.0, due_s - time.monotonic())
 
-    def _pump(self, pipe: int) -> bool:
-        """Takes some output; False once there is none, and none can come."""
-        try:
-            data = os.read(pipe, _READ_BYTES)
-        except BlockingIOError:
-            return True
-        self._output.write(data)
-        return bool(data)
+    def _tell_place(self, run: Run, began_s: float) -> None:
+        if not self._orphaned:
+            began_ms = time.time_ns() // 1_000_000 - round((time.monotonic() - began_s) * 1000)
+            self._put(Place(run.job_id, began_ms, self._output.segment, self._output.start))
 
-    def _take_last_output(self, pipe: int) -> None:
+    def _take_last_output(self) -> None:
         """What stands in the pipe. Bounded, in case something has escaped and goes on writing."""
         try:
             for _ in range(16):
-                data = os.read(pipe, _READ_BYTES)
-                if not data:
-                    break
-                self._output.write(data)
+                self._output.write(os.read(self._pipe, _READ_BYTES))
         except BlockingIOError:
             pass
-        finally:
-            os.close(pipe)
         self._output.finish()
 
     def _report(self, result: Result) -> None:
-        if self._orphaned:
-            self._leave(result)
-        else:
-            self._results.put(result)
+        """To the supervisor; when there is none, on the disk, for the next one."""
+        if self._orphaned or not self._put(tuple(result)):
+            self._left.append(result)
+            path = os.path.join(self._home.run, f"{self._instance}.outcome")
+            durable.replace_file(path, json.dumps(self._left).encode())
 
-    def _leave(self, result: Result) -> None:
-        """Nobody listens: the result waits on the disk for the next supervisor."""
-        path = os.path.join(self._home.run, f"{self._instance}.outcome")
-        durable.replace_file(path, json.dumps(result).encode())
+    def _put(self, message: object) -> bool:
+        """False when the supervisor has just died."""
+        try:
+            self._results.put(message)
+        except OSError:
+            self._note_death()
+            return False
+        return True
 
 
-def read_left_result(home: Home, instance: str) -> Result | None:
-    """What a worker that had lost its supervisor has left, or None."""
+def revive(result: tuple[object, ...]) -> Result:
+    """A Result as it was before it crossed a queue or lay in a file."""
+    job_id, ending, reason, begun = result
+    return Result(job_id, None if ending is None else Ending(*ending), reason, begun)
+
+
+def read_left_result(home: Home, instance: str, job_id: str) -> Result | None:
+    """What a worker that had lost its supervisor has left of a job, or None."""
     try:
         with open(os.path.join(home.run, f"{instance}.outcome"), "rb") as file:
-            job_id, ending, reason = json.loads(file.read())
+            results = [revive(result) for result in json.loads(file.read())]
     except FileNotFoundError:
         return None
-    return Result(job_id, None if ending is None else Ending(*ending), reason)
-
-
-def _ending(
-    began: float,
-    outcome: str,
-    code: int | None = None,
-    number: int | None = None,
-    kept: int = 0,
-    dropped: int = 0,
-    detail: str | None = None,
-) -> Ending:
-    duration_ms = round((time.monotonic() - began) * 1000)
-    return Ending(outcome, code, number, time.time_ns() // 1_000_000, duration_ms, kept, dropped, detail)
+    return next((result for result in results if result.job_id == job_id), None)
 
 
 def _why_not_begun(run: Run, fault: Exception) -> str:
