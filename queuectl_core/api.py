@@ -13,6 +13,7 @@ The trap: between the two ways lies a moment (a supervisor that starts or stops)
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 
 from . import lockfile
 from .client import Client, connect
-from .errors import Busy, DiskFull, InvalidInput, NoSupervisor, QueueError, StorageFailed
+from .errors import BadHome, Busy, DiskFull, InvalidInput, NoSupervisor, QueueError, StorageFailed
 from .home import Home, default_path
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -73,7 +74,7 @@ class Queue:
         specs = list(specs)
         if not specs:
             raise InvalidInput(what="there is no job to enqueue")
-        reply = self._ask("enqueue", jobs=specs, cwd=cwd or os.getcwd())
+        reply = self._ask("enqueue", jobs=specs, cwd=cwd or _working_folder())
         if "ids" in reply:
             return reply["ids"]
         from .engine import new_id
@@ -256,6 +257,13 @@ def _parts(jobs: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
         yield part
 
 
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise InvalidInput(what="the folder you are in no longer exists; say where the job is to run (cwd)") from None
+
+
 def _which(ids: Sequence[str] | None) -> dict[str, object]:
     return {"all": True} if ids is None else {"ids": list(ids)}
 
@@ -265,4 +273,6 @@ def _storage_error(home: Home, fault: OSError) -> QueueError:
 
     if fault.errno in FULL:
         return DiskFull(path=home.path)
+    if fault.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return BadHome(path=home.path, why=f"{fault.filename or home.path}: {fault.strerror}")
     return StorageFailed(path=fault.filename or home.path, why=fault.strerror or str(fault))

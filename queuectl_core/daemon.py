@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from . import errors, lockfile
+from .client import connect
 from .errors import Busy, QueueError, SupervisorFailed
 from .home import Home
 
@@ -61,12 +62,12 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None]) -> No
     """
     status = 0
     try:
-        os.umask(0o077)
+        umask = os.umask(0o077)
         home.prepare()
         lock = _take_lock(home)
         from .supervisor import Supervisor, say
 
-        supervisor = Supervisor(home, count)
+        supervisor = Supervisor(home, count, umask)
         tell({"pid": os.getpid()})
         say(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
         supervisor.run()
@@ -97,6 +98,10 @@ def _take_lock(home: Home) -> int:
         lock = lockfile.acquire(home.lock)
         if lock is not None:
             return lock
+        client = connect(home.socket, deadline_s=1.0)
+        if client is not None:
+            client.close()
+            raise Busy(what=f"a supervisor already runs for {home.path}")
         if time.monotonic() > deadline_s:
             raise Busy(what=f"another process holds {home.lock}")
         time.sleep(0.01)
@@ -105,7 +110,6 @@ def _take_lock(home: Home) -> int:
 def _become_background(home: Home, kept: int) -> None:
     """Lets go of the terminal, the folder and every descriptor; messages go to the supervisor's log."""
     os.chdir("/")
-    os.umask(0o077)
     home.prepare()
     if os.path.exists(home.supervisor_log) and os.path.getsize(home.supervisor_log) > MAX_LOG_BYTES:
         os.rename(home.supervisor_log, f"{home.supervisor_log}.old")

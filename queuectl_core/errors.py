@@ -132,6 +132,11 @@ class NoBackend(QueueError):
     hint = "use a Python that has it (`python3 -c 'import {module}'` must work)"
 
 
+class OutputFailed(QueueError):
+    code = "output_failed"
+    text = "cannot write the output: {why}"
+
+
 class ProtocolError(QueueError):
     code, exit_status = "protocol", 2
     text = "{what}"

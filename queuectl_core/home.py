@@ -34,11 +34,13 @@ class Home:
     def prepare(self) -> None:
         """Makes what is missing, 0700, and checks the rest. Raises BadHome."""
         try:
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            if not os.path.isdir(self.path):
+                os.makedirs(os.path.dirname(self.path), exist_ok=True)
+                _make_folder(self.path)
             self.check()
             for folder in (self.journal, self.store, self.run, self.logs):
                 if not os.path.isdir(folder):
-                    os.mkdir(folder, 0o700)
+                    _make_folder(folder)
         except OSError as fault:
             raise BadHome(path=self.path, why=_why(fault, self.path)) from None
 
@@ -73,6 +75,15 @@ def default_path(environ: dict[str, str]) -> str:
     if not state or not os.path.isabs(state):
         state = os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(state, "queuectl")
+
+
+def _make_folder(path: str) -> None:
+    """0700 whatever the umask. Another process may be making it just now."""
+    try:
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+    except FileExistsError:
+        pass
 
 
 def _why(fault: OSError, path: str) -> str:

@@ -175,7 +175,7 @@ def _check_command(value: object) -> str | None:
     return _check_bytes(value, MAX_COMMAND_BYTES)
 
 
-def _check_cwd(value: object) -> str | None:
+def check_cwd(value: object) -> str | None:
     if not isinstance(value, str):
         return f"must be text, not {_kind(value)}"
     if not value.startswith("/"):
@@ -198,7 +198,7 @@ _CHECKS = {
     "command": _check_command,
     "max_retries": check_max_retries,
     "backoff_base": check_backoff_base,
-    "cwd": _check_cwd,
+    "cwd": check_cwd,
 }
 
 

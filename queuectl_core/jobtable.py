@@ -23,6 +23,7 @@ import json
 from itertools import islice
 from typing import Optional, Protocol
 
+from .errors import NewerFormat
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from .schedule import Entry
 
@@ -80,7 +81,10 @@ def index_key(job: Job) -> str:
 
 class JobTable:
     def __init__(self, store: Store) -> None:
+        """Raises NewerFormat."""
         meta = json.loads(store.get(b"meta") or b"{}")
+        if meta.get("format", FORMAT) > FORMAT:
+            raise NewerFormat(path="the store", found=meta["format"], known=FORMAT)
         self._store = store
         self.position: int = meta.get("position", 0)
         self.ahead: int = meta.get("ahead", 0)

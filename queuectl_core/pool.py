@@ -66,8 +66,10 @@ class Member:
 
 
 class Pool:
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, umask: int) -> None:
+        """`umask` is what the commands run with; our own files are private whatever it is."""
         self._home = home
+        self._umask = umask
         self._context = multiprocessing.get_context(_START_METHOD)
         self.members: dict[str, Member] = {}
 
@@ -80,7 +82,7 @@ class Pool:
         member.results = self._context.SimpleQueue()
         member.process = self._context.Process(
             target=worker.main,
-            args=(member.instance, self._home.path, member.dispatch, member.results),
+            args=(member.instance, self._home.path, self._umask, member.dispatch, member.results),
             name=f"queuectl worker {member.instance}",
         )
         member.process.start()

@@ -23,7 +23,7 @@ COOKIE = "QUEUECTL_WORKER"
 _LOCK_FD = 19
 """Where the lock stands in the command's file table: high enough to be out of the way of a script's own `exec 3>`."""
 
-_DEFAULT_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD]
+_DEFAULT_SIGNALS = sorted({int(number) for number in signal.Signals} - {signal.SIGKILL, signal.SIGSTOP})
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -40,8 +40,8 @@ def spawn(command: str, environ: dict[str, str], stdin: int, output: int, lock_p
     """Starts the command in this process's working folder; returns its pid. Raises OSError; BlockingIOError while an
     earlier tree holds the lock.
 
-    posix_spawn costs the same from a large process as from a small one. Python ignores SIGPIPE, and a worker some more:
-    the command gets the defaults.
+    posix_spawn costs the same from a large process as from a small one. Python ignores SIGPIPE, a worker some more, and
+    who knows what `worker start` was told to ignore: the command gets the defaults.
     """
     lock = lockfile.acquire(lock_path)
     if lock is None:

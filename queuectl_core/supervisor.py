@@ -44,7 +44,7 @@ MAX_STAGED_JOBS = 5_000_000
 class Supervisor:
     """Made while the writer lock is held; `run` returns when it has stopped."""
 
-    def __init__(self, home: Home, count: int) -> None:
+    def __init__(self, home: Home, count: int, umask: int) -> None:
         """Recovers, starts `count` workers and opens the socket. Raises QueueError, or OSError."""
         self._home = home
         self._wanted = count
@@ -62,7 +62,7 @@ class Supervisor:
         self._look_at_adopted = False
         self._started_ms = _now_ms()
         process_tree.become_subreaper()
-        self._pool = Pool(home)
+        self._pool = Pool(home, umask)
         for _ in range(count):
             self._start_worker()
         self._ledger = Ledger(home)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import commands
 from .errors import InvalidInput, UnknownJob
-from .job import COMPLETED, DEAD, STATES, check_id
+from .job import COMPLETED, DEAD, STATES, check_cwd, check_id
 from .jobtable import INDEX_OF_STATE, INDEXES
 from .protocol import MAX_MESSAGE_BYTES
 
@@ -30,16 +30,19 @@ _PAGE_BYTES = MAX_MESSAGE_BYTES // 8  # as characters; JSON may need six bytes f
 
 def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """The reply to one request. Raises QueueError; nothing has changed then."""
-    verb = request.get("verb")
+    verb = str(request.get("verb"))
     if verb not in VERBS:
-        raise InvalidInput(what=f"unknown verb {str(verb)[:40]!r}; perhaps the supervisor is of another version")
+        raise InvalidInput(what=f"unknown verb {verb[:40]!r}; perhaps the supervisor is of another version")
     return VERBS[verb](ledger, request, now_ms)
 
 
 def _enqueue(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     specs, cwd = request.get("jobs"), request.get("cwd")
-    if not isinstance(specs, list) or not isinstance(cwd, str) or not cwd.startswith("/"):
-        raise InvalidInput(what="enqueue needs jobs, a list, and cwd, an absolute path")
+    if not isinstance(specs, list):
+        raise InvalidInput(what="enqueue needs jobs, a list")
+    why = check_cwd(cwd)
+    if why:
+        raise InvalidInput(what=f"the folder to run in {why}")
     number = ledger.table.next_number
     ids = ledger.decide(commands.Enqueue(specs, cwd), now_ms)
     if len(ids) <= MAX_IDS:

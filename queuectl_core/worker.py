@@ -72,13 +72,14 @@ class Place(NamedTuple):
     log_offset: int
 
 
-def main(instance: str, home_path: str, dispatch: SimpleQueue, results: SimpleQueue) -> None:
+def main(instance: str, home_path: str, umask: int, dispatch: SimpleQueue, results: SimpleQueue) -> None:
     """The target of the worker's process. Returns when told to, or when the supervisor is gone and its run has ended."""
     dispatch._writer.close()  # else the supervisor's death would not end the queue
     results._reader.close()
     _close_inherited({dispatch._reader.fileno(), results._writer.fileno()})
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    os.umask(umask)
     gc.freeze()  # what was inherited stays shared with the supervisor
     process_tree.become_subreaper()
     Worker(instance, Home(home_path), dispatch, results).serve()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 
@@ -27,6 +26,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    if screen.json:
+        raise InvalidInput(what="logs prints what the job printed, as it is; it has no --json")
     if args.follow + args.all + (args.attempt is not None) > 1:
         raise InvalidInput(what="--follow, --all and --attempt exclude each other")
     with Queue(args.home) as queue:
@@ -37,9 +38,7 @@ def run(args: Namespace, screen: Screen) -> int:
         for attempt in attempts:
             if args.all:
                 screen.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
-            _print(queue, attempt)
-    if screen.json:
-        raise InvalidInput(what="logs prints what the job printed; it has no --json")
+            _print(queue, attempt, screen)
     return 0
 
 
@@ -57,10 +56,12 @@ def _chosen(job: dict[str, object], args: Namespace) -> list[dict[str, object]]:
     return chosen
 
 
-def _print(queue: Queue, attempt: dict[str, object]) -> None:
+def _print(queue: Queue, attempt: dict[str, object], screen: Screen) -> None:
+    if attempt["output_file"] is None:
+        return
     try:
         for piece in output.read(queue.home.logs, attempt["output_file"], attempt["output_offset"], attempt["output_bytes"]):
-            sys.stdout.buffer.write(piece)
+            screen.raw(piece)
     except FileNotFoundError:
         if attempt["output_bytes"]:
             raise NoOutput(what=f"the output of attempt {attempt['attempt']} is gone: its log was removed") from None
@@ -72,7 +73,7 @@ def _follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
     while True:
         for _ in range(5):
             if 0 <= seen < len(job["history"]):
-                printed += _print_new(queue, job["history"][seen], printed)
+                printed += _print_new(queue, job["history"][seen], printed, screen)
             if job["state"] in ("completed", "dead"):
                 break
             time.sleep(LOOK_EVERY_S)
@@ -80,7 +81,7 @@ def _follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
         history = job["history"]
         while seen < len(history) and (seen < 0 or history[seen]["outcome"] is not None):
             if seen >= 0:
-                _print_new(queue, history[seen], printed)
+                _print_new(queue, history[seen], printed, screen)
             if seen + 1 == len(history):
                 break
             seen, printed = seen + 1, 0
@@ -94,16 +95,17 @@ def _follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
             raise NoSupervisor(home=queue.home.path)
 
 
-def _print_new(queue: Queue, attempt: dict[str, object], printed: int) -> int:
+def _print_new(queue: Queue, attempt: dict[str, object], printed: int, screen: Screen) -> int:
+    if attempt["output_file"] is None:  # it has not run for long enough to be told
+        return 0
     size = None if attempt["output_bytes"] is None else attempt["output_bytes"] - printed
     new = 0
     try:
         for piece in output.read(queue.home.logs, attempt["output_file"], attempt["output_offset"] + printed, size):
-            sys.stdout.buffer.write(piece)
+            screen.raw(piece)
             new += len(piece)
     except FileNotFoundError:
         pass
-    sys.stdout.flush()
     return new
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 
 from ..errors import InvalidInput, QueueError
-from .render import Screen, visible
+from .render import Screen, flush, visible, write
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "enqueue": ("enqueue", "add one job, or a file of jobs"),
@@ -47,30 +47,24 @@ a first try:
 
 def main() -> None:
     """Runs `sys.argv` and ends the process."""
-    status = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        status = _closed_pipe()
-    except OSError as fault:
-        sys.stderr.write(f"queuectl: cannot write the output: {fault.strerror}\n")
-        status = 1
-        _silence_stdout()
-    sys.exit(status)
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(argv: list[str]) -> int:
     """Does what the arguments say; the exit status."""
     try:
-        return _run(argv)
+        status = _run(argv)
+        flush()
+        return status
     except QueueError as refusal:
         _complain(str(refusal))
         return refusal.exit_status
     except KeyboardInterrupt:
         _complain("interrupted")
         return 130
-    except BrokenPipeError:
-        return _closed_pipe()
+    except BrokenPipeError:  # the reader has seen enough (`| head`): end as a process killed by SIGPIPE would, without a word
+        _silence_stdout()
+        return 141
     except OSError as fault:
         where = f"{fault.filename}: " if fault.filename else ""
         _complain(f"{where}{fault.strerror or fault}")
@@ -82,12 +76,12 @@ def _run(argv: list[str]) -> int:
         stream.reconfigure(errors="backslashreplace")
     options, name, rest = _split(argv)
     if name == "--help":
-        sys.stdout.write(usage())
+        write(usage())
         return 0
     if name == "--version":
         from .. import __version__
 
-        sys.stdout.write(f"queuectl {__version__}\n")
+        write(f"queuectl {__version__}\n")
         return 0
     if name not in COMMANDS:
         raise InvalidInput(what=_unknown_command(name))
@@ -113,9 +107,7 @@ def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
         if word == "--json":
             options["json"] = True
         elif word == "--home":
-            options["home"] = next(words, None)
-            if options["home"] is None:
-                raise InvalidInput(what="--home needs a folder")
+            options["home"] = next(words, "")
         elif word.startswith("--home="):
             options["home"] = word[7:]
         elif word in ("-h", "--help", "help"):
@@ -143,12 +135,6 @@ def _complain(text: str) -> None:
     except OSError:
         _silence_stdout()
     sys.stderr.write(f"queuectl: {visible(text)}\n")
-
-
-def _closed_pipe() -> int:
-    """The reader has seen enough (`| head`). Ends as a process killed by SIGPIPE would, without a word."""
-    _silence_stdout()
-    return 141
 
 
 def _silence_stdout() -> None:

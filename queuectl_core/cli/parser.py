@@ -35,6 +35,8 @@ def parse(name: str, command: ModuleType, words: list[str], options: dict[str, o
     args = parser.parse_args(words)
     if behind is not None and not getattr(command, "TAKES_WORDS", False):
         raise InvalidInput(what=f"`queuectl {name}` takes nothing behind --")
+    if args.home == "":
+        raise InvalidInput(what="--home needs a folder")
     args.words = behind
     return args
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from ..errors import OutputFailed
 
 _COLOURS = {"pending": "36", "processing": "34", "completed": "32", "failed": "33", "dead": "31", "head": "1", "dim": "2"}
 
@@ -22,13 +25,13 @@ class Screen:
         self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def line(self, text: str = "") -> None:
-        sys.stdout.write(text + "\n")
+        write(text + "\n")
 
     def value(self, value: object) -> None:
         """One JSON value, and nothing else."""
         import json
 
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     def values(self, values: Iterable[object]) -> None:
         """A JSON array, written as its items come."""
@@ -36,13 +39,20 @@ class Screen:
 
         opening = "["
         for value in values:
-            sys.stdout.write(opening + "\n" + json.dumps(value, ensure_ascii=False))
+            write(opening + "\n" + json.dumps(value, ensure_ascii=False))
             opening = ","
-        sys.stdout.write("[]\n" if opening == "[" else "\n]\n")
+        write("[]\n" if opening == "[" else "\n]\n")
+
+    def raw(self, data: bytes) -> None:
+        """Bytes as they are."""
+        with _telling():
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
 
     def note(self, text: str) -> None:
         """A message, on stderr, so that it never gets into data."""
-        sys.stdout.flush()
+        flush()
         sys.stderr.write(f"{visible(text)}\n")
 
     def paint(self, text: str, colour: str) -> str:
@@ -64,6 +74,27 @@ class Screen:
         import shutil
 
         return max(40, shutil.get_terminal_size().columns)
+
+
+def write(text: str) -> None:
+    """Puts text on stdout. Raises OutputFailed; BrokenPipeError when the reader is gone."""
+    with _telling():
+        sys.stdout.write(text)
+
+
+def flush() -> None:
+    with _telling():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise OutputFailed(why=fault.strerror) from None
 
 
 def visible(text: str) -> str:

@@ -1,0 +1,58 @@
+"""A program with a queue inside it: how to use queuectl_core from Python, without the command line.
+
+Counts the words of a few files in the background, two at a time. One file is missing at first, so its job fails, is
+tried again, and ends in the dead letter queue; once the file is there, the job is sent through again. Everything lies
+in a temporary folder, and nothing is left of it.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # not needed where queuectl is installed
+
+from queuectl_core import Queue  # noqa: E402
+
+TEXTS = {"sea": "the sea is calm tonight", "rain": "rain again", "snow": "it snows and snows and snows"}
+
+
+def enqueue(queue: Queue, folder: Path) -> list[str]:
+    """One job a text, and one for a text that is not there yet; their ids."""
+    ids = [queue.enqueue(f"wc -w < {name}.txt > {name}.count", id=f"count-{name}", cwd=str(folder)) for name in TEXTS]
+    late = {"id": "count-late", "cwd": str(folder), "max_retries": 1, "backoff_base": 0.3}
+    return [*ids, queue.enqueue("wc -w < late.txt > late.count", **late)]
+
+
+def work(queue: Queue, ids: list[str], folder: Path) -> None:
+    with queue.supervisor(workers=2) as pid:
+        print(f"a supervisor with 2 workers runs as process {pid}")
+        queue.wait(ids, timeout_s=30)
+        for job in queue.list():
+            print(f"  {job['id']}: {job['state']} after {job['attempts']} attempt(s), reason: {job['reason']}")
+
+        (folder / "late.txt").write_text("better late than never\n")
+        print("late.txt is there now; jobs taken out of the dead letter queue:", queue.retry_dead(["count-late"]))
+        queue.wait(["count-late"], timeout_s=30)
+        print(f"  count-late: {queue.get('count-late')['state']}")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="qe-") as name:
+        folder = Path(name)
+        for text, words in TEXTS.items():
+            (folder / f"{text}.txt").write_text(words + "\n")
+        with Queue(folder / "home") as queue:
+            ids = enqueue(queue, folder)
+            print("enqueued:", ", ".join(ids))
+            work(queue, ids, folder)
+            status = queue.status()  # the supervisor has ended; the same question is answered without it
+        print("supervisor:", status["supervisor"], "- jobs:", status["counts"])
+        print("words:", {file.stem: int(file.read_text()) for file in sorted(folder.glob("*.count"))})
+        if status["counts"]["completed"] != len(ids):
+            sys.exit("embed: not every job was completed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,435 @@
+#!/usr/bin/env python3
+"""A first tour of queuectl on real work: each module of this Python's standard library becomes a job.
+
+    python3 examples/quickstart.py            the tour; it leaves nothing behind
+    python3 examples/quickstart.py --keep     the same, but the folder with the queue stays
+
+Each job byte-compiles one module into a scratch folder. Some jobs must fail: the files in Python's test suite that are
+bad on purpose (not every system installs them), and a few that this script writes. They are tried again and end in the
+dead letter queue, where you see why; then one of the files is mended, and its job is sent through again.
+
+Everything is done by the command line itself, and each command is printed before it runs. The exit status is 0 if all
+came out as expected, 1 if not, and 128 + the signal's number after Ctrl-C. The workers are stopped in any case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+QUEUECTL = Path(__file__).resolve().parent.parent / "queuectl.py"
+NO_SUPERVISOR = 3
+"""The exit status of a command that needs a supervisor and finds none."""
+
+WORKERS = 3
+MAX_RETRIES = 2
+BACKOFF_BASE = 1.2
+COMMAND_WITHIN_S = 60.0
+ALL_WITHIN_S = 240.0
+LOOK_EVERY_S = 0.4
+TELL_EVERY_S = 3.0
+"""How often progress is told where there is no terminal whose line could be rewritten."""
+
+LEFT_OUT = {"test", "tests", "idlelib", "lib2to3", "turtledemo", "encodings"}
+"""Packages of the standard library that are tests, programs rather than libraries, or a hundred tables much alike."""
+
+COMPILE = """\
+import py_compile, sys
+try:
+    py_compile.compile(sys.argv[1], cfile=sys.argv[2], doraise=True)
+except py_compile.PyCompileError as fault:
+    sys.exit("this file cannot be compiled:\\n" + fault.msg)
+"""
+
+BROKEN = {
+    "missing_colon": b"def answer()\n    return 42\n",
+    "open_bracket": b"total = (1 + 2\n",
+    "open_quote": b"greeting = 'hello\n",
+    "bad_indent": b"if True:\nprint('here')\n",
+    "not_utf8": b"name = '\xff'\n",
+}
+MENDED = "missing_colon"
+MENDED_TEXT = "def answer():\n    return 42\n"
+
+
+class Unexpected(Exception):
+    """Something did not come out as it should have."""
+
+
+class Interrupted(Exception):
+    """The script was asked to end by a signal."""
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise Unexpected(otherwise)
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)
+
+
+# What there is to compile
+
+
+class Module(NamedTuple):
+    """One file to compile, and whether it is bad, so that it cannot be. A relative `source` is seen from the scratch folder."""
+
+    name: str
+    source: str
+    is_bad: bool
+
+    @property
+    def id(self) -> str:
+        return f"compile-{self.name}"
+
+    @property
+    def target(self) -> str:
+        """Where the result goes, seen from the scratch folder."""
+        return f"out/{self.name}.pyc"
+
+
+def find_all(scratch: Path) -> list[Module]:
+    """The bad ones come first: so they are tried again while the others run."""
+    library = Path(sysconfig.get_path("stdlib"))
+    good = {name: Module(name, str(path), False) for name, path in find_modules(library)}
+    expect(len(good) >= 100, f"this Python has no sources of its standard library in {library}")
+    return [*write_broken(scratch / "broken"), *find_bad(library), *good.values()]
+
+
+def find_modules(folder: Path, package: str = "") -> Iterator[tuple[str, Path]]:
+    """The modules in `folder` and in the packages below it, by their full names."""
+    for path in sorted(folder.iterdir()):
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", path.name):
+            continue
+        if path.suffix == ".py" and path.is_file():
+            yield (package if path.stem == "__init__" else f"{package}.{path.stem}".lstrip(".")), path
+        elif path.name not in LEFT_OUT and (path / "__init__.py").is_file():
+            yield from find_modules(path, f"{package}.{path.name}".lstrip("."))
+
+
+def find_bad(library: Path) -> list[Module]:
+    """The files of Python's own tests that are bad on purpose."""
+    tests = library / "test"
+    found = sorted([*tests.rglob("badsyntax_*.py"), *tests.rglob("bad_coding*.py")])
+    names = [".".join(path.relative_to(library).with_suffix("").parts) for path in found]
+    return [Module(name, str(path), True) for name, path in zip(names, found) if not compiles(path)]
+
+
+def compiles(path: Path) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def write_broken(folder: Path) -> list[Module]:
+    folder.mkdir()
+    for name, text in BROKEN.items():
+        (folder / f"{name}.py").write_bytes(text)
+    return [Module(f"broken.{name}", f"{folder.name}/{name}.py", True) for name in BROKEN]
+
+
+def write_jobs(scratch: Path, modules: list[Module]) -> None:
+    """jobs.jsonl: one job a line, as `enqueue --file` reads them."""
+    (scratch / "out").mkdir()
+    (scratch / "compile.py").write_text(COMPILE)
+    with open(scratch / "jobs.jsonl", "w", encoding="utf-8") as file:
+        for module in modules:
+            words = [sys.executable, "-I", "-S", "compile.py", module.source, module.target]
+            job = {"id": module.id, "command": shlex.join(words), "cwd": str(scratch)}
+            file.write(json.dumps(job) + "\n")
+
+
+# The command line
+
+
+class CommandLine:
+    """Runs queuectl in a home of its own, from the scratch folder.
+
+    A signal is noted at once and obeyed between two commands, so that no command is cut off halfway.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        self.signal: Optional[int] = None
+        self.environ = {
+            **os.environ,
+            "QUEUECTL_HOME": str(scratch / "home"),
+            "PYTHONPYCACHEPREFIX": str(scratch / "pycache"),  # nothing is written beside queuectl.py
+        }
+        self.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._has_started = False
+
+    def note_signal(self, number: int, frame: object) -> None:
+        self.signal = number
+
+    def obey_signal(self) -> None:
+        if self.signal is not None:
+            raise Interrupted
+
+    def show(self, *words: str) -> None:
+        """Prints the command, then runs it, and lets it print."""
+        say(f"$ queuectl {shlex.join(words)}")
+        self._must(words, None)
+
+    def read(self, *words: str) -> str:
+        """What the command prints."""
+        return self._must(words, subprocess.PIPE)
+
+    def read_json(self, *words: str) -> Any:
+        return json.loads(self.read(*words, "--json"))
+
+    def _must(self, words: tuple[str, ...], stdout: Optional[int]) -> str:
+        self.obey_signal()
+        self._has_started |= words[:2] == ("worker", "start")
+        done = self._run(words, stdout)
+        self.obey_signal()
+        expect(done.returncode == 0, f"`queuectl {shlex.join(words)}` ended with {done.returncode}: {done.stderr.strip()}")
+        if stdout is None and done.stderr:
+            say(done.stderr.rstrip())
+        return done.stdout or ""
+
+    def _run(self, words: tuple[str, ...], stdout: Optional[int]) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [sys.executable, str(QUEUECTL), *words],
+                cwd=self.scratch,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="backslashreplace",
+                timeout=COMMAND_WITHIN_S,
+                start_new_session=True,  # Ctrl-C is for this script alone
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Unexpected(f"`queuectl {shlex.join(words)}` took longer than {COMMAND_WITHIN_S:g} s") from None
+
+    def make_sure_it_is_stopped(self) -> None:
+        """Whatever has happened: no supervisor and no worker runs after this."""
+        deadline_s = time.monotonic() + COMMAND_WITHIN_S
+        while self._has_started:
+            done = self._run(("worker", "stop", "--now"), subprocess.PIPE)
+            if done.returncode in (0, NO_SUPERVISOR):
+                return
+            expect(time.monotonic() < deadline_s, f"the workers cannot be stopped: {done.stderr.strip()}")
+            time.sleep(0.2)
+
+
+# Progress
+
+
+class Progress:
+    """One line that is rewritten on a terminal; elsewhere a line every now and then."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._is_terminal = sys.stdout.isatty()
+        self._told_s = float("-inf")
+
+    def tell(self, counts: dict[str, int]) -> None:
+        over = counts["completed"] + counts["dead"]
+        states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        text = f"  {over:4} of {self._total} are over: {states}"
+        if self._is_terminal:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{text[:width]:{width}}", end="\n" if over == self._total else "", flush=True)
+        elif over == self._total or time.monotonic() - self._told_s >= TELL_EVERY_S:
+            say(text)
+            self._told_s = time.monotonic()
+
+
+def follow(queuectl: CommandLine, total: int) -> None:
+    """Waits until every job is completed or dead."""
+    say("$ queuectl status --json        (again and again, until all jobs are over)")
+    progress, deadline_s = Progress(total), time.monotonic() + ALL_WITHIN_S
+    while True:
+        status = queuectl.read_json("status")
+        counts = status["counts"]
+        expect(sum(counts.values()) == total, f"{total} jobs were enqueued, but the status counts {counts}")
+        progress.tell(counts)
+        if counts["completed"] + counts["dead"] == total:
+            return
+        expect(status["supervisor"] is not None, "the supervisor has ended while jobs were waiting")
+        expect(time.monotonic() < deadline_s, f"the jobs were not over after {ALL_WITHIN_S:g} s: {counts}")
+        time.sleep(LOOK_EVERY_S)
+
+
+# The tour
+
+
+def take_tour(queuectl: CommandLine) -> None:
+    modules = find_all(queuectl.scratch)
+    write_jobs(queuectl.scratch, modules)
+    introduce(queuectl, modules)
+    enqueue(queuectl, modules)
+    work(queuectl, modules)
+    look_at_the_dead(queuectl, modules)
+    mend_one(queuectl, modules)
+    stop(queuectl, modules)
+
+
+def introduce(queuectl: CommandLine, modules: list[Module]) -> None:
+    bad = sum(module.is_bad for module in modules)
+    say(f"Python {sys.version.split()[0]}: {len(modules) - bad} modules to compile, and {bad} files that cannot be.")
+    say("\nBelow, `queuectl` is short for:")
+    say(f"$ alias queuectl={shlex.quote(shlex.join([sys.executable, str(QUEUECTL)]))}")
+    say(f"$ export QUEUECTL_HOME={shlex.quote(queuectl.environ['QUEUECTL_HOME'])}")
+    say(f"$ cd {shlex.quote(str(queuectl.scratch))}")
+
+
+def enqueue(queuectl: CommandLine, modules: list[Module]) -> None:
+    waits = " and ".join(f"{BACKOFF_BASE**attempt:.1f} s" for attempt in range(1, MAX_RETRIES + 1))
+    say(f"\n1. Few retries after short waits ({waits}), to see them happen")
+    queuectl.show("config", "set", "backoff-base", str(BACKOFF_BASE))
+    queuectl.show("config", "set", "max-retries", str(MAX_RETRIES))
+    queuectl.show("config", "list")
+
+    say("\n2. All jobs at once, from a file; its first line is")
+    with open(queuectl.scratch / "jobs.jsonl", encoding="utf-8") as file:
+        say(file.readline().rstrip())
+    say("$ queuectl enqueue --file jobs.jsonl")
+    ids = queuectl.read("enqueue", "--file", "jobs.jsonl").splitlines()
+    say("\n".join(ids[:3]) + f"\n(and {len(ids) - 3} ids more)")
+    expect(ids == [module.id for module in modules], "enqueue has not printed the ids of the jobs in the file")
+
+
+def work(queuectl: CommandLine, modules: list[Module]) -> None:
+    say(f"\n3. {WORKERS} workers, in the background")
+    began_s = time.monotonic()
+    queuectl.show("worker", "start", "--count", str(WORKERS))
+    say("\n4. What they have done so far")
+    follow(queuectl, len(modules))
+    say(f"  that took {time.monotonic() - began_s:.1f} s")
+    say("\n5. The same as a table")
+    queuectl.show("status")
+    check_outcome(queuectl, [module for module in modules if module.is_bad], modules)
+
+
+def look_at_the_dead(queuectl: CommandLine, modules: list[Module]) -> None:
+    say("\n6. The dead letter queue: what has failed for good, and why")
+    queuectl.show("dlq", "list")
+    id = f"compile-broken.{MENDED}"
+    queuectl.show("show", id)
+    queuectl.show("logs", id)
+    output = queuectl.read("logs", id)
+    expect("SyntaxError" in output, f"the output of {id} does not tell of its SyntaxError: {output!r}")
+    for job in queuectl.read_json("dlq", "list"):
+        expect(job["attempts"] == MAX_RETRIES + 1, f"{job['id']} is dead after {job['attempts']} attempts")
+
+
+def mend_one(queuectl: CommandLine, modules: list[Module]) -> None:
+    say(f"\n7. {MENDED}.py gets its colon, and its job another chance")
+    (queuectl.scratch / "broken" / f"{MENDED}.py").write_text(MENDED_TEXT)
+    id = f"compile-broken.{MENDED}"
+    queuectl.show("dlq", "retry", id)
+    follow(queuectl, len(modules))
+    queuectl.show("show", id)
+    check_outcome(queuectl, [module for module in modules if module.is_bad and module.id != id], modules)
+
+
+def stop(queuectl: CommandLine, modules: list[Module]) -> None:
+    say("\n8. Enough; the jobs stay on the disk")
+    queuectl.show("worker", "stop")
+    queuectl.show("status")
+    status = queuectl.read_json("status")
+    expect(status["supervisor"] is None, "a supervisor runs although it was stopped")
+    expect(sum(status["counts"].values()) == len(modules), f"jobs are missing after the stop: {status['counts']}")
+
+
+def check_outcome(queuectl: CommandLine, bad: list[Module], modules: list[Module]) -> None:
+    """Exactly the bad ones are dead; all others are completed, and each has left what it had to make."""
+    dead = {job["id"] for job in queuectl.read_json("dlq", "list")}
+    completed = {job["id"] for job in queuectl.read_json("list", "--state", "completed")}
+    surprises = sorted(dead ^ {module.id for module in bad})
+    expect(not surprises, f"dead and should not be, or the other way round: {', '.join(surprises)}")
+    expect(len(completed) + len(dead) == len(modules), f"{len(completed)} completed + {len(dead)} dead is not {len(modules)}")
+    for module in modules:
+        target = queuectl.scratch / module.target
+        made = target.is_file() and target.read_bytes()[:4] == importlib.util.MAGIC_NUMBER
+        expect(made == (module.id in completed), f"{module.id} and its file {module.target} do not agree")
+
+
+# Beginning and end
+
+BY_HAND = """\
+To try each step by hand, in a queue of your own, after the alias above:
+  export QUEUECTL_HOME={home}
+  queuectl config set backoff-base 1.2; queuectl config set max-retries 2
+  echo '{{"id": "good", "command": "date"}}' > jobs.jsonl
+  echo '{{"id": "bad", "command": "cat note.txt"}}' >> jobs.jsonl
+  queuectl enqueue --file jobs.jsonl
+  queuectl worker start --count 3
+  queuectl status
+  queuectl logs --follow bad
+  queuectl dlq list; queuectl show bad
+  echo 'here I am' > note.txt; queuectl dlq retry bad
+  queuectl logs --follow bad
+  queuectl worker stop"""
+
+
+def take_leave(scratch: Path, keep: bool) -> None:
+    say(f"\nAll as expected. {BY_HAND.format(home='$HOME/queue-to-try')}")
+    if keep:
+        say(f"\nThe queue of this tour is kept in {scratch}; look at it with")
+        say(f"  QUEUECTL_HOME={shlex.quote(str(scratch / 'home'))} queuectl list")
+        say(f"  rm -r {shlex.quote(str(scratch))}        when you have seen enough")
+    else:
+        say(f"\nThe queue of this tour and all it made is removed with {scratch}; --keep would leave it.")
+
+
+def run(queuectl: CommandLine, keep: bool) -> None:
+    try:
+        take_tour(queuectl)
+        take_leave(queuectl.scratch, keep)
+    finally:
+        queuectl.make_sure_it_is_stopped()
+        if not keep:
+            shutil.rmtree(queuectl.scratch)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="A tour of queuectl: byte-compiles Python's standard library, a job a module.")
+    parser.add_argument("--keep", action="store_true", help="do not remove the folder with the queue at the end")
+    keep = parser.parse_args().keep
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    queuectl = CommandLine(Path(os.path.realpath(tempfile.mkdtemp(prefix="qs-"))))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, queuectl.note_signal)
+    try:
+        run(queuectl, keep)
+    except Interrupted:
+        print("\nquickstart: interrupted; the workers are stopped", file=sys.stderr)
+        return 128 + (queuectl.signal or 0)
+    except BrokenPipeError:  # whoever read this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except (Unexpected, OSError) as fault:
+        print(f"\nquickstart: not as expected: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Runs the tests, from a fresh clone, with nothing prepared: makes a virtual environment of its own, and runs the test files
+side by side, each in a pytest process of its own.
+
+    python3 tests/run.py                     everything but the long tests, on this Python
+    python3 tests/run.py --all-pythons       the same on every CPython from 3.9 on that is found here
+    python3 tests/run.py tests/test_job.py   these files only
+    python3 tests/run.py --long [--seed N]   the long tests too
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+NEEDED = ("pytest", "pytest-timeout")
+OLDEST = (3, 9)
+
+
+class Outcome(NamedTuple):
+    passed: int
+    failed: int
+    skipped: int
+
+
+def main() -> int:
+    args = parse_arguments()
+    pythons = find_pythons() if args.all_pythons else [sys.executable]
+    outcomes = [run_on(python, args) for python in pythons]
+    total = Outcome(*(sum(numbers) for numbers in zip(*outcomes)))
+    print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    return 1 if total.failed or not total.passed else 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", help="test files (default: all)")
+    parser.add_argument("--all-pythons", action="store_true", help="on every CPython from 3.9 on")
+    parser.add_argument("--long", action="store_true", help="also the tests that take minutes")
+    parser.add_argument("--seed", help="the seed of the random long tests")
+    parser.add_argument("--jobs", type=int, default=max(2, os.cpu_count() or 2), help="test files at the same time")
+    return parser.parse_args()
+
+
+def run_on(python: str, args: argparse.Namespace) -> Outcome:
+    """Runs the test files on one Python, as many at a time as there are cores."""
+    started_s = time.monotonic()
+    runner = environment_for(python)
+    waiting = [os.path.abspath(file) for file in args.files] or find_tests()
+    running: list[tuple[str, subprocess.Popen[str]]] = []
+    outcomes: list[Outcome] = []
+    while waiting or running:
+        while waiting and len(running) < args.jobs:
+            file = waiting.pop(0)
+            running.append((file, start(runner, file, args)))
+        file, process = running.pop(0)
+        outcomes.append(collect(file, process))
+    total = Outcome(*(sum(numbers) for numbers in zip(*outcomes)))
+    print(f"-- {version_of(python)}: {total} in {time.monotonic() - started_s:.0f} s", flush=True)
+    return total
+
+
+def start(runner: str, file: str, args: argparse.Namespace) -> subprocess.Popen[str]:
+    command = [runner, "-m", "pytest", "-q", "-rfEs", "--durations=3", "--durations-min=3", file]
+    command += ["--long"] if args.long else []
+    command += [f"--seed={args.seed}"] if args.seed else []
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def collect(file: str, process: subprocess.Popen[str]) -> Outcome:
+    """Waits for one file's tests. Its output is shown when something failed; skips are shown always, with the reason."""
+    said, _ = process.communicate()
+    numbers = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped|xfailed)\b", said)}
+    failed = numbers.get("failed", 0) + numbers.get("error", 0) + numbers.get("errors", 0)
+    if process.returncode not in (0, 5) and not failed:
+        failed = 1  # pytest itself went wrong
+    name = os.path.relpath(file, ROOT)
+    if failed:
+        print(f"{said}\n-- {name}: FAILED", flush=True)
+    else:
+        notes = [line for line in said.splitlines() if line.startswith("SKIPPED") or "s call " in line]
+        print("\n".join([f"{name}: {numbers.get('passed', 0)} passed", *notes]), flush=True)
+    return Outcome(numbers.get("passed", 0), failed, numbers.get("skipped", 0))
+
+
+def find_tests() -> list[str]:
+    """All test files, those that take longest first, so that the cores are busy to the end."""
+    files = glob.glob(os.path.join(ROOT, "tests", "**", "test_*.py"), recursive=True)
+    return sorted(files, key=lambda file: (-os.path.getsize(file), file))
+
+
+def environment_for(python: str) -> str:
+    """The Python of a virtual environment, made at need, that has what the tests need."""
+    folder = os.path.join(ROOT, f".venv-tests-{version_of(python)}")
+    runner = os.path.join(folder, "bin", "python")
+    if not has_what_is_needed(runner):
+        subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
+        install = [runner, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *NEEDED]
+        subprocess.run(install, check=True)
+    return runner
+
+
+def has_what_is_needed(runner: str) -> bool:
+    if not os.path.exists(runner):
+        return False
+    check = subprocess.run([runner, "-c", "import pytest, pytest_timeout"], capture_output=True, check=False)
+    return check.returncode == 0
+
+
+def find_pythons() -> list[str]:
+    """One interpreter for each minor version from 3.9 on: this one, those on the PATH, and those of a pyenv."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    candidates = [sys.executable, *sorted(glob.glob(os.path.join(pyenv, "versions", "3.*", "bin", "python3")))]
+    candidates += [os.path.join(folder, f"python3.{minor}") for minor in range(9, 30) for folder in folders]
+    found: dict[tuple[int, ...], str] = {}
+    for python in candidates:
+        if os.access(python, os.X_OK) and "/shims/" not in python:
+            version = tuple(int(part) for part in version_of(python).split("-")[-1].split(".")[:2] or (0,))
+            if version >= OLDEST and version not in found:
+                found[version] = python
+    return [found[version] for version in sorted(found)]
+
+
+def version_of(python: str) -> str:
+    """`cpython-3.11.7`; `none-0.0` for what is no working interpreter."""
+    code = "import platform; print(platform.python_implementation().lower() + '-' + platform.python_version())"
+    said = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+    version = said.stdout.strip()
+    return version if said.returncode == 0 and version.startswith("cpython-") else "none-0.0"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

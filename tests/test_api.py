@@ -1,0 +1,114 @@
+"""The embedding API: Queue, with a supervisor of its own and without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from queuectl_core import Queue, QueueError
+from queuectl_core.errors import DuplicateJob, InvalidJob, NoSupervisor, NotDead, UnknownJob
+from tests.homes import ROOT, CommandLine, processes_of
+
+
+def test_enqueue_wait_and_get(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue:
+        id = queue.enqueue("echo hi", max_retries=0)
+        with queue.supervisor(workers=2):
+            assert queue.wait([id], timeout_s=20) is True
+        job = queue.get(id)
+    assert (job["state"], job["command"], job["max_retries"]) == ("completed", "echo hi", 0)
+    assert processes_of(queuectl.home) == []
+
+
+def test_a_supervisor_lets_running_jobs_finish_at_the_end_of_the_block(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue:
+        with queue.supervisor():
+            id = queue.enqueue("sleep 0.3; echo done")
+            while queue.get(id)["state"] == "pending":
+                pass
+        assert queue.get(id)["state"] == "completed"
+
+
+def test_wait_says_false_when_the_time_is_over(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue, queue.supervisor():
+        id = queue.enqueue("sleep 60", id="slow")
+        assert queue.wait([id], timeout_s=0.2) is False
+        subprocess.run([sys.executable, "queuectl.py", "worker", "stop", "--now"], cwd=ROOT, env=queuectl.environ, check=True)
+
+
+def test_wait_needs_a_supervisor_unless_all_is_over(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue:
+        queue.enqueue("true", id="a")
+        with pytest.raises(NoSupervisor):
+            queue.wait(["a"])
+        with queue.supervisor():
+            queue.wait(["a"])
+        assert queue.wait(["a"]) is True
+        with pytest.raises(UnknownJob):
+            queue.wait(["b"])
+
+
+def test_wait_ends_when_the_job_dies(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue, queue.supervisor():
+        id = queue.enqueue("false", max_retries=1, backoff_base=0.1)
+        assert queue.wait([id], timeout_s=20)
+        assert queue.get(id)["state"] == "dead"
+
+
+def test_errors_are_typed_and_say_which_job(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue:
+        with pytest.raises(InvalidJob) as caught:
+            queue.enqueue_many([{"command": "true"}, {"command": ""}])
+        assert caught.value.fields["index"] == 1
+        queue.enqueue("true", id="a")
+        with pytest.raises(DuplicateJob):
+            queue.enqueue("true", id="a")
+        with pytest.raises(NotDead):
+            queue.retry_dead(["a"])
+        assert issubclass(DuplicateJob, QueueError)
+        assert list(queue.list()) == [queue.get("a")]
+
+
+def test_list_goes_through_all_pages(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue:
+        ids = queue.enqueue_many({"command": "true"} for _ in range(1200))
+        assert [job["id"] for job in queue.list()] == ids
+        assert [job["id"] for job in queue.list(state="pending", limit=700)] == ids[:700]
+        assert list(queue.list(state="dead")) == []
+
+
+def test_several_threads_with_a_queue_each(queuectl: CommandLine) -> None:
+    def add(number: int) -> None:
+        with Queue(queuectl.home) as queue:
+            for n in range(20):
+                queue.enqueue("true", id=f"t{number}-{n}")
+
+    with Queue(queuectl.home) as queue:
+        threads = [threading.Thread(target=add, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert queue.status()["counts"]["pending"] == 80
+
+
+def test_a_home_too_deep_for_a_socket_address_works(queuectl: CommandLine) -> None:
+    deep = os.path.join(os.path.dirname(queuectl.home), "d" * 60, "e" * 60, "home")
+    with Queue(deep) as queue, queue.supervisor():
+        id = queue.enqueue("true")
+        assert queue.wait([id], timeout_s=20)
+
+
+def test_importing_the_package_imports_nothing_else_of_it() -> None:
+    code = "import sys, queuectl_core; print([m for m in sys.modules if m.startswith('queuectl_core.')])"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
+
+
+def test_the_example_of_embedding_runs() -> None:
+    said = subprocess.run([sys.executable, "examples/embed.py"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 0, said

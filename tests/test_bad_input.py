@@ -1,0 +1,270 @@
+"""Bad input: one line on stderr, the right exit status, and nothing has changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+
+from tests.homes import CommandLine
+
+BAD_JOBS = {
+    "text that is not JSON": ("hello", "not a job in JSON"),
+    "half an object": ('{"command": "true"', "not a job in JSON"),
+    "a list": ("[1, 2]", "must be a JSON object"),
+    "a number": ("3", "must be a JSON object"),
+    "an unknown field": ('{"command": "true", "colour": "red"}', "unknown field 'colour'"),
+    "a misspelt field": ('{"comand": "true"}', "did you mean 'command'?"),
+    "a field of ours": ('{"command": "true", "state": "dead"}', "set by queuectl"),
+    "no command": ('{"id": "a"}', 'needs a "command"'),
+    "an empty command": ('{"command": "  "}', "command: must not be empty"),
+    "a command that is a number": ('{"command": 5}', "command: must be text"),
+    "a command that is null": ('{"command": null}', "command: must be text"),
+    "a NUL byte": ('{"command": "echo \\u0000"}', "NUL byte"),
+    "half a character": ('{"command": "echo \\ud800"}', "not valid UTF-8"),
+    "a path as id": ('{"id": "../../etc/passwd", "command": "true"}', "cannot be an id"),
+    "an option as id": ('{"id": "-rf", "command": "true"}', "cannot be an id"),
+    "a long id": (json.dumps({"id": "x" * 300, "command": "true"}), "300 characters"),
+    "an empty id": ('{"id": "", "command": "true"}', "cannot be an id"),
+    "an id with a newline": ('{"id": "a\\nb", "command": "true"}', "cannot be an id"),
+    "negative retries": ('{"command": "true", "max_retries": -1}', "from 0 to 1000"),
+    "boolean retries": ('{"command": "true", "max_retries": true}', "must be a whole number"),
+    "huge retries": ('{"command": "true", "max_retries": 99999999999999999999}', "from 0 to 1000"),
+    "half retries": ('{"command": "true", "max_retries": 1.5}', "must be a whole number"),
+    "NaN": ('{"command": "true", "backoff_base": NaN}', "NaN is no JSON number"),
+    "infinity": ('{"command": "true", "backoff_base": 1e999}', "must be a number"),
+    "a relative folder": ('{"command": "true", "cwd": "tmp"}', "absolute path"),
+    "deep nesting": ("[" * 100_000, "nested too deeply"),
+    "a number of ten thousand digits": ('{"command": "true", "max_retries": ' + "9" * 10_000 + "}", ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_JOBS)
+def test_a_bad_job_is_refused_and_changes_nothing(queuectl: CommandLine, name: str) -> None:
+    text, clause = BAD_JOBS[name]
+    assert clause in queuectl.refused(2, "enqueue", text)
+    assert sum(queuectl.counts().values()) == 0
+
+
+@pytest.mark.parametrize("name", ["a misspelt field", "a path as id", "boolean retries"])
+def test_a_running_supervisor_refuses_the_same_with_the_same_words(queuectl: CommandLine, name: str) -> None:
+    text, _ = BAD_JOBS[name]
+    alone = queuectl.refused(2, "enqueue", text)
+    queuectl.ok("worker", "start")
+    assert queuectl.refused(2, "enqueue", text) == alone
+    assert sum(queuectl.counts().values()) == 0
+
+
+def test_a_command_longer_than_the_system_takes_is_refused(queuectl: CommandLine) -> None:
+    longest = 131_071
+    line = json.dumps({"command": ":" + "x" * longest}).encode()
+    assert "at most 131071" in queuectl.refused(2, "enqueue", "--file", "-", stdin=line)
+
+
+def test_the_longest_command_runs(queuectl: CommandLine) -> None:
+    command = "true " + "x" * (131_071 - 5)
+    queuectl.ok("enqueue", "--file", "-", stdin=json.dumps({"id": "long", "command": command}).encode())
+    queuectl.ok("worker", "start")
+    queuectl.until_state("long", "completed")
+
+
+def test_bytes_that_are_not_utf8_are_refused(queuectl: CommandLine) -> None:
+    bad = os.fsdecode(b"echo \xff")
+    assert "not valid UTF-8" in queuectl.refused(2, "enqueue", "--command", bad)
+    assert "line 2" in queuectl.refused(2, "enqueue", "--file", "-", stdin=b'{"command": "true"}\n{"command": "\xff"}\n')
+    assert sum(queuectl.counts().values()) == 0
+
+
+def test_a_duplicate_id_is_refused_with_status_1(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    assert "job a exists already" in queuectl.refused(1, "enqueue", "--id", "a", "--command", "false")
+    assert queuectl.job("a")["command"] == "true"
+
+
+def test_a_file_with_one_bad_line_enqueues_nothing_and_names_the_line(queuectl: CommandLine) -> None:
+    lines = b'{"command": "true"}\n\n{"command": "true", "max_retries": -5}\n{"command": "true"}\n'
+    said = queuectl.refused(2, "enqueue", "--file", "-", stdin=lines)
+    assert "standard input line 3: max_retries" in said and "nothing was enqueued" in said
+    assert sum(queuectl.counts().values()) == 0
+
+
+def test_a_file_with_an_id_twice_enqueues_nothing(queuectl: CommandLine) -> None:
+    lines = b'{"id": "a", "command": "true"}\n{"id": "a", "command": "true"}\n'
+    assert "line 2: job a exists already" in queuectl.refused(1, "enqueue", "--file", "-", stdin=lines)
+    assert sum(queuectl.counts().values()) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["enqueue"],
+        ["enqueue", "sleep", "2"],
+        ["enqueue", "{}", "{}"],
+        ["enqueue", "--file", "/nonexistent/file"],
+        ["enqueue", "--file", "/"],
+        ["enqueue", "--file", "-", "--id", "x"],
+        ["enqueue", '{"id": "a", "command": "true"}', "--id", "b"],
+        ["enqueue", "--max-retries", "many", "--command", "true"],
+        ["enqueue", "--no-such-option"],
+        ["enqueu"],
+        ["--nonsense"],
+        ["--home"],
+        ["--home=", "status"],
+        ["list", "--state", "wating"],
+        ["list", "--limit", "-1"],
+        ["list", "--limit", "x"],
+        ["list", "--", "x"],
+        ["show"],
+        ["logs", "x", "--follow", "--all"],
+        ["worker"],
+        ["worker", "strat"],
+        ["worker", "start", "--count", "0"],
+        ["worker", "start", "--count", "-3"],
+        ["worker", "start", "--count", "99999"],
+        ["worker", "start", "--count", "two"],
+        ["worker", "stop", "--timeout", "nan"],
+        ["dlq", "retry"],
+        ["dlq", "retry", "a", "--all"],
+        ["config", "set", "max-retries"],
+        ["config", "set", "max-retries", "-1"],
+        ["config", "set", "max-retries", "1.5"],
+        ["config", "set", "max-retries", "1001"],
+        ["config", "set", "backoff-base", "nan"],
+        ["config", "set", "backoff-base", "1e999"],
+        ["config", "set", "max_retrys", "3"],
+        ["config", "get", "colour"],
+        ["config", "unset", "colour"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_line_and_status_2(queuectl: CommandLine, words: list[str]) -> None:
+    queuectl.refused(2, *words)
+    assert not os.path.exists(queuectl.home) or sum(queuectl.counts().values()) == 0
+
+
+@pytest.mark.parametrize("words", [["show", "x"], ["logs", "x"], ["dlq", "retry", "x"], ["dlq", "purge", "../x"], ["dlq", "retry", "--all"]])
+def test_what_is_not_there_is_status_1(queuectl: CommandLine, words: list[str]) -> None:
+    queuectl.refused(1, *words)
+
+
+@pytest.mark.parametrize("words", [["worker", "stop"], ["worker", "scale", "3"]], ids=" ".join)
+def test_what_needs_a_supervisor_is_status_3_without_one(queuectl: CommandLine, words: list[str]) -> None:
+    assert "queuectl worker start" in queuectl.refused(3, *words)
+
+
+def test_a_typo_gets_the_near_word(queuectl: CommandLine) -> None:
+    assert "did you mean enqueue?" in queuectl.refused(2, "enqueu", "x")
+    assert "did you mean --state?" in queuectl.refused(2, "list", "--sate", "pending")
+    assert "did you mean max-retries?" in queuectl.refused(2, "config", "get", "max-retry")
+
+
+def test_control_characters_in_a_message_are_escaped(queuectl: CommandLine) -> None:
+    said = queuectl.refused(1, "show", "a\x1b[31mb")
+    assert "\x1b" not in said and "\\x1b" in said
+
+
+def test_a_home_that_is_a_file_is_refused(queuectl: CommandLine) -> None:
+    with open(queuectl.home, "w"):
+        pass
+    for words in (["status"], ["enqueue", "--command", "true"], ["worker", "start"]):
+        assert "not a folder" in queuectl.refused(2, *words)
+
+
+def test_a_home_below_a_file_is_refused(queuectl: CommandLine) -> None:
+    with open(queuectl.home, "w"):
+        pass
+    queuectl.environ["QUEUECTL_HOME"] = queuectl.home + "/below"
+    queuectl.refused(2, "enqueue", "--command", "true")
+    queuectl.environ["QUEUECTL_HOME"] = queuectl.home
+
+
+def test_a_home_that_others_may_write_to_is_refused(queuectl: CommandLine) -> None:
+    os.mkdir(queuectl.home)
+    os.chmod(queuectl.home, 0o777)
+    assert "others may write" in queuectl.refused(2, "enqueue", "--command", "true")
+    assert os.listdir(queuectl.home) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_home_of_somebody_else_is_refused(queuectl: CommandLine) -> None:
+    os.mkdir(queuectl.home, 0o700)
+    os.chown(queuectl.home, 12345, 12345)
+    assert "belongs to uid 12345" in queuectl.refused(2, "status")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_that_cannot_be_written_is_refused(queuectl: CommandLine) -> None:
+    os.mkdir(queuectl.home, 0o500)
+    assert "Permission denied" in queuectl.refused(2, "enqueue", "--command", "true")
+
+
+def test_a_home_is_private_whatever_the_umask(queuectl: CommandLine) -> None:
+    before = os.umask(0)
+    try:
+        queuectl.ok("enqueue", "--command", "true")
+        queuectl.ok("worker", "start")
+        queuectl.until_done(completed=1)
+        queuectl.ok("worker", "stop")
+    finally:
+        os.umask(before)
+    for folder, _, files in os.walk(queuectl.home):
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700, folder
+        for name in files:
+            assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) & 0o077 == 0, name
+
+
+def test_a_home_of_a_newer_format_is_refused(queuectl: CommandLine) -> None:
+    from queuectl_core import journal_format
+
+    queuectl.ok("enqueue", "--command", "true")
+    (name,) = os.listdir(os.path.join(queuectl.home, "journal"))
+    path = os.path.join(queuectl.home, "journal", name)
+    with open(path, "r+b") as file:
+        header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
+        assert header is not None
+        file.seek(0)
+        file.write(journal_format.encode_segment_header(header._replace(version=99)))
+    for words in (["enqueue", "--command", "true"], ["status"], ["worker", "start"]):
+        assert "newer queuectl (format 99" in queuectl.refused(1, *words)
+
+
+def test_a_damaged_config_value_is_named_and_can_be_mended(queuectl: CommandLine) -> None:
+    from queuectl_core.home import Home
+    from queuectl_core.ledger import Ledger
+
+    queuectl.ok("config", "set", "max-retries", "5")
+    ledger = Ledger(Home(queuectl.home))
+    ledger.table.settings["max-retries"] = "many"
+    ledger.checkpoint()
+    ledger.close()
+    assert "config value of max-retries is damaged" in queuectl.refused(1, "enqueue", "--command", "true")
+    assert "damaged" in queuectl.ok("config", "list")
+    queuectl.ok("config", "unset", "max-retries")
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    assert queuectl.job("a")["max_retries"] == 3
+
+
+def test_a_stale_pid_file_and_a_stale_socket_are_no_obstacle(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    os.kill(queuectl.supervisor_pid(), 9)
+    assert os.path.exists(os.path.join(queuectl.home, "control.sock"))
+    queuectl.refused(3, "worker", "stop")
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+
+
+def test_a_reused_pid_is_never_signalled(queuectl: CommandLine) -> None:
+    """The PID file names a living process (this one) that is no supervisor."""
+    queuectl.ok("worker", "start")
+    path = os.path.join(queuectl.home, "supervisor.pid")
+    with open(path) as file:
+        right = file.read()
+    with open(path, "w") as file:
+        file.write(f"{os.getpid()}\n1\n")
+    assert "names no living process" in queuectl.refused(75, "worker", "stop")
+    with open(path, "w") as file:
+        file.write(right)
+    queuectl.ok("worker", "stop")

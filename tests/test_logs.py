@@ -1,0 +1,110 @@
+"""What jobs print: kept byte for byte, found again, followed while it comes, and limited."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+from tests.homes import CommandLine, until
+
+
+def raw_logs(queuectl: CommandLine, *words: str) -> bytes:
+    process = subprocess.run([queuectl.python, "queuectl.py", "logs", *words], env=queuectl.environ, capture_output=True, check=True, cwd=root())
+    return process.stdout
+
+
+def root() -> str:
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def test_bytes_come_out_as_they_went_in(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "bytes", "--command", r"printf '\000\377\033[31m'; printf err >&2")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("bytes", "completed")
+    assert raw_logs(queuectl, "bytes") == b"\x00\xff\x1b[31merr"
+
+
+def test_each_attempt_has_its_own_output(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", '{"id": "x", "command": "echo this is $QUEUECTL_ATTEMPT; exit 1", "max_retries": 2, "backoff_base": 0.1}')
+    queuectl.ok("worker", "start")
+    queuectl.until_state("x", "dead")
+    assert queuectl.ok("logs", "x", "--attempt", "2") == "this is 2\n"
+    assert queuectl.ok("logs", "x") == "this is 3\n"
+    answer = queuectl("logs", "x", "--all")
+    assert answer.out == "this is 1\nthis is 2\nthis is 3\n"
+    assert answer.err.count("==> attempt") == 3
+    queuectl.refused(1, "logs", "x", "--attempt", "9")
+
+
+def test_a_job_that_has_not_run_has_no_output(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "x", "--command", "true")
+    assert "has not run yet" in queuectl.refused(1, "logs", "x")
+
+
+def test_large_output_is_kept_whole(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "large", "--command", "head -c 20000000 /dev/zero; echo end")
+    queuectl.ok("enqueue", "--id", "next", "--command", "echo next")
+    queuectl.ok("worker", "start")
+    queuectl.until_done(completed=2)
+    assert raw_logs(queuectl, "large") == bytes(20_000_000) + b"end\n"
+    assert raw_logs(queuectl, "next") == b"next\n"
+
+
+def test_output_over_the_limit_is_dropped_and_the_log_says_so(queuectl: CommandLine) -> None:
+    queuectl.ok("config", "set", "max-output", "1000")
+    queuectl.ok("enqueue", "--id", "much", "--command", "head -c 5000 /dev/zero | tr '\\0' x")
+    queuectl.ok("worker", "start")
+    job = queuectl.until_state("much", "completed")
+    assert job["history"][0]["dropped_bytes"] == 4000
+    assert queuectl.ok("logs", "much") == "x" * 1000 + "\n[queuectl: 4000 more bytes of output were dropped]\n"
+
+
+def test_follow_shows_output_as_it_comes_and_ends_with_the_job(queuectl: CommandLine) -> None:
+    go = os.path.join(os.path.dirname(queuectl.home), "go")
+    queuectl.ok("enqueue", "--id", "x", "--command", f"echo one; while ! test -e {go}; do sleep 0.02; done; echo two")
+    queuectl.ok("worker", "start")
+    follow = queuectl.popen("logs", "x", "--follow", stdout=subprocess.PIPE)
+    assert follow.stdout is not None
+    assert follow.stdout.readline() == b"one\n"
+    with open(go, "w"):
+        pass
+    out, _ = follow.communicate(timeout=20)
+    assert (out, follow.returncode) == (b"two\n", 0)
+
+
+def test_follow_goes_on_through_retries(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", '{"id": "x", "command": "echo this is $QUEUECTL_ATTEMPT; exit 1", "max_retries": 2, "backoff_base": 0.5}')
+    follow = queuectl.popen("logs", "x", "--follow", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    queuectl.ok("worker", "start")
+    out, _ = follow.communicate(timeout=20)
+    if follow.returncode == 3:  # it looked before the supervisor was there
+        follow = queuectl.popen("logs", "x", "--follow", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        out, _ = follow.communicate(timeout=20)
+    assert follow.returncode == 0
+    assert out.endswith(b"this is 3\n")
+
+
+def test_follow_of_a_waiting_job_without_a_supervisor_says_that_none_runs(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "x", "--command", "true")
+    queuectl.refused(3, "logs", "x", "--follow")
+
+
+def test_follow_is_ended_by_an_interrupt(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "x", "--command", "echo one; sleep 60")
+    queuectl.ok("worker", "start")
+    follow = queuectl.popen("logs", "x", "-f", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert follow.stdout is not None
+    assert follow.stdout.readline() == b"one\n"
+    follow.send_signal(signal.SIGINT)
+    _, err = follow.communicate(timeout=20)
+    assert (follow.returncode, err) == (130, b"queuectl: interrupted\n")
+
+
+def test_output_survives_the_loss_of_the_worker(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", '{"id": "x", "command": "echo precious; sleep 60", "max_retries": 0}')
+    queuectl.ok("worker", "start")
+    until(lambda: queuectl("logs", "x").out == "precious\n", lambda: "the output")
+    os.kill(queuectl.worker_running("x") or 0, signal.SIGKILL)
+    queuectl.until_state("x", "dead")
+    assert queuectl.ok("logs", "x") == "precious\n"
