@@ -406,13 +406,27 @@ def run(queuectl: CommandLine, keep: bool) -> None:
     finally:
         queuectl.make_sure_it_is_stopped()
         if not keep:
-            shutil.rmtree(queuectl.scratch)
+            remove(queuectl.scratch)
+
+
+def remove(folder: Path) -> None:
+    """Tries again for a while: a worker that has lost its supervisor may still be writing its last lines there."""
+    deadline_s = time.monotonic() + 10
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.2)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="A tour of queuectl: byte-compiles Python's standard library, a job a module.")
     parser.add_argument("--keep", action="store_true", help="do not remove the folder with the queue at the end")
     keep = parser.parse_args().keep
+    if sys.stdout is None:
+        sys.exit("quickstart: there is no standard output to tell the tour to")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     queuectl = CommandLine(Path(os.path.realpath(tempfile.mkdtemp(prefix="qs-"))))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -1,10 +1,11 @@
 """queuectl: a durable job queue for one machine, with nothing to install.
 
-The codemap is in ARCHITECTURE.md beside this file; floors, from the bottom up:
+The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground up:
 
-    errors retry timestamps · job settings events journal_format protocol schedule · commands jobtable engine      pure
-    durable home lockfile output process_tree reserve socket_path · journal stores pidfile client server worker    one device each
-    ledger pool adoption verbs · supervisor · daemon child api · cli                                                joined
+    pure      errors retry timestamps · job events journal_format protocol schedule · settings commands jobtable · engine
+    devices   durable home lockfile output socket_path · journal process_tree reserve server client · stores pidfile worker
+    joined    ledger pool · adoption verbs · supervisor · daemon · child · api
+    edge      cli
 
 For programs that embed it: `Queue`, and the errors it raises.
 """

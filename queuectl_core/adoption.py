@@ -1,9 +1,9 @@
 """Adoption: what a supervisor or a command line finds of runs that an earlier supervisor, now dead, has begun.
 
-For every job that the journal says is processing, its worker (a) still lives, which its lock tells: wait for it; or (b) has
-left a result in run/: harvest it; or (c) is gone without one: the worker is lost, and what is left of its run is ended.
-Knows the run/ folder and processes; what becomes of the jobs is the engine's affair. The trap: the result file may be removed
-only after the event that it led to has been synced; until then it is the only copy.
+For every job that the journal says is processing, its worker (a) still lives, which its lock tells: wait for it; or
+(b) has left a result in run/: harvest it; or (c) is gone without one: the worker is lost, and what is left of its
+run is ended. Knows the run/ folder and processes; what becomes of the jobs is the engine's affair. The trap: the
+result file may be removed only after the event that it led to has been synced; until then it is the only copy.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def find(home: Home, table: JobTable) -> tuple[list[Adopted], list[Job]]:
 
 
 def conclude(home: Home, job: Job) -> Optional[commands.Command]:
-    """The command that tells the engine how a run that is over has ended; None while processes of it are still alive."""
+    """The command that tells the engine how a run that is over has ended; None while processes of it are still
+    alive.
+    """
     attempt = job.running()
     instance = attempt["worker"]
     result = worker.read_left_result(home, instance, job.id)
@@ -60,7 +62,9 @@ def conclude(home: Home, job: Job) -> Optional[commands.Command]:
 
 
 def kill_run(home: Home, adopted: Adopted) -> None:
-    """Ends what an adopted worker runs. Without a supervisor it takes SIGTERM for such an order, and gives the job back."""
+    """Ends what an adopted worker runs. Without a supervisor it takes SIGTERM for such an order, and gives the job
+    back.
+    """
     if is_alive(home, adopted.instance):
         os.kill(adopted.pid, signal.SIGTERM)
 

@@ -6,9 +6,10 @@
             queue.wait([id])
         print(queue.get(id)["state"])
 
-Every call goes to the supervisor if one runs, else it takes the writer lock for an instant and does the work itself; the
-answers are the same. Calls may come from several threads, not at once. Knows where to ask, not how it is answered.
-The trap: between the two ways lies a moment (a supervisor that starts or stops) in which neither works; hence `_ask` tries again.
+Every call goes to the supervisor if one runs, else it takes the writer lock for an instant and does the work itself;
+the answers are the same. Calls may come from several threads, not at once. Knows where to ask, not how it is
+answered. The trap: between the two ways lies a moment (a supervisor that starts or stops) in which neither works;
+hence `_ask` tries again.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     Record = dict[str, Any]
-    """A job as `Job.record` gives it: id, command, state, attempts, max_retries, created_at, updated_at, history, …"""
+    """A job as `Job.record` gives it: id, command, state, attempts, max_retries, created_at, updated_at, history,
+    …
+    """
 
 ANSWER_WITHIN_S = 30.0
 CHANGED_LIMIT = 256
-"""A call without a supervisor moves changed jobs into the store when there are more; else every call would replay them."""
+"""A call without a supervisor moves changed jobs into the store when there are more; else every call would replay
+them.
+"""
 
 PART_JOBS = 2000
 PART_BYTES = 1024 * 1024
@@ -67,7 +72,8 @@ class Queue:
         return self.enqueue_many([{"command": command, **fields}])[0]
 
     def enqueue_many(self, specs: Iterable[dict[str, object]], cwd: str | None = None) -> list[str]:
-        """Adds all of these jobs or, when one is refused, none; returns their ids. `cwd` (default: this process's) is for those that name none.
+        """Adds all of these jobs or, when one is refused, none; returns their ids. `cwd` (default: this process's)
+        is for those that name none.
 
         The error's field `index` says which one was refused, counted from 0.
         """
@@ -86,8 +92,8 @@ class Queue:
         return self._ask("show", id=id)["job"]
 
     def list(self, state: str | None = None, limit: int = 0) -> Iterator[Record]:
-        """Records of the jobs in `state` (or all), at most `limit` (0: no limit), page by page: alive first, then what is
-        over, newest first. Raises InvalidInput for an unknown state."""
+        """Records of the jobs in `state` (or all), at most `limit` (0: no limit), page by page: alive first, then
+        what is over, newest first. Raises InvalidInput for an unknown state."""
         cursor, left = None, limit
         while True:
             page = self._ask("list", state=state, next=cursor, limit=min(left, 500) if limit else 500)
@@ -102,7 +108,9 @@ class Queue:
         return self._ask("status")
 
     def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> bool:
-        """Until all these jobs are completed or dead; False when `timeout_s` is over first. Raises UnknownJob, NoSupervisor."""
+        """Until all these jobs are completed or dead; False when `timeout_s` is over first. Raises UnknownJob,
+        NoSupervisor.
+        """
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             client = connect(self.home.socket, self.deadline_s)  # its own, for the answer may be long in coming
@@ -122,7 +130,9 @@ class Queue:
                 client.close()
 
     def retry_dead(self, ids: Sequence[str] | None = None) -> int:
-        """Takes these jobs (None: all) out of the dead letter queue; how many. Raises UnknownJob, NotDead, NothingToDo."""
+        """Takes these jobs (None: all) out of the dead letter queue; how many. Raises UnknownJob, NotDead,
+        NothingToDo.
+        """
         return self._ask("dlq-retry", **_which(ids))["count"]
 
     def purge_dead(self, ids: Sequence[str] | None = None) -> int:
@@ -166,7 +176,9 @@ class Queue:
                 except ConnectionError:
                     self.close()
                     if verb not in _READ_ONLY_VERBS:
-                        raise Busy(what=f"the supervisor ended before it answered; whether {verb} was done is not known") from None
+                        raise Busy(
+                            what=f"the supervisor ended before it answered; whether {verb} was done is not known"
+                        ) from None
             reply = self._answer_locally(verb, fields)
             if reply is not None:
                 return reply

@@ -1,8 +1,9 @@
 """Client: one connection to a running supervisor; asks, and waits for the answer until a deadline.
 
-Knows the socket and the protocol, not the verbs. It imports `_socket`, the C half of the socket module, which is all that
-is needed and spares the command line a third of its start-up time. The trap: a refused connection means that no
-supervisor runs; one that is accepted and not answered means that it is stopped or busy, and must not be taken for the first.
+Knows the socket and the protocol, not the verbs. It imports `_socket`, the C half of the socket module, which is all
+that is needed and spares the command line a third of its start-up time. The trap: a refused connection means that no
+supervisor runs; one that is accepted and not answered means that it is stopped or busy, and must not be taken for
+the first.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Client:
         self._decoder = protocol.Decoder()
 
     def ask(self, verb: str, **fields: object) -> dict[str, object]:
-        """The reply. Raises the QueueError that the supervisor answers with; Busy when it does not answer in time; ConnectionError when it ends meanwhile."""
+        """The reply. Raises the QueueError that the supervisor answers with; Busy when it does not answer in time;
+        ConnectionError when it ends meanwhile.
+        """
         self.send(verb, **fields)
         return self.receive(self._deadline_s)
 

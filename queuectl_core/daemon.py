@@ -1,8 +1,9 @@
-"""Daemon: how a supervisor comes to life: in the background, or as the foreground process of a service or a container.
+"""Daemon: how a supervisor comes to life: in the background, or as the foreground process of a service or a
+container.
 
-`start` returns once the new process has said over a pipe that lock, recovery, workers and socket are ready, or why not.
-Knows processes and descriptors; what a supervisor does is its own affair. The trap: whatever descriptor stays open in the
-background process keeps somebody's `$(queuectl worker start)` waiting.
+`start` returns once the new process has said over a pipe that lock, recovery, workers and socket are ready, or why
+not. Knows processes and descriptors; what a supervisor does is its own affair. The trap: whatever descriptor stays
+open in the background process keeps somebody's `$(queuectl worker start)` waiting.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def parse_answer(home: Home, said: bytes) -> int:
 
 
 def run(home: Home, count: int, tell: Callable[[dict[str, object]], None]) -> None:
-    """Is the supervisor until it has stopped, then ends the process. `tell` is given one answer, when ready or failed.
+    """Is the supervisor until it has stopped, then ends the process. `tell` is given one answer, when ready or
+    failed.
 
     It ends by `os._exit`: nothing may run after a failure of the journal, not even multiprocessing's own farewell,
     which would wait for workers that wait for our death.

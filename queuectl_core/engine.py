@@ -33,7 +33,9 @@ TRANSITIONS: dict[type, tuple[tuple[str, ...], Optional[str]]] = {
     events.Retried: ((DEAD,), PENDING),
     events.Purged: ((DEAD,), None),
 }
-"""What may happen to a job in which states, and the state that it leads to (None: the job is gone). Enqueued makes one."""
+"""What may happen to a job in which states, and the state that it leads to (None: the job is gone). Enqueued makes
+one.
+"""
 
 MAX_RIPE = 2048
 """So many failed jobs whose time has come are held in memory at once; the rest wait in the index."""
@@ -70,7 +72,9 @@ class Engine:
         return Step(happened, reply)
 
     def replay(self, happened: list[Event], first_sequence: int) -> None:
-        """Applies events of the journal; those that the table has already are skipped. Raises Corrupt for an impossible one."""
+        """Applies events of the journal; those that the table has already are skipped. Raises Corrupt for an
+        impossible one.
+        """
         for sequence, event in enumerate(happened, first_sequence):
             if sequence > self.sequence:
                 self.sequence = sequence
@@ -165,7 +169,9 @@ class Engine:
         return job if job is not None and job.state == PROCESSING and job.running()["worker"] == worker else None
 
     def _dead_ids(self, ids: list[str] | None) -> list[str]:
-        """`ids`, each known to be dead and named once; all that are dead when None. Raises QueueError for the first that is not."""
+        """`ids`, each known to be dead and named once; all that are dead when None. Raises QueueError for the first
+        that is not.
+        """
         if ids is None:
             ids = [id for _, id in self.table.scan(DEAD, self.table.counts[DEAD])]
             if not ids:
@@ -217,7 +223,9 @@ class Engine:
 
     def _is_ripe(self, entry: Entry, now_ms: int) -> bool:
         job = self.table.get(entry[1])
-        return job is not None and job.state == FAILED and f"{READY}/{job.number:012}" == entry[0] and job.due_ms <= now_ms
+        return (
+            job is not None and job.state == FAILED and f"{READY}/{job.number:012}" == entry[0] and job.due_ms <= now_ms
+        )
 
     # Applying
 

@@ -1,7 +1,7 @@
 """Events: the facts of a queue, in the past tense, and how they stand in the journal.
 
-An event says all that `engine.apply` needs, so that replaying events gives exactly the live state. In the journal each is
-a JSON list: its name, then its fields in order. Pure; knows neither the engine nor the journal's framing.
+An event says all that `engine.apply` needs, so that replaying events gives exactly the live state. In the journal
+each is a JSON list: its name, then its fields in order. Pure; knows neither the engine nor the journal's framing.
 The trap: journals outlive versions. A field, once released, keeps its place; new ones go to the end, with a default.
 """
 
@@ -12,7 +12,9 @@ from typing import NamedTuple, Optional, Union
 
 
 class Ending(NamedTuple):
-    """How one attempt ended, and where its output lies. `outcome` is one of exit, signal, spawn-failed, worker-lost; `detail` a clause for people."""
+    """How one attempt ended, and where its output lies. `outcome` is one of exit, signal, spawn-failed, worker-lost;
+    `detail` a clause for people.
+    """
 
     outcome: str
     exit_code: Optional[int]
@@ -79,7 +81,9 @@ class Died(NamedTuple):
 
 
 class Released(NamedTuple):
-    """Back to pending without the attempt being counted; `reason` says why. Not `begun`: its command was never started."""
+    """Back to pending without the attempt being counted; `reason` says why. Not `begun`: its command was never
+    started.
+    """
 
     id: str
     at_ms: int

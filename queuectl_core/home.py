@@ -55,7 +55,9 @@ class Home:
         return os.path.isdir(self.journal)
 
     def check(self) -> None:
-        """Raises BadHome for a home that is no folder, not ours, or writable by others; OSError when it cannot be looked at."""
+        """Raises BadHome for a home that is no folder, not ours, or writable by others; OSError when it cannot be
+        looked at.
+        """
         found = os.stat(self.path)
         if not stat.S_ISDIR(found.st_mode):
             raise BadHome(path=self.path, why="it is not a folder")

@@ -29,7 +29,8 @@ OWN_FIELDS = ("state", "attempts", "created_at", "updated_at", "next_run_at", "r
 
 
 class Job:
-    """A job as it is now. Units are in the names; `number` counts the jobs of this home in the order of their arrival.
+    """A job as it is now. Units are in the names; `number` counts the jobs of this home in the order of their
+    arrival.
 
     `revision` is the sequence of the last event applied: what lets replay meet a store that is ahead of its position.
     `history` holds one dict an attempt, newest last (see `engine`).
@@ -130,7 +131,7 @@ def check_spec(spec: object, index: int = 0) -> dict[str, object]:
         return InvalidJob(index=index, why=why)
 
     if not isinstance(spec, dict):
-        raise refuse(f"a job must be a JSON object like {{\"command\": \"sleep 2\"}}, not {_kind(spec)}")
+        raise refuse(f'a job must be a JSON object like {{"command": "sleep 2"}}, not {_kind(spec)}')
     for field in spec:
         if field not in _CHECKS:
             raise refuse(_unknown_field(field))

@@ -103,7 +103,9 @@ class JobTable:
         return entry.job if entry is not None else self._load(id)
 
     def change(self, id: str, sequence: int) -> Job | None:
-        """The job, to be changed on account of event `sequence` and then given to `settle`. None: there is no such job."""
+        """The job, to be changed on account of event `sequence` and then given to `settle`. None: there is no such
+        job.
+        """
         entry = self._changed.get(id)
         if entry is None:
             job = self._load(id)

@@ -6,8 +6,9 @@ Knows files and frames, not what events mean. Only the holder of the home's lock
     sync     fdatasync: survives a power cut; due before any answer leaves
     free     removes segments that the store no longer needs
 
-The traps: a failed write or sync ends the journal's use (StorageFailed), for nobody knows then what is on the disk. A full
-disk is no such failure: the frame is taken back and refused (DiskFull). And a segment is unlinked only once the store has been synced past it.
+The traps: a failed write or sync ends the journal's use (StorageFailed), for nobody knows then what is on the disk.
+A full disk is no such failure: the frame is taken back and refused (DiskFull). And a segment is unlinked only once
+the store has been synced past it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class _Segment(NamedTuple):
 
 
 class Journal:
-    """Opened by `open_journal`; `next_sequence` is that of the next event, `synced` the last one known to be on the disk."""
+    """Opened by `open_journal`; `next_sequence` is that of the next event, `synced` the last one known to be on the
+    disk.
+    """
 
     def __init__(self, folder: str, log_id: int) -> None:
         self.folder = folder
@@ -140,7 +143,8 @@ class Journal:
 def open_journal(folder: str, position: int) -> tuple[Journal, Iterator[Frame]]:
     """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
 
-    A torn tail is set aside while they are read (`Journal.torn`). Raises Corrupt for damage, NewerFormat, DiskFull, StorageFailed.
+    A torn tail is set aside while they are read (`Journal.torn`). Raises Corrupt for damage, NewerFormat, DiskFull,
+    StorageFailed.
     """
     paths = _segment_paths(folder)
     if not paths:
@@ -162,7 +166,11 @@ def _recover(journal: Journal, position: int) -> Iterator[Frame]:
     group: list[Frame] = []
     good_end = journal_format.SEGMENT_HEADER_BYTES
     segments = journal._segments
-    wanted = [n for n, segment in enumerate(segments) if n + 1 == len(segments) or segments[n + 1].first_sequence > position + 1]
+    wanted = [
+        n
+        for n, segment in enumerate(segments)
+        if n + 1 == len(segments) or segments[n + 1].first_sequence > position + 1
+    ]
     journal.next_sequence = segments[wanted[0]].first_sequence
     for n in wanted:
         segment, is_last = segments[n], n + 1 == len(segments)
@@ -185,10 +193,15 @@ def _check_end(segment: _Segment, found: Scan, is_last: bool, next_first: int) -
     """Raises Corrupt when what is missing of a segment had been synced, or had a successor."""
     reached = found.frames[-1].next_sequence if found.frames else segment.first_sequence
     if not is_last and reached != next_first:
-        raise Corrupt(path=segment.path, why=f"events {reached} to {next_first - 1} are missing or unreadable (offset {found.good_end})")
+        raise Corrupt(
+            path=segment.path,
+            why=f"events {reached} to {next_first - 1} are missing or unreadable (offset {found.good_end})",
+        )
     if found.witness is not None:
         last = min(found.witness.synced, found.witness.sequence - 1)
-        raise Corrupt(path=segment.path, why=f"events {reached} to {last}, once synced, are unreadable (offset {found.good_end})")
+        raise Corrupt(
+            path=segment.path, why=f"events {reached} to {last}, once synced, are unreadable (offset {found.good_end})"
+        )
 
 
 def _open_end(journal: Journal, data: bytes, good_end: int) -> None:

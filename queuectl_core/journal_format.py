@@ -2,16 +2,18 @@
 
 Pure: bytes in, values out. Knows no files, and nothing of what payloads mean. All integers are big-endian.
 
-    segment  magic "QCTLJRNL" | version u16 | flags u16 (0) | log id u64 | number u64 | first sequence u64 | CRC-32 of the above
+    segment  magic "QCTLJRNL" | version u16 | flags u16 (0) | log id u64 | number u64 | first sequence u64 | CRC-32
+    of the above
     frame    magic "qFrm" | payload bytes u32 | events u32 | flags u32 | first sequence u64 | synced u64
              | CRC-32 of the payload | CRC-32 of the header so far | payload
 
-Every event has a sequence, from 1, without a gap; a frame holds the events of one group commit and is named by its first.
-Both CRCs start from the log id, so that a frame of another home, or of an earlier life of a reused disk block, is not
-taken for one of ours. `synced` is the highest sequence known to be on the disk when the frame was written: a frame that
-is bad although a later one says it had been synced is damage; without such a witness it is a torn tail, of which
-nothing was ever acknowledged. The idea of a block log with checksums is LevelDB's; the synced mark is ours.
-The trap: MORE marks a frame whose request continues in the next one; it counts only once the last has arrived.
+Every event has a sequence, from 1, without a gap; a frame holds the events of one group commit and is named by its
+first. Both CRCs start from the log id, so that a frame of another home, or of an earlier life of a reused disk
+block, is not taken for one of ours. `synced` is the highest sequence known to be on the disk when the frame was
+written: a frame that is bad although a later one says it had been synced is damage; without such a witness it is a
+torn tail, of which nothing was ever acknowledged. The idea of a block log with checksums is LevelDB's; the synced
+mark is ours. The trap: MORE marks a frame whose request continues in the next one; it counts only once the last has
+arrived.
 """
 
 from __future__ import annotations
@@ -60,8 +62,8 @@ class Frame(NamedTuple):
 class Scan(NamedTuple):
     """What the bytes of one segment hold. `good_end` is where the unbroken run of frames ends.
 
-    `bad_bytes` counts what stands behind it. `witness` is the first later frame, if any, that proves that what is missing
-    had been synced.
+    `bad_bytes` counts what stands behind it. `witness` is the first later frame, if any, that proves that what is
+    missing had been synced.
     """
 
     frames: list[Frame]
@@ -109,7 +111,9 @@ def decode_frame(log_id: int, data: bytes, offset: int) -> Frame | None:
 
 
 def scan(data: bytes, log_id: int, sequence: int) -> Scan:
-    """The unbroken run of frames from the segment header on, the first being number `sequence`, and what follows it."""
+    """The unbroken run of frames from the segment header on, the first being number `sequence`, and what follows
+    it.
+    """
     frames: list[Frame] = []
     offset = SEGMENT_HEADER_BYTES
     while True:

@@ -56,7 +56,9 @@ class Ledger:
         return self.journal.torn
 
     def decide(self, command: Command, now_ms: int) -> object:
-        """The engine's answer to a command. Raises QueueError when it refuses, and DiskFull where new jobs find no room."""
+        """The engine's answer to a command. Raises QueueError when it refuses, and DiskFull where new jobs find no
+        room.
+        """
         if type(command) is Enqueue and not (self._reserve.take() and self._has_room_for(command)):
             raise DiskFull(path=self._home.path)
         step = self.engine.handle(command, now_ms)
@@ -96,7 +98,9 @@ class Ledger:
         return True
 
     def relieve(self, limit: int) -> None:
-        """For a ledger that is opened for a moment only: when more than `limit` jobs wait for the store, it moves them all."""
+        """For a ledger that is opened for a moment only: when more than `limit` jobs wait for the store, it moves
+        them all.
+        """
         self.journal.rotate_if_full()
         if self.table.changed_count > limit:
             self.sync()
@@ -143,5 +147,8 @@ class Ledger:
         except (ValueError, TypeError, KeyError) as fault:
             raise Corrupt(path=home.journal, why=f"a frame cannot be understood ({fault})") from fault
         if journal.next_sequence - 1 < self.table.ahead:
-            raise Corrupt(path=home.journal, why=f"it ends at event {journal.next_sequence - 1}, the store is at {self.table.ahead}")
+            raise Corrupt(
+                path=home.journal,
+                why=f"it ends at event {journal.next_sequence - 1}, the store is at {self.table.ahead}",
+            )
         return journal

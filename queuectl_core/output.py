@@ -1,8 +1,8 @@
 """Output: what attempts print, in segments: growing files of one worker, in which its attempts follow one another.
 
-A file for each attempt would cost a directory entry, an inode and a disk block a job (measured: dispatch loses up to half
-its speed to the file system); a segment costs the bytes printed. Where an attempt's output lies is told with its ending
-or, when it takes long, as soon as that is known, and journaled.
+A file for each attempt would cost a directory entry, an inode and a disk block a job (measured: dispatch loses up to
+half its speed to the file system); a segment costs the bytes printed. Where an attempt's output lies is told with
+its ending or, when it takes long, as soon as that is known, and journaled.
 
 Knows nothing of jobs. The trap: bytes behind the end of an attempt's output may be another attempt's.
 """
@@ -80,7 +80,9 @@ class OutputWriter:
 
 
 def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[bytes]:
-    """The bytes of one attempt, in pieces; to the end of the segment when `size` is None. Raises OSError (FileNotFoundError: pruned)."""
+    """The bytes of one attempt, in pieces; to the end of the segment when `size` is None. Raises OSError
+    (FileNotFoundError: pruned).
+    """
     with open(os.path.join(folder, name), "rb") as file:
         file.seek(offset)
         left = size

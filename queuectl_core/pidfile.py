@@ -1,7 +1,8 @@
 """PidFile: who the supervisor is, for people and for `worker stop`: the pid, then a text that tells it from a later
 process of the same pid.
 
-Knows processes, not what a supervisor is. The trap: a pid alone may by now be anybody's; never signal one that `read` did not vouch for.
+Knows processes, not what a supervisor is. The trap: a pid alone may by now be anybody's; never signal one that
+`read` did not vouch for.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Pool: the worker processes of one supervisor: started, handed work, drained, and their death noticed.
 
 Each worker has a dispatch queue and a result queue of its own, for a process killed inside a shared queue keeps that
-queue's lock for ever (cpython#96062); a dead worker's queues die with it. A worker whose runs are very short holds some
-more, so that it never waits for the supervisor; it hands them back behind a long one, so that no job waits for that.
+queue's lock for ever (cpython#96062); a dead worker's queues die with it. A worker whose runs are very short holds
+some more, so that it never waits for the supervisor; it hands them back behind a long one, so that no job waits for
+that.
 
-Knows no jobs beyond the ids of what runs, and no storage. The trap: a forked child shares everything that is open here;
-`worker.main` closes it, and whatever must die with the supervisor must not be needed by a worker.
+Knows no jobs beyond the ids of what runs, and no storage. The trap: a forked child shares everything that is open
+here; `worker.main` closes it, and whatever must die with the supervisor must not be needed by a worker.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from .timestamps import utc
 
 MAX_WORKERS = 1024
 _START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
-"""fork costs 2 ms a worker and needs no helper process; the supervisor has one thread. macOS frameworks do not survive it."""
+"""fork costs 2 ms a worker and needs no helper process; the supervisor has one thread. macOS frameworks do not
+survive it.
+"""
 
 AHEAD = 8
 """So many short runs a worker holds at the most."""
@@ -92,7 +95,9 @@ class Pool:
         return member
 
     def with_room(self) -> Iterator[Member]:
-        """Who can be given a run now, as often as each can: the idle first, then those whose runs are so short that the next should be at hand."""
+        """Who can be given a run now, as often as each can: the idle first, then those whose runs are so short that
+        the next should be at hand.
+        """
         staying = [member for member in self.members.values() if not member.draining]
         for depth in range(AHEAD):
             yield from [member for member in staying if member.depth() > depth and len(member.runs) <= depth]

@@ -2,7 +2,8 @@
 
 A run is `/bin/sh -c command` in a session of its own. Three things keep its processes together:
   - the process group, for signals while the shell lives;
-  - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child, so
+  - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child,
+  so
     that "no child left" means that nothing of the run lives;
   - a lock, inherited by the whole tree: others can ask whether anything lives after the worker has died.
 And QUEUECTL_WORKER in their environment says whose they are.
@@ -40,8 +41,8 @@ def spawn(command: str, environ: dict[str, str], stdin: int, output: int, lock_p
     """Starts the command in this process's working folder; returns its pid. Raises OSError; BlockingIOError while an
     earlier tree holds the lock.
 
-    posix_spawn costs the same from a large process as from a small one. Python ignores SIGPIPE, a worker some more, and
-    who knows what `worker start` was told to ignore: the command gets the defaults.
+    posix_spawn costs the same from a large process as from a small one. Python ignores SIGPIPE, a worker some more,
+    and who knows what `worker start` was told to ignore: the command gets the defaults.
     """
     lock = lockfile.acquire(lock_path)
     if lock is None:
@@ -74,7 +75,9 @@ def signal_group(leader: int, number: int) -> None:
 
 
 def end_rest(leader: int, lock_path: str) -> bool:
-    """Ends what a run has left behind after its shell was reaped. True when there was nothing, which costs one system call."""
+    """Ends what a run has left behind after its shell was reaped. True when there was nothing, which costs one
+    system call.
+    """
     if has_children():
         end_orphans()
         return False
@@ -125,7 +128,8 @@ def child_pids() -> list[int]:
 def end_strangers(worker: str, lock_path: str) -> bool:
     """KILLs what is left of a dead worker's run, none of it our child. True once the lock says that nothing lives.
 
-    Linux only; elsewhere, and for a process that has wiped its environment, the lock stays held and the answer is False.
+    Linux only; elsewhere, and for a process that has wiped its environment, the lock stays held and the answer is
+    False.
     """
     if not lockfile.is_held(lock_path):
         return True

@@ -1,7 +1,7 @@
 """Protocol: messages of the control socket to and from bytes, without any socket.
 
-A message is its length (u32, big-endian, of what follows) and a JSON object in UTF-8. A request has `v` (the version),
-`verb` and the verb's own fields; a reply has `ok` true and its fields, or `error` (see `errors.to_wire`).
+A message is its length (u32, big-endian, of what follows) and a JSON object in UTF-8. A request has `v` (the
+version), `verb` and the verb's own fields; a reply has `ok` true and its fields, or `error` (see `errors.to_wire`).
 Pure; does not know verbs. The trap: lengths come from strangers; `feed` refuses one before it has buffered it.
 """
 
@@ -32,7 +32,9 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[dict[str, object]]:
-        """The messages that are complete now. Raises ProtocolError for what cannot be one; the stream is then useless."""
+        """The messages that are complete now. Raises ProtocolError for what cannot be one; the stream is then
+        useless.
+        """
         self._buffer += data
         messages = []
         while len(self._buffer) >= _LENGTH.size:

@@ -18,7 +18,9 @@ MAX_LOSSES = 3
 
 
 def delay_ms(base: float, attempts: int) -> int:
-    """The wait after failed attempt number `attempts` (1 is the first): base ** attempts seconds, in ms, capped at a year."""
+    """The wait after failed attempt number `attempts` (1 is the first): base ** attempts seconds, in ms, capped at a
+    year.
+    """
     if base <= 1:
         return round(base**attempts * 1000)
     if attempts * math.log(base) >= math.log(MAX_DELAY_S):

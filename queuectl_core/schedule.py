@@ -1,7 +1,7 @@
 """Window: the next few entries of an ordered index, in memory, however long the index is.
 
-The truth is the index, which may hold millions of entries on disk. A window holds its first entries, is told of what is
-added, and reads on when it has run empty. So memory and the time to open a home do not grow with what waits.
+The truth is the index, which may hold millions of entries on disk. A window holds its first entries, is told of what
+is added, and reads on when it has run empty. So memory and the time to open a home do not grow with what waits.
 
 Pure: the index is a function that is handed in. Does not know jobs or clocks. The trap: entries are never taken back
 from a window; one whose job has changed meanwhile is stale, and whoever takes it must check it against the job.
@@ -20,7 +20,9 @@ class Window:
     """The invariant: every index entry up to `_horizon` has been in the heap; None is beyond all, "" before all."""
 
     def __init__(self, first_entries: Callable[[int], list[Entry]], size: int = 2048) -> None:
-        """`first_entries(n)` gives the first n entries of the index as it is now (fewer only when there are no more)."""
+        """`first_entries(n)` gives the first n entries of the index as it is now (fewer only when there are no
+        more).
+        """
         self._first_entries = first_entries
         self._size = size
         self._heap: list[Entry] = []

@@ -1,7 +1,7 @@
 """Server: the control socket, as the supervisor sees it: connections in, whole requests out, replies back.
 
-Nothing here ever blocks: a silent client costs a descriptor, a babbling one is cut off at the size limit, one that does
-not read its replies is dropped. Only processes of our own uid (or root's) are heard. Knows no verbs.
+Nothing here ever blocks: a silent client costs a descriptor, a babbling one is cut off at the size limit, one that
+does not read its replies is dropped. Only processes of our own uid (or root's) are heard. Knows no verbs.
 The trap: a reply is owed for every request, in order, but not at once; a client that has gone meanwhile is no error.
 """
 
@@ -49,7 +49,9 @@ class Connection:
 
 
 class Server:
-    def __init__(self, path: str, selector: selectors.BaseSelector, handle: Callable[[Connection, Request], None]) -> None:
+    def __init__(
+        self, path: str, selector: selectors.BaseSelector, handle: Callable[[Connection, Request], None]
+    ) -> None:
         """Takes over `path`, stale socket or not: the caller holds the writer lock. Raises OSError."""
         self._path = path
         self._selector = selector

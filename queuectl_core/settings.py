@@ -17,7 +17,11 @@ class Setting:
     """One key: `default`, `parse` (text to value), `check` (a value's fault as a clause, or None) and `help`."""
 
     def __init__(
-        self, default: int | float, parse: Callable[[str], int | float], check: Callable[[object], str | None], help: str
+        self,
+        default: int | float,
+        parse: Callable[[str], int | float],
+        check: Callable[[object], str | None],
+        help: str,
     ) -> None:
         self.default = default
         self.parse = parse
@@ -56,7 +60,9 @@ def _within(low: int | float, high: int | float) -> Callable[[object], str | Non
 
 SETTINGS: dict[str, Setting] = {
     "max-retries": Setting(3, _whole, check_max_retries, "retries after the first run of a job, 0 to 1000"),
-    "backoff-base": Setting(2, _number, check_backoff_base, "base of the wait before a retry: base ^ attempts seconds, 0 to 3600"),
+    "backoff-base": Setting(
+        2, _number, check_backoff_base, "base of the wait before a retry: base ^ attempts seconds, 0 to 3600"
+    ),
     "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept of one attempt"),
     "grace": Setting(10, _number, _within(0, 3600), "seconds between TERM and KILL when a job is ended"),
 }

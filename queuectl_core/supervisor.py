@@ -4,10 +4,11 @@
     result queues ─────┼─► decide ─► write ─────┤
     deaths, due times ─┘   (engine)  (journal)  └─► sync ─► replies ► socket
 
-Whatever is ready in one turn shares one frame, and one sync if a reply waits for it. Runs leave before the sync, replies
-after it. When nothing is ready and nothing is due, the loop sleeps: it polls nothing.
+Whatever is ready in one turn shares one frame, and one sync if a reply waits for it. Runs leave before the sync,
+replies after it. When nothing is ready and nothing is due, the loop sleeps: it polls nothing.
 Knows how the parts hang together; what becomes of jobs is the engine's affair, what is on the disk the ledger's.
-The trap: any failure of the journal ends the process with nothing acknowledged (`os._exit`); recovery is the only error path.
+The trap: any failure of the journal ends the process with nothing acknowledged (`os._exit`); recovery is the only
+error path.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ ADOPTED_LOOK_S = 0.5
 """How often an adopted worker's lock is tried where the system has no pidfd to wait for it with."""
 
 NAP_S = 0.001
-"""While all workers have runs at hand, results gather for so long before a turn takes them together (interrupt coalescing)."""
+"""While all workers have runs at hand, results gather for so long before a turn takes them together (interrupt
+coalescing).
+"""
 
 MAX_STAGED_JOBS = 5_000_000
 
@@ -67,14 +70,17 @@ class Supervisor:
             self._start_worker()
         self._ledger = Ledger(home)
         if self._ledger.torn is not None:
-            say(f"a torn tail of {self._ledger.torn.bytes} bytes, never acknowledged, was set aside as {self._ledger.torn.aside}")
+            torn = self._ledger.torn
+            say(f"a torn tail of {torn.bytes} bytes, never acknowledged, was set aside as {torn.aside}")
         self._adopted: dict[str, Adopted] = {}
         self._adopt()
         self._server = Server(home.socket, self._selector, self._handle)
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
-        """The loop, until a stop is complete. Raises StorageFailed, with nothing acknowledged that is not on the disk."""
+        """The loop, until a stop is complete. Raises StorageFailed, with nothing acknowledged that is not on the
+        disk.
+        """
         while not (self._stopping and not self._pool.members and not self._adopted):
             if self._pool.is_flowing() and not self._stopping:
                 time.sleep(NAP_S)
@@ -135,7 +141,9 @@ class Supervisor:
     def _send(self, member: Member, runs: list[worker.Run]) -> None:
         if not self._pool.send(member, runs):
             for run in runs:
-                self._settle(member.instance, worker.Result(run.job_id, None, "its worker had died before", begun=False))
+                self._settle(
+                    member.instance, worker.Result(run.job_id, None, "its worker had died before", begun=False)
+                )
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
@@ -183,7 +191,9 @@ class Supervisor:
         self._pool.forget(member)
         process_tree.end_orphans(self._pool.pids())
         for run in member.runs[1:]:
-            self._settle(member.instance, worker.Result(run.job_id, None, "its worker died before it began", begun=False))
+            self._settle(
+                member.instance, worker.Result(run.job_id, None, "its worker died before it began", begun=False)
+            )
         for run in member.runs[:1]:
             say(f"worker {member.instance} died while it ran {run.job_id}")
             attempt = self._ledger.table.get(run.job_id).running()
@@ -247,7 +257,9 @@ class Supervisor:
         job = self._ledger.table.get(job_id)
         command = adoption.conclude(self._home, job)
         if command is None:
-            raise SupervisorFailed(why=f"processes of {job_id}, left by worker {instance}, are alive and cannot be ended")
+            raise SupervisorFailed(
+                why=f"processes of {job_id}, left by worker {instance}, are alive and cannot be ended"
+            )
         self._ledger.decide(command, _now_ms())
         self._harvested.append(instance)
 
@@ -261,7 +273,9 @@ class Supervisor:
     def _handle(self, connection: Connection, request: Request) -> None:
         try:
             if request.get("v") != protocol.VERSION:
-                raise InvalidInput(what=f"the supervisor speaks protocol {protocol.VERSION}, not {str(request.get('v'))[:20]}")
+                raise InvalidInput(
+                    what=f"the supervisor speaks protocol {protocol.VERSION}, not {str(request.get('v'))[:20]}"
+                )
             own = _OWN_VERBS.get(str(request.get("verb")))
             if own is not None:
                 own(self, connection, request)
@@ -297,7 +311,9 @@ class Supervisor:
             "workers_wanted": self._wanted,
         }
         members = sorted(self._pool.members.values(), key=lambda member: member.slot)
-        workers = [_adopted_record(adopted) for adopted in self._adopted.values()] + [member.record() for member in members]
+        workers = [_adopted_record(adopted) for adopted in self._adopted.values()] + [
+            member.record() for member in members
+        ]
         self._reply(connection, {**reply, "supervisor": supervisor, "workers": workers})
 
     def _scale_workers(self, connection: Connection, request: Request) -> None:

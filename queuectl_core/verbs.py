@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Fields = dict[str, object]
 
 MAX_IDS = 1000
-"""More ids than this do not stand in a reply. Those of a large enqueue follow from its time and first number (`engine.new_id`)."""
+"""More ids than this do not stand in a reply. Those of a large enqueue follow from its time and first number
+(`engine.new_id`).
+"""
 
 PAGE_JOBS = 500
 _PAGE_BYTES = MAX_MESSAGE_BYTES // 8  # as characters; JSON may need six bytes for one

@@ -4,9 +4,10 @@
                                (the supervisor is gone: --> run/INSTANCE.outcome, synced, for the next one)
 
 Short runs wait here behind one another, so that the worker never waits for the supervisor; not behind a long one.
-One loop on poll(2): the dispatch queue, whose end is the supervisor's death; the child's death (SIGCHLD through a wakeup fd); its output.
-Knows no journal, no store and no other worker. The trap: a forked worker begins with all of the supervisor's descriptors;
-one kept by mistake keeps the writer lock, or hides the supervisor's death from another worker.
+One loop on poll(2): the dispatch queue, whose end is the supervisor's death; the child's death (SIGCHLD through a
+wakeup fd); its output. Knows no journal, no store and no other worker. The trap: a forked worker begins with all of
+the supervisor's descriptors; one kept by mistake keeps the writer lock, or hides the supervisor's death from another
+worker.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ STOPPED_BY_HAND = "stopped by hand"
 HANDED_BACK = "handed back, for the run before it takes long"
 
 PATIENCE_S = 0.02
-"""A run that takes longer is a long one: where its output lies is told at once, and what waits behind it is handed back,
-for a worker that may be idle."""
+"""A run that takes longer is a long one: where its output lies is told at once, and what waits behind it is handed
+back, for a worker that may be idle."""
 
 _READ_BYTES = 64 * 1024
 
@@ -73,7 +74,9 @@ class Place(NamedTuple):
 
 
 def main(instance: str, home_path: str, umask: int, dispatch: SimpleQueue, results: SimpleQueue) -> None:
-    """The target of the worker's process. Returns when told to, or when the supervisor is gone and its run has ended."""
+    """The target of the worker's process. Returns when told to, or when the supervisor is gone and its run has
+    ended.
+    """
     dispatch._writer.close()  # else the supervisor's death would not end the queue
     results._reader.close()
     _close_inherited({dispatch._reader.fileno(), results._writer.fileno()})
@@ -180,17 +183,33 @@ class Worker:
         return Result(run.job_id, self._ending_of(began_s, "exit", code))
 
     def _ending_of(
-        self, began_s: float, outcome: str, code: int | None = None, number: int | None = None, detail: str | None = None
+        self,
+        began_s: float,
+        outcome: str,
+        code: int | None = None,
+        number: int | None = None,
+        detail: str | None = None,
     ) -> Ending:
         now_ms, duration_ms = time.time_ns() // 1_000_000, round((time.monotonic() - began_s) * 1000)
         out = self._output
         return Ending(
-            outcome, code, number, now_ms, duration_ms, out.segment, out.start, out.kept_bytes, out.dropped_bytes, detail
+            outcome,
+            code,
+            number,
+            now_ms,
+            duration_ms,
+            out.segment,
+            out.start,
+            out.kept_bytes,
+            out.dropped_bytes,
+            detail,
         )
 
     def _open_pipe(self) -> None:
-        """The pipe that output comes through. It serves one run after the other, for this side holds its writing end too:
-        no end of file wakes the loop. A new one only where something of the last run may still write to the old."""
+        """The pipe that output comes through. It serves one run after the other, for this side holds its writing end
+        too: no end of file wakes the loop. A new one only where something of the last run may still write to the
+        old.
+        """
         if self._pipe >= 0:
             self._poll.unregister(self._pipe)
             os.close(self._pipe)

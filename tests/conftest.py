@@ -15,7 +15,9 @@ from tests.homes import CommandLine, short_folder  # noqa: E402
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
-    parser.addoption("--seed", type=int, default=None, help="the seed of the random long tests (default: a new one, printed)")
+    parser.addoption(
+        "--seed", type=int, default=None, help="the seed of the random long tests (default: a new one, printed)"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

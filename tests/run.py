@@ -79,7 +79,9 @@ def start(runner: str, file: str, args: argparse.Namespace) -> subprocess.Popen[
 def collect(file: str, process: subprocess.Popen[str]) -> Outcome:
     """Waits for one file's tests. Its output is shown when something failed; skips are shown always, with the reason."""
     said, _ = process.communicate()
-    numbers = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped|xfailed)\b", said)}
+    numbers = {
+        word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped|xfailed)\b", said)
+    }
     failed = numbers.get("failed", 0) + numbers.get("error", 0) + numbers.get("errors", 0)
     if process.returncode not in (0, 5) and not failed:
         failed = 1  # pytest itself went wrong

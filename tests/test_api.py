@@ -37,7 +37,9 @@ def test_wait_says_false_when_the_time_is_over(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue, queue.supervisor():
         id = queue.enqueue("sleep 60", id="slow")
         assert queue.wait([id], timeout_s=0.2) is False
-        subprocess.run([sys.executable, "queuectl.py", "worker", "stop", "--now"], cwd=ROOT, env=queuectl.environ, check=True)
+        subprocess.run(
+            [sys.executable, "queuectl.py", "worker", "stop", "--now"], cwd=ROOT, env=queuectl.environ, check=True
+        )
 
 
 def test_wait_needs_a_supervisor_unless_all_is_over(queuectl: CommandLine) -> None:
@@ -110,5 +112,7 @@ def test_importing_the_package_imports_nothing_else_of_it() -> None:
 
 
 def test_the_example_of_embedding_runs() -> None:
-    said = subprocess.run([sys.executable, "examples/embed.py"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    said = subprocess.run(
+        [sys.executable, "examples/embed.py"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert said.returncode == 0, said

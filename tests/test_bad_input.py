@@ -73,7 +73,9 @@ def test_the_longest_command_runs(queuectl: CommandLine) -> None:
 def test_bytes_that_are_not_utf8_are_refused(queuectl: CommandLine) -> None:
     bad = os.fsdecode(b"echo \xff")
     assert "not valid UTF-8" in queuectl.refused(2, "enqueue", "--command", bad)
-    assert "line 2" in queuectl.refused(2, "enqueue", "--file", "-", stdin=b'{"command": "true"}\n{"command": "\xff"}\n')
+    assert "line 2" in queuectl.refused(
+        2, "enqueue", "--file", "-", stdin=b'{"command": "true"}\n{"command": "\xff"}\n'
+    )
     assert sum(queuectl.counts().values()) == 0
 
 
@@ -144,7 +146,9 @@ def test_wrong_usage_is_one_line_and_status_2(queuectl: CommandLine, words: list
     assert not os.path.exists(queuectl.home) or sum(queuectl.counts().values()) == 0
 
 
-@pytest.mark.parametrize("words", [["show", "x"], ["logs", "x"], ["dlq", "retry", "x"], ["dlq", "purge", "../x"], ["dlq", "retry", "--all"]])
+@pytest.mark.parametrize(
+    "words", [["show", "x"], ["logs", "x"], ["dlq", "retry", "x"], ["dlq", "purge", "../x"], ["dlq", "retry", "--all"]]
+)
 def test_what_is_not_there_is_status_1(queuectl: CommandLine, words: list[str]) -> None:
     queuectl.refused(1, *words)
 

@@ -75,7 +75,9 @@ def test_a_large_file_is_one_request(queuectl: CommandLine, running: bool) -> No
     said = queuectl.refused(1, "enqueue", "--file", "-", stdin="\n".join([*lines, lines[5]]).encode())
     assert "line 12001: job n5 exists already" in said
     assert queuectl.counts()["pending"] == 0
-    assert queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode()).split() == [f"n{n}" for n in range(12_000)]
+    assert queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode()).split() == [
+        f"n{n}" for n in range(12_000)
+    ]
     assert queuectl.counts()["pending"] == 12_000
     assert [job["id"] for job in queuectl.json("list", "--limit", "0")] == [f"n{n}" for n in range(12_000)]
 

@@ -65,12 +65,17 @@ def test_options_work_on_either_side_of_the_command(queuectl: CommandLine) -> No
 
 def test_the_home_is_found_where_the_help_says(queuectl: CommandLine) -> None:
     folder = os.path.dirname(queuectl.home)
-    for name, value, path in (("XDG_STATE_HOME", folder, f"{folder}/queuectl"), ("HOME", folder, f"{folder}/.local/state/queuectl")):
+    for name, value, path in (
+        ("XDG_STATE_HOME", folder, f"{folder}/queuectl"),
+        ("HOME", folder, f"{folder}/.local/state/queuectl"),
+    ):
         env = {**queuectl.environ, name: value}
         env.pop("QUEUECTL_HOME")
         if name == "HOME":
             env.pop("XDG_STATE_HOME", None)
-        subprocess.run([queuectl.python, SCRIPT, "enqueue", "--command", "true"], env=env, check=True, capture_output=True)
+        subprocess.run(
+            [queuectl.python, SCRIPT, "enqueue", "--command", "true"], env=env, check=True, capture_output=True
+        )
         assert os.path.isdir(os.path.join(path, "journal"))
 
 
@@ -140,7 +145,9 @@ def test_the_drop_in_script_runs_from_a_copied_folder_through_a_link(queuectl: C
     shutil.copy(SCRIPT, folder)
     shutil.copytree(os.path.join(root, "queuectl_core"), os.path.join(folder, "queuectl_core"))
     os.symlink(os.path.join(folder, "queuectl.py"), os.path.join(folder, "qc"))
-    said = subprocess.run([queuectl.python, os.path.join(folder, "qc"), "--version"], cwd="/", capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [queuectl.python, os.path.join(folder, "qc"), "--version"], cwd="/", capture_output=True, text=True, check=True
+    )
     assert said.stdout.startswith("queuectl ")
 
 

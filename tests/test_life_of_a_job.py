@@ -144,12 +144,15 @@ def test_a_job_finds_its_id_its_attempt_and_an_empty_stdin(queuectl: CommandLine
 
 def test_a_job_begins_with_default_signals(queuectl: CommandLine) -> None:
     """Python ignores SIGPIPE and a worker some more; `yes | head` in a job must end as in a shell."""
-    queuectl.ok("enqueue", "--id", "pipe", "--command", "yes | head -1; grep -E '^Sig(Ign|Blk)' /proc/self/status || true")
+    queuectl.ok(
+        "enqueue", "--id", "pipe", "--command", "yes | head -1; grep -E '^Sig(Ign|Blk)' /proc/self/status || true"
+    )
     queuectl.ok("worker", "start")
     queuectl.until_state("pipe", "completed")
     said = queuectl.ok("logs", "pipe").split("\n")
     assert said[0] == "y"
-    assert all(int(line.split()[1], 16) == 0 for line in said[1:] if line)
+    glibc_own = 0x180000000  # signals 32 and 33, which its posix_spawn sets to ignored; no program can use them
+    assert all(int(line.split()[1], 16) & ~glibc_own == 0 for line in said[1:] if line)
 
 
 def test_words_reach_the_command_as_they_are(queuectl: CommandLine) -> None:

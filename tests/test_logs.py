@@ -10,7 +10,13 @@ from tests.homes import CommandLine, until
 
 
 def raw_logs(queuectl: CommandLine, *words: str) -> bytes:
-    process = subprocess.run([queuectl.python, "queuectl.py", "logs", *words], env=queuectl.environ, capture_output=True, check=True, cwd=root())
+    process = subprocess.run(
+        [queuectl.python, "queuectl.py", "logs", *words],
+        env=queuectl.environ,
+        capture_output=True,
+        check=True,
+        cwd=root(),
+    )
     return process.stdout
 
 
@@ -26,7 +32,10 @@ def test_bytes_come_out_as_they_went_in(queuectl: CommandLine) -> None:
 
 
 def test_each_attempt_has_its_own_output(queuectl: CommandLine) -> None:
-    queuectl.ok("enqueue", '{"id": "x", "command": "echo this is $QUEUECTL_ATTEMPT; exit 1", "max_retries": 2, "backoff_base": 0.1}')
+    queuectl.ok(
+        "enqueue",
+        '{"id": "x", "command": "echo this is $QUEUECTL_ATTEMPT; exit 1", "max_retries": 2, "backoff_base": 0.1}',
+    )
     queuectl.ok("worker", "start")
     queuectl.until_state("x", "dead")
     assert queuectl.ok("logs", "x", "--attempt", "2") == "this is 2\n"
@@ -74,7 +83,10 @@ def test_follow_shows_output_as_it_comes_and_ends_with_the_job(queuectl: Command
 
 
 def test_follow_goes_on_through_retries(queuectl: CommandLine) -> None:
-    queuectl.ok("enqueue", '{"id": "x", "command": "echo this is $QUEUECTL_ATTEMPT; exit 1", "max_retries": 2, "backoff_base": 0.5}')
+    queuectl.ok(
+        "enqueue",
+        '{"id": "x", "command": "echo this is $QUEUECTL_ATTEMPT; exit 1", "max_retries": 2, "backoff_base": 0.5}',
+    )
     follow = queuectl.popen("logs", "x", "--follow", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     queuectl.ok("worker", "start")
     out, _ = follow.communicate(timeout=20)

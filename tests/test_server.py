@@ -56,8 +56,39 @@ def test_the_socket_is_for_its_owner_alone(served: CommandLine) -> None:
 
 
 ODD = [None, True, 0, -1, 1.5, "", "x", [], ["x"], {}, {"a": 1}, [[]], "\x00", "x" * 300, 10**30]
-KNOWN_FIELDS = ["jobs", "cwd", "id", "ids", "all", "state", "limit", "next", "key", "value", "count", "add", "more", "verb", "v"]
-VERBS = ["enqueue", "show", "list", "status", "dlq-retry", "dlq-purge", "config-set", "config-list", "scale", "wait", "nonsense", 7, None, []]
+KNOWN_FIELDS = [
+    "jobs",
+    "cwd",
+    "id",
+    "ids",
+    "all",
+    "state",
+    "limit",
+    "next",
+    "key",
+    "value",
+    "count",
+    "add",
+    "more",
+    "verb",
+    "v",
+]
+VERBS = [
+    "enqueue",
+    "show",
+    "list",
+    "status",
+    "dlq-retry",
+    "dlq-purge",
+    "config-set",
+    "config-list",
+    "scale",
+    "wait",
+    "nonsense",
+    7,
+    None,
+    [],
+]
 
 
 def test_any_odd_message_gets_an_answer_and_changes_nothing(served: CommandLine) -> None:
@@ -77,7 +108,15 @@ def test_any_odd_message_gets_an_answer_and_changes_nothing(served: CommandLine)
 
 @pytest.mark.parametrize(
     "data",
-    [b"\xff\xff\xff\xff", framed(b"not json"), framed(b"[]"), framed(b""), framed(b"\xff\xfe"), framed(b"[" * 50_000), b"GET / HTTP/1.0\r\n\r\n"],
+    [
+        b"\xff\xff\xff\xff",
+        framed(b"not json"),
+        framed(b"[]"),
+        framed(b""),
+        framed(b"\xff\xfe"),
+        framed(b"[" * 50_000),
+        b"GET / HTTP/1.0\r\n\r\n",
+    ],
     ids=["huge", "text", "list", "empty", "not utf-8", "deep", "http"],
 )
 def test_what_is_no_message_is_refused_and_cut_off(served: CommandLine, data: bytes) -> None:
@@ -107,7 +146,9 @@ def test_silent_and_slow_clients_block_nobody(served: CommandLine) -> None:
 def test_a_client_that_leaves_before_its_answer_is_no_error(served: CommandLine) -> None:
     for _ in range(50):
         with connected(served) as sock:
-            sock.sendall(framed(json.dumps({"v": 1, "verb": "enqueue", "jobs": [{"command": "true"}], "cwd": "/"}).encode()))
+            sock.sendall(
+                framed(json.dumps({"v": 1, "verb": "enqueue", "jobs": [{"command": "true"}], "cwd": "/"}).encode())
+            )
     until(lambda: served.counts()["pending"] == 50, lambda: "all fifty to be there")
 
 

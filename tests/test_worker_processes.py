@@ -14,7 +14,9 @@ from tests.homes import CommandLine, is_alive, processes_of, until
 def test_start_returns_when_ready_and_closes_what_it_inherited(queuectl: CommandLine) -> None:
     """`$(queuectl worker start)` gets its prompt back: `communicate` returns only when every copy of the pipe is closed."""
     extra, kept = os.pipe()
-    process = queuectl.popen("worker", "start", "--count", "2", stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[kept])
+    process = queuectl.popen(
+        "worker", "start", "--count", "2", stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[kept]
+    )
     os.close(kept)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, b"")
@@ -49,7 +51,9 @@ def test_scale_goes_up_and_down(queuectl: CommandLine) -> None:
 def test_scaling_down_lets_running_jobs_finish(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     for id in ("a", "b"):
-        queuectl.ok("enqueue", "--id", id, "--max-retries", "0", "--command", f"while ! test -e {go}; do sleep 0.02; done")
+        queuectl.ok(
+            "enqueue", "--id", id, "--max-retries", "0", "--command", f"while ! test -e {go}; do sleep 0.02; done"
+        )
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.until_done(processing=2)
     queuectl.ok("worker", "scale", "0")
@@ -151,7 +155,9 @@ def test_a_killed_worker_is_replaced_and_its_job_counts_as_failed(queuectl: Comm
     until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to begin")
     first = queuectl.worker_running("slow")
     os.kill(first, signal.SIGKILL)
-    second = until(lambda: queuectl.worker_running("slow") != first and queuectl.worker_running("slow"), lambda: "a second run")
+    second = until(
+        lambda: queuectl.worker_running("slow") != first and queuectl.worker_running("slow"), lambda: "a second run"
+    )
     assert second != first
     job = queuectl.job("slow")
     assert (job["attempts"], job["history"][0]["outcome"], job["history"][0]["output_bytes"]) == (2, "worker-lost", 6)
@@ -163,14 +169,19 @@ def test_a_killed_idle_worker_is_replaced(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start", "--count", "2")
     pids = {worker["pid"] for worker in queuectl.json("status")["workers"]}
     os.kill(min(pids), signal.SIGKILL)
-    until(lambda: len({worker["pid"] for worker in queuectl.json("status")["workers"]} - pids) == 1, lambda: "a new worker")
+    until(
+        lambda: len({worker["pid"] for worker in queuectl.json("status")["workers"]} - pids) == 1,
+        lambda: "a new worker",
+    )
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     queuectl.until_state("a", "completed")
 
 
 def test_a_killed_supervisor_interrupts_no_job(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
-    queuectl.ok("enqueue", "--id", "slow", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; echo done")
+    queuectl.ok(
+        "enqueue", "--id", "slow", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; echo done"
+    )
     queuectl.ok("worker", "start")
     until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to begin")
     os.kill(queuectl.supervisor_pid(), signal.SIGKILL)
@@ -182,12 +193,17 @@ def test_a_killed_supervisor_interrupts_no_job(queuectl: CommandLine) -> None:
     job = queuectl.until_state("slow", "completed")
     assert (job["attempts"], len(job["history"])) == (1, 1)
     assert queuectl.ok("logs", "slow") == "begun\ndone\n"
-    until(lambda: [worker["state"] for worker in queuectl.json("status")["workers"]] == ["idle"], lambda: "a worker of its own")
+    until(
+        lambda: [worker["state"] for worker in queuectl.json("status")["workers"]] == ["idle"],
+        lambda: "a worker of its own",
+    )
 
 
 def test_what_ended_between_two_supervisors_is_harvested_by_any_call(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
-    queuectl.ok("enqueue", "--id", "slow", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; exit 4")
+    queuectl.ok(
+        "enqueue", "--id", "slow", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; exit 4"
+    )
     queuectl.ok("worker", "start")
     until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to begin")
     os.kill(queuectl.supervisor_pid(), signal.SIGKILL)

@@ -9,7 +9,8 @@ from ..settings import SETTINGS, Settings, check_key, parse_setting
 from .parser import add_action, add_actions
 from .render import Screen
 
-SUMMARY = "Defaults of this home, kept like jobs are. A running supervisor follows at once; jobs keep the retry rules they came with."
+SUMMARY = """Defaults of this home, kept as safely as jobs. A running supervisor follows at once; a job keeps the
+retry rules that were in force when it was enqueued."""
 EXAMPLES = ["queuectl config set max-retries 5", "queuectl config set backoff-base 1.5", "queuectl config list"]
 
 
@@ -47,5 +48,8 @@ def _show(args: Namespace, settings: Settings, screen: Screen) -> None:
     elif screen.json:
         screen.value({key: settings[key] for key in SETTINGS})
     else:
-        rows = [[key, settings.shown(key), "set" if key in settings.values else "default", SETTINGS[key].help] for key in SETTINGS]
+        rows = [
+            [key, settings.shown(key), "set" if key in settings.values else "default", SETTINGS[key].help]
+            for key in SETTINGS
+        ]
         screen.table(["KEY", "VALUE", "FROM", "MEANING"], rows)

@@ -16,9 +16,13 @@ EXAMPLES = ["queuectl dlq list", "queuectl dlq retry job1", "queuectl dlq purge 
 
 def add_arguments(parser: ArgumentParser) -> None:
     actions = add_actions(parser, "actions")
-    shown = add_action(actions, "list", "list the dead jobs, newest first, with the reason", "queuectl dlq list --limit 0")
+    shown = add_action(
+        actions, "list", "list the dead jobs, newest first, with the reason", "queuectl dlq list --limit 0"
+    )
     shown.add_argument("--limit", metavar="N", type=_limit, help="at most so many; 0 is all")
-    retry = add_action(actions, "retry", "make dead jobs pending again, their attempts counted from 0", "queuectl dlq retry job1 job2")
+    retry = add_action(
+        actions, "retry", "make dead jobs pending again, their attempts counted from 0", "queuectl dlq retry job1 job2"
+    )
     purge = add_action(actions, "purge", "remove dead jobs for good", "queuectl dlq purge job1")
     for action in (retry, purge):
         action.add_argument("ids", nargs="*", metavar="ID", help="the jobs")
@@ -47,7 +51,10 @@ def _list(queue: Queue, limit: int | None, screen: Screen) -> int:
         return 0
     limit = TABLE_LIMIT if limit is None else limit
     jobs = list(queue.list("dead", limit and limit + 1))
-    rows = [[job["id"], job["attempts"], job["updated_at"], job["reason"], job["command"]] for job in (jobs[:limit] if limit else jobs)]
+    rows = [
+        [job["id"], job["attempts"], job["updated_at"], job["reason"], job["command"]]
+        for job in (jobs[:limit] if limit else jobs)
+    ]
     screen.table(["ID", "ATTEMPTS", "DIED", "REASON", "COMMAND"], rows)
     if limit and len(jobs) > limit:
         screen.note(f"only the first {limit} are shown; --limit 0 shows all")

@@ -26,14 +26,18 @@ _decode = json.JSONDecoder(parse_constant=lambda name: _refuse_constant(name)).d
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("job", nargs="?", metavar="JSON", help="a job as a JSON object: id, command, max_retries, backoff_base, cwd")
+    parser.add_argument(
+        "job", nargs="?", metavar="JSON", help="a job as a JSON object: id, command, max_retries, backoff_base, cwd"
+    )
     parser.add_argument("extra", nargs="*", help="SUPPRESS")
     parser._actions[-1].help = "==SUPPRESS=="
     parser.usage = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
     parser.add_argument("--id", help="the job's id; one that sorts by time is made when none is given")
     parser.add_argument("--command", metavar="TEXT", help="a shell command line")
     parser.add_argument("--max-retries", metavar="N", help="retries after the first run (default: config max-retries)")
-    parser.add_argument("--backoff-base", metavar="S", help="base of the wait before a retry (default: config backoff-base)")
+    parser.add_argument(
+        "--backoff-base", metavar="S", help="base of the wait before a retry (default: config backoff-base)"
+    )
     parser.add_argument("--cwd", metavar="DIR", help="the folder it runs in (default: this one)")
     parser.add_argument("--file", metavar="FILE", help="a file of jobs, one JSON object a line; all or none are added")
 
@@ -62,7 +66,9 @@ def _wanted(args: Namespace) -> tuple[list[object], list[int]]:
         raise InvalidInput(what="say what to run: JSON, --command TEXT, --file FILE, or -- and a command's words")
     if args.file is not None:
         if _flags(args):
-            raise InvalidInput(what=f"--file goes without --{next(iter(_flags(args))).replace('_', '-')}; put it into the lines")
+            raise InvalidInput(
+                what=f"--file goes without --{next(iter(_flags(args))).replace('_', '-')}; put it into the lines"
+            )
         return _read_file(args.file)
     if args.job is not None:
         return [_merge(_parse_job(args.job), _flags(args))], []
@@ -71,7 +77,12 @@ def _wanted(args: Namespace) -> tuple[list[object], list[int]]:
 
 
 def _flags(args: Namespace) -> dict[str, object]:
-    flags = {"id": args.id, "max_retries": _number(args.max_retries), "backoff_base": _number(args.backoff_base), "cwd": _folder(args.cwd)}
+    flags = {
+        "id": args.id,
+        "max_retries": _number(args.max_retries),
+        "backoff_base": _number(args.backoff_base),
+        "cwd": _folder(args.cwd),
+    }
     return {name: value for name, value in flags.items() if value is not None}
 
 
@@ -135,7 +146,9 @@ def _read_lines(path: str, file: object) -> tuple[list[object], list[int]]:
         try:
             specs.append(_decode(line.decode("utf-8")))
         except (ValueError, RecursionError) as fault:
-            raise InvalidInput(what=f"{_name(path)} line {number}: not a job in JSON ({_fault(fault)}); nothing was enqueued") from None
+            raise InvalidInput(
+                what=f"{_name(path)} line {number}: not a job in JSON ({_fault(fault)}); nothing was enqueued"
+            ) from None
         numbers.append(number)
     if not specs:
         raise InvalidInput(what=f"{_name(path)} has no job in it")

@@ -10,8 +10,8 @@ from ..api import Queue
 from ..errors import InvalidInput, NoOutput, NoSupervisor
 from .render import Screen
 
-SUMMARY = """Prints what a job has printed, stdout and stderr as they came: of its latest attempt, of attempt N, or of all.
-With --follow it goes on until the job has ended for good, through its retries."""
+SUMMARY = """Prints what a job has printed, stdout and stderr as they came: of its latest attempt, of attempt N, or
+of all. With --follow it goes on until the job has ended for good, through its retries."""
 EXAMPLES = ["queuectl logs job1", "queuectl logs job1 --follow", "queuectl logs job1 --attempt 1"]
 
 LOOK_EVERY_S = 0.1
@@ -21,7 +21,9 @@ LOOK_EVERY_S = 0.1
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="the job")
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing until the job has ended")
-    parser.add_argument("--attempt", metavar="N", type=_attempt, help="the attempt of this number (the latest of that number)")
+    parser.add_argument(
+        "--attempt", metavar="N", type=_attempt, help="the attempt of this number (the latest of that number)"
+    )
     parser.add_argument("--all", action="store_true", help="all attempts, with a line between them")
 
 
@@ -60,7 +62,9 @@ def _print(queue: Queue, attempt: dict[str, object], screen: Screen) -> None:
     if attempt["output_file"] is None:
         return
     try:
-        for piece in output.read(queue.home.logs, attempt["output_file"], attempt["output_offset"], attempt["output_bytes"]):
+        for piece in output.read(
+            queue.home.logs, attempt["output_file"], attempt["output_offset"], attempt["output_bytes"]
+        ):
             screen.raw(piece)
     except FileNotFoundError:
         if attempt["output_bytes"]:

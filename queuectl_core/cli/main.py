@@ -62,7 +62,8 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         _complain("interrupted")
         return 130
-    except BrokenPipeError:  # the reader has seen enough (`| head`): end as a process killed by SIGPIPE would, without a word
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`): end as a process killed by SIGPIPE would, without a word.
         _silence_stdout()
         return 141
     except OSError as fault:

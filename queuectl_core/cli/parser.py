@@ -1,6 +1,8 @@
-"""Parser: argparse, with one line for every error, a suggestion for a misspelt option, and help that carries examples.
+"""Parser: argparse, with one line for every error, a suggestion for a misspelt option, and help that carries
+examples.
 
-Knows no single command. The trap: argparse takes `--` away; what follows it is cut off before, for a command's words may look like options.
+Knows no single command. The trap: argparse takes `--` away; what follows it is cut off before, for a command's words
+may look like options.
 """
 
 from __future__ import annotations

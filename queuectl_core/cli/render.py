@@ -13,11 +13,21 @@ from contextlib import contextmanager
 
 from ..errors import OutputFailed
 
-_COLOURS = {"pending": "36", "processing": "34", "completed": "32", "failed": "33", "dead": "31", "head": "1", "dim": "2"}
+_COLOURS = {
+    "pending": "36",
+    "processing": "34",
+    "completed": "32",
+    "failed": "33",
+    "dead": "31",
+    "head": "1",
+    "dim": "2",
+}
 
 
 class Screen:
-    """Where a command puts its results. `json` as asked for by --json; colours only on a terminal, and not with NO_COLOR."""
+    """Where a command puts its results. `json` as asked for by --json; colours only on a terminal, and not with
+    NO_COLOR.
+    """
 
     def __init__(self, json: bool) -> None:
         self.json = json

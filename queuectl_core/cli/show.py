@@ -8,9 +8,11 @@ from ..api import Queue
 from ..timestamps import span
 from .render import Screen, visible
 
-SUMMARY = "Shows everything known of one job: its fields, and for every attempt when it ran, how it ended and why it failed."
+SUMMARY = (
+    "Shows everything known of one job: its fields, and for every attempt when it ran, how it ended and why it failed."
+)
 EXAMPLES = ["queuectl show job1", "queuectl show job1 --json"]
-_FIELDS = ("id", "state", "command", "cwd", "attempts", "max_retries", "backoff_base", "created_at", "updated_at", "next_run_at", "reason")
+_FIELDS = "id state command cwd attempts max_retries backoff_base created_at updated_at next_run_at reason".split()
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,7 +38,15 @@ def run(args: Namespace, screen: Screen) -> int:
 def _attempt_row(attempt: dict[str, object]) -> list[object]:
     took = None if attempt["duration_ms"] is None else span(attempt["duration_ms"])
     printed = None if attempt["output_bytes"] is None else f"{attempt['output_bytes']} B"
-    return [attempt["attempt"], attempt["worker"], attempt["started_at"], took, _outcome(attempt), printed, attempt["reason"]]
+    return [
+        attempt["attempt"],
+        attempt["worker"],
+        attempt["started_at"],
+        took,
+        _outcome(attempt),
+        printed,
+        attempt["reason"],
+    ]
 
 
 def _outcome(attempt: dict[str, object]) -> str:

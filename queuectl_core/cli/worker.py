@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 
@@ -20,14 +19,31 @@ MAX_COUNT = 1024
 
 def add_arguments(parser: ArgumentParser) -> None:
     actions = add_actions(parser, "actions")
-    start = add_action(actions, "start", "start workers in the background, or add some to those that run", "queuectl worker start --count 3")
+    start = add_action(
+        actions,
+        "start",
+        "start workers in the background, or add some to those that run",
+        "queuectl worker start --count 3",
+    )
     start.add_argument("--count", metavar="N", type=_count, default=1, help="how many workers (default 1)")
-    start.add_argument("--foreground", action="store_true", help="do not go into the background: for systemd and containers")
-    start.add_argument("--ready-fd", metavar="FD", type=int, help="with --foreground: write one JSON line there when ready")
-    stop = add_action(actions, "stop", "let running jobs finish, then end supervisor and workers", "queuectl worker stop --timeout 60")
-    stop.add_argument("--now", action="store_true", help="end running jobs; they go back to pending, the attempt uncounted")
-    stop.add_argument("--timeout", metavar="S", type=_seconds, help="stop waiting after S seconds (exit 75); the stop itself goes on")
-    scale = add_action(actions, "scale", "set the number of workers of the running supervisor", "queuectl worker scale 5")
+    start.add_argument(
+        "--foreground", action="store_true", help="do not go into the background: for systemd and containers"
+    )
+    start.add_argument(
+        "--ready-fd", metavar="FD", type=int, help="with --foreground: write one JSON line there when ready"
+    )
+    stop = add_action(
+        actions, "stop", "let running jobs finish, then end supervisor and workers", "queuectl worker stop --timeout 60"
+    )
+    stop.add_argument(
+        "--now", action="store_true", help="end running jobs; they go back to pending, the attempt uncounted"
+    )
+    stop.add_argument(
+        "--timeout", metavar="S", type=_seconds, help="stop waiting after S seconds (exit 75); the stop itself goes on"
+    )
+    scale = add_action(
+        actions, "scale", "set the number of workers of the running supervisor", "queuectl worker scale 5"
+    )
     scale.add_argument("count", metavar="N", type=_count, help="how many workers")
 
 
@@ -44,7 +60,9 @@ def run(args: Namespace, screen: Screen) -> int:
 
 
 def _start(queue: Queue, count: int, screen: Screen) -> int:
-    """In the background; where a supervisor runs already, or another start was faster, the workers are added to it."""
+    """In the background; where a supervisor runs already, or another start was faster, the workers are added to
+    it.
+    """
     from .. import daemon
 
     queue.home.prepare()
@@ -57,7 +75,9 @@ def _start(queue: Queue, count: int, screen: Screen) -> int:
             pass
         try:
             pid = daemon.start(queue.home, count)
-            return _tell(screen, f"started {_workers(count)}, supervisor pid {pid}", workers=count, added=False, pid=pid)
+            return _tell(
+                screen, f"started {_workers(count)}, supervisor pid {pid}", workers=count, added=False, pid=pid
+            )
         except Busy:
             if not tries_left:
                 raise
@@ -72,7 +92,9 @@ def _start_in_foreground(queue: Queue, args: Namespace) -> int:
             daemon.tell_pipe(args.ready_fd, answer)
 
     if queue.status()["supervisor"] is not None:
-        refusal = NothingToDo(what=f"a supervisor already runs for {queue.home.path}; `queuectl worker scale N` changes its workers")
+        refusal = NothingToDo(
+            what=f"a supervisor already runs for {queue.home.path}; `queuectl worker scale N` changes its workers"
+        )
         tell({"error": {"code": refusal.code, "fields": refusal.fields}})
         raise refusal
     queue.close()
@@ -87,7 +109,8 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
         raise NoSupervisor(home=queue.home.path)
     pid = pidfile.read(queue.home.pid_file)
     if pid is None:
-        raise Busy(what=f"{queue.home.lock} is held, but {queue.home.pid_file} names no living process; the supervisor is starting or stopping")
+        what = f"{queue.home.lock} is held, but {queue.home.pid_file} names no living process"
+        raise Busy(what=f"{what}; a supervisor is starting or stopping")
     if not screen.json:
         _say_what_runs(queue, args.now, screen)
     _ask_to_stop(queue, pid, args.now)
@@ -145,7 +168,9 @@ def _workers(count: int) -> str:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_COUNT):
-        raise InvalidInput(what=f"the number of workers must be a whole number from 0 to {MAX_COUNT}, not {text[:40]!r}")
+        raise InvalidInput(
+            what=f"the number of workers must be a whole number from 0 to {MAX_COUNT}, not {text[:40]!r}"
+        )
     return int(text)
 
 

@@ -1,11 +1,13 @@
 """Stores: the dbm files that hold the checkpoint of the journal, one module a kind.
 
     sqlite_store       the layout of dbm.sqlite3, through the standard sqlite3 module: one transaction carries a write
-    generation_store   gnu, ndbm or dumb, which survive no kill in mid-write: each sync is a whole new file, then a switch
+    generation_store   gnu, ndbm or dumb, which survive no kill in mid-write: each sync is a whole new file, then a
+    switch
     memory_store       a dictionary, for tests and dry runs
 
-All meet the contract `jobtable.Store`. `open_store` reads which kind a home has (store/CURRENT), or chooses one for a new
-home. Does not know what is stored. The trap: a home outlives the Python that made it; what this one lacks gets a clear error.
+All meet the contract `jobtable.Store`. `open_store` reads which kind a home has (store/CURRENT), or chooses one for
+a new home. Does not know what is stored. The trap: a home outlives the Python that made it; what this one lacks gets
+a clear error.
 """
 
 from __future__ import annotations

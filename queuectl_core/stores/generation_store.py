@@ -1,11 +1,14 @@
-"""GenerationStore: the store contract on gnu, ndbm or dumb files, none of which survives a kill in the middle of a write.
+"""GenerationStore: the store contract on gnu, ndbm or dumb files, none of which survives a kill in the middle of a
+write.
 
-So a file, once written, is never changed. Writes gather in memory; `sync` writes everything into a new file in a folder of
-its own (gen-N), syncs it, reads it back, and then switches by renaming GENERATION. A crash at any moment leaves the old
-generation or the new one. That costs time in proportion to the store, so it is due only when the journal has grown as
-large; the journal keeps what memory would lose. For Pythons without sqlite3; keys are held in memory, in order.
+So a file, once written, is never changed. Writes gather in memory; `sync` writes everything into a new file in a
+folder of its own (gen-N), syncs it, reads it back, and then switches by renaming GENERATION. A crash at any moment
+leaves the old generation or the new one. That costs time in proportion to the store, so it is due only when the
+journal has grown as large; the journal keeps what memory would lose. For Pythons without sqlite3; keys are held in
+memory, in order.
 
-Does not know what is stored. The trap: ndbm limits the size of a pair and may lose a large one silently; hence the reading back.
+Does not know what is stored. The trap: ndbm limits the size of a pair and may lose a large one silently; hence the
+reading back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""MemoryStore: the store contract on a dictionary. For tests of what stands above a store, and as the contract's plainest reading."""
+"""MemoryStore: the store contract on a dictionary. For tests of what stands above a store, and as the contract's
+plainest reading.
+"""
 
 from __future__ import annotations
 

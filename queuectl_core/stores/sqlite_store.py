@@ -1,9 +1,10 @@
 """SqliteStore: the store contract on the file layout of dbm.sqlite3 (Python 3.13), through the sqlite3 of any Python.
 
-One table, Dict(key, value); `dbm.open` of 3.13 reads it. WAL mode: a write is atomic and costs no sync; what it wrote can
-be lost to a power cut, but never torn, until `sync` has moved it into the file and synced that. The journal is kept until then.
-Does not know what is stored. The trap: the file is locked for this process alone (locking_mode EXCLUSIVE spares a
-shared-memory file and two system calls a read), so close it before anyone else is to open it.
+One table, Dict(key, value); `dbm.open` of 3.13 reads it. WAL mode: a write is atomic and costs no sync; what it
+wrote can be lost to a power cut, but never torn, until `sync` has moved it into the file and synced that. The
+journal is kept until then. Does not know what is stored. The trap: the file is locked for this process alone
+(locking_mode EXCLUSIVE spares a shared-memory file and two system calls a read), so close it before anyone else is
+to open it.
 """
 
 from __future__ import annotations

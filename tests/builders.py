@@ -1,0 +1,133 @@
+"""Small builders for the tests of single modules: an engine over a store in memory, jobs in any state, endings, a limited disk."""
+
+from __future__ import annotations
+
+import copy
+import random
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+from queuectl_core import commands
+from queuectl_core.commands import Command
+from queuectl_core.engine import Engine
+from queuectl_core.events import Ending, Event
+from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
+from queuectl_core.jobtable import INDEXES, JobTable, Store
+from queuectl_core.stores.memory_store import MemoryStore
+
+NOW_MS = 1_700_000_000_000
+EVERYTHING = 1_000_000
+"""A limit above any number of jobs that a test makes."""
+
+
+def an_engine(store: Optional[Store] = None) -> Engine:
+    return Engine(JobTable(MemoryStore() if store is None else store))
+
+
+def enqueue(engine: Engine, *ids: str, now_ms: int = NOW_MS, **fields: object) -> list[Event]:
+    specs: list[object] = [{"id": id, "command": "true", **fields} for id in ids]
+    return engine.handle(commands.Enqueue(specs, "/somewhere"), now_ms).events
+
+
+def dispatch(engine: Engine, now_ms: int = NOW_MS, worker: str = "w1") -> Optional[str]:
+    """The id of the job that the worker is given, or None."""
+    job = engine.handle(commands.Dispatch(worker), now_ms).reply
+    return None if job is None else job.id
+
+
+def finish(engine: Engine, id: str, ending: Ending, now_ms: int = NOW_MS, worker: str = "w1") -> list[Event]:
+    return engine.handle(commands.Finish(id, worker, ending), now_ms).events
+
+
+def run_job(engine: Engine, ending: Ending, now_ms: int = NOW_MS) -> str:
+    """Dispatches the next job, which ends like this; its id."""
+    id = dispatch(engine, now_ms)
+    assert id is not None, "no job was there to run"
+    finish(engine, id, ending, now_ms)
+    return id
+
+
+def exited(code: int) -> Ending:
+    return Ending("exit", code, None, NOW_MS + 30, 20, "w1.0001.log", 7, 12)
+
+
+def lost() -> Ending:
+    return Ending("worker-lost", None, None, NOW_MS + 30, 20, detail="its worker was lost")
+
+
+def engine_with(state: str) -> Engine:
+    """An engine with one job, `a`, in this state; if processing, worker `w1` runs it."""
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0 if state == DEAD else 3)
+    if state == PROCESSING:
+        dispatch(engine)
+    elif state != PENDING:
+        run_job(engine, exited({COMPLETED: 0, FAILED: 1, DEAD: 1}[state]))
+    assert job_of(engine, "a").state == state
+    return engine
+
+
+def job_of(engine: Engine, id: str) -> Job:
+    job = engine.table.get(id)
+    assert job is not None, f"there is no job {id}"
+    return job
+
+
+def state_of(table: JobTable) -> dict[str, object]:
+    """Everything that can be asked of a table, copied: jobs by id, in the order of the indexes, counts, settings."""
+    jobs: dict[str, object] = {}
+    for index in INDEXES:
+        for _, id in table.scan(index, EVERYTHING):
+            job = table.get(id)
+            assert job is not None and id not in jobs, f"the entry of {id} in {index} is wrong"
+            jobs[id] = copy.deepcopy(job.fields())
+    counts, settings = dict(table.counts), dict(table.settings)
+    return {"jobs": list(jobs.items()), "counts": counts, "settings": settings, "next_number": table.next_number}
+
+
+def random_command(source: random.Random, table: JobTable) -> Command:
+    """A command that is sensible more often than not. Ids come from a small set, so that they are used again."""
+    ids = [f"job{n}" for n in range(12)]
+    worker = source.choice(["w1", "w2"])
+    kind = source.choices(["enqueue", "dispatch", "report", "retry", "purge", "setting"], [4, 6, 6, 1, 1, 1])[0]
+    if kind == "enqueue":
+        wanted = source.sample(ids, source.randint(1, 3))
+        fields = {"max_retries": source.randint(0, 3), "backoff_base": source.choice([0, 1, 2])}
+        return commands.Enqueue([{"id": id, "command": f"echo {id}", **fields} for id in wanted], "/somewhere")
+    if kind == "dispatch":
+        return commands.Dispatch(worker)
+    if kind == "report":
+        return _random_report(source, table, worker)
+    if kind == "setting":
+        return commands.ChangeSetting("max-retries", source.choice([None, 0, 1, 5]))
+    named = source.choice([None, source.sample(ids, source.randint(1, 2))])
+    return commands.RetryDead(named) if kind == "retry" else commands.PurgeDead(named)
+
+
+def _random_report(source: random.Random, table: JobTable, worker: str) -> Command:
+    running = [id for _, id in table.scan(PROCESSING, EVERYTHING)]
+    id = source.choice(running or ["job0"])
+    job = table.get(id)
+    if job is not None and job.state == PROCESSING and source.random() < 0.9:
+        worker = str(job.running()["worker"])
+    if source.random() < 0.2:
+        return commands.Release(id, worker, "stopped by hand", source.choice([True, False]))
+    if source.random() < 0.2:
+        return commands.Locate(id, worker, NOW_MS, f"{worker}.0001.log", source.randrange(1000))
+    return commands.Finish(id, worker, source.choice([exited(0), exited(1), exited(127), lost()]))
+
+
+@contextmanager
+def file_size_limit(size_bytes: int) -> Iterator[None]:
+    """Within the block no file grows past `size_bytes`: as on a full disk, the write that would is short, and the next fails.
+
+    The error is EFBIG, not ENOSPC; a test that wants a full disk adds it to `durable.FULL`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

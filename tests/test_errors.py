@@ -1,0 +1,86 @@
+"""Errors: codes and exit statuses that scripts may rely on, and the way of an error across the control socket."""
+
+from __future__ import annotations
+
+import json
+from string import Formatter
+
+import pytest
+
+from queuectl_core import errors
+from queuectl_core.errors import QueueError, from_wire, to_wire
+
+RELEASED = {
+    "invalid_input": 2,
+    "invalid_job": 2,
+    "invalid_setting": 2,
+    "damaged_setting": 1,
+    "duplicate_job": 1,
+    "unknown_job": 1,
+    "not_dead": 1,
+    "nothing_to_do": 1,
+    "no_output": 1,
+    "no_supervisor": 3,
+    "supervisor_failed": 1,
+    "busy": 75,
+    "disk_full": 75,
+    "storage_failed": 1,
+    "bad_home": 2,
+    "newer_format": 1,
+    "corrupt": 1,
+    "no_backend": 1,
+    "protocol": 2,
+}
+
+
+def an_error(kind: type[QueueError]) -> QueueError:
+    """One with every field that its sentence speaks of."""
+    names = {name for _, name, _, _ in Formatter().parse(kind.text + kind.hint) if name}
+    return kind(**{name: f"<{name}>" for name in names})
+
+
+def test_released_codes_keep_their_name_and_their_exit_status() -> None:
+    known = {kind.code: kind.exit_status for kind in errors.every_error()}
+    assert {code: known.get(code) for code in RELEASED} == RELEASED
+
+
+def test_no_two_errors_share_a_code() -> None:
+    codes = [kind.code for kind in errors.every_error()]
+    assert sorted(codes) == sorted(set(codes))
+    assert QueueError.code not in codes
+
+
+@pytest.mark.parametrize("kind", errors.every_error(), ids=lambda kind: kind.code)
+def test_error_is_the_same_on_both_ends_of_the_socket(kind: type[QueueError]) -> None:
+    sent = an_error(kind)
+    received = from_wire(json.loads(json.dumps(to_wire(sent))))
+    assert type(received) is kind
+    assert str(received) == str(sent)
+    assert received.fields == sent.fields
+
+
+@pytest.mark.parametrize("kind", errors.every_error(), ids=lambda kind: kind.code)
+def test_error_says_every_fact_it_carries_in_one_line(kind: type[QueueError]) -> None:
+    error = an_error(kind)
+    assert "\n" not in str(error)
+    assert [str(fact) for fact in error.fields.values() if str(fact) not in str(error)] == []
+
+
+def test_hint_follows_what_is_wrong() -> None:
+    said = str(errors.UnknownJob(id="a"))
+    assert said == "there is no job a; `queuectl list` shows the jobs there are"
+
+
+def test_braces_in_a_fact_are_shown_as_they_are() -> None:
+    assert str(errors.UnknownJob(id="{id} {0}")).startswith("there is no job {id} {0};")
+
+
+def test_error_of_a_newer_supervisor_still_has_a_text() -> None:
+    error = from_wire({"code": "moon_is_full", "fields": {"phase": 3}})
+    assert "does not know" in str(error) and "moon_is_full" in str(error)
+    assert error.exit_status == 1
+
+
+@pytest.mark.parametrize("wire", [{}, {"code": "unknown_job"}, {"code": "unknown_job", "fields": [1]}, {"fields": {}}])
+def test_half_an_error_from_the_socket_is_still_an_error_with_a_text(wire: dict[str, object]) -> None:
+    assert "does not know" in str(from_wire(wire))

@@ -1,0 +1,101 @@
+"""Events: how they stand in the journal, which outlives versions."""
+
+from __future__ import annotations
+
+import pytest
+
+from queuectl_core import events
+from queuectl_core.events import Ending, Event, decode, encode
+
+ENDING = Ending("exit", 1, None, 1500, 500, "w1.0001.log", 7, 12, 3, "a detail")
+
+JOURNALED: dict[str, tuple[Event, str]] = {
+    "enqueued": (
+        events.Enqueued("a", 1, 1000, "true", "/somewhere", 3, 2),
+        '["enqueued","a",1,1000,"true","/somewhere",3,2]',
+    ),
+    "started": (events.Started("a", 1000, "w1"), '["started","a",1000,"w1"]'),
+    "located": (events.Located("a", 1000, "w1.0001.log", 7), '["located","a",1000,"w1.0001.log",7]'),
+    "succeeded": (
+        events.Succeeded("a", 1000, ENDING),
+        '["succeeded","a",1000,["exit",1,null,1500,500,"w1.0001.log",7,12,3,"a detail"]]',
+    ),
+    "failed": (
+        events.Failed("a", 1000, ENDING, "exit code 1", 3000),
+        '["failed","a",1000,["exit",1,null,1500,500,"w1.0001.log",7,12,3,"a detail"],"exit code 1",3000]',
+    ),
+    "died": (
+        events.Died("a", 1000, ENDING, "exit code 1"),
+        '["died","a",1000,["exit",1,null,1500,500,"w1.0001.log",7,12,3,"a detail"],"exit code 1"]',
+    ),
+    "released": (events.Released("a", 1000, "stopped by hand", True), '["released","a",1000,"stopped by hand",true]'),
+    "retried": (events.Retried("a", 1000), '["retried","a",1000]'),
+    "purged": (events.Purged("a", 1000), '["purged","a",1000]'),
+    "setting-changed": (events.SettingChanged("grace", None, 1000), '["setting-changed","grace",null,1000]'),
+}
+"""Every event and what it was in the first journals: nothing here may ever change, for such journals exist."""
+
+
+def test_every_event_is_pinned_here() -> None:
+    assert set(events.EVENT_NAMES) == set(JOURNALED)
+
+
+@pytest.mark.parametrize("name", JOURNALED)
+def test_event_is_written_as_it_always_was(name: str) -> None:
+    event, text = JOURNALED[name]
+    assert encode([event]).decode() == f"[{text}]"
+
+
+@pytest.mark.parametrize("name", JOURNALED)
+def test_event_of_the_first_journals_is_read_as_it_was_meant(name: str) -> None:
+    event, text = JOURNALED[name]
+    (read,) = decode(f"[{text}]".encode())
+    assert read == event and type(read) is type(event)
+
+
+@pytest.mark.parametrize("name", ["succeeded", "failed", "died"])
+def test_ending_comes_back_as_an_ending(name: str) -> None:
+    (read,) = decode(encode([JOURNALED[name][0]]))
+    assert type(read.ending) is Ending  # type: ignore[union-attr]
+
+
+def test_ending_without_the_later_fields_has_their_defaults() -> None:
+    (read,) = decode(b'[["succeeded","a",1000,["exit",0,null,1500,500]]]')
+    assert read == events.Succeeded("a", 1000, Ending("exit", 0, None, 1500, 500))
+
+
+def test_events_of_a_frame_keep_their_order() -> None:
+    happened = [event for event, _ in JOURNALED.values()] * 3
+    assert decode(encode(happened)) == happened
+
+
+@pytest.mark.parametrize("command", ["echo 'ä → 日本 🎉'", 'a\n\t"b"\\', "\x01\x7f\u2028", "null"])
+def test_command_is_kept_to_the_letter(command: str) -> None:
+    event = events.Enqueued("a", 1, 1000, command, "/somewhere", 3, 0.25)
+    assert decode(encode([event])) == [event]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{",
+        b"7",
+        b"[7]",
+        b"[[]]",
+        b'[["exploded","a",1]]',
+        b'[["purged","a"]]',
+        b'[["purged","a",1,2]]',
+        b'[["succeeded","a",1,7]]',
+        b'[["succeeded","a",1,["exit"]]]',
+        b'[["purged","\xff",1]]',
+    ],
+)
+def test_what_encode_did_not_write_is_refused(payload: bytes) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        decode(payload)
+
+
+def test_number_that_is_none_never_reaches_the_journal() -> None:
+    with pytest.raises(ValueError):
+        encode([events.SettingChanged("grace", float("nan"), 1000)])

@@ -1,0 +1,193 @@
+"""Job and the rules for what a request for one may say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from queuectl_core.errors import InvalidJob
+from queuectl_core.job import MAX_COMMAND_BYTES, OWN_FIELDS, PENDING, PROCESSING, Job, check_id, check_spec
+
+STARTED = {"attempt": 1, "worker": "w1", "started_ms": 2_000}
+ENDED = {
+    "attempt": 1,
+    "worker": "w1",
+    "started_ms": 2_000,
+    "ended_ms": 3_500,
+    "duration_ms": 1_500,
+    "outcome": "exit",
+    "exit_code": 1,
+    "signal": None,
+    "reason": "exit code 1",
+    "log_file": "w1.0001.log",
+    "log_offset": 7,
+    "output_bytes": 12,
+    "dropped_bytes": 3,
+}
+
+
+def a_job(**fields: object) -> Job:
+    return Job("a", 1, "true", "/somewhere", 3, 2, 1_000, **fields)  # type: ignore[arg-type]
+
+
+def test_new_job_is_pending_and_has_not_run() -> None:
+    job = a_job()
+    assert (job.state, job.attempts, job.updated_ms, job.due_ms, job.history) == (PENDING, 0, 1_000, None, [])
+
+
+def test_jobs_do_not_share_their_history() -> None:
+    first, second = a_job(), a_job()
+    first.history.append(dict(STARTED))
+    assert second.history == []
+
+
+def test_job_survives_the_store_with_every_field() -> None:
+    job = a_job(state="failed", attempts=2, updated_ms=9, due_ms=99, losses=1, reason="because", history=[ENDED], revision=7)
+    again = Job(**json.loads(json.dumps(job.fields())))
+    assert again.fields() == job.fields()
+    assert set(job.fields()) == set(Job.__slots__)
+
+
+def test_record_has_what_users_were_promised() -> None:
+    record = a_job(updated_ms=61_000).record()
+    promised = {key: record[key] for key in list(record)[:7]}
+    assert promised == {
+        "id": "a",
+        "command": "true",
+        "state": "pending",
+        "attempts": 0,
+        "max_retries": 3,
+        "created_at": "1970-01-01T00:00:01Z",
+        "updated_at": "1970-01-01T00:01:01Z",
+    }
+    assert {"backoff_base", "cwd", "next_run_at", "reason", "worker", "history"} <= set(record)
+
+
+def test_record_names_a_worker_only_while_it_runs_the_job() -> None:
+    assert a_job(state=PROCESSING, history=[STARTED]).record()["worker"] == "w1"
+    assert a_job(state="failed", history=[STARTED]).record()["worker"] is None
+    assert a_job().record()["worker"] is None
+
+
+def test_record_stays_as_it_was_when_the_job_goes_on() -> None:
+    job = a_job(state=PROCESSING, history=[dict(STARTED)])
+    record = job.record()
+    before = json.dumps(record)
+    job.history[-1]["outcome"] = "exit"
+    job.history.append(dict(STARTED))
+    job.state = "completed"
+    assert json.dumps(record) == before
+
+
+def test_attempt_under_way_has_every_field_of_one_that_has_ended() -> None:
+    (running,) = a_job(state=PROCESSING, history=[STARTED]).record()["history"]  # type: ignore[misc]
+    (ended,) = a_job(state="failed", history=[ENDED]).record()["history"]  # type: ignore[misc]
+    assert list(running) == list(ended)
+    assert running["outcome"] is None and running["ended_at"] is None and running["dropped_bytes"] == 0
+    assert running["started_at"] == "1970-01-01T00:00:02Z"
+    assert ended == {
+        "attempt": 1,
+        "worker": "w1",
+        "started_at": "1970-01-01T00:00:02Z",
+        "ended_at": "1970-01-01T00:00:03Z",
+        "duration_ms": 1_500,
+        "outcome": "exit",
+        "exit_code": 1,
+        "signal": None,
+        "reason": "exit code 1",
+        "output_file": "w1.0001.log",
+        "output_offset": 7,
+        "output_bytes": 12,
+        "dropped_bytes": 3,
+    }
+
+
+def test_running_is_the_newest_attempt() -> None:
+    job = a_job(state=PROCESSING, history=[ENDED, {**STARTED, "attempt": 2}])
+    assert job.running()["attempt"] == 2
+
+
+GOOD = [
+    {"command": "true"},
+    {"command": "echo 'ü' && exit 3", "id": "a", "max_retries": 0, "backoff_base": 0, "cwd": "/"},
+    {"command": "x", "max_retries": 1000, "backoff_base": 3600},
+    {"command": "x", "backoff_base": 0.25},
+    {"command": "several\nlines\tof it"},
+]
+
+
+@pytest.mark.parametrize("spec", GOOD, ids=repr)
+def test_good_request_is_taken_as_it_is(spec: dict[str, object]) -> None:
+    assert check_spec(dict(spec)) == spec
+
+
+REFUSED = [
+    ("true", "must be a JSON object"),
+    (None, "not null"),
+    (["true"], "not a list"),
+    (True, "not true"),
+    (7, "not a number (7)"),
+    ({}, 'needs a "command"'),
+    ({"id": "a"}, 'needs a "command"'),
+    ({"command": ""}, "command: must not be empty"),
+    ({"command": " \n"}, "command: must not be empty"),
+    ({"command": None}, "command: must be text, not null"),
+    ({"command": ["true"]}, "command: must be text, not a list"),
+    ({"command": "a\0b"}, "command: must not contain a NUL byte"),
+    ({"command": "\ud800"}, "command: is not valid UTF-8"),
+    ({"command": "x", "id": 5}, "id: must be text, not a number (5)"),
+    ({"command": "x", "id": None}, "id: must be text, not null"),
+    ({"command": "x", "id": ""}, "id: '' cannot be an id"),
+    ({"command": "x", "max_retries": -1}, "max_retries: must be from 0 to 1000, not -1"),
+    ({"command": "x", "max_retries": 1001}, "max_retries: must be from 0 to 1000, not 1001"),
+    ({"command": "x", "max_retries": 3.0}, "max_retries: must be a whole number"),
+    ({"command": "x", "max_retries": True}, "max_retries: must be a whole number from 0 to 1000, not true"),
+    ({"command": "x", "max_retries": "3"}, "max_retries: must be a whole number"),
+    ({"command": "x", "max_retries": 10**5000}, "max_retries: must be from 0 to 1000"),
+    ({"command": "x", "backoff_base": -0.1}, "backoff_base: must be from 0 to 3600"),
+    ({"command": "x", "backoff_base": 3600.5}, "backoff_base: must be from 0 to 3600"),
+    ({"command": "x", "backoff_base": float("nan")}, "backoff_base: must be a number of seconds"),
+    ({"command": "x", "backoff_base": float("inf")}, "backoff_base: must be a number of seconds"),
+    ({"command": "x", "backoff_base": False}, "backoff_base: must be a number of seconds from 0 to 3600, not false"),
+    ({"command": "x", "backoff_base": 10**5000}, "backoff_base: must be from 0 to 3600"),
+    ({"command": "x", "cwd": "here"}, "cwd: must be an absolute path"),
+    ({"command": "x", "cwd": ""}, "cwd: must be an absolute path"),
+    ({"command": "x", "cwd": 1}, "cwd: must be text"),
+    ({"command": "x", "cwd": "/a\0"}, "cwd: must not contain a NUL byte"),
+    ({"command": "x", "cwd": "/" + "d" * 4095}, "cwd: has 4096 bytes"),
+    ({"command": "x", "comand": "y"}, "did you mean 'command'?"),
+    ({"command": "x", "colour": "red"}, "unknown field 'colour'; a job has id, command"),
+]
+
+
+@pytest.mark.parametrize("spec, why", REFUSED, ids=[f"{n}-{why}" for n, (_, why) in enumerate(REFUSED)])
+def test_bad_request_is_refused_with_its_place_and_the_reason(spec: object, why: str) -> None:
+    with pytest.raises(InvalidJob) as refusal:
+        check_spec(spec, 41)
+    assert refusal.value.fields["index"] == 41
+    assert why in str(refusal.value)
+
+
+@pytest.mark.parametrize("field", OWN_FIELDS)
+def test_field_that_queuectl_sets_itself_is_refused_as_such(field: str) -> None:
+    with pytest.raises(InvalidJob, match="is set by queuectl"):
+        check_spec({"command": "true", field: None})
+
+
+def test_command_may_be_as_long_as_the_system_takes_and_no_longer() -> None:
+    longest = "ü" * (MAX_COMMAND_BYTES // 2) + "x"
+    assert len(longest.encode()) == MAX_COMMAND_BYTES == 131_071
+    check_spec({"command": longest})
+    with pytest.raises(InvalidJob, match="has 131072 bytes; this system takes at most 131071"):
+        check_spec({"command": longest + "x"})
+
+
+@pytest.mark.parametrize("id", ["a", "7", "job1", "A.b_c:d-e", "x" * 128])
+def test_good_id_is_accepted(id: str) -> None:
+    assert check_id(id) is None
+
+
+@pytest.mark.parametrize("id", [".a", "-a", "_a", ":a", "a/b", "../a", "a b", "a\n", "a\0", "ä", "\u0661", "x" * 129])
+def test_id_that_could_be_a_path_an_option_or_a_riddle_is_refused(id: str) -> None:
+    assert check_id(id) is not None

@@ -1,0 +1,109 @@
+"""Settings: defaults, bounds, and what a damaged value does."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from queuectl_core.errors import DamagedSetting, InvalidSetting
+from queuectl_core.settings import SETTINGS, Settings, check_setting, parse_setting
+
+
+def test_unset_key_has_its_default() -> None:
+    settings = Settings()
+    assert settings["max-retries"] == 3
+    assert settings["backoff-base"] == 2
+
+
+def test_set_key_has_its_value_also_when_that_is_zero() -> None:
+    assert Settings({"max-retries": 0})["max-retries"] == 0
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_default_is_within_its_own_bounds(key: str) -> None:
+    assert check_setting(key, SETTINGS[key].default) == SETTINGS[key].default
+
+
+def test_settings_do_not_change_the_dictionary_they_were_made_from() -> None:
+    given: dict[str, object] = {"grace": 5}
+    Settings(given).values["grace"] = 6
+    assert given == {"grace": 5}
+
+
+@pytest.mark.parametrize(
+    "key, text, value",
+    [
+        ("max-retries", "0", 0),
+        ("max-retries", "1000", 1000),
+        ("max-retries", "+7", 7),
+        ("backoff-base", "2", 2),
+        ("backoff-base", "1.5", 1.5),
+        ("backoff-base", "1e3", 1000.0),
+        ("backoff-base", "3600", 3600),
+        ("max-output", "1099511627776", 2**40),
+        ("grace", "0.5", 0.5),
+    ],
+)
+def test_text_within_bounds_becomes_a_number(key: str, text: str, value: float) -> None:
+    parsed = parse_setting(key, text)
+    assert parsed == value and type(parsed) is type(value)
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+@pytest.mark.parametrize("text", ["", " ", "-", "many", "-1", "1_0", "nan", "inf", "-inf", "1" * 400, "0x10", "true", "1,5"])
+def test_text_that_is_no_number_within_bounds_is_refused(key: str, text: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^config {key}: must be "):
+        parse_setting(key, text)
+
+
+@pytest.mark.xfail(strict=True, reason="two signs pass the check of _whole, and Python's own message comes out")
+@pytest.mark.parametrize("text", ["--3", "+-3", "++3"])
+def test_number_with_two_signs_is_refused_in_plain_words(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="^config max-retries: must be a whole number, not "):
+        parse_setting("max-retries", text)
+
+
+@pytest.mark.parametrize("text", ["1001", "3.0", "1e2"])
+def test_retries_are_a_whole_number_up_to_a_thousand(text: str) -> None:
+    with pytest.raises(InvalidSetting):
+        parse_setting("max-retries", text)
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+@pytest.mark.parametrize("value", [None, True, "3", [3], {}, -1, 2.0**60, float("nan"), float("inf")], ids=repr)
+def test_value_that_is_no_number_within_bounds_is_refused(key: str, value: object) -> None:
+    with pytest.raises(InvalidSetting):
+        check_setting(key, value)
+
+
+@pytest.mark.xfail(
+    hasattr(sys, "get_int_max_str_digits"), strict=True, reason="the refusal itself prints the number, and Python refuses to"
+)
+def test_number_too_long_to_print_is_refused_all_the_same() -> None:
+    with pytest.raises(InvalidSetting):
+        check_setting("grace", 10**5000)
+
+
+def test_misspelt_key_is_told_the_near_one() -> None:
+    with pytest.raises(InvalidSetting, match="config max_retries: no such key; did you mean max-retries?"):
+        parse_setting("max_retries", "3")
+
+
+def test_unknown_key_is_told_all_there_are() -> None:
+    with pytest.raises(InvalidSetting) as refusal:
+        check_setting("colour", 3)
+    assert all(key in str(refusal.value) for key in SETTINGS)
+
+
+def test_damaged_value_is_told_when_it_is_used_and_not_before() -> None:
+    settings = Settings({"max-retries": "many", "grace": 5})
+    assert settings["grace"] == 5
+    with pytest.raises(DamagedSetting, match="max-retries is damaged: must be a whole number"):
+        settings["max-retries"]
+
+
+def test_damaged_value_can_be_shown() -> None:
+    settings = Settings({"max-retries": "many"})
+    assert settings.shown("max-retries") == "damaged: 'many'"
+    assert settings.shown("grace") == "10"
