@@ -2,8 +2,10 @@
 
 The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground up:
 
-    pure      errors retry timestamps · job events journal_format protocol schedule · settings commands jobtable · engine
-    devices   durable home lockfile output socket_path · journal process_tree reserve server client · stores pidfile worker
+    pure      errors retry timestamps · job events journal_format protocol schedule · settings commands jobtable
+              engine
+    devices   durable home lockfile output socket_path · journal process_tree reserve server client
+              stores pidfile worker
     joined    ledger pool · adoption verbs · supervisor · daemon · child · api
     edge      cli
 

@@ -17,12 +17,16 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl_core.cli
 
 
 def start_child(home: Home, workers: int) -> subprocess.Popen[bytes]:
-    """Returns once the supervisor is ready. Raises the QueueError it ended with."""
+    """Returns once the supervisor is ready. Raises the QueueError it ended with.
+
+    Its stdin is a pipe from us: when that ends, because we stop it or have died, it stops as after SIGTERM.
+    """
     readable, writable = os.pipe()
     package_parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     command = [sys.executable, "-c", _BOOT, package_parent, "--home", home.path]
-    command += ["worker", "start", "--foreground", "--count", str(workers), "--ready-fd", str(writable)]
-    process = subprocess.Popen(command, pass_fds=[writable], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command += ["worker", "start", "--foreground", "--count", str(workers), "--ready-fd", str(writable), "--until-eof"]
+    null = subprocess.DEVNULL
+    process = subprocess.Popen(command, pass_fds=[writable], stdin=subprocess.PIPE, stdout=null, stderr=null)
     os.close(writable)
     with open(readable, "rb") as pipe:
         said = pipe.read()
@@ -36,5 +40,5 @@ def start_child(home: Home, workers: int) -> subprocess.Popen[bytes]:
 
 def stop_child(process: subprocess.Popen[bytes]) -> None:
     """Lets running jobs finish, and waits for it."""
-    process.terminate()
+    process.stdin.close()
     process.wait()

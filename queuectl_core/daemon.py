@@ -55,7 +55,7 @@ def parse_answer(home: Home, said: bytes) -> int:
     return answer["pid"]
 
 
-def run(home: Home, count: int, tell: Callable[[dict[str, object]], None]) -> None:
+def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool = False) -> None:
     """Is the supervisor until it has stopped, then ends the process. `tell` is given one answer, when ready or
     failed.
 
@@ -70,6 +70,8 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None]) -> No
         from .supervisor import Supervisor, say
 
         supervisor = Supervisor(home, count, umask)
+        if until_eof:
+            supervisor.stop_at_end_of(0)
         tell({"pid": os.getpid()})
         say(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
         supervisor.run()

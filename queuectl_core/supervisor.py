@@ -90,6 +90,16 @@ class Supervisor:
         self._ledger.close()
         pidfile.remove(self._home.pid_file)
 
+    def stop_at_end_of(self, descriptor: int) -> None:
+        """Whoever holds the other end of this pipe keeps us running; what it writes is ignored."""
+
+        def look(mask: int) -> None:
+            if not os.read(descriptor, 4096):
+                self._selector.unregister(descriptor)
+                self._stop_asked += 1
+
+        self._selector.register(descriptor, selectors.EVENT_READ, look)
+
     # The turn
 
     def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from queuectl_core import Queue, QueueError
 from queuectl_core.errors import DuplicateJob, InvalidJob, NoSupervisor, NotDead, UnknownJob
-from tests.homes import ROOT, CommandLine, processes_of
+from tests.homes import ROOT, CommandLine, processes_of, until
 
 
 def test_enqueue_wait_and_get(queuectl: CommandLine) -> None:
@@ -81,6 +81,14 @@ def test_list_goes_through_all_pages(queuectl: CommandLine) -> None:
         assert [job["id"] for job in queue.list()] == ids
         assert [job["id"] for job in queue.list(state="pending", limit=700)] == ids[:700]
         assert list(queue.list(state="dead")) == []
+
+
+def test_a_supervisor_ends_with_the_program_that_embeds_it(queuectl: CommandLine) -> None:
+    """Killed without warning, the program leaves no supervisor behind, and no copy of its stdout is held."""
+    code = "import os, sys; from queuectl_core import Queue; q = Queue(sys.argv[1]); q.supervisor().__enter__(); os.kill(os.getpid(), 9)"
+    process = subprocess.Popen([sys.executable, "-c", code, queuectl.home], cwd=ROOT, stdout=subprocess.PIPE)
+    process.communicate(timeout=20)
+    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to stop")
 
 
 def test_several_threads_with_a_queue_each(queuectl: CommandLine) -> None:

@@ -164,3 +164,16 @@ def test_an_interrupted_call_is_status_130(queuectl: CommandLine) -> None:
     stop.send_signal(signal.SIGINT)
     _, err = stop.communicate(timeout=20)
     assert stop.returncode == 130 and err.endswith(b"queuectl: interrupted\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_obstacle(queuectl: CommandLine, closed: str) -> None:
+    for words in ("enqueue --id a --command true", "worker start", "status"):
+        line = f'"{queuectl.python}" "{SCRIPT}" {words} {closed}'
+        assert subprocess.run(["sh", "-c", line], env=queuectl.environ, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    queuectl.until_state("a", "completed")
+
+
+def test_help_shows_no_internals(queuectl: CommandLine) -> None:
+    for command in COMMANDS:
+        assert "SUPPRESS" not in queuectl.ok(command, "--help")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
@@ -29,8 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "job", nargs="?", metavar="JSON", help="a job as a JSON object: id, command, max_retries, backoff_base, cwd"
     )
-    parser.add_argument("extra", nargs="*", help="SUPPRESS")
-    parser._actions[-1].help = "==SUPPRESS=="
+    parser.add_argument("extra", nargs="*", help=SUPPRESS)
     parser.usage = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
     parser.add_argument("--id", help="the job's id; one that sorts by time is made when none is given")
     parser.add_argument("--command", metavar="TEXT", help="a shell command line")

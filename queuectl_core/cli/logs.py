@@ -73,44 +73,58 @@ def _print(queue: Queue, attempt: dict[str, object], screen: Screen) -> None:
 
 def _follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
     """Prints the latest attempt, then every later one, until the job is in a final state."""
-    seen, printed = len(job["history"]) - 1, 0
+    follower = _Follower(queue, screen)
     while True:
-        for _ in range(5):
-            if 0 <= seen < len(job["history"]):
-                printed += _print_new(queue, job["history"][seen], printed, screen)
-            if job["state"] in ("completed", "dead"):
-                break
-            time.sleep(LOOK_EVERY_S)
-        job = queue.get(job["id"])
-        history = job["history"]
-        while seen < len(history) and (seen < 0 or history[seen]["outcome"] is not None):
-            if seen >= 0:
-                _print_new(queue, history[seen], printed, screen)
-            if seen + 1 == len(history):
-                break
-            seen, printed = seen + 1, 0
-            if seen:
-                screen.note(f"==> attempt {history[seen]['attempt']}, started {history[seen]['started_at']}")
-        else:
-            continue
+        follower.catch_up(job["history"])
         if job["state"] in ("completed", "dead"):
             return 0
         if queue.status()["supervisor"] is None:
             raise NoSupervisor(home=queue.home.path)
+        for _ in range(5):
+            time.sleep(LOOK_EVERY_S)
+            follower.print_new()
+        job = queue.get(job["id"])
 
 
-def _print_new(queue: Queue, attempt: dict[str, object], printed: int, screen: Screen) -> int:
-    if attempt["output_file"] is None:  # it has not run for long enough to be told
-        return 0
-    size = None if attempt["output_bytes"] is None else attempt["output_bytes"] - printed
-    new = 0
-    try:
-        for piece in output.read(queue.home.logs, attempt["output_file"], attempt["output_offset"] + printed, size):
-            screen.raw(piece)
-            new += len(piece)
-    except FileNotFoundError:
-        pass
-    return new
+class _Follower:
+    """Which attempt is being printed, and how much of it has been. An attempt is known by where its output lies."""
+
+    def __init__(self, queue: Queue, screen: Screen) -> None:
+        self._queue = queue
+        self._screen = screen
+        self._attempt: dict[str, object] | None = None
+        self._printed = 0
+
+    def catch_up(self, history: list[dict[str, object]]) -> None:
+        """Prints what is new, from the attempt under way to the latest in the history."""
+        located = [attempt for attempt in history if attempt["output_file"] is not None]
+        places = [(attempt["output_file"], attempt["output_offset"]) for attempt in located]
+        at = self._place() if self._attempt else None
+        later = located[places.index(at) :] if at in places else located[-1:]
+        for attempt in later:
+            if self._attempt is not None and at != (attempt["output_file"], attempt["output_offset"]):
+                self._screen.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
+                self._printed = 0
+            self._attempt = attempt
+            at = self._place()
+            self.print_new()
+
+    def print_new(self) -> None:
+        """Prints what has come since, of the attempt under way."""
+        attempt = self._attempt
+        if attempt is None:
+            return
+        size = None if attempt["output_bytes"] is None else attempt["output_bytes"] - self._printed
+        start = attempt["output_offset"] + self._printed
+        try:
+            for piece in output.read(self._queue.home.logs, attempt["output_file"], start, size):
+                self._screen.raw(piece)
+                self._printed += len(piece)
+        except FileNotFoundError:
+            pass
+
+    def _place(self) -> tuple[object, object]:
+        return self._attempt["output_file"], self._attempt["output_offset"]
 
 
 def _attempt(text: str) -> int:

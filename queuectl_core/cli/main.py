@@ -28,7 +28,7 @@ USAGE = """usage: queuectl [--home DIR] [--json] COMMAND …
 A job queue on this machine: it runs shell commands in the background, retries those
 that fail, keeps the hopeless ones for you to look at, and never loses one.
 
-commands:
+commands (without one: status):
 {commands}
 
 options (before or after the command):
@@ -47,6 +47,7 @@ a first try:
 
 def main() -> None:
     """Runs `sys.argv` and ends the process."""
+    _open_missing_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -136,6 +137,15 @@ def _complain(text: str) -> None:
     except OSError:
         _silence_stdout()
     sys.stderr.write(f"queuectl: {visible(text)}\n")
+
+
+def _open_missing_streams() -> None:
+    """Cron jobs and service managers may start us with 0, 1 or 2 closed; the next file opened would then take its place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            while os.open(os.devnull, os.O_RDWR) < descriptor:
+                pass
+            setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", closefd=False))
 
 
 def _silence_stdout() -> None:

@@ -32,6 +32,8 @@ def run(args: Namespace, screen: Screen) -> int:
         screen.line()
         head = ["ATTEMPT", "WORKER", "STARTED", "TOOK", "OUTCOME", "OUTPUT", "REASON"]
         screen.table(head, [_attempt_row(attempt) for attempt in job["history"]])
+        if job["state"] in ("failed", "dead") and job["history"][-1]["output_bytes"]:
+            screen.note(f"what it printed: queuectl logs {job['id']}")
     return 0
 
 

@@ -32,6 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     start.add_argument(
         "--ready-fd", metavar="FD", type=int, help="with --foreground: write one JSON line there when ready"
     )
+    start.add_argument("--until-eof", action="store_true", help="with --foreground: stop when standard input ends")
     stop = add_action(
         actions, "stop", "let running jobs finish, then end supervisor and workers", "queuectl worker stop --timeout 60"
     )
@@ -98,7 +99,7 @@ def _start_in_foreground(queue: Queue, args: Namespace) -> int:
         tell({"error": {"code": refusal.code, "fields": refusal.fields}})
         raise refusal
     queue.close()
-    daemon.run(queue.home, args.count, tell)
+    daemon.run(queue.home, args.count, tell, until_eof=args.until_eof)
     raise AssertionError("run ends the process")
 
 

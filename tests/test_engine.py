@@ -1,0 +1,635 @@
+"""Engine: the transition table, what is refused, what runs next, and that a replay gives exactly the live state."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from queuectl_core import commands, events
+from queuectl_core.commands import Command
+from queuectl_core.engine import MAX_RIPE, TRANSITIONS, Engine, describe, new_id
+from queuectl_core.errors import (
+    Corrupt,
+    DamagedSetting,
+    DuplicateJob,
+    InvalidJob,
+    InvalidSetting,
+    NotDead,
+    NothingToDo,
+    QueueError,
+    UnknownJob,
+)
+from queuectl_core.events import Ending, Event
+from queuectl_core.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, STATES
+from queuectl_core.jobtable import JobTable
+from queuectl_core.stores.memory_store import MemoryStore
+from tests.builders import (
+    EVERYTHING,
+    NOW_MS,
+    an_engine,
+    dispatch,
+    engine_with,
+    enqueue,
+    exited,
+    finish,
+    job_of,
+    lost,
+    random_command,
+    run_job,
+    state_of,
+)
+
+# The transition table
+
+
+OF_EVERY_KIND: list[Event] = [
+    events.Started("a", NOW_MS, "w1"),
+    events.Located("a", NOW_MS, "w1.0001.log", 0),
+    events.Succeeded("a", NOW_MS, exited(0)),
+    events.Failed("a", NOW_MS, exited(1), "exit code 1", NOW_MS + 2000),
+    events.Died("a", NOW_MS, exited(1), "exit code 1"),
+    events.Released("a", NOW_MS, "stopped by hand", True),
+    events.Retried("a", NOW_MS),
+    events.Purged("a", NOW_MS),
+]
+
+LEADS_TO = {
+    (PENDING, "Started"): PROCESSING,
+    (FAILED, "Started"): PROCESSING,
+    (PROCESSING, "Located"): PROCESSING,
+    (PROCESSING, "Succeeded"): COMPLETED,
+    (PROCESSING, "Failed"): FAILED,
+    (PROCESSING, "Died"): DEAD,
+    (PROCESSING, "Released"): PENDING,
+    (DEAD, "Retried"): PENDING,
+    (DEAD, "Purged"): None,
+}
+"""All that may happen to a job; anything else is impossible."""
+
+
+def test_every_event_about_a_job_has_its_place_in_the_table() -> None:
+    assert {type(event) for event in OF_EVERY_KIND} == set(TRANSITIONS)
+    assert set(TRANSITIONS) | {events.Enqueued, events.SettingChanged} == set(events.EVENT_NAMES.values())
+
+
+@pytest.mark.parametrize("event", OF_EVERY_KIND, ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize("state", STATES)
+def test_job_goes_where_the_table_says_and_nowhere_else(state: str, event: Event) -> None:
+    engine = engine_with(state)
+    wanted = LEADS_TO.get((state, type(event).__name__), "impossible")
+    if wanted == "impossible":
+        with pytest.raises(Corrupt, match=f"{type(event).__name__} for job a, which is {state}"):
+            engine.replay([event], engine.sequence + 1)
+        return
+    engine.replay([event], engine.sequence + 1)
+    job = engine.table.get("a")
+    assert (None if job is None else job.state) == wanted
+    assert engine.table.counts == {**dict.fromkeys(STATES, 0), **({} if wanted is None else {wanted: 1})}
+
+
+@pytest.mark.parametrize("event", OF_EVERY_KIND, ids=lambda event: type(event).__name__)
+def test_event_about_a_job_that_does_not_exist_is_impossible(event: Event) -> None:
+    with pytest.raises(Corrupt, match="for job a, which does not exist"):
+        an_engine().replay([event], 1)
+
+
+# Enqueueing
+
+
+def test_enqueued_job_is_pending_with_what_was_asked() -> None:
+    engine = an_engine()
+    spec = {"id": "a", "command": "make", "max_retries": 7, "backoff_base": 1.5, "cwd": "/src"}
+    step = engine.handle(commands.Enqueue([spec], "/elsewhere"), NOW_MS)
+    assert step.reply == ["a"]
+    job = job_of(engine, "a")
+    assert (job.state, job.attempts, job.created_ms, job.updated_ms) == (PENDING, 0, NOW_MS, NOW_MS)
+    assert (job.command, job.max_retries, job.backoff_base, job.cwd) == ("make", 7, 1.5, "/src")
+
+
+def test_job_that_says_nothing_has_the_settings_of_its_birth() -> None:
+    engine = an_engine()
+    engine.handle(commands.ChangeSetting("max-retries", 9), NOW_MS)
+    engine.handle(commands.Enqueue([{"command": "make"}], "/here"), NOW_MS)
+    engine.handle(commands.ChangeSetting("max-retries", 1), NOW_MS)
+    (id,) = state_ids(engine, PENDING)
+    job = job_of(engine, id)
+    assert (job.max_retries, job.backoff_base, job.cwd) == (9, 2, "/here")
+
+
+def state_ids(engine: Engine, state: str) -> list[str]:
+    return [id for id, job in dict(state_of(engine.table)["jobs"]).items() if job["state"] == state]  # type: ignore[call-overload]
+
+
+def test_ids_that_queuectl_gives_sort_by_time_then_by_arrival() -> None:
+    engine = an_engine()
+    spec = {"command": "true"}
+    first = engine.handle(commands.Enqueue([spec, spec], "/"), NOW_MS).reply
+    later = engine.handle(commands.Enqueue([spec], "/"), NOW_MS + 1).reply
+    ids = [*first, *later]  # type: ignore[misc]
+    assert ids == sorted(set(ids)) and len(ids) == 3
+    assert len({len(id) for id in ids}) == 1
+
+
+def test_new_ids_keep_their_order_over_centuries() -> None:
+    times = [0, 31, 32, NOW_MS, NOW_MS + 1, NOW_MS * 19]
+    assert [new_id(at_ms, 5) for at_ms in times] == sorted(new_id(at_ms, 5) for at_ms in times)
+    assert new_id(NOW_MS, 31) < new_id(NOW_MS, 32) < new_id(NOW_MS, 32**5 - 1)
+
+
+def test_id_that_exists_already_is_refused_with_its_place() -> None:
+    engine = engine_with(COMPLETED)
+    with pytest.raises(DuplicateJob) as refusal:
+        enqueue(engine, "b", "c", "a")
+    assert refusal.value.fields == {"id": "a", "index": 2}
+
+
+def test_id_twice_in_one_request_is_refused() -> None:
+    with pytest.raises(DuplicateJob) as refusal:
+        enqueue(an_engine(), "b", "c", "b")
+    assert refusal.value.fields == {"id": "b", "index": 2}
+
+
+def test_one_bad_job_is_told_by_its_place_in_the_request() -> None:
+    with pytest.raises(InvalidJob) as refusal:
+        an_engine().handle(commands.Enqueue([{"command": "x"}, {"command": ""}], "/"), NOW_MS)
+    assert refusal.value.fields["index"] == 1
+
+
+REFUSED: list[tuple[Command, type[QueueError]]] = [
+    (commands.Enqueue([{"command": "x"}, {"command": ""}], "/"), InvalidJob),
+    (commands.Enqueue([{"id": "n", "command": "x"}, {"id": "dead", "command": "x"}], "/"), DuplicateJob),
+    (commands.Enqueue([{"id": "n", "command": "x"}, {"id": "n", "command": "x"}], "/"), DuplicateJob),
+    (commands.RetryDead(["dead", "nobody"]), UnknownJob),
+    (commands.RetryDead(["dead", "pending"]), NotDead),
+    (commands.PurgeDead(["dead", "nobody"]), UnknownJob),
+    (commands.PurgeDead(["dead", "pending"]), NotDead),
+    (commands.ChangeSetting("colour", 3), InvalidSetting),
+    (commands.ChangeSetting("colour", None), InvalidSetting),
+    (commands.ChangeSetting("max-retries", 1001), InvalidSetting),
+    (commands.ChangeSetting("max-retries", "3"), InvalidSetting),
+]
+
+
+@pytest.mark.parametrize("command, refusal", REFUSED, ids=lambda value: getattr(value, "__name__", None))
+def test_refused_command_changes_nothing(command: Command, refusal: type[QueueError]) -> None:
+    engine = an_engine()
+    enqueue(engine, "dead", max_retries=0)
+    run_job(engine, exited(1))
+    enqueue(engine, "pending")
+    before, sequence = state_of(engine.table), engine.sequence
+    with pytest.raises(refusal):
+        engine.handle(command, NOW_MS)
+    assert (state_of(engine.table), engine.sequence) == (before, sequence)
+    assert dispatch(engine) == "pending" and dispatch(engine) is None
+
+
+@pytest.mark.parametrize("command", [commands.RetryDead(None), commands.PurgeDead(None)])
+def test_empty_dead_letter_queue_has_nothing_to_do(command: Command) -> None:
+    with pytest.raises(NothingToDo):
+        engine_with(PENDING).handle(command, NOW_MS)
+
+
+def test_damaged_setting_refuses_new_jobs_until_it_is_set_anew() -> None:
+    engine = an_engine()
+    engine.table.settings["max-retries"] = "many"
+    with pytest.raises(DamagedSetting):
+        enqueue(engine, "a")
+    engine.handle(commands.ChangeSetting("max-retries", 5), NOW_MS)
+    enqueue(engine, "a")
+    assert job_of(engine, "a").max_retries == 5
+
+
+# Running
+
+
+def test_oldest_job_runs_first_whatever_its_id() -> None:
+    engine = an_engine()
+    enqueue(engine, "z")
+    enqueue(engine, "b", "c")
+    enqueue(engine, "a")
+    assert [dispatch(engine) for _ in range(5)] == ["z", "b", "c", "a", None]
+
+
+def test_dispatched_job_is_processing_in_its_next_attempt() -> None:
+    engine = engine_with(PENDING)
+    step = engine.handle(commands.Dispatch("w7"), NOW_MS + 5)
+    assert step.events == [events.Started("a", NOW_MS + 5, "w7")]
+    job = job_of(engine, "a")
+    assert step.reply is job
+    assert (job.state, job.attempts, job.updated_ms) == (PROCESSING, 1, NOW_MS + 5)
+    assert job.running() == {"attempt": 1, "worker": "w7", "started_ms": NOW_MS + 5}
+
+
+@pytest.mark.parametrize("state", [PROCESSING, COMPLETED, FAILED, DEAD])
+def test_nothing_is_dispatched_where_nothing_waits(state: str) -> None:
+    engine = engine_with(state)
+    assert engine.handle(commands.Dispatch("w2"), NOW_MS) == ([], None)
+
+
+def test_job_that_exits_with_0_is_completed() -> None:
+    engine = engine_with(PROCESSING)
+    assert finish(engine, "a", exited(0)) == [events.Succeeded("a", NOW_MS, exited(0))]
+    job = job_of(engine, "a")
+    assert (job.state, job.reason) == (COMPLETED, None)
+    assert job.history[-1]["outcome"] == "exit" and job.history[-1]["exit_code"] == 0
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        exited(1),
+        exited(127),
+        Ending("signal", None, 9, NOW_MS, 5),
+        Ending("signal", 0, 9, NOW_MS, 5),
+        Ending("spawn-failed", None, None, NOW_MS, 5, detail="no such folder"),
+        Ending("spawn-failed", 0, None, NOW_MS, 5, detail="no such folder"),
+        lost(),
+    ],
+    ids=lambda ending: f"{ending.outcome}-{ending.exit_code}",
+)
+def test_any_other_end_is_a_failure(ending: Ending) -> None:
+    engine = engine_with(PROCESSING)
+    finish(engine, "a", ending)
+    job = job_of(engine, "a")
+    assert job.state == FAILED
+    assert job.reason == job.history[-1]["reason"] == describe(ending)
+
+
+def test_failed_job_waits_the_power_of_its_base_then_dies_when_no_retry_is_left() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=3, backoff_base=3)
+    now_ms, waits = NOW_MS, []
+    while True:
+        run_job(engine, exited(1), now_ms)
+        job = job_of(engine, "a")
+        if job.state == DEAD:
+            break
+        assert job.due_ms is not None
+        waits.append(job.due_ms - now_ms)
+        now_ms = job.due_ms
+    assert waits == [3000, 9000, 27000]
+    assert (job.attempts, job.due_ms, job.reason) == (4, None, "exit code 1")
+    assert [attempt["attempt"] for attempt in job.history] == [1, 2, 3, 4]
+
+
+def test_failed_job_is_not_dispatched_a_millisecond_too_early() -> None:
+    engine = engine_with(FAILED)
+    due_ms = job_of(engine, "a").due_ms
+    assert due_ms == NOW_MS + 2000 == engine.next_due_ms()
+    assert dispatch(engine, due_ms - 1) is None
+    assert dispatch(engine, due_ms) == "a"
+    assert engine.next_due_ms() is None
+
+
+def test_job_whose_time_has_come_takes_its_old_place_among_those_that_wait() -> None:
+    engine = an_engine()
+    enqueue(engine, "first", backoff_base=0)
+    enqueue(engine, "second", backoff_base=1)
+    run_job(engine, exited(1))
+    dispatch(engine)
+    dispatch(engine)
+    finish(engine, "first", exited(1))
+    finish(engine, "second", exited(1))
+    enqueue(engine, "third")
+    assert [dispatch(engine, NOW_MS + 1000) for _ in range(4)] == ["first", "second", "third", None]
+
+
+def test_next_due_time_is_the_earliest_of_those_that_still_wait() -> None:
+    engine = an_engine()
+    enqueue(engine, "late", backoff_base=100)
+    enqueue(engine, "soon", backoff_base=5)
+    run_job(engine, exited(1))
+    run_job(engine, exited(1))
+    assert engine.next_due_ms() == NOW_MS + 5_000
+    assert dispatch(engine, NOW_MS + 5_000) == "soon"
+    assert engine.next_due_ms() == NOW_MS + 100_000
+
+
+def test_job_that_takes_its_worker_down_three_times_is_dead_whatever_its_retries() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=1000, backoff_base=0)
+    for expected in (FAILED, FAILED, DEAD):
+        run_job(engine, lost())
+        assert job_of(engine, "a").state == expected
+    assert job_of(engine, "a").reason == "its worker was lost 3 times"
+
+
+def test_other_failures_are_no_lost_workers() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=1000, backoff_base=0)
+    for ending in (lost(), exited(1), exited(1), lost(), exited(1)):
+        run_job(engine, ending)
+    assert job_of(engine, "a").state == FAILED
+
+
+def test_lost_worker_counts_against_the_retries_like_any_failure() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    run_job(engine, lost())
+    assert job_of(engine, "a").state == DEAD
+
+
+REPORTS: list[Command] = [
+    commands.Finish("a", "w1", exited(0)),
+    commands.Release("a", "w1", "stopped by hand", True),
+    commands.Locate("a", "w1", NOW_MS, "w1.0001.log", 0),
+]
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: type(report).__name__)
+@pytest.mark.parametrize("state", [PENDING, COMPLETED, FAILED, DEAD])
+def test_report_of_a_run_that_is_over_changes_nothing(state: str, report: Command) -> None:
+    engine = engine_with(state)
+    before = state_of(engine.table)
+    assert engine.handle(report, NOW_MS + 9).events == []
+    assert state_of(engine.table) == before
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: type(report).__name__)
+def test_report_of_a_worker_that_does_not_run_the_job_changes_nothing(report: Command) -> None:
+    engine = engine_with(PROCESSING)
+    before = state_of(engine.table)
+    assert engine.handle(report._replace(worker="w2"), NOW_MS).events == []  # type: ignore[call-arg]
+    assert engine.handle(report._replace(id="nobody"), NOW_MS).events == []  # type: ignore[call-arg]
+    assert state_of(engine.table) == before
+
+
+def test_ending_of_an_attempt_tells_when_it_really_ran_and_where_its_output_lies() -> None:
+    engine = engine_with(PROCESSING)
+    finish(engine, "a", exited(3), NOW_MS + 1000)
+    assert job_of(engine, "a").history == [
+        {
+            "attempt": 1,
+            "worker": "w1",
+            "started_ms": NOW_MS + 10,
+            "ended_ms": NOW_MS + 30,
+            "duration_ms": 20,
+            "outcome": "exit",
+            "exit_code": 3,
+            "signal": None,
+            "reason": "exit code 3",
+            "log_file": "w1.0001.log",
+            "log_offset": 7,
+            "output_bytes": 12,
+            "dropped_bytes": 0,
+        }
+    ]
+
+
+def test_long_run_tells_where_its_output_lies_while_it_runs() -> None:
+    engine = engine_with(PROCESSING)
+    engine.handle(commands.Locate("a", "w1", NOW_MS + 3, "w1.0002.log", 55), NOW_MS + 99)
+    running = job_of(engine, "a").running()
+    assert (running["started_ms"], running["log_file"], running["log_offset"]) == (NOW_MS + 3, "w1.0002.log", 55)
+    assert job_of(engine, "a").state == PROCESSING
+
+
+def test_released_attempt_is_not_counted_but_remembered() -> None:
+    engine = engine_with(PROCESSING)
+    engine.handle(commands.Release("a", "w1", "stopped by hand", True), NOW_MS + 4)
+    job = job_of(engine, "a")
+    assert (job.state, job.attempts, job.due_ms) == (PENDING, 0, None)
+    assert (job.history[-1]["outcome"], job.history[-1]["reason"]) == ("released", "stopped by hand")
+
+
+def test_attempt_that_never_began_leaves_no_trace() -> None:
+    engine = engine_with(PENDING)
+    before = job_of(engine, "a").fields()
+    dispatch(engine)
+    engine.handle(commands.Release("a", "w1", "handed back", False), NOW_MS)
+    after = job_of(engine, "a").fields()
+    assert {**after, "revision": None} == {**before, "revision": None}
+
+
+def test_released_job_is_next_again() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", "b", "c")
+    assert (dispatch(engine), dispatch(engine)) == ("a", "b")
+    engine.handle(commands.Release("a", "w1", "stopped by hand", True), NOW_MS)
+    assert [dispatch(engine) for _ in range(3)] == ["a", "c", None]
+
+
+def test_released_job_may_still_run_as_often_as_it_was_promised() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=1, backoff_base=0)
+    for _ in range(5):
+        dispatch(engine)
+        engine.handle(commands.Release("a", "w1", "stopped by hand", True), NOW_MS)
+    run_job(engine, exited(1))
+    assert job_of(engine, "a").state == FAILED
+    run_job(engine, exited(1))
+    assert job_of(engine, "a").state == DEAD
+
+
+def test_history_keeps_the_newest_attempts_only() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=1000, backoff_base=0)
+    for _ in range(MAX_HISTORY + 20):
+        run_job(engine, exited(1))
+    history = job_of(engine, "a").history
+    assert [attempt["attempt"] for attempt in history] == list(range(21, MAX_HISTORY + 21))
+
+
+# The dead letter queue, and settings
+
+
+def test_dead_job_that_is_retried_begins_again_with_all_its_retries() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=2, backoff_base=0)
+    for _ in range(2):
+        run_job(engine, lost())
+    run_job(engine, lost())
+    assert engine.handle(commands.RetryDead(["a"]), NOW_MS).reply == ["a"]
+    job = job_of(engine, "a")
+    assert (job.state, job.attempts, job.losses, job.reason, len(job.history)) == (PENDING, 0, 0, None, 3)
+    states = []
+    for _ in range(3):
+        run_job(engine, lost())
+        states.append(job_of(engine, "a").state)
+    assert states == [FAILED, FAILED, DEAD]
+
+
+def test_all_dead_jobs_are_meant_when_none_is_named() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", "b", "c", max_retries=0)
+    for code in (1, 0, 1):
+        run_job(engine, exited(code))
+    assert engine.handle(commands.RetryDead(None), NOW_MS).reply == ["a", "c"]
+    assert (engine.table.counts[PENDING], engine.table.counts[COMPLETED]) == (2, 1)
+
+
+@pytest.mark.parametrize("kind", [commands.RetryDead, commands.PurgeDead])
+def test_dead_job_that_is_named_twice_is_taken_once(kind: type) -> None:
+    step = engine_with(DEAD).handle(kind(["a", "a"]), NOW_MS)
+    assert step.reply == ["a"] and len(step.events) == 1
+
+
+def test_purged_job_is_gone_and_its_id_is_free_for_a_new_one() -> None:
+    engine = engine_with(DEAD)
+    engine.handle(commands.PurgeDead(["a"]), NOW_MS)
+    assert engine.table.get("a") is None
+    enqueue(engine, "b")
+    enqueue(engine, "a")
+    assert (job_of(engine, "a").attempts, job_of(engine, "a").history) == (0, [])
+    assert [dispatch(engine) for _ in range(3)] == ["b", "a", None]
+
+
+def test_setting_that_is_unset_has_its_default_again() -> None:
+    engine = an_engine()
+    engine.handle(commands.ChangeSetting("max-retries", 9), NOW_MS)
+    assert engine.settings["max-retries"] == 9
+    engine.handle(commands.ChangeSetting("max-retries", None), NOW_MS)
+    assert engine.settings["max-retries"] == 3
+    assert engine.handle(commands.ChangeSetting("max-retries", None), NOW_MS).events == []
+
+
+# More jobs than the windows hold
+
+
+def test_more_waiting_jobs_than_memory_holds_run_in_order_each_once() -> None:
+    engine = an_engine()
+    count = 2 * MAX_RIPE + 100
+    enqueue(engine, *(f"job{n}" for n in range(count)))
+    engine.table.flush(count // 2, engine.sequence)
+    assert [dispatch(engine) for _ in range(count + 1)] == [*(f"job{n}" for n in range(count)), None]
+
+
+def test_more_failed_jobs_than_memory_holds_run_again_each_once() -> None:
+    engine = an_engine()
+    count = MAX_RIPE + 300
+    enqueue(engine, *(f"job{n}" for n in range(count)), backoff_base=1)
+    ending = exited(1)
+    for _ in range(count):
+        run_job(engine, ending)
+    assert dispatch(engine, NOW_MS + 999) is None
+    again = [dispatch(engine, NOW_MS + 1000) for _ in range(count)]
+    assert dispatch(engine, NOW_MS + 1000) is None
+    assert sorted(map(str, again)) == sorted(f"job{n}" for n in range(count))
+
+
+# Replaying
+
+
+def test_replay_passes_over_the_events_that_the_table_has() -> None:
+    engine = an_engine()
+    happened = enqueue(engine, "a", "b")
+    engine.replay(happened, 1)
+    assert engine.sequence == 2 and engine.table.counts[PENDING] == 2
+
+
+def test_events_and_their_sequences_go_together() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", "b")
+    assert engine.sequence == 2
+    dispatch(engine)
+    assert (engine.sequence, job_of(engine, "a").revision, job_of(engine, "b").revision) == (3, 3, 2)
+
+
+class Life:
+    """A random life of an engine: all its events, and the store as it was after each partial flush."""
+
+    def __init__(self, seed: int) -> None:
+        self.source = random.Random(seed)
+        self.store = MemoryStore()
+        self.engine = an_engine(self.store)
+        self.events: list[Event] = []
+        self.images: list[dict[bytes, bytes]] = []
+        self.now_ms = NOW_MS
+
+    def step(self) -> None:
+        self.now_ms += self.source.choice([0, 1, 500, 3000])
+        try:
+            self.events += self.engine.handle(random_command(self.source, self.engine.table), self.now_ms).events
+        except QueueError:
+            pass
+        if self.source.random() < 0.2:
+            self.engine.table.flush(self.source.randint(0, 5), self.engine.sequence)
+            self.images.append(dict(self.store.pairs))
+
+    def recovered(self, image: dict[bytes, bytes]) -> Engine:
+        """A new engine over that store, once the journal behind its position has been replayed."""
+        store = MemoryStore()
+        store.pairs.update(image)
+        engine = an_engine(store)
+        position = engine.table.position
+        engine.replay(self.events[position:], position + 1)
+        return engine
+
+
+def order_of_dispatch(engine: Engine, now_ms: int) -> list[str]:
+    order = []
+    while (id := dispatch(engine, now_ms)) is not None:
+        order.append(id)
+    return order
+
+
+def test_replay_from_scratch_and_from_every_flush_gives_exactly_the_live_state() -> None:
+    for seed in range(40):
+        life = Life(seed)
+        for _ in range(150):
+            life.step()
+        live = state_of(life.engine.table)
+        in_order = order_of_dispatch(life.engine, life.now_ms + 10_000)
+        for n, image in enumerate([{}, *life.images]):
+            engine = life.recovered(image)
+            assert state_of(engine.table) == live, f"seed {seed}, flush {n}"
+            assert engine.sequence == len(life.events), f"seed {seed}, flush {n}"
+            assert order_of_dispatch(engine, life.now_ms + 10_000) == in_order, f"seed {seed}, flush {n}"
+
+
+def test_life_goes_on_after_any_number_of_recoveries_as_if_there_had_been_none() -> None:
+    for seed in range(1000, 1040):
+        life = Life(seed)
+        for step in range(150):
+            life.step()
+            if life.source.random() < 0.05:
+                engine = life.recovered(life.store.pairs)
+                assert state_of(engine.table) == state_of(life.engine.table), f"seed {seed}, step {step}"
+                life.engine, life.store = engine, engine.table._store  # type: ignore[assignment]
+        assert state_of(life.recovered({}).table) == state_of(life.engine.table), f"seed {seed}"
+
+
+def test_lives_of_the_random_tests_see_every_event_and_every_state() -> None:
+    seen: set[type] = set()
+    states: set[str] = set()
+    for seed in range(10):
+        life = Life(seed)
+        for _ in range(150):
+            life.step()
+        seen.update(map(type, life.events))
+        states.update(state for state, count in life.engine.table.counts.items() if count)
+    assert seen == set(events.EVENT_NAMES.values())
+    assert states == set(STATES)
+
+
+# Why an attempt counts as failed
+
+
+@pytest.mark.parametrize(
+    "ending, said",
+    [
+        (Ending("exit", 1, None, 0, 0), "exit code 1"),
+        (Ending("exit", 127, None, 0, 0), "command not found (exit code 127)"),
+        (Ending("exit", 126, None, 0, 0), "not executable (exit code 126)"),
+        (Ending("exit", 137, None, 0, 0), "exit code 137 (SIGKILL)"),
+        (Ending("exit", 255, None, 0, 0), "exit code 255"),
+        (Ending("exit", 128, None, 0, 0), "exit code 128"),
+        (Ending("signal", None, 15, 0, 0), "killed by SIGTERM"),
+        (Ending("signal", None, 250, 0, 0), "killed by signal 250"),
+        (Ending("spawn-failed", None, None, 0, 0, detail="cannot enter its folder"), "cannot enter its folder"),
+    ],
+)
+def test_failure_is_described_for_people(ending: Ending, said: str) -> None:
+    assert describe(ending) == said
+
+
+def test_table_of_a_recovered_engine_may_be_flushed_at_once() -> None:
+    life = Life(7)
+    for _ in range(150):
+        life.step()
+    engine = life.recovered(life.images[-1])
+    engine.table.flush(EVERYTHING, engine.sequence)
+    again = JobTable(engine.table._store)
+    assert state_of(again) == state_of(engine.table)
+    assert again.position == len(life.events)
