@@ -5,12 +5,20 @@ Pure: it formats and parses what it is given and never asks a clock.
 
 from __future__ import annotations
 
+import calendar
 import time
+
+_FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
 
 
 def utc(at_ms: int | None) -> str | None:
     """`2025-11-04T10:30:00Z`, the form of RFC 3339 that every record uses; None stays None."""
     return None if at_ms is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_ms // 1000))
+
+
+def from_utc(text: str) -> int:
+    """The time that `utc` was given, in whole seconds' ms. For such text only."""
+    return calendar.timegm(tuple(int(text[start:end]) for start, end in _FIELDS) + (0, 0, 0)) * 1000
 
 
 def span(duration_ms: int) -> str:

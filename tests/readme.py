@@ -15,7 +15,7 @@ VARIABLE = [
     (re.compile(r"\bpid \d+"), "pid 4711"),
     (re.compile(r"(\bw\d+-)[0-9a-f]{6}( +)\d+( +(?:busy|idle))"), r"\g<1>1f2e3d\g<2>4711\g<3>"),
     (re.compile(r"(\bw\d+-)[0-9a-f]{6}"), r"\g<1>1f2e3d"),
-    (re.compile(r"\b0\.\d s\b"), "0.0 s"),
+    (re.compile(r"\b\d+(\.\d)? s\b"), "0.0 s"),
     (re.compile(r"\b1[0-9a-hjkmnp-tv-z]{8}0[0-9a-hjkmnp-tv-z]{4}\b"), "1m85t9jmp00003"),
     (re.compile(r" {2,}"), "  "),
 ]
@@ -46,7 +46,9 @@ def run(command: str, home: str, folder: str) -> str:
             file.write(f'#!/bin/sh\nexec "{sys.executable}" "{SCRIPT}" "$@"\n')
         os.chmod(file.name, 0o755)
     env = {**os.environ, "QUEUECTL_HOME": home, "PATH": f"{path}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", command], env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    done = subprocess.run(
+        ["sh", "-c", command], env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
+    )
     return done.stdout.decode()
 
 

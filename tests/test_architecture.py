@@ -32,8 +32,8 @@ FLOORS: list[set[str]] = [
     {"__init__"},
     {"cli.render"},
     {"cli.parser"},
-    {"cli.list"},
-    {"cli.enqueue", "cli.worker", "cli.status", "cli.show", "cli.logs", "cli.dlq", "cli.config"},
+    {"cli.listing"},
+    {"cli.enqueue", "cli.list", "cli.worker", "cli.status", "cli.show", "cli.logs", "cli.dlq", "cli.config"},
     {"cli.main"},
     {"cli", "__main__"},
 ]
@@ -54,7 +54,7 @@ PURE = {
     "engine",
 }
 PURE_MAY_IMPORT = {
-    "__future__", "bisect", "collections", "difflib", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
+    "__future__", "bisect", "calendar", "collections", "difflib", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
 }  # fmt: skip
 """`signal` for the names of signals, `time` for calendar arithmetic: what they may call of them is checked below."""
 

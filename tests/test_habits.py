@@ -15,7 +15,7 @@ from tests.homes import SCRIPT, CommandLine
 def on_terminal(queuectl: CommandLine, *words: str, **environ: str) -> str:
     """What a terminal of 80 columns gets to see."""
     ours, theirs = pty.openpty()
-    env = {**queuectl.environ, "TERM": "xterm", "COLUMNS": "80", **environ}
+    env = {**queuectl.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24", **environ}
     if "NO_COLOR" not in environ:
         env.pop("NO_COLOR", None)
     process = subprocess.Popen([queuectl.python, SCRIPT, *words], env=env, stdout=theirs, stderr=subprocess.STDOUT)
@@ -110,8 +110,12 @@ def test_colours_only_on_a_terminal_and_not_with_no_color(queuectl: CommandLine)
 def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "echo " + "long " * 40)
     assert "long " * 39 in queuectl.ok("list")
-    lines = on_terminal(queuectl, "list", NO_COLOR="1").splitlines()
-    assert all(len(line) <= 80 for line in lines) and lines[1].endswith("…")
+    queuectl.ok("enqueue", "--id", "b", "--command", "no_such_command_at_all " + "long " * 40)
+    queuectl.ok("worker", "start")
+    queuectl.until_done(completed=1, failed=1)
+    for columns in (80, 100, 132):
+        lines = on_terminal(queuectl, "list", NO_COLOR="1", COLUMNS=str(columns)).splitlines()
+        assert all(len(line) <= columns for line in lines) and lines[1].endswith("…")
 
 
 def test_wide_characters_keep_the_columns_straight(queuectl: CommandLine) -> None:
@@ -170,7 +174,10 @@ def test_an_interrupted_call_is_status_130(queuectl: CommandLine) -> None:
 def test_closed_standard_streams_are_no_obstacle(queuectl: CommandLine, closed: str) -> None:
     for words in ("enqueue --id a --command true", "worker start", "status"):
         line = f'"{queuectl.python}" "{SCRIPT}" {words} {closed}'
-        assert subprocess.run(["sh", "-c", line], env=queuectl.environ, stdout=subprocess.DEVNULL, check=False).returncode == 0
+        assert (
+            subprocess.run(["sh", "-c", line], env=queuectl.environ, stdout=subprocess.DEVNULL, check=False).returncode
+            == 0
+        )
     queuectl.until_state("a", "completed")
 
 

@@ -43,7 +43,9 @@ def test_jobs_do_not_share_their_history() -> None:
 
 
 def test_job_survives_the_store_with_every_field() -> None:
-    job = a_job(state="failed", attempts=2, updated_ms=9, due_ms=99, losses=1, reason="because", history=[ENDED], revision=7)
+    job = a_job(
+        state="failed", attempts=2, updated_ms=9, due_ms=99, losses=1, reason="because", history=[ENDED], revision=7
+    )
     again = Job(**json.loads(json.dumps(job.fields())))
     assert again.fields() == job.fields()
     assert set(job.fields()) == set(Job.__slots__)

@@ -53,7 +53,16 @@ def test_segment_header_of_version_1_is_as_it_always_was() -> None:
 
 def test_frame_of_version_1_is_as_it_always_was() -> None:
     frame = encode_frame(LOG_ID, 10, 1, 9, b"[one]", MORE)
-    header = ["7146726d", "00000005", "00000001", "00000001", "000000000000000a", "0000000000000009", "5955c7e6", "7ecdfa78"]
+    header = [
+        "7146726d",
+        "00000005",
+        "00000001",
+        "00000001",
+        "000000000000000a",
+        "0000000000000009",
+        "5955c7e6",
+        "7ecdfa78",
+    ]
     assert frame == bytes.fromhex("".join(header)) + b"[one]"
 
 
@@ -107,7 +116,9 @@ def test_scan_of_a_cut_segment_finds_exactly_the_frames_before_the_cut() -> None
         whole = sum(end <= cut for end in ends) - 1
         found = scan(data[:cut], LOG_ID, 10)
         assert len(found.frames) == whole, f"cut at {cut}"
-        assert (found.good_end, found.bad_bytes, found.witness) == (ends[whole], cut - ends[whole], None), f"cut at {cut}"
+        assert (found.good_end, found.bad_bytes, found.witness) == (ends[whole], cut - ends[whole], None), (
+            f"cut at {cut}"
+        )
 
 
 def test_scan_of_a_segment_with_a_flipped_bit_finds_the_frames_before_it_and_a_witness() -> None:

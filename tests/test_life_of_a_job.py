@@ -46,7 +46,7 @@ def test_a_failed_job_says_when_it_runs_again(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     job = queuectl.until_state("bad", "failed")
     assert seconds(job["next_run_at"]) - seconds(job["updated_at"]) in (99, 100, 101)
-    assert "again at" in queuectl.ok("list", "--state", "failed")
+    assert "again in" in queuectl.ok("list", "--state", "failed")
 
 
 def test_no_retries_means_one_run(queuectl: CommandLine) -> None:

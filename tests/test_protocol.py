@@ -63,7 +63,9 @@ def test_length_over_the_limit_is_refused_before_the_message_arrives(size: int) 
         Decoder().feed(struct.pack(">I", size))
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"{'a': 1}", b'{"a": "\xff"}', b"\0\0", b"[" * 200_000, b'{"a":' * 200_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"{'a': 1}", b'{"a": "\xff"}', b"\0\0", b"[" * 200_000, b'{"a":' * 200_000]
+)
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(ProtocolError, match="is not JSON"):
         Decoder().feed(framed(body))

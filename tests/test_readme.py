@@ -46,11 +46,15 @@ def test_every_command_and_flag_is_in_the_readme(words: str) -> None:
     text = readme.read_readme()
     command, _, action = words.partition(" ")
     assert re.search(rf"\b{command}\b[^\n]*\b{action}", text), f"{words} is not mentioned"
-    for option in (option for flag in parsers()[words]._actions for option in flag.option_strings if option.startswith("--")):
+    for option in (
+        option for flag in parsers()[words]._actions for option in flag.option_strings if option.startswith("--")
+    ):
         assert f"`{option}" in text or f" {option}" in text, f"{words} {option} is not mentioned"
 
 
-@pytest.mark.parametrize("word", [*SETTINGS, *STATES, *SPEC_FIELDS, "QUEUECTL_HOME", "QUEUECTL_STORE", "NO_COLOR", "QUEUECTL_JOB_ID"])
+@pytest.mark.parametrize(
+    "word", [*SETTINGS, *STATES, *SPEC_FIELDS, "QUEUECTL_HOME", "QUEUECTL_STORE", "NO_COLOR", "QUEUECTL_JOB_ID"]
+)
 def test_every_key_state_and_field_is_in_the_readme(word: str) -> None:
     assert f"`{word}`" in readme.read_readme()
 

@@ -24,7 +24,9 @@ def test_base_below_one_waits_ever_less() -> None:
     assert [delay_ms(0.5, attempts) for attempts in (1, 2, 1100)] == [500, 250, 0]
 
 
-@pytest.mark.parametrize("base, attempts", [(2, 1100), (2.0, 1100), (MAX_BACKOFF_BASE, MAX_RETRIES), (2, 25), (3600, 3)])
+@pytest.mark.parametrize(
+    "base, attempts", [(2, 1100), (2.0, 1100), (MAX_BACKOFF_BASE, MAX_RETRIES), (2, 25), (3600, 3)]
+)
 def test_no_wait_is_longer_than_a_year(base: float, attempts: int) -> None:
     assert delay_ms(base, attempts) == MAX_DELAY_S * 1000
 

@@ -51,7 +51,9 @@ def test_text_within_bounds_becomes_a_number(key: str, text: str, value: float) 
 
 
 @pytest.mark.parametrize("key", SETTINGS)
-@pytest.mark.parametrize("text", ["", " ", "-", "many", "-1", "1_0", "nan", "inf", "-inf", "1" * 400, "0x10", "true", "1,5"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "-", "many", "-1", "1_0", "nan", "inf", "-inf", "1" * 400, "0x10", "true", "1,5"]
+)
 def test_text_that_is_no_number_within_bounds_is_refused(key: str, text: str) -> None:
     with pytest.raises(InvalidSetting, match=f"^config {key}: must be "):
         parse_setting(key, text)
@@ -78,7 +80,9 @@ def test_value_that_is_no_number_within_bounds_is_refused(key: str, value: objec
 
 
 @pytest.mark.xfail(
-    hasattr(sys, "get_int_max_str_digits"), strict=True, reason="the refusal itself prints the number, and Python refuses to"
+    hasattr(sys, "get_int_max_str_digits"),
+    strict=True,
+    reason="the refusal itself prints the number, and Python refuses to",
 )
 def test_number_too_long_to_print_is_refused_all_the_same() -> None:
     with pytest.raises(InvalidSetting):

@@ -6,12 +6,20 @@ from argparse import ArgumentParser, Namespace
 
 from ..api import Queue
 from ..errors import InvalidInput
-from .list import TABLE_LIMIT, _limit
+from .listing import age_of, limit_of, show
 from .render import Screen
 from .parser import add_action, add_actions
 
 SUMMARY = "The dead letter queue: jobs that failed and have no retry left. They stay until you retry or purge them."
 EXAMPLES = ["queuectl dlq list", "queuectl dlq retry job1", "queuectl dlq purge --all"]
+
+_COLUMNS = [
+    ("ID", lambda job: job["id"]),
+    ("ATTEMPTS", lambda job: job["attempts"]),
+    ("SINCE", age_of),
+    ("REASON", lambda job: job["reason"]),
+    ("COMMAND", lambda job: job["command"]),
+]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -19,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     shown = add_action(
         actions, "list", "list the dead jobs, newest first, with the reason", "queuectl dlq list --limit 0"
     )
-    shown.add_argument("--limit", metavar="N", type=_limit, help="at most so many; 0 is all")
+    shown.add_argument("--limit", metavar="N", type=limit_of, help="at most so many; 0 is all")
     retry = add_action(
         actions, "retry", "make dead jobs pending again, their attempts counted from 0", "queuectl dlq retry job1 job2"
     )
@@ -32,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home) as queue:
         if args.action == "list":
-            return _list(queue, args.limit, screen)
+            return show(queue, "dead", args.limit, _COLUMNS, screen)
         if bool(args.ids) == args.all:
             raise InvalidInput(what=f"name the jobs to {args.action}, or say --all")
         change = queue.retry_dead if args.action == "retry" else queue.purge_dead
@@ -42,20 +50,4 @@ def run(args: Namespace, screen: Screen) -> int:
     else:
         done = "pending again" if args.action == "retry" else "removed"
         screen.note(f"{count} {'job is' if count == 1 else 'jobs are'} {done}")
-    return 0
-
-
-def _list(queue: Queue, limit: int | None, screen: Screen) -> int:
-    if screen.json:
-        screen.values(queue.list("dead", limit or 0))
-        return 0
-    limit = TABLE_LIMIT if limit is None else limit
-    jobs = list(queue.list("dead", limit and limit + 1))
-    rows = [
-        [job["id"], job["attempts"], job["updated_at"], job["reason"], job["command"]]
-        for job in (jobs[:limit] if limit else jobs)
-    ]
-    screen.table(["ID", "ATTEMPTS", "DIED", "REASON", "COMMAND"], rows)
-    if limit and len(jobs) > limit:
-        screen.note(f"only the first {limit} are shown; --limit 0 shows all")
     return 0

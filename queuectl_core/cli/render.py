@@ -23,6 +23,9 @@ _COLOURS = {
     "dim": "2",
 }
 
+_LAST_COLUMNS, _LEAST_COLUMNS = 20, 10
+"""Where a table is too wide, its last column is cut to the one, then others to the other."""
+
 
 class Screen:
     """Where a command puts its results. `json` as asked for by --json; colours only on a terminal, and not with
@@ -69,13 +72,14 @@ class Screen:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colours and colour in _COLOURS else text
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], colour_column: int | None = None) -> None:
-        """Columns as wide as their widest cell; the last is cut at the edge of a terminal."""
+        """Columns as wide as their widest cell. On a terminal every line fits; the first column, an id, is never cut."""
         cells = [[visible(str(cell)) if cell is not None else "-" for cell in row] for row in rows]
         widths = [max(width(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
-        edge = self._columns() if self.is_terminal else None
-        self.line(self.paint(_row(head, widths, edge), "head"))
+        if self.is_terminal:
+            _narrow(widths, self._columns())
+        self.line(self.paint(_row(head, widths), "head"))
         for row in cells:
-            text = _row(row, widths, edge)
+            text = _row(row, widths)
             if colour_column is not None:
                 text = text.replace(row[colour_column], self.paint(row[colour_column], row[colour_column]), 1)
             self.line(text)
@@ -133,12 +137,23 @@ def cut(text: str, columns: int) -> str:
     return kept + "…"
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], edge: int | None) -> str:
-    padded = [cell + " " * (columns - width(cell)) for cell, columns in zip(cells[:-1], widths)]
-    last = cells[-1]
-    if edge is not None:
-        last = cut(last, max(10, edge - sum(widths[:-1]) - 2 * len(padded)))
-    return "  ".join([*padded, last]).rstrip()
+def _narrow(widths: list[int], columns: int) -> None:
+    """Takes from the last column, then from the widest of the others, what is more than `columns` in all."""
+    over = sum(widths) + 2 * (len(widths) - 1) - columns
+    taken = max(0, min(over, widths[-1] - _LAST_COLUMNS))
+    widths[-1] -= taken
+    over -= taken
+    while over > 0 and len(widths) > 2:
+        widest = max(range(1, len(widths)), key=lambda n: widths[n])
+        if widths[widest] <= _LEAST_COLUMNS:
+            return
+        widths[widest] -= 1
+        over -= 1
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    fitted = [cut(cell, columns) for cell, columns in zip(cells, widths)]
+    return "  ".join(cell + " " * (columns - width(cell)) for cell, columns in zip(fitted, widths)).rstrip()
 
 
 def _columns_of(character: str, unicodedata: object) -> int:

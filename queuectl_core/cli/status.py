@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser, Namespace
 
 from ..api import Queue
+from ..timestamps import from_utc, span
 from .render import Screen
 
 SUMMARY = "Shows how many jobs are in which state, whether a supervisor runs, and what each worker does since when."
@@ -28,9 +30,16 @@ def run(args: Namespace, screen: Screen) -> int:
         screen.line(f"{screen.paint(f'{state:12}', state)}{count:>8}")
     if status["workers"]:
         screen.line()
-        rows = [[w["worker"], w["pid"], w["state"], w["job"], w["attempt"], w["since"]] for w in status["workers"]]
+        rows = [
+            [w["worker"], w["pid"], w["state"], w["job"], w["attempt"], _span_since(w["since"])]
+            for w in status["workers"]
+        ]
         screen.table(["WORKER", "PID", "STATE", "JOB", "ATTEMPT", "SINCE"], rows)
     return 0
+
+
+def _span_since(at: str | None) -> str | None:
+    return None if at is None else span(time.time_ns() // 1_000_000 - from_utc(at))
 
 
 def _supervisor_line(supervisor: dict[str, object] | None) -> str:

@@ -1,0 +1,137 @@
+"""Home: which folder it is, and whether it may be trusted."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from queuectl_core.errors import BadHome
+from queuectl_core.home import Home, default_path
+
+
+def mode(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def a_home(tmp_path: Path) -> Home:
+    home = Home(str(tmp_path / "home"))
+    home.prepare()
+    return home
+
+
+def test_own_variable_comes_first() -> None:
+    assert default_path({"QUEUECTL_HOME": "here", "XDG_STATE_HOME": "/state"}) == "here"
+
+
+def test_state_folder_of_the_user_comes_next() -> None:
+    assert default_path({"XDG_STATE_HOME": "/state"}) == "/state/queuectl"
+    assert default_path({"QUEUECTL_HOME": "", "XDG_STATE_HOME": "/state"}) == "/state/queuectl"
+
+
+@pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": ""}, {"XDG_STATE_HOME": "not/absolute"}])
+def test_without_either_it_lies_in_the_users_own_folder(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/users/me")
+    assert default_path(environ) == "/users/me/.local/state/queuectl"
+
+
+def test_home_stays_the_same_folder_when_the_process_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    home = Home("here")
+    assert home.path == str(tmp_path / "here")
+    assert home.journal == str(tmp_path / "here" / "journal")
+
+
+def test_naming_a_home_makes_nothing(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "home"))
+    assert home.exists() is False
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prepared_home_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        home = a_home(tmp_path)
+    finally:
+        os.umask(before)
+    assert home.exists() is True
+    for folder in (home.path, home.journal, home.store, home.run, home.logs):
+        assert mode(folder) == 0o700, folder
+
+
+def test_preparing_again_keeps_what_is_there_and_makes_what_is_missing(tmp_path: Path) -> None:
+    home = a_home(tmp_path)
+    Path(home.logs, "w1.0001.log").write_bytes(b"output")
+    os.rmdir(home.run)
+    home.prepare()
+    assert os.path.isdir(home.run)
+    assert Path(home.logs, "w1.0001.log").read_bytes() == b"output"
+
+
+def test_folder_in_which_nothing_was_written_yet_is_no_home_but_may_become_one(tmp_path: Path) -> None:
+    home = Home(str(tmp_path))
+    os.chmod(tmp_path, 0o755)
+    assert home.exists() is False
+    home.prepare()
+    assert home.exists() is True
+
+
+def refused(home: Home) -> str:
+    """Why neither asking nor preparing accepts this home."""
+    with pytest.raises(BadHome) as asked:
+        home.exists()
+    with pytest.raises(BadHome) as prepared:
+        home.prepare()
+    assert str(asked.value) == str(prepared.value)
+    return str(asked.value)
+
+
+@pytest.mark.parametrize("open_to", [0o720, 0o702, 0o777])
+def test_home_that_others_may_write_to_is_refused(tmp_path: Path, open_to: int) -> None:
+    home = a_home(tmp_path)
+    os.chmod(home.path, open_to)
+    assert "others may write to it" in refused(home)
+
+
+def test_home_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        home = a_home(tmp_path)
+        os.chown(home.path, 54_321, -1)
+    else:
+        home = Home("/")
+    assert "it belongs to uid" in refused(home)
+
+
+def test_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").write_bytes(b"")
+    with pytest.raises(BadHome, match="it is not a folder"):
+        Home(str(tmp_path / "home")).exists()
+    with pytest.raises(BadHome):
+        Home(str(tmp_path / "home")).prepare()
+
+
+def test_home_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    home = Home(str(tmp_path / "file" / "home"))
+    with pytest.raises(BadHome, match="Not a directory"):
+        home.exists()
+    with pytest.raises(BadHome, match=f"File exists .{tmp_path}/file."):
+        home.prepare()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_home_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    home = a_home(tmp_path)
+    os.chmod(home.path, 0o300)
+    assert "you may not read it" in refused(home)
+
+
+def test_refusal_says_which_folder_and_what_to_do(tmp_path: Path) -> None:
+    home = a_home(tmp_path)
+    os.chmod(home.path, 0o777)
+    said = refused(home)
+    assert home.path in said and "chmod" in said and "--home" in said

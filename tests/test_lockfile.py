@@ -1,0 +1,87 @@
+"""Locks on files: one holder at a time, told apart by the open file and not by the process."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import lockfile
+
+
+def acquired(path: Path) -> int:
+    descriptor = lockfile.acquire(str(path))
+    assert descriptor is not None
+    return descriptor
+
+
+def test_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    first = acquired(path)
+    assert lockfile.acquire(str(path)) is None
+    os.close(first)
+    os.close(acquired(path))
+
+
+def test_asking_tells_whether_a_lock_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = acquired(path)
+    assert lockfile.is_held(str(path))
+    os.close(descriptor)
+    assert not lockfile.is_held(str(path))
+
+
+def test_asking_takes_no_lock_and_leaves_a_held_one_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = acquired(path)
+    assert lockfile.is_held(str(path)) and lockfile.acquire(str(path)) is None
+    os.close(descriptor)
+    assert not lockfile.is_held(str(path))
+    os.close(acquired(path))
+
+
+def test_lock_that_was_never_made_is_held_by_nobody_and_asking_does_not_make_it(tmp_path: Path) -> None:
+    assert not lockfile.is_held(str(tmp_path / "lock"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lock_lasts_as_long_as_any_copy_of_its_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = acquired(path)
+    inherited = os.dup(descriptor)
+    os.close(descriptor)
+    assert lockfile.is_held(str(path))
+    os.close(inherited)
+    assert not lockfile.is_held(str(path))
+
+
+def test_lock_in_vain_keeps_no_descriptor_open(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = acquired(path)
+    for _ in range(3):
+        lockfile.acquire(str(path))
+        lockfile.is_held(str(path))
+    next_free = os.open(os.devnull, os.O_RDONLY)
+    os.close(next_free)
+    os.close(descriptor)
+    assert next_free == descriptor + 1
+
+
+def test_lock_file_is_ours_alone_and_is_not_inherited(tmp_path: Path) -> None:
+    descriptor = acquired(tmp_path / "lock")
+    assert stat.S_IMODE(os.fstat(descriptor).st_mode) == 0o600
+    assert not os.get_inheritable(descriptor)
+    os.close(descriptor)
+
+
+def test_content_of_a_lock_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_bytes(b"4711\n")
+    os.close(acquired(tmp_path / "lock"))
+    assert (tmp_path / "lock").read_bytes() == b"4711\n"
+
+
+def test_lock_where_no_file_can_be_is_an_error_and_not_a_held_lock(tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        lockfile.acquire(str(tmp_path / "nowhere" / "lock"))

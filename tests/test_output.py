@@ -1,0 +1,129 @@
+"""Output: the bytes of each attempt, found again among those of others, and what is over the limit."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import output
+from queuectl_core.output import OutputWriter
+from tests.builders import file_size_limit
+
+
+def written(writer: OutputWriter, *pieces: bytes, max_bytes: int = 1000) -> tuple[str, int, int]:
+    """One attempt that prints these pieces; where its output lies: segment, offset, size."""
+    writer.begin(max_bytes)
+    for piece in pieces:
+        writer.write(piece)
+    writer.finish()
+    return writer.segment, writer.start, writer.kept_bytes
+
+
+def read(folder: Path, place: tuple[str, int, int]) -> bytes:
+    return b"".join(output.read(str(folder), *place))
+
+
+def test_each_attempt_finds_its_own_output_and_not_its_neighbours(tmp_path: Path) -> None:
+    writer = OutputWriter(str(tmp_path), "w1")
+    printed = [b"first\n", b"", b"third, in binary: \x00\xff", b"last"]
+    places = [written(writer, data) for data in printed]
+    assert [read(tmp_path, place) for place in places] == printed
+    assert [place[0] for place in places] == ["w1.0001.log"] * 4
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_pieces_of_one_attempt_come_back_as_one(tmp_path: Path) -> None:
+    place = written(OutputWriter(str(tmp_path), "w1"), b"a", b"", b"bc", b"d")
+    assert read(tmp_path, place) == b"abcd"
+
+
+def test_output_over_the_limit_is_dropped_counted_and_told(tmp_path: Path) -> None:
+    writer = OutputWriter(str(tmp_path), "w1")
+    place = written(writer, b"12345", b"67890", b"more", max_bytes=7)
+    assert read(tmp_path, place) == b"1234567\n[queuectl: 7 more bytes of output were dropped]\n"
+    assert writer.dropped_bytes == 7
+
+
+def test_output_of_exactly_the_limit_is_whole(tmp_path: Path) -> None:
+    writer = OutputWriter(str(tmp_path), "w1")
+    place = written(writer, b"1234567", max_bytes=7)
+    assert (read(tmp_path, place), writer.dropped_bytes) == (b"1234567", 0)
+
+
+def test_limit_of_zero_keeps_no_output(tmp_path: Path) -> None:
+    writer = OutputWriter(str(tmp_path), "w1")
+    place = written(writer, b"secret", max_bytes=0)
+    assert b"secret" not in read(tmp_path, place)
+    assert writer.dropped_bytes == 6
+
+
+def test_what_one_attempt_dropped_is_not_held_against_the_next(tmp_path: Path) -> None:
+    writer = OutputWriter(str(tmp_path), "w1")
+    written(writer, b"12345678", max_bytes=7)
+    place = written(writer, b"12345678", max_bytes=8)
+    assert (read(tmp_path, place), writer.dropped_bytes) == (b"12345678", 0)
+
+
+def test_full_segment_is_followed_by_a_new_one_at_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "SEGMENT_BYTES", 10)
+    writer = OutputWriter(str(tmp_path), "w1")
+    printed = [b"123456789", b"a long attempt stays in one piece", b"next"]
+    places = [written(writer, data) for data in printed]
+    assert [place[:2] for place in places] == [("w1.0001.log", 0), ("w1.0001.log", 9), ("w1.0002.log", 0)]
+    assert [read(tmp_path, place) for place in places] == printed
+
+
+def test_workers_do_not_share_segments(tmp_path: Path) -> None:
+    places = [written(OutputWriter(str(tmp_path), worker), worker.encode()) for worker in ("w1", "w2")]
+    assert [read(tmp_path, place) for place in places] == [b"w1", b"w2"]
+
+
+def test_output_of_a_running_attempt_can_be_read_up_to_now(tmp_path: Path) -> None:
+    writer = OutputWriter(str(tmp_path), "w1")
+    written(writer, b"another attempt")
+    writer.begin(1000)
+    writer.write(b"so far")
+    assert b"".join(output.read(str(tmp_path), writer.segment, writer.start, None)) == b"so far"
+    assert output.size_from(str(tmp_path), writer.segment, writer.start) == 6
+
+
+def test_large_output_comes_in_pieces_and_not_a_byte_more_than_asked(tmp_path: Path) -> None:
+    data = os.urandom(200_000)
+    writer = OutputWriter(str(tmp_path), "w1")
+    segment, start, size = written(writer, data, max_bytes=200_000)
+    written(writer, b"of another attempt")
+    pieces = list(output.read(str(tmp_path), segment, start, size))
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) < 100_000
+
+
+def test_segment_that_is_gone_is_told_when_read_and_has_no_bytes(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        list(output.read(str(tmp_path), "w1.0001.log", 0, 5))
+    assert output.size_from(str(tmp_path), "w1.0001.log", 0) == 0
+
+
+def test_size_is_never_negative(tmp_path: Path) -> None:
+    segment, _, _ = written(OutputWriter(str(tmp_path), "w1"), b"abc")
+    assert output.size_from(str(tmp_path), segment, 1) == 2
+    assert output.size_from(str(tmp_path), segment, 99) == 0
+
+
+def test_nobody_else_may_read_the_output(tmp_path: Path) -> None:
+    segment, _, _ = written(OutputWriter(str(tmp_path), "w1"), b"abc")
+    assert stat.S_IMODE((tmp_path / segment).stat().st_mode) == 0o600
+
+
+def test_disk_that_takes_no_more_costs_output_and_nothing_else(tmp_path: Path) -> None:
+    writer = OutputWriter(str(tmp_path), "w1")
+    with file_size_limit(100):
+        segment, start, kept = written(writer, b"x" * 60, b"y" * 60)
+    assert read(tmp_path, (segment, start, kept)) == b"x" * 60 + b"y" * 40
+    assert writer.dropped_bytes >= 20
+    place = written(writer, b"there is room again")
+    assert read(tmp_path, place) == b"there is room again"

@@ -1,0 +1,625 @@
+"""Stores: one contract for every backend that this Python has, and what a crash or damage does to each."""
+
+from __future__ import annotations
+
+import dbm
+import gc
+import importlib
+import random
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl_core.errors import BadHome, Corrupt, DiskFull, NoBackend, StorageFailed
+from queuectl_core.jobtable import Store
+from queuectl_core.stores import CURRENT, MODULES, available, current_backend, open_store
+from queuectl_core.stores.memory_store import MemoryStore
+from tests.builders import file_size_limit
+
+Pairs = dict[bytes, bytes]
+
+ON_DISK = available()
+GENERATIONS = [backend for backend in ON_DISK if backend != "sqlite"]
+needs_sqlite = pytest.mark.skipif("sqlite" not in ON_DISK, reason="this Python has no sqlite3")
+
+
+class Shelf:
+    """One backend in a folder of its own; what it has opened is closed at the end."""
+
+    def __init__(self, backend: str, folder: Path) -> None:
+        self.backend = backend
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self._memory = MemoryStore()
+        self._opened: list[Store] = []
+
+    def open(self) -> Store:
+        store: Store = self._memory if self.backend == "memory" else open_store(str(self.folder), self.backend)
+        self._opened.append(store)
+        return store
+
+    def image(self, name: str) -> Shelf:
+        """What a kill at this moment would leave: the files as they are, while the store is open."""
+        copied = self.folder.parent / name
+        shutil.copytree(self.folder, copied)
+        return Shelf(self.backend, copied)
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+
+
+@pytest.fixture(params=["memory", *ON_DISK])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
+    made = Shelf(request.param, tmp_path / "store")
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=ON_DISK)
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
+    made = Shelf(request.param, tmp_path / "store")
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=GENERATIONS)
+def generations(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
+    made = Shelf(request.param, tmp_path / "store")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Shelf]:
+    made = Shelf("sqlite", tmp_path / "store")
+    yield made
+    made.close()
+
+
+def everything(store: Store) -> Pairs:
+    return dict(store.scan(b"", b"\xff", 1_000_000))
+
+
+def put(store: Store, *keys: bytes, value: bytes = b"v") -> None:
+    store.write([(key, value) for key in keys], [])
+
+
+# The contract
+
+
+def test_new_store_has_nothing(shelf: Shelf) -> None:
+    store = shelf.open()
+    assert store.get(b"a") is None
+    assert everything(store) == {}
+
+
+def test_written_pairs_are_there_at_once(shelf: Shelf) -> None:
+    store = shelf.open()
+    store.write([(b"a", b"1"), (b"b", b"2")], [])
+    assert (store.get(b"a"), store.get(b"b"), store.get(b"c")) == (b"1", b"2", None)
+    assert everything(store) == {b"a": b"1", b"b": b"2"}
+
+
+def test_later_value_replaces_the_earlier_one(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, b"a", value=b"1")
+    put(store, b"a", value=b"2")
+    assert everything(store) == {b"a": b"2"}
+    store.sync()
+    put(store, b"a", value=b"3")
+    assert everything(store) == {b"a": b"3"} and store.get(b"a") == b"3"
+
+
+def test_deleted_pair_is_gone_before_and_after_a_sync(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, b"a", b"b", b"c")
+    store.write([], [b"a"])
+    store.sync()
+    store.write([], [b"b"])
+    assert (store.get(b"a"), store.get(b"b")) == (None, None)
+    assert everything(store) == {b"c": b"v"}
+    store.sync()
+    assert everything(store) == {b"c": b"v"}
+
+
+def test_deleting_what_is_not_there_is_no_error(shelf: Shelf) -> None:
+    store = shelf.open()
+    store.write([(b"a", b"1")], [b"never", b"there"])
+    assert everything(store) == {b"a": b"1"}
+
+
+def test_pair_that_is_deleted_and_put_in_one_write_is_there(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, b"a", value=b"1")
+    store.write([(b"a", b"2")], [b"a"])
+    assert everything(store) == {b"a": b"2"}
+
+
+def test_scan_begins_with_its_start_and_ends_before_its_stop(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, b"d", b"b", b"a", b"c", b"c0")
+    assert [key for key, _ in store.scan(b"b", b"c0", 10)] == [b"b", b"c"]
+    assert [key for key, _ in store.scan(b"b", b"c0", 10, reverse=True)] == [b"c", b"b"]
+    assert [key for key, _ in store.scan(b"bb", b"d", 10)] == [b"c", b"c0"]
+
+
+def test_scan_gives_the_first_ones_or_with_reverse_the_last_ones(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, *b"a b c d e".split())
+    assert [key for key, _ in store.scan(b"a", b"e", 2)] == [b"a", b"b"]
+    assert [key for key, _ in store.scan(b"a", b"e", 2, reverse=True)] == [b"d", b"c"]
+
+
+def test_scan_of_an_empty_range_is_empty(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, b"a", b"z")
+    assert store.scan(b"b", b"c", 10) == store.scan(b"b", b"c", 10, reverse=True) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 899, 900, 901, 1800, 1801, 100_000])
+def test_value_of_any_size_comes_back_to_the_byte(shelf: Shelf, size: int) -> None:
+    value = random.Random(size).getrandbits(8 * size + 1).to_bytes(size + 1, "little")[:size]
+    store = shelf.open()
+    put(store, b"a", value=value)
+    assert store.get(b"a") == value
+    store.sync()
+    store.close()
+    again = shelf.open()
+    assert again.get(b"a") == value
+    assert everything(again) == {b"a": value}
+
+
+def test_value_that_shrinks_leaves_nothing_of_the_longer_one(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, b"a", value=b"x" * 5000)
+    store.sync()
+    put(store, b"a", value=b"short")
+    store.sync()
+    store.close()
+    assert everything(shelf.open()) == {b"a": b"short"}
+
+
+def test_key_as_long_as_they_come_is_kept(shelf: Shelf) -> None:
+    key = b"job/" + b"x" * 128
+    store = shelf.open()
+    put(store, key)
+    store.sync()
+    store.close()
+    assert everything(shelf.open()) == {key: b"v"}
+
+
+def test_synced_pairs_are_there_when_the_store_is_opened_again(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, b"a", b"b")
+    store.sync()
+    store.write([(b"c", b"3")], [b"a"])
+    store.sync()
+    store.close()
+    assert everything(shelf.open()) == {b"b": b"v", b"c": b"3"}
+
+
+def test_syncing_again_without_a_change_is_harmless(shelf: Shelf) -> None:
+    store = shelf.open()
+    store.sync()
+    put(store, b"a")
+    store.sync()
+    store.sync()
+    store.close()
+    assert everything(shelf.open()) == {b"a": b"v"}
+
+
+def test_large_journal_is_always_worth_a_sync(shelf: Shelf) -> None:
+    store = shelf.open()
+    put(store, b"a")
+    assert store.sync_is_due(1 << 40)
+
+
+def test_short_journal_is_not_worth_a_sync(disk: Shelf) -> None:
+    assert not disk.open().sync_is_due(1000)
+
+
+def test_store_agrees_with_a_dictionary_through_a_random_life(shelf: Shelf) -> None:
+    for seed in range(4):
+        source = random.Random(seed)
+        store = shelf.open()
+        store.write([], [key for key in everything(store)])
+        model: Pairs = {}
+        for step in range(40):
+            puts = {
+                b"%02d" % source.randrange(40): b"%d" % step * source.choice([1, 500])
+                for _ in range(source.randrange(5))
+            }
+            deletes = [b"%02d" % source.randrange(40) for _ in range(source.randrange(3))]
+            store.write(list(puts.items()), deletes)
+            model = {key: value for key, value in model.items() if key not in deletes}
+            model.update(puts)
+            if source.random() < 0.1:
+                store.sync()
+                if source.random() < 0.5:
+                    store.close()
+                    store = shelf.open()
+            start, stop = sorted(b"%02d" % source.randrange(41) for _ in range(2))
+            limit, reverse = source.randint(1, 9), source.choice([True, False])
+            wanted = sorted((pair for pair in model.items() if start <= pair[0] < stop), reverse=reverse)[:limit]
+            assert store.scan(start, stop, limit, reverse) == wanted, f"{shelf.backend}, seed {seed}, step {step}"
+            key = b"%02d" % source.randrange(40)
+            assert store.get(key) == model.get(key), f"{shelf.backend}, seed {seed}, step {step}"
+        store.sync()
+        store.close()
+        store = shelf.open()
+        assert everything(store) == model, f"{shelf.backend}, seed {seed}"
+        store.close()
+
+
+# Crashes: every backend
+
+
+def states_after_each_write(writes: list[tuple[list[tuple[bytes, bytes]], list[bytes]]]) -> list[Pairs]:
+    model = MemoryStore()
+    states = [dict(model.pairs)]
+    for puts, deletes in writes:
+        model.write(puts, deletes)
+        states.append(dict(model.pairs))
+    return states
+
+
+SOME_WRITES: list[tuple[list[tuple[bytes, bytes]], list[bytes]]] = [
+    ([(b"a", b"1"), (b"b", b"1" * 3000)], []),
+    ([(b"b", b"2"), (b"c", b"2")], [b"a"]),
+    ([(b"a", b"3"), (b"d", b"3" * 3000)], [b"c", b"b"]),
+    ([], [b"d"]),
+]
+
+
+def test_kill_at_any_moment_leaves_whole_writes_and_all_that_was_synced(disk: Shelf) -> None:
+    states = states_after_each_write(SOME_WRITES)
+    store = disk.open()
+    synced = 0
+    for n, (puts, deletes) in enumerate(SOME_WRITES, 1):
+        store.write(puts, deletes)
+        left = disk.image(f"written-{n}")
+        assert everything(left.open()) in states[synced : n + 1], f"after write {n}"
+        left.close()
+        if n % 2 == 0:
+            store.sync()
+            synced = n
+            left = disk.image(f"synced-{n}")
+            assert everything(left.open()) == states[n], f"after the sync of write {n}"
+            left.close()
+
+
+def test_closing_without_a_sync_leaves_whole_writes_and_all_that_was_synced(disk: Shelf) -> None:
+    states = states_after_each_write(SOME_WRITES)
+    store = disk.open()
+    store.write(*SOME_WRITES[0])
+    store.sync()
+    for puts, deletes in SOME_WRITES[1:]:
+        store.write(puts, deletes)
+    store.close()
+    assert everything(disk.open()) in states[1:]
+
+
+def test_nobody_else_may_read_the_files_of_a_store(disk: Shelf) -> None:
+    store = disk.open()
+    put(store, b"a")
+    store.sync()
+    put(store, b"b")
+    files = [path for path in disk.folder.rglob("*") if path.is_file() or path.is_dir()]
+    assert [str(path) for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+    assert len(files) >= 2
+
+
+# Which backend a home has
+
+
+def test_new_home_gets_the_best_backend_there_is_and_keeps_its_name(tmp_path: Path) -> None:
+    assert current_backend(str(tmp_path)) is None
+    open_store(str(tmp_path)).close()
+    assert current_backend(str(tmp_path)) == available()[0]
+
+
+def test_sqlite_comes_first_and_dumb_last() -> None:
+    assert list(MODULES) == ["sqlite", "gnu", "ndbm", "dumb"]
+    assert ON_DISK == [backend for backend in MODULES if backend in ON_DISK]
+
+
+def test_new_home_gets_the_backend_that_is_asked_for(disk: Shelf) -> None:
+    disk.open()
+    assert current_backend(str(disk.folder)) == disk.backend
+
+
+def test_home_keeps_its_backend_whatever_is_asked_for(disk: Shelf) -> None:
+    store = disk.open()
+    put(store, b"a")
+    store.sync()
+    store.close()
+    for wanted in (None, *MODULES, "nonsense"):
+        store = open_store(str(disk.folder), wanted)
+        assert everything(store) == {b"a": b"v"}
+        store.close()
+
+
+def test_home_whose_backend_this_python_lacks_is_refused_with_what_is_missing(
+    disk: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk.open().close()
+    module = MODULES[disk.backend]
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(NoBackend, match=f"is a {disk.backend} file, .*import {module}") as refusal:
+        open_store(str(disk.folder))
+    assert refusal.value.fields["module"] == module
+    monkeypatch.undo()
+    open_store(str(disk.folder)).close()
+
+
+@pytest.mark.skipif(len(ON_DISK) == len(MODULES), reason="this Python lacks no backend")
+def test_home_made_with_a_backend_that_is_really_missing_here_is_refused(tmp_path: Path) -> None:
+    (missing,) = [backend for backend in MODULES if backend not in ON_DISK][:1]
+    (tmp_path / CURRENT).write_text(f"{missing}\n")
+    with pytest.raises(NoBackend, match=f"is a {missing} file"):
+        open_store(str(tmp_path))
+
+
+def test_backend_that_is_missing_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    assert "sqlite" not in available()
+    open_store(str(tmp_path)).close()
+    assert current_backend(str(tmp_path)) == available()[0]
+
+
+@pytest.mark.xfail(strict=True, reason="CURRENT is written before it is known that the backend can be opened")
+def test_new_home_refused_for_want_of_a_backend_can_still_be_made_with_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "dbm.dumb", None)
+    with pytest.raises(NoBackend):
+        open_store(str(tmp_path), "dumb")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_backend_that_does_not_exist_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(BadHome, match="there is no store backend 'oracle'"):
+        open_store(str(tmp_path), "oracle")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [b"", b"oracle\n", b"\xff\xfe", b"sqlite gnu"])
+def test_damaged_name_of_the_backend_is_refused(tmp_path: Path, name: bytes) -> None:
+    (tmp_path / CURRENT).write_bytes(name)
+    with pytest.raises(Corrupt, match="it names no backend"):
+        open_store(str(tmp_path))
+
+
+# Generations: gnu, ndbm, dumb
+
+
+def current_generation(shelf: Shelf) -> Path:
+    (folder,) = shelf.folder.glob("gen-*")
+    return folder
+
+
+def a_synced_store(shelf: Shelf) -> Store:
+    store = shelf.open()
+    put(store, b"a", value=b"1")
+    store.sync()
+    return store
+
+
+def test_half_written_generation_is_ignored_and_removed(generations: Shelf) -> None:
+    a_synced_store(generations).close()
+    half = generations.folder / "gen-2"
+    shutil.copytree(generations.folder / "gen-1", half)
+    for path in half.iterdir():
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert everything(generations.open()) == {b"a": b"1"}
+    assert current_generation(generations).name == "gen-1"
+
+
+def test_half_written_first_generation_is_no_store_yet(generations: Shelf) -> None:
+    generations.open().close()
+    half = generations.folder / "gen-1"
+    half.mkdir()
+    (half / "jobs.dat").write_bytes(b"half")
+    store = generations.open()
+    assert everything(store) == {}
+    put(store, b"a", value=b"1")
+    store.sync()
+    store.close()
+    assert everything(generations.open()) == {b"a": b"1"}
+
+
+def test_draft_of_the_pointer_does_not_switch(generations: Shelf) -> None:
+    a_synced_store(generations).close()
+    (generations.folder / "GENERATION.new").write_bytes(b"2\n")
+    assert everything(generations.open()) == {b"a": b"1"}
+
+
+def test_sync_switches_to_a_new_generation_and_removes_the_old_one(generations: Shelf) -> None:
+    store = a_synced_store(generations)
+    put(store, b"b")
+    store.sync()
+    assert current_generation(generations).name == "gen-2"
+    store.sync()
+    assert current_generation(generations).name == "gen-2"
+
+
+@pytest.mark.parametrize("pointer", [b"", b"x\n", b"\xff"])
+def test_damaged_pointer_is_refused(generations: Shelf, pointer: bytes) -> None:
+    a_synced_store(generations).close()
+    (generations.folder / "GENERATION").write_bytes(pointer)
+    with pytest.raises(Corrupt, match="it names no generation"):
+        generations.open()
+    assert current_generation(generations).name == "gen-1"
+
+
+def test_generation_without_its_files_is_refused(generations: Shelf) -> None:
+    a_synced_store(generations).close()
+    for path in current_generation(generations).iterdir():
+        path.unlink()
+    with pytest.raises(Corrupt, match="the current generation is gone"):
+        generations.open()
+
+
+@pytest.mark.xfail(
+    strict=True, reason="listing the files of a generation whose folder is gone raises FileNotFoundError"
+)
+def test_generation_that_is_gone_is_refused(generations: Shelf) -> None:
+    a_synced_store(generations).close()
+    shutil.rmtree(current_generation(generations))
+    with pytest.raises(Corrupt, match="the current generation is gone"):
+        generations.open()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_disk_that_takes_no_more_leaves_the_old_generation_and_the_store_usable(generations: Shelf) -> None:
+    store = a_synced_store(generations)
+    put(store, b"b", value=b"x" * 200_000)
+    with file_size_limit(100_000):
+        with pytest.raises((StorageFailed, DiskFull)):
+            store.sync()
+    left = generations.image("killed")
+    assert everything(left.open()) == {b"a": b"1"}
+    left.close()
+    assert everything(store) == {b"a": b"1", b"b": b"x" * 200_000}
+    store.sync()
+    store.close()
+    assert everything(generations.open()) == {b"a": b"1", b"b": b"x" * 200_000}
+
+
+@pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.xfail(
+    strict=True, reason="the file of a failed generation is left open; closed late, it writes into the next one"
+)
+def test_failed_sync_does_not_reach_into_a_later_generation(tmp_path: Path) -> None:
+    """Python closes what was left open when the error is forgotten, and closing a dumb file writes its directory."""
+    shelf = Shelf("dumb", tmp_path / "store")
+    store = a_synced_store(shelf)
+    put(store, b"b", b"c", value=b"x" * 80_000)
+    with pytest.raises((StorageFailed, DiskFull)) as failure:
+        with file_size_limit(100_000):
+            store.sync()
+    store.write([], [b"c"])
+    store.sync()
+    del failure
+    gc.collect()
+    store.close()
+    store = shelf.open()
+    assert everything(store) == {b"a": b"1", b"b": b"x" * 80_000}
+
+
+@pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
+@pytest.mark.xfail(
+    strict=True, reason="the number before a value is trusted: damage there is a ValueError, not Corrupt"
+)
+def test_damaged_value_of_a_generation_is_told(tmp_path: Path) -> None:
+    shelf = Shelf("dumb", tmp_path / "store")
+    a_synced_store(shelf).close()
+    data = current_generation(shelf) / "jobs.dat"
+    data.write_bytes(b"\xff" + data.read_bytes()[1:])
+    with pytest.raises(Corrupt):
+        shelf.open().get(b"a")
+
+
+@pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
+def test_damaged_directory_of_a_dumb_file_is_refused(tmp_path: Path) -> None:
+    shelf = Shelf("dumb", tmp_path / "store")
+    a_synced_store(shelf).close()
+    (current_generation(shelf) / "jobs.dir").write_bytes(b"'a', (0,\n")
+    with pytest.raises(Corrupt, match="dbm.dumb says"):
+        shelf.open()
+
+
+# SQLite
+
+
+@needs_sqlite
+def test_sqlite_write_that_fails_leaves_nothing_of_itself(sqlite: Shelf) -> None:
+    store = sqlite.open()
+    put(store, b"a", b"b", value=b"1")
+    with pytest.raises(StorageFailed):
+        store.write([(b"c", b"2"), (b"d", None)], [b"a"])  # type: ignore[list-item]
+    assert everything(store) == {b"a": b"1", b"b": b"1"}
+    put(store, b"c", value=b"3")
+    assert everything(store) == {b"a": b"1", b"b": b"1", b"c": b"3"}
+
+
+@needs_sqlite
+def test_sqlite_writes_survive_a_kill_without_any_sync(sqlite: Shelf) -> None:
+    store = sqlite.open()
+    put(store, b"a")
+    left = sqlite.image("killed")
+    assert everything(left.open()) == {b"a": b"v"}
+    left.close()
+
+
+@needs_sqlite
+def test_sqlite_log_that_is_cut_anywhere_holds_whole_writes(sqlite: Shelf) -> None:
+    store = sqlite.open()
+    for puts, deletes in SOME_WRITES:
+        store.write(puts, deletes)
+    left = sqlite.image("killed")
+    log = left.folder / "jobs.db-wal"
+    whole = log.read_bytes()
+    states, seen = [{}, *states_after_each_write(SOME_WRITES)], []
+    for cut in range(0, len(whole) + 1, 1501):
+        for path in left.folder.glob("jobs.db*"):
+            path.unlink()
+        shutil.copy(sqlite.folder / "jobs.db", left.folder)
+        log.write_bytes(whole[:cut])
+        store = left.open()
+        seen.append(states.index(everything(store)))
+        store.close()
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+
+
+@needs_sqlite
+@pytest.mark.parametrize("junk", [b"this is not a database, but long enough to be taken for the header of one" * 20])
+def test_sqlite_file_that_is_none_is_refused_and_kept(sqlite: Shelf, junk: bytes) -> None:
+    sqlite.open().close()
+    (sqlite.folder / "jobs.db").write_bytes(junk)
+    with pytest.raises(Corrupt, match="SQLite says"):
+        sqlite.open()
+    assert (sqlite.folder / "jobs.db").read_bytes() == junk
+
+
+@needs_sqlite
+def test_sqlite_pages_that_are_damaged_are_told_when_they_are_read(sqlite: Shelf) -> None:
+    store = sqlite.open()
+    store.write([(b"%05d" % n, b"v" * 100) for n in range(500)], [])
+    store.sync()
+    store.close()
+    path = sqlite.folder / "jobs.db"
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+    store = sqlite.open()
+    with pytest.raises(Corrupt, match="SQLite says"):
+        everything(store)
+
+
+@needs_sqlite
+def test_sqlite_file_is_what_the_standard_dbm_of_newer_pythons_opens(sqlite: Shelf) -> None:
+    if not has_module("dbm.sqlite3"):
+        pytest.skip("this Python has no dbm.sqlite3")
+    store = sqlite.open()
+    put(store, b"a", b"b")
+    store.sync()
+    store.close()
+    path = str(sqlite.folder / "jobs.db")
+    assert dbm.whichdb(path) == "dbm.sqlite3"
+    with dbm.open(path, "r") as found:
+        assert {key: found[key] for key in found.keys()} == {b"a": b"v", b"b": b"v"}
+
+
+def has_module(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
