@@ -18,11 +18,10 @@ from .events import Ending
 from .home import Home
 from .job import PROCESSING, Job
 from .jobtable import JobTable
-from .pool import remove_traces
 
 
 class Adopted(NamedTuple):
-    """A worker of an earlier supervisor that still runs a job."""
+    """A run that this process did not begin, or whose worker is lost."""
 
     instance: str
     job_id: str
@@ -31,23 +30,26 @@ class Adopted(NamedTuple):
     since_ms: int
 
 
-def find(home: Home, table: JobTable) -> tuple[list[Adopted], list[Job]]:
-    """The jobs that are processing: those whose workers still live, and those whose runs are over."""
+def find(home: Home, table: JobTable) -> tuple[list[Adopted], list[Adopted]]:
+    """The runs that are under way: those whose workers still have them, and those that are over."""
     living: list[Adopted] = []
-    over: list[Job] = []
+    over: list[Adopted] = []
     for _, id in table.scan(PROCESSING, table.counts[PROCESSING]):
-        job = table.get(id)
-        instance = job.running()["worker"]
+        attempt = table.get(id).running()
+        instance, left = attempt["worker"], None
+        run = Adopted(instance, id, attempt["attempt"], _pid(home, instance), attempt["started_ms"])
         if is_alive(home, instance):
-            living.append(Adopted(instance, id, job.attempts, _pid(home, instance), job.running()["started_ms"]))
+            left = worker.read_left_result(home, instance, id)
+            (living if left is None else over).append(run)
         else:
-            over.append(job)
+            over.append(run)
     return living, over
 
 
-def conclude(home: Home, job: Job) -> Optional[commands.Command]:
-    """The command that tells the engine how a run that is over has ended; None while processes of it are still
-    alive.
+def conclude(home: Home, job: Job, spared: frozenset[int] = frozenset()) -> Optional[commands.Command]:
+    """The command that tells the engine how a run that is over has ended; None while processes of it are still alive.
+
+    `spared` are the children of this process that are none of its business.
     """
     attempt = job.running()
     instance = attempt["worker"]
@@ -56,7 +58,7 @@ def conclude(home: Home, job: Job) -> Optional[commands.Command]:
         return commands.Finish(job.id, instance, result.ending)
     if result is not None:
         return commands.Release(job.id, instance, result.reason, result.begun)
-    if not process_tree.end_strangers(instance, os.path.join(home.run, f"{instance}.tree")):
+    if not process_tree.end_tree_of(instance, os.path.join(home.run, f"{instance}.tree"), spared):
         return None
     return commands.Finish(job.id, instance, lost(home, attempt))
 
@@ -79,8 +81,9 @@ def lost(home: Home, attempt: dict[str, object]) -> Ending:
 
 
 def forget(home: Home, instance: str) -> None:
-    """Removes what a worker has left in run/. Only after its end has been synced."""
-    remove_traces(home, instance)
+    """Removes what a worker has left in run/, if it is dead. Only after what it left has been synced elsewhere."""
+    if not is_alive(home, instance):
+        _remove_traces(home, instance)
 
 
 def sweep(home: Home, kept: set[str]) -> None:
@@ -88,7 +91,7 @@ def sweep(home: Home, kept: set[str]) -> None:
     for name in os.listdir(home.run):
         instance = name.rpartition(".")[0]
         if instance not in kept and not is_alive(home, instance):
-            remove_traces(home, instance)
+            _remove_traces(home, instance)
 
 
 def is_alive(home: Home, instance: str) -> bool:
@@ -96,9 +99,21 @@ def is_alive(home: Home, instance: str) -> bool:
     return lockfile.is_held(_lock_path(home, instance))
 
 
+def _remove_traces(home: Home, instance: str) -> None:
+    """The files in run/ of a worker that is no more. Names are never used twice, so unlinking its locks is safe."""
+    for ending in ("lock", "tree", "outcome"):
+        try:
+            os.unlink(os.path.join(home.run, f"{instance}.{ending}"))
+        except FileNotFoundError:
+            pass
+
+
 def _pid(home: Home, instance: str) -> int:
-    with open(_lock_path(home, instance)) as file:
-        return int(file.readline() or 0)
+    try:
+        with open(_lock_path(home, instance)) as file:
+            return int(file.readline() or 0)
+    except FileNotFoundError:
+        return 0
 
 
 def _lock_path(home: Home, instance: str) -> str:

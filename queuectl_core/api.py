@@ -22,7 +22,7 @@ from contextlib import contextmanager
 
 from . import lockfile
 from .client import Client, connect
-from .errors import BadHome, Busy, DiskFull, InvalidInput, NoSupervisor, QueueError, StorageFailed
+from .errors import BadHome, Busy, InvalidInput, NoSupervisor, QueueError
 from .home import Home, default_path
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -218,16 +218,15 @@ def _answer_with_lock(home: Home, verb: str, fields: dict[str, object]) -> dict[
     ledger = Ledger(home)
     try:
         _, over = adoption.find(home, ledger.table)
-        concluded = [(job, adoption.conclude(home, job)) for job in over]
+        concluded = [(run.instance, adoption.conclude(home, ledger.table.get(run.job_id))) for run in over]
+        concluded = [(instance, command) for instance, command in concluded if command is not None]
         for _, command in concluded:
-            if command is not None:
-                ledger.decide(command, now_ms)
+            ledger.decide(command, now_ms)
         reply = verbs.answer(ledger, {"verb": verb, **fields}, now_ms)
         if ledger.write():
             ledger.sync()
-        for job, command in concluded:
-            if command is not None:
-                adoption.forget(home, job.running()["worker"])
+        for instance, _ in concluded:
+            adoption.forget(home, instance)
         ledger.relieve(CHANGED_LIMIT)
     finally:
         ledger.close()
@@ -281,10 +280,8 @@ def _which(ids: Sequence[str] | None) -> dict[str, object]:
 
 
 def _storage_error(home: Home, fault: OSError) -> QueueError:
-    from .durable import FULL
+    from . import durable
 
-    if fault.errno in FULL:
-        return DiskFull(path=home.path)
     if fault.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return BadHome(path=home.path, why=f"{fault.filename or home.path}: {fault.strerror}")
-    return StorageFailed(path=fault.filename or home.path, why=fault.strerror or str(fault))
+    return durable.failure(home.path, fault)

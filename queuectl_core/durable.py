@@ -10,10 +10,19 @@ import errno
 import fcntl
 import os
 
+from .errors import DiskFull, QueueError, StorageFailed
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """The error numbers that mean: no room, now. Nothing is broken, and it may pass."""
 
 _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone stops at the drive's cache
+
+
+def failure(path: str, fault: OSError) -> QueueError:
+    """What a failed write means: DiskFull, which may pass, or StorageFailed, after which nothing is known."""
+    if fault.errno in FULL:
+        return DiskFull(path=path)
+    return StorageFailed(path=fault.filename or path, why=fault.strerror or str(fault))
 
 
 def sync(descriptor: int) -> None:

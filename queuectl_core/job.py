@@ -37,8 +37,8 @@ class Job:
     """
 
     __slots__ = (
-        "id", "number", "command", "cwd", "state", "attempts", "max_retries", "backoff_base", "created_ms", "updated_ms",
-        "due_ms", "losses", "reason", "history", "revision",
+        "id", "number", "command", "cwd", "state", "attempts", "max_retries", "backoff_base", "created_ms",
+        "updated_ms", "due_ms", "losses", "reason", "history", "revision",
     )  # fmt: skip
 
     def __init__(

@@ -13,6 +13,7 @@ the store has been synced past it.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -89,17 +90,24 @@ class Journal:
         return self.synced == self.next_sequence - 1
 
     def rotate_if_full(self) -> bool:
-        """Goes on in a new segment when this one is long enough. Raises DiskFull or StorageFailed."""
-        if self._size < SEGMENT_BYTES:
-            return False
-        self.rotate()
-        return True
+        """Goes on in a new segment when this one is long enough, and there is room and a descriptor for one.
 
-    def rotate(self) -> None:
+        Raises StorageFailed.
+        """
+        return self._size >= SEGMENT_BYTES and self.rotate()
+
+    def rotate(self) -> bool:
+        """Goes on in a new segment; False, and on in the old one, where the system has nothing to give for it now."""
         self.sync()
         old = self._descriptor
-        self._begin_segment(self._segments[-1].number + 1, self.next_sequence)
+        try:
+            self._begin_segment(self._segments[-1].number + 1, self.next_sequence)
+        except OSError as fault:
+            if fault.errno in (*durable.FULL, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                return False
+            raise StorageFailed(path=self.folder, why=fault.strerror) from fault
         os.close(old)
+        return True
 
     def free(self, position: int) -> None:
         """Removes the segments all of whose events the store has, synced, up to `position`."""
@@ -118,7 +126,7 @@ class Journal:
     def _take_back(self, size: int, fault: OSError) -> None:
         path = self._segments[-1].path
         if fault.errno not in durable.FULL:
-            raise StorageFailed(path=path, why=fault.strerror) from fault
+            raise durable.failure(path, fault) from fault
         try:
             os.ftruncate(self._descriptor, size)
         except OSError as worse:
@@ -127,15 +135,16 @@ class Journal:
         raise DiskFull(path=self.folder) from fault
 
     def _begin_segment(self, number: int, first_sequence: int) -> None:
+        """Raises OSError, with the old segment still in use."""
         path = os.path.join(self.folder, f"{number:010}.log")
         header = SegmentHeader(journal_format.VERSION, self.log_id, number, first_sequence)
         try:
             durable.replace_file(path, journal_format.encode_segment_header(header))
             self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        except OSError as fault:
-            if fault.errno in durable.FULL:
-                raise DiskFull(path=self.folder) from fault
-            raise StorageFailed(path=path, why=fault.strerror) from fault
+        except OSError:
+            if os.path.exists(path):  # the old segment goes on, so there must be no successor
+                os.unlink(path)
+            raise
         self._segments.append(_Segment(path, number, first_sequence))
         self._size = journal_format.SEGMENT_HEADER_BYTES
 
@@ -218,9 +227,7 @@ def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
         # What was read may still be in the page cache only; it counts from now on, so it must not vanish later.
         os.fsync(journal._descriptor)
     except OSError as fault:
-        if fault.errno in durable.FULL:
-            raise DiskFull(path=path) from fault
-        raise StorageFailed(path=path, why=fault.strerror) from fault
+        raise durable.failure(path, fault) from fault
     journal._size = good_end
     journal.synced = journal.next_sequence - 1
 

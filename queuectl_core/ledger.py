@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 
-from . import events
+from . import durable, events
 from .commands import Command, Enqueue
 from .engine import Engine
-from .errors import Corrupt, DiskFull, StorageFailed
+from .errors import Corrupt, DiskFull
 from .home import Home
 from .jobtable import JobTable
 from .journal import Journal, TornTail, open_journal
@@ -38,7 +38,7 @@ class Ledger:
         try:
             self._store = open_store(home.store, os.environ.get("QUEUECTL_STORE"))
         except OSError as fault:
-            raise StorageFailed(path=home.store, why=fault.strerror) from fault
+            raise durable.failure(home.store, fault) from fault
         try:
             self.table = JobTable(self._store)
             self.engine = Engine(self.table)
@@ -112,8 +112,8 @@ class Ledger:
         """Moves everything into the store, and begins the journal anew."""
         self.sync()
         self._flush(self.table.changed_count)
-        self.journal.rotate()
-        self._free()
+        if self.journal.rotate():
+            self._free()
 
     def close(self) -> None:
         self.journal.close()
@@ -143,7 +143,7 @@ class Ledger:
             for frame in frames:
                 self.engine.replay(events.decode(frame.payload), frame.sequence)
         except OSError as fault:
-            raise StorageFailed(path=home.journal, why=fault.strerror) from fault
+            raise durable.failure(home.journal, fault) from fault
         except (ValueError, TypeError, KeyError) as fault:
             raise Corrupt(path=home.journal, why=f"a frame cannot be understood ({fault})") from fault
         if journal.next_sequence - 1 < self.table.ahead:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
 
 from . import worker
+from .errors import SupervisorFailed
 from .home import Home
 from .timestamps import utc
 
@@ -34,6 +35,33 @@ AHEAD = 8
 _LONG_MS = 1_000_000
 
 
+EARLY_S = 5.0
+"""A worker that dies younger than this, with no run finished, points at a fault of the machine or of ours."""
+
+MAX_START_DELAY_S = 30.0
+
+
+class StartDelay:
+    """How long to wait before the next worker is started: not at all, until they die early one after the other."""
+
+    def __init__(self) -> None:
+        self._deaths = 0
+        self._over_s = 0.0
+
+    def note_death(self, age_s: float, finished_runs: int) -> float:
+        """A worker has died, or could not be started; the wait that follows from it, in seconds."""
+        self._deaths = self._deaths + 1 if age_s < EARLY_S and not finished_runs else 0
+        delay_s = min(MAX_START_DELAY_S, 0.25 * 2**self._deaths) if self._deaths > 1 else 0.0
+        self._over_s = time.monotonic() + delay_s
+        return delay_s
+
+    def left_s(self) -> float:
+        return max(0.0, self._over_s - time.monotonic())
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._over_s
+
+
 class Member:
     """One worker process. `runs`: what it is busy with, then what waits there. `draining`: it gets no more."""
 
@@ -44,9 +72,14 @@ class Member:
         self.since_ms = 0
         self.last_run_ms = _LONG_MS
         self.draining = False
+        self.finished = 0
+        self._born_s = time.monotonic()
         self.process: multiprocessing.process.BaseProcess
         self.dispatch: SimpleQueue
         self.results: SimpleQueue
+
+    def age_s(self) -> float:
+        return time.monotonic() - self._born_s
 
     @property
     def pid(self) -> int:
@@ -69,10 +102,11 @@ class Member:
 
 
 class Pool:
-    def __init__(self, home: Home, umask: int) -> None:
-        """`umask` is what the commands run with; our own files are private whatever it is."""
+    def __init__(self, home: Home, umask: int, max_files: int) -> None:
+        """`umask` and `max_files` (the soft RLIMIT_NOFILE) are what commands run with; our own may be others."""
         self._home = home
         self._umask = umask
+        self._max_files = max_files
         self._context = multiprocessing.get_context(_START_METHOD)
         self.members: dict[str, Member] = {}
 
@@ -81,11 +115,15 @@ class Pool:
         taken = {member.slot for member in self.members.values()}
         slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
         member = Member(slot, f"w{slot}-{os.urandom(3).hex()}")
-        member.dispatch = self._context.SimpleQueue()
-        member.results = self._context.SimpleQueue()
+        try:
+            member.dispatch = self._context.SimpleQueue()
+            member.results = self._context.SimpleQueue()
+        except (FileNotFoundError, PermissionError, ImportError) as fault:
+            why = f"multiprocessing's queues need semaphores, and this system refuses them ({fault})"
+            raise SupervisorFailed(why=f"{why}; on Linux, /dev/shm must be writable") from fault
         member.process = self._context.Process(
             target=worker.main,
-            args=(member.instance, self._home.path, self._umask, member.dispatch, member.results),
+            args=(member.instance, self._home.path, self._umask, self._max_files, member.dispatch, member.results),
             name=f"queuectl worker {member.instance}",
         )
         member.process.start()
@@ -134,6 +172,7 @@ class Pool:
             return message
         result = worker.revive(message)
         member.runs.remove(next(run for run in member.runs if run.job_id == result.job_id))
+        member.finished += 1
         if result.ending is not None:
             member.last_run_ms, member.since_ms = result.ending.duration_ms, result.ending.ended_ms
         return result
@@ -166,22 +205,12 @@ class Pool:
             self.drain(member)
 
     def forget(self, member: Member) -> None:
-        """The member's process has ended: reaps it, and removes what it had."""
+        """The member's process has ended: reaps it. What it has left in run/ is the caller's to remove."""
         member.process.join()
         member.process.close()
         member.results.close()
         member.dispatch.close()
         del self.members[member.instance]
-        remove_traces(self._home, member.instance)
 
     def pids(self) -> frozenset[int]:
         return frozenset(member.pid for member in self.members.values())
-
-
-def remove_traces(home: Home, instance: str) -> None:
-    """The files in run/ of a worker that is no more. Names are never used twice, so unlinking its locks is safe."""
-    for ending in ("lock", "tree", "outcome"):
-        try:
-            os.unlink(os.path.join(home.run, f"{instance}.{ending}"))
-        except FileNotFoundError:
-            pass

@@ -9,14 +9,16 @@ A run is `/bin/sh -c command` in a session of its own. Three things keep its pro
 And QUEUECTL_WORKER in their environment says whose they are.
 
 Knows no jobs and no queues. The trap: a pid may be signalled only while nobody can have reaped it: here, only the
-children of this process are, or (`end_strangers`) a process held by a pidfd that was checked after it was opened.
+children of this process are, or (`end_tree_of`) a process held by a pidfd that was checked after it was opened.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+import time
 
 from . import lockfile
 
@@ -46,7 +48,7 @@ def spawn(command: str, environ: dict[str, str], stdin: int, output: int, lock_p
     """
     lock = lockfile.acquire(lock_path)
     if lock is None:
-        raise BlockingIOError(lock_path)
+        raise BlockingIOError(errno.EAGAIN, "processes of an earlier run are still alive", lock_path)
     try:
         return os.posix_spawn(
             "/bin/sh",
@@ -88,21 +90,31 @@ def end_rest(leader: int, lock_path: str) -> bool:
     return True
 
 
-def end_orphans(spared: frozenset[int] = frozenset()) -> int:
-    """KILLs every child of this process but `spared` until none is left, reaping them; returns how many there were.
-
-    Children of those killed become ours in their turn.
-    """
-    ended = 0
-    while True:
-        children = [pid for pid in child_pids() if pid not in spared]
-        if not children:
-            return ended
-        for pid in children:
+def end_orphans() -> None:
+    """KILLs every child of this process until none is left. Children of those killed become ours in their turn."""
+    pause_s = 0.0005
+    while has_children():
+        for pid in child_pids():
             os.kill(pid, signal.SIGKILL)
-        for pid in children:
-            os.waitpid(pid, 0)
-        ended += len(children)
+        time.sleep(pause_s)  # they die at once, unless the kernel holds them
+        pause_s = min(0.1, pause_s * 2)
+
+
+def end_tree_of(worker: str, lock_path: str, spared: frozenset[int]) -> bool:
+    """KILLs what a dead worker's run has left, without waiting for it. True once nothing of it lives.
+
+    That is every child of this process that is not `spared`, where it is a subreaper; and whoever carries the worker's
+    name in its environment, as long as the lock is held. Elsewhere than on Linux there is neither: the answer stays
+    False until the processes end by themselves.
+    """
+    for pid in _children_but(spared):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, os.WNOHANG)
+    if lockfile.is_held(lock_path):
+        cookie = f"{COOKIE}={worker}".encode()
+        for pid in _all_pids():
+            _kill_if_marked(pid, cookie)
+    return not _children_but(spared) and not lockfile.is_held(lock_path)
 
 
 def has_children() -> bool:
@@ -116,7 +128,7 @@ def has_children() -> bool:
 
 
 def child_pids() -> list[int]:
-    """The children of this process, zombies included. Empty where there is no /proc."""
+    """The children of this process, zombies included, perhaps not all while some exit. Empty where there is no /proc."""
     me = os.getpid()
     try:
         with open(f"/proc/self/task/{me}/children") as file:
@@ -125,18 +137,10 @@ def child_pids() -> list[int]:
         return [pid for pid in _all_pids() if parent_pid(pid) == me]
 
 
-def end_strangers(worker: str, lock_path: str) -> bool:
-    """KILLs what is left of a dead worker's run, none of it our child. True once the lock says that nothing lives.
-
-    Linux only; elsewhere, and for a process that has wiped its environment, the lock stays held and the answer is
-    False.
-    """
-    if not lockfile.is_held(lock_path):
-        return True
-    cookie = f"{COOKIE}={worker}".encode()
-    for pid in _all_pids():
-        _kill_if_marked(pid, cookie)
-    return not lockfile.is_held(lock_path)
+def _children_but(spared: frozenset[int]) -> list[int]:
+    """By the parents of all processes: the kernel's own list of children may lack some while others exit."""
+    me = os.getpid()
+    return [pid for pid in _all_pids() if pid not in spared and parent_pid(pid) == me]
 
 
 def parent_pid(pid: int) -> int | None:

@@ -7,11 +7,13 @@ The trap: a reply is owed for every request, in order, but not at once; a client
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 
 from . import errors, protocol
@@ -68,12 +70,13 @@ class Server:
         finally:
             os.umask(before)
         self._listener.listen(MAX_CONNECTIONS)
-        selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._accept())
+        self.paused_at_s: float | None = None
+        self._listen()
 
     def close(self) -> None:
         for connection in list(self._connections):
             self._drop(connection)
-        self._selector.unregister(self._listener)
+        self._pause()
         self._listener.close()
         os.unlink(self._path)
 
@@ -98,8 +101,10 @@ class Server:
     def _accept(self) -> None:
         try:
             sock, _ = self._listener.accept()
-        except OSError:  # gone again, or no descriptors left: it will be told so by a time-out
-            return
+        except OSError as fault:
+            if fault.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self._pause()
+            return  # else it has gone again
         if len(self._connections) >= MAX_CONNECTIONS or _peer_uid(sock) not in (os.geteuid(), 0):
             sock.close()
             return
@@ -107,6 +112,20 @@ class Server:
         connection = Connection(self, sock)
         self._connections.add(connection)
         self._selector.register(sock, selectors.EVENT_READ, lambda mask: self._serve(connection, mask))
+
+    def _pause(self) -> None:
+        """No descriptor is left for a client: it waits in the queue of the kernel, and we must not spin meanwhile."""
+        if self.paused_at_s is None:
+            self.paused_at_s = time.monotonic()
+            self._selector.unregister(self._listener)
+
+    def resume(self) -> None:
+        """Listens again; to be called a little after `paused_at_s` was set."""
+        self.paused_at_s = None
+        self._listen()
+
+    def _listen(self) -> None:
+        self._selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._accept())
 
     def _serve(self, connection: Connection, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:

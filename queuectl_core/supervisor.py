@@ -14,6 +14,7 @@ error path.
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import signal
 import sys
@@ -23,24 +24,25 @@ from typing import Optional
 
 from . import adoption, commands, events, pidfile, pool, process_tree, protocol, timestamps, verbs, worker
 from .adoption import Adopted
-from .errors import Busy, InvalidInput, QueueError, SupervisorFailed, UnknownJob
+from .errors import Busy, InvalidInput, QueueError, UnknownJob
 from .home import Home
 from .job import FINAL_STATES, Job, check_id
 from .ledger import Ledger
-from .pool import Member, Pool
+from .pool import Member, Pool, StartDelay
 from .server import Connection, Request, Server
 
 SYNC_WITHIN_S = 1.0
 """What no reply waits for is synced at the latest so long after it was written."""
 
-ADOPTED_LOOK_S = 0.5
-"""How often an adopted worker's lock is tried where the system has no pidfd to wait for it with."""
+LOOK_S = 0.1
+"""How often it is looked whether what was left of a lost run has died; and after adopted workers, without a pidfd."""
 
 NAP_S = 0.001
 """While all workers have runs at hand, results gather for so long before a turn takes them together (interrupt
 coalescing).
 """
 
+MAX_FILES = 16384
 MAX_STAGED_JOBS = 5_000_000
 
 
@@ -62,17 +64,19 @@ class Supervisor:
         self._harvested: list[str] = []
         self._sync_at_s: Optional[float] = None
         self._more_to_tend = True
+        self._adopted: dict[str, Adopted] = {}
+        self._lost: dict[str, Adopted] = {}
         self._look_at_adopted = False
+        self._start_delay = StartDelay()
         self._started_ms = _now_ms()
         process_tree.become_subreaper()
-        self._pool = Pool(home, umask)
+        self._pool = Pool(home, umask, _allow_many_files())
         for _ in range(count):
             self._start_worker()
         self._ledger = Ledger(home)
         if self._ledger.torn is not None:
             torn = self._ledger.torn
             say(f"a torn tail of {torn.bytes} bytes, never acknowledged, was set aside as {torn.aside}")
-        self._adopted: dict[str, Adopted] = {}
         self._adopt()
         self._server = Server(home.socket, self._selector, self._handle)
         pidfile.write(home.pid_file)
@@ -81,7 +85,7 @@ class Supervisor:
         """The loop, until a stop is complete. Raises StorageFailed, with nothing acknowledged that is not on the
         disk.
         """
-        while not (self._stopping and not self._pool.members and not self._adopted):
+        while not (self._stopping and not self._pool.members and not self._adopted and not self._lost):
             if self._pool.is_flowing() and not self._stopping:
                 time.sleep(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
@@ -107,6 +111,11 @@ class Supervisor:
             key.data(mask)
         if self._look_at_adopted:
             self._look_after_adopted()
+        if self._lost:
+            self._look_after_lost()
+        self._fill_up()
+        if self._server.paused_at_s is not None and time.monotonic() >= self._server.paused_at_s + LOOK_S:
+            self._server.resume()
         self._note_stop()
         runs = {} if self._stopping else self._decide_runs()
         happened = self._ledger.write()
@@ -122,14 +131,18 @@ class Supervisor:
         if self._more_to_tend:
             return 0
         due = []
+        if self._server.paused_at_s is not None:
+            due.append(LOOK_S)
         if self._sync_at_s is not None:
             due.append(self._sync_at_s - time.monotonic())
         if self._pool.has_idle() and not self._stopping:
             next_due_ms = self._ledger.engine.next_due_ms()
             if next_due_ms is not None:
                 due.append((next_due_ms - _now_ms()) / 1000)
-        if self._adopted and not hasattr(os, "pidfd_open"):
-            due.append(ADOPTED_LOOK_S)
+        if self._lost or (self._adopted and not hasattr(os, "pidfd_open")):
+            due.append(LOOK_S)
+        if self._pool.target() + self._adopted_workers() < self._wanted and not self._stopping:
+            due.append(self._start_delay.left_s())
         return max(0.0, min(due)) if due else None
 
     def _decide_runs(self) -> dict[Member, list[worker.Run]]:
@@ -198,22 +211,31 @@ class Supervisor:
     def _bury(self, member: Member) -> None:
         """A worker has ended: as it was told to, or because something killed it."""
         self._selector.unregister(member.results._reader)
+        pid = member.pid
         self._pool.forget(member)
-        process_tree.end_orphans(self._pool.pids())
         for run in member.runs[1:]:
             self._settle(
                 member.instance, worker.Result(run.job_id, None, "its worker died before it began", begun=False)
             )
         for run in member.runs[:1]:
-            say(f"worker {member.instance} died while it ran {run.job_id}")
-            attempt = self._ledger.table.get(run.job_id).running()
-            self._settle(member.instance, worker.Result(run.job_id, adoption.lost(self._home, attempt)))
+            say(f"worker {member.instance} (pid {pid}) died while it ran {run.job_id}")
+            self._lost[run.job_id] = Adopted(member.instance, run.job_id, run.attempt, pid, member.since_ms)
+        if not member.runs:
+            adoption.forget(self._home, member.instance)
+        if not member.draining:
+            self._start_delay.note_death(member.age_s(), member.finished)
         self._fill_up()
 
     def _fill_up(self) -> None:
-        """As many workers as are wanted, those adopted counted in."""
+        """As many workers as are wanted, those adopted counted in. Those that die at once are not replaced at once."""
         while not self._stopping and self._pool.target() + self._adopted_workers() < self._wanted:
-            self._start_worker()
+            if not self._start_delay.is_over():
+                return
+            try:
+                self._start_worker()
+            except (OSError, QueueError) as fault:
+                delay_s = self._start_delay.note_death(0.0, 0)
+                say(f"cannot start a worker ({fault}); trying again in {delay_s:g} s")
 
     def _scale(self, count: int) -> None:
         if not 0 <= count <= pool.MAX_WORKERS:
@@ -228,13 +250,15 @@ class Supervisor:
 
     def _adopt(self) -> None:
         living, over = adoption.find(self._home, self._ledger.table)
-        for adopted in living:
-            say(f"adopted {adopted.job_id}, which worker {adopted.instance} (pid {adopted.pid}) still runs")
-            self._adopted[adopted.job_id] = adopted
-            self._watch(adopted)
-        for job in over:
-            self._conclude(job.running()["worker"], job.id)
-        adoption.sweep(self._home, {*self._pool.members, *self._harvested})
+        for run in living:
+            say(f"adopted {run.job_id}, which worker {run.instance} (pid {run.pid}) still runs")
+            self._adopted[run.job_id] = run
+            self._watch(run)
+        self._lost.update({run.job_id: run for run in over})
+        self._look_after_lost()
+        adoption.sweep(
+            self._home, {*self._pool.members, *self._harvested, *(run.instance for run in self._lost.values())}
+        )
         self._pool.shrink(max(0, self._wanted - self._adopted_workers()))
 
     def _adopted_workers(self) -> int:
@@ -257,21 +281,19 @@ class Supervisor:
 
     def _look_after_adopted(self) -> None:
         self._look_at_adopted = not hasattr(os, "pidfd_open") and bool(self._adopted)
-        for job_id, adopted in list(self._adopted.items()):
-            if not adoption.is_alive(self._home, adopted.instance):
-                del self._adopted[job_id]
-                self._conclude(adopted.instance, job_id)
+        for job_id, run in list(self._adopted.items()):
+            if not adoption.is_alive(self._home, run.instance):
+                self._lost[job_id] = self._adopted.pop(job_id)
         self._fill_up()
 
-    def _conclude(self, instance: str, job_id: str) -> None:
-        job = self._ledger.table.get(job_id)
-        command = adoption.conclude(self._home, job)
-        if command is None:
-            raise SupervisorFailed(
-                why=f"processes of {job_id}, left by worker {instance}, are alive and cannot be ended"
-            )
-        self._ledger.decide(command, _now_ms())
-        self._harvested.append(instance)
+    def _look_after_lost(self) -> None:
+        """Runs whose workers are gone: harvests what they left, ends what still lives of them, and tells the engine."""
+        for job_id, run in list(self._lost.items()):
+            command = adoption.conclude(self._home, self._ledger.table.get(job_id), self._pool.pids())
+            if command is not None:
+                del self._lost[job_id]
+                self._ledger.decide(command, _now_ms())
+                self._harvested.append(run.instance)
 
     def _forget_harvested(self) -> None:
         for instance in self._harvested:
@@ -321,9 +343,9 @@ class Supervisor:
             "workers_wanted": self._wanted,
         }
         members = sorted(self._pool.members.values(), key=lambda member: member.slot)
-        workers = [_adopted_record(adopted) for adopted in self._adopted.values()] + [
-            member.record() for member in members
-        ]
+        workers = [_adopted_record(run, "adopted") for run in self._adopted.values()]
+        workers += [_adopted_record(run, "lost") for run in self._lost.values()]
+        workers += [member.record() for member in members]
         self._reply(connection, {**reply, "supervisor": supervisor, "workers": workers})
 
     def _scale_workers(self, connection: Connection, request: Request) -> None:
@@ -364,7 +386,7 @@ class Supervisor:
     # Stopping
 
     def _take_signals(self, mask: int) -> None:
-        received = os.read(self._wake, 4096)
+        received = os.read(self._wake, 4096)  # SIGCHLD only wakes: a lost run's process may be the one that died
         self._stop_asked += sum(number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) for number in received)
 
     def _stop(self, connection: Connection, request: Request) -> None:
@@ -409,11 +431,11 @@ def say(text: str) -> None:
     print(f"{timestamps.utc(_now_ms())} {text}", file=sys.stderr, flush=True)
 
 
-def _adopted_record(adopted: Adopted) -> Request:
+def _adopted_record(adopted: Adopted, state: str) -> Request:
     return {
         "worker": adopted.instance,
         "pid": adopted.pid,
-        "state": "adopted",
+        "state": state,
         "job": adopted.job_id,
         "attempt": adopted.attempt,
         "since": timestamps.utc(adopted.since_ms),
@@ -424,12 +446,21 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _allow_many_files() -> int:
+    """Each worker and each client costs descriptors. Returns the old limit, to which workers and commands go back."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, MAX_FILES) if hard != resource.RLIM_INFINITY else MAX_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return soft
+
+
 def _catch_signals() -> int:
     """A descriptor from which the numbers of the signals received can be read. The handlers themselves do nothing."""
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     return readable

@@ -12,9 +12,11 @@ worker.
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import time
@@ -34,6 +36,10 @@ PATIENCE_S = 0.02
 """A run that takes longer is a long one: where its output lies is told at once, and what waits behind it is handed
 back, for a worker that may be idle."""
 
+SCARCE_WITHIN_S = 60.0
+"""So long a worker tries to start a command for which the system has no process, memory or descriptor."""
+
+_SCARCE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _READ_BYTES = 64 * 1024
 
 
@@ -73,7 +79,9 @@ class Place(NamedTuple):
     log_offset: int
 
 
-def main(instance: str, home_path: str, umask: int, dispatch: SimpleQueue, results: SimpleQueue) -> None:
+def main(
+    instance: str, home_path: str, umask: int, max_files: int, dispatch: SimpleQueue, results: SimpleQueue
+) -> None:
     """The target of the worker's process. Returns when told to, or when the supervisor is gone and its run has
     ended.
     """
@@ -83,6 +91,7 @@ def main(instance: str, home_path: str, umask: int, dispatch: SimpleQueue, resul
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.umask(umask)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     gc.freeze()  # what was inherited stays shared with the supervisor
     process_tree.become_subreaper()
     Worker(instance, Home(home_path), dispatch, results).serve()
@@ -167,9 +176,11 @@ class Worker:
     def _serve_run(self, run: Run) -> Result:
         began_s, self._long = time.monotonic(), False
         try:
-            pid = self._begin(run)
+            pid, killed = self._begin(run, began_s)
         except (OSError, ValueError) as fault:
             return Result(run.job_id, self._ending_of(began_s, "spawn-failed", detail=_why_not_begun(run, fault)))
+        if pid is None:
+            return Result(run.job_id, None, killed, begun=False)
         killed, status = self._attend(pid, run, began_s)
         clean = process_tree.end_rest(pid, self._tree_lock)
         self._take_last_output()
@@ -218,8 +229,27 @@ class Worker:
         os.set_blocking(self._pipe, False)
         self._poll.register(self._pipe, select.POLLIN)
 
-    def _begin(self, run: Run) -> int:
-        """Starts the command; its pid. Raises OSError."""
+    def _begin(self, run: Run, began_s: float) -> tuple[int | None, str | None]:
+        """Starts the command: its pid; or None, and why it was not to be. Raises OSError.
+
+        Where the system is short of something for a while (processes, memory, descriptors), it tries again: that is no
+        failure of the job.
+        """
+        pause_s = 0.05
+        while True:
+            try:
+                return self._spawn(run), None
+            except OSError as fault:
+                if fault.errno not in _SCARCE or time.monotonic() > began_s + SCARCE_WITHIN_S:
+                    raise
+            self._long = True
+            self._hand_back(HANDED_BACK)
+            killed = self._take_order(run) if self._inbox in self._wait(pause_s) else None
+            if killed is not None or (self._orphaned and self._terminated):
+                return None, killed or STOPPED_BY_HAND
+            pause_s = min(5.0, pause_s * 2)
+
+    def _spawn(self, run: Run) -> int:
         self._output.begin(run.max_output)
         os.chdir(run.cwd)
         self._environ["QUEUECTL_JOB_ID"] = run.job_id
@@ -227,23 +257,30 @@ class Worker:
         return process_tree.spawn(run.command, self._environ, self._stdin, self._pipe_in, self._tree_lock)
 
     def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, int]:
-        """Waits until the command has ended; why it was killed, if it was, and its wait status."""
+        """Waits until the command has ended; why it was killed, if it was, and its wait status.
+
+        Killed, what it has started gets the same time to end as the shell itself.
+        """
         killed: str | None = None
         kill_at_s: float | None = None
+        status: int | None = None
         while True:
             ready = self._wait(self._pause_s(began_s, kill_at_s))
             if self._pipe in ready:
                 self._output.write(os.read(self._pipe, _READ_BYTES))
-            if self._signals in ready:
-                done, status, _ = os.wait4(pid, os.WNOHANG)
-                if done:
-                    return killed, status
+            if self._signals in ready and status is None:
+                done, found, _ = os.wait4(pid, os.WNOHANG)
+                status = found if done else None
+            if status is not None and (killed is None or not process_tree.has_children()):
+                return killed, status
             order = self._take_order(run) if self._inbox in ready else None
             if killed is None and (order or (self._orphaned and self._terminated)):
                 killed = order or STOPPED_BY_HAND
                 process_tree.signal_group(pid, signal.SIGTERM)
                 kill_at_s = time.monotonic() + run.grace_s
             if kill_at_s is not None and time.monotonic() >= kill_at_s:
+                if status is not None:
+                    return killed, status
                 process_tree.signal_group(pid, signal.SIGKILL)
                 kill_at_s = None
             if not self._long and time.monotonic() >= began_s + PATIENCE_S:
@@ -307,8 +344,6 @@ def read_left_result(home: Home, instance: str, job_id: str) -> Result | None:
 def _why_not_begun(run: Run, fault: Exception) -> str:
     if isinstance(fault, OSError) and fault.filename == run.cwd:
         return f"cannot enter its folder {run.cwd}: {fault.strerror}"
-    if isinstance(fault, BlockingIOError) and fault.filename is None and fault.errno is None:
-        return "could not be started: processes of an earlier run are still alive"
     return f"could not be started: {getattr(fault, 'strerror', None) or fault}"
 
 

@@ -72,7 +72,7 @@ class Screen:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colours and colour in _COLOURS else text
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], colour_column: int | None = None) -> None:
-        """Columns as wide as their widest cell. On a terminal every line fits; the first column, an id, is never cut."""
+        """Columns as wide as their widest cell. On a terminal lines fit; the first column, an id, is never cut."""
         cells = [[visible(str(cell)) if cell is not None else "-" for cell in row] for row in rows]
         widths = [max(width(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
         if self.is_terminal:

@@ -20,7 +20,7 @@ import shutil
 from typing import Any
 
 from .. import durable
-from ..errors import Corrupt, DiskFull, StorageFailed
+from ..errors import Corrupt, StorageFailed
 
 _POINTER = "GENERATION"
 _MIN_SYNC_BYTES = 4 * 1024 * 1024
@@ -68,9 +68,7 @@ class GenerationStore:
             self._write_generation(self._number + 1)
         except OSError as fault:
             shutil.rmtree(self._generation(self._number + 1), ignore_errors=True)
-            if fault.errno in durable.FULL:
-                raise DiskFull(path=self._folder) from fault
-            raise StorageFailed(path=self._folder, why=fault.strerror or str(fault)) from fault
+            raise durable.failure(self._folder, fault) from fault
 
     def sync_is_due(self, journal_bytes: int) -> bool:
         return journal_bytes >= max(_MIN_SYNC_BYTES, self._bytes)
