@@ -123,7 +123,7 @@ class NewerFormat(QueueError):
 class Corrupt(QueueError):
     code = "corrupt"
     text = "{path} is damaged: {why}"
-    hint = "nothing was changed; keep a copy of the home before anything else"
+    hint = "nothing was changed; `queuectl doctor` says more, and `doctor --repair DIR` salvages into a new home"
 
 
 class NoBackend(QueueError):

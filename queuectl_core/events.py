@@ -8,6 +8,7 @@ The trap: journals outlive versions. A field, once released, keeps its place; ne
 from __future__ import annotations
 
 import json
+import re
 from typing import NamedTuple, Optional, Union
 
 
@@ -138,6 +139,12 @@ def encode(events: list[Event]) -> bytes:
 def decode(payload: bytes) -> list[Event]:
     """What `encode` was given. Raises ValueError, TypeError or KeyError for anything it did not write."""
     return [_revive(name, fields) for name, *fields in json.loads(payload)]
+
+
+def ids_in(damaged: bytes) -> list[str]:
+    """The ids of the jobs that bytes which are no whole frame any more still speak of; as far as can be told."""
+    found = re.findall(rb'\["([^"]{1,20})","([A-Za-z0-9][A-Za-z0-9._:-]{0,127})"', damaged)
+    return list(dict.fromkeys(id.decode() for name, id in found if name != b"setting-changed"))
 
 
 def _revive(name: str, fields: list[object]) -> Event:

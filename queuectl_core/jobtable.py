@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections.abc import Iterator
 from itertools import islice
 from typing import Optional, Protocol
 
@@ -45,6 +46,9 @@ class Store(Protocol):
         """The first `limit` pairs with start <= key < stop, by key (the last ones, downwards, with `reverse`)."""
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None: ...
+
+    def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every pair that can still be read, in any order; damage between them is passed over."""
 
     def sync(self) -> None: ...
 

@@ -149,19 +149,25 @@ class Journal:
         self._size = journal_format.SEGMENT_HEADER_BYTES
 
 
+def begin_journal(folder: str, next_sequence: int) -> Journal:
+    """A new journal, for a home that has none. Raises OSError."""
+    journal = Journal(folder, log_id=int.from_bytes(os.urandom(8), "big"))
+    journal.next_sequence, journal.synced = next_sequence, next_sequence - 1
+    journal._begin_segment(1, next_sequence)
+    return journal
+
+
 def open_journal(folder: str, position: int) -> tuple[Journal, Iterator[Frame]]:
     """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
 
     A torn tail is set aside while they are read (`Journal.torn`). Raises Corrupt for damage, NewerFormat, DiskFull,
     StorageFailed.
     """
-    paths = _segment_paths(folder)
+    paths = segment_paths(folder)
     if not paths:
-        journal = Journal(folder, log_id=int.from_bytes(os.urandom(8), "big"))
         if position:
             raise Corrupt(path=folder, why=f"it has no segment, and the store stands for events up to {position}")
-        journal._begin_segment(1, 1)
-        return journal, iter(())
+        return begin_journal(folder, 1), iter(())
     headers = [(path, _read_header(path)) for path in paths]
     segments = [_Segment(path, header.number, header.first_sequence) for path, header in headers]
     _check_row(folder, segments, position)
@@ -186,7 +192,7 @@ def _recover(journal: Journal, position: int) -> Iterator[Frame]:
         with open(segment.path, "rb") as file:
             data = file.read()
         found = journal_format.scan(data, journal.log_id, segment.first_sequence)
-        _check_end(segment, found, is_last, segments[n + 1].first_sequence if not is_last else 0)
+        _check_end(segment, data, found, None if is_last else segments[n + 1].first_sequence)
         good_end = journal_format.SEGMENT_HEADER_BYTES
         for frame in found.frames:
             group.append(frame)
@@ -198,19 +204,22 @@ def _recover(journal: Journal, position: int) -> Iterator[Frame]:
     _open_end(journal, data, good_end)
 
 
-def _check_end(segment: _Segment, found: Scan, is_last: bool, next_first: int) -> None:
+def _check_end(segment: _Segment, data: bytes, found: Scan, next_first: int | None) -> None:
     """Raises Corrupt when what is missing of a segment had been synced, or had a successor."""
     reached = found.frames[-1].next_sequence if found.frames else segment.first_sequence
-    if not is_last and reached != next_first:
-        raise Corrupt(
-            path=segment.path,
-            why=f"events {reached} to {next_first - 1} are missing or unreadable (offset {found.good_end})",
-        )
-    if found.witness is not None:
+    if next_first is not None and reached != next_first:
+        last = next_first - 1
+    elif found.witness is not None:
         last = min(found.witness.synced, found.witness.sequence - 1)
-        raise Corrupt(
-            path=segment.path, why=f"events {reached} to {last}, once synced, are unreadable (offset {found.good_end})"
-        )
+    else:
+        return
+    end = len(data) if found.witness is None else found.good_end + found.witness.start
+    ids = events.ids_in(data[found.good_end : end])
+    named = f", of jobs {', '.join(ids[:5])}{' and others' if len(ids) > 5 else ''}" if ids else ""
+    why = (
+        f"events {reached} to {last}{named}, once acknowledged or acted upon, are unreadable (offset {found.good_end})"
+    )
+    raise Corrupt(path=segment.path, why=why)
 
 
 def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
@@ -232,7 +241,8 @@ def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
     journal.synced = journal.next_sequence - 1
 
 
-def _segment_paths(folder: str) -> list[str]:
+def segment_paths(folder: str) -> list[str]:
+    """The segments in a journal's folder, oldest first."""
     names = [name for name in os.listdir(folder) if len(name) == 14 and name.endswith(".log") and name[:10].isdigit()]
     return [os.path.join(folder, name) for name in sorted(names)]
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 VERSION = 1
@@ -126,11 +127,16 @@ def scan(data: bytes, log_id: int, sequence: int) -> Scan:
     return Scan(frames, offset, len(data) - offset, witness)
 
 
-def _find_witness(data: bytes, log_id: int, offset: int, missing: int) -> Frame | None:
-    """The first undamaged frame behind `offset` which says that sequence `missing` had been synced."""
+def find_frames(data: bytes, log_id: int) -> Iterator[Frame]:
+    """Every undamaged frame, wherever it stands: for salvage only, which has no other choice."""
+    offset = 0
     while (offset := data.find(_FRAME_MAGIC, offset)) >= 0:
         frame = decode_frame(log_id, data, offset)
-        if frame is not None and frame.synced >= missing:
-            return frame
-        offset += 1 if frame is None else frame.end - offset
-    return None
+        if frame is not None:
+            yield frame
+        offset = offset + 1 if frame is None else frame.end
+
+
+def _find_witness(data: bytes, log_id: int, offset: int, missing: int) -> Frame | None:
+    """The first undamaged frame behind `offset` which says that sequence `missing` had been synced."""
+    return next((frame for frame in find_frames(data[offset:], log_id) if frame.synced >= missing), None)

@@ -128,7 +128,7 @@ def has_children() -> bool:
 
 
 def child_pids() -> list[int]:
-    """The children of this process, zombies included, perhaps not all while some exit. Empty where there is no /proc."""
+    """The children of this process, zombies included; perhaps not all while some exit. None where there is no /proc."""
     me = os.getpid()
     try:
         with open(f"/proc/self/task/{me}/children") as file:

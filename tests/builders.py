@@ -1,4 +1,4 @@
-"""Small builders for the tests of single modules: an engine over a store in memory, jobs in any state, endings, a limited disk."""
+"""Small builders for the tests of single modules: an engine over a store in memory, jobs, endings, a limited disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def enqueue(engine: Engine, *ids: str, now_ms: int = NOW_MS, **fields: object) -
 def dispatch(engine: Engine, now_ms: int = NOW_MS, worker: str = "w1") -> Optional[str]:
     """The id of the job that the worker is given, or None."""
     job = engine.handle(commands.Dispatch(worker), now_ms).reply
-    return None if job is None else job.id
+    return None if job is None else str(job.id)  # type: ignore[attr-defined]
 
 
 def finish(engine: Engine, id: str, ending: Ending, now_ms: int = NOW_MS, worker: str = "w1") -> list[Event]:
@@ -121,7 +121,7 @@ def _random_report(source: random.Random, table: JobTable, worker: str) -> Comma
 
 @contextmanager
 def file_size_limit(size_bytes: int) -> Iterator[None]:
-    """Within the block no file grows past `size_bytes`: as on a full disk, the write that would is short, and the next fails.
+    """Within the block no file grows past `size_bytes`: as on a full disk, a write that would is short, the next fails.
 
     The error is EFBIG, not ENOSPC; a test that wants a full disk adds it to `durable.FULL`.
     """

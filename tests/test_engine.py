@@ -22,7 +22,7 @@ from queuectl_core.errors import (
 )
 from queuectl_core.events import Ending, Event
 from queuectl_core.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, STATES
-from queuectl_core.jobtable import JobTable
+from queuectl_core.jobtable import INDEX_OF_STATE, JobTable
 from queuectl_core.stores.memory_store import MemoryStore
 from tests.builders import (
     EVERYTHING,
@@ -118,7 +118,7 @@ def test_job_that_says_nothing_has_the_settings_of_its_birth() -> None:
 
 
 def state_ids(engine: Engine, state: str) -> list[str]:
-    return [id for id, job in dict(state_of(engine.table)["jobs"]).items() if job["state"] == state]  # type: ignore[call-overload]
+    return [id for _, id in engine.table.scan(INDEX_OF_STATE[state], EVERYTHING)]
 
 
 def test_ids_that_queuectl_gives_sort_by_time_then_by_arrival() -> None:

@@ -46,14 +46,28 @@ def test_home_stays_the_same_folder_when_the_process_moves(tmp_path: Path, monke
     assert home.journal == str(tmp_path / "here" / "journal")
 
 
+def test_everything_lies_in_the_home_under_the_name_it_was_promised() -> None:
+    home = Home("/h")
+    assert [home.lock, home.pid_file, home.socket, home.supervisor_log, home.reserve] == [
+        "/h/lock",
+        "/h/supervisor.pid",
+        "/h/control.sock",
+        "/h/supervisor.log",
+        "/h/reserve",
+    ]
+    assert [home.journal, home.store, home.run, home.logs] == ["/h/journal", "/h/store", "/h/run", "/h/logs"]
+
+
 def test_naming_a_home_makes_nothing(tmp_path: Path) -> None:
     home = Home(str(tmp_path / "home"))
     assert home.exists() is False
     assert list(tmp_path.iterdir()) == []
+    assert Home(str(tmp_path / "not" / "there")).exists() is False
 
 
-def test_prepared_home_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o277])
+def test_prepared_home_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
         home = a_home(tmp_path)
     finally:
@@ -121,6 +135,12 @@ def test_home_below_a_file_is_refused(tmp_path: Path) -> None:
         home.exists()
     with pytest.raises(BadHome, match=f"File exists .{tmp_path}/file."):
         home.prepare()
+
+
+def test_home_may_lie_in_folders_that_are_not_there_yet(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "some" / "where" / "home"))
+    home.prepare()
+    assert home.exists() is True
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")

@@ -7,10 +7,19 @@ import json
 import pytest
 
 from queuectl_core.errors import InvalidJob
-from queuectl_core.job import MAX_COMMAND_BYTES, OWN_FIELDS, PENDING, PROCESSING, Job, check_id, check_spec
+from queuectl_core.job import (
+    MAX_COMMAND_BYTES,
+    OWN_FIELDS,
+    PENDING,
+    PROCESSING,
+    Job,
+    attempt_record,
+    check_id,
+    check_spec,
+)
 
-STARTED = {"attempt": 1, "worker": "w1", "started_ms": 2_000}
-ENDED = {
+STARTED: dict[str, object] = {"attempt": 1, "worker": "w1", "started_ms": 2_000}
+ENDED: dict[str, object] = {
     "attempt": 1,
     "worker": "w1",
     "started_ms": 2_000,
@@ -34,6 +43,7 @@ def a_job(**fields: object) -> Job:
 def test_new_job_is_pending_and_has_not_run() -> None:
     job = a_job()
     assert (job.state, job.attempts, job.updated_ms, job.due_ms, job.history) == (PENDING, 0, 1_000, None, [])
+    assert (job.losses, job.reason, job.revision) == (0, None, 0)
 
 
 def test_jobs_do_not_share_their_history() -> None:
@@ -83,8 +93,8 @@ def test_record_stays_as_it_was_when_the_job_goes_on() -> None:
 
 
 def test_attempt_under_way_has_every_field_of_one_that_has_ended() -> None:
-    (running,) = a_job(state=PROCESSING, history=[STARTED]).record()["history"]  # type: ignore[misc]
-    (ended,) = a_job(state="failed", history=[ENDED]).record()["history"]  # type: ignore[misc]
+    running, ended = attempt_record(STARTED), attempt_record(ENDED)
+    assert a_job(state="failed", history=[ENDED, STARTED]).record()["history"] == [ended, running]
     assert list(running) == list(ended)
     assert running["outcome"] is None and running["ended_at"] is None and running["dropped_bytes"] == 0
     assert running["started_at"] == "1970-01-01T00:00:02Z"
@@ -193,3 +203,14 @@ def test_good_id_is_accepted(id: str) -> None:
 @pytest.mark.parametrize("id", [".a", "-a", "_a", ":a", "a/b", "../a", "a b", "a\n", "a\0", "ä", "\u0661", "x" * 129])
 def test_id_that_could_be_a_path_an_option_or_a_riddle_is_refused(id: str) -> None:
     assert check_id(id) is not None
+
+
+def test_id_that_is_too_long_is_told_its_length_and_not_repeated() -> None:
+    why = check_id("x" * 3000)
+    assert why is not None and why.startswith("has 3000 characters;") and "xx" not in why
+
+
+def test_long_name_of_an_unknown_field_is_cut_in_the_message() -> None:
+    with pytest.raises(InvalidJob) as refusal:
+        check_spec({"command": "true", "x" * 3000: 1})
+    assert len(str(refusal.value)) < 200

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -479,19 +481,43 @@ def test_full_disk_takes_back_all_frames_of_a_large_group(tmp_path: Path, monkey
     assert events_of(tmp_path) == some_events(2)
 
 
-def test_full_disk_refuses_a_new_segment_and_the_old_one_goes_on(
+def test_disk_without_room_for_a_new_segment_leaves_the_old_one_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(durable, "FULL", (*durable.FULL, errno.EFBIG))
     opened = write_synced(tmp_path, some_events(1))
     with file_size_limit(SEGMENT_HEADER_BYTES - 1):
-        with pytest.raises(DiskFull):
-            opened.rotate()
+        assert opened.rotate() is False
+    check_that_the_old_segment_goes_on(tmp_path, opened)
+
+
+def test_process_without_a_descriptor_for_a_new_segment_goes_on_with_the_old_one(tmp_path: Path) -> None:
+    opened = write_synced(tmp_path, some_events(1))
+    with no_more_descriptors():
+        assert opened.rotate() is False
+    check_that_the_old_segment_goes_on(tmp_path, opened)
+
+
+def check_that_the_old_segment_goes_on(folder: Path, opened: Journal) -> None:
+    assert [path.name for path in folder.glob("*.log")] == ["0000000001.log"]
     opened.append([Purged("2", 2)])
-    opened.rotate()
+    assert opened.rotate() is True
     opened.append([Purged("3", 3)])
     opened.close()
-    assert events_of(tmp_path) == some_events(3)
+    assert events_of(folder) == some_events(3)
+
+
+@contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    """Within the block no file can be opened: EMFILE."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.open(os.devnull, os.O_RDONLY)
+    os.close(first_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_write_that_fails_for_another_reason_ends_the_journal_and_leaves_a_torn_tail(tmp_path: Path) -> None:

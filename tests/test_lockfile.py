@@ -36,9 +36,9 @@ def test_asking_tells_whether_a_lock_is_held(tmp_path: Path) -> None:
 def test_asking_takes_no_lock_and_leaves_a_held_one_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     descriptor = acquired(path)
-    assert lockfile.is_held(str(path)) and lockfile.acquire(str(path)) is None
+    assert lockfile.is_held(str(path)) is True and lockfile.acquire(str(path)) is None
     os.close(descriptor)
-    assert not lockfile.is_held(str(path))
+    assert lockfile.is_held(str(path)) is False
     os.close(acquired(path))
 
 

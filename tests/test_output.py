@@ -78,6 +78,23 @@ def test_full_segment_is_followed_by_a_new_one_at_the_next_attempt(
     assert [read(tmp_path, place) for place in places] == printed
 
 
+def test_segments_that_are_full_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "SEGMENT_BYTES", 1)
+    writer = OutputWriter(str(tmp_path), "w1")
+    written(writer, b"first")
+    first_free = free_descriptor()
+    for _ in range(5):
+        written(writer, b"another")
+    assert free_descriptor() <= first_free + 1  # a new one is opened before the old one is closed
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def free_descriptor() -> int:
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor
+
+
 def test_workers_do_not_share_segments(tmp_path: Path) -> None:
     places = [written(OutputWriter(str(tmp_path), worker), worker.encode()) for worker in ("w1", "w2")]
     assert [read(tmp_path, place) for place in places] == [b"w1", b"w2"]

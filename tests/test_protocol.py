@@ -49,12 +49,12 @@ def test_unfinished_message_is_counted() -> None:
 
 
 def test_message_of_the_largest_size_passes_and_a_larger_one_is_not_even_sent() -> None:
-    largest = {"x": "y" * (MAX_MESSAGE_BYTES - len('{"x":""}'))}
+    largest: dict[str, object] = {"x": "y" * (MAX_MESSAGE_BYTES - len('{"x":""}'))}
     data = encode(largest)
     assert len(data) == MAX_MESSAGE_BYTES + 4
     assert Decoder().feed(data) == [largest]
     with pytest.raises(ProtocolError, match="over the limit"):
-        encode({"x": largest["x"] + "y"})
+        encode({"x": f"{largest['x']}y"})
 
 
 @pytest.mark.parametrize("size", [MAX_MESSAGE_BYTES + 1, 2**32 - 1])

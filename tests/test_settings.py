@@ -14,6 +14,8 @@ def test_unset_key_has_its_default() -> None:
     settings = Settings()
     assert settings["max-retries"] == 3
     assert settings["backoff-base"] == 2
+    assert settings["max-output"] == 64 * 1024 * 1024
+    assert settings["grace"] == 10
 
 
 def test_set_key_has_its_value_also_when_that_is_zero() -> None:
@@ -87,6 +89,16 @@ def test_value_that_is_no_number_within_bounds_is_refused(key: str, value: objec
 def test_number_too_long_to_print_is_refused_all_the_same() -> None:
     with pytest.raises(InvalidSetting):
         check_setting("grace", 10**5000)
+
+
+@pytest.mark.parametrize(
+    "key, highest", [("max-retries", 1000), ("backoff-base", 3600), ("max-output", 2**40), ("grace", 3600)]
+)
+def test_bounds_themselves_are_within_and_what_is_beyond_is_not(key: str, highest: int) -> None:
+    assert (check_setting(key, 0), check_setting(key, highest)) == (0, highest)
+    for value in (-1, highest + 1):
+        with pytest.raises(InvalidSetting, match=f"not {value}$"):
+            check_setting(key, value)
 
 
 def test_misspelt_key_is_told_the_near_one() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.timestamps import span, utc
+from queuectl_core.timestamps import from_utc, span, utc
 
 
 def test_time_has_the_form_of_rfc_3339_in_utc() -> None:
@@ -20,12 +20,20 @@ def test_no_time_stays_none_and_time_zero_does_not() -> None:
     assert utc(0) == "1970-01-01T00:00:00Z"
 
 
+@pytest.mark.parametrize("seconds", [0, 1, 59, 951_782_400, 1_762_252_200, 4_102_444_799, 32_503_680_000])
+def test_time_in_text_is_read_back(seconds: int) -> None:
+    text = utc(seconds * 1000 + 999)
+    assert text is not None and from_utc(text) == seconds * 1000
+
+
 @pytest.mark.parametrize(
     "duration_ms, said",
     [
         (-5, "0.0 s"),
         (0, "0.0 s"),
+        (1, "0.0 s"),
         (400, "0.4 s"),
+        (1_000, "1.0 s"),
         (9_900, "9.9 s"),
         (10_000, "10 s"),
         (59_999, "59 s"),

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "one job and all its attempts"),
     "logs": ("logs", "what a job has printed"),
     "dlq": ("dlq", "the dead letter queue: list, retry, purge"),
+    "doctor": ("doctor", "whether this home is sound, and what can be saved if not"),
     "config": ("config", "set, get, list and unset defaults"),
 }
 """Every command: its module, and what it does."""

@@ -31,8 +31,10 @@ def available() -> list[str]:
     return [name for name, module in MODULES.items() if _is_there(module)]
 
 
-def open_store(folder: str, wanted: str | None = None) -> Store:
+def open_store(folder: str, wanted: str | None = None, read_only: bool = False) -> Store:
     """The store of a home, made when there is none. `wanted` names the backend of a new one.
+
+    `read_only` changes no file; it is for a home that has a store.
 
     Raises NoBackend, Corrupt, StorageFailed; BadHome for a backend name that does not exist.
     """
@@ -46,10 +48,10 @@ def open_store(folder: str, wanted: str | None = None) -> Store:
     if backend == "sqlite":
         from .sqlite_store import SqliteStore
 
-        return SqliteStore(os.path.join(folder, "jobs.db"))
+        return SqliteStore(os.path.join(folder, "jobs.db"), read_only)
     from .generation_store import GenerationStore
 
-    return GenerationStore(folder, module)
+    return GenerationStore(folder, module, read_only)
 
 
 def current_backend(folder: str) -> str | None:

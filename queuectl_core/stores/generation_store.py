@@ -17,6 +17,7 @@ import bisect
 import importlib
 import os
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 from .. import durable
@@ -29,7 +30,8 @@ _PIECE_BYTES = 900
 
 
 class GenerationStore:
-    def __init__(self, folder: str, module: str) -> None:
+    def __init__(self, folder: str, module: str, read_only: bool = False) -> None:
+        """Raises Corrupt."""
         self._folder = folder
         self._module: Any = importlib.import_module(module)
         self._number = self._current_number()
@@ -37,7 +39,8 @@ class GenerationStore:
         self._file = self._open_current()
         self._keys = sorted(key for key in self._file.keys() if b"\0" not in key) if self._file is not None else []
         self._bytes = sum(os.path.getsize(path) for path in self._files(self._number))
-        self._remove_others()
+        if not read_only:
+            self._remove_others()
 
     def get(self, key: bytes) -> bytes | None:
         if key in self._pairs:
@@ -60,6 +63,15 @@ class GenerationStore:
             at = bisect.bisect_left(self._keys, key)
             if at == len(self._keys) or self._keys[at] != key:
                 self._keys.insert(at, key)
+
+    def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        for key in list(self._keys):
+            try:
+                value = self.get(key)
+            except (self._module.error, ValueError):
+                continue
+            if value is not None:
+                yield key, value
 
     def sync(self) -> None:
         if not self._pairs:

@@ -4,6 +4,8 @@ plainest reading.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class MemoryStore:
     def __init__(self) -> None:
@@ -20,6 +22,9 @@ class MemoryStore:
         for key in deletes:
             self.pairs.pop(key, None)
         self.pairs.update(puts)
+
+    def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        yield from self.pairs.items()
 
     def sync(self) -> None:
         pass

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from urllib.parse import quote
 
 from ..errors import Corrupt, DiskFull, StorageFailed
 
@@ -18,12 +20,15 @@ _SYNC_JOURNAL_BYTES = 4 * 1024 * 1024
 
 
 class SqliteStore:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, read_only: bool = False) -> None:
+        """Raises Corrupt, DiskFull, StorageFailed. `read_only` makes and changes no file, not even to recover."""
         self._path = path
-        if not os.path.exists(path):
+        if not read_only and not os.path.exists(path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         try:
-            self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
+            self._db = sqlite3.connect(_uri(path, read_only), timeout=10, isolation_level=None, uri=True)
+            if read_only:
+                return
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -51,6 +56,27 @@ class SqliteStore:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise self._error(fault) from fault
+
+    def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            (last,) = self._db.execute("SELECT max(rowid) FROM Dict").fetchone()
+        except sqlite3.Error as fault:
+            raise self._error(fault) from fault
+        yield from self._rows(0, (last or 0) + 1)
+
+    def _rows(self, low: int, high: int) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with low <= rowid < high; where a page of them is damaged, the halves by themselves."""
+        try:
+            rows = self._db.execute(
+                "SELECT key, value FROM Dict WHERE rowid >= ? AND rowid < ?", (low, high)
+            ).fetchall()
+        except sqlite3.Error:
+            if high - low > 1:
+                middle = (low + high) // 2
+                yield from self._rows(low, middle)
+                yield from self._rows(middle, high)
+            return
+        yield from rows
 
     def sync(self) -> None:
         """Moves the write-ahead log into the file; SQLite syncs first the one, then the other."""
@@ -80,3 +106,14 @@ class SqliteStore:
         if "malformed" in said or "not a database" in said:
             return Corrupt(path=self._path, why=f"SQLite says: {said}")
         return StorageFailed(path=self._path, why=f"SQLite says: {said}")
+
+
+def _uri(path: str, read_only: bool) -> str:
+    """A file that nobody else writes to may be called immutable: then SQLite makes no files beside it.
+
+    Where a write-ahead log is left from a kill, reading needs it, and so the folder must be writable.
+    """
+    mode = "rw"
+    if read_only:
+        mode = "ro" if os.path.exists(f"{path}-wal") else "ro&immutable=1"
+    return f"file:{quote(path)}?mode={mode}"

@@ -1,0 +1,50 @@
+"""`queuectl doctor`: is this home sound, and if not, what can be saved."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..api import Queue
+from .render import Screen
+
+SUMMARY = """Looks at journal, store, logs, locks and processes of a home, and says what is sound; changes nothing.
+With --repair it salvages what can be read into a new home, and names every job of which something is lost."""
+EXAMPLES = ["queuectl doctor", "queuectl doctor --repair /tmp/rescued", "queuectl --home /tmp/rescued list"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--repair", metavar="DIR", help="make a new home there of what can be read")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    home = Queue(args.home).home
+    return _repair(home, args.repair, screen) if args.repair else _examine(home, screen)
+
+
+def _examine(home: object, screen: Screen) -> int:
+    from ..doctor import examine
+
+    findings = examine(home)
+    if screen.json:
+        screen.value([finding._asdict() for finding in findings])
+    else:
+        words = {True: screen.paint("sound", "completed"), False: screen.paint("DAMAGED", "dead"), None: "note"}
+        for area, sound, text in findings:
+            screen.line(f"{area:12}{words[sound]:9}{text}")
+    return 1 if any(finding.sound is False for finding in findings) else 0
+
+
+def _repair(home: object, folder: str, screen: Screen) -> int:
+    from ..home import Home
+    from ..salvage import salvage
+
+    kept, lost, affected = salvage(home, Home(folder))
+    if screen.json:
+        screen.value({"home": folder, "kept": kept, "lost_events": lost, "affected": affected})
+        return 0
+    screen.line(f"{kept} jobs are in the new home {folder}; the old one is as it was")
+    for first, last in lost:
+        screen.line(f"lost: events {first} to {last}")
+    for id, what in affected.items():
+        screen.line(f"affected: {id}: {what}")
+    return 0

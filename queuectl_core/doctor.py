@@ -1,0 +1,155 @@
+"""Doctor: looks at everything in a home and says what is sound. Changes nothing.
+
+While a supervisor runs, the store is its alone, and the journal grows under one's eyes; then less can be said.
+Knows how the parts must fit together; repairs nothing (that is `salvage`). The trap: looking must never create: a
+doctor that makes a missing file finds it there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple, Optional
+
+from . import journal_format, lockfile, pidfile
+from .errors import QueueError
+from .home import Home
+from .job import STATES
+from .jobtable import JobTable
+from .journal import segment_paths
+from .stores import current_backend, open_store
+
+
+class Finding(NamedTuple):
+    """`sound` None: nothing to judge, only to know."""
+
+    area: str
+    sound: Optional[bool]
+    text: str
+
+
+def examine(home: Home) -> list[Finding]:
+    """Everything that can be said of the home. Raises BadHome for one that cannot be looked at."""
+    if not home.exists():
+        return [Finding("home", None, f"{home.path} does not exist yet")]
+    in_use = lockfile.is_held(home.lock)
+    findings = [_home(home), _supervisor(home, in_use), *_journal(home, in_use)]
+    findings += [_store(home, in_use), _run(home, in_use), _logs(home), _disk(home)]
+    return findings
+
+
+def _home(home: Home) -> Finding:
+    open_to_others = []
+    for folder, _, names in os.walk(home.path):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            try:
+                if stat.S_IMODE(os.lstat(path).st_mode) & 0o077:
+                    open_to_others.append(os.path.relpath(path, home.path))
+            except FileNotFoundError:  # gone since it was listed
+                pass
+    if open_to_others:
+        return Finding("home", False, f"{home.path}: others may look into {', '.join(sorted(open_to_others)[:5])}")
+    return Finding("home", True, f"{home.path}, yours alone")
+
+
+def _supervisor(home: Home, in_use: bool) -> Finding:
+    pid = pidfile.read(home.pid_file)
+    if in_use and pid is not None:
+        return Finding("supervisor", True, f"runs, pid {pid}")
+    if in_use:
+        return Finding(
+            "supervisor", None, "the writer lock is held for an instant, or somebody is starting or stopping"
+        )
+    if os.path.exists(home.pid_file) or os.path.exists(home.socket):
+        return Finding("supervisor", None, "none runs; the last one was killed (its PID file or socket is still there)")
+    return Finding("supervisor", None, "none runs")
+
+
+def _journal(home: Home, in_use: bool) -> list[Finding]:
+    findings = []
+    expected: Optional[int] = None
+    paths = segment_paths(home.journal)
+    for path in paths:
+        name = os.path.basename(path)
+        with open(path, "rb") as file:
+            data = file.read()
+        header = journal_format.decode_segment_header(data)
+        if header is None:
+            findings.append(Finding("journal", False, f"{name}: its header is damaged"))
+            continue
+        if expected is not None and header.first_sequence != expected:
+            missing = f"events {expected} to {header.first_sequence - 1} are missing before it"
+            findings.append(Finding("journal", False, f"{name}: {missing}"))
+        found = journal_format.scan(data, header.log_id, header.first_sequence)
+        expected = found.frames[-1].next_sequence if found.frames else header.first_sequence
+        findings.append(_segment(name, header.first_sequence, expected, found, path == paths[-1], in_use))
+    aside = [name for name in os.listdir(home.journal) if name.endswith(".torn")]
+    if aside:
+        findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes are set aside (*.torn)"))
+    return findings or [Finding("journal", False, "there is no segment")]
+
+
+def _segment(name: str, first: int, reached: int, found: journal_format.Scan, is_last: bool, in_use: bool) -> Finding:
+    text = f"{name}: {len(found.frames)} frames, events {first} to {reached - 1}" if found.frames else f"{name}: empty"
+    if not found.bad_bytes:
+        return Finding("journal", True, text)
+    bad = f"{text}; {found.bad_bytes} bytes behind them are no frame"
+    if found.witness is not None or not is_last:
+        return Finding("journal", False, f"{bad}, and they had been synced: damage")
+    return Finding("journal", None, f"{bad}: {'being written' if in_use else 'a torn tail, never acknowledged'}")
+
+
+def _store(home: Home, in_use: bool) -> Finding:
+    try:
+        backend = current_backend(home.store)
+        if backend is None:
+            return Finding("store", None, "there is none yet")
+        if in_use:
+            return Finding("store", None, f"{backend}; in use, so not looked into")
+        return _opened_store(home, backend)
+    except QueueError as fault:
+        return Finding("store", False, str(fault))
+
+
+def _opened_store(home: Home, backend: str) -> Finding:
+    store = open_store(home.store, read_only=True)
+    try:
+        table = JobTable(store)
+        counts = dict.fromkeys(STATES, 0)
+        for key, value in store.readable():
+            if key.startswith(b"job/"):
+                counts[_state_of(value)] += 1
+        if counts != table.counts:
+            return Finding("store", False, f"{backend}; it says {table.counts}, and holds {counts}")
+        return Finding("store", True, f"{backend}; {sum(counts.values())} jobs, complete up to event {table.position}")
+    finally:
+        store.close()
+
+
+def _state_of(value: bytes) -> str:
+    import json
+
+    return json.loads(value)["state"]
+
+
+def _run(home: Home, in_use: bool) -> Finding:
+    names = os.listdir(home.run)
+    alive = [name for name in names if name.endswith(".lock") and lockfile.is_held(os.path.join(home.run, name))]
+    left = [name for name in names if name.endswith(".outcome")]
+    if not in_use and (alive or left):
+        text = f"{len(alive)} workers finish their jobs without a supervisor; {len(left)} results wait for one"
+        return Finding("workers", None, text)
+    return Finding("workers", True, f"{len(alive)} alive")
+
+
+def _logs(home: Home) -> Finding:
+    sizes = [entry.stat().st_size for entry in os.scandir(home.logs)]
+    return Finding("logs", True, f"{len(sizes)} segments, {sum(sizes)} bytes")
+
+
+def _disk(home: Home) -> Finding:
+    disk = os.statvfs(home.path)
+    free = f"{disk.f_bavail * disk.f_frsize // 2**20} MiB free"
+    if os.path.exists(home.reserve):
+        return Finding("disk", True, f"{free}; the reserve is held")
+    return Finding("disk", None, f"{free}; no reserve is held: new jobs are refused until there is room for it")

@@ -1,0 +1,173 @@
+"""Salvage: a new home from what can still be read of a damaged one, which is never touched.
+
+First every record that the store still gives, then every undamaged frame of the journal in its order, gaps and all.
+What does not fit together because something between is lost is made to fit, and the job is named.
+Knows files of both homes; decides nothing about jobs but this. The trap: events behind a gap are facts all the same; a
+job that has succeeded must not run again because the event of its start is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import NamedTuple
+
+from . import durable, events, journal_format, lockfile
+from .engine import TRANSITIONS, Engine
+from .errors import BadHome, Busy, Corrupt, QueueError
+from .events import Event
+from .home import Home
+from .job import Job
+from .jobtable import JobTable, index_key
+from .journal import begin_journal, segment_paths
+from .stores import open_store
+
+
+class Salvaged(NamedTuple):
+    """Jobs kept, ranges of events that are lost, and the jobs of which something is lost, with what."""
+
+    kept: int
+    lost_events: list[tuple[int, int]]
+    affected: dict[str, str]
+
+
+def salvage(home: Home, target: Home) -> Salvaged:
+    """Makes `target`, which must not exist. Raises BadHome, Busy (somebody uses the home), DiskFull, StorageFailed."""
+    if os.path.lexists(target.path):
+        raise BadHome(path=target.path, why="it exists already, and a salvage needs a new one")
+    lock = lockfile.acquire(home.lock)
+    if lock is None:
+        raise Busy(what=f"{home.lock} is held: stop the workers first")
+    try:
+        _refuse_living_workers(home)
+        return _salvage(home, target)
+    finally:
+        os.close(lock)
+
+
+def _salvage(home: Home, target: Home) -> Salvaged:
+    target.prepare()
+    store = open_store(target.store)
+    table = JobTable(store)
+    affected: dict[str, str] = {}
+    _take_store(home, table, affected)
+    engine = Engine(table)
+    lost = _take_journal(home, engine, affected)
+    table.flush(table.changed_count, engine.sequence)
+    store.sync()
+    store.close()
+    begin_journal(target.journal, engine.sequence + 1).close()
+    _copy_files(home, target)
+    return Salvaged(sum(table.counts.values()), lost, affected)
+
+
+def _refuse_living_workers(home: Home) -> None:
+    for name in os.listdir(home.run):
+        if name.endswith(".lock") and lockfile.is_held(os.path.join(home.run, name)):
+            raise Busy(what=f"worker {name[:-5]} still runs a job: wait for it, or end it")
+
+
+def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
+    """Every record that can be read goes into the new table; from the old one's position on, the journal tells."""
+    try:
+        old = open_store(home.store)
+    except QueueError as fault:
+        affected["(store)"] = f"the store cannot be opened at all: {fault}"
+        return
+    try:
+        for key, value in old.readable():
+            if key == b"meta":
+                _take_meta(value, table)
+            elif key.startswith(b"job/"):
+                _take_record(key[4:].decode("utf-8", "replace"), value, table, affected)
+    except QueueError as fault:
+        affected["(store)"] = f"not all of the store could be read: {fault}"
+    finally:
+        old.close()
+
+
+def _take_meta(value: bytes, table: JobTable) -> None:
+    meta = json.loads(value)
+    table.settings.update(meta["settings"])
+    table.next_number = max(table.next_number, meta["next_number"])
+    table.position, table.ahead = meta["position"], meta["ahead"]
+
+
+def _take_record(id: str, value: bytes, table: JobTable, affected: dict[str, str]) -> None:
+    try:
+        job = Job(**json.loads(value))
+        index_key(job)
+    except (ValueError, TypeError, AttributeError):
+        affected[id] = "its record in the store is unreadable"
+        return
+    table.add(job)
+    table.settle(job)
+
+
+def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[tuple[int, int]]:
+    """Applies every undamaged frame behind the store's position; the ranges of events that are missing between."""
+    lost: list[tuple[int, int]] = []
+    engine.sequence = engine.table.position
+    for path in segment_paths(home.journal):
+        with open(path, "rb") as file:
+            data = file.read()
+        header = journal_format.decode_segment_header(data)
+        if header is None:
+            affected.update(
+                {id: f"events of it stand in {path}, whose header is damaged" for id in events.ids_in(data)}
+            )
+            continue
+        good = 0
+        for frame in journal_format.find_frames(data, header.log_id):
+            if frame.start > max(good, journal_format.SEGMENT_HEADER_BYTES):
+                _note_damage(data[good : frame.start], affected)
+            good = frame.end
+            if frame.sequence > engine.sequence + 1:
+                lost.append((engine.sequence + 1, frame.sequence - 1))
+            for sequence, event in enumerate(events.decode(frame.payload), frame.sequence):
+                if sequence > engine.sequence:
+                    _apply(engine, event, sequence, affected)
+        _note_damage(data[max(good, journal_format.SEGMENT_HEADER_BYTES) :], affected)
+    return lost
+
+
+def _note_damage(damaged: bytes, affected: dict[str, str]) -> None:
+    affected.update({id: "an event of it is damaged" for id in events.ids_in(damaged)})
+
+
+def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]) -> None:
+    engine.sequence = sequence - 1
+    try:
+        engine.replay([event], sequence)
+        return
+    except Corrupt:
+        pass
+    job = engine.table.change(event.id, sequence)
+    if job is None:
+        affected[event.id] = "its enqueue is lost; nothing but its id is left"
+        return
+    affected[event.id] = f"it was {job.state} when {type(event).__name__.lower()}: what was between is lost"
+    _make_fit(engine, job, event)
+    engine.sequence = sequence - 1
+    engine.replay([event], sequence)
+
+
+def _make_fit(engine: Engine, job: Job, event: Event) -> None:
+    """Puts the job into a state in which the event can happen."""
+    job.state = TRANSITIONS[type(event)][0][0]
+    has_ending = hasattr(event, "ending") or isinstance(event, (events.Released, events.Located))
+    if has_ending and (not job.history or "outcome" in job.history[-1]):
+        job.attempts += 1
+        started = {"attempt": job.attempts, "worker": "(lost)", "started_ms": event.at_ms}
+        job.history = [*job.history, started]
+    engine.table.settle(job)
+
+
+def _copy_files(home: Home, target: Home) -> None:
+    """The outputs, and the results that workers have left: the next to open the new home harvests those."""
+    for folder, copy, ending in ((home.logs, target.logs, ".log"), (home.run, target.run, ".outcome")):
+        for name in os.listdir(folder):
+            if name.endswith(ending):
+                shutil.copy2(os.path.join(folder, name), os.path.join(copy, name))
+    durable.sync_folder(target.path)
