@@ -42,6 +42,7 @@ them.
 
 PART_JOBS = 2000
 PART_BYTES = 1024 * 1024
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _READ_ONLY_VERBS = ("show", "list", "status", "config-list")
 
 
@@ -154,6 +155,17 @@ class Queue:
             raise NoSupervisor(home=self.home.path)
         return client.ask("scale", count=count, add=add)
 
+    def leave(self) -> int:
+        """Makes the running supervisor end at once; its workers finish what they run, and wait for the next one's
+        harvest. How many workers it had. Raises NoSupervisor.
+        """
+        client = self._connected()
+        if client is None:
+            raise NoSupervisor(home=self.home.path)
+        workers = client.ask("stop", leave=True)["workers"]
+        self.close()
+        return workers
+
     @contextmanager
     def supervisor(self, workers: int = 1) -> Iterator[int]:
         """Runs a supervisor as a child process within the block; its pid. At the end running jobs finish first."""
@@ -193,12 +205,16 @@ class Queue:
 
     def _answer_locally(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
         """The answer, or None while somebody else holds the writer lock."""
-        if verb in _READ_ONLY_VERBS and not self.home.exists():
+        reads = verb in _READ_ONLY_VERBS
+        if reads and not self.home.exists():
             return _answer_from_nothing(verb, fields)
         try:
-            self.home.prepare()
+            if not reads:
+                self.home.prepare()
             lock = lockfile.acquire(self.home.lock)
         except OSError as fault:
+            if reads and fault.errno in _NOT_ALLOWED:
+                return _answer_reading(self.home, verb, fields)
             raise _storage_error(self.home, fault) from fault
         if lock is None:
             return None
@@ -231,6 +247,18 @@ def _answer_with_lock(home: Home, verb: str, fields: dict[str, object]) -> dict[
     finally:
         ledger.close()
     return reply
+
+
+def _answer_reading(home: Home, verb: str, fields: dict[str, object]) -> dict[str, Any]:
+    """The answer from a home on a read-only disk. What workers have left there is not harvested."""
+    from . import verbs
+    from .ledger import Ledger
+
+    ledger = Ledger(home, read_only=True)
+    try:
+        return verbs.answer(ledger, {"verb": verb, **fields}, time.time_ns() // 1_000_000)
+    finally:
+        ledger.close()
 
 
 def _answer_from_nothing(verb: str, fields: dict[str, object]) -> dict[str, Any]:
@@ -282,6 +310,6 @@ def _which(ids: Sequence[str] | None) -> dict[str, object]:
 def _storage_error(home: Home, fault: OSError) -> QueueError:
     from . import durable
 
-    if fault.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if fault.errno in _NOT_ALLOWED:
         return BadHome(path=home.path, why=f"{fault.filename or home.path}: {fault.strerror}")
     return durable.failure(home.path, fault)

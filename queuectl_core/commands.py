@@ -69,4 +69,10 @@ class Release(NamedTuple):
     begun: bool
 
 
-Command = Union[Enqueue, RetryDead, PurgeDead, ChangeSetting, Dispatch, Locate, Finish, Release]
+class ShiftClock(NamedTuple):
+    """The wall clock has jumped by so much, forwards or (negative) back."""
+
+    jump_ms: int
+
+
+Command = Union[ShiftClock, Enqueue, RetryDead, PurgeDead, ChangeSetting, Dispatch, Locate, Finish, Release]

@@ -81,12 +81,9 @@ class Engine:
                 self._apply(event)
 
     def next_due_ms(self) -> int | None:
-        """When the next failed job is to run again, or None when none waits for a time."""
-        while (entry := self._due.first()) is not None:
-            if self._is_fresh(entry):
-                return int(entry[0].split("/")[1])
-            self._due.take()
-        return None
+        """When, by the wall clock, the next failed job is to run again; None when none waits for a time."""
+        due_ms = self._first_due_ms()
+        return None if due_ms is None else due_ms + self.table.clock_shift_ms
 
     # Deciding
 
@@ -132,6 +129,9 @@ class Engine:
             return [], None
         return [events.SettingChanged(command.key, command.value, now_ms)], None
 
+    def _shift_clock(self, command: commands.ShiftClock, now_ms: int) -> tuple[list[Event], object]:
+        return [events.ClockShifted(self.table.clock_shift_ms + command.jump_ms, now_ms)], None
+
     def _dispatch(self, command: commands.Dispatch, now_ms: int) -> tuple[list[Event], object]:
         id = self._take_next(now_ms)
         if id is None:
@@ -156,7 +156,7 @@ class Engine:
             return [events.Died(job.id, now_ms, ending, reason)], None
         if retry.is_spent(job.attempts, job.max_retries):
             return [events.Died(job.id, now_ms, ending, describe(ending))], None
-        due_ms = now_ms + retry.delay_ms(job.backoff_base, job.attempts)
+        due_ms = now_ms - self.table.clock_shift_ms + retry.delay_ms(job.backoff_base, job.attempts)
         return [events.Failed(job.id, now_ms, ending, describe(ending), due_ms)], None
 
     def _release(self, command: commands.Release, now_ms: int) -> tuple[list[Event], object]:
@@ -190,7 +190,7 @@ class Engine:
 
     def _take_next(self, now_ms: int) -> str | None:
         """The id of the oldest job that may run now, taken out of the windows."""
-        self._ripen(now_ms)
+        self._ripen(now_ms - self.table.clock_shift_ms)
         ready = self._first_ready()
         ripe = self._ripe[0] if self._ripe else None
         if ripe is not None and (ready is None or ripe < ready):
@@ -199,12 +199,20 @@ class Engine:
             return None
         return self._ready.take()[1]
 
+    def _first_due_ms(self) -> int | None:
+        """As `Job.due_ms`: without the shifts of the clock."""
+        while (entry := self._due.first()) is not None:
+            if self._is_fresh(entry):
+                return int(entry[0].split("/")[1])
+            self._due.take()
+        return None
+
     def _ripen(self, now_ms: int) -> None:
         """Moves failed jobs whose time has come among those that may run, where their age decides."""
         while self._ripe and not self._is_ripe(self._ripe[0], now_ms):
             heapq.heappop(self._ripe)
         while len(self._ripe) < MAX_RIPE:
-            due_ms = self.next_due_ms()
+            due_ms = self._first_due_ms()
             if due_ms is None or due_ms > now_ms:
                 break
             key, id = self._due.take()
@@ -233,6 +241,8 @@ class Engine:
         kind = type(event)
         if kind is events.SettingChanged:
             self._apply_setting(event)
+        elif kind is events.ClockShifted:
+            self.table.clock_shift_ms = event.shift_ms
         elif kind is events.Enqueued:
             self._apply_enqueued(event)
         else:
@@ -396,6 +406,7 @@ _HANDLERS = {
     commands.RetryDead: Engine._retry_dead,
     commands.PurgeDead: Engine._purge_dead,
     commands.ChangeSetting: Engine._change_setting,
+    commands.ShiftClock: Engine._shift_clock,
     commands.Dispatch: Engine._dispatch,
     commands.Locate: Engine._locate,
     commands.Finish: Engine._finish,

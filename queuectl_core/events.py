@@ -112,7 +112,16 @@ class SettingChanged(NamedTuple):
     at_ms: int
 
 
-Event = Union[Enqueued, Started, Located, Succeeded, Failed, Died, Released, Retried, Purged, SettingChanged]
+class ClockShifted(NamedTuple):
+    """The wall clock was set: all shifts so far add up to `shift_ms`. Waits are measured without them."""
+
+    shift_ms: int
+    at_ms: int
+
+
+Event = Union[
+    ClockShifted, Enqueued, Started, Located, Succeeded, Failed, Died, Released, Retried, Purged, SettingChanged
+]
 
 EVENT_NAMES: dict[str, type] = {
     "enqueued": Enqueued,
@@ -125,6 +134,7 @@ EVENT_NAMES: dict[str, type] = {
     "retried": Retried,
     "purged": Purged,
     "setting-changed": SettingChanged,
+    "clock-shifted": ClockShifted,
 }
 _NAME_OF = {kind: name for name, kind in EVENT_NAMES.items()}
 _WITH_ENDING = (Succeeded, Failed, Died)

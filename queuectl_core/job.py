@@ -83,8 +83,11 @@ class Job:
         """The attempt under way. Only for a job that is processing."""
         return self.history[-1]
 
-    def record(self) -> dict[str, object]:
-        """The job as users see it, in `--json` and in the embedding API; times as RFC 3339 text."""
+    def record(self, clock_shift_ms: int = 0) -> dict[str, object]:
+        """The job as users see it, in `--json` and in the embedding API; times as RFC 3339 text.
+
+        `due_ms` is kept without the jumps that the wall clock has made; what they add up to comes on top here.
+        """
         return {
             "id": self.id,
             "command": self.command,
@@ -95,7 +98,7 @@ class Job:
             "updated_at": utc(self.updated_ms),
             "backoff_base": self.backoff_base,
             "cwd": self.cwd,
-            "next_run_at": utc(self.due_ms),
+            "next_run_at": None if self.due_ms is None else utc(self.due_ms + clock_shift_ms),
             "reason": self.reason,
             "worker": self.running()["worker"] if self.state == PROCESSING else None,
             "history": [attempt_record(attempt) for attempt in self.history],

@@ -95,6 +95,7 @@ class JobTable:
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
         self.counts.update(meta.get("counts", {}))
         self.settings: dict[str, object] = meta.get("settings", {})
+        self.clock_shift_ms: int = meta.get("clock_shift_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
         self._stored_counts = dict(self.counts)
         self._changed: dict[str, _Changed] = {}
@@ -242,6 +243,7 @@ class JobTable:
             "ahead": ahead,
             "counts": counts,
             "settings": self.settings,
+            "clock_shift_ms": self.clock_shift_ms,
             "next_number": self.next_number,
         }
         return _encode(meta).encode()

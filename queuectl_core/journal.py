@@ -157,11 +157,11 @@ def begin_journal(folder: str, next_sequence: int) -> Journal:
     return journal
 
 
-def open_journal(folder: str, position: int) -> tuple[Journal, Iterator[Frame]]:
+def open_journal(folder: str, position: int, read_only: bool = False) -> tuple[Journal, Iterator[Frame]]:
     """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
 
-    A torn tail is set aside while they are read (`Journal.torn`). Raises Corrupt for damage, NewerFormat, DiskFull,
-    StorageFailed.
+    A torn tail is set aside while they are read (`Journal.torn`). `read_only`: to be read only; nothing is set aside.
+    Raises Corrupt, NewerFormat, DiskFull, StorageFailed.
     """
     paths = segment_paths(folder)
     if not paths:
@@ -173,10 +173,10 @@ def open_journal(folder: str, position: int) -> tuple[Journal, Iterator[Frame]]:
     _check_row(folder, segments, position)
     journal = Journal(folder, headers[0][1].log_id)
     journal._segments = segments
-    return journal, _recover(journal, position)
+    return journal, _recover(journal, position, read_only)
 
 
-def _recover(journal: Journal, position: int) -> Iterator[Frame]:
+def _recover(journal: Journal, position: int, read_only: bool) -> Iterator[Frame]:
     """Yields the frames behind `position` that count, and leaves the journal open at the end of the last one."""
     group: list[Frame] = []
     good_end = journal_format.SEGMENT_HEADER_BYTES
@@ -201,7 +201,8 @@ def _recover(journal: Journal, position: int) -> Iterator[Frame]:
                 good_end = frame.end
                 yield from (part for part in group if part.next_sequence > position + 1)
                 group.clear()
-    _open_end(journal, data, good_end)
+    if not read_only:
+        _open_end(journal, data, good_end)
 
 
 def _check_end(segment: _Segment, data: bytes, found: Scan, next_first: int | None) -> None:

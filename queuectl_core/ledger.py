@@ -33,16 +33,19 @@ SLICE = 250
 
 
 class Ledger:
-    def __init__(self, home: Home) -> None:
-        """Recovers what is on the disk. Raises Corrupt, NewerFormat, NoBackend, DiskFull, StorageFailed."""
+    def __init__(self, home: Home, read_only: bool = False) -> None:
+        """Recovers what is on the disk; `read_only`: in memory alone, to be looked at and not decided upon.
+
+        Raises Corrupt, NewerFormat, NoBackend, DiskFull, StorageFailed.
+        """
         try:
-            self._store = open_store(home.store, os.environ.get("QUEUECTL_STORE"))
+            self._store = open_store(home.store, os.environ.get("QUEUECTL_STORE"), read_only)
         except OSError as fault:
             raise durable.failure(home.store, fault) from fault
         try:
             self.table = JobTable(self._store)
             self.engine = Engine(self.table)
-            self.journal: Journal = self._replay(home)
+            self.journal: Journal = self._replay(home, read_only)
         except BaseException:
             self._store.close()
             raise
@@ -137,9 +140,9 @@ class Ledger:
             return
         self.journal.free(self.table.position)
 
-    def _replay(self, home: Home) -> Journal:
+    def _replay(self, home: Home, read_only: bool) -> Journal:
         try:
-            journal, frames = open_journal(home.journal, self.table.position)
+            journal, frames = open_journal(home.journal, self.table.position, read_only)
             for frame in frames:
                 self.engine.replay(events.decode(frame.payload), frame.sequence)
         except OSError as fault:

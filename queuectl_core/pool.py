@@ -29,9 +29,6 @@ _START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
 survive it.
 """
 
-AHEAD = 8
-"""So many short runs a worker holds at the most."""
-
 _LONG_MS = 1_000_000
 
 
@@ -87,7 +84,7 @@ class Member:
 
     def depth(self) -> int:
         """How many runs it may hold: one, or as many short ones as are done within the patience for one."""
-        return max(1, min(AHEAD, int(worker.PATIENCE_S * 1000 / max(1, self.last_run_ms))))
+        return max(1, min(worker.AHEAD, int(worker.PATIENCE_S * 1000 / max(1, self.last_run_ms))))
 
     def record(self) -> dict[str, object]:
         run = self.runs[0] if self.runs else None
@@ -137,7 +134,7 @@ class Pool:
         the next should be at hand.
         """
         staying = [member for member in self.members.values() if not member.draining]
-        for depth in range(AHEAD):
+        for depth in range(worker.AHEAD):
             yield from [member for member in staying if member.depth() > depth and len(member.runs) <= depth]
 
     def is_flowing(self) -> bool:

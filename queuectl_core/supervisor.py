@@ -24,6 +24,7 @@ from typing import Optional
 
 from . import adoption, commands, events, pidfile, pool, process_tree, protocol, timestamps, verbs, worker
 from .adoption import Adopted
+from .clock import Clock
 from .errors import Busy, InvalidInput, QueueError, UnknownJob
 from .home import Home
 from .job import FINAL_STATES, Job, check_id
@@ -59,6 +60,7 @@ class Supervisor:
         self._stop_asked = 0
         self._stopping = False
         self._killing = False
+        self._leaving = False
         self._replies: list[tuple[Callable[..., None], object]] = []
         self._waits: dict[str, list[_Wait]] = {}
         self._harvested: list[str] = []
@@ -68,6 +70,7 @@ class Supervisor:
         self._lost: dict[str, Adopted] = {}
         self._look_at_adopted = False
         self._start_delay = StartDelay()
+        self._clock = Clock()
         self._started_ms = _now_ms()
         process_tree.become_subreaper()
         self._pool = Pool(home, umask, _allow_many_files())
@@ -85,7 +88,9 @@ class Supervisor:
         """The loop, until a stop is complete. Raises StorageFailed, with nothing acknowledged that is not on the
         disk.
         """
-        while not (self._stopping and not self._pool.members and not self._adopted and not self._lost):
+        while not self._leaving and not (
+            self._stopping and not self._pool.members and not self._adopted and not self._lost
+        ):
             if self._pool.is_flowing() and not self._stopping:
                 time.sleep(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
@@ -107,6 +112,10 @@ class Supervisor:
     # The turn
 
     def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+        jump_ms = self._clock.jump_ms()
+        if jump_ms:
+            say(f"the clock was set by {jump_ms / 1000:g} s; what waits goes on waiting as long as it had to")
+            self._ledger.decide(commands.ShiftClock(jump_ms), _now_ms())
         for key, mask in ready:
             key.data(mask)
         if self._look_at_adopted:
@@ -117,7 +126,7 @@ class Supervisor:
         if self._server.paused_at_s is not None and time.monotonic() >= self._server.paused_at_s + LOOK_S:
             self._server.resume()
         self._note_stop()
-        runs = {} if self._stopping else self._decide_runs()
+        runs = {} if self._stopping or self._leaving else self._decide_runs()
         happened = self._ledger.write()
         for member, given in runs.items():
             self._send(member, given)
@@ -390,8 +399,12 @@ class Supervisor:
         self._stop_asked += sum(number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) for number in received)
 
     def _stop(self, connection: Connection, request: Request) -> None:
-        self._stop_asked += 2 if request.get("now") is True else 1
-        self._reply(connection, {"pid": os.getpid()})
+        if request.get("leave") is True:
+            self._leaving = True
+            say("leaving: workers finish what they run, for the next supervisor")
+        else:
+            self._stop_asked += 2 if request.get("now") is True else 1
+        self._reply(connection, {"pid": os.getpid(), "workers": self._wanted})
 
     def _note_stop(self) -> None:
         """The first request lets running jobs finish, the second ends them."""

@@ -57,7 +57,7 @@ def _show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     job = ledger.table.get(id) if check_id(id) is None else None
     if job is None:
         raise UnknownJob(id=str(id)[:140])
-    return {"job": job.record()}
+    return {"job": job.record(ledger.table.clock_shift_ms)}
 
 
 def _list(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -77,7 +77,7 @@ def _page(ledger: Ledger, indexes: list[str], after: str, limit: int) -> Fields:
     for index in indexes:
         for key, id in ledger.table.scan(index, limit - len(jobs), after, reverse=index in _NEWEST_FIRST):
             job = ledger.table.get(id)
-            jobs.append(job.record())
+            jobs.append(job.record(ledger.table.clock_shift_ms))
             size += len(job.command) + len(job.cwd) + 400 * (len(job.history) + 1)
             if len(jobs) == limit or size >= _PAGE_BYTES:
                 return {"jobs": jobs, "next": [index, key]}

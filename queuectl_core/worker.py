@@ -29,6 +29,9 @@ from .events import Ending
 from .home import Home
 from .output import OutputWriter
 
+AHEAD = 8
+"""So many short runs wait in a worker at the most."""
+
 STOPPED_BY_HAND = "stopped by hand"
 HANDED_BACK = "handed back, for the run before it takes long"
 
@@ -107,7 +110,7 @@ class Worker:
         self._long = False
         self._ending = False
         self._waiting: deque[Run] = deque()
-        self._left: list[Result] = []
+        self._recent: deque[Result] = deque(maxlen=2 * AHEAD)
         self._terminated = False
         self._lock = lockfile.acquire(os.path.join(home.run, f"{instance}.lock"))
         os.write(self._lock, b"%d\n" % os.getpid())
@@ -152,10 +155,13 @@ class Worker:
         return None
 
     def _note_death(self) -> None:
-        """The supervisor is gone."""
+        """The supervisor is gone. What it may not have noted is left on the disk, with the runs that have not begun."""
         self._poll.unregister(self._inbox)
         self._orphaned = self._ending = True
-        self._hand_back("the supervisor was gone before it began")
+        unbegun = [Result(run.job_id, None, "the supervisor was gone before it began", False) for run in self._waiting]
+        self._waiting.clear()
+        self._recent = deque([*self._recent, *unbegun])
+        self._leave()
 
     def _hand_back(self, reason: str, job_id: str | None = None) -> None:
         """Returns the runs that wait here (or the one of `job_id`), unbegun."""
@@ -309,20 +315,28 @@ class Worker:
         self._output.finish()
 
     def _report(self, result: Result) -> None:
-        """To the supervisor; when there is none, on the disk, for the next one."""
-        if self._orphaned or not self._put(tuple(result)):
-            self._left.append(result)
-            path = os.path.join(self._home.run, f"{self._instance}.outcome")
-            durable.replace_file(path, json.dumps(self._left).encode())
+        """To the supervisor; when there is none, on the disk, for the next one.
 
-    def _put(self, message: object) -> bool:
-        """False when the supervisor has just died."""
+        That it stands in the queue does not mean that it has been noted: a supervisor may be killed between. So the
+        latest are kept, as many as can be on their way, and left on the disk with the rest when that has happened.
+        """
+        self._recent.append(result)
+        if self._orphaned:
+            self._leave()
+        else:
+            self._put(tuple(result))
+
+    def _put(self, message: object) -> None:
         try:
             self._results.put(message)
         except OSError:
             self._note_death()
-            return False
-        return True
+
+    def _leave(self) -> None:
+        """Whoever harvests this passes over what it knows already."""
+        if self._recent:
+            path = os.path.join(self._home.run, f"{self._instance}.outcome")
+            durable.replace_file(path, json.dumps(list(self._recent)).encode())
 
 
 def revive(result: tuple[object, ...]) -> Result:

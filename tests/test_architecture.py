@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"job", "events", "journal_format", "protocol", "schedule"},
     {"settings", "commands", "jobtable"},
     {"engine", "stores.memory_store"},
-    {"durable", "home", "lockfile", "output", "socket_path"},
+    {"clock", "durable", "home", "lockfile", "output", "socket_path"},
     {"journal", "process_tree", "reserve", "stores.sqlite_store", "stores.generation_store", "server", "client"},
     {"stores", "pidfile", "worker"},
     {"ledger", "pool"},
@@ -177,7 +177,7 @@ def test_every_module_says_what_it_is_for(name: str) -> None:
 def test_there_is_one_transition_table_and_every_event_has_its_place_in_it() -> None:
     from queuectl_core import engine, events
 
-    assert set(engine.TRANSITIONS) == set(events.EVENT_NAMES.values()) - {events.Enqueued, events.SettingChanged}
+    assert set(engine.TRANSITIONS) == set(events.EVENT_NAMES.values()) - {events.Enqueued, events.SettingChanged, events.ClockShifted}
 
 
 NEVER = {

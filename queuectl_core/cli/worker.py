@@ -42,6 +42,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     stop.add_argument(
         "--timeout", metavar="S", type=_seconds, help="stop waiting after S seconds (exit 75); the stop itself goes on"
     )
+    restart = add_action(
+        actions,
+        "restart",
+        "put a new supervisor in the place of the running one, without ending a job",
+        "queuectl worker restart",
+    )
+    restart.add_argument("--count", metavar="N", type=_count, help="how many workers (default: as many as now)")
     scale = add_action(
         actions, "scale", "set the number of workers of the running supervisor", "queuectl worker scale 5"
     )
@@ -53,6 +60,8 @@ def run(args: Namespace, screen: Screen) -> int:
         if args.action == "scale":
             reply = queue.scale(args.count)
             return _tell(screen, f"{reply['workers']} workers (there were {reply['before']})", workers=reply["workers"])
+        if args.action == "restart":
+            return _restart(queue, args.count, screen)
         if args.action == "stop":
             return _stop(queue, args, screen)
         if args.count < 1:
@@ -115,8 +124,19 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
     if not screen.json:
         _say_what_runs(queue, args.now, screen)
     _ask_to_stop(queue, pid, args.now)
-    _wait_for_end(queue, pid, args.timeout)
+    _wait_for_end(queue, args.timeout)
     return _tell(screen, "stopped", pid=pid)
+
+
+def _restart(queue: Queue, count: int | None, screen: Screen) -> int:
+    """The old supervisor leaves at once; its workers finish what they run, and the new one adopts them."""
+    from .. import daemon
+
+    workers = queue.leave()
+    _wait_for_end(queue, None)
+    count = workers if count is None else count
+    pid = daemon.start(queue.home, count)
+    return _tell(screen, f"restarted with {_workers(count)}, supervisor pid {pid}", workers=count, pid=pid)
 
 
 def _say_what_runs(queue: Queue, now: bool, screen: Screen) -> None:
@@ -145,7 +165,7 @@ def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
     queue.close()
 
 
-def _wait_for_end(queue: Queue, pid: int, timeout_s: float | None) -> None:
+def _wait_for_end(queue: Queue, timeout_s: float | None) -> None:
     """Until the writer lock is free: then the supervisor has written all there was to write."""
     from .. import lockfile
 

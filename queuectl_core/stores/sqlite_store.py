@@ -10,7 +10,9 @@ to open it.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -23,6 +25,9 @@ class SqliteStore:
     def __init__(self, path: str, read_only: bool = False) -> None:
         """Raises Corrupt, DiskFull, StorageFailed. `read_only` makes and changes no file, not even to recover."""
         self._path = path
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        if read_only and os.path.exists(f"{path}-wal"):
+            path = self._copy_of(path)
         if not read_only and not os.path.exists(path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         try:
@@ -92,6 +97,15 @@ class SqliteStore:
             self._db.close()
         except sqlite3.Error as fault:
             raise self._error(fault) from fault
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def _copy_of(self, path: str) -> str:
+        """A write-ahead log that a kill has left cannot be read without being worked into the file: a copy, then."""
+        self._copy = tempfile.TemporaryDirectory(prefix="queuectl-")
+        for name in (path, f"{path}-wal"):
+            shutil.copy(name, self._copy.name)
+        return os.path.join(self._copy.name, os.path.basename(path))
 
     def _run(self, query: str, values: tuple[object, ...]) -> sqlite3.Cursor:
         try:
@@ -109,11 +123,8 @@ class SqliteStore:
 
 
 def _uri(path: str, read_only: bool) -> str:
-    """A file that nobody else writes to may be called immutable: then SQLite makes no files beside it.
-
-    Where a write-ahead log is left from a kill, reading needs it, and so the folder must be writable.
-    """
+    """A file that nobody writes to may be called immutable: then SQLite makes no files beside it."""
     mode = "rw"
     if read_only:
-        mode = "ro" if os.path.exists(f"{path}-wal") else "ro&immutable=1"
+        mode = "rw" if os.path.exists(f"{path}-wal") else "ro&immutable=1"
     return f"file:{quote(path)}?mode={mode}"

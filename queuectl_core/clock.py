@@ -1,0 +1,29 @@
+"""Clock: the wall clock, and whether somebody has set it meanwhile.
+
+Times in records are the wall clock's, for people; waits must not become an hour longer because it was set back. What
+tells the two apart is a second clock that nobody can set; on Linux one that goes on while a laptop sleeps.
+Knows no jobs. The trap: NTP moves the wall clock a little all the time; only a jump counts.
+"""
+
+from __future__ import annotations
+
+import time
+
+JUMP_MS = 1000
+"""A smaller difference since the last look is drift."""
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self._offset_ms = self._offset()
+
+    def jump_ms(self) -> int:
+        """By how much the wall clock was set since this was last asked; 0 for drift."""
+        before, self._offset_ms = self._offset_ms, self._offset()
+        jump_ms = self._offset_ms - before
+        return jump_ms if abs(jump_ms) >= JUMP_MS else 0
+
+    def _offset(self) -> int:
+        return (time.time_ns() - time.clock_gettime_ns(_STEADY)) // 1_000_000
