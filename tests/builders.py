@@ -76,22 +76,28 @@ def job_of(engine: Engine, id: str) -> Job:
 
 
 def state_of(table: JobTable) -> dict[str, object]:
-    """Everything that can be asked of a table, copied: jobs by id, in the order of the indexes, counts, settings."""
+    """Everything that can be asked of a table, copied: jobs in the order of the indexes, counts, settings, clock."""
     jobs: dict[str, object] = {}
     for index in INDEXES:
         for _, id in table.scan(index, EVERYTHING):
             job = table.get(id)
             assert job is not None and id not in jobs, f"the entry of {id} in {index} is wrong"
             jobs[id] = copy.deepcopy(job.fields())
-    counts, settings = dict(table.counts), dict(table.settings)
-    return {"jobs": list(jobs.items()), "counts": counts, "settings": settings, "next_number": table.next_number}
+    return {
+        "jobs": list(jobs.items()),
+        "counts": dict(table.counts),
+        "settings": dict(table.settings),
+        "next_number": table.next_number,
+        "clock_shift_ms": table.clock_shift_ms,
+    }
 
 
 def random_command(source: random.Random, table: JobTable) -> Command:
     """A command that is sensible more often than not. Ids come from a small set, so that they are used again."""
     ids = [f"job{n}" for n in range(12)]
     worker = source.choice(["w1", "w2"])
-    kind = source.choices(["enqueue", "dispatch", "report", "retry", "purge", "setting"], [4, 6, 6, 1, 1, 1])[0]
+    kinds = ["enqueue", "dispatch", "report", "retry", "purge", "setting", "clock"]
+    kind = source.choices(kinds, [8, 12, 12, 2, 2, 2, 1])[0]
     if kind == "enqueue":
         wanted = source.sample(ids, source.randint(1, 3))
         fields = {"max_retries": source.randint(0, 3), "backoff_base": source.choice([0, 1, 2])}
@@ -100,6 +106,8 @@ def random_command(source: random.Random, table: JobTable) -> Command:
         return commands.Dispatch(worker)
     if kind == "report":
         return _random_report(source, table, worker)
+    if kind == "clock":
+        return commands.ShiftClock(source.choice([-3_600_000, -2_000, 2_000, 3_600_000]))
     if kind == "setting":
         return commands.ChangeSetting("max-retries", source.choice([None, 0, 1, 5]))
     named = source.choice([None, source.sample(ids, source.randint(1, 2))])

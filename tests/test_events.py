@@ -32,6 +32,7 @@ JOURNALED: dict[str, tuple[Event, str]] = {
     "retried": (events.Retried("a", 1000), '["retried","a",1000]'),
     "purged": (events.Purged("a", 1000), '["purged","a",1000]'),
     "setting-changed": (events.SettingChanged("grace", None, 1000), '["setting-changed","grace",null,1000]'),
+    "clock-shifted": (events.ClockShifted(-3600000, 1000), '["clock-shifted",-3600000,1000]'),
 }
 """Every event and what it was in the first journals: nothing here may ever change, for such journals exist."""
 
@@ -99,3 +100,14 @@ def test_what_encode_did_not_write_is_refused(payload: bytes) -> None:
 def test_number_that_is_none_never_reaches_the_journal() -> None:
     with pytest.raises(ValueError):
         encode([events.SettingChanged("grace", float("nan"), 1000)])
+
+
+def test_damaged_bytes_still_tell_whose_they_were() -> None:
+    payload = encode([event for event, _ in JOURNALED.values()] + [events.Purged("b.c:d", 1)])
+    for cut in (0, 1, 2):
+        assert events.ids_in(b"\xff\x00" + payload[cut:-2] + b'["purged","z",1]') == ["a", "b.c:d", "z"]
+
+
+def test_bytes_that_speak_of_no_job_name_none() -> None:
+    assert events.ids_in(encode([events.SettingChanged("grace", 5, 1), events.ClockShifted(5, 1)])) == []
+    assert events.ids_in(b"\x00" * 1000 + b'["purged",""]["purged","../x",1]') == []

@@ -17,7 +17,7 @@ import pytest
 from queuectl_core import durable, events, journal, journal_format
 from queuectl_core.errors import Corrupt, DiskFull, NewerFormat, StorageFailed
 from queuectl_core.events import Event, Purged
-from queuectl_core.journal import FRAME_EVENTS, Journal, open_journal
+from queuectl_core.journal import FRAME_EVENTS, Journal, begin_journal, open_journal
 from queuectl_core.journal_format import MORE, SEGMENT_HEADER_BYTES, SegmentHeader
 from tests.builders import file_size_limit
 
@@ -308,7 +308,7 @@ def test_damage_of_what_was_synced_is_refused_with_what_is_lost_and_changes_noth
     opened.close()
     flip(segment(tmp_path, 1), frame_ends(segment(tmp_path, 1), opened.log_id, 1)[1] + 30)
     before = contents(tmp_path)
-    with pytest.raises(Corrupt, match="events 2 to 2, once synced, are unreadable"):
+    with pytest.raises(Corrupt, match="events 2 to 2, of jobs 2, "):
         recover(tmp_path)
     assert contents(tmp_path) == before
 
@@ -323,9 +323,19 @@ def test_older_segment_that_is_cut_is_refused(tmp_path: Path, number: int) -> No
     path = segment(tmp_path, number)
     path.write_bytes(path.read_bytes()[:-1])
     before = contents(tmp_path)
-    with pytest.raises(Corrupt, match=f"events {number} to {number} are missing or unreadable"):
+    with pytest.raises(Corrupt, match=f"events {number} to {number}, of jobs {number}, "):
         recover(tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_long_list_of_jobs_of_which_something_is_lost_is_cut(tmp_path: Path) -> None:
+    opened, _ = recover(tmp_path)
+    opened.append(some_events(9))
+    opened.rotate()
+    opened.close()
+    flip(segment(tmp_path, 1), SEGMENT_HEADER_BYTES + 2)
+    with pytest.raises(Corrupt, match="events 1 to 9, of jobs 1, 2, 3, 4, 5 and others, "):
+        recover(tmp_path)
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
@@ -371,7 +381,41 @@ def test_segment_of_a_newer_version_is_refused_and_kept(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
+# A look without a change
+
+
+def test_reading_only_finds_the_same_and_leaves_a_torn_tail_where_it_is(tmp_path: Path) -> None:
+    write_synced(tmp_path, some_events(2)).close()
+    with open(segment(tmp_path, 1), "ab") as file:
+        file.write(b"half a frame")
+    before = contents(tmp_path)
+    opened, frames = open_journal(str(tmp_path), 0, read_only=True)
+    assert [event for frame in frames for event in events.decode(frame.payload)] == some_events(2)
+    opened.close()
+    assert (opened.next_sequence, opened.torn) == (3, None)
+    assert contents(tmp_path) == before
+
+
+def test_reading_only_refuses_damage_as_well(tmp_path: Path) -> None:
+    opened = write_synced(tmp_path, some_events(3))
+    opened.close()
+    flip(segment(tmp_path, 1), SEGMENT_HEADER_BYTES + 30)
+    _, frames = open_journal(str(tmp_path), 0, read_only=True)
+    with pytest.raises(Corrupt):
+        list(frames)
+
+
 # Segments
+
+
+def test_journal_may_begin_with_any_event(tmp_path: Path) -> None:
+    opened = begin_journal(str(tmp_path), 8)
+    assert (opened.next_sequence, opened.is_synced()) == (8, True)
+    opened.append([Purged("8", 8)])
+    opened.close()
+    assert events_of(tmp_path, position=7) == [Purged("8", 8)]
+    with pytest.raises(Corrupt, match="the segment that held events 1 to 7 is missing"):
+        recover(tmp_path)
 
 
 def test_full_segment_is_followed_by_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from queuectl_core.journal_format import (
     decode_segment_header,
     encode_frame,
     encode_segment_header,
+    find_frames,
     scan,
 )
 
@@ -192,6 +193,15 @@ def test_frame_without_payload_is_a_frame() -> None:
     frame = encode_frame(LOG_ID, 10, 1, 9, b"")
     assert len(frame) == FRAME_HEADER_BYTES
     assert payloads(scan(a_segment(frame), LOG_ID, 10).frames) == [b""]
+
+
+def test_every_undamaged_frame_is_found_wherever_it_stands() -> None:
+    first, second, third = three_frames((9, 10, 12))
+    data = a_segment(b"junk", first, b"qFrm", flipped(second, 300), b"more junk", third, third[:-1])
+    found = list(find_frames(data, LOG_ID))
+    assert payloads(found) == [b"[one]", b"[four]"]
+    assert [data[frame.start : frame.end] for frame in found] == [first, third]
+    assert list(find_frames(data, LOG_ID + 1)) == []
 
 
 @pytest.mark.parametrize("flags", [0, MORE])
