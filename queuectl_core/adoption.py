@@ -1,120 +1,124 @@
-"""Adoption: what a supervisor or a command line finds of runs that an earlier supervisor, now dead, has begun.
+"""Adoption: what a supervisor or a command line finds of runs whose worker it has not, or has no longer.
 
-For every job that the journal says is processing, its worker (a) still lives, which its lock tells: wait for it; or
-(b) has left a result in run/: harvest it; or (c) is gone without one: the worker is lost, and what is left of its
-run is ended. Knows the run/ folder and processes; what becomes of the jobs is the engine's affair. The trap: the
-result file may be removed only after the event that it led to has been synced; until then it is the only copy.
+For every job that the journal says is processing, its worker
+  (a) still lives, which its lock tells, and is at this run: wait for it;
+  (b) has left the result in run/, or has left word and does not mention the run, which so never began: harvest that;
+  (c) is gone without a word: the worker is lost, what is left of its run is ended, and the attempt has failed. Unless
+      it never started anything: then the run is given back.
+
+Knows the run/ folder and processes; what becomes of the jobs is the engine's affair. The trap: what a worker has left
+may be removed only after the events that it led to have been synced, and when no run of that worker is open any more.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import time
+from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
 from . import commands, lockfile, output, process_tree, worker
+from .clock import now_ms
 from .events import Ending
 from .home import Home
 from .job import PROCESSING, Job
 from .jobtable import JobTable
 
 
-class Adopted(NamedTuple):
-    """A run that this process did not begin, or whose worker is lost."""
+class OpenRun(NamedTuple):
+    """A run that the journal has begun and not ended, of a worker that is not this process's, or not any more."""
 
     instance: str
     job_id: str
+    run: int
     attempt: int
-    pid: int
     since_ms: int
 
 
-def find(home: Home, table: JobTable) -> tuple[list[Adopted], list[Adopted]]:
-    """The runs that are under way: those whose workers still have them, and those that are over."""
-    living: list[Adopted] = []
-    over: list[Adopted] = []
-    for _, id in table.scan(PROCESSING, table.counts[PROCESSING]):
-        attempt = table.get(id).running()
-        instance, left = attempt["worker"], None
-        run = Adopted(instance, id, attempt["attempt"], _pid(home, instance), attempt["started_ms"])
-        if is_alive(home, instance):
-            left = worker.read_left_result(home, instance, id)
-            (living if left is None else over).append(run)
-        else:
-            over.append(run)
-    return living, over
+def find(table: JobTable) -> list[OpenRun]:
+    """Every run that is open."""
+    jobs = [table.get(id) for _, id in table.scan(PROCESSING, table.counts[PROCESSING])]
+    return [open_run(job) for job in jobs if job is not None]
 
 
-def conclude(home: Home, job: Job, spared: frozenset[int] = frozenset()) -> Optional[commands.Command]:
-    """The command that tells the engine how a run that is over has ended; None while processes of it are still alive.
-
-    `spared` are the children of this process that are none of its business.
-    """
+def open_run(job: Job) -> OpenRun:
     attempt = job.running()
-    instance = attempt["worker"]
-    result = worker.read_left_result(home, instance, job.id)
-    if result is not None and result.ending is not None:
-        return commands.Finish(job.id, instance, result.ending)
-    if result is not None:
-        return commands.Release(job.id, instance, result.reason, result.begun)
-    if not process_tree.end_tree_of(instance, os.path.join(home.run, f"{instance}.tree"), spared):
-        return None
-    return commands.Finish(job.id, instance, lost(home, attempt))
+    return OpenRun(attempt["worker"], job.id, attempt["run"], attempt["attempt"], attempt["started_ms"])
 
 
-def kill_run(home: Home, adopted: Adopted) -> None:
-    """Ends what an adopted worker runs. Without a supervisor it takes SIGTERM for such an order, and gives the job
-    back.
+def is_under_way(home: Home, run: OpenRun) -> bool:
+    """Whether its worker lives, and has not left word that this run is over or was never begun."""
+    if not is_alive(home, run.instance):
+        return False
+    left = worker.read_left(home, run.instance)
+    return left is None or left.result_of(run.job_id, run.run) is None
+
+
+def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> Optional[commands.Command]:
+    """The command that tells the engine how a run that is not under way has ended; None while processes of it live.
+
+    `spared` are the children of this process that have nothing to do with it; None: all of them.
     """
-    if is_alive(home, adopted.instance):
-        os.kill(adopted.pid, signal.SIGTERM)
+    run = open_run(job)
+    left = worker.read_left(home, run.instance)
+    result = None if left is None else left.result_of(job.id, run.run)
+    if result is not None and result.ending is not None:
+        return commands.Finish(job.id, run.run, result.ending)
+    if result is not None:
+        return commands.Release(job.id, run.run, result.reason, result.begun)
+    if not process_tree.end_tree_of(run.instance, home.tree_lock(run.instance), spared):
+        return None
+    if not os.path.exists(home.tree_lock(run.instance)):  # made with the first command that a worker starts
+        return commands.Release(job.id, run.run, "its worker died before it began", False)
+    return commands.Finish(job.id, run.run, lost(home, job.running()))
+
+
+def kill_run(home: Home, run: OpenRun) -> None:
+    """Ends what a worker without a supervisor runs: it takes SIGTERM for such an order, and gives the job back."""
+    pid = pid_of(home, run.instance)
+    if pid and is_alive(home, run.instance):
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
 
 
 def lost(home: Home, attempt: dict[str, object]) -> Ending:
     """The ending of an attempt whose worker has died under it."""
-    now_ms = time.time_ns() // 1_000_000
-    duration_ms = max(0, now_ms - attempt["started_ms"])
+    ended_ms = now_ms()
+    duration_ms = max(0, ended_ms - attempt["started_ms"])
     file, offset = attempt.get("log_file"), attempt.get("log_offset", 0)
     printed = 0 if file is None else output.size_from(home.logs, file, offset)
-    return Ending("worker-lost", None, None, now_ms, duration_ms, file, offset, printed, detail="its worker was lost")
+    return Ending("worker-lost", None, None, ended_ms, duration_ms, file, offset, printed, detail="its worker was lost")
+
+
+def sweep(home: Home, kept: Iterable[str]) -> None:
+    """Removes the traces of dead workers, but those of which a run is open (`kept`)."""
+    spared = set(kept)
+    for name in os.listdir(home.run):
+        instance = name.rpartition(".")[0]
+        if instance not in spared and not is_alive(home, instance):
+            forget(home, instance)
 
 
 def forget(home: Home, instance: str) -> None:
-    """Removes what a worker has left in run/, if it is dead. Only after what it left has been synced elsewhere."""
-    if not is_alive(home, instance):
-        _remove_traces(home, instance)
-
-
-def sweep(home: Home, kept: set[str]) -> None:
-    """Removes the traces of dead workers that no job needs, such as those that died idle with their supervisor."""
-    for name in os.listdir(home.run):
-        instance = name.rpartition(".")[0]
-        if instance not in kept and not is_alive(home, instance):
-            _remove_traces(home, instance)
-
-
-def is_alive(home: Home, instance: str) -> bool:
-    """Whether the worker of this name lives."""
-    return lockfile.is_held(_lock_path(home, instance))
-
-
-def _remove_traces(home: Home, instance: str) -> None:
-    """The files in run/ of a worker that is no more. Names are never used twice, so unlinking its locks is safe."""
-    for ending in ("lock", "tree", "outcome"):
+    """Removes what a dead worker has in run/. Only after what it left has been synced elsewhere."""
+    for path in (home.worker_lock(instance), home.tree_lock(instance), home.outcome(instance)):
         try:
-            os.unlink(os.path.join(home.run, f"{instance}.{ending}"))
+            os.unlink(path)
         except FileNotFoundError:
             pass
 
 
-def _pid(home: Home, instance: str) -> int:
+def is_alive(home: Home, instance: str) -> bool:
+    """Whether the worker of this name lives."""
+    return lockfile.is_held(home.worker_lock(instance))
+
+
+def pid_of(home: Home, instance: str) -> int:
+    """The pid of a worker, as it has written it; 0 when it has not."""
     try:
-        with open(_lock_path(home, instance)) as file:
+        with open(home.worker_lock(instance)) as file:
             return int(file.readline() or 0)
     except FileNotFoundError:
         return 0
-
-
-def _lock_path(home: Home, instance: str) -> str:
-    return os.path.join(home.run, f"{instance}.lock")

@@ -17,17 +17,20 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from . import lockfile
-from .client import Client, connect
+from .client import Client, NotSent, connect
+from .clock import now_ms
 from .errors import BadHome, Busy, InvalidInput, NoSupervisor, QueueError
 from .home import Home, default_path
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from typing import Any
+
+    from .ledger import Ledger
 
     Record = dict[str, Any]
     """A job as `Job.record` gives it: id, command, state, attempts, max_retries, created_at, updated_at, history,
@@ -47,11 +50,19 @@ _READ_ONLY_VERBS = ("show", "list", "status", "config-list")
 
 
 class Queue:
-    """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds."""
+    """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds.
+    `notice` is told what a person should know of the home beside the answer, such as a torn tail that was set aside.
+    """
 
-    def __init__(self, home: str | os.PathLike[str] | None = None, deadline_s: float = ANSWER_WITHIN_S) -> None:
+    def __init__(
+        self,
+        home: str | os.PathLike[str] | None = None,
+        deadline_s: float = ANSWER_WITHIN_S,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.home = Home(os.fspath(home) if home is not None else default_path(dict(os.environ)))
         self.deadline_s = deadline_s
+        self._notice = notice
         self._client: Client | None = None
 
     def __enter__(self) -> Queue:
@@ -112,21 +123,26 @@ class Queue:
         """Until all these jobs are completed or dead; False when `timeout_s` is over first. Raises UnknownJob,
         NoSupervisor.
         """
-        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        from .job import FINAL_STATES
+
+        end_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             client = connect(self.home.socket, self.deadline_s)  # its own, for the answer may be long in coming
             if client is None:
-                if all(self.get(id)["state"] in ("completed", "dead") for id in ids):
+                if all(self.get(id)["state"] in FINAL_STATES for id in ids):
                     return True
                 raise NoSupervisor(home=self.home.path)
+            left_s = None if end_s is None else max(0.001, end_s - time.monotonic())
             try:
                 client.send("wait", ids=list(ids))
-                client.receive(None if deadline_s is None else max(0.001, deadline_s - time.monotonic()))
+                client.receive(left_s)
                 return True
             except Busy:
                 return False
-            except ConnectionError:
-                continue  # the supervisor has ended: look again who answers now
+            except ConnectionError:  # the supervisor has ended: look again who answers now
+                if end_s is not None and time.monotonic() >= end_s:
+                    return False
+                time.sleep(0.05)
             finally:
                 client.close()
 
@@ -150,21 +166,22 @@ class Queue:
 
     def scale(self, count: int, add: bool = False) -> dict[str, int]:
         """Sets (or adds to) the number of workers of the running supervisor. Raises NoSupervisor."""
-        client = self._connected()
-        if client is None:
-            raise NoSupervisor(home=self.home.path)
-        return client.ask("scale", count=count, add=add)
+        return self._ask_supervisor("scale", count=count, add=add)
 
-    def leave(self) -> int:
-        """Makes the running supervisor end at once; its workers finish what they run, and wait for the next one's
-        harvest. How many workers it had. Raises NoSupervisor.
+    def stop(self, now: bool = False) -> int:
+        """Asks the running supervisor to stop, and does not wait for it: running jobs finish first or, with `now`, are
+        ended and go back to pending. Its pid. Raises NoSupervisor, Busy.
         """
-        client = self._connected()
-        if client is None:
-            raise NoSupervisor(home=self.home.path)
-        workers = client.ask("stop", leave=True)["workers"]
+        return self._ask_supervisor("stop", now=now)["pid"]
+
+    def leave(self) -> tuple[int, int]:
+        """Makes the running supervisor end at once; its workers finish what they run, and leave it to be harvested.
+
+        The supervisor's pid, and how many workers it had. Raises NoSupervisor.
+        """
+        reply = self._ask_supervisor("stop", leave=True)
         self.close()
-        return workers
+        return reply["pid"], reply["workers"]
 
     @contextmanager
     def supervisor(self, workers: int = 1) -> Iterator[int]:
@@ -182,21 +199,39 @@ class Queue:
         deadline_s = time.monotonic() + self.deadline_s
         while True:
             client = self._connected()
-            if client is not None:
-                try:
-                    return _ask_in_parts(client, verb, fields)
-                except ConnectionError:
-                    self.close()
-                    if verb not in _READ_ONLY_VERBS:
-                        raise Busy(
-                            what=f"the supervisor ended before it answered; whether {verb} was done is not known"
-                        ) from None
-            reply = self._answer_locally(verb, fields)
+            reply = self._answer_locally(verb, fields) if client is None else self._answer_from(client, verb, fields)
             if reply is not None:
                 return reply
             if time.monotonic() > deadline_s:
                 raise Busy(what=f"{self.home.lock} is held, but nobody answers on {self.home.socket}")
             time.sleep(0.005)
+
+    def _ask_supervisor(self, verb: str, **fields: object) -> dict[str, Any]:
+        """What only a running supervisor can answer."""
+        client = self._connected()
+        reply = None if client is None else self._answer_from(client, verb, fields)
+        if reply is None:
+            raise NoSupervisor(home=self.home.path)
+        return reply
+
+    def _answer_from(self, client: Client, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
+        """The supervisor's answer; None when it has ended, and the question may be asked again."""
+        answered = False
+        try:
+            reply = _ask_in_parts(client, verb, fields)
+            answered = True
+            return reply
+        except (NotSent, ConnectionError) as fault:
+            if not isinstance(fault, NotSent) and verb not in _READ_ONLY_VERBS:
+                what = f"the supervisor ended before it answered; whether {verb} was done is not known"
+                raise Busy(what=what) from None
+            return None
+        except QueueError as refusal:
+            answered = not isinstance(refusal, Busy)
+            raise
+        finally:
+            if not answered:
+                self.close()
 
     def _connected(self) -> Client | None:
         if self._client is None and self.home.exists():
@@ -219,34 +254,54 @@ class Queue:
         if lock is None:
             return None
         try:
-            return _answer_with_lock(self.home, verb, fields)
+            return _answer_with_lock(self.home, verb, fields, self._notice)
         except OSError as fault:
             raise _storage_error(self.home, fault) from fault
         finally:
             os.close(lock)
 
 
-def _answer_with_lock(home: Home, verb: str, fields: dict[str, object]) -> dict[str, Any]:
+def _answer_with_lock(
+    home: Home, verb: str, fields: dict[str, object], notice: Callable[[str], None]
+) -> dict[str, Any]:
     from . import adoption, verbs
     from .ledger import Ledger
 
-    now_ms = time.time_ns() // 1_000_000
     ledger = Ledger(home)
+    if ledger.torn is not None:
+        notice(ledger.torn.told())
     try:
-        _, over = adoption.find(home, ledger.table)
-        concluded = [(run.instance, adoption.conclude(home, ledger.table.get(run.job_id))) for run in over]
-        concluded = [(instance, command) for instance, command in concluded if command is not None]
-        for _, command in concluded:
-            ledger.decide(command, now_ms)
-        reply = verbs.answer(ledger, {"verb": verb, **fields}, now_ms)
+        harvested = _harvest(home, ledger)
+        reply = verbs.answer(ledger, {"verb": verb, **fields}, now_ms())
         if ledger.write():
             ledger.sync()
-        for instance, _ in concluded:
+    except BaseException:
+        ledger.close()
+        raise
+    try:
+        # It is done, and synced. What fails from here on is for the next to see, and no answer to this request.
+        open_instances = {run.instance for run in adoption.find(ledger.table)}
+        for instance in harvested - open_instances:
             adoption.forget(home, instance)
         ledger.relieve(CHANGED_LIMIT)
-    finally:
         ledger.close()
+    except (QueueError, OSError) as fault:
+        notice(str(fault))
     return reply
+
+
+def _harvest(home: Home, ledger: Ledger) -> set[str]:
+    """Decides what became of runs that are over; the workers whose they were."""
+    from . import adoption
+
+    instances = set()
+    for run in adoption.find(ledger.table):
+        if not adoption.is_under_way(home, run):
+            command = adoption.conclude(home, ledger.table.get(run.job_id), spared=None)
+            if command is not None:
+                ledger.decide(command, now_ms())
+                instances.add(run.instance)
+    return instances
 
 
 def _answer_reading(home: Home, verb: str, fields: dict[str, object]) -> dict[str, Any]:
@@ -256,7 +311,7 @@ def _answer_reading(home: Home, verb: str, fields: dict[str, object]) -> dict[st
 
     ledger = Ledger(home, read_only=True)
     try:
-        return verbs.answer(ledger, {"verb": verb, **fields}, time.time_ns() // 1_000_000)
+        return verbs.answer(ledger, {"verb": verb, **fields}, now_ms())
     finally:
         ledger.close()
 

@@ -9,31 +9,43 @@ the first.
 from __future__ import annotations
 
 import _socket
+import errno
+import time
 
 from . import errors, protocol
 from .errors import Busy, QueueError
 from .socket_path import reachable
 
-DEADLINE_S = 30.0
+
+class NotSent(ConnectionError):
+    """The supervisor was gone before the request had been handed over: it cannot have been heard."""
 
 
-def connect(path: str, deadline_s: float = DEADLINE_S) -> Client | None:
-    """A connection, or None when nobody listens there. Raises Busy when the listener has no place for us."""
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    sock.settimeout(deadline_s)
-    try:
-        with reachable(path) as name:
-            sock.connect(name)
-    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        sock.close()
-        return None
-    except OSError as fault:
-        sock.close()
-        raise Busy(what=f"the supervisor's socket {path} cannot be reached ({fault})") from None
-    return Client(sock, deadline_s)
+def connect(path: str, deadline_s: float) -> Client | None:
+    """A connection, or None when nobody listens there. Raises Busy when there is no place for us until the deadline."""
+    end_s = time.monotonic() + deadline_s
+    while True:
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        sock.settimeout(deadline_s)
+        try:
+            with reachable(path) as name:
+                sock.connect(name)
+            return Client(sock, deadline_s)
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            sock.close()
+            return None
+        except OSError as fault:
+            sock.close()
+            if (
+                fault.errno != errno.EAGAIN or time.monotonic() >= end_s
+            ):  # EAGAIN: more are waiting than the kernel keeps
+                raise Busy(what=f"the supervisor's socket {path} cannot be reached ({fault})") from None
+            time.sleep(0.01)
 
 
 class Client:
+    """After anything but an answer (a time-out, an interrupt) it is of no use: the next answer would be the old one."""
+
     def __init__(self, sock: _socket.socket, deadline_s: float) -> None:
         self._sock = sock
         self._deadline_s = deadline_s
@@ -41,7 +53,7 @@ class Client:
 
     def ask(self, verb: str, **fields: object) -> dict[str, object]:
         """The reply. Raises the QueueError that the supervisor answers with; Busy when it does not answer in time;
-        ConnectionError when it ends meanwhile.
+        NotSent or ConnectionError when it ends meanwhile.
         """
         self.send(verb, **fields)
         return self.receive(self._deadline_s)
@@ -53,8 +65,8 @@ class Client:
             self._sock.sendall(message)
         except _socket.timeout:
             raise self._silent(self._deadline_s) from None
-        except BrokenPipeError:
-            raise ConnectionError("the supervisor has ended") from None
+        except (BrokenPipeError, ConnectionResetError):
+            raise NotSent("the supervisor has ended") from None
 
     def receive(self, timeout_s: float | None) -> dict[str, object]:
         """The next reply; like `ask`. `timeout_s` None: however long it takes."""
@@ -67,12 +79,9 @@ class Client:
             if not data:
                 raise ConnectionError("the supervisor has ended")
             for reply in self._decoder.feed(data):
-                if reply.get("ok") is True:
+                if reply.pop("ok", None) is True:
                     return reply
                 raise errors.from_wire(reply.get("error") or {})
-
-    def fileno(self) -> int:
-        return self._sock.fileno()
 
     def close(self) -> None:
         self._sock.close()

@@ -15,12 +15,19 @@ JUMP_MS = 1000
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class Clock:
+def now_ms() -> int:
+    """The wall clock: milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class JumpWatch:
+    """Tells by how much the wall clock was set since it was last asked."""
+
     def __init__(self) -> None:
         self._offset_ms = self._offset()
 
     def jump_ms(self) -> int:
-        """By how much the wall clock was set since this was last asked; 0 for drift."""
+        """0 for drift."""
         before, self._offset_ms = self._offset_ms, self._offset()
         jump_ms = self._offset_ms - before
         return jump_ms if abs(jump_ms) >= JUMP_MS else 0

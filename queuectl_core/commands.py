@@ -43,20 +43,20 @@ class Dispatch(NamedTuple):
 
 
 class Locate(NamedTuple):
-    """A worker reports a run that takes long: when it began, and where its output lies."""
+    """A run takes long: when it began, and where its output lies. `run` is what `Job.running` says under that name."""
 
     id: str
-    worker: str
+    run: int
     began_ms: int
     log_file: str
     log_offset: int
 
 
 class Finish(NamedTuple):
-    """A worker reports how the attempt of this job that it ran has ended."""
+    """How a run of this job has ended."""
 
     id: str
-    worker: str
+    run: int
     ending: Ending
 
 
@@ -64,7 +64,7 @@ class Release(NamedTuple):
     """An attempt was stopped by hand, or did not even begin: it is not counted."""
 
     id: str
-    worker: str
+    run: int
     reason: str
     begun: bool
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from . import errors, lockfile
 from .client import connect
+from .descriptors import close_all_but
 from .errors import Busy, QueueError, SupervisorFailed
 from .home import Home
 
@@ -35,7 +36,7 @@ def start(home: Home, count: int) -> int:
             os.setsid()
             if os.fork() == 0:
                 _become_background(home, writable)
-                run(home, count, lambda answer: tell_pipe(writable, answer))
+                run(home, count, tell_once(writable))
         finally:
             os._exit(1)
     os.close(writable)
@@ -56,44 +57,52 @@ def parse_answer(home: Home, said: bytes) -> int:
 
 
 def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool = False) -> None:
-    """Is the supervisor until it has stopped, then ends the process. `tell` is given one answer, when ready or
-    failed.
+    """Is the supervisor until it has stopped, then ends the process. `tell` hears whether it is ready, or why it ended.
 
-    It ends by `os._exit`: nothing may run after a failure of the journal, not even multiprocessing's own farewell,
-    which would wait for workers that wait for our death.
+    With `until_eof` it stops when standard input ends. It ends by `os._exit`: nothing may run after a failure of the
+    journal, not even multiprocessing's own farewell, which would wait for workers that wait for our death.
     """
-    status = 0
+    status = 70  # EX_SOFTWARE: a defect of ours
     try:
-        umask = os.umask(0o077)
-        home.prepare()
-        lock = _take_lock(home)
-        from .supervisor import Supervisor, say
-
-        supervisor = Supervisor(home, count, umask)
-        if until_eof:
-            supervisor.stop_at_end_of(0)
-        tell({"pid": os.getpid()})
-        say(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
-        supervisor.run()
-        say("stopped")
-        os.close(lock)
+        status = _supervise(home, count, tell, until_eof)
     except QueueError as failure:
-        tell({"error": errors.to_wire(failure)})
-        print(f"queuectl: {failure}", file=sys.stderr)
         status = failure.exit_status
+        _complain(failure, tell)
     except OSError as fault:
         failure = SupervisorFailed(why=str(fault))
-        tell({"error": errors.to_wire(failure)})
-        print(f"queuectl: {failure}", file=sys.stderr)
         status = failure.exit_status
+        _complain(failure, tell)
     except BaseException:
         import traceback
 
         traceback.print_exc()
-        status = 70  # EX_SOFTWARE: a defect of ours
     finally:
-        sys.stderr.flush()
         os._exit(status)
+
+
+def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool) -> int:
+    umask = os.umask(0o077)
+    home.prepare()
+    lock = _take_lock(home)
+    from .supervisor import Supervisor, say
+
+    supervisor = Supervisor(home, count, umask)
+    if until_eof:
+        supervisor.stop_at_end_of(0)
+    tell({"pid": os.getpid()})
+    say(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
+    supervisor.run()
+    say("stopped")
+    os.close(lock)
+    return 0
+
+
+def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) -> None:
+    tell({"error": errors.to_wire(failure)})
+    try:
+        print(f"queuectl: {failure}", file=sys.stderr, flush=True)
+    except OSError:  # nobody reads it
+        pass
 
 
 def _take_lock(home: Home) -> int:
@@ -121,19 +130,20 @@ def _become_background(home: Home, kept: int) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     for descriptor, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, target)
-    for name in os.listdir("/dev/fd"):
-        descriptor = int(name)
-        if descriptor > 2 and descriptor != kept:
+    close_all_but({kept})
+
+
+def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:
+    """Writes the first answer into the pipe and closes it; later ones have nobody to hear them."""
+    pipes = [pipe]
+
+    def tell(answer: dict[str, object]) -> None:
+        if pipes:
+            writable = pipes.pop()
             try:
-                os.close(descriptor)
-            except OSError:  # the descriptor of this very listing
+                os.write(writable, json.dumps(answer).encode() + b"\n")
+            except OSError:  # whoever asked is gone
                 pass
+            os.close(writable)
 
-
-def tell_pipe(pipe: int, answer: dict[str, object]) -> None:
-    """The first answer closes the pipe; a later one has nobody to hear it."""
-    try:
-        os.write(pipe, json.dumps(answer).encode())
-        os.close(pipe)
-    except OSError:
-        pass
+    return tell

@@ -7,6 +7,7 @@ doctor that makes a missing file finds it there.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from typing import NamedTuple, Optional
@@ -17,6 +18,7 @@ from .home import Home
 from .job import STATES
 from .jobtable import JobTable
 from .journal import segment_paths
+from .reserve import Reserve
 from .stores import current_backend, open_store
 
 
@@ -118,18 +120,14 @@ def _opened_store(home: Home, backend: str) -> Finding:
         counts = dict.fromkeys(STATES, 0)
         for key, value in store.readable():
             if key.startswith(b"job/"):
-                counts[_state_of(value)] += 1
+                counts[json.loads(value)["state"]] += 1
         if counts != table.counts:
             return Finding("store", False, f"{backend}; it says {table.counts}, and holds {counts}")
         return Finding("store", True, f"{backend}; {sum(counts.values())} jobs, complete up to event {table.position}")
+    except (ValueError, TypeError, KeyError) as fault:
+        return Finding("store", False, f"{backend}; a record of it cannot be understood ({fault})")
     finally:
         store.close()
-
-
-def _state_of(value: bytes) -> str:
-    import json
-
-    return json.loads(value)["state"]
 
 
 def _run(home: Home, in_use: bool) -> Finding:
@@ -150,6 +148,6 @@ def _logs(home: Home) -> Finding:
 def _disk(home: Home) -> Finding:
     disk = os.statvfs(home.path)
     free = f"{disk.f_bavail * disk.f_frsize // 2**20} MiB free"
-    if os.path.exists(home.reserve):
+    if Reserve(home.reserve).is_whole():
         return Finding("disk", True, f"{free}; the reserve is held")
-    return Finding("disk", None, f"{free}; no reserve is held: new jobs are refused until there is room for it")
+    return Finding("disk", None, f"{free}; the reserve is not whole: nothing new is begun until there is room for it")

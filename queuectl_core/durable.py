@@ -27,10 +27,15 @@ def failure(path: str, fault: OSError) -> QueueError:
 
 def sync(descriptor: int) -> None:
     """Returns when the file's bytes and size are on the disk. Raises OSError."""
-    if _FULL_SYNC is not None:
-        fcntl.fcntl(descriptor, _FULL_SYNC)
-    else:
+    if _FULL_SYNC is None:
         os.fdatasync(descriptor)
+        return
+    try:
+        fcntl.fcntl(descriptor, _FULL_SYNC)
+    except OSError as fault:
+        if fault.errno not in (errno.ENOTSUP, errno.EINVAL):
+            raise
+        os.fsync(descriptor)  # a file system that has nothing stronger
 
 
 def sync_folder(path: str) -> None:
@@ -56,7 +61,7 @@ def replace_file(path: str, data: bytes, synced: bool = True) -> None:
     try:
         write_all(descriptor, data)
         if synced:
-            os.fsync(descriptor)
+            sync(descriptor)
     finally:
         os.close(descriptor)
     os.rename(draft, path)

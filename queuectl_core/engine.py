@@ -16,7 +16,7 @@ from typing import NamedTuple, Optional
 
 from . import commands, events, retry
 from .commands import Command
-from .errors import Corrupt, DuplicateJob, NotDead, NothingToDo, UnknownJob
+from .errors import Corrupt, DuplicateJob, NotDead, NothingToDo, RepeatedId, UnknownJob
 from .events import Ending, Event
 from .job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, Job, check_spec
 from .jobtable import DUE, READY, JobTable, index_key
@@ -96,7 +96,9 @@ class Engine:
         for index, raw in enumerate(command.specs):
             spec = check_spec(raw, index)
             id = spec.get("id") or new_id(now_ms, number)
-            if id in seen or self.table.get(id) is not None:
+            if id in seen:
+                raise RepeatedId(id=id, index=index)
+            if self.table.get(id) is not None:
                 raise DuplicateJob(id=id, index=index)
             seen.add(id)
             happened.append(
@@ -139,34 +141,35 @@ class Engine:
         return [events.Started(id, now_ms, command.worker)], self.table.get(id)
 
     def _locate(self, command: commands.Locate, now_ms: int) -> tuple[list[Event], object]:
-        job = self._run_of(command.id, command.worker)
+        job = self._run_of(command.id, command.run)
         if job is None:
             return [], None
         return [events.Located(job.id, command.began_ms, command.log_file, command.log_offset)], None
 
     def _finish(self, command: commands.Finish, now_ms: int) -> tuple[list[Event], object]:
-        job = self._run_of(command.id, command.worker)
+        job = self._run_of(command.id, command.run)
         if job is None:
             return [], None
         ending = command.ending
+        at_ms = min(now_ms, ending.ended_ms)  # it may have ended while nobody was there to note it
         if ending.outcome == "exit" and ending.exit_code == 0:
-            return [events.Succeeded(job.id, now_ms, ending)], None
+            return [events.Succeeded(job.id, at_ms, ending)], None
         if ending.outcome == "worker-lost" and job.losses + 1 >= retry.MAX_LOSSES:
             reason = f"its worker was lost {retry.MAX_LOSSES} times"
-            return [events.Died(job.id, now_ms, ending, reason)], None
+            return [events.Died(job.id, at_ms, ending, reason)], None
         if retry.is_spent(job.attempts, job.max_retries):
-            return [events.Died(job.id, now_ms, ending, describe(ending))], None
-        due_ms = now_ms - self.table.clock_shift_ms + retry.delay_ms(job.backoff_base, job.attempts)
-        return [events.Failed(job.id, now_ms, ending, describe(ending), due_ms)], None
+            return [events.Died(job.id, at_ms, ending, describe(ending))], None
+        due_ms = at_ms - self.table.clock_shift_ms + retry.delay_ms(job.backoff_base, job.attempts)
+        return [events.Failed(job.id, at_ms, ending, describe(ending), due_ms)], None
 
     def _release(self, command: commands.Release, now_ms: int) -> tuple[list[Event], object]:
-        job = self._run_of(command.id, command.worker)
+        job = self._run_of(command.id, command.run)
         return ([] if job is None else [events.Released(job.id, now_ms, command.reason, command.begun)]), None
 
-    def _run_of(self, id: str, worker: str) -> Job | None:
-        """The job, if it is this worker that runs it; a report that comes twice finds None."""
+    def _run_of(self, id: str, run: int) -> Job | None:
+        """The job, if this run of it is under way; a report that comes twice, or late, finds None."""
         job = self.table.get(id)
-        return job if job is not None and job.state == PROCESSING and job.running()["worker"] == worker else None
+        return job if job is not None and job.state == PROCESSING and job.running()["run"] == run else None
 
     def _dead_ids(self, ids: list[str] | None) -> list[str]:
         """`ids`, each known to be dead and named once; all that are dead when None. Raises QueueError for the first
@@ -210,7 +213,10 @@ class Engine:
     def _ripen(self, now_ms: int) -> None:
         """Moves failed jobs whose time has come among those that may run, where their age decides."""
         while self._ripe and not self._is_ripe(self._ripe[0], now_ms):
-            heapq.heappop(self._ripe)
+            _, id = heapq.heappop(self._ripe)
+            job = self.table.get(id)
+            if job is not None and job.state == FAILED:  # the clock went back a little
+                self._due.add((index_key(job), id))
         while len(self._ripe) < MAX_RIPE:
             due_ms = self._first_due_ms()
             if due_ms is None or due_ms > now_ms:
@@ -275,10 +281,10 @@ class Engine:
         if state is None:
             self.table.remove(job.id, sequence)
             return
+        job.revision = sequence
         _CHANGES[kind](job, event)
         job.state = state
         job.updated_ms = event.at_ms
-        job.revision = sequence
         entry = self.table.settle(job)
         if state == PENDING:
             self._ready.add(entry)
@@ -334,6 +340,7 @@ def _start(job: Job, event: events.Started) -> None:
     job.history.append(
         {
             "attempt": job.attempts,
+            "run": job.revision,
             "worker": event.worker,
             "started_ms": event.at_ms,
         }

@@ -55,9 +55,14 @@ class DuplicateJob(QueueError):
     hint = "choose another id, or look at it with `queuectl show {id}`"
 
 
+class RepeatedId(QueueError):
+    code = "repeated_id"
+    text = "id {id} stands more than once in this request"
+
+
 class UnknownJob(QueueError):
     code = "unknown_job"
-    text = "there is no job {id}"
+    text = "there is no job {id!r}"
     hint = "`queuectl list` shows the jobs there are"
 
 
@@ -80,12 +85,12 @@ class NoOutput(QueueError):
 class NoSupervisor(QueueError):
     code, exit_status = "no_supervisor", 3
     text = "no supervisor runs for {home}"
-    hint = "start one with `queuectl worker start`"
+    hint = "`queuectl worker start` starts one"
 
 
 class SupervisorFailed(QueueError):
     code = "supervisor_failed"
-    text = "the supervisor did not start: {why}"
+    text = "the supervisor cannot go on: {why}"
 
 
 class Busy(QueueError):

@@ -2,7 +2,7 @@
 
     lock  supervisor.pid  control.sock  supervisor.log  reserve
     journal/NNNNNNNNNN.log   append-only segments         store/   the dbm store, CURRENT names its backend
-    run/                     locks and left outcomes of workers     logs/   output of attempts, one segment a worker
+    run/                     locks and left outcomes of workers     logs/   output of attempts, in segments
 
 Does not know what the files contain. The trap: whoever can write to the home can run commands as its owner, so a home
 that is somebody else's, or open to others, is refused.
@@ -30,6 +30,18 @@ class Home:
         self.store = os.path.join(self.path, "store")
         self.run = os.path.join(self.path, "run")
         self.logs = os.path.join(self.path, "logs")
+
+    def worker_lock(self, worker: str) -> str:
+        """Held by the worker of this instance name as long as it lives."""
+        return os.path.join(self.run, f"{worker}.lock")
+
+    def tree_lock(self, worker: str) -> str:
+        """Held by what the worker runs, as long as any of it lives."""
+        return os.path.join(self.run, f"{worker}.tree")
+
+    def outcome(self, worker: str) -> str:
+        """What the worker has left for the next supervisor."""
+        return os.path.join(self.run, f"{worker}.outcome")
 
     def prepare(self) -> None:
         """Makes what is missing, 0700, and checks the rest. Raises BadHome."""
@@ -72,7 +84,7 @@ class Home:
 def default_path(environ: dict[str, str]) -> str:
     """$QUEUECTL_HOME, else $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl."""
     if environ.get("QUEUECTL_HOME"):
-        return environ["QUEUECTL_HOME"]
+        return os.path.expanduser(environ["QUEUECTL_HOME"])
     state = environ.get("XDG_STATE_HOME")
     if not state or not os.path.isabs(state):
         state = os.path.join(os.path.expanduser("~"), ".local", "state")
@@ -89,5 +101,7 @@ def _make_folder(path: str) -> None:
 
 
 def _why(fault: OSError, path: str) -> str:
+    if isinstance(fault, (FileExistsError, NotADirectoryError)):
+        return "a part of its path is a file, not a folder"
     where = f" ({fault.filename})" if fault.filename and fault.filename != path else ""
     return f"{fault.strerror}{where}"

@@ -159,7 +159,7 @@ def check_id(value: object) -> str | None:
 def check_max_retries(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return f"must be a whole number from 0 to {retry.MAX_RETRIES}, not {_kind(value)}"
-    return None if 0 <= value <= retry.MAX_RETRIES else f"must be from 0 to {retry.MAX_RETRIES}, not {_short(value)}"
+    return None if 0 <= value <= retry.MAX_RETRIES else f"must be from 0 to {retry.MAX_RETRIES}, not {shortened(value)}"
 
 
 def check_backoff_base(value: object) -> str | None:
@@ -168,7 +168,7 @@ def check_backoff_base(value: object) -> str | None:
         return f"must be a number of seconds from 0 to {limit}, not {_kind(value)}"
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be a number of seconds from 0 to {limit}, not {value}"
-    return None if 0 <= value <= retry.MAX_BACKOFF_BASE else f"must be from 0 to {limit}, not {_short(value)}"
+    return None if 0 <= value <= retry.MAX_BACKOFF_BASE else f"must be from 0 to {limit}, not {shortened(value)}"
 
 
 def _check_command(value: object) -> str | None:
@@ -213,7 +213,7 @@ def _unknown_field(field: str) -> str:
 
     near = get_close_matches(field, SPEC_FIELDS, n=1)
     meant = f"did you mean {near[0]!r}?" if near else f"a job has {', '.join(SPEC_FIELDS)}"
-    return f"unknown field {_short(field)}; {meant}"
+    return f"unknown field {shortened(field)}; {meant}"
 
 
 def _kind(value: object) -> str:
@@ -224,10 +224,11 @@ def _kind(value: object) -> str:
         return "true" if value else "false"
     names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "an object"}
     name = names.get(type(value), type(value).__name__)
-    return f"{name} ({_short(value)})" if isinstance(value, (str, int, float)) else name
+    return f"{name} ({shortened(value)})" if isinstance(value, (str, int, float)) else name
 
 
-def _short(value: object) -> str:
+def shortened(value: object) -> str:
+    """A value of a request, for a message, whatever it is."""
     try:
         text = repr(value)
     except ValueError:  # an int of more digits than Python will print

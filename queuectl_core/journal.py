@@ -37,6 +37,10 @@ class TornTail(NamedTuple):
     bytes: int
     aside: str
 
+    def told(self) -> str:
+        """For people."""
+        return f"a torn tail of {self.bytes} bytes, which was never acknowledged, was set aside as {self.aside}"
+
 
 class _Segment(NamedTuple):
     path: str
@@ -85,9 +89,6 @@ class Journal:
         except OSError as fault:
             raise StorageFailed(path=self._segments[-1].path, why=fault.strerror) from fault
         self.synced = self.next_sequence - 1
-
-    def is_synced(self) -> bool:
-        return self.synced == self.next_sequence - 1
 
     def rotate_if_full(self) -> bool:
         """Goes on in a new segment when this one is long enough, and there is room and a descriptor for one.
@@ -235,7 +236,7 @@ def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
         if len(data) > good_end:
             os.ftruncate(journal._descriptor, good_end)
         # What was read may still be in the page cache only; it counts from now on, so it must not vanish later.
-        os.fsync(journal._descriptor)
+        durable.sync(journal._descriptor)
     except OSError as fault:
         raise durable.failure(path, fault) from fault
     journal._size = good_end

@@ -27,7 +27,6 @@ VERSION = 1
 MORE = 1
 """Frame flag: the request goes on in the next frame."""
 
-MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
 _SEGMENT_MAGIC = b"QCTLJRNL"
 _FRAME_MAGIC = b"qFrm"
 _SEGMENT = struct.Struct(">8sHHQQQ")

@@ -26,7 +26,7 @@ CHANGED_LIMIT = 2000
 """So many changed jobs may wait in memory for the store before slices of them are moved there."""
 
 JOB_BYTES = 2048
-"""What a job of usual size takes up at most, in journal and store together."""
+"""What a job takes up beside twice its command, in journal and store together."""
 
 SLICE = 250
 """Jobs moved into the store at a time (about 5 ms)."""
@@ -51,6 +51,8 @@ class Ledger:
             raise
         self._home = home
         self._reserve = Reserve(home.reserve)
+        self.is_short = not read_only and not self._reserve.make_whole()
+        """The disk is full, or was when this was last looked at: nothing new is begun."""
         self._decided: list[events.Event] = []
         self._checkpoint_goal = 0
 
@@ -59,14 +61,18 @@ class Ledger:
         return self.journal.torn
 
     def decide(self, command: Command, now_ms: int) -> object:
-        """The engine's answer to a command. Raises QueueError when it refuses, and DiskFull where new jobs find no
-        room.
-        """
-        if type(command) is Enqueue and not (self._reserve.take() and self._has_room_for(command)):
+        """The engine's answer to a command. Raises QueueError when it refuses; DiskFull for new jobs without room."""
+        if type(command) is Enqueue and not (self.has_room() and self._has_room_for(command)):
             raise DiskFull(path=self._home.path)
         step = self.engine.handle(command, now_ms)
         self._decided += step.events
         return step.reply
+
+    def has_room(self) -> bool:
+        """Whether something new may be begun; looks again when it was not so."""
+        if self.is_short:
+            self.is_short = not self._reserve.make_whole()
+        return not self.is_short
 
     def has_decided(self) -> bool:
         return bool(self._decided)
@@ -75,13 +81,14 @@ class Ledger:
         """Journals what was decided, which it returns. Raises DiskFull or StorageFailed: the decisions are then void,
         and so is this ledger, for the engine has gone ahead of the journal."""
         decided, self._decided = self._decided, []
-        if decided:
+        while decided:
             try:
                 self.journal.append(decided)
+                break
             except DiskFull:
-                if not self._reserve.give_up():
+                self.is_short = True
+                if not self._reserve.give_up_some():
                     raise
-                self.journal.append(decided)
         return decided
 
     def sync(self) -> None:
@@ -92,9 +99,8 @@ class Ledger:
         if self.journal.rotate_if_full():
             self._checkpoint_goal = self.engine.sequence
         behind = self.table.position < self._checkpoint_goal
-        if not behind and self.table.changed_count <= CHANGED_LIMIT:
+        if self.is_short or not (behind or self.table.changed_count > CHANGED_LIMIT):
             return False
-        self.sync()  # the write-ahead rule: the store must never know what the journal could lose
         self._flush(SLICE)
         if behind and self.table.position >= self._checkpoint_goal and self._store.sync_is_due(self.journal.bytes()):
             self._free()
@@ -106,14 +112,12 @@ class Ledger:
         """
         self.journal.rotate_if_full()
         if self.table.changed_count > limit:
-            self.sync()
             self._flush(self.table.changed_count)
             if self._store.sync_is_due(self.journal.bytes()):
                 self._free()
 
     def checkpoint(self) -> None:
         """Moves everything into the store, and begins the journal anew."""
-        self.sync()
         self._flush(self.table.changed_count)
         if self.journal.rotate():
             self._free()
@@ -123,15 +127,24 @@ class Ledger:
         self._store.close()
 
     def _has_room_for(self, command: Enqueue) -> bool:
-        """A single job is what the reserve is for; a load of many is weighed beforehand."""
-        return len(command.specs) == 1 or self._reserve.has_room_for(len(command.specs) * JOB_BYTES)
+        """A load of many is weighed beforehand; one job fits, or the reserve bears it."""
+        if len(command.specs) == 1:
+            return True
+        texts = (spec.get("command") for spec in command.specs if isinstance(spec, dict))
+        size = sum(len(text) for text in texts if isinstance(text, str))
+        return self._reserve.has_room_for(2 * size + len(command.specs) * JOB_BYTES)
 
     def _flush(self, limit: int) -> None:
-        """A store without room leaves the work to the journal and to a later slice; nothing is lost."""
+        """The write-ahead rule: the store must never know what the journal could lose; so everything that was decided
+        is written, and that synced, before. A store without room leaves the work to a later slice; nothing is lost.
+        """
+        if self._decided:
+            raise AssertionError("the store must not get ahead of the journal")
+        self.sync()
         try:
             self.table.flush(limit, self.engine.sequence)
         except DiskFull:
-            pass
+            self.is_short = True
 
     def _free(self) -> None:
         try:

@@ -48,9 +48,14 @@ class OutputWriter:
         self.kept_bytes = self.dropped_bytes = 0
 
     def _next_segment(self) -> None:
-        self._number += 1
-        path = os.path.join(self._folder, self.segment)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = -1
+        while descriptor < 0:
+            self._number += 1
+            path = os.path.join(self._folder, self.segment)
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            except FileExistsError:  # of an earlier worker that was given the same name
+                pass
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = descriptor

@@ -11,6 +11,7 @@ here; `worker.main` closes it, and whatever must die with the supervisor must no
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import sys
@@ -18,24 +19,36 @@ import time
 from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
 
-from . import worker
+from . import lockfile, worker
+from .clock import now_ms
 from .errors import SupervisorFailed
 from .home import Home
 from .timestamps import utc
 
-MAX_WORKERS = 1024
 _START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
 """fork costs 2 ms a worker and needs no helper process; the supervisor has one thread. macOS frameworks do not
 survive it.
 """
 
 _LONG_MS = 1_000_000
+_MAX_WAITING_CHARACTERS = 64 * 1024
+_QUEUE_BYTES = 1024 * 1024
+_F_SETPIPE_SZ = 1031  # Linux; in the fcntl module from 3.10 on
 
 
 EARLY_S = 5.0
 """A worker that dies younger than this, with no run finished, points at a fault of the machine or of ours."""
 
 MAX_START_DELAY_S = 30.0
+
+
+def _widen(pipe: int) -> None:
+    """Makes room for the longest commands, so that handing one over does not wait for a worker that is stopped."""
+    if sys.platform.startswith("linux"):
+        try:
+            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _QUEUE_BYTES)
+        except OSError:  # over what this user may have
+            pass
 
 
 class StartDelay:
@@ -83,7 +96,12 @@ class Member:
         return self.process.pid
 
     def depth(self) -> int:
-        """How many runs it may hold: one, or as many short ones as are done within the patience for one."""
+        """How many runs it may hold: one, or as many short ones as are done within the patience for one.
+
+        And not so long ones that the queue's pipe could fill up: handing over must never block.
+        """
+        if sum(len(run.command) for run in self.runs) > _MAX_WAITING_CHARACTERS:
+            return 1
         return max(1, min(worker.AHEAD, int(worker.PATIENCE_S * 1000 / max(1, self.last_run_ms))))
 
     def record(self) -> dict[str, object]:
@@ -118,14 +136,27 @@ class Pool:
         except (FileNotFoundError, PermissionError, ImportError) as fault:
             why = f"multiprocessing's queues need semaphores, and this system refuses them ({fault})"
             raise SupervisorFailed(why=f"{why}; on Linux, /dev/shm must be writable") from fault
+        # Taken before the fork and shared with the child: there is no moment in which the worker lives without it.
+        lock = lockfile.acquire(self._home.worker_lock(member.instance)) if _START_METHOD == "fork" else None
+        _widen(member.dispatch._writer.fileno())
         member.process = self._context.Process(
             target=worker.main,
-            args=(member.instance, self._home.path, self._umask, self._max_files, member.dispatch, member.results),
+            args=(
+                member.instance,
+                self._home.path,
+                self._umask,
+                self._max_files,
+                lock,
+                member.dispatch,
+                member.results,
+            ),
             name=f"queuectl worker {member.instance}",
         )
         member.process.start()
         member.results._writer.close()  # so that a dead worker's queue ends instead of blocking
         member.dispatch._reader.close()
+        if lock is not None:
+            os.close(lock)
         self.members[member.instance] = member
         return member
 
@@ -135,7 +166,9 @@ class Pool:
         """
         staying = [member for member in self.members.values() if not member.draining]
         for depth in range(worker.AHEAD):
-            yield from [member for member in staying if member.depth() > depth and len(member.runs) <= depth]
+            for member in staying:
+                if member.depth() > depth and len(member.runs) == depth:
+                    yield member
 
     def is_flowing(self) -> bool:
         """Whether every worker has more than one run waiting, so that none will miss the supervisor for a moment."""
@@ -147,15 +180,19 @@ class Pool:
     def busy(self) -> list[Member]:
         return [member for member in self.members.values() if member.runs]
 
+    def promise(self, member: Member, run: worker.Run) -> None:
+        """The run is the member's; `send` hands it over."""
+        if not member.runs:
+            member.since_ms = now_ms()
+        member.runs.append(run)
+
     def send(self, member: Member, runs: list[worker.Run]) -> bool:
-        """Hands over runs. False when the member has just died, without having seen them."""
+        """Hands over runs that were promised. False when the member has just died, without having seen them."""
         try:
             member.dispatch.put(runs)
         except OSError:
+            member.runs = [run for run in member.runs if run not in runs]
             return False
-        if not member.runs:
-            member.since_ms = time.time_ns() // 1_000_000
-        member.runs += runs
         return True
 
     def take_message(self, member: Member) -> worker.Result | worker.Place | None:
@@ -168,7 +205,7 @@ class Pool:
             member.since_ms, member.last_run_ms = message.began_ms, _LONG_MS
             return message
         result = worker.revive(message)
-        member.runs.remove(next(run for run in member.runs if run.job_id == result.job_id))
+        member.runs = [run for run in member.runs if run.run != result.run]
         member.finished += 1
         if result.ending is not None:
             member.last_run_ms, member.since_ms = result.ending.duration_ms, result.ending.ended_ms
@@ -188,10 +225,10 @@ class Pool:
     def _tell(self, member: Member, order: worker.Kill | None) -> None:
         try:
             member.dispatch.put(order)
-        except OSError:  # it has just died, which its sentinel tells
+        except OSError:  # it has just died, which the end of its result queue tells
             pass
 
-    def target(self) -> int:
+    def staying(self) -> int:
         """How many workers there are, without those on their way out."""
         return sum(not member.draining for member in self.members.values())
 

@@ -2,8 +2,7 @@
 
 A run is `/bin/sh -c command` in a session of its own. Three things keep its processes together:
   - the process group, for signals while the shell lives;
-  - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child,
-  so
+  - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child, so
     that "no child left" means that nothing of the run lives;
   - a lock, inherited by the whole tree: others can ask whether anything lives after the worker has died.
 And QUEUECTL_WORKER in their environment says whose they are.
@@ -34,8 +33,10 @@ def become_subreaper() -> bool:
     """Orphans below this process become its children from now on. False where the system has no such thing."""
     if not sys.platform.startswith("linux"):
         return False
-    import ctypes
-
+    try:
+        import ctypes
+    except ImportError:  # a Python built without libffi
+        return False
     return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
@@ -68,6 +69,11 @@ def spawn(command: str, environ: dict[str, str], stdin: int, output: int, lock_p
         os.close(lock)
 
 
+def children() -> frozenset[int]:
+    """The children of this process now."""
+    return frozenset(_children_but(frozenset()))
+
+
 def signal_group(leader: int, number: int) -> None:
     """Signals the run whose shell, not yet reaped by this process, is `leader`."""
     try:
@@ -76,55 +82,68 @@ def signal_group(leader: int, number: int) -> None:
         pass
 
 
-def end_rest(leader: int, lock_path: str) -> bool:
-    """Ends what a run has left behind after its shell was reaped. True when there was nothing, which costs one
-    system call.
-    """
-    if has_children():
-        end_orphans()
-        return False
-    if not sys.platform.startswith("linux") and lockfile.is_held(lock_path):
-        # No subreaper here. As something of the run lives, its group most likely does, and keeps its number from reuse.
+def reap(leader: int) -> tuple[int | None, bool]:
+    """Reaps whatever child has ended: the wait status of `leader`, if it is among them, and whether others live on."""
+    status = None
+    try:
+        while True:
+            pid, found = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return status, True
+            if pid == leader:
+                status = found
+    except ChildProcessError:
+        return status, False
+
+
+def end_rest(leader: int, lock_path: str, is_subreaper: bool) -> bool:
+    """Ends what a run has left behind after its shell was reaped. True when there was nothing."""
+    if is_subreaper:
+        return end_orphans()
+    if lockfile.is_held(lock_path):
+        # As something of the run lives, its group most likely does, and keeps its number from being used again.
         signal_group(leader, signal.SIGKILL)
         return False
     return True
 
 
-def end_orphans() -> None:
-    """KILLs every child of this process until none is left. Children of those killed become ours in their turn."""
+def end_orphans() -> bool:
+    """KILLs every child of this process until none is left; True when there was none.
+
+    Children of those killed become ours in their turn. One that we may not kill, somebody else's by now, is waited for.
+    """
     pause_s = 0.0005
-    while has_children():
+    while reap(0)[1]:
         for pid in child_pids():
-            os.kill(pid, signal.SIGKILL)
+            _kill(pid)
         time.sleep(pause_s)  # they die at once, unless the kernel holds them
         pause_s = min(0.1, pause_s * 2)
+    return pause_s == 0.0005
 
 
-def end_tree_of(worker: str, lock_path: str, spared: frozenset[int]) -> bool:
+def end_tree_of(worker: str, lock_path: str, spared: frozenset[int] | None) -> bool:
     """KILLs what a dead worker's run has left, without waiting for it. True once nothing of it lives.
 
-    That is every child of this process that is not `spared`, where it is a subreaper; and whoever carries the worker's
-    name in its environment, as long as the lock is held. Elsewhere than on Linux there is neither: the answer stays
-    False until the processes end by themselves.
+    That is whoever carries the worker's name in its environment; and, in a supervisor that is a subreaper, every child
+    that is not `spared`. None: this process's children are none of our business. Where there is no /proc nobody can be
+    found: the answer stays False until what holds the lock has ended by itself.
     """
-    for pid in _children_but(spared):
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, os.WNOHANG)
-    if lockfile.is_held(lock_path):
-        cookie = f"{COOKIE}={worker}".encode()
-        for pid in _all_pids():
-            _kill_if_marked(pid, cookie)
-    return not _children_but(spared) and not lockfile.is_held(lock_path)
+    cookie = f"{COOKIE}={worker}".encode()
+    left = [pid for pid in _all_pids() if pid != os.getpid() and _kill_if_marked(pid, cookie)]
+    if spared is not None and os.getpid() != 1:  # the first process of a container inherits everybody's orphans
+        for pid in _children_but(spared):
+            _kill(pid)
+            os.waitpid(pid, os.WNOHANG)
+        left += _children_but(spared)
+    return not left and not lockfile.is_held(lock_path)
 
 
-def has_children() -> bool:
-    """Whether this process has any child left; reaps those that have ended. One system call when there is none."""
+def _kill(pid: int) -> None:
+    """KILLs a child. One that runs as somebody else cannot be: then it is waited for."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return False
-    return True
+        os.kill(pid, signal.SIGKILL)
+    except (PermissionError, ProcessLookupError):
+        pass
 
 
 def child_pids() -> list[int]:
@@ -155,7 +174,9 @@ def start_time(pid: int) -> str | None:
         return None if fields is None else fields[19]
     import subprocess
 
-    said = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC0"}  # the text must not depend on who asks
+    command = ["ps", "-o", "lstart=", "-p", str(pid)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     return said.stdout.strip() or None
 
 
@@ -175,18 +196,23 @@ def _all_pids() -> list[int]:
         return []
 
 
-def _kill_if_marked(pid: int, cookie: bytes) -> None:
+def _kill_if_marked(pid: int, cookie: bytes) -> bool:
+    """KILLs the process if it carries the cookie; whether it did. The pidfd is opened first, so that what was looked at
+    is what is killed.
+    """
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
-        return
+        return False
     try:
         held = os.pidfd_open(pid)
     except OSError:
-        return
+        return False
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            if cookie in file.read().split(b"\0"):
-                signal.pidfd_send_signal(held, signal.SIGKILL)
+            if cookie not in file.read().split(b"\0"):
+                return False
+        signal.pidfd_send_signal(held, signal.SIGKILL)
     except OSError:
-        pass
+        return False
     finally:
         os.close(held)
+    return True

@@ -48,10 +48,6 @@ class Decoder:
             del self._buffer[:end]
         return messages
 
-    def pending_bytes(self) -> int:
-        """How much of an unfinished message has arrived."""
-        return len(self._buffer)
-
 
 def _parse(body: bytes) -> dict[str, object]:
     try:

@@ -1,8 +1,11 @@
 """Reserve: disk space held back, so that a full disk still has room for the outcomes of what runs.
 
-When a write finds the disk full, the reserve is given up and the write tried once more; from then on new jobs are
-refused, until there is room enough to take the reserve again. Knows files only. The trap: a file of zeros made with
-truncate() holds nothing back; the blocks must really be allocated.
+When a write finds the disk full, some of the reserve is given up and the write tried once more. As long as the reserve
+is not whole, nothing new is begun: no jobs are taken, no runs dispatched; what runs is noted to its end. When there is
+room again it is made whole, and everything goes on.
+
+Knows files only. The trap: a file of zeros made with truncate() holds nothing back; the blocks must really be
+allocated. Nor must all of it be given up at once: whatever fills the disk would take that, too.
 """
 
 from __future__ import annotations
@@ -12,27 +15,29 @@ import os
 from . import durable
 
 RESERVE_BYTES = 1024 * 1024
+STEP_BYTES = 64 * 1024
 
 
 class Reserve:
     def __init__(self, path: str) -> None:
         self._path = path
-        self.is_held = os.path.exists(path)
 
-    def take(self) -> bool:
-        """Tries to hold the reserve; True when it is held. Leaves as much room again for others."""
-        if not self.is_held:
-            disk = os.statvfs(os.path.dirname(self._path))
-            if disk.f_bavail * disk.f_frsize >= 2 * RESERVE_BYTES:
-                self.is_held = self._allocate()
-        return self.is_held
+    def is_whole(self) -> bool:
+        return self._size() >= RESERVE_BYTES
 
-    def give_up(self) -> bool:
-        """Frees the space; False when none was held."""
-        if not self.is_held:
+    def make_whole(self) -> bool:
+        """Tries to hold all of it; True when it is held. Leaves as much room again for others."""
+        if self.is_whole():
+            return True
+        disk = os.statvfs(os.path.dirname(self._path))
+        return disk.f_bavail * disk.f_frsize >= 2 * RESERVE_BYTES and self._allocate()
+
+    def give_up_some(self) -> bool:
+        """Frees a little of it; False when nothing is left."""
+        size = self._size()
+        if size == 0:
             return False
-        os.unlink(self._path)
-        self.is_held = False
+        os.truncate(self._path, max(0, size - STEP_BYTES))
         return True
 
     def has_room_for(self, size_bytes: int) -> bool:
@@ -40,18 +45,34 @@ class Reserve:
         disk = os.statvfs(os.path.dirname(self._path))
         return disk.f_bavail * disk.f_frsize >= size_bytes
 
-    def _allocate(self) -> bool:
-        draft = f"{self._path}.new"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _size(self) -> int:
         try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
-            else:
-                durable.write_all(descriptor, bytes(RESERVE_BYTES))
+            return os.path.getsize(self._path)
+        except FileNotFoundError:
+            return 0
+
+    def _allocate(self) -> bool:
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
-            os.unlink(draft)
+            return False
+        try:
+            _fill(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, 0)
             return False
         finally:
             os.close(descriptor)
-        os.rename(draft, self._path)
         return True
+
+
+def _fill(descriptor: int) -> None:
+    """Raises OSError when there is no room."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            return
+        except OSError as fault:
+            if fault.errno in durable.FULL:
+                raise
+    durable.write_all(descriptor, bytes(RESERVE_BYTES))  # a file system without fallocate

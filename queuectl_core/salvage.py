@@ -21,6 +21,7 @@ from .home import Home
 from .job import Job
 from .jobtable import JobTable, index_key
 from .journal import begin_journal, segment_paths
+from .journal_format import Frame
 from .stores import open_store
 
 
@@ -64,21 +65,21 @@ def _salvage(home: Home, target: Home) -> Salvaged:
 
 def _refuse_living_workers(home: Home) -> None:
     for name in os.listdir(home.run):
-        if name.endswith(".lock") and lockfile.is_held(os.path.join(home.run, name)):
-            raise Busy(what=f"worker {name[:-5]} still runs a job: wait for it, or end it")
+        if name.endswith((".lock", ".tree")) and lockfile.is_held(os.path.join(home.run, name)):
+            raise Busy(what=f"processes of worker {name.rpartition('.')[0]} still live: wait for them, or end them")
 
 
 def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
     """Every record that can be read goes into the new table; from the old one's position on, the journal tells."""
     try:
-        old = open_store(home.store)
+        old = open_store(home.store, read_only=True)
     except QueueError as fault:
         affected["(store)"] = f"the store cannot be opened at all: {fault}"
         return
     try:
         for key, value in old.readable():
             if key == b"meta":
-                _take_meta(value, table)
+                _take_meta(value, table, affected)
             elif key.startswith(b"job/"):
                 _take_record(key[4:].decode("utf-8", "replace"), value, table, affected)
     except QueueError as fault:
@@ -87,11 +88,14 @@ def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
         old.close()
 
 
-def _take_meta(value: bytes, table: JobTable) -> None:
-    meta = json.loads(value)
-    table.settings.update(meta["settings"])
-    table.next_number = max(table.next_number, meta["next_number"])
-    table.position, table.ahead = meta["position"], meta["ahead"]
+def _take_meta(value: bytes, table: JobTable, affected: dict[str, str]) -> None:
+    try:
+        meta = json.loads(value)
+        table.settings.update(meta["settings"])
+        table.next_number = max(table.next_number, meta["next_number"])
+        table.position = meta["position"]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        affected["(store)"] = "its own record of where it stands, and of the settings, is unreadable"
 
 
 def _take_record(id: str, value: bytes, table: JobTable, affected: dict[str, str]) -> None:
@@ -103,6 +107,7 @@ def _take_record(id: str, value: bytes, table: JobTable, affected: dict[str, str
         return
     table.add(job)
     table.settle(job)
+    table.ahead = max(table.ahead, job.revision)  # what the journal says of it up to there, it has
 
 
 def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[tuple[int, int]]:
@@ -119,7 +124,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
             )
             continue
         good = 0
-        for frame in journal_format.find_frames(data, header.log_id):
+        for frame in _that_count(list(journal_format.find_frames(data, header.log_id))):
             if frame.start > max(good, journal_format.SEGMENT_HEADER_BYTES):
                 _note_damage(data[good : frame.start], affected)
             good = frame.end
@@ -130,6 +135,13 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
                     _apply(engine, event, sequence, affected)
         _note_damage(data[max(good, journal_format.SEGMENT_HEADER_BYTES) :], affected)
     return lost
+
+
+def _that_count(frames: list[Frame]) -> list[Frame]:
+    """Without a load that was never finished, and so never acknowledged: frames marked MORE at the very end."""
+    while frames and frames[-1].flags & journal_format.MORE:
+        frames.pop()
+    return frames
 
 
 def _note_damage(damaged: bytes, affected: dict[str, str]) -> None:

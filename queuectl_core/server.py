@@ -37,17 +37,23 @@ class Connection:
         self.outgoing = bytearray()
         self.staged: list[object] = []
         self.is_open = True
+        self.owed = 0
 
-    def reply(self, fields: dict[str, object]) -> None:
-        self._send(protocol.encode({"ok": True, **fields}))
-
-    def refuse(self, error: QueueError) -> None:
-        self._send(protocol.encode({"ok": False, "error": errors.to_wire(error)}))
-
-    def _send(self, data: bytes) -> None:
+    def send(self, reply: bytes) -> None:
+        """One of the replies that are owed, as `answer` or `refusal` has made it."""
+        self.owed -= 1
         if self.is_open:
-            self.outgoing += data
+            self.outgoing += reply
             self._server.flush(self)
+
+
+def answer(fields: dict[str, object]) -> bytes:
+    """Raises ProtocolError when it is larger than the client would take."""
+    return protocol.encode({"ok": True, **fields})
+
+
+def refusal(error: QueueError) -> bytes:
+    return protocol.encode({"ok": False, "error": errors.to_wire(error)})
 
 
 class Server:
@@ -58,7 +64,7 @@ class Server:
         self._path = path
         self._selector = selector
         self._handle = handle
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.setblocking(False)
         if os.path.lexists(path):
@@ -78,7 +84,8 @@ class Server:
             self._drop(connection)
         self._pause()
         self._listener.close()
-        os.unlink(self._path)
+        if os.path.lexists(self._path):
+            os.unlink(self._path)
 
     def flush(self, connection: Connection) -> None:
         """Sends what the client takes now; the rest when it takes more."""
@@ -105,13 +112,22 @@ class Server:
             if fault.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 self._pause()
             return  # else it has gone again
-        if len(self._connections) >= MAX_CONNECTIONS or _peer_uid(sock) not in (os.geteuid(), 0):
+        if _peer_uid(sock) not in (os.geteuid(), 0) or not self._has_place():
             sock.close()
             return
         sock.setblocking(False)
         connection = Connection(self, sock)
-        self._connections.add(connection)
+        self._connections[connection] = None
         self._selector.register(sock, selectors.EVENT_READ, lambda mask: self._serve(connection, mask))
+
+    def _has_place(self) -> bool:
+        """At the limit, the one that has been silent for longest goes; its client connects again when it has to ask."""
+        if len(self._connections) < MAX_CONNECTIONS:
+            return True
+        silent = next((connection for connection in self._connections if not connection.owed), None)
+        if silent is not None:
+            self._drop(silent)
+        return silent is not None
 
     def _pause(self) -> None:
         """No descriptor is left for a client: it waits in the queue of the kernel, and we must not spin meanwhile."""
@@ -131,6 +147,7 @@ class Server:
         if mask & selectors.EVENT_WRITE:
             self.flush(connection)
         if mask & selectors.EVENT_READ and connection.is_open:
+            self._connections[connection] = self._connections.pop(connection)  # now the last to have been silent
             self._read(connection)
 
     def _read(self, connection: Connection) -> None:
@@ -146,23 +163,27 @@ class Server:
         try:
             requests = connection.decoder.feed(data)
         except QueueError as fault:
-            connection.refuse(fault)
+            connection.send(refusal(fault))
             self._drop(connection)
             return
         for request in requests:
+            connection.owed += 1
             self._handle(connection, request)
 
     def _drop(self, connection: Connection) -> None:
         if connection.is_open:
             connection.is_open = False
-            self._connections.discard(connection)
+            del self._connections[connection]
             self._selector.unregister(connection.sock)
             connection.sock.close()
 
 
-def _peer_uid(sock: socket.socket) -> int:
-    """The uid at the other end of a Unix socket."""
-    if sys.platform.startswith("linux"):
-        return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
-    # macOS and the BSDs: struct xucred, LOCAL_PEERCRED at level 0
-    return struct.unpack_from("2I", sock.getsockopt(0, 1, 128))[1]
+def _peer_uid(sock: socket.socket) -> int | None:
+    """The uid at the other end of a Unix socket; None when it has gone already."""
+    try:
+        if sys.platform.startswith("linux"):
+            return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        # macOS and the BSDs: struct xucred, LOCAL_PEERCRED at level 0
+        return struct.unpack_from("2I", sock.getsockopt(0, 1, 128))[1]
+    except OSError:
+        return None

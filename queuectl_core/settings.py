@@ -12,6 +12,8 @@ from collections.abc import Callable
 from .errors import DamagedSetting, InvalidSetting
 from .job import check_backoff_base, check_max_retries
 
+MAX_WORKERS = 1024
+
 
 class Setting:
     """One key: `default`, `parse` (text to value), `check` (a value's fault as a clause, or None) and `help`."""
@@ -83,6 +85,13 @@ class Settings:
         if why:
             raise DamagedSetting(key=key, why=why)
         return value  # type: ignore[return-value]
+
+    def usable(self, key: str) -> int | float:
+        """The value in force; the default in the place of a damaged one, for where no one is there to be told."""
+        try:
+            return self[key]
+        except DamagedSetting:
+            return SETTINGS[key].default
 
     def shown(self, key: str) -> str:
         """The value in force as text, also when it is damaged."""

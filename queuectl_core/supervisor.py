@@ -13,6 +13,7 @@ error path.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import selectors
@@ -22,21 +23,32 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-from . import adoption, commands, events, pidfile, pool, process_tree, protocol, timestamps, verbs, worker
-from .adoption import Adopted
-from .clock import Clock
-from .errors import Busy, InvalidInput, QueueError, UnknownJob
+from . import adoption, commands, events, pidfile, process_tree, protocol, server, timestamps, verbs, worker
+from .adoption import OpenRun
+from .clock import JumpWatch, now_ms
+from .descriptors import signal_reader
+from .errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed, UnknownJob
 from .home import Home
-from .job import FINAL_STATES, Job, check_id
+from .job import FINAL_STATES, Job, check_id, shortened
 from .ledger import Ledger
 from .pool import Member, Pool, StartDelay
 from .server import Connection, Request, Server
+from .settings import MAX_WORKERS
 
 SYNC_WITHIN_S = 1.0
 """What no reply waits for is synced at the latest so long after it was written."""
 
 LOOK_S = 0.1
 """How often it is looked whether what was left of a lost run has died; and after adopted workers, without a pidfd."""
+
+ROOM_LOOK_S = 1.0
+"""How often it is looked whether a full disk has room again."""
+
+MAX_SLEEP_S = 86400.0
+"""A selector takes no more than 24 days."""
+
+KILL_WITHIN_S = 5.0
+"""So long after the grace period a worker that is to end its run may take; then it is killed itself."""
 
 NAP_S = 0.001
 """While all workers have runs at hand, results gather for so long before a turn takes them together (interrupt
@@ -55,31 +67,33 @@ class Supervisor:
         self._home = home
         self._wanted = count
         self._selector = selectors.DefaultSelector()
-        self._wake = _catch_signals()
+        self._wake = signal_reader((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
         self._selector.register(self._wake, selectors.EVENT_READ, self._take_signals)
         self._stop_asked = 0
         self._stopping = False
         self._killing = False
         self._leaving = False
-        self._replies: list[tuple[Callable[..., None], object]] = []
+        self._kill_workers_at_s = math.inf
+        self._replies: list[tuple[Connection, bytes]] = []
         self._waits: dict[str, list[_Wait]] = {}
         self._harvested: list[str] = []
         self._sync_at_s: Optional[float] = None
         self._more_to_tend = True
-        self._adopted: dict[str, Adopted] = {}
-        self._lost: dict[str, Adopted] = {}
+        self._adopted: dict[str, OpenRun] = {}
+        self._lost: dict[str, OpenRun] = {}
         self._look_at_adopted = False
+        self._polls_adopted = False
+        self._others = process_tree.children()
         self._start_delay = StartDelay()
-        self._clock = Clock()
-        self._started_ms = _now_ms()
+        self._clock = JumpWatch()
+        self._started_ms = now_ms()
         process_tree.become_subreaper()
         self._pool = Pool(home, umask, _allow_many_files())
         for _ in range(count):
             self._start_worker()
         self._ledger = Ledger(home)
         if self._ledger.torn is not None:
-            torn = self._ledger.torn
-            say(f"a torn tail of {torn.bytes} bytes, never acknowledged, was set aside as {torn.aside}")
+            say(self._ledger.torn.told())
         self._adopt()
         self._server = Server(home.socket, self._selector, self._handle)
         pidfile.write(home.pid_file)
@@ -105,9 +119,12 @@ class Supervisor:
         def look(mask: int) -> None:
             if not os.read(descriptor, 4096):
                 self._selector.unregister(descriptor)
-                self._stop_asked += 1
+                self._stop_asked = max(1, self._stop_asked)
 
-        self._selector.register(descriptor, selectors.EVENT_READ, look)
+        try:
+            self._selector.register(descriptor, selectors.EVENT_READ, look)
+        except PermissionError:  # a file, or /dev/null: always readable, and so at its end
+            self._stop_asked = 1
 
     # The turn
 
@@ -115,10 +132,10 @@ class Supervisor:
         jump_ms = self._clock.jump_ms()
         if jump_ms:
             say(f"the clock was set by {jump_ms / 1000:g} s; what waits goes on waiting as long as it had to")
-            self._ledger.decide(commands.ShiftClock(jump_ms), _now_ms())
+            self._ledger.decide(commands.ShiftClock(jump_ms), now_ms())
         for key, mask in ready:
             key.data(mask)
-        if self._look_at_adopted:
+        if self._look_at_adopted or self._polls_adopted:
             self._look_after_adopted()
         if self._lost:
             self._look_after_lost()
@@ -126,14 +143,18 @@ class Supervisor:
         if self._server.paused_at_s is not None and time.monotonic() >= self._server.paused_at_s + LOOK_S:
             self._server.resume()
         self._note_stop()
-        runs = {} if self._stopping or self._leaving else self._decide_runs()
+        runs = self._decide_runs() if self._may_begin() else {}
+        was_short = self._ledger.is_short
         happened = self._ledger.write()
+        if self._ledger.is_short and not was_short:
+            say(f"the disk that holds {self._home.path} is full: what runs is noted, nothing new is begun")
         for member, given in runs.items():
             self._send(member, given)
         if happened:
             self._answer_waits(happened)
         self._sync_if_due(bool(happened))
-        self._more_to_tend = self._ledger.tend() or self._ledger.has_decided()
+        # What a failed handing-over has decided is written first: the store must not know it before the journal does.
+        self._more_to_tend = self._ledger.has_decided() or self._ledger.tend()
 
     def _timeout_s(self) -> float | None:
         """Until the next thing is due; None: for ever."""
@@ -147,35 +168,49 @@ class Supervisor:
         if self._pool.has_idle() and not self._stopping:
             next_due_ms = self._ledger.engine.next_due_ms()
             if next_due_ms is not None:
-                due.append((next_due_ms - _now_ms()) / 1000)
-        if self._lost or (self._adopted and not hasattr(os, "pidfd_open")):
+                due.append((next_due_ms - now_ms()) / 1000)
+        if self._lost or self._look_at_adopted or (self._adopted and self._polls_adopted):
             due.append(LOOK_S)
-        if self._pool.target() + self._adopted_workers() < self._wanted and not self._stopping:
+        if self._pool.staying() + self._adopted_workers() < self._wanted and not self._stopping:
             due.append(self._start_delay.left_s())
-        return max(0.0, min(due)) if due else None
+        if self._ledger.is_short:
+            due.append(ROOM_LOOK_S)
+        if self._killing:
+            due.append(self._kill_workers_at_s - time.monotonic())
+        return max(0.0, min(*due, MAX_SLEEP_S)) if due else None
+
+    def _may_begin(self) -> bool:
+        """On a full disk nothing is begun whose end could not be noted."""
+        if self._stopping or self._leaving:
+            return False
+        was_short = self._ledger.is_short
+        if was_short and self._ledger.has_room():
+            say("there is room again on the disk: going on")
+        return not self._ledger.is_short
 
     def _decide_runs(self) -> dict[Member, list[worker.Run]]:
         """What the workers that have room do next."""
         runs: dict[Member, list[worker.Run]] = {}
-        now_ms = _now_ms()
+        at_ms = now_ms()
         for member in self._pool.with_room():
-            job = self._ledger.decide(commands.Dispatch(member.instance), now_ms)
+            job = self._ledger.decide(commands.Dispatch(member.instance), at_ms)
             if job is None:
                 break
-            runs.setdefault(member, []).append(self._run_for(job))
+            run = self._run_for(job)
+            self._pool.promise(member, run)
+            runs.setdefault(member, []).append(run)
         return runs
 
     def _run_for(self, job: Job) -> worker.Run:
         settings = self._ledger.engine.settings
-        max_output, grace_s = int(settings["max-output"]), float(settings["grace"])
-        return worker.Run(job.id, job.attempts, job.command, job.cwd, max_output, grace_s)
+        max_output, grace_s = int(settings.usable("max-output")), float(settings.usable("grace"))
+        number = job.running()["run"]
+        return worker.Run(job.id, number, job.attempts, job.command, job.cwd, max_output, grace_s)
 
     def _send(self, member: Member, runs: list[worker.Run]) -> None:
         if not self._pool.send(member, runs):
             for run in runs:
-                self._settle(
-                    member.instance, worker.Result(run.job_id, None, "its worker had died before", begun=False)
-                )
+                self._settle(worker.Result(run.job_id, run.run, None, "its worker had died before", begun=False))
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
@@ -184,8 +219,8 @@ class Supervisor:
             self._sync_at_s = None
             self._forget_harvested()
             replies, self._replies = self._replies, []
-            for answer, content in replies:
-                answer(content)
+            for connection, reply in replies:
+                connection.send(reply)
         elif wrote and self._sync_at_s is None:
             self._sync_at_s = time.monotonic() + SYNC_WITHIN_S
 
@@ -206,16 +241,15 @@ class Supervisor:
         if message is None:
             self._bury(member)
         elif isinstance(message, worker.Place):
-            id, began_ms, log_file, log_offset = message
-            self._ledger.decide(commands.Locate(id, member.instance, began_ms, log_file, log_offset), _now_ms())
+            self._ledger.decide(commands.Locate(*message), now_ms())
         else:
-            self._settle(member.instance, message)
+            self._settle(message)
 
-    def _settle(self, instance: str, result: worker.Result) -> None:
+    def _settle(self, result: worker.Result) -> None:
         if result.ending is not None:
-            self._ledger.decide(commands.Finish(result.job_id, instance, result.ending), _now_ms())
+            self._ledger.decide(commands.Finish(result.job_id, result.run, result.ending), now_ms())
         else:
-            self._ledger.decide(commands.Release(result.job_id, instance, result.reason, result.begun), _now_ms())
+            self._ledger.decide(commands.Release(result.job_id, result.run, result.reason, result.begun), now_ms())
 
     def _bury(self, member: Member) -> None:
         """A worker has ended: as it was told to, or because something killed it."""
@@ -223,21 +257,19 @@ class Supervisor:
         pid = member.pid
         self._pool.forget(member)
         for run in member.runs[1:]:
-            self._settle(
-                member.instance, worker.Result(run.job_id, None, "its worker died before it began", begun=False)
-            )
+            reason = "its worker died before it began"
+            self._settle(worker.Result(run.job_id, run.run, None, reason, begun=False))
         for run in member.runs[:1]:
             say(f"worker {member.instance} (pid {pid}) died while it ran {run.job_id}")
-            self._lost[run.job_id] = Adopted(member.instance, run.job_id, run.attempt, pid, member.since_ms)
+            self._lost[run.job_id] = adoption.open_run(self._ledger.table.get(run.job_id))
         if not member.runs:
             adoption.forget(self._home, member.instance)
         if not member.draining:
             self._start_delay.note_death(member.age_s(), member.finished)
-        self._fill_up()
 
     def _fill_up(self) -> None:
         """As many workers as are wanted, those adopted counted in. Those that die at once are not replaced at once."""
-        while not self._stopping and self._pool.target() + self._adopted_workers() < self._wanted:
+        while not self._stopping and self._pool.staying() + self._adopted_workers() < self._wanted:
             if not self._start_delay.is_over():
                 return
             try:
@@ -247,41 +279,43 @@ class Supervisor:
                 say(f"cannot start a worker ({fault}); trying again in {delay_s:g} s")
 
     def _scale(self, count: int) -> None:
-        if not 0 <= count <= pool.MAX_WORKERS:
-            raise InvalidInput(what=f"the number of workers must be from 0 to {pool.MAX_WORKERS}, not {count}")
+        if not 0 <= count <= MAX_WORKERS:
+            raise InvalidInput(what=f"the number of workers must be from 0 to {MAX_WORKERS}, not {shortened(count)}")
         if self._stopping:
             raise Busy(what="the supervisor is stopping")
         self._wanted = count
         self._fill_up()
         self._pool.shrink(max(0, count - self._adopted_workers()))
 
-    # Runs of an earlier supervisor
+    # Runs of an earlier supervisor, and those of dead workers
 
     def _adopt(self) -> None:
-        living, over = adoption.find(self._home, self._ledger.table)
-        for run in living:
-            say(f"adopted {run.job_id}, which worker {run.instance} (pid {run.pid}) still runs")
-            self._adopted[run.job_id] = run
-            self._watch(run)
-        self._lost.update({run.job_id: run for run in over})
+        for run in adoption.find(self._ledger.table):
+            if adoption.is_under_way(self._home, run):
+                say(f"adopted {run.job_id}, which worker {run.instance} still runs")
+                self._adopted[run.job_id] = run
+                self._watch(run.instance)
+            else:
+                self._lost[run.job_id] = run
+        adoption.sweep(self._home, {*self._pool.members, *self._open_instances()})
         self._look_after_lost()
-        adoption.sweep(
-            self._home, {*self._pool.members, *self._harvested, *(run.instance for run in self._lost.values())}
-        )
         self._pool.shrink(max(0, self._wanted - self._adopted_workers()))
 
-    def _adopted_workers(self) -> int:
-        return len({adopted.instance for adopted in self._adopted.values()})
+    def _open_instances(self) -> set[str]:
+        return {run.instance for run in (*self._adopted.values(), *self._lost.values())}
 
-    def _watch(self, adopted: Adopted) -> None:
+    def _adopted_workers(self) -> int:
+        return len({run.instance for run in self._adopted.values()})
+
+    def _watch(self, instance: str) -> None:
         """Waits for the worker's end without polling, where the system can."""
         self._look_at_adopted = True  # it may end before it is held: look once
-        if hasattr(os, "pidfd_open"):
-            try:
-                held = os.pidfd_open(adopted.pid)
-            except ProcessLookupError:
-                return
-            self._selector.register(held, selectors.EVENT_READ, lambda mask: self._end_watch(held))
+        try:
+            held = os.pidfd_open(adoption.pid_of(self._home, instance))
+        except (AttributeError, OSError):
+            self._polls_adopted = True
+            return
+        self._selector.register(held, selectors.EVENT_READ, lambda mask: self._end_watch(held))
 
     def _end_watch(self, held: int) -> None:
         self._selector.unregister(held)
@@ -289,24 +323,28 @@ class Supervisor:
         self._look_at_adopted = True
 
     def _look_after_adopted(self) -> None:
-        self._look_at_adopted = not hasattr(os, "pidfd_open") and bool(self._adopted)
+        """Until the worker has noticed that its supervisor is gone, what it says of its other runs is still to come."""
+        self._look_at_adopted = False
         for job_id, run in list(self._adopted.items()):
-            if not adoption.is_alive(self._home, run.instance):
+            if not adoption.is_under_way(self._home, run):
                 self._lost[job_id] = self._adopted.pop(job_id)
-        self._fill_up()
+            elif worker.read_left(self._home, run.instance) is None:
+                self._look_at_adopted = True
 
     def _look_after_lost(self) -> None:
-        """Runs whose workers are gone: harvests what they left, ends what still lives of them, and tells the engine."""
+        """Runs that are over: harvests what their workers left, ends what still lives of them, and tells the engine."""
         for job_id, run in list(self._lost.items()):
-            command = adoption.conclude(self._home, self._ledger.table.get(job_id), self._pool.pids())
+            spared = self._pool.pids() | self._others
+            command = adoption.conclude(self._home, self._ledger.table.get(job_id), spared)
             if command is not None:
                 del self._lost[job_id]
-                self._ledger.decide(command, _now_ms())
+                self._ledger.decide(command, now_ms())
                 self._harvested.append(run.instance)
 
     def _forget_harvested(self) -> None:
-        for instance in self._harvested:
-            adoption.forget(self._home, instance)
+        for instance in set(self._harvested) - self._open_instances():
+            if not adoption.is_alive(self._home, instance):
+                adoption.forget(self._home, instance)
         self._harvested.clear()
 
     # Requests
@@ -321,19 +359,22 @@ class Supervisor:
             if own is not None:
                 own(self, connection, request)
             else:
-                self._reply(connection, verbs.answer(self._ledger, request, _now_ms()))
+                self._reply(connection, verbs.answer(self._ledger, request, now_ms()))
+        except (StorageFailed, Corrupt):
+            raise  # no refusal: what the engine has is not what the journal has any more
         except QueueError as refusal:
             connection.staged = []
-            self._replies.append((connection.refuse, refusal))
+            self._replies.append((connection, server.refusal(refusal)))
 
     def _reply(self, connection: Connection, fields: Request) -> None:
-        self._replies.append((connection.reply, fields))
+        self._replies.append((connection, server.answer(fields)))
 
     def _enqueue(self, connection: Connection, request: Request) -> None:
         """A request too large for one message comes in parts, all but the last marked `more`; it counts as one."""
         jobs = request.get("jobs")
         if connection.staged and isinstance(jobs, list):
-            jobs = connection.staged + jobs
+            connection.staged += jobs
+            jobs = connection.staged
         if request.get("more") is True and isinstance(jobs, list):
             if len(jobs) > MAX_STAGED_JOBS:
                 raise InvalidInput(what=f"more than {MAX_STAGED_JOBS} jobs at once; enqueue them in several loads")
@@ -341,10 +382,10 @@ class Supervisor:
             self._reply(connection, {})
             return
         connection.staged = []
-        self._reply(connection, verbs.answer(self._ledger, {**request, "jobs": jobs}, _now_ms()))
+        self._reply(connection, verbs.answer(self._ledger, {**request, "jobs": jobs}, now_ms()))
 
     def _status(self, connection: Connection, request: Request) -> None:
-        reply = verbs.answer(self._ledger, request, _now_ms())
+        reply = verbs.answer(self._ledger, request, now_ms())
         supervisor = {
             "pid": os.getpid(),
             "state": "stopping" if self._stopping else "running",
@@ -352,10 +393,20 @@ class Supervisor:
             "workers_wanted": self._wanted,
         }
         members = sorted(self._pool.members.values(), key=lambda member: member.slot)
-        workers = [_adopted_record(run, "adopted") for run in self._adopted.values()]
-        workers += [_adopted_record(run, "lost") for run in self._lost.values()]
+        workers = [self._record_of(run, "adopted") for run in self._adopted.values()]
+        workers += [self._record_of(run, "lost") for run in self._lost.values()]
         workers += [member.record() for member in members]
         self._reply(connection, {**reply, "supervisor": supervisor, "workers": workers})
+
+    def _record_of(self, run: OpenRun, state: str) -> Request:
+        return {
+            "worker": run.instance,
+            "pid": adoption.pid_of(self._home, run.instance),
+            "state": state,
+            "job": run.job_id,
+            "attempt": run.attempt,
+            "since": timestamps.utc(run.since_ms),
+        }
 
     def _scale_workers(self, connection: Connection, request: Request) -> None:
         count, before = request.get("count"), self._wanted
@@ -369,6 +420,7 @@ class Supervisor:
         ids = request.get("ids")
         if not isinstance(ids, list) or not ids:
             raise InvalidInput(what="name at least one job")
+        self._forget_gone_waits()
         open_ids = set()
         for id in ids:
             job = self._ledger.table.get(id) if check_id(id) is None else None
@@ -381,6 +433,12 @@ class Supervisor:
             self._waits.setdefault(id, []).append(wait)
         if not open_ids:
             self._reply(connection, {})
+
+    def _forget_gone_waits(self) -> None:
+        for id, waits in list(self._waits.items()):
+            self._waits[id] = [wait for wait in waits if wait.connection.is_open]
+            if not self._waits[id]:
+                del self._waits[id]
 
     def _answer_waits(self, happened: list[events.Event]) -> None:
         if not self._waits:
@@ -403,7 +461,7 @@ class Supervisor:
             self._leaving = True
             say("leaving: workers finish what they run, for the next supervisor")
         else:
-            self._stop_asked += 2 if request.get("now") is True else 1
+            self._stop_asked = max(self._stop_asked, 2 if request.get("now") is True else 1)
         self._reply(connection, {"pid": os.getpid(), "workers": self._wanted})
 
     def _note_stop(self) -> None:
@@ -418,8 +476,15 @@ class Supervisor:
             say("stopping now: running jobs are ended and go back to pending")
             for member in self._pool.busy():
                 self._pool.kill_runs(member, worker.STOPPED_BY_HAND)
-            for adopted in self._adopted.values():
-                adoption.kill_run(self._home, adopted)
+            for run in self._adopted.values():
+                adoption.kill_run(self._home, run)
+            grace_s = float(self._ledger.engine.settings.usable("grace"))
+            self._kill_workers_at_s = time.monotonic() + grace_s + KILL_WITHIN_S
+        if self._killing and time.monotonic() >= self._kill_workers_at_s:
+            self._kill_workers_at_s = math.inf
+            for member in self._pool.busy():
+                say(f"worker {member.instance} does not end its run: it is killed")
+                os.kill(member.pid, signal.SIGKILL)
 
 
 class _Wait:
@@ -441,22 +506,10 @@ _OWN_VERBS: dict[str, Callable[[Supervisor, Connection, Request], None]] = {
 
 def say(text: str) -> None:
     """A line for the supervisor's log, or its terminal."""
-    print(f"{timestamps.utc(_now_ms())} {text}", file=sys.stderr, flush=True)
-
-
-def _adopted_record(adopted: Adopted, state: str) -> Request:
-    return {
-        "worker": adopted.instance,
-        "pid": adopted.pid,
-        "state": state,
-        "job": adopted.job_id,
-        "attempt": adopted.attempt,
-        "since": timestamps.utc(adopted.since_ms),
-    }
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    try:
+        print(f"{timestamps.utc(now_ms())} {text}", file=sys.stderr, flush=True)
+    except OSError:  # a full disk, a closed terminal: no reason to end
+        pass
 
 
 def _allow_many_files() -> int:
@@ -464,16 +517,8 @@ def _allow_many_files() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, MAX_FILES) if hard != resource.RLIM_INFINITY else MAX_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (ValueError, OSError):  # macOS has a limit of its own below the hard one
+            pass
     return soft
-
-
-def _catch_signals() -> int:
-    """A descriptor from which the numbers of the signals received can be read. The handlers themselves do nothing."""
-    readable, writable = os.pipe()
-    os.set_blocking(readable, False)
-    os.set_blocking(writable, False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(number, lambda *_: None)
-    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    return readable

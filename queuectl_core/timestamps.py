@@ -21,6 +21,11 @@ def from_utc(text: str) -> int:
     return calendar.timegm(tuple(int(text[start:end]) for start, end in _FIELDS) + (0, 0, 0)) * 1000
 
 
+def age(duration_ms: int) -> str:
+    """The same, for what is known to the second only: `4 s`."""
+    return f"{max(0, duration_ms) // 1000} s" if duration_ms < 60_000 else span(duration_ms)
+
+
 def span(duration_ms: int) -> str:
     """A length of time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     seconds = max(0, duration_ms) / 1000

@@ -27,7 +27,7 @@ MAX_IDS = 1000
 """
 
 PAGE_JOBS = 500
-_PAGE_BYTES = MAX_MESSAGE_BYTES // 8  # as characters; JSON may need six bytes for one
+_PAGE_BYTES = MAX_MESSAGE_BYTES // 16  # in characters, of which JSON may need six bytes for one
 
 
 def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -61,14 +61,18 @@ def _show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def _list(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """One page: `index` and `after` say where to go on; the reply's `next` is None at the end."""
+    """One page: `next`, as the page before has given it, says where to go on; None at the end."""
     indexes = _wanted_indexes(request.get("state"))
     limit, cursor = request.get("limit", PAGE_JOBS), request.get("next") or [indexes[0], ""]
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise InvalidInput(what="limit must be a whole number from 1 on")
-    if not (isinstance(cursor, list) and len(cursor) == 2 and cursor[0] in indexes and isinstance(cursor[1], str)):
+    if not (isinstance(cursor, list) and len(cursor) == 2 and cursor[0] in indexes and _is_key(cursor[1], cursor[0])):
         raise InvalidInput(what="next is not what an earlier page gave")
     return _page(ledger, indexes[indexes.index(cursor[0]) :], cursor[1], min(limit, PAGE_JOBS))
+
+
+def _is_key(text: object, index: str) -> bool:
+    return isinstance(text, str) and (text == "" or (text.isascii() and text.startswith(f"{index}/")))
 
 
 def _page(ledger: Ledger, indexes: list[str], after: str, limit: int) -> Fields:
@@ -78,7 +82,8 @@ def _page(ledger: Ledger, indexes: list[str], after: str, limit: int) -> Fields:
         for key, id in ledger.table.scan(index, limit - len(jobs), after, reverse=index in _NEWEST_FIRST):
             job = ledger.table.get(id)
             jobs.append(job.record(ledger.table.clock_shift_ms))
-            size += len(job.command) + len(job.cwd) + 400 * (len(job.history) + 1)
+            reasons = sum(len(str(attempt.get("reason"))) for attempt in job.history)
+            size += len(job.command) + len(job.cwd) + reasons + 400 * (len(job.history) + 1)
             if len(jobs) == limit or size >= _PAGE_BYTES:
                 return {"jobs": jobs, "next": [index, key]}
         after = ""

@@ -3,11 +3,11 @@
     dispatch queue --> Run --> spawn, wait, collect output --> result queue
                                (the supervisor is gone: --> run/INSTANCE.outcome, synced, for the next one)
 
-Short runs wait here behind one another, so that the worker never waits for the supervisor; not behind a long one.
-One loop on poll(2): the dispatch queue, whose end is the supervisor's death; the child's death (SIGCHLD through a
-wakeup fd); its output. Knows no journal, no store and no other worker. The trap: a forked worker begins with all of
-the supervisor's descriptors; one kept by mistake keeps the writer lock, or hides the supervisor's death from another
-worker.
+Short runs wait here behind one another, so that the worker never waits for the supervisor; not behind a long one. One
+loop on poll(2): the dispatch queue, whose end is the supervisor's death; SIGCHLD, through a wakeup fd; the output.
+
+Knows no journal, no store and no other worker. The trap: a result in the queue has not been noted yet, and a run in the
+queue not been read; a supervisor may be killed between. `Left` says of every run handed over what became of it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ from collections import deque
 from multiprocessing.queues import SimpleQueue
 from typing import NamedTuple, Optional
 
-from . import durable, lockfile, process_tree
+from . import descriptors, durable, lockfile, process_tree
+from .clock import now_ms
 from .events import Ending
 from .home import Home
 from .output import OutputWriter
+from .reserve import Reserve
 
 AHEAD = 8
 """So many short runs wait in a worker at the most."""
 
 STOPPED_BY_HAND = "stopped by hand"
+_GONE = "the supervisor was gone before it began"
 HANDED_BACK = "handed back, for the run before it takes long"
 
 PATIENCE_S = 0.02
@@ -47,9 +50,10 @@ _READ_BYTES = 64 * 1024
 
 
 class Run(NamedTuple):
-    """One attempt, as it is dispatched."""
+    """One attempt, as it is dispatched. `run` is a number that no other has: the sequence of the event of its start."""
 
     job_id: str
+    run: int
     attempt: int
     command: str
     cwd: str
@@ -65,9 +69,10 @@ class Kill(NamedTuple):
 
 
 class Result(NamedTuple):
-    """`ending` None: not counted, because of `reason`. Not `begun`: the command was never started."""
+    """What became of a run. `ending` None: not counted, because of `reason`; not `begun`: it was never started."""
 
     job_id: str
+    run: int
     ending: Optional[Ending]
     reason: Optional[str] = None
     begun: bool = True
@@ -77,27 +82,38 @@ class Place(NamedTuple):
     """A run takes long: when it began, and where its output lies."""
 
     job_id: str
+    run: int
     began_ms: int
     log_file: str
     log_offset: int
 
 
 def main(
-    instance: str, home_path: str, umask: int, max_files: int, dispatch: SimpleQueue, results: SimpleQueue
+    instance: str,
+    home_path: str,
+    umask: int,
+    max_files: int,
+    lock: int | None,
+    dispatch: SimpleQueue,
+    results: SimpleQueue,
 ) -> None:
-    """The target of the worker's process. Returns when told to, or when the supervisor is gone and its run has
-    ended.
+    """The target of the worker's process. Returns when told to, or when the supervisor is gone and its run has ended.
+
+    `lock` is the descriptor that holds the worker's lock; None: to be taken here.
     """
+    home = Home(home_path)
+    if lock is None:
+        lock = lockfile.acquire(home.worker_lock(instance))
+    os.write(lock, b"%d\n" % os.getpid())
     dispatch._writer.close()  # else the supervisor's death would not end the queue
     results._reader.close()
-    _close_inherited({dispatch._reader.fileno(), results._writer.fileno()})
+    descriptors.close_all_but({lock, dispatch._reader.fileno(), results._writer.fileno()})
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.umask(umask)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     gc.freeze()  # what was inherited stays shared with the supervisor
-    process_tree.become_subreaper()
-    Worker(instance, Home(home_path), dispatch, results).serve()
+    Worker(instance, home, dispatch, results).serve()
 
 
 class Worker:
@@ -106,19 +122,19 @@ class Worker:
         self._home = home
         self._dispatch = dispatch
         self._results = results
+        self._is_subreaper = process_tree.become_subreaper()
         self._orphaned = False
-        self._long = False
-        self._ending = False
-        self._waiting: deque[Run] = deque()
-        self._recent: deque[Result] = deque(maxlen=2 * AHEAD)
         self._terminated = False
-        self._lock = lockfile.acquire(os.path.join(home.run, f"{instance}.lock"))
-        os.write(self._lock, b"%d\n" % os.getpid())
-        self._tree_lock = os.path.join(home.run, f"{instance}.tree")
+        self._ending = False
+        self._long = False
+        self._waiting: deque[Run] = deque()
+        self._running: Optional[Run] = None
+        self._recent: deque[Result] = deque(maxlen=2 * AHEAD)
+        self._tree_lock = home.tree_lock(instance)
         self._output = OutputWriter(home.logs, instance)
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._environ = {**os.environ, process_tree.COOKIE: instance, "QUEUECTL_HOME": home.path}
-        self._signals = _watch_signals()
+        self._signals = descriptors.signal_reader((signal.SIGCHLD, signal.SIGTERM))
         self._inbox = dispatch._reader.fileno()
         self._poll = select.poll()
         for descriptor in (self._inbox, self._signals):
@@ -129,15 +145,17 @@ class Worker:
     def serve(self) -> None:
         while True:
             if self._waiting:
-                run = self._waiting.popleft()
-                self._report(self._serve_run(run))
+                run = self._running = self._waiting.popleft()
+                result = self._serve_run(run)
+                self._running = None
+                self._report(result)
             elif self._ending:
                 return
             elif self._inbox in self._wait(None):
-                self._take_order(None)
+                self._take_order()
 
-    def _take_order(self, current: Run | None) -> str | None:
-        """Reads one order; why the current run is to be killed, if that is what it says."""
+    def _take_order(self) -> str | None:
+        """Reads one order; why the run under way is to be killed, if that is what it says."""
         try:
             order = self._dispatch.get()
         except (EOFError, OSError):  # the other end is closed
@@ -148,17 +166,26 @@ class Worker:
         elif order is None:
             self._ending = True
             self._hand_back("the worker was told to end before it began")
-        elif current is not None and current.job_id == order.job_id:
+        elif self._running is not None and self._running.job_id == order.job_id:
             return order.reason
         else:
             self._hand_back(order.reason, order.job_id)
         return None
 
     def _note_death(self) -> None:
-        """The supervisor is gone. What it may not have noted is left on the disk, with the runs that have not begun."""
-        self._poll.unregister(self._inbox)
+        """The supervisor is gone. What stands in the queue still is read, so that nothing handed over is forgotten."""
+        if self._orphaned:
+            return
         self._orphaned = self._ending = True
-        unbegun = [Result(run.job_id, None, "the supervisor was gone before it began", False) for run in self._waiting]
+        self._terminated = False  # a TERM of before was not meant for what it means from now on
+        self._poll.unregister(self._inbox)
+        try:
+            while not self._dispatch.empty():
+                order = self._dispatch.get()
+                self._waiting.extend(order if isinstance(order, list) else ())
+        except (EOFError, OSError):
+            pass
+        unbegun = [Result(run.job_id, run.run, None, _GONE, begun=False) for run in self._waiting]
         self._waiting.clear()
         self._recent = deque([*self._recent, *unbegun])
         self._leave()
@@ -168,7 +195,7 @@ class Worker:
         waiting, self._waiting = self._waiting, deque()
         for run in waiting:
             if job_id is None or run.job_id == job_id:
-                self._report(Result(run.job_id, None, reason, begun=False))
+                self._report(Result(run.job_id, run.run, None, reason, begun=False))
             else:
                 self._waiting.append(run)
 
@@ -182,22 +209,22 @@ class Worker:
     def _serve_run(self, run: Run) -> Result:
         began_s, self._long = time.monotonic(), False
         try:
-            pid, killed = self._begin(run, began_s)
+            pid, unbegun = self._begin(run, began_s)
         except (OSError, ValueError) as fault:
-            return Result(run.job_id, self._ending_of(began_s, "spawn-failed", detail=_why_not_begun(run, fault)))
+            return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=_why_not_begun(run, fault)))
         if pid is None:
-            return Result(run.job_id, None, killed, begun=False)
+            return Result(*run[:2], None, unbegun, begun=False)
         killed, status = self._attend(pid, run, began_s)
-        clean = process_tree.end_rest(pid, self._tree_lock)
+        clean = process_tree.end_rest(pid, self._tree_lock, self._is_subreaper)
         self._take_last_output()
         if not clean:
             self._open_pipe()
         if killed is not None:
-            return Result(run.job_id, None, killed)
+            return Result(*run[:2], None, killed)
         code = os.waitstatus_to_exitcode(status)
         if code < 0:
-            return Result(run.job_id, self._ending_of(began_s, "signal", number=-code))
-        return Result(run.job_id, self._ending_of(began_s, "exit", code))
+            return Result(*run[:2], self._ending_of(began_s, "signal", number=-code))
+        return Result(*run[:2], self._ending_of(began_s, "exit", code))
 
     def _ending_of(
         self,
@@ -207,13 +234,13 @@ class Worker:
         number: int | None = None,
         detail: str | None = None,
     ) -> Ending:
-        now_ms, duration_ms = time.time_ns() // 1_000_000, round((time.monotonic() - began_s) * 1000)
+        duration_ms = round((time.monotonic() - began_s) * 1000)
         out = self._output
         return Ending(
             outcome,
             code,
             number,
-            now_ms,
+            now_ms(),
             duration_ms,
             out.segment,
             out.start,
@@ -239,18 +266,22 @@ class Worker:
         """Starts the command: its pid; or None, and why it was not to be. Raises OSError.
 
         Where the system is short of something for a while (processes, memory, descriptors), it tries again: that is no
-        failure of the job.
+        failure of the job. Nor is it when what an earlier run has left cannot be ended: that is for another worker.
         """
         pause_s = 0.05
         while True:
             try:
                 return self._spawn(run), None
             except OSError as fault:
+                if fault.filename == self._tree_lock and fault.errno == errno.EAGAIN:
+                    self._ending = True
+                    self._hand_back(fault.strerror)
+                    return None, fault.strerror
                 if fault.errno not in _SCARCE or time.monotonic() > began_s + SCARCE_WITHIN_S:
                     raise
             self._long = True
             self._hand_back(HANDED_BACK)
-            killed = self._take_order(run) if self._inbox in self._wait(pause_s) else None
+            killed = self._take_order() if self._inbox in self._wait(pause_s) else None
             if killed is not None or (self._orphaned and self._terminated):
                 return None, killed or STOPPED_BY_HAND
             pause_s = min(5.0, pause_s * 2)
@@ -270,16 +301,17 @@ class Worker:
         killed: str | None = None
         kill_at_s: float | None = None
         status: int | None = None
+        others = False
         while True:
             ready = self._wait(self._pause_s(began_s, kill_at_s))
             if self._pipe in ready:
                 self._output.write(os.read(self._pipe, _READ_BYTES))
-            if self._signals in ready and status is None:
-                done, found, _ = os.wait4(pid, os.WNOHANG)
-                status = found if done else None
-            if status is not None and (killed is None or not process_tree.has_children()):
+            if self._signals in ready:
+                found, others = process_tree.reap(pid)
+                status = found if status is None else status
+            if status is not None and (kill_at_s is None or not others):
                 return killed, status
-            order = self._take_order(run) if self._inbox in ready else None
+            order = self._take_order() if self._inbox in ready else None
             if killed is None and (order or (self._orphaned and self._terminated)):
                 killed = order or STOPPED_BY_HAND
                 process_tree.signal_group(pid, signal.SIGTERM)
@@ -302,8 +334,8 @@ class Worker:
 
     def _tell_place(self, run: Run, began_s: float) -> None:
         if not self._orphaned:
-            began_ms = time.time_ns() // 1_000_000 - round((time.monotonic() - began_s) * 1000)
-            self._put(Place(run.job_id, began_ms, self._output.segment, self._output.start))
+            began_ms = now_ms() - round((time.monotonic() - began_s) * 1000)
+            self._put(Place(run.job_id, run.run, began_ms, self._output.segment, self._output.start))
 
     def _take_last_output(self) -> None:
         """What stands in the pipe. Bounded, in case something has escaped and goes on writing."""
@@ -315,11 +347,7 @@ class Worker:
         self._output.finish()
 
     def _report(self, result: Result) -> None:
-        """To the supervisor; when there is none, on the disk, for the next one.
-
-        That it stands in the queue does not mean that it has been noted: a supervisor may be killed between. So the
-        latest are kept, as many as can be on their way, and left on the disk with the rest when that has happened.
-        """
+        """To the supervisor; when there is none, on the disk, for the next one."""
         self._recent.append(result)
         if self._orphaned:
             self._leave()
@@ -333,50 +361,51 @@ class Worker:
             self._note_death()
 
     def _leave(self) -> None:
-        """Whoever harvests this passes over what it knows already."""
-        if self._recent:
-            path = os.path.join(self._home.run, f"{self._instance}.outcome")
-            durable.replace_file(path, json.dumps(list(self._recent)).encode())
+        """What the next supervisor must know: the run under way, and the latest results, as many as can be on their way
+        unnoted. Tried until there is room for it: this process and its lock stand for the result as long.
+        """
+        running = None if self._running is None else self._running.run
+        content = json.dumps({"running": running, "results": list(self._recent)}).encode()
+        while True:
+            try:
+                durable.replace_file(self._home.outcome(self._instance), content)
+                return
+            except OSError:
+                Reserve(self._home.reserve).give_up_some()
+                time.sleep(1.0)
+
+
+class Left(NamedTuple):
+    """What a worker without a supervisor has left: the run it is at, and results of others."""
+
+    running: Optional[int]
+    results: list[Result]
+
+    def result_of(self, job_id: str, run: int) -> Result | None:
+        """What became of this run; None while it is under way. One that is not mentioned was never read, nor begun."""
+        if self.running == run:
+            return None
+        unread = Result(job_id, run, None, _GONE, begun=False)
+        return next((result for result in self.results if result.run == run), unread)
 
 
 def revive(result: tuple[object, ...]) -> Result:
     """A Result as it was before it crossed a queue or lay in a file."""
-    job_id, ending, reason, begun = result
-    return Result(job_id, None if ending is None else Ending(*ending), reason, begun)
+    job_id, run, ending, reason, begun = result
+    return Result(job_id, run, None if ending is None else Ending(*ending), reason, begun)
 
 
-def read_left_result(home: Home, instance: str, job_id: str) -> Result | None:
-    """What a worker that had lost its supervisor has left of a job, or None."""
+def read_left(home: Home, instance: str) -> Left | None:
+    """What the worker has left, or None when it has left nothing: it had a supervisor to the end, or was killed."""
     try:
-        with open(os.path.join(home.run, f"{instance}.outcome"), "rb") as file:
-            results = [revive(result) for result in json.loads(file.read())]
+        with open(home.outcome(instance), "rb") as file:
+            left = json.loads(file.read())
     except FileNotFoundError:
         return None
-    return next((result for result in results if result.job_id == job_id), None)
+    return Left(left["running"], [revive(result) for result in left["results"]])
 
 
 def _why_not_begun(run: Run, fault: Exception) -> str:
     if isinstance(fault, OSError) and fault.filename == run.cwd:
         return f"cannot enter its folder {run.cwd}: {fault.strerror}"
     return f"could not be started: {getattr(fault, 'strerror', None) or fault}"
-
-
-def _watch_signals() -> int:
-    """A descriptor from which the numbers of SIGCHLD and SIGTERM can be read when they have arrived."""
-    readable, writable = os.pipe()
-    os.set_blocking(readable, False)
-    os.set_blocking(writable, False)
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # without a Python handler, nothing is written
-    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    return readable
-
-
-def _close_inherited(kept: set[int]) -> None:
-    for name in os.listdir("/dev/fd"):
-        descriptor = int(name)
-        if descriptor > 2 and descriptor not in kept:
-            try:
-                os.close(descriptor)
-            except OSError:  # the descriptor of this very listing
-                pass

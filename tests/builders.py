@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Optional
 
-from queuectl_core import commands
+import pytest
+
+from queuectl_core import commands, durable
 from queuectl_core.commands import Command
 from queuectl_core.engine import Engine
 from queuectl_core.events import Ending, Event
@@ -31,21 +34,21 @@ def enqueue(engine: Engine, *ids: str, now_ms: int = NOW_MS, **fields: object) -
     return engine.handle(commands.Enqueue(specs, "/somewhere"), now_ms).events
 
 
-def dispatch(engine: Engine, now_ms: int = NOW_MS, worker: str = "w1") -> Optional[str]:
-    """The id of the job that the worker is given, or None."""
-    job = engine.handle(commands.Dispatch(worker), now_ms).reply
+def dispatch(engine: Engine, now_ms: int = NOW_MS) -> Optional[str]:
+    """The id of the job that worker `w1` is given, or None."""
+    job = engine.handle(commands.Dispatch("w1"), now_ms).reply
     return None if job is None else str(job.id)  # type: ignore[attr-defined]
 
 
-def finish(engine: Engine, id: str, ending: Ending, now_ms: int = NOW_MS, worker: str = "w1") -> list[Event]:
-    return engine.handle(commands.Finish(id, worker, ending), now_ms).events
+def finish(engine: Engine, id: str, ending: Ending, now_ms: int = NOW_MS) -> list[Event]:
+    return engine.handle(commands.Finish(id, run_of(engine.table, id), ending), now_ms).events
 
 
 def run_job(engine: Engine, ending: Ending, now_ms: int = NOW_MS) -> str:
     """Dispatches the next job, which ends like this; its id."""
     id = dispatch(engine, now_ms)
     assert id is not None, "no job was there to run"
-    finish(engine, id, ending, now_ms)
+    finish(engine, id, ending._replace(ended_ms=now_ms), now_ms)
     return id
 
 
@@ -67,6 +70,12 @@ def engine_with(state: str) -> Engine:
         run_job(engine, exited({COMPLETED: 0, FAILED: 1, DEAD: 1}[state]))
     assert job_of(engine, "a").state == state
     return engine
+
+
+def run_of(table: JobTable, id: str) -> int:
+    """What reports about the newest run of a job must name; 0 when it never ran."""
+    job = table.get(id)
+    return int(str(job.running()["run"])) if job is not None and job.history else 0
 
 
 def job_of(engine: Engine, id: str) -> Job:
@@ -92,10 +101,9 @@ def state_of(table: JobTable) -> dict[str, object]:
     }
 
 
-def random_command(source: random.Random, table: JobTable) -> Command:
+def random_command(source: random.Random, table: JobTable, now_ms: int) -> Command:
     """A command that is sensible more often than not. Ids come from a small set, so that they are used again."""
     ids = [f"job{n}" for n in range(12)]
-    worker = source.choice(["w1", "w2"])
     kinds = ["enqueue", "dispatch", "report", "retry", "purge", "setting", "clock"]
     kind = source.choices(kinds, [8, 12, 12, 2, 2, 2, 1])[0]
     if kind == "enqueue":
@@ -103,9 +111,9 @@ def random_command(source: random.Random, table: JobTable) -> Command:
         fields = {"max_retries": source.randint(0, 3), "backoff_base": source.choice([0, 1, 2])}
         return commands.Enqueue([{"id": id, "command": f"echo {id}", **fields} for id in wanted], "/somewhere")
     if kind == "dispatch":
-        return commands.Dispatch(worker)
+        return commands.Dispatch(source.choice(["w1", "w2"]))
     if kind == "report":
-        return _random_report(source, table, worker)
+        return _random_report(source, table, now_ms)
     if kind == "clock":
         return commands.ShiftClock(source.choice([-3_600_000, -2_000, 2_000, 3_600_000]))
     if kind == "setting":
@@ -114,17 +122,37 @@ def random_command(source: random.Random, table: JobTable) -> Command:
     return commands.RetryDead(named) if kind == "retry" else commands.PurgeDead(named)
 
 
-def _random_report(source: random.Random, table: JobTable, worker: str) -> Command:
+def _random_report(source: random.Random, table: JobTable, now_ms: int) -> Command:
     running = [id for _, id in table.scan(PROCESSING, EVERYTHING)]
     id = source.choice(running or ["job0"])
-    job = table.get(id)
-    if job is not None and job.state == PROCESSING and source.random() < 0.9:
-        worker = str(job.running()["worker"])
+    run = run_of(table, id) - source.choices([0, 1], [9, 1])[0]
     if source.random() < 0.2:
-        return commands.Release(id, worker, "stopped by hand", source.choice([True, False]))
+        return commands.Release(id, run, "stopped by hand", source.choice([True, False]))
     if source.random() < 0.2:
-        return commands.Locate(id, worker, NOW_MS, f"{worker}.0001.log", source.randrange(1000))
-    return commands.Finish(id, worker, source.choice([exited(0), exited(1), exited(127), lost()]))
+        return commands.Locate(id, run, now_ms, "w1.0001.log", source.randrange(1000))
+    ending = source.choice([exited(0), exited(1), exited(127), lost()])
+    return commands.Finish(id, run, ending._replace(ended_ms=now_ms - source.choice([0, 10])))
+
+
+class Syncs:
+    """Notes, from now on, what is synced: every sync still happens. A note is a file's or folder's inode number."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.inodes: list[int] = []
+        for module, name in ((durable, "sync"), (os, "fsync")):
+            monkeypatch.setattr(module, name, self._noting(getattr(module, name)))
+
+    def _noting(self, sync: Callable[[int], None]) -> Callable[[int], None]:
+        def noted(descriptor: int) -> None:
+            sync(descriptor)
+            self.inodes.append(os.fstat(descriptor).st_ino)
+
+        return noted
+
+
+def open_descriptors() -> int:
+    """How many descriptors this process has open."""
+    return len(os.listdir("/dev/fd"))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ VARIABLE = [
     (re.compile(r"(\bw\d+-)[0-9a-f]{6}"), r"\g<1>1f2e3d"),
     (re.compile(r"\b\d+(\.\d)? s\b"), "0.0 s"),
     (re.compile(r"\b1[0-9a-hjkmnp-tv-z]{8}0[0-9a-hjkmnp-tv-z]{4}\b"), "1m85t9jmp00003"),
+    (re.compile(r"\b\d+ (frames|segments|bytes|MiB)|\bto \d+$", re.MULTILINE), "7 \\1"),
     (re.compile(r" {2,}"), "  "),
 ]
 """What differs from run to run, and what stands for it: times, pids, workers, durations, made ids, and so the padding."""
@@ -53,7 +54,8 @@ def run(command: str, home: str, folder: str) -> str:
 
 
 def comparable(text: str, folder: str) -> str:
-    text = text.replace(os.path.realpath(folder), "/home/me").replace(folder, "/home/me")
+    home = os.path.join(os.path.dirname(folder), "home")
+    text = text.replace(home, "/home/me/queue").replace(os.path.realpath(folder), "/home/me").replace(folder, "/home/me")
     for pattern, stands_for in VARIABLE:
         text = pattern.sub(stands_for, text)
     return text

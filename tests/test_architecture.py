@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"job", "events", "journal_format", "protocol", "schedule"},
     {"settings", "commands", "jobtable"},
     {"engine", "stores.memory_store"},
-    {"clock", "durable", "home", "lockfile", "output", "socket_path"},
+    {"clock", "descriptors", "durable", "home", "lockfile", "output", "socket_path"},
     {"journal", "process_tree", "reserve", "stores.sqlite_store", "stores.generation_store", "server", "client"},
     {"stores", "pidfile", "worker"},
     {"ledger", "pool"},

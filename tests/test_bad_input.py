@@ -94,7 +94,7 @@ def test_a_file_with_one_bad_line_enqueues_nothing_and_names_the_line(queuectl: 
 
 def test_a_file_with_an_id_twice_enqueues_nothing(queuectl: CommandLine) -> None:
     lines = b'{"id": "a", "command": "true"}\n{"id": "a", "command": "true"}\n'
-    assert "line 2: job a exists already" in queuectl.refused(1, "enqueue", "--file", "-", stdin=lines)
+    assert "line 2: id a stands more than once" in queuectl.refused(1, "enqueue", "--file", "-", stdin=lines)
     assert sum(queuectl.counts().values()) == 0
 
 

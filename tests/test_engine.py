@@ -18,6 +18,7 @@ from queuectl_core.errors import (
     NotDead,
     NothingToDo,
     QueueError,
+    RepeatedId,
     UnknownJob,
 )
 from queuectl_core.events import Ending, Event
@@ -37,6 +38,7 @@ from tests.builders import (
     lost,
     random_command,
     run_job,
+    run_of,
     state_of,
 )
 
@@ -146,7 +148,7 @@ def test_id_that_exists_already_is_refused_with_its_place() -> None:
 
 
 def test_id_twice_in_one_request_is_refused() -> None:
-    with pytest.raises(DuplicateJob) as refusal:
+    with pytest.raises(RepeatedId) as refusal:
         enqueue(an_engine(), "b", "c", "b")
     assert refusal.value.fields == {"id": "b", "index": 2}
 
@@ -160,7 +162,7 @@ def test_one_bad_job_is_told_by_its_place_in_the_request() -> None:
 REFUSED: list[tuple[Command, type[QueueError]]] = [
     (commands.Enqueue([{"command": "x"}, {"command": ""}], "/"), InvalidJob),
     (commands.Enqueue([{"id": "n", "command": "x"}, {"id": "dead", "command": "x"}], "/"), DuplicateJob),
-    (commands.Enqueue([{"id": "n", "command": "x"}, {"id": "n", "command": "x"}], "/"), DuplicateJob),
+    (commands.Enqueue([{"id": "n", "command": "x"}, {"id": "n", "command": "x"}], "/"), RepeatedId),
     (commands.RetryDead(["dead", "nobody"]), UnknownJob),
     (commands.RetryDead(["dead", "pending"]), NotDead),
     (commands.PurgeDead(["dead", "nobody"]), UnknownJob),
@@ -219,7 +221,7 @@ def test_dispatched_job_is_processing_in_its_next_attempt() -> None:
     job = job_of(engine, "a")
     assert step.reply is job
     assert (job.state, job.attempts, job.updated_ms) == (PROCESSING, 1, NOW_MS + 5)
-    assert job.running() == {"attempt": 1, "worker": "w7", "started_ms": NOW_MS + 5}
+    assert job.running() == {"attempt": 1, "run": 2, "worker": "w7", "started_ms": NOW_MS + 5}
 
 
 @pytest.mark.parametrize("state", [PROCESSING, COMPLETED, FAILED, DEAD])
@@ -272,6 +274,18 @@ def test_failed_job_waits_the_power_of_its_base_then_dies_when_no_retry_is_left(
     assert waits == [3000, 9000, 27000]
     assert (job.attempts, job.due_ms, job.reason) == (4, None, "exit code 1")
     assert [attempt["attempt"] for attempt in job.history] == [1, 2, 3, 4]
+
+
+def test_outcome_that_is_noted_late_counts_from_when_the_run_had_ended() -> None:
+    engine = engine_with(PROCESSING)
+    finish(engine, "a", exited(1)._replace(ended_ms=NOW_MS + 30), NOW_MS + 60_000)
+    assert (job_of(engine, "a").updated_ms, engine.next_due_ms()) == (NOW_MS + 30, NOW_MS + 2030)
+
+
+def test_outcome_from_the_future_counts_from_now() -> None:
+    engine = engine_with(PROCESSING)
+    finish(engine, "a", exited(1)._replace(ended_ms=NOW_MS + 3_600_000), NOW_MS)
+    assert (job_of(engine, "a").updated_ms, engine.next_due_ms()) == (NOW_MS, NOW_MS + 2000)
 
 
 def test_failed_job_is_not_dispatched_a_millisecond_too_early() -> None:
@@ -331,29 +345,36 @@ def test_lost_worker_counts_against_the_retries_like_any_failure() -> None:
     assert job_of(engine, "a").state == DEAD
 
 
-REPORTS: list[Command] = [
-    commands.Finish("a", "w1", exited(0)),
-    commands.Release("a", "w1", "stopped by hand", True),
-    commands.Locate("a", "w1", NOW_MS, "w1.0001.log", 0),
-]
+def a_report(kind: str, id: str, run: int) -> Command:
+    reports: dict[str, Command] = {
+        "finish": commands.Finish(id, run, exited(0)),
+        "release": commands.Release(id, run, "stopped by hand", True),
+        "locate": commands.Locate(id, run, NOW_MS, "w1.0001.log", 0),
+    }
+    return reports[kind]
 
 
-@pytest.mark.parametrize("report", REPORTS, ids=lambda report: type(report).__name__)
+@pytest.mark.parametrize("kind", ["finish", "release", "locate"])
 @pytest.mark.parametrize("state", [PENDING, COMPLETED, FAILED, DEAD])
-def test_report_of_a_run_that_is_over_changes_nothing(state: str, report: Command) -> None:
+def test_report_of_a_run_that_is_over_changes_nothing(state: str, kind: str) -> None:
     engine = engine_with(state)
     before = state_of(engine.table)
-    assert engine.handle(report, NOW_MS + 9).events == []
+    assert engine.handle(a_report(kind, "a", run_of(engine.table, "a")), NOW_MS + 9).events == []
     assert state_of(engine.table) == before
 
 
-@pytest.mark.parametrize("report", REPORTS, ids=lambda report: type(report).__name__)
-def test_report_of_a_worker_that_does_not_run_the_job_changes_nothing(report: Command) -> None:
+@pytest.mark.parametrize("kind", ["finish", "release", "locate"])
+def test_report_of_an_earlier_run_does_not_touch_the_one_under_way(kind: str) -> None:
+    """Even of the same worker and the same attempt: a run that was given back, and begun anew."""
     engine = engine_with(PROCESSING)
+    earlier = run_of(engine.table, "a")
+    engine.handle(a_report("release", "a", earlier), NOW_MS)
+    assert dispatch(engine) == "a"
     before = state_of(engine.table)
-    assert engine.handle(report._replace(worker="w2"), NOW_MS).events == []  # type: ignore[call-arg]
-    assert engine.handle(report._replace(id="nobody"), NOW_MS).events == []  # type: ignore[call-arg]
+    assert engine.handle(a_report(kind, "a", earlier), NOW_MS).events == []
+    assert engine.handle(a_report(kind, "nobody", earlier), NOW_MS).events == []
     assert state_of(engine.table) == before
+    assert run_of(engine.table, "a") > earlier
 
 
 def test_ending_of_an_attempt_tells_when_it_really_ran_and_where_its_output_lies() -> None:
@@ -362,6 +383,7 @@ def test_ending_of_an_attempt_tells_when_it_really_ran_and_where_its_output_lies
     assert job_of(engine, "a").history == [
         {
             "attempt": 1,
+            "run": 2,
             "worker": "w1",
             "started_ms": NOW_MS + 10,
             "ended_ms": NOW_MS + 30,
@@ -380,7 +402,7 @@ def test_ending_of_an_attempt_tells_when_it_really_ran_and_where_its_output_lies
 
 def test_long_run_tells_where_its_output_lies_while_it_runs() -> None:
     engine = engine_with(PROCESSING)
-    engine.handle(commands.Locate("a", "w1", NOW_MS + 3, "w1.0002.log", 55), NOW_MS + 99)
+    engine.handle(commands.Locate("a", run_of(engine.table, "a"), NOW_MS + 3, "w1.0002.log", 55), NOW_MS + 99)
     running = job_of(engine, "a").running()
     assert (running["started_ms"], running["log_file"], running["log_offset"]) == (NOW_MS + 3, "w1.0002.log", 55)
     assert job_of(engine, "a").state == PROCESSING
@@ -388,7 +410,7 @@ def test_long_run_tells_where_its_output_lies_while_it_runs() -> None:
 
 def test_released_attempt_is_not_counted_but_remembered() -> None:
     engine = engine_with(PROCESSING)
-    engine.handle(commands.Release("a", "w1", "stopped by hand", True), NOW_MS + 4)
+    engine.handle(commands.Release("a", run_of(engine.table, "a"), "stopped by hand", True), NOW_MS + 4)
     job = job_of(engine, "a")
     assert (job.state, job.attempts, job.due_ms) == (PENDING, 0, None)
     assert (job.history[-1]["outcome"], job.history[-1]["reason"]) == ("released", "stopped by hand")
@@ -398,7 +420,7 @@ def test_attempt_that_never_began_leaves_no_trace() -> None:
     engine = engine_with(PENDING)
     before = job_of(engine, "a").fields()
     dispatch(engine)
-    engine.handle(commands.Release("a", "w1", "handed back", False), NOW_MS)
+    engine.handle(commands.Release("a", run_of(engine.table, "a"), "handed back", False), NOW_MS)
     after = job_of(engine, "a").fields()
     assert {**after, "revision": None} == {**before, "revision": None}
 
@@ -407,7 +429,7 @@ def test_released_job_is_next_again() -> None:
     engine = an_engine()
     enqueue(engine, "a", "b", "c")
     assert (dispatch(engine), dispatch(engine)) == ("a", "b")
-    engine.handle(commands.Release("a", "w1", "stopped by hand", True), NOW_MS)
+    engine.handle(commands.Release("a", run_of(engine.table, "a"), "stopped by hand", True), NOW_MS)
     assert [dispatch(engine) for _ in range(3)] == ["a", "c", None]
 
 
@@ -416,7 +438,7 @@ def test_released_job_may_still_run_as_often_as_it_was_promised() -> None:
     enqueue(engine, "a", max_retries=1, backoff_base=0)
     for _ in range(5):
         dispatch(engine)
-        engine.handle(commands.Release("a", "w1", "stopped by hand", True), NOW_MS)
+        engine.handle(commands.Release("a", run_of(engine.table, "a"), "stopped by hand", True), NOW_MS)
     run_job(engine, exited(1))
     assert job_of(engine, "a").state == FAILED
     run_job(engine, exited(1))
@@ -507,7 +529,6 @@ def test_wait_is_neither_longer_nor_shorter_when_the_clock_is_set(jump_ms: int, 
     assert dispatch(engine, now_ms + 10_000) == "a"
 
 
-@pytest.mark.xfail(strict=True, reason="what _ripen drops as not ripe any more is never put back: stuck")
 def test_job_whose_time_had_come_is_not_forgotten_when_the_clock_goes_back_a_little() -> None:
     """A step of less than a second is no jump for the supervisor, so the engine is not told of it."""
     engine = an_engine()
@@ -585,7 +606,7 @@ class Life:
 
     def step(self) -> None:
         self.now_ms += self.source.choice([0, 1, 500, 3000])
-        command = random_command(self.source, self.engine.table)
+        command = random_command(self.source, self.engine.table, self.now_ms)
         if isinstance(command, commands.ShiftClock):
             self.now_ms += command.jump_ms
         try:

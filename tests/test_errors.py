@@ -16,6 +16,7 @@ RELEASED = {
     "invalid_setting": 2,
     "damaged_setting": 1,
     "duplicate_job": 1,
+    "repeated_id": 1,
     "unknown_job": 1,
     "not_dead": 1,
     "nothing_to_do": 1,
@@ -67,12 +68,12 @@ def test_error_says_every_fact_it_carries_in_one_line(kind: type[QueueError]) ->
 
 
 def test_hint_follows_what_is_wrong() -> None:
-    said = str(errors.UnknownJob(id="a"))
-    assert said == "there is no job a; `queuectl list` shows the jobs there are"
+    said = str(errors.DuplicateJob(id="a"))
+    assert said == "job a exists already; choose another id, or look at it with `queuectl show a`"
 
 
 def test_braces_in_a_fact_are_shown_as_they_are() -> None:
-    assert str(errors.UnknownJob(id="{id} {0}")).startswith("there is no job {id} {0};")
+    assert str(errors.NothingToDo(what="{id} {0} {}")) == "{id} {0} {}"
 
 
 def test_error_of_a_newer_supervisor_still_has_a_text() -> None:

@@ -26,6 +26,11 @@ def test_own_variable_comes_first() -> None:
     assert default_path({"QUEUECTL_HOME": "here", "XDG_STATE_HOME": "/state"}) == "here"
 
 
+def test_tilde_in_the_variable_means_the_users_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/users/me")
+    assert default_path({"QUEUECTL_HOME": "~/jobs"}) == "/users/me/jobs"
+
+
 def test_state_folder_of_the_user_comes_next() -> None:
     assert default_path({"XDG_STATE_HOME": "/state"}) == "/state/queuectl"
     assert default_path({"QUEUECTL_HOME": "", "XDG_STATE_HOME": "/state"}) == "/state/queuectl"
@@ -56,6 +61,8 @@ def test_everything_lies_in_the_home_under_the_name_it_was_promised() -> None:
         "/h/reserve",
     ]
     assert [home.journal, home.store, home.run, home.logs] == ["/h/journal", "/h/store", "/h/run", "/h/logs"]
+    of_a_worker = [home.worker_lock("w1"), home.tree_lock("w1"), home.outcome("w1")]
+    assert of_a_worker == ["/h/run/w1.lock", "/h/run/w1.tree", "/h/run/w1.outcome"]
 
 
 def test_naming_a_home_makes_nothing(tmp_path: Path) -> None:
@@ -131,9 +138,9 @@ def test_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_home_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     home = Home(str(tmp_path / "file" / "home"))
-    with pytest.raises(BadHome, match="Not a directory"):
+    with pytest.raises(BadHome, match="a part of its path is a file, not a folder"):
         home.exists()
-    with pytest.raises(BadHome, match=f"File exists .{tmp_path}/file."):
+    with pytest.raises(BadHome, match="a part of its path is a file, not a folder"):
         home.prepare()
 
 

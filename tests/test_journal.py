@@ -19,7 +19,7 @@ from queuectl_core.errors import Corrupt, DiskFull, NewerFormat, StorageFailed
 from queuectl_core.events import Event, Purged
 from queuectl_core.journal import FRAME_EVENTS, Journal, begin_journal, open_journal
 from queuectl_core.journal_format import MORE, SEGMENT_HEADER_BYTES, SegmentHeader
-from tests.builders import file_size_limit
+from tests.builders import Syncs, file_size_limit, open_descriptors
 
 
 def recover(folder: Path, position: int = 0) -> tuple[Journal, list[Event]]:
@@ -78,7 +78,7 @@ def quick_folder() -> Iterator[Path]:
 
 def test_new_journal_is_empty_and_begins_with_event_1(tmp_path: Path) -> None:
     opened, found = recover(tmp_path)
-    assert (found, opened.next_sequence, opened.is_synced(), opened.torn) == ([], 1, True, None)
+    assert (found, opened.next_sequence, opened.synced, opened.torn) == ([], 1, 0, None)
     opened.close()
 
 
@@ -97,9 +97,9 @@ def test_appended_events_come_back_in_order_with_their_sequences(tmp_path: Path)
 def test_what_is_appended_is_synced_only_by_sync(tmp_path: Path) -> None:
     opened, _ = recover(tmp_path)
     opened.append(some_events(2))
-    assert (opened.is_synced(), opened.synced) == (False, 0)
+    assert opened.synced == 0
     opened.sync()
-    assert (opened.is_synced(), opened.synced) == (True, 2)
+    assert opened.synced == 2
     opened.close()
 
 
@@ -144,6 +144,60 @@ def test_draft_of_a_segment_is_no_segment(tmp_path: Path) -> None:
     write_synced(tmp_path, some_events(1)).close()
     (tmp_path / "0000000002.log.new").write_bytes(b"half a hea")
     assert events_of(tmp_path) == some_events(1)
+
+
+def test_closed_journal_holds_no_file_open(tmp_path: Path) -> None:
+    before = open_descriptors()
+    opened = write_synced(tmp_path, some_events(1))
+    opened.rotate()
+    opened.rotate()
+    assert open_descriptors() == before + 1
+    opened.close()
+    opened.close()
+    assert open_descriptors() == before
+
+
+# What survives a power cut
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def test_sync_makes_the_segment_durable_and_does_nothing_where_nothing_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, _ = recover(tmp_path)
+    syncs = Syncs(monkeypatch)
+    opened.append(some_events(1))
+    assert syncs.inodes == []
+    opened.sync()
+    assert syncs.inodes == [inode(segment(tmp_path, 1))]
+    opened.sync()
+    assert syncs.inodes == [inode(segment(tmp_path, 1))]
+    opened.close()
+
+
+def test_new_segment_is_durable_with_its_name_and_the_old_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, _ = recover(tmp_path)
+    opened.append(some_events(1))
+    syncs = Syncs(monkeypatch)
+    opened.rotate()
+    opened.close()
+    assert syncs.inodes == [inode(segment(tmp_path, 1)), inode(segment(tmp_path, 2)), inode(tmp_path)]
+
+
+def test_what_recovery_has_read_and_set_aside_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_synced(tmp_path, some_events(1)).close()
+    with open(segment(tmp_path, 1), "ab") as file:
+        file.write(b"half a frame")
+    syncs = Syncs(monkeypatch)
+    opened, _ = recover(tmp_path)
+    opened.close()
+    assert opened.torn is not None
+    assert syncs.inodes == [inode(Path(opened.torn.aside)), inode(tmp_path), inode(segment(tmp_path, 1))]
 
 
 # A torn tail
@@ -346,7 +400,7 @@ def test_missing_segment_is_refused(tmp_path: Path, missing: int) -> None:
         opened.rotate()
     opened.close()
     segment(tmp_path, missing).unlink()
-    with pytest.raises(Corrupt, match="missing"):
+    with pytest.raises(Corrupt, match="is missing"):
         recover(tmp_path)
 
 
@@ -410,7 +464,7 @@ def test_reading_only_refuses_damage_as_well(tmp_path: Path) -> None:
 
 def test_journal_may_begin_with_any_event(tmp_path: Path) -> None:
     opened = begin_journal(str(tmp_path), 8)
-    assert (opened.next_sequence, opened.is_synced()) == (8, True)
+    assert (opened.next_sequence, opened.synced) == (8, 7)
     opened.append([Purged("8", 8)])
     opened.close()
     assert events_of(tmp_path, position=7) == [Purged("8", 8)]
@@ -424,7 +478,7 @@ def test_full_segment_is_followed_by_a_new_one(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(journal, "SEGMENT_BYTES", 100)
     opened.append(some_events(10))
     assert opened.rotate_if_full() is True
-    assert opened.is_synced()
+    assert opened.synced == 10
     opened.append([Purged("11", 11)])
     opened.close()
     assert sorted(contents(tmp_path)) == ["0000000001.log", "0000000002.log"]
@@ -504,6 +558,7 @@ def test_full_disk_takes_the_frame_back_and_the_journal_goes_on(
         with pytest.raises(DiskFull):
             opened.append([Purged("x" * 1000, 2)])
         assert contents(tmp_path) == before
+        assert opened.bytes() == os.path.getsize(segment(tmp_path, 1))
         opened.append([Purged("2", 2)])
     opened.append([Purged("3", 3)])
     opened.close()
@@ -583,7 +638,7 @@ def test_sync_that_fails_is_told_and_nothing_counts_as_synced(tmp_path: Path) ->
     os.dup2(writable, opened._descriptor)  # a thing that no system can sync
     with pytest.raises(StorageFailed):
         opened.sync()
-    assert (opened.is_synced(), opened.synced) == (False, 1)
+    assert opened.synced == 1
     for descriptor in (readable, writable):
         os.close(descriptor)
     opened.close()

@@ -87,7 +87,7 @@ def test_dlq_retry_gives_a_job_a_new_life_and_keeps_its_history(queuectl: Comman
     queuectl.until_state("job1", "dead")
     with open(flag, "w"):
         pass
-    assert "1 job is pending again" in queuectl("dlq", "retry", "job1").err
+    assert queuectl.ok("dlq", "retry", "job1") == "1 job is pending again\n"
     job = queuectl.until_state("job1", "completed")
     assert (job["attempts"], [attempt["exit_code"] for attempt in job["history"]]) == (1, [1, 0])
 

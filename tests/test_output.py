@@ -10,7 +10,7 @@ import pytest
 
 from queuectl_core import output
 from queuectl_core.output import OutputWriter
-from tests.builders import file_size_limit
+from tests.builders import file_size_limit, open_descriptors
 
 
 def written(writer: OutputWriter, *pieces: bytes, max_bytes: int = 1000) -> tuple[str, int, int]:
@@ -82,17 +82,18 @@ def test_segments_that_are_full_are_closed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(output, "SEGMENT_BYTES", 1)
     writer = OutputWriter(str(tmp_path), "w1")
     written(writer, b"first")
-    first_free = free_descriptor()
+    before = open_descriptors()
     for _ in range(5):
         written(writer, b"another")
-    assert free_descriptor() <= first_free + 1  # a new one is opened before the old one is closed
+    assert open_descriptors() == before
     assert len(list(tmp_path.iterdir())) == 6
 
 
-def free_descriptor() -> int:
-    descriptor = os.open(os.devnull, os.O_RDONLY)
-    os.close(descriptor)
-    return descriptor
+def test_segment_of_an_earlier_worker_of_the_same_name_is_left_alone(tmp_path: Path) -> None:
+    earlier = written(OutputWriter(str(tmp_path), "w1"), b"of an earlier worker")
+    place = written(OutputWriter(str(tmp_path), "w1"), b"mine")
+    assert [earlier[0], place[0]] == ["w1.0001.log", "w1.0002.log"]
+    assert (read(tmp_path, earlier), read(tmp_path, place)) == (b"of an earlier worker", b"mine")
 
 
 def test_workers_do_not_share_segments(tmp_path: Path) -> None:

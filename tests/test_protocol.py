@@ -31,7 +31,6 @@ def test_message_that_arrives_byte_by_byte_is_complete_with_the_last_one() -> No
     data = encode(REQUEST)
     arrived = [decoder.feed(data[n : n + 1]) for n in range(len(data))]
     assert arrived == [[]] * (len(data) - 1) + [[REQUEST]]
-    assert decoder.pending_bytes() == 0
 
 
 def test_messages_cut_at_any_place_come_back_in_order() -> None:
@@ -40,12 +39,6 @@ def test_messages_cut_at_any_place_come_back_in_order() -> None:
     for cut in range(len(data) + 1):
         decoder = Decoder()
         assert decoder.feed(data[:cut]) + decoder.feed(data[cut:]) == messages, f"cut at {cut}"
-
-
-def test_unfinished_message_is_counted() -> None:
-    decoder = Decoder()
-    assert decoder.feed(encode({"n": 1}) + encode({"n": 2})[:7]) == [{"n": 1}]
-    assert decoder.pending_bytes() == 7
 
 
 def test_message_of_the_largest_size_passes_and_a_larger_one_is_not_even_sent() -> None:

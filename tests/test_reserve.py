@@ -1,4 +1,4 @@
-"""Reserve: space that is really held back, given up once, and taken again."""
+"""Reserve: space that is really held back, given up a little at a time, and made whole again."""
 
 from __future__ import annotations
 
@@ -9,51 +9,76 @@ from pathlib import Path
 import pytest
 
 from queuectl_core import reserve
-from queuectl_core.reserve import RESERVE_BYTES, Reserve
-from tests.builders import file_size_limit
+from queuectl_core.reserve import RESERVE_BYTES, STEP_BYTES, Reserve
+from tests.builders import file_size_limit, open_descriptors
 
 
-def test_reserve_is_taken_given_up_and_taken_again(tmp_path: Path) -> None:
-    path = tmp_path / "reserve"
-    held = Reserve(str(path))
-    assert (held.is_held, path.exists()) == (False, False)
-    assert held.take() is True
-    assert (held.is_held, path.exists()) == (True, True)
-    assert held.give_up() is True
-    assert (held.is_held, path.exists()) == (False, False)
-    assert held.take() is True
+def a_reserve(folder: Path) -> Reserve:
+    held = Reserve(str(folder / "reserve"))
+    assert held.make_whole() is True
+    return held
+
+
+def size(folder: Path) -> int:
+    return (folder / "reserve").stat().st_size
+
+
+def test_reserve_is_whole_once_it_was_made_so_and_not_before(tmp_path: Path) -> None:
+    held = Reserve(str(tmp_path / "reserve"))
+    assert held.is_whole() is False
+    assert held.make_whole() is True
+    assert held.is_whole() is True
+    assert size(tmp_path) == RESERVE_BYTES
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems may hold zeros back without blocks")
-def test_reserve_really_takes_up_space(tmp_path: Path) -> None:
-    Reserve(str(tmp_path / "reserve")).take()
-    found = os.stat(tmp_path / "reserve")
-    assert found.st_size == RESERVE_BYTES
-    assert found.st_blocks * 512 >= RESERVE_BYTES
+def test_reserve_really_takes_up_space_and_gives_it_back(tmp_path: Path) -> None:
+    held = a_reserve(tmp_path)
+    assert os.stat(tmp_path / "reserve").st_blocks * 512 >= RESERVE_BYTES
+    held.give_up_some()
+    assert os.stat(tmp_path / "reserve").st_blocks * 512 <= RESERVE_BYTES - STEP_BYTES + 4096
+    held.make_whole()
+    assert os.stat(tmp_path / "reserve").st_blocks * 512 >= RESERVE_BYTES
+
+
+def test_reserve_is_given_up_a_step_at_a_time_until_nothing_is_left(tmp_path: Path) -> None:
+    held = a_reserve(tmp_path)
+    steps = 0
+    while held.give_up_some():
+        steps += 1
+        assert size(tmp_path) == RESERVE_BYTES - steps * STEP_BYTES
+        assert not held.is_whole()
+    assert (steps, size(tmp_path)) == (RESERVE_BYTES // STEP_BYTES, 0)
+    assert held.make_whole() is True
+    assert size(tmp_path) == RESERVE_BYTES
+
+
+def test_last_step_may_be_a_small_one(tmp_path: Path) -> None:
+    (tmp_path / "reserve").write_bytes(b"x")
+    held = Reserve(str(tmp_path / "reserve"))
+    assert [held.give_up_some(), held.give_up_some()] == [True, False]
 
 
 def test_reserve_of_an_earlier_process_is_still_held(tmp_path: Path) -> None:
-    Reserve(str(tmp_path / "reserve")).take()
+    a_reserve(tmp_path).give_up_some()
     later = Reserve(str(tmp_path / "reserve"))
-    assert later.is_held
-    assert later.give_up() is True
+    assert later.is_whole() is False
+    assert later.make_whole() is True
+    assert Reserve(str(tmp_path / "reserve")).is_whole() is True
 
 
-def test_what_is_not_held_cannot_be_given_up(tmp_path: Path) -> None:
-    held = Reserve(str(tmp_path / "reserve"))
-    assert held.give_up() is False
-    held.take()
-    held.give_up()
-    assert held.give_up() is False
+def test_what_was_never_held_cannot_be_given_up(tmp_path: Path) -> None:
+    assert Reserve(str(tmp_path / "reserve")).give_up_some() is False
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_reserve_that_cannot_be_had_is_not_held_and_leaves_nothing(tmp_path: Path) -> None:
+def test_reserve_that_cannot_be_had_takes_nothing_from_others(tmp_path: Path) -> None:
     held = Reserve(str(tmp_path / "reserve"))
     with file_size_limit(RESERVE_BYTES // 2):
-        assert held.take() is False
-    assert not held.is_held
-    assert list(tmp_path.iterdir()) == []
-    assert held.take() is True
+        assert held.make_whole() is False
+    assert not held.is_whole()
+    assert size(tmp_path) == 0
+    assert held.make_whole() is True
 
 
 def test_reserve_is_not_taken_where_it_would_be_the_last_of_the_room(
@@ -61,16 +86,19 @@ def test_reserve_is_not_taken_where_it_would_be_the_last_of_the_room(
 ) -> None:
     disk = os.statvfs(tmp_path)
     monkeypatch.setattr(reserve, "RESERVE_BYTES", disk.f_bavail * disk.f_frsize * 3 // 4)
-    assert Reserve(str(tmp_path / "reserve")).take() is False
+    assert Reserve(str(tmp_path / "reserve")).make_whole() is False
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_made_reserve_of_a_crash_is_none_and_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "reserve.new").write_bytes(b"half")
-    held = Reserve(str(tmp_path / "reserve"))
-    assert not held.is_held
-    assert held.take() is True
-    assert [path.name for path in tmp_path.iterdir()] == ["reserve"]
+def test_no_descriptor_is_kept(tmp_path: Path) -> None:
+    before = open_descriptors()
+    a_reserve(tmp_path).give_up_some()
+    assert open_descriptors() == before
+
+
+def test_nobody_else_may_read_the_reserve(tmp_path: Path) -> None:
+    a_reserve(tmp_path)
+    assert (tmp_path / "reserve").stat().st_mode & 0o077 == 0
 
 
 def test_room_is_judged_by_what_the_disk_has_free(tmp_path: Path) -> None:

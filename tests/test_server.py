@@ -152,15 +152,17 @@ def test_a_client_that_leaves_before_its_answer_is_no_error(served: CommandLine)
     until(lambda: served.counts()["pending"] == 50, lambda: "all fifty to be there")
 
 
-def test_more_connections_than_allowed_are_closed(served: CommandLine) -> None:
+def test_at_the_limit_the_longest_silent_connection_makes_place(served: CommandLine) -> None:
     from queuectl_core.server import MAX_CONNECTIONS
 
     held = [connected(served) for _ in range(MAX_CONNECTIONS)]
+    assert answer_to(held[-1], {"v": 1, "verb": "status"})["ok"] is True  # all have been accepted
     with connected(served) as extra:
-        assert extra.recv(1) == b""
+        assert answer_to(extra, {"v": 1, "verb": "status"})["ok"] is True
+        assert held[0].recv(1) == b""
+        assert answer_to(held[1], {"v": 1, "verb": "status"})["ok"] is True
     for sock in held:
         sock.close()
-    until(lambda: served("status").status == 0, lambda: "a place to be free again")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

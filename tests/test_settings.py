@@ -119,6 +119,11 @@ def test_damaged_value_is_told_when_it_is_used_and_not_before() -> None:
         settings["max-retries"]
 
 
+def test_damaged_value_gives_way_to_the_default_where_nobody_can_be_told() -> None:
+    settings = Settings({"max-retries": "many", "grace": 5})
+    assert (settings.usable("max-retries"), settings.usable("grace"), settings.usable("backoff-base")) == (3, 5, 2)
+
+
 def test_damaged_value_can_be_shown() -> None:
     settings = Settings({"max-retries": "many"})
     assert settings.shown("max-retries") == "damaged: 'many'"

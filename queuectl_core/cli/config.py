@@ -28,16 +28,24 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    with Queue(args.home) as queue:
+    with Queue(args.home, notice=screen.note) as queue:
         if args.action == "set":
-            queue.configure(args.key, parse_setting(args.key, args.value))
+            value = parse_setting(args.key, args.value)
+            queue.configure(args.key, value)
+            _confirm(args.key, value, screen)
         elif args.action == "unset":
             check_key(args.key)
             queue.configure(args.key, None)
+            _confirm(args.key, SETTINGS[args.key].default, screen)
         else:
             settings = Settings(queue.settings())
             _show(args, settings, screen)
     return 0
+
+
+def _confirm(key: str, value: object, screen: Screen) -> None:
+    if screen.json:
+        screen.value({key: value})
 
 
 def _show(args: Namespace, settings: Settings, screen: Screen) -> None:

@@ -7,8 +7,8 @@ from argparse import ArgumentParser, Namespace
 from ..api import Queue
 from ..errors import InvalidInput
 from .listing import age_of, limit_of, show
-from .render import Screen
 from .parser import add_action, add_actions
+from .render import Screen
 
 SUMMARY = "The dead letter queue: jobs that failed and have no retry left. They stay until you retry or purge them."
 EXAMPLES = ["queuectl dlq list", "queuectl dlq retry job1", "queuectl dlq purge --all"]
@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    with Queue(args.home) as queue:
+    with Queue(args.home, notice=screen.note) as queue:
         if args.action == "list":
             return show(queue, "dead", args.limit, _COLUMNS, screen)
         if bool(args.ids) == args.all:
@@ -49,5 +49,5 @@ def run(args: Namespace, screen: Screen) -> int:
         screen.value({"count": count})
     else:
         done = "pending again" if args.action == "retry" else "removed"
-        screen.note(f"{count} {'job is' if count == 1 else 'jobs are'} {done}")
+        screen.line(f"{count} {'job is' if count == 1 else 'jobs are'} {done}")
     return 0

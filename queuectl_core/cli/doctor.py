@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    home = Queue(args.home).home
+    home = Queue(args.home, notice=screen.note).home
     return _repair(home, args.repair, screen) if args.repair else _examine(home, screen)
 
 

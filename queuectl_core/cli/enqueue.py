@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, screen: Screen) -> int:
     specs, lines = _wanted(args)
     try:
-        with Queue(args.home) as queue:
+        with Queue(args.home, notice=screen.note) as queue:
             ids = queue.enqueue_many(specs)
     except QueueError as refusal:
         raise _place(refusal, args.file, lines) from None
@@ -59,10 +59,12 @@ def run(args: Namespace, screen: Screen) -> int:
 def _wanted(args: Namespace) -> tuple[list[object], list[int]]:
     """The jobs that are asked for; for a file, the line that each stands on."""
     if args.extra or (args.job is not None and args.words is not None):
-        raise InvalidInput(what="more than one job; quote the JSON, or put a command's words behind --")
+        raise InvalidInput(what="more than one word; quote the JSON, or put a command behind --: enqueue -- sleep 5")
     ways = [args.job, args.command, args.file, args.words]
     if sum(way is not None for way in ways) != 1:
-        raise InvalidInput(what="say what to run: JSON, --command TEXT, --file FILE, or -- and a command's words")
+        raise InvalidInput(
+            what="say what to run in one way: JSON, --command TEXT, --file FILE, or -- and a command's words"
+        )
     if args.file is not None:
         if _flags(args):
             raise InvalidInput(
@@ -116,16 +118,20 @@ def _number(text: str | None) -> object:
 def _folder(path: str | None) -> str | None:
     import os
 
+    if path == "":
+        raise InvalidInput(what="--cwd needs a folder")
     return None if path is None else os.path.abspath(path)
 
 
 def _parse_job(text: str) -> object:
+    import shlex
+
     try:
         return _decode(text)
     except (ValueError, RecursionError) as fault:
         what = f"not a job in JSON ({_fault(fault)}): {text[:60]!r}"
         if not text.lstrip().startswith(("{", "[", '"')):
-            what += f"; to run a command: queuectl enqueue -- {text[:40]}"
+            what += f"; to run a command: queuectl enqueue -- {shlex.quote(text[:60])}"
         raise InvalidInput(what=what) from None
 
 

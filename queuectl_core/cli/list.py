@@ -28,5 +28,5 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    with Queue(args.home) as queue:
+    with Queue(args.home, notice=screen.note) as queue:
         return show(queue, args.state, args.limit, _COLUMNS, screen)

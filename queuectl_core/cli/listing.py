@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from ..api import Queue
+from ..clock import now_ms
 from ..errors import InvalidInput
-from ..timestamps import from_utc, span
+from ..timestamps import age, from_utc
 from .render import Screen
 
 TABLE_LIMIT = 100
@@ -34,14 +34,14 @@ def show(queue: Queue, state: str | None, limit: int | None, columns: list[Colum
 
 def age_of(job: dict[str, object]) -> str:
     """How long the job has been as it is."""
-    return span(_now_ms() - from_utc(job["updated_at"]))
+    return age(now_ms() - from_utc(job["updated_at"]))
 
 
 def note_of(job: dict[str, object]) -> str:
     """The most useful fact about a job in its state."""
     if job["state"] == "failed":
-        wait_ms = from_utc(job["next_run_at"]) - _now_ms()
-        return f"{job['reason']}; again in {span(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; due"
+        wait_ms = from_utc(job["next_run_at"]) - now_ms()
+        return f"{job['reason']}; again in {age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; due"
     if job["state"] == "processing":
         return f"on {job['worker']}"
     return str(job["reason"] or "-")
@@ -52,7 +52,3 @@ def limit_of(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidInput(what=f"--limit must be a whole number from 0 on, not {text[:40]!r}")
     return int(text)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

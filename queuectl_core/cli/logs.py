@@ -8,14 +8,15 @@ from argparse import ArgumentParser, Namespace
 from .. import output
 from ..api import Queue
 from ..errors import InvalidInput, NoOutput, NoSupervisor
+from ..job import FINAL_STATES
 from .render import Screen
 
 SUMMARY = """Prints what a job has printed, stdout and stderr as they came: of its latest attempt, of attempt N, or
 of all. With --follow it goes on until the job has ended for good, through its retries."""
 EXAMPLES = ["queuectl logs job1", "queuectl logs job1 --follow", "queuectl logs job1 --attempt 1"]
 
-LOOK_EVERY_S = 0.1
-"""How often a followed log is looked at; the supervisor is asked five times less often."""
+LOOK_EVERY_S = 0.2
+"""How often a followed log is looked at."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,11 +33,16 @@ def run(args: Namespace, screen: Screen) -> int:
         raise InvalidInput(what="logs prints what the job printed, as it is; it has no --json")
     if args.follow + args.all + (args.attempt is not None) > 1:
         raise InvalidInput(what="--follow, --all and --attempt exclude each other")
-    with Queue(args.home) as queue:
+    with Queue(args.home, notice=screen.note) as queue:
         job = queue.get(args.id)
         if args.follow:
             return _follow(queue, job, screen)
         attempts = _chosen(job, args)
+        if attempts[-1]["output_bytes"] is None:
+            follower = _Follower(queue, screen)
+            follower.measure(job["history"])
+            follower.catch_up(queue.get(args.id)["history"][-1:])
+            attempts = attempts[:-1]
         for attempt in attempts:
             if args.all:
                 screen.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
@@ -76,55 +82,61 @@ def _follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
     follower = _Follower(queue, screen)
     while True:
         follower.catch_up(job["history"])
-        if job["state"] in ("completed", "dead"):
+        if job["state"] in FINAL_STATES:
             return 0
-        if queue.status()["supervisor"] is None:
+        if job["state"] != "processing" and queue.status()["supervisor"] is None:
             raise NoSupervisor(home=queue.home.path)
-        for _ in range(5):
-            time.sleep(LOOK_EVERY_S)
-            follower.print_new()
+        time.sleep(LOOK_EVERY_S)
+        follower.measure(job["history"])
         job = queue.get(job["id"])
 
 
 class _Follower:
-    """Which attempt is being printed, and how much of it has been. An attempt is known by where its output lies."""
+    """Which attempt is being printed, and how much of it has been. An attempt is known by where its output lies.
+
+    A segment goes on with other attempts' output. So it is measured first, and then asked whether the attempt is still
+    under way: if it is, what stood there by then was its own.
+    """
 
     def __init__(self, queue: Queue, screen: Screen) -> None:
         self._queue = queue
         self._screen = screen
-        self._attempt: dict[str, object] | None = None
+        self._place: tuple[object, object] | None = None
         self._printed = 0
+        self._sizes: dict[object, int] = {}
+
+    def measure(self, history: list[dict[str, object]]) -> None:
+        """To be called before the history is asked for that `catch_up` is given next."""
+        open_files = {attempt["output_file"] for attempt in history[-1:] if attempt["output_bytes"] is None} - {None}
+        self._sizes = {file: output.size_from(self._queue.home.logs, file, 0) for file in open_files}
 
     def catch_up(self, history: list[dict[str, object]]) -> None:
         """Prints what is new, from the attempt under way to the latest in the history."""
         located = [attempt for attempt in history if attempt["output_file"] is not None]
-        places = [(attempt["output_file"], attempt["output_offset"]) for attempt in located]
-        at = self._place() if self._attempt else None
-        later = located[places.index(at) :] if at in places else located[-1:]
+        places = [_place_of(attempt) for attempt in located]
+        later = located[places.index(self._place) :] if self._place in places else located[-1:]
         for attempt in later:
-            if self._attempt is not None and at != (attempt["output_file"], attempt["output_offset"]):
+            if self._place is not None and self._place != _place_of(attempt):
                 self._screen.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
                 self._printed = 0
-            self._attempt = attempt
-            at = self._place()
-            self.print_new()
+            self._place = _place_of(attempt)
+            self._print_new(attempt)
 
-    def print_new(self) -> None:
-        """Prints what has come since, of the attempt under way."""
-        attempt = self._attempt
-        if attempt is None:
-            return
-        size = None if attempt["output_bytes"] is None else attempt["output_bytes"] - self._printed
+    def _print_new(self, attempt: dict[str, object]) -> None:
+        size = attempt["output_bytes"]
+        if size is None:
+            size = max(0, self._sizes.get(attempt["output_file"], 0) - attempt["output_offset"])
         start = attempt["output_offset"] + self._printed
         try:
-            for piece in output.read(self._queue.home.logs, attempt["output_file"], start, size):
+            for piece in output.read(self._queue.home.logs, attempt["output_file"], start, size - self._printed):
                 self._screen.raw(piece)
                 self._printed += len(piece)
         except FileNotFoundError:
             pass
 
-    def _place(self) -> tuple[object, object]:
-        return self._attempt["output_file"], self._attempt["output_offset"]
+
+def _place_of(attempt: dict[str, object]) -> tuple[object, object]:
+    return attempt["output_file"], attempt["output_offset"]
 
 
 def _attempt(text: str) -> int:

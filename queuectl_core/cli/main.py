@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Every command: its module, and what it does."""
 
+_HABITS = {"ls": "list", "add": "enqueue", "submit": "enqueue", "start": "worker start", "stop": "worker stop"}
+_HABITS.update({"log": "logs", "tail": "logs", "retry": "dlq retry", "ps": "status", "info": "show"})
+"""What people type who come from elsewhere."""
+
 USAGE = """usage: queuectl [--home DIR] [--json] COMMAND …
 
 A job queue on this machine: it runs shell commands in the background, retries those
@@ -36,7 +40,8 @@ options (before or after the command):
   --home DIR   the folder that holds the queue; else $QUEUECTL_HOME,
                $XDG_STATE_HOME/queuectl, ~/.local/state/queuectl
   --json       print one JSON value, for programs
-  --version    print the version
+  -V, --version
+               print the version
   -h, --help   this text; `queuectl COMMAND --help` tells more, with examples
 
 a first try:
@@ -113,10 +118,13 @@ def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
             options["home"] = next(words, "")
         elif word.startswith("--home="):
             options["home"] = word[7:]
-        elif word in ("-h", "--help", "help"):
+        elif word == "help":
+            rest = list(words)
+            return (options, rest[0], ["--help"]) if rest else (options, "--help", [])
+        elif word in ("-h", "--help"):
             return options, "--help", []
-        elif word == "--version":
-            return options, word, []
+        elif word in ("-V", "--version"):
+            return options, "--version", []
         elif word.startswith("-"):
             raise InvalidInput(what=f"unknown option {word!r}; `queuectl --help` shows what there is")
         else:
@@ -127,7 +135,7 @@ def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
 def _unknown_command(name: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, COMMANDS, n=1)
+    near = [_HABITS[name]] if name in _HABITS else get_close_matches(name, COMMANDS, n=1)
     meant = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
     return f"unknown command {name[:60]!r}; {meant}"
 

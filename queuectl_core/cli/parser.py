@@ -8,6 +8,7 @@ may look like options.
 from __future__ import annotations
 
 import argparse
+import os
 from types import ModuleType
 
 from ..errors import InvalidInput
@@ -18,12 +19,16 @@ class Parser(argparse.ArgumentParser):
         raise InvalidInput(what=f"{message}{self._near(message)}; see `{self.prog} --help`")
 
     def _near(self, message: str) -> str:
-        if not message.startswith("unrecognized arguments: -"):
-            return ""
         from difflib import get_close_matches
 
-        word = message.split(": ", 1)[1].split()[0].split("=")[0]
-        near = get_close_matches(word, self._option_string_actions, n=1)
+        if message.startswith("unrecognized arguments: -"):
+            word, known = message.split(": ", 1)[1].split()[0].split("=")[0], list(self._option_string_actions)
+        elif "invalid choice: '" in message:
+            word = message.split("'")[1]
+            known = [name for action in self._actions for name in (action.choices or ())]
+        else:
+            return ""
+        near = get_close_matches(word, known, n=1)
         return f" (did you mean {near[0]}?)" if near else ""
 
 
@@ -37,8 +42,10 @@ def parse(name: str, command: ModuleType, words: list[str], options: dict[str, o
     args = parser.parse_args(words)
     if behind is not None and not getattr(command, "TAKES_WORDS", False):
         raise InvalidInput(what=f"`queuectl {name}` takes nothing behind --")
-    if args.home == "":
-        raise InvalidInput(what="--home needs a folder")
+    if args.home is not None:
+        args.home = os.path.expanduser(args.home)
+        if not args.home:
+            raise InvalidInput(what="--home needs a folder")
     args.words = behind
     return args
 

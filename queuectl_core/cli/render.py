@@ -72,17 +72,20 @@ class Screen:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colours and colour in _COLOURS else text
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], colour_column: int | None = None) -> None:
-        """Columns as wide as their widest cell. On a terminal lines fit; the first column, an id, is never cut."""
+        """Columns as wide as their widest cell. On a terminal lines fit; an id, the first, is cut last."""
         cells = [[visible(str(cell)) if cell is not None else "-" for cell in row] for row in rows]
         widths = [max(width(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
         if self.is_terminal:
             _narrow(widths, self._columns())
         self.line(self.paint(_row(head, widths), "head"))
         for row in cells:
-            text = _row(row, widths)
-            if colour_column is not None:
-                text = text.replace(row[colour_column], self.paint(row[colour_column], row[colour_column]), 1)
-            self.line(text)
+            if colour_column is None:
+                self.line(_row(row, widths))
+            else:
+                before, state, after = row[:colour_column], row[colour_column], row[colour_column + 1 :]
+                start = "".join(_padded(cell, columns) + "  " for cell, columns in zip(before, widths))
+                rest = _row([state, *after], widths[colour_column:])
+                self.line(start + self.paint(state, state) + rest[len(state) :])
 
     def _columns(self) -> int:
         import shutil
@@ -146,14 +149,20 @@ def _narrow(widths: list[int], columns: int) -> None:
     while over > 0 and len(widths) > 2:
         widest = max(range(1, len(widths)), key=lambda n: widths[n])
         if widths[widest] <= _LEAST_COLUMNS:
+            widest = 0
+        if widths[widest] <= _LEAST_COLUMNS:
             return
         widths[widest] -= 1
         over -= 1
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    fitted = [cut(cell, columns) for cell, columns in zip(cells, widths)]
-    return "  ".join(cell + " " * (columns - width(cell)) for cell, columns in zip(fitted, widths)).rstrip()
+    return "  ".join(_padded(cell, columns) for cell, columns in zip(cells, widths)).rstrip()
+
+
+def _padded(cell: str, columns: int) -> str:
+    fitted = cut(cell, columns)
+    return fitted + " " * (columns - width(fitted))
 
 
 def _columns_of(character: str, unicodedata: object) -> int:

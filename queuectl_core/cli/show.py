@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    with Queue(args.home) as queue:
+    with Queue(args.home, notice=screen.note) as queue:
         job = queue.get(args.id)
     if screen.json:
         screen.value(job)
@@ -40,6 +40,8 @@ def run(args: Namespace, screen: Screen) -> int:
 def _attempt_row(attempt: dict[str, object]) -> list[object]:
     took = None if attempt["duration_ms"] is None else span(attempt["duration_ms"])
     printed = None if attempt["output_bytes"] is None else f"{attempt['output_bytes']} B"
+    if attempt["dropped_bytes"]:
+        printed = f"{printed} ({attempt['dropped_bytes']} dropped)"
     return [
         attempt["attempt"],
         attempt["worker"],

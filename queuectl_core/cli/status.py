@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser, Namespace
 
 from ..api import Queue
-from ..timestamps import from_utc, span
+from ..clock import now_ms
+from ..timestamps import age, from_utc
 from .render import Screen
 
 SUMMARY = "Shows how many jobs are in which state, whether a supervisor runs, and what each worker does since when."
@@ -18,13 +18,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    with Queue(args.home) as queue:
+    with Queue(args.home, notice=screen.note) as queue:
         status = queue.status()
     if screen.json:
-        status.pop("ok", None)
         screen.value(status)
         return 0
-    screen.line(_supervisor_line(status["supervisor"]))
+    screen.line(_supervisor_line(status["supervisor"], queue.home.path))
     screen.line()
     for state, count in status["counts"].items():
         screen.line(f"{screen.paint(f'{state:12}', state)}{count:>8}")
@@ -39,10 +38,10 @@ def run(args: Namespace, screen: Screen) -> int:
 
 
 def _span_since(at: str | None) -> str | None:
-    return None if at is None else span(time.time_ns() // 1_000_000 - from_utc(at))
+    return None if at is None else age(now_ms() - from_utc(at))
 
 
-def _supervisor_line(supervisor: dict[str, object] | None) -> str:
+def _supervisor_line(supervisor: dict[str, object] | None, home: str) -> str:
     if supervisor is None:
-        return "no supervisor runs; start one with `queuectl worker start`"
+        return f"no supervisor runs for {home}; `queuectl worker start` starts one"
     return f"supervisor {supervisor['state']}, pid {supervisor['pid']}, since {supervisor['started_at']}"

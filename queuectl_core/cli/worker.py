@@ -9,12 +9,12 @@ from argparse import ArgumentParser, Namespace
 
 from ..api import Queue
 from ..errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
+from ..settings import MAX_WORKERS
 from .parser import add_action, add_actions
 from .render import Screen
 
 SUMMARY = "The supervisor and its workers: the processes that run the jobs, each worker one at a time."
 EXAMPLES = ["queuectl worker start --count 3", "queuectl worker stop", "queuectl worker scale 5"]
-MAX_COUNT = 1024
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "start workers in the background, or add some to those that run",
         "queuectl worker start --count 3",
     )
-    start.add_argument("--count", metavar="N", type=_count, default=1, help="how many workers (default 1)")
+    start.add_argument("--count", metavar="N", type=_count_from_1, default=1, help="how many workers (default 1)")
     start.add_argument(
         "--foreground", action="store_true", help="do not go into the background: for systemd and containers"
     )
@@ -56,7 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    with Queue(args.home) as queue:
+    with Queue(args.home, notice=screen.note) as queue:
         if args.action == "scale":
             reply = queue.scale(args.count)
             return _tell(screen, f"{reply['workers']} workers (there were {reply['before']})", workers=reply["workers"])
@@ -64,8 +64,8 @@ def run(args: Namespace, screen: Screen) -> int:
             return _restart(queue, args.count, screen)
         if args.action == "stop":
             return _stop(queue, args, screen)
-        if args.count < 1:
-            raise InvalidInput(what="--count must be at least 1")
+        if not args.foreground and (args.until_eof or args.ready_fd is not None):
+            raise InvalidInput(what="--ready-fd and --until-eof go with --foreground")
         return _start_in_foreground(queue, args) if args.foreground else _start(queue, args.count, screen)
 
 
@@ -97,10 +97,7 @@ def _start(queue: Queue, count: int, screen: Screen) -> int:
 def _start_in_foreground(queue: Queue, args: Namespace) -> int:
     from .. import daemon
 
-    def tell(answer: dict[str, object]) -> None:
-        if args.ready_fd is not None:
-            daemon.tell_pipe(args.ready_fd, answer)
-
+    tell = daemon.tell_once(args.ready_fd) if args.ready_fd is not None else lambda answer: None
     if queue.status()["supervisor"] is not None:
         refusal = NothingToDo(
             what=f"a supervisor already runs for {queue.home.path}; `queuectl worker scale N` changes its workers"
@@ -115,6 +112,10 @@ def _start_in_foreground(queue: Queue, args: Namespace) -> int:
 def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
     from .. import lockfile, pidfile
 
+    if os.environ.get("QUEUECTL_JOB_ID") and os.environ.get("QUEUECTL_HOME") == queue.home.path and not args.now:
+        raise InvalidInput(
+            what="a job that stops its own queue would wait for itself; let it stop with --now, or in the background"
+        )
     if not queue.home.exists() or not lockfile.is_held(queue.home.lock):
         raise NoSupervisor(home=queue.home.path)
     pid = pidfile.read(queue.home.pid_file)
@@ -124,7 +125,7 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
     if not screen.json:
         _say_what_runs(queue, args.now, screen)
     _ask_to_stop(queue, pid, args.now)
-    _wait_for_end(queue, args.timeout)
+    _wait_for_end(queue, pid, args.timeout)
     return _tell(screen, "stopped", pid=pid)
 
 
@@ -132,8 +133,8 @@ def _restart(queue: Queue, count: int | None, screen: Screen) -> int:
     """The old supervisor leaves at once; its workers finish what they run, and the new one adopts them."""
     from .. import daemon
 
-    workers = queue.leave()
-    _wait_for_end(queue, None)
+    pid, workers = queue.leave()
+    _wait_for_end(queue, pid, None)
     count = workers if count is None else count
     pid = daemon.start(queue.home, count)
     return _tell(screen, f"restarted with {_workers(count)}, supervisor pid {pid}", workers=count, pid=pid)
@@ -152,22 +153,19 @@ def _say_what_runs(queue: Queue, now: bool, screen: Screen) -> None:
 
 
 def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
+    """Over the socket, where asking twice is asking once; by signal, where nobody answers there."""
     try:
-        if not now:
-            os.kill(pid, signal.SIGTERM)
-        else:
-            client = queue._connected()
-            if client is None:
-                raise ConnectionError
-            client.ask("stop", now=True)
-    except (ProcessLookupError, ConnectionError):
+        queue.stop(now)
+    except NoSupervisor:
         pass  # it has ended meanwhile
+    except Busy:
+        os.kill(pid, signal.SIGTERM)
     queue.close()
 
 
-def _wait_for_end(queue: Queue, timeout_s: float | None) -> None:
-    """Until the writer lock is free: then the supervisor has written all there was to write."""
-    from .. import lockfile
+def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None) -> None:
+    """Until the writer lock is free, or another's: then that supervisor has written all there was to write."""
+    from .. import lockfile, pidfile
 
     deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
     pause_s = 0.005
@@ -175,6 +173,8 @@ def _wait_for_end(queue: Queue, timeout_s: float | None) -> None:
         if deadline_s is not None and time.monotonic() >= deadline_s:
             raise Busy(what=f"still stopping after {timeout_s:g} s; it goes on by itself (--now ends running jobs)")
         time.sleep(pause_s)
+        if pidfile.read(queue.home.pid_file) not in (pid, None):
+            return
         pause_s = min(0.1, pause_s * 1.5)
 
 
@@ -187,12 +187,15 @@ def _workers(count: int) -> str:
     return "1 worker" if count == 1 else f"{count} workers"
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_COUNT):
-        raise InvalidInput(
-            what=f"the number of workers must be a whole number from 0 to {MAX_COUNT}, not {text[:40]!r}"
-        )
+def _count(text: str, least: int = 0) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and least <= int(text) <= MAX_WORKERS):
+        what = f"the number of workers must be a whole number from {least} to {MAX_WORKERS}, not {text[:40]!r}"
+        raise InvalidInput(what=what)
     return int(text)
+
+
+def _count_from_1(text: str) -> int:
+    return _count(text, 1)
 
 
 def _seconds(text: str) -> float:

@@ -17,7 +17,7 @@ import os
 import platform
 
 from .. import durable
-from ..errors import BadHome, Corrupt, NoBackend
+from ..errors import Corrupt, InvalidInput, NoBackend
 from ..jobtable import Store
 
 MODULES = {"sqlite": "sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
@@ -36,15 +36,15 @@ def open_store(folder: str, wanted: str | None = None, read_only: bool = False) 
 
     `read_only` changes no file; it is for a home that has a store.
 
-    Raises NoBackend, Corrupt, StorageFailed; BadHome for a backend name that does not exist.
+    Raises NoBackend, Corrupt, StorageFailed; InvalidInput for a backend name that does not exist.
     """
-    backend = current_backend(folder)
-    if backend is None:
-        backend = _choose(folder, wanted)
-        durable.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
+    chosen = current_backend(folder)
+    backend = chosen or _choose(wanted)
     module = MODULES[backend]
     if not _is_there(module):
         raise NoBackend(backend=backend, module=module, python=platform.python_version())
+    if chosen is None:
+        durable.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
     if backend == "sqlite":
         from .sqlite_store import SqliteStore
 
@@ -67,11 +67,13 @@ def current_backend(folder: str) -> str | None:
     return name
 
 
-def _choose(folder: str, wanted: str | None) -> str:
+def _choose(wanted: str | None) -> str:
     if wanted is None:
         return available()[0]
     if wanted not in MODULES:
-        raise BadHome(path=folder, why=f"there is no store backend {wanted!r}; there are {', '.join(MODULES)}")
+        raise InvalidInput(
+            what=f"there is no store backend {wanted!r} (QUEUECTL_STORE); there are {', '.join(MODULES)}"
+        )
     return wanted
 
 

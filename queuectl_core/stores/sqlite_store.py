@@ -37,6 +37,7 @@ class SqliteStore:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA checkpoint_fullfsync = ON")
             self._db.execute("PRAGMA wal_autocheckpoint = 0")
             self._db.execute("CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)")
         except sqlite3.Error as fault:

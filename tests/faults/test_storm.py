@@ -1,0 +1,166 @@
+"""Kill storms: supervisor, workers, jobs and command lines are killed at random while eight clients enqueue.
+
+The quick ones take seconds, those with --long ten minutes each (or $QUEUECTL_STORM_S). The seed is in every failure.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from tests.faults.oracle import CLEAN, Oracle, needs_flock
+from tests.homes import SCRIPT, CommandLine, is_alive, processes_of, until
+
+pytestmark = [needs_flock, pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc to choose victims")]
+
+CLIENTS = 8
+QUICK_S = 6.0
+LONG_S = float(os.environ.get("QUEUECTL_STORM_S", "600"))
+
+
+class Storm:
+    """One storm. `victims`: what is killed, of supervisor, worker, job and client."""
+
+    def __init__(self, queuectl: CommandLine, seed: int, victims: tuple[str, ...]) -> None:
+        self.queuectl = queuectl
+        self.source = random.Random(seed)
+        self.victims = victims
+        self.oracle = Oracle(os.path.dirname(queuectl.home))
+        self.acknowledged: set[str] = set()
+        self.kills = dict.fromkeys(victims, 0)
+        self.clients: dict[int, subprocess.Popen[bytes]] = {}
+        self.is_over = threading.Event()
+
+    def rage(self, seconds: float) -> None:
+        threads = [threading.Thread(target=self._enqueue, args=(number,)) for number in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self._keep_running()
+            time.sleep(self.source.uniform(0.02, 0.4))
+            self._kill(self.source.choice(self.victims))
+        self.is_over.set()
+        for thread in threads:
+            thread.join()
+
+    def settle(self) -> dict[str, str]:
+        """Lets everything come to an end; the state of every job."""
+        self._keep_running()
+        until(
+            lambda: (counts := self.queuectl.counts())["pending"] + counts["processing"] + counts["failed"] == 0,
+            lambda: f"all to be over: {self.queuectl('status')}",
+            deadline_s=120,
+        )
+        self.queuectl.ok("worker", "stop")
+        return {job["id"]: job["state"] for job in self.queuectl.json("list", "--limit", "0")}
+
+    def _enqueue(self, number: int) -> None:
+        n = 0
+        while not self.is_over.is_set():
+            id, n = f"c{number}-{n}", n + 1
+            words = ["enqueue", "--id", id, "--max-retries", "1000", "--backoff-base", "0.1"]
+            words += ["--command", self.oracle.command("sleep 0.02")]
+            client = self.queuectl.popen(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.clients[number] = client
+            if client.wait(timeout=60) == 0:
+                self.acknowledged.add(id)
+
+    def _keep_running(self) -> None:
+        if self._supervisor() is None:
+            self.queuectl("worker", "start", "--count", "3")
+
+    def _supervisor(self) -> int | None:
+        try:
+            pid = self.queuectl.supervisor_pid()
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if is_alive(pid) else None
+
+    def _kill(self, what: str) -> None:
+        supervisor = self._supervisor()
+        if what == "client":
+            pids = [client.pid for client in list(self.clients.values()) if client.poll() is None]
+        elif what == "supervisor":
+            pids = [supervisor] if supervisor else []
+        else:
+            pids = self._family(supervisor, what)
+        if pids:
+            try:
+                os.kill(self.source.choice(pids), signal.SIGKILL)
+                self.kills[what] += 1
+            except ProcessLookupError:
+                pass
+
+    def _family(self, supervisor: int | None, what: str) -> list[int]:
+        """Workers: those whose command line is the supervisor's; jobs: the rest that carry the home in their environment."""
+        found = []
+        for pid in processes_of(self.queuectl.home):
+            try:
+                with open(f"/proc/{pid}/cmdline") as file:
+                    line = file.read()
+                with open(f"/proc/{pid}/environ") as file:
+                    is_job = "QUEUECTL_WORKER=" in file.read()
+            except OSError:
+                continue
+            is_worker = not is_job and "\0start\0" in line and pid != supervisor
+            if (is_worker and what == "worker") or (is_job and what == "job"):
+                found.append(pid)
+        return found
+
+
+def seed_of(request: pytest.FixtureRequest) -> int:
+    seed = request.config.getoption("--seed")
+    return random.randrange(10**9) if seed is None else seed
+
+
+def storm(queuectl: CommandLine, seed: int, seconds: float, *victims: str) -> tuple[Storm, dict[str, str]]:
+    raging = Storm(queuectl, seed, victims)
+    raging.rage(seconds)
+    states = raging.settle()
+    print(f"seed {seed}: {len(raging.acknowledged)} acknowledged, {len(states)} jobs, killed {raging.kills}")
+    return raging, states
+
+
+def nothing_is_lost_or_interrupted(queuectl: CommandLine, seed: int, seconds: float) -> None:
+    raging, states = storm(queuectl, seed, seconds, "supervisor", "client")
+    assert raging.oracle.judge(raging.acknowledged, states) == CLEAN, f"seed {seed}"
+    assert set(states.values()) == {"completed"}
+
+
+def nothing_is_lost_or_doubled(queuectl: CommandLine, seed: int, seconds: float) -> None:
+    raging, states = storm(queuectl, seed, seconds, "supervisor", "client", "worker", "job")
+    verdict = raging.oracle.judge(raging.acknowledged, states)
+    assert (verdict.lost, verdict.doubled, verdict.stuck) == ([], [], []), f"seed {seed}"
+    for id in (id for id, state in states.items() if state == "dead"):
+        assert queuectl.job(id)["reason"] == "its worker was lost 3 times", f"seed {seed}: {id}"
+
+
+def test_killed_supervisors_and_clients_lose_and_interrupt_nothing(
+    queuectl: CommandLine, request: pytest.FixtureRequest
+) -> None:
+    nothing_is_lost_or_interrupted(queuectl, seed_of(request), QUICK_S)
+
+
+def test_kills_of_everything_lose_nothing_and_run_nothing_twice_at_once(
+    queuectl: CommandLine, request: pytest.FixtureRequest
+) -> None:
+    nothing_is_lost_or_doubled(queuectl, seed_of(request), QUICK_S)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(LONG_S + 600)
+def test_a_long_storm_of_supervisors_and_clients(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
+    nothing_is_lost_or_interrupted(queuectl, seed_of(request), LONG_S)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(LONG_S + 600)
+def test_a_long_storm_of_everything(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
+    nothing_is_lost_or_doubled(queuectl, seed_of(request), LONG_S)
