@@ -55,7 +55,9 @@ def run(command: str, home: str, folder: str) -> str:
 
 def comparable(text: str, folder: str) -> str:
     home = os.path.join(os.path.dirname(folder), "home")
-    text = text.replace(home, "/home/me/queue").replace(os.path.realpath(folder), "/home/me").replace(folder, "/home/me")
+    text = (
+        text.replace(home, "/home/me/queue").replace(os.path.realpath(folder), "/home/me").replace(folder, "/home/me")
+    )
     for pattern, stands_for in VARIABLE:
         text = pattern.sub(stands_for, text)
     return text

@@ -177,7 +177,11 @@ def test_every_module_says_what_it_is_for(name: str) -> None:
 def test_there_is_one_transition_table_and_every_event_has_its_place_in_it() -> None:
     from queuectl_core import engine, events
 
-    assert set(engine.TRANSITIONS) == set(events.EVENT_NAMES.values()) - {events.Enqueued, events.SettingChanged, events.ClockShifted}
+    assert set(engine.TRANSITIONS) == set(events.EVENT_NAMES.values()) - {
+        events.Enqueued,
+        events.SettingChanged,
+        events.ClockShifted,
+    }
 
 
 NEVER = {

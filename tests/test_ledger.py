@@ -27,7 +27,7 @@ from queuectl_core.job import COMPLETED, PENDING
 from queuectl_core.journal_format import SEGMENT_HEADER_BYTES, SegmentHeader
 from queuectl_core.ledger import CHANGED_LIMIT, SLICE, Ledger
 from queuectl_core.reserve import RESERVE_BYTES
-from queuectl_core.stores import CURRENT, MODULES, available
+from queuectl_core.stores import CURRENT, MODULES, available, generation_store
 from tests.builders import NOW_MS, exited, file_size_limit, open_descriptors, random_command, run_of, state_of
 
 
@@ -267,33 +267,45 @@ def test_store_never_knows_what_the_journal_could_lose(homes: Homes, way: str) -
     assert watched.was_synced and all(watched.was_synced)
 
 
-def test_journal_does_not_grow_without_bound(homes: Homes, each_backend: str) -> None:
+SMALL_BYTES = 100_000
+
+
+@pytest.fixture
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments and stores are worth a change after 100 kB already, not after megabytes."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", SMALL_BYTES)
+    monkeypatch.setattr(generation_store, "_MIN_SYNC_BYTES", SMALL_BYTES)
+    if "sqlite" in available():
+        from queuectl_core.stores import sqlite_store
+
+        monkeypatch.setattr(sqlite_store, "_SYNC_JOURNAL_BYTES", SMALL_BYTES)
+
+
+def test_journal_does_not_grow_without_bound(homes: Homes, each_backend: str, small_segments: None) -> None:
     opened = homes.open()
-    written = 0
     for n in range(48):
-        enqueue(opened, f"large{n}", command="x" * 100_000, synced=False)
+        enqueue(opened, f"large{n}", command="x" * 5_000, synced=False)
         run_job(opened)
         opened.decide(commands.ChangeSetting("grace", n), NOW_MS)
         opened.write()
-        written += 100_000
         tended(opened)
-    segment_bytes = 4 * 1024 * 1024
-    assert written > segment_bytes
-    assert opened.journal.bytes() < written - segment_bytes + 200_000
+    assert opened.journal.bytes() < 48 * 5_000 - SMALL_BYTES + 50_000
     assert segments(homes.home)[0].name != "0000000001.log"
     before = state_of(opened.table)
     assert state_of(homes.open(homes.image()).table) == before
 
 
-def test_ledger_that_is_opened_for_a_moment_keeps_the_journal_short_as_well(homes: Homes, each_backend: str) -> None:
+def test_ledger_that_is_opened_for_a_moment_keeps_the_journal_short_as_well(
+    homes: Homes, each_backend: str, small_segments: None
+) -> None:
     for n in range(0, 45, 5):
         opened = Ledger(homes.home)
-        enqueue(opened, *(f"large{n + k}" for k in range(5)), command="x" * 100_000, synced=False)
+        enqueue(opened, *(f"large{n + k}" for k in range(5)), command="x" * 5_000, synced=False)
         opened.relieve(1)
         opened.close()
     opened = homes.open()
     assert opened.table.counts[PENDING] == 45
-    assert opened.journal.bytes() < 1_000_000
+    assert opened.journal.bytes() < 45 * 5_000 - SMALL_BYTES + 25_000
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from calendar import timegm
 from time import strptime
 
@@ -219,7 +220,8 @@ def test_jobs_persist_across_restarts(queuectl: CommandLine) -> None:
 
 def test_what_a_run_leaves_behind_is_ended_with_it(queuectl: CommandLine) -> None:
     """In the background, in a session of its own, and detached with everything closed."""
-    sleeps = "sleep 1111 & setsid sleep 2222 & (setsid sh -c 'exec 0<&- 1>&- 2>&- 19>&-; sleep 3333' &); exit 0"
+    daemon = f"{sys.executable} -S -c 'import os, time; os.fork() and os._exit(0); os.setsid(); os.closerange(0, 64); time.sleep(60)'"
+    sleeps = f"sleep 1111 & setsid sleep 2222 & {daemon}; exit 0"
     queuectl.ok("enqueue", "--id", "messy", "--command", sleeps)
     queuectl.ok("worker", "start")
     queuectl.until_state("messy", "completed")
@@ -229,4 +231,4 @@ def test_what_a_run_leaves_behind_is_ended_with_it(queuectl: CommandLine) -> Non
     for pid in processes_of(queuectl.home):
         with open(f"/proc/{pid}/cmdline") as file:
             commands.append(file.read())
-    assert not [command for command in commands if "sleep" in command]
+    assert not [command for command in commands if "sleep" in command], commands

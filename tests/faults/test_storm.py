@@ -20,7 +20,7 @@ from tests.homes import SCRIPT, CommandLine, is_alive, processes_of, until
 pytestmark = [needs_flock, pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc to choose victims")]
 
 CLIENTS = 8
-QUICK_S = 6.0
+QUICK_S = 8.0
 LONG_S = float(os.environ.get("QUEUECTL_STORM_S", "600"))
 
 
@@ -44,7 +44,7 @@ class Storm:
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
             self._keep_running()
-            time.sleep(self.source.uniform(0.02, 0.4))
+            time.sleep(self.source.uniform(0.02, 0.2))
             self._kill(self.source.choice(self.victims))
         self.is_over.set()
         for thread in threads:
@@ -124,6 +124,7 @@ def storm(queuectl: CommandLine, seed: int, seconds: float, *victims: str) -> tu
     raging = Storm(queuectl, seed, victims)
     raging.rage(seconds)
     states = raging.settle()
+    assert seconds < 60 or all(raging.kills.values()), f"seed {seed}: killed {raging.kills}"
     print(f"seed {seed}: {len(raging.acknowledged)} acknowledged, {len(states)} jobs, killed {raging.kills}")
     return raging, states
 

@@ -1,0 +1,269 @@
+"""What a worker's or a supervisor's death leaves behind: runs that began, runs that did not, process trees, neighbours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.faults.oracle import CLEAN, Oracle, needs_flock
+from tests.homes import ROOT, CommandLine, is_alive, processes_of, until
+
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+
+
+def begun(queuectl: CommandLine, id: str) -> None:
+    until(lambda: queuectl("logs", id).out.startswith("begun"), lambda: f"{id} to have begun")
+
+
+def kill_supervisor(queuectl: CommandLine) -> None:
+    pid = queuectl.supervisor_pid()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_alive(pid), lambda: "the supervisor to be dead")
+
+
+@needs_flock
+def test_a_supervisors_death_costs_no_attempt_of_a_flow_of_short_jobs(queuectl: CommandLine) -> None:
+    """Some of them stand in a worker or its queue at that moment, begun or not; with no retry, a wrong charge is death."""
+    oracle = Oracle(os.path.dirname(queuectl.home))
+    ids = [f"n{n}" for n in range(1500)]
+    lines = [f'{{"id": "{id}", "max_retries": 0, "command": "{oracle.command()}"}}' for id in ids]
+    queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode())
+    for round in range(1, 5):
+        queuectl.ok("worker", "start", "--count", "2")
+        until(lambda: queuectl.counts()["completed"] >= 200 * round, lambda: "some to be completed")
+        kill_supervisor(queuectl)
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.until_done(completed=1500)
+    assert oracle.judge(set(ids), dict.fromkeys(ids, "completed")) == CLEAN
+
+
+def test_a_retried_job_is_not_mistaken_for_its_earlier_attempt(queuectl: CommandLine) -> None:
+    """The worker remembers how the first attempt ended when its supervisor is killed during the second."""
+    trace = os.path.join(os.path.dirname(queuectl.home), "trace")
+    command = (
+        f"echo begun $QUEUECTL_ATTEMPT; echo x >> {trace}; test $QUEUECTL_ATTEMPT = 2 || exit 1; sleep 1.5; echo end"
+    )
+    queuectl.ok("enqueue", "--id", "twice", "--backoff-base", "0.1", "--command", command)
+    queuectl.ok("worker", "start")
+    until(lambda: queuectl("logs", "twice").out == "begun 2\n", lambda: "the second attempt")
+    kill_supervisor(queuectl)
+    assert queuectl.job("twice")["state"] == "processing"
+    queuectl.ok("worker", "start", "--count", "2")
+    job = queuectl.until_state("twice", "completed")
+    assert [attempt["exit_code"] for attempt in job["history"]] == [1, 0]
+    with open(trace) as file:
+        assert file.read() == "x\nx\n"
+
+
+def test_worker_restart_interrupts_nothing(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "slow", "--command", "echo begun; sleep 1; echo end")
+    queuectl.ok("worker", "start", "--count", "2")
+    begun(queuectl, "slow")
+    first = queuectl.supervisor_pid()
+    assert "restarted with 2 workers" in queuectl.ok("worker", "restart")
+    assert queuectl.supervisor_pid() != first
+    job = queuectl.until_state("slow", "completed")
+    assert (len(job["history"]), queuectl.ok("logs", "slow")) == (1, "begun\nend\n")
+    until(lambda: len(queuectl.json("status")["workers"]) == 2, lambda: "two workers of its own")
+
+
+def test_a_job_that_takes_its_worker_down_three_times_is_dead(queuectl: CommandLine) -> None:
+    """Whatever its max_retries. $PPID is the worker."""
+    queuectl.ok(
+        "enqueue",
+        "--id",
+        "poison",
+        "--max-retries",
+        "100",
+        "--backoff-base",
+        "0.1",
+        "--command",
+        "kill -9 $PPID; sleep 9",
+    )
+    queuectl.ok("worker", "start")
+    job = queuectl.until_state("poison", "dead")
+    assert job["reason"] == "its worker was lost 3 times"
+    assert [attempt["outcome"] for attempt in job["history"]] == ["worker-lost"] * 3
+    queuectl.ok("enqueue", "--id", "after", "--command", "true")
+    queuectl.until_state("after", "completed")
+
+
+def test_workers_that_cannot_start_charge_no_job_and_do_not_spin(queuectl: CommandLine) -> None:
+    """Their folder for outputs is gone: each dies at its first run, before it has started anything."""
+    queuectl.ok("enqueue", "--id", "innocent", "--max-retries", "0", "--command", "true")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("innocent", "completed")
+    shutil.rmtree(os.path.join(queuectl.home, "run"))
+    pid = queuectl.json("status")["workers"][0]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    queuectl.ok("enqueue", "--id", "second", "--max-retries", "0", "--command", "true")
+    log = os.path.join(queuectl.home, "supervisor.log")
+    until(lambda: "cannot start a worker" in open(log).read(), lambda: "the log to say so")
+    assert queuectl.job("second")["state"] == "pending"
+    os.mkdir(os.path.join(queuectl.home, "run"), 0o700)
+    queuectl.until_state("second", "completed")
+    assert open(log).read().count("cannot start a worker") < 20
+
+
+def test_a_killed_job_gets_its_grace_and_so_does_what_it_started(queuectl: CommandLine) -> None:
+    folder = os.path.dirname(queuectl.home)
+    saver = f"trap 'sleep 0.3; echo saved > {folder}/saved; exit' TERM; echo begun; while :; do sleep 0.05; done"
+    queuectl.ok("enqueue", "--id", "saver", "--command", f"({saver}) & wait")
+    queuectl.ok("worker", "start")
+    begun(queuectl, "saver")
+    queuectl.ok("worker", "stop", "--now")
+    assert os.path.exists(f"{folder}/saved")
+    assert processes_of(queuectl.home) == []
+
+
+def test_stop_now_ends_what_has_escaped_and_ignores_term(queuectl: CommandLine) -> None:
+    queuectl.ok("config", "set", "grace", "0.2")
+    stubborn = "trap '' TERM; echo begun; while :; do sleep 0.05; done"
+    queuectl.ok("enqueue", "--id", "x", "--command", f'setsid sh -c "{stubborn}" & {stubborn}')
+    queuectl.ok("worker", "start")
+    begun(queuectl, "x")
+    queuectl.ok("worker", "stop", "--now")
+    assert processes_of(queuectl.home) == []
+    assert queuectl.job("x")["state"] == "pending"
+
+
+def test_a_lost_workers_tree_is_ended_before_the_job_runs_again(queuectl: CommandLine) -> None:
+    """Also what runs in a session of its own, with everything closed."""
+    folder = os.path.dirname(queuectl.home)
+    escaped = daemon_writing_its_pid(f"{folder}/escaped")
+    queuectl.ok("enqueue", "--id", "x", "--backoff-base", "0.1", "--command", f"{escaped}; echo begun; sleep 600")
+    queuectl.ok("worker", "start")
+    begun(queuectl, "x")
+    with open(f"{folder}/escaped") as file:
+        escapee = int(file.read())
+    os.kill(queuectl.worker_running("x") or 0, signal.SIGKILL)
+    until(lambda: queuectl.job("x")["attempts"] == 2, lambda: "the second attempt")
+    assert not is_alive(escapee)
+
+
+def daemon_writing_its_pid(path: str) -> str:
+    """A command that leaves a real daemon behind: another session, reparented, every descriptor closed."""
+    code = "import os, time; os.fork() and os._exit(0); os.setsid(); os.closerange(0, 64); "
+    code += f"open({path!r}, chr(119)).write(str(os.getpid())); time.sleep(600)"
+    return f'{sys.executable} -S -c "{code}"; while ! test -s {path}; do sleep 0.02; done'
+
+
+def test_both_killed_at_once_leave_no_tree_behind(queuectl: CommandLine) -> None:
+    queuectl.ok(
+        "enqueue",
+        "--id",
+        "x",
+        "--backoff-base",
+        "0.1",
+        "--command",
+        "echo begun; sleep 600 & setsid sleep 600 & sleep 600",
+    )
+    queuectl.ok("worker", "start")
+    begun(queuectl, "x")
+    worker = queuectl.worker_running("x") or 0
+    kill_supervisor(queuectl)
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "any call to see that the worker is lost")
+    assert processes_of(queuectl.home) == []
+
+
+def test_the_workers_death_harms_no_neighbour_of_the_supervisor(queuectl: CommandLine) -> None:
+    """A container's entry point may have started something else before it became the supervisor."""
+    script = f"sleep 600 & echo $!; exec {sys.executable} {ROOT}/queuectl.py worker start --foreground"
+    process = subprocess.Popen(
+        ["sh", "-c", script], env=queuectl.environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    neighbour = int(process.stdout.readline())
+    queuectl.ok("enqueue", "--id", "x", "--max-retries", "0", "--command", "echo begun; sleep 600")
+    begun(queuectl, "x")
+    os.kill(queuectl.worker_running("x") or 0, signal.SIGKILL)
+    queuectl.until_state("x", "dead")
+    assert is_alive(neighbour)
+    process.terminate()
+    process.wait(timeout=20)
+    os.kill(neighbour, signal.SIGKILL)
+    process.stdout.close()
+
+
+def test_a_call_harms_no_child_of_the_program_that_makes_it(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "x", "--max-retries", "0", "--command", "echo begun; sleep 600")
+    queuectl.ok("worker", "start")
+    begun(queuectl, "x")
+    worker = queuectl.worker_running("x") or 0
+    kill_supervisor(queuectl)
+    os.kill(worker, signal.SIGKILL)
+    from queuectl_core import Queue
+
+    child = subprocess.Popen(["sleep", "600"])
+    with Queue(queuectl.home) as queue:
+        until(lambda: queue.get("x")["state"] == "dead", lambda: "the call to conclude the run")
+    assert child.poll() is None
+    child.kill()
+    child.wait()
+
+
+def test_a_stopped_worker_does_not_stop_the_supervisor(queuectl: CommandLine) -> None:
+    """Nor does a command that is longer than a pipe is by itself."""
+    queuectl.ok("config", "set", "grace", "0.1")
+    queuectl.ok("worker", "start")
+    pid = queuectl.json("status")["workers"][0]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    queuectl.ok("enqueue", "--file", "-", stdin=b'{"id": "long", "command": "true %s"}\n' % (b"x" * 120_000))
+    until(lambda: queuectl.worker_running("long"), lambda: "the run to be handed over")
+    assert queuectl.counts()["processing"] == 1
+    queuectl.ok("worker", "stop", "--now")  # the worker is killed after the grace period
+    assert not is_alive(pid)
+
+
+def test_a_second_stop_is_still_a_graceful_one(queuectl: CommandLine) -> None:
+    go = os.path.join(os.path.dirname(queuectl.home), "go")
+    queuectl.ok("enqueue", "--id", "x", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; echo end")
+    queuectl.ok("worker", "start")
+    begun(queuectl, "x")
+    assert queuectl("worker", "stop", "--timeout", "0.1").status == 75
+    assert queuectl("worker", "stop", "--timeout", "0.1").status == 75
+    with open(go, "w"):
+        pass
+    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the stop to be complete")
+    assert queuectl.ok("logs", "x") == "begun\nend\n"
+
+
+def test_follow_does_not_show_the_next_jobs_output(queuectl: CommandLine) -> None:
+    go = os.path.join(os.path.dirname(queuectl.home), "go")
+    wait = f"while ! test -e {go}; do sleep 0.02; done"
+    queuectl.ok("enqueue", "--id", "a", "--command", f"echo AAA; {wait}")
+    queuectl.ok("enqueue", "--id", "b", "--command", "echo SECRET-OF-B; sleep 0.5")
+    queuectl.ok("worker", "start", "--count", "1")
+    follow = queuectl.popen("logs", "a", "--follow", stdout=subprocess.PIPE)
+    assert follow.stdout is not None
+    assert follow.stdout.readline() == b"AAA\n"
+    with open(go, "w"):
+        pass
+    assert follow.communicate(timeout=20)[0] == b""
+
+
+def test_a_retry_due_in_years_does_not_end_the_supervisor(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "far", "--backoff-base", "3600", "--max-retries", "9", "--command", "exit 1")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("far", "failed")
+    from queuectl_core import commands, events
+    from queuectl_core.home import Home
+    from queuectl_core.ledger import Ledger
+
+    queuectl.ok("worker", "stop")
+    ledger = Ledger(Home(queuectl.home))
+    now_ms = 4_000_000_000_000
+    run = ledger.decide(commands.Dispatch("w1"), now_ms).running()["run"]
+    ledger.decide(commands.Finish("far", run, events.Ending("exit", 1, None, now_ms, 1)), now_ms)
+    ledger.write()
+    ledger.close()
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "near", "--command", "true")
+    queuectl.until_state("near", "completed")
+    assert queuectl.job("far")["next_run_at"] > "2090"
