@@ -131,6 +131,12 @@ class Engine:
             return [], None
         return [events.SettingChanged(command.key, command.value, now_ms)], None
 
+    def lag_ms(self, now_ms: int) -> int:
+        """By how much the wall clock is behind what it has been: it was set back while nobody looked, or has started
+        anew with the machine. 0 when it is not.
+        """
+        return max(0, self.table.latest_ms - (now_ms - self.table.clock_shift_ms))
+
     def _shift_clock(self, command: commands.ShiftClock, now_ms: int) -> tuple[list[Event], object]:
         return [events.ClockShifted(self.table.clock_shift_ms + command.jump_ms, now_ms)], None
 
@@ -159,7 +165,7 @@ class Engine:
             return [events.Died(job.id, at_ms, ending, reason)], None
         if retry.is_spent(job.attempts, job.max_retries):
             return [events.Died(job.id, at_ms, ending, describe(ending))], None
-        due_ms = at_ms - self.table.clock_shift_ms + retry.delay_ms(job.backoff_base, job.attempts)
+        due_ms = now_ms - self.table.clock_shift_ms + retry.delay_ms(job.backoff_base, job.attempts)
         return [events.Failed(job.id, at_ms, ending, describe(ending), due_ms)], None
 
     def _release(self, command: commands.Release, now_ms: int) -> tuple[list[Event], object]:
@@ -245,6 +251,7 @@ class Engine:
 
     def _apply(self, event: Event) -> None:
         kind = type(event)
+        self.table.note_time(event.at_ms)
         if kind is events.SettingChanged:
             self._apply_setting(event)
         elif kind is events.ClockShifted:

@@ -22,9 +22,9 @@ import heapq
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Optional, Protocol
+from typing import Any, Optional, Protocol
 
-from .errors import NewerFormat
+from .errors import Corrupt, NewerFormat
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from .schedule import Entry
 
@@ -85,8 +85,8 @@ def index_key(job: Job) -> str:
 
 class JobTable:
     def __init__(self, store: Store) -> None:
-        """Raises NewerFormat."""
-        meta = json.loads(store.get(b"meta") or b"{}")
+        """Raises NewerFormat, Corrupt."""
+        meta = _parsed("meta", store.get(b"meta") or b"{}")
         if meta.get("format", FORMAT) > FORMAT:
             raise NewerFormat(path="the store", found=meta["format"], known=FORMAT)
         self._store = store
@@ -96,6 +96,7 @@ class JobTable:
         self.counts.update(meta.get("counts", {}))
         self.settings: dict[str, object] = meta.get("settings", {})
         self.clock_shift_ms: int = meta.get("clock_shift_ms", 0)
+        self.latest_ms: int = meta.get("latest_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
         self._stored_counts = dict(self.counts)
         self._changed: dict[str, _Changed] = {}
@@ -147,6 +148,10 @@ class JobTable:
             self._unindex(entry)
             self._count(entry, None)
 
+    def note_time(self, at_ms: int) -> None:
+        """Keeps the latest time of any event, by a clock without the shifts."""
+        self.latest_ms = max(self.latest_ms, at_ms - self.clock_shift_ms)
+
     def scan(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
         """The first `limit` entries of one index behind key `after` (with `reverse`: the last ones before it)."""
         start, stop = f"{index}/", f"{index}0"  # "0" is the character after "/"
@@ -190,7 +195,11 @@ class JobTable:
                 return None
             if len(self._read) >= READ_LIMIT:
                 self._read.clear()
-            job = self._read[id] = Job(**_decode(raw.decode())[0])
+            try:
+                job = Job(**_parsed(f"job/{id}", raw))
+            except TypeError as fault:
+                raise Corrupt(path="the store", why=f"the record of job {id} cannot be understood ({fault})") from None
+            self._read[id] = job
         return job
 
     def _count(self, entry: _Changed, state: str | None) -> None:
@@ -244,9 +253,21 @@ class JobTable:
             "counts": counts,
             "settings": self.settings,
             "clock_shift_ms": self.clock_shift_ms,
+            "latest_ms": self.latest_ms,
             "next_number": self.next_number,
         }
         return _encode(meta).encode()
+
+
+def _parsed(key: str, raw: bytes) -> dict[str, Any]:
+    """A value of the store. Raises Corrupt."""
+    try:
+        value = _decode(raw.decode())[0]
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Corrupt(path="the store", why=f"its value of {key} is damaged")
+    return value
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode

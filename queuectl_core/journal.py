@@ -145,6 +145,7 @@ class Journal:
         except OSError:
             if os.path.exists(path):  # the old segment goes on, so there must be no successor
                 os.unlink(path)
+                durable.sync_folder(self.folder)
             raise
         self._segments.append(_Segment(path, number, first_sequence))
         self._size = journal_format.SEGMENT_HEADER_BYTES
@@ -158,26 +159,33 @@ def begin_journal(folder: str, next_sequence: int) -> Journal:
     return journal
 
 
-def open_journal(folder: str, position: int, read_only: bool = False) -> tuple[Journal, Iterator[Frame]]:
+def open_journal(
+    folder: str, position: int, ahead: int = 0, read_only: bool = False
+) -> tuple[Journal, Iterator[Frame]]:
     """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
 
-    A torn tail is set aside while they are read (`Journal.torn`). `read_only`: to be read only; nothing is set aside.
-    Raises Corrupt, NewerFormat, DiskFull, StorageFailed.
+    `ahead` is the last event that the store knows of. A torn tail is set aside while they are read (`Journal.torn`);
+    `read_only`: nothing is set aside, and nothing can be appended. Raises Corrupt, NewerFormat, DiskFull, StorageFailed.
     """
     paths = segment_paths(folder)
     if not paths:
-        if position:
-            raise Corrupt(path=folder, why=f"it has no segment, and the store stands for events up to {position}")
-        return begin_journal(folder, 1), iter(())
+        if ahead or position:
+            raise Corrupt(
+                path=folder, why=f"it has no segment, and the store knows events up to {max(ahead, position)}"
+            )
+        return Journal(folder, 0) if read_only else begin_journal(folder, 1), iter(())
     headers = [(path, _read_header(path)) for path in paths]
+    for path, header in headers:
+        if header.log_id != headers[0][1].log_id:
+            raise Corrupt(path=path, why="it belongs to another journal")
     segments = [_Segment(path, header.number, header.first_sequence) for path, header in headers]
     _check_row(folder, segments, position)
     journal = Journal(folder, headers[0][1].log_id)
     journal._segments = segments
-    return journal, _recover(journal, position, read_only)
+    return journal, _recover(journal, position, ahead, read_only)
 
 
-def _recover(journal: Journal, position: int, read_only: bool) -> Iterator[Frame]:
+def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> Iterator[Frame]:
     """Yields the frames behind `position` that count, and leaves the journal open at the end of the last one."""
     group: list[Frame] = []
     good_end = journal_format.SEGMENT_HEADER_BYTES
@@ -202,6 +210,9 @@ def _recover(journal: Journal, position: int, read_only: bool) -> Iterator[Frame
                 good_end = frame.end
                 yield from (part for part in group if part.next_sequence > position + 1)
                 group.clear()
+    if journal.next_sequence - 1 < ahead:
+        reached = journal.next_sequence - 1
+        raise Corrupt(path=journal.folder, why=f"it ends at event {reached}, and the store knows events up to {ahead}")
     if not read_only:
         _open_end(journal, data, good_end)
 

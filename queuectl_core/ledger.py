@@ -155,16 +155,11 @@ class Ledger:
 
     def _replay(self, home: Home, read_only: bool) -> Journal:
         try:
-            journal, frames = open_journal(home.journal, self.table.position, read_only)
+            journal, frames = open_journal(home.journal, self.table.position, self.table.ahead, read_only)
             for frame in frames:
                 self.engine.replay(events.decode(frame.payload), frame.sequence)
         except OSError as fault:
             raise durable.failure(home.journal, fault) from fault
         except (ValueError, TypeError, KeyError) as fault:
             raise Corrupt(path=home.journal, why=f"a frame cannot be understood ({fault})") from fault
-        if journal.next_sequence - 1 < self.table.ahead:
-            raise Corrupt(
-                path=home.journal,
-                why=f"it ends at event {journal.next_sequence - 1}, the store is at {self.table.ahead}",
-            )
         return journal

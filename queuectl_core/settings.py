@@ -7,10 +7,11 @@ hand, so it is checked when used, and `set` and `unset` go on working meanwhile.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from .errors import DamagedSetting, InvalidSetting
-from .job import check_backoff_base, check_max_retries
+from .job import check_backoff_base, check_max_retries, shortened
 
 MAX_WORKERS = 1024
 
@@ -32,7 +33,7 @@ class Setting:
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.lstrip("+-").isdigit() and len(text) <= 20):
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
         raise ValueError("must be a whole number")
     return int(text)
 
@@ -55,7 +56,7 @@ def _within(low: int | float, high: int | float) -> Callable[[object], str | Non
     def check(value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return f"must be a number from {low:g} to {high:g}"
-        return None if low <= value <= high else f"must be from {low:g} to {high:g}, not {value}"
+        return None if low <= value <= high else f"must be from {low:g} to {high:g}, not {shortened(value)}"
 
     return check
 

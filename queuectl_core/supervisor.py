@@ -25,7 +25,7 @@ from typing import Optional
 
 from . import adoption, commands, events, pidfile, process_tree, protocol, server, timestamps, verbs, worker
 from .adoption import OpenRun
-from .clock import JumpWatch, now_ms
+from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
 from .errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed, UnknownJob
 from .home import Home
@@ -94,6 +94,10 @@ class Supervisor:
         self._ledger = Ledger(home)
         if self._ledger.torn is not None:
             say(self._ledger.torn.told())
+        lag_ms = self._ledger.engine.lag_ms(now_ms())
+        if lag_ms > JUMP_MS:
+            say(f"the clock is {lag_ms / 1000:g} s behind what it was; what waits goes on from there")
+            self._ledger.decide(commands.ShiftClock(-lag_ms), now_ms())
         self._adopt()
         self._server = Server(home.socket, self._selector, self._handle)
         pidfile.write(home.pid_file)

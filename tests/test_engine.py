@@ -276,10 +276,28 @@ def test_failed_job_waits_the_power_of_its_base_then_dies_when_no_retry_is_left(
     assert [attempt["attempt"] for attempt in job.history] == [1, 2, 3, 4]
 
 
-def test_outcome_that_is_noted_late_counts_from_when_the_run_had_ended() -> None:
+def test_outcome_that_is_noted_late_has_the_time_of_its_end_and_its_wait_begins_when_it_is_noted() -> None:
     engine = engine_with(PROCESSING)
     finish(engine, "a", exited(1)._replace(ended_ms=NOW_MS + 30), NOW_MS + 60_000)
-    assert (job_of(engine, "a").updated_ms, engine.next_due_ms()) == (NOW_MS + 30, NOW_MS + 2030)
+    assert (job_of(engine, "a").updated_ms, engine.next_due_ms()) == (NOW_MS + 30, NOW_MS + 62_000)
+
+
+def test_waits_survive_a_clock_that_starts_anew_with_the_machine() -> None:
+    """A board without a battery boots in 1970 and is told the right time later, again and again."""
+    store = MemoryStore()
+    engine = an_engine(store)
+    enqueue(engine, "a", now_ms=1000, backoff_base=10)
+    for boot in range(3):
+        lag_ms = engine.lag_ms(1000)
+        if lag_ms:
+            engine.handle(commands.ShiftClock(-lag_ms), 1000)
+        engine.handle(commands.ShiftClock(NOW_MS), NOW_MS + 2000)
+        if boot == 0:
+            run_job(engine, exited(1)._replace(ended_ms=NOW_MS + 2000), NOW_MS + 2000)
+        due_ms = engine.next_due_ms()
+        assert due_ms is not None and due_ms <= NOW_MS + 12_001, f"boot {boot}: the wait has grown"
+        engine.table.flush(EVERYTHING, engine.sequence)
+        engine = an_engine(store)
 
 
 def test_outcome_from_the_future_counts_from_now() -> None:

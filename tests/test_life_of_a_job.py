@@ -198,7 +198,7 @@ def test_several_workers_run_at_the_same_time_and_no_job_twice(queuectl: Command
 
 def test_a_job_never_waits_behind_a_long_one_while_a_worker_is_idle(queuectl: CommandLine) -> None:
     """Short runs make the workers hold some ahead; those behind a long one must be handed back."""
-    lines = [f'{{"command": "true"}}' for _ in range(100)] + ['{"id": "long", "command": "sleep 30"}']
+    lines = ['{"command": "true"}' for _ in range(100)] + ['{"id": "long", "command": "sleep 30"}']
     lines += ['{"command": "true"}' for _ in range(100)]
     queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode())
     queuectl.ok("worker", "start", "--count", "2")

@@ -493,7 +493,6 @@ def test_sync_switches_to_a_new_generation_and_removes_the_old_one(generations: 
     assert current_generation(generations).name == "gen-2"
 
 
-@pytest.mark.xfail(strict=True, reason="sync clears away a failed generation also when the pointer names it already")
 def test_sync_that_fails_after_the_switch_leaves_a_generation(
     generations: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -544,9 +543,6 @@ def test_generation_without_its_files_is_refused(generations: Shelf) -> None:
         generations.open()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="listing the files of a generation whose folder is gone raises FileNotFoundError"
-)
 def test_generation_that_is_gone_is_refused(generations: Shelf) -> None:
     a_synced_store(generations).close()
     shutil.rmtree(current_generation(generations))
@@ -612,9 +608,6 @@ def test_disk_that_takes_no_more_leaves_the_old_generation_and_the_store_usable(
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.xfail(
-    strict=True, reason="the file of a failed generation is left open; closed late, it writes into the next one"
-)
 def test_failed_sync_does_not_reach_into_a_later_generation(tmp_path: Path) -> None:
     """Python closes what was left open when the error is forgotten, and closing a dumb file writes its directory."""
     shelf = Shelf("dumb", tmp_path / "store")
@@ -633,9 +626,6 @@ def test_failed_sync_does_not_reach_into_a_later_generation(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
-@pytest.mark.xfail(
-    strict=True, reason="the number before a value is trusted: damage there is a ValueError, not Corrupt"
-)
 def test_damaged_value_of_a_generation_is_told(tmp_path: Path) -> None:
     shelf = Shelf("dumb", tmp_path / "store")
     a_synced_store(shelf).close()

@@ -19,6 +19,7 @@ import platform
 from .. import durable
 from ..errors import Corrupt, InvalidInput, NoBackend
 from ..jobtable import Store
+from .memory_store import MemoryStore
 
 MODULES = {"sqlite": "sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
 """The backends in the order of preference, and the module that each needs."""
@@ -39,6 +40,8 @@ def open_store(folder: str, wanted: str | None = None, read_only: bool = False) 
     Raises NoBackend, Corrupt, StorageFailed; InvalidInput for a backend name that does not exist.
     """
     chosen = current_backend(folder)
+    if chosen is None and read_only:
+        return MemoryStore()
     backend = chosen or _choose(wanted)
     module = MODULES[backend]
     if not _is_there(module):

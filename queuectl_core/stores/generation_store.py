@@ -68,7 +68,7 @@ class GenerationStore:
         for key in list(self._keys):
             try:
                 value = self.get(key)
-            except (self._module.error, ValueError):
+            except (self._module.error, ValueError, Corrupt):
                 continue
             if value is not None:
                 yield key, value
@@ -79,7 +79,7 @@ class GenerationStore:
         try:
             self._write_generation(self._number + 1)
         except OSError as fault:
-            shutil.rmtree(self._generation(self._number + 1), ignore_errors=True)
+            self._remove_others()
             raise durable.failure(self._folder, fault) from fault
 
     def sync_is_due(self, journal_bytes: int) -> bool:
@@ -96,9 +96,11 @@ class GenerationStore:
         os.mkdir(folder, 0o700)
         path = os.path.join(folder, "jobs")
         target = self._module.open(path, "n", 0o600)
-        for key in self._keys:
-            self._write_pieces(target, key, self.get(key))
-        target.close()
+        try:
+            for key in self._keys:
+                self._write_pieces(target, key, self.get(key))
+        finally:
+            target.close()
         self._verify(path)
         self._sync_files(folder)
         durable.replace_file(os.path.join(self._folder, _POINTER), b"%d\n" % number)
@@ -140,13 +142,15 @@ class GenerationStore:
             return first + b"".join(bytes(file[key + b"\0%d" % n]) for n in range(1, int(count)))
         except KeyError:
             return None
+        except ValueError:
+            raise Corrupt(path=self._generation(self._number), why=f"its value of {key!r} is damaged") from None
 
     def _generation(self, number: int) -> str:
         return os.path.join(self._folder, f"gen-{number}")
 
     def _files(self, number: int) -> list[str]:
         folder = self._generation(number)
-        return [os.path.join(folder, name) for name in os.listdir(folder)] if number else []
+        return [os.path.join(folder, name) for name in os.listdir(folder)] if os.path.isdir(folder) else []
 
     def _current_number(self) -> int:
         path = os.path.join(self._folder, _POINTER)
@@ -170,6 +174,8 @@ class GenerationStore:
             raise Corrupt(path=path, why=f"{self._module.__name__} says: {fault}") from fault
 
     def _remove_others(self) -> None:
+        """All but the generation that is named on the disk, which a failed switch may have changed."""
+        current = self._current_number()
         for name in os.listdir(self._folder):
-            if name.startswith("gen-") and name != f"gen-{self._number}":
+            if name.startswith("gen-") and name != f"gen-{current}":
                 shutil.rmtree(os.path.join(self._folder, name), ignore_errors=True)

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from tests.faults.oracle import CLEAN, Oracle, needs_flock
-from tests.homes import SCRIPT, CommandLine, is_alive, processes_of, until
+from tests.homes import CommandLine, is_alive, processes_of, until
 
 pytestmark = [needs_flock, pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc to choose victims")]
 

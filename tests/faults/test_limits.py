@@ -1,0 +1,153 @@
+"""Other processes' faults: no descriptors, no processes, no semaphores, a clock that jumps, a home that is copied live."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.homes import SCRIPT, CommandLine, processes_of, until
+
+
+def test_commands_get_the_limit_of_files_that_the_user_has(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "x", "--command", "ulimit -n")
+    words = f'ulimit -S -n 200; "{sys.executable}" "{SCRIPT}" worker start'
+    subprocess.run(["sh", "-c", words], env=queuectl.environ, check=True, stdout=subprocess.DEVNULL)
+    queuectl.until_state("x", "completed")
+    assert queuectl.ok("logs", "x") == "200\n"
+
+
+def test_no_descriptors_left_for_clients_does_not_spin_and_passes(queuectl: CommandLine) -> None:
+    import socket
+    import time
+
+    words = f'ulimit -n 40; "{sys.executable}" "{SCRIPT}" worker start'
+    subprocess.run(["sh", "-c", words], env=queuectl.environ, check=True, stdout=subprocess.DEVNULL)
+    held = []
+    for _ in range(60):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(0.2)
+        sock.connect(os.path.join(queuectl.home, "control.sock"))
+        held.append(sock)
+    pid = queuectl.supervisor_pid()
+    before = cpu_ticks(pid)
+    time.sleep(1)  # what is measured is this second
+    assert cpu_ticks(pid) - before < 0.3 * os.sysconf("SC_CLK_TCK")
+    for sock in held:
+        sock.close()
+    until(lambda: queuectl("status").status == 0, lambda: "an answer again")
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.until_state("a", "completed")
+
+
+def cpu_ticks(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and setpriv")
+def test_no_processes_left_is_no_failure_of_the_job(queuectl: CommandLine) -> None:
+    """RLIMIT_NPROC does not bind root; so the queue runs as somebody else, with room for itself alone."""
+    uid = 54321
+    os.chmod(os.path.dirname(queuectl.home), 0o755)
+    os.mkdir(queuectl.home, 0o700)
+    os.chown(queuectl.home, uid, uid)
+    become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    python = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+    if subprocess.run([*become, python, SCRIPT, "--version"], env=queuectl.environ, capture_output=True).returncode:
+        pytest.skip("the checkout cannot be read by somebody else here")
+    enqueue = [*become, python, SCRIPT, "enqueue", "--id", "x", "--max-retries", "0", "--command", "echo ran"]
+    subprocess.run(enqueue, env=queuectl.environ, check=True, capture_output=True, cwd="/")
+    process = subprocess.Popen(
+        [*become, python, SCRIPT, "worker", "start", "--foreground"],
+        env=queuectl.environ, cwd="/", stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (2, 2)),
+    )  # fmt: skip
+    show = [*become, python, SCRIPT, "show", "x", "--json"]
+    state = lambda: subprocess.run(show, env=queuectl.environ, capture_output=True, text=True).stdout  # noqa: E731
+    until(lambda: '"processing"' in state(), lambda: f"the run to be tried: {state()}")
+    for pid in [process.pid, *processes_of(queuectl.home)]:
+        resource.prlimit(pid, resource.RLIMIT_NPROC, (1000, 1000))
+    until(lambda: '"completed"' in state(), lambda: f"the run to get its process: {state()}")
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root, and unshare")
+def test_without_semaphores_the_start_says_so(queuectl: CommandLine) -> None:
+    """/dev/shm is missing in some containers."""
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    script = f'mount -t tmpfs -o ro tmpfs /dev/shm && exec "{sys.executable}" "{SCRIPT}" worker start'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], env=queuectl.environ, capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"cannot unshare here: {done.stderr.strip()}")
+    assert done.returncode == 1, done
+    assert done.stderr.count("\n") == 1 and "/dev/shm must be writable" in done.stderr
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+
+
+def test_a_live_copy_of_a_home_harms_nothing(queuectl: CommandLine) -> None:
+    go = os.path.join(os.path.dirname(queuectl.home), "go")
+    queuectl.ok("enqueue", "--id", "a", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done")
+    queuectl.ok("worker", "start")
+    until(lambda: queuectl("logs", "a").out == "begun\n", lambda: "a to run")
+    copy = queuectl.home + "-copy"
+    shutil.copytree(
+        queuectl.home, copy, ignore=lambda folder, names: [name for name in names if name.endswith(".sock")]
+    )
+    queuectl("--home", copy, "status")
+    queuectl("--home", copy, "worker", "stop", "--now")
+    assert queuectl.job("a")["state"] == "processing"
+    with open(go, "w"):
+        pass
+    queuectl.until_state("a", "completed")
+
+
+def test_a_jump_of_the_clock_leaves_waits_as_they_are() -> None:
+    from queuectl_core.clock import JumpWatch
+
+    watch = JumpWatch()
+    assert watch.jump_ms() == 0
+    steady = watch._offset
+    watch._offset = lambda: steady() - 3_600_000  # type: ignore[method-assign]
+    assert -3_600_100 < watch.jump_ms() < -3_599_900
+    assert watch.jump_ms() == 0
+    watch._offset = lambda: steady() - 3_599_500  # type: ignore[method-assign]
+    assert watch.jump_ms() == 0, "half a second is drift"
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime")
+@pytest.mark.parametrize("jump", ["-1h", "+1h"])
+def test_a_supervisor_whose_clock_is_set_keeps_its_retries(queuectl: CommandLine, jump: str) -> None:
+    """The supervisor alone sees another time, which changes while it runs."""
+    control = os.path.join(os.path.dirname(queuectl.home), "faketimerc")
+    with open(control, "w") as file:
+        file.write("+0")
+    library = [f"/usr/lib/{name}/faketime/libfaketime.so.1" for name in os.listdir("/usr/lib") if "linux-gnu" in name]
+    environ = {
+        **queuectl.environ,
+        "LD_PRELOAD": library[0],
+        "FAKETIME_TIMESTAMP_FILE": control,
+        "FAKETIME_NO_CACHE": "1",
+    }
+    environ["DONT_FAKE_MONOTONIC"] = environ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
+    queuectl.ok("enqueue", "--id", "x", "--max-retries", "1", "--backoff-base", "3", "--command", "exit 1")
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, "worker", "start", "--foreground"], env=environ, stderr=subprocess.PIPE, text=True
+    )
+    queuectl.until_state("x", "failed")
+    with open(control, "w") as file:
+        file.write(jump)
+    queuectl.ok("status")  # wakes it, so that it sees the new time
+    queuectl.until_state("x", "dead")  # an hour's wait would not end here
+    process.terminate()
+    assert process.stderr is not None
+    assert "the clock was set" in process.stderr.read()
+    process.wait(timeout=20)
+    process.stderr.close()
