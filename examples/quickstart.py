@@ -203,7 +203,9 @@ class CommandLine:
         self._has_started |= words[:2] == ("worker", "start")
         done = self._run(words, stdout)
         self.obey_signal()
-        expect(done.returncode == 0, f"`queuectl {shlex.join(words)}` ended with {done.returncode}: {done.stderr.strip()}")
+        expect(
+            done.returncode == 0, f"`queuectl {shlex.join(words)}` ended with {done.returncode}: {done.stderr.strip()}"
+        )
         if stdout is None and done.stderr:
             say(done.stderr.rstrip())
         return done.stdout or ""
@@ -364,7 +366,10 @@ def check_outcome(queuectl: CommandLine, bad: list[Module], modules: list[Module
     completed = {job["id"] for job in queuectl.read_json("list", "--state", "completed")}
     surprises = sorted(dead ^ {module.id for module in bad})
     expect(not surprises, f"dead and should not be, or the other way round: {', '.join(surprises)}")
-    expect(len(completed) + len(dead) == len(modules), f"{len(completed)} completed + {len(dead)} dead is not {len(modules)}")
+    expect(
+        len(completed) + len(dead) == len(modules),
+        f"{len(completed)} completed + {len(dead)} dead is not {len(modules)}",
+    )
     for module in modules:
         target = queuectl.scratch / module.target
         made = target.is_file() and target.read_bytes()[:4] == importlib.util.MAGIC_NUMBER
@@ -422,7 +427,9 @@ def remove(folder: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="A tour of queuectl: byte-compiles Python's standard library, a job a module.")
+    parser = argparse.ArgumentParser(
+        description="A tour of queuectl: byte-compiles Python's standard library, a job a module."
+    )
     parser.add_argument("--keep", action="store_true", help="do not remove the folder with the queue at the end")
     keep = parser.parse_args().keep
     if sys.stdout is None:

@@ -66,7 +66,7 @@ def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> Optional[co
         return commands.Finish(job.id, run.run, result.ending)
     if result is not None:
         return commands.Release(job.id, run.run, result.reason, result.begun)
-    if not process_tree.end_tree_of(run.instance, home.tree_lock(run.instance), spared):
+    if not process_tree.end_tree_of(home.mark(run.instance), home.tree_lock(run.instance), spared):
         return None
     if not os.path.exists(home.tree_lock(run.instance)):  # made with the first command that a worker starts
         return commands.Release(job.id, run.run, "its worker died before it began", False)

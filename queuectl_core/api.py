@@ -14,7 +14,6 @@ hence `_ask` tries again.
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,8 +22,8 @@ from contextlib import contextmanager
 from . import lockfile
 from .client import Client, NotSent, connect
 from .clock import now_ms
-from .errors import BadHome, Busy, InvalidInput, NoSupervisor, QueueError
-from .home import Home, default_path
+from .errors import Busy, InvalidInput, NoSupervisor, QueueError
+from .home import NOT_ALLOWED, Home, default_path
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ them.
 
 PART_JOBS = 2000
 PART_BYTES = 1024 * 1024
-_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _READ_ONLY_VERBS = ("show", "list", "status", "config-list")
 
 
@@ -248,15 +246,15 @@ class Queue:
                 self.home.prepare()
             lock = lockfile.acquire(self.home.lock)
         except OSError as fault:
-            if reads and fault.errno in _NOT_ALLOWED:
+            if reads and fault.errno in NOT_ALLOWED:
                 return _answer_reading(self.home, verb, fields)
-            raise _storage_error(self.home, fault) from fault
+            raise self.home.failure(fault) from fault
         if lock is None:
             return None
         try:
             return _answer_with_lock(self.home, verb, fields, self._notice)
         except OSError as fault:
-            raise _storage_error(self.home, fault) from fault
+            raise self.home.failure(fault) from fault
         finally:
             os.close(lock)
 
@@ -360,11 +358,3 @@ def _working_folder() -> str:
 
 def _which(ids: Sequence[str] | None) -> dict[str, object]:
     return {"all": True} if ids is None else {"ids": list(ids)}
-
-
-def _storage_error(home: Home, fault: OSError) -> QueueError:
-    from . import durable
-
-    if fault.errno in _NOT_ALLOWED:
-        return BadHome(path=home.path, why=f"{fault.filename or home.path}: {fault.strerror}")
-    return durable.failure(home.path, fault)

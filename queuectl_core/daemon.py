@@ -18,7 +18,7 @@ from . import errors, lockfile
 from .client import connect
 from .descriptors import close_all_but
 from .errors import Busy, QueueError, SupervisorFailed
-from .home import Home
+from .home import NOT_ALLOWED, Home
 
 LOCK_WITHIN_S = 10.0
 """A command line may hold the writer lock for an instant, a stopping supervisor for longer."""
@@ -35,8 +35,15 @@ def start(home: Home, count: int) -> int:
             os.close(readable)
             os.setsid()
             if os.fork() == 0:
-                _become_background(home, writable)
-                run(home, count, tell_once(writable))
+                tell = tell_once(writable)
+                try:
+                    _become_background(home, writable)
+                except OSError as fault:
+                    tell({"error": errors.to_wire(home.failure(fault))})
+                except QueueError as failure:
+                    tell({"error": errors.to_wire(failure)})
+                else:
+                    run(home, count, tell)
         finally:
             os._exit(1)
     os.close(writable)
@@ -69,7 +76,7 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until
         status = failure.exit_status
         _complain(failure, tell)
     except OSError as fault:
-        failure = SupervisorFailed(why=str(fault))
+        failure = home.failure(fault) if fault.errno in NOT_ALLOWED else SupervisorFailed(why=str(fault))
         status = failure.exit_status
         _complain(failure, tell)
     except BaseException:

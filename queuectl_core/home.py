@@ -10,10 +10,14 @@ that is somebody else's, or open to others, is refused.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
-from .errors import BadHome
+from . import durable
+from .errors import BadHome, QueueError
+
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Home:
@@ -30,6 +34,16 @@ class Home:
         self.store = os.path.join(self.path, "store")
         self.run = os.path.join(self.path, "run")
         self.logs = os.path.join(self.path, "logs")
+
+    def mark(self, worker: str) -> str:
+        """What tells the processes of this worker from those of any other, also in a copy of this home."""
+        return f"{worker}:{self.path}"
+
+    def failure(self, fault: OSError) -> QueueError:
+        """What it means that a file of this home could not be used: BadHome, DiskFull or StorageFailed."""
+        if fault.errno in NOT_ALLOWED:
+            return BadHome(path=self.path, why=f"{fault.filename or self.path}: {fault.strerror}")
+        return durable.failure(self.path, fault)
 
     def worker_lock(self, worker: str) -> str:
         """Held by the worker of this instance name as long as it lives."""

@@ -11,6 +11,7 @@ here; `worker.main` closes it, and whatever must die with the supervisor must no
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import multiprocessing
 import os
@@ -31,6 +32,7 @@ survive it.
 """
 
 _LONG_MS = 1_000_000
+_NO_SEMAPHORES = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS)
 _MAX_WAITING_CHARACTERS = 64 * 1024
 _QUEUE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ = 1031  # Linux; in the fcntl module from 3.10 on
@@ -133,7 +135,9 @@ class Pool:
         try:
             member.dispatch = self._context.SimpleQueue()
             member.results = self._context.SimpleQueue()
-        except (FileNotFoundError, PermissionError, ImportError) as fault:
+        except (OSError, ImportError) as fault:
+            if isinstance(fault, OSError) and fault.errno not in _NO_SEMAPHORES:
+                raise
             why = f"multiprocessing's queues need semaphores, and this system refuses them ({fault})"
             raise SupervisorFailed(why=f"{why}; on Linux, /dev/shm must be writable") from fault
         # Taken before the fork and shared with the child: there is no moment in which the worker lives without it.

@@ -5,7 +5,7 @@ A run is `/bin/sh -c command` in a session of its own. Three things keep its pro
   - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child, so
     that "no child left" means that nothing of the run lives;
   - a lock, inherited by the whole tree: others can ask whether anything lives after the worker has died.
-And QUEUECTL_WORKER in their environment says whose they are.
+And QUEUECTL_WORKER in their environment says whose they are: of which worker, of which home.
 
 Knows no jobs and no queues. The trap: a pid may be signalled only while nobody can have reaped it: here, only the
 children of this process are, or (`end_tree_of`) a process held by a pidfd that was checked after it was opened.
@@ -121,14 +121,14 @@ def end_orphans() -> bool:
     return pause_s == 0.0005
 
 
-def end_tree_of(worker: str, lock_path: str, spared: frozenset[int] | None) -> bool:
+def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> bool:
     """KILLs what a dead worker's run has left, without waiting for it. True once nothing of it lives.
 
-    That is whoever carries the worker's name in its environment; and, in a supervisor that is a subreaper, every child
+    That is whoever carries the worker's mark in its environment; and, in a supervisor that is a subreaper, every child
     that is not `spared`. None: this process's children are none of our business. Where there is no /proc nobody can be
     found: the answer stays False until what holds the lock has ended by itself.
     """
-    cookie = f"{COOKIE}={worker}".encode()
+    cookie = f"{COOKIE}={mark}".encode()
     left = [pid for pid in _all_pids() if pid != os.getpid() and _kill_if_marked(pid, cookie)]
     if spared is not None and os.getpid() != 1:  # the first process of a container inherits everybody's orphans
         for pid in _children_but(spared):

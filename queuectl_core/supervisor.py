@@ -267,7 +267,7 @@ class Supervisor:
             say(f"worker {member.instance} (pid {pid}) died while it ran {run.job_id}")
             self._lost[run.job_id] = adoption.open_run(self._ledger.table.get(run.job_id))
         if not member.runs:
-            adoption.forget(self._home, member.instance)
+            self._harvested.append(member.instance)
         if not member.draining:
             self._start_delay.note_death(member.age_s(), member.finished)
 

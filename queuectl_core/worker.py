@@ -133,7 +133,7 @@ class Worker:
         self._tree_lock = home.tree_lock(instance)
         self._output = OutputWriter(home.logs, instance)
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._environ = {**os.environ, process_tree.COOKIE: instance, "QUEUECTL_HOME": home.path}
+        self._environ = {**os.environ, process_tree.COOKIE: home.mark(instance), "QUEUECTL_HOME": home.path}
         self._signals = descriptors.signal_reader((signal.SIGCHLD, signal.SIGTERM))
         self._inbox = dispatch._reader.fileno()
         self._poll = select.poll()
@@ -150,6 +150,7 @@ class Worker:
                 self._running = None
                 self._report(result)
             elif self._ending:
+                self._leave()  # its supervisor has its results, but may be killed before it has noted them
                 return
             elif self._inbox in self._wait(None):
                 self._take_order()
@@ -282,8 +283,8 @@ class Worker:
             self._long = True
             self._hand_back(HANDED_BACK)
             killed = self._take_order() if self._inbox in self._wait(pause_s) else None
-            if killed is not None or (self._orphaned and self._terminated):
-                return None, killed or STOPPED_BY_HAND
+            if killed is not None or self._ending:
+                return None, killed or "the worker was told to end before it began"
             pause_s = min(5.0, pause_s * 2)
 
     def _spawn(self, run: Run) -> int:
@@ -365,11 +366,15 @@ class Worker:
         unnoted. Tried until there is room for it: this process and its lock stand for the result as long.
         """
         running = None if self._running is None else self._running.run
+        if running is None and not self._recent:
+            return
         content = json.dumps({"running": running, "results": list(self._recent)}).encode()
         while True:
             try:
                 durable.replace_file(self._home.outcome(self._instance), content)
                 return
+            except FileNotFoundError:
+                return  # the home has been removed: there is nobody to leave anything to
             except OSError:
                 Reserve(self._home.reserve).give_up_some()
                 time.sleep(1.0)

@@ -17,6 +17,10 @@ needs_mount = pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is N
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
 
+LONG = "true " + "x" * 3000
+"""A command that needs most of a page, so that the journal soon needs another."""
+
+
 @contextmanager
 def mounted(folder: str, *options: str) -> Iterator[None]:
     done = subprocess.run(["mount", *options, folder], capture_output=True, check=False)
@@ -68,8 +72,8 @@ def test_a_full_disk_refuses_new_jobs_and_notes_what_runs(small_disk: CommandLin
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.until_done(processing=2)
     filler = fill(queuectl.home)
-    # Small requests may use up what the reserve gives; then, and with a large one at once, the line is drawn.
-    refusals = [queuectl("enqueue", "--id", f"n{n}", "--command", "true") for n in range(4)]
+    # The first may still fit, or be borne by the reserve; then the line is drawn.
+    refusals = [queuectl("enqueue", "--id", f"n{n}", "--command", LONG) for n in range(6)]
     assert refusals[-1].status == 75 and "full" in refusals[-1].err, refusals
     accepted = [f"n{n}" for n, answer in enumerate(refusals) if answer.status == 0]
     with open(go, "w"):
@@ -88,7 +92,7 @@ def test_a_full_disk_without_a_supervisor(small_disk: CommandLine) -> None:
     queuectl = small_disk
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     filler = fill(queuectl.home)
-    answers = [queuectl("enqueue", "--id", f"n{n}", "--command", "true") for n in range(3)]
+    answers = [queuectl("enqueue", "--id", f"n{n}", "--command", LONG) for n in range(6)]
     assert answers[-1].status == 75, answers
     kept = [f"n{n}" for n, answer in enumerate(answers) if answer.status == 0]
     assert {job["id"] for job in queuectl.json("list")} == {"a", *kept}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import resource
 import shutil
@@ -10,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.homes import SCRIPT, CommandLine, processes_of, until
+from tests.homes import SCRIPT, CommandLine, until
 
 
 def test_commands_get_the_limit_of_files_that_the_user_has(queuectl: CommandLine) -> None:
@@ -63,19 +64,23 @@ def test_no_processes_left_is_no_failure_of_the_job(queuectl: CommandLine) -> No
         pytest.skip("the checkout cannot be read by somebody else here")
     enqueue = [*become, python, SCRIPT, "enqueue", "--id", "x", "--max-retries", "0", "--command", "echo ran"]
     subprocess.run(enqueue, env=queuectl.environ, check=True, capture_output=True, cwd="/")
+    other = subprocess.Popen([*become, "sleep", "600"])
     process = subprocess.Popen(
         [*become, python, SCRIPT, "worker", "start", "--foreground"],
-        env=queuectl.environ, cwd="/", stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (2, 2)),
+        env=queuectl.environ, cwd="/", stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (3, 3)),
     )  # fmt: skip
+    assert process.stderr is not None
+    assert b"ready" in process.stderr.readline()  # before that, a `show` would take the place of its worker
     show = [*become, python, SCRIPT, "show", "x", "--json"]
     state = lambda: subprocess.run(show, env=queuectl.environ, capture_output=True, text=True).stdout  # noqa: E731
     until(lambda: '"processing"' in state(), lambda: f"the run to be tried: {state()}")
-    for pid in [process.pid, *processes_of(queuectl.home)]:
-        resource.prlimit(pid, resource.RLIMIT_NPROC, (1000, 1000))
+    other.kill()
+    other.wait()
     until(lambda: '"completed"' in state(), lambda: f"the run to get its process: {state()}")
     process.terminate()
     assert process.wait(timeout=20) == 0
+    process.stderr.close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root, and unshare")
@@ -129,7 +134,7 @@ def test_a_supervisor_whose_clock_is_set_keeps_its_retries(queuectl: CommandLine
     control = os.path.join(os.path.dirname(queuectl.home), "faketimerc")
     with open(control, "w") as file:
         file.write("+0")
-    library = [f"/usr/lib/{name}/faketime/libfaketime.so.1" for name in os.listdir("/usr/lib") if "linux-gnu" in name]
+    library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
     environ = {
         **queuectl.environ,
         "LD_PRELOAD": library[0],
@@ -141,13 +146,14 @@ def test_a_supervisor_whose_clock_is_set_keeps_its_retries(queuectl: CommandLine
     process = subprocess.Popen(
         [sys.executable, SCRIPT, "worker", "start", "--foreground"], env=environ, stderr=subprocess.PIPE, text=True
     )
+    assert process.stderr is not None
+    assert "ready" in process.stderr.readline()  # waiting for a lock, it would sleep, which faketime does not bear
     queuectl.until_state("x", "failed")
     with open(control, "w") as file:
         file.write(jump)
     queuectl.ok("status")  # wakes it, so that it sees the new time
     queuectl.until_state("x", "dead")  # an hour's wait would not end here
     process.terminate()
-    assert process.stderr is not None
     assert "the clock was set" in process.stderr.read()
     process.wait(timeout=20)
     process.stderr.close()
