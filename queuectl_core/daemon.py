@@ -90,7 +90,7 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until
 def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool) -> int:
     umask = os.umask(0o077)
     home.prepare()
-    lock = _take_lock(home)
+    _take_lock(home)  # and never let go: it is free when this process is no more
     from .supervisor import Supervisor, say
 
     supervisor = Supervisor(home, count, umask)
@@ -100,7 +100,6 @@ def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None]
     say(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
     supervisor.run()
     say("stopped")
-    os.close(lock)
     return 0
 
 
@@ -112,12 +111,11 @@ def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) ->
         pass
 
 
-def _take_lock(home: Home) -> int:
+def _take_lock(home: Home) -> None:
     deadline_s = time.monotonic() + LOCK_WITHIN_S
     while True:
-        lock = lockfile.acquire(home.lock)
-        if lock is not None:
-            return lock
+        if lockfile.acquire(home.lock) is not None:
+            return
         client = connect(home.socket, deadline_s=1.0)
         if client is not None:
             client.close()
