@@ -269,7 +269,7 @@ def _answer_with_lock(
     if ledger.torn is not None:
         notice(ledger.torn.told())
     try:
-        harvested = _harvest(home, ledger)
+        _harvest(home, ledger)
         reply = verbs.answer(ledger, {"verb": verb, **fields}, now_ms())
         if ledger.write():
             ledger.sync()
@@ -278,9 +278,7 @@ def _answer_with_lock(
         raise
     try:
         # It is done, and synced. What fails from here on is for the next to see, and no answer to this request.
-        open_instances = {run.instance for run in adoption.find(ledger.table)}
-        for instance in harvested - open_instances:
-            adoption.forget(home, instance)
+        adoption.sweep(home, {run.instance for run in adoption.find(ledger.table)})
         ledger.relieve(CHANGED_LIMIT)
         ledger.close()
     except (QueueError, OSError) as fault:
@@ -288,18 +286,15 @@ def _answer_with_lock(
     return reply
 
 
-def _harvest(home: Home, ledger: Ledger) -> set[str]:
-    """Decides what became of runs that are over; the workers whose they were."""
+def _harvest(home: Home, ledger: Ledger) -> None:
+    """Decides what became of runs that are over."""
     from . import adoption
 
-    instances = set()
     for run in adoption.find(ledger.table):
         if not adoption.is_under_way(home, run):
             command = adoption.conclude(home, ledger.table.get(run.job_id), spared=None)
             if command is not None:
                 ledger.decide(command, now_ms())
-                instances.add(run.instance)
-    return instances
 
 
 def _answer_reading(home: Home, verb: str, fields: dict[str, object]) -> dict[str, Any]:

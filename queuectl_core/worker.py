@@ -150,7 +150,8 @@ class Worker:
                 self._running = None
                 self._report(result)
             elif self._ending:
-                self._leave()  # its supervisor has its results, but may be killed before it has noted them
+                if not self._orphaned:
+                    self._leave()  # the supervisor has the results, but may be killed before it has noted them
                 return
             elif self._inbox in self._wait(None):
                 self._take_order()

@@ -211,6 +211,8 @@ def test_what_ended_between_two_supervisors_is_harvested_by_any_call(queuectl: C
         pass
     job = queuectl.until_state("slow", "failed")
     assert (job["attempts"], job["reason"]) == (1, "exit code 4")
+    until(lambda: not processes_of(queuectl.home), lambda: "the worker to end")
+    queuectl.ok("status")
     assert os.listdir(os.path.join(queuectl.home, "run")) == []
 
 
