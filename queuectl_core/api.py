@@ -167,8 +167,8 @@ class Queue:
         return self._ask_supervisor("scale", count=count, add=add)
 
     def stop(self, now: bool = False) -> int:
-        """Asks the running supervisor to stop, and does not wait for it: running jobs finish first or, with `now`, are
-        ended and go back to pending. Its pid. Raises NoSupervisor, Busy.
+        """Asks the running supervisor to stop, and does not wait for it: running jobs finish first or, with `now`,
+        are ended and go back to pending. Its pid. Raises NoSupervisor, Busy.
         """
         return self._ask_supervisor("stop", now=now)["pid"]
 

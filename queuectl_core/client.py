@@ -22,7 +22,9 @@ class NotSent(ConnectionError):
 
 
 def connect(path: str, deadline_s: float) -> Client | None:
-    """A connection, or None when nobody listens there. Raises Busy when there is no place for us until the deadline."""
+    """A connection, or None when nobody listens there. Raises Busy when there is no place for us until the
+    deadline.
+    """
     end_s = time.monotonic() + deadline_s
     while True:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -44,7 +46,9 @@ def connect(path: str, deadline_s: float) -> Client | None:
 
 
 class Client:
-    """After anything but an answer (a time-out, an interrupt) it is of no use: the next answer would be the old one."""
+    """After anything but an answer (a time-out, an interrupt) it is of no use: the next answer would be the old
+    one.
+    """
 
     def __init__(self, sock: _socket.socket, deadline_s: float) -> None:
         self._sock = sock

@@ -43,7 +43,9 @@ class Dispatch(NamedTuple):
 
 
 class Locate(NamedTuple):
-    """A run takes long: when it began, and where its output lies. `run` is what `Job.running` says under that name."""
+    """A run takes long: when it began, and where its output lies. `run` is what `Job.running` says under that
+    name.
+    """
 
     id: str
     run: int

@@ -64,7 +64,8 @@ def parse_answer(home: Home, said: bytes) -> int:
 
 
 def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool = False) -> None:
-    """Is the supervisor until it has stopped, then ends the process. `tell` hears whether it is ready, or why it ended.
+    """Is the supervisor until it has stopped, then ends the process. `tell` hears whether it is ready, or why it
+    ended.
 
     With `until_eof` it stops when standard input ends. It ends by `os._exit`: nothing may run after a failure of the
     journal, not even multiprocessing's own farewell, which would wait for workers that wait for our death.

@@ -1,8 +1,8 @@
 """Descriptors: what a new process lets go of, and how a process hears signals in its loop.
 
 Knows neither what the descriptors stand for nor what the signals mean. The trap: a descriptor kept by mistake keeps a
-lock, or hides from somebody that this process has died; a signal without a Python handler writes nothing to the wakeup
-fd.
+lock, or hides from somebody that this process has died; a signal without a Python handler writes nothing to the
+wakeup fd.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def close_all_but(kept: Iterable[int]) -> None:
 
 
 def signal_reader(numbers: Iterable[int]) -> int:
-    """A descriptor from which the numbers of these signals can be read, a byte each. Their handlers do nothing else."""
+    """A descriptor from which the numbers of these signals can be read, a byte each. Their handlers do nothing
+    else.
+    """
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)

@@ -165,7 +165,8 @@ def open_journal(
     """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
 
     `ahead` is the last event that the store knows of. A torn tail is set aside while they are read (`Journal.torn`);
-    `read_only`: nothing is set aside, and nothing can be appended. Raises Corrupt, NewerFormat, DiskFull, StorageFailed.
+    `read_only`: nothing is set aside, and nothing can be appended. Raises Corrupt, NewerFormat, DiskFull,
+    StorageFailed.
     """
     paths = segment_paths(folder)
     if not paths:

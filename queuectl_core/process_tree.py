@@ -2,7 +2,8 @@
 
 A run is `/bin/sh -c command` in a session of its own. Three things keep its processes together:
   - the process group, for signals while the shell lives;
-  - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child, so
+  - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child,
+  so
     that "no child left" means that nothing of the run lives;
   - a lock, inherited by the whole tree: others can ask whether anything lives after the worker has died.
 And QUEUECTL_WORKER in their environment says whose they are: of which worker, of which home.
@@ -83,7 +84,9 @@ def signal_group(leader: int, number: int) -> None:
 
 
 def reap(leader: int) -> tuple[int | None, bool]:
-    """Reaps whatever child has ended: the wait status of `leader`, if it is among them, and whether others live on."""
+    """Reaps whatever child has ended: the wait status of `leader`, if it is among them, and whether others live
+    on.
+    """
     status = None
     try:
         while True:
@@ -110,7 +113,8 @@ def end_rest(leader: int, lock_path: str, is_subreaper: bool) -> bool:
 def end_orphans() -> bool:
     """KILLs every child of this process until none is left; True when there was none.
 
-    Children of those killed become ours in their turn. One that we may not kill, somebody else's by now, is waited for.
+    Children of those killed become ours in their turn. One that we may not kill, somebody else's by now, is waited
+    for.
     """
     pause_s = 0.0005
     while reap(0)[1]:
@@ -124,9 +128,9 @@ def end_orphans() -> bool:
 def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> bool:
     """KILLs what a dead worker's run has left, without waiting for it. True once nothing of it lives.
 
-    That is whoever carries the worker's mark in its environment; and, in a supervisor that is a subreaper, every child
-    that is not `spared`. None: this process's children are none of our business. Where there is no /proc nobody can be
-    found: the answer stays False until what holds the lock has ended by itself.
+    That is whoever carries the worker's mark in its environment; and, in a supervisor that is a subreaper, every
+    child that is not `spared`. None: this process's children are none of our business. Where there is no /proc
+    nobody can be found: the answer stays False until what holds the lock has ended by itself.
     """
     cookie = f"{COOKIE}={mark}".encode()
     left = [pid for pid in _all_pids() if pid != os.getpid() and _kill_if_marked(pid, cookie)]
@@ -147,7 +151,9 @@ def _kill(pid: int) -> None:
 
 
 def child_pids() -> list[int]:
-    """The children of this process, zombies included; perhaps not all while some exit. None where there is no /proc."""
+    """The children of this process, zombies included; perhaps not all while some exit. None where there is no
+    /proc.
+    """
     me = os.getpid()
     try:
         with open(f"/proc/self/task/{me}/children") as file:
@@ -197,8 +203,8 @@ def _all_pids() -> list[int]:
 
 
 def _kill_if_marked(pid: int, cookie: bytes) -> bool:
-    """KILLs the process if it carries the cookie; whether it did. The pidfd is opened first, so that what was looked at
-    is what is killed.
+    """KILLs the process if it carries the cookie; whether it did. The pidfd is opened first, so that what was looked
+    at is what is killed.
     """
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
         return False

@@ -1,8 +1,8 @@
 """Reserve: disk space held back, so that a full disk still has room for the outcomes of what runs.
 
-When a write finds the disk full, some of the reserve is given up and the write tried once more. As long as the reserve
-is not whole, nothing new is begun: no jobs are taken, no runs dispatched; what runs is noted to its end. When there is
-room again it is made whole, and everything goes on.
+When a write finds the disk full, some of the reserve is given up and the write tried once more. As long as the
+reserve is not whole, nothing new is begun: no jobs are taken, no runs dispatched; what runs is noted to its end.
+When there is room again it is made whole, and everything goes on.
 
 Knows files only. The trap: a file of zeros made with truncate() holds nothing back; the blocks must really be
 allocated. Nor must all of it be given up at once: whatever fills the disk would take that, too.

@@ -2,8 +2,8 @@
 
 First every record that the store still gives, then every undamaged frame of the journal in its order, gaps and all.
 What does not fit together because something between is lost is made to fit, and the job is named.
-Knows files of both homes; decides nothing about jobs but this. The trap: events behind a gap are facts all the same; a
-job that has succeeded must not run again because the event of its start is lost.
+Knows files of both homes; decides nothing about jobs but this. The trap: events behind a gap are facts all the same;
+a job that has succeeded must not run again because the event of its start is lost.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Salvaged(NamedTuple):
 
 
 def salvage(home: Home, target: Home) -> Salvaged:
-    """Makes `target`, which must not exist. Raises BadHome, Busy (somebody uses the home), DiskFull, StorageFailed."""
+    """Makes `target`, which must not exist. Raises BadHome, Busy (somebody uses the home), DiskFull,
+    StorageFailed.
+    """
     if os.path.lexists(target.path):
         raise BadHome(path=target.path, why="it exists already, and a salvage needs a new one")
     lock = lockfile.acquire(home.lock)

@@ -121,7 +121,9 @@ class Server:
         self._selector.register(sock, selectors.EVENT_READ, lambda mask: self._serve(connection, mask))
 
     def _has_place(self) -> bool:
-        """At the limit, the one that has been silent for longest goes; its client connects again when it has to ask."""
+        """At the limit, the one that has been silent for longest goes; its client connects again when it has to
+        ask.
+        """
         if len(self._connections) < MAX_CONNECTIONS:
             return True
         silent = next((connection for connection in self._connections if not connection.owed), None)

@@ -272,7 +272,9 @@ class Supervisor:
             self._start_delay.note_death(member.age_s(), member.finished)
 
     def _fill_up(self) -> None:
-        """As many workers as are wanted, those adopted counted in. Those that die at once are not replaced at once."""
+        """As many workers as are wanted, those adopted counted in. Those that die at once are not replaced at
+        once.
+        """
         while not self._stopping and self._pool.staying() + self._adopted_workers() < self._wanted:
             if not self._start_delay.is_over():
                 return
@@ -327,7 +329,9 @@ class Supervisor:
         self._look_at_adopted = True
 
     def _look_after_adopted(self) -> None:
-        """Until the worker has noticed that its supervisor is gone, what it says of its other runs is still to come."""
+        """Until the worker has noticed that its supervisor is gone, what it says of its other runs is still to
+        come.
+        """
         self._look_at_adopted = False
         for job_id, run in list(self._adopted.items()):
             if not adoption.is_under_way(self._home, run):
@@ -336,7 +340,9 @@ class Supervisor:
                 self._look_at_adopted = True
 
     def _look_after_lost(self) -> None:
-        """Runs that are over: harvests what their workers left, ends what still lives of them, and tells the engine."""
+        """Runs that are over: harvests what their workers left, ends what still lives of them, and tells the
+        engine.
+        """
         for job_id, run in list(self._lost.items()):
             spared = self._pool.pids() | self._others
             command = adoption.conclude(self._home, self._ledger.table.get(job_id), spared)

@@ -6,8 +6,8 @@
 Short runs wait here behind one another, so that the worker never waits for the supervisor; not behind a long one. One
 loop on poll(2): the dispatch queue, whose end is the supervisor's death; SIGCHLD, through a wakeup fd; the output.
 
-Knows no journal, no store and no other worker. The trap: a result in the queue has not been noted yet, and a run in the
-queue not been read; a supervisor may be killed between. `Left` says of every run handed over what became of it.
+Knows no journal, no store and no other worker. The trap: a result in the queue has not been noted yet, and a run in
+the queue not been read; a supervisor may be killed between. `Left` says of every run handed over what became of it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ _READ_BYTES = 64 * 1024
 
 
 class Run(NamedTuple):
-    """One attempt, as it is dispatched. `run` is a number that no other has: the sequence of the event of its start."""
+    """One attempt, as it is dispatched. `run` is a number that no other has: the sequence of the event of its
+    start.
+    """
 
     job_id: str
     run: int
@@ -175,7 +177,9 @@ class Worker:
         return None
 
     def _note_death(self) -> None:
-        """The supervisor is gone. What stands in the queue still is read, so that nothing handed over is forgotten."""
+        """The supervisor is gone. What stands in the queue still is read, so that nothing handed over is
+        forgotten.
+        """
         if self._orphaned:
             return
         self._orphaned = self._ending = True
@@ -267,8 +271,9 @@ class Worker:
     def _begin(self, run: Run, began_s: float) -> tuple[int | None, str | None]:
         """Starts the command: its pid; or None, and why it was not to be. Raises OSError.
 
-        Where the system is short of something for a while (processes, memory, descriptors), it tries again: that is no
-        failure of the job. Nor is it when what an earlier run has left cannot be ended: that is for another worker.
+        Where the system is short of something for a while (processes, memory, descriptors), it tries again: that is
+        no failure of the job. Nor is it when what an earlier run has left cannot be ended: that is for another
+        worker.
         """
         pause_s = 0.05
         while True:
@@ -363,8 +368,8 @@ class Worker:
             self._note_death()
 
     def _leave(self) -> None:
-        """What the next supervisor must know: the run under way, and the latest results, as many as can be on their way
-        unnoted. Tried until there is room for it: this process and its lock stand for the result as long.
+        """What the next supervisor must know: the run under way, and the latest results, as many as can be on their
+        way unnoted. Tried until there is room for it: this process and its lock stand for the result as long.
         """
         running = None if self._running is None else self._running.run
         if running is None and not self._recent:
@@ -388,7 +393,9 @@ class Left(NamedTuple):
     results: list[Result]
 
     def result_of(self, job_id: str, run: int) -> Result | None:
-        """What became of this run; None while it is under way. One that is not mentioned was never read, nor begun."""
+        """What became of this run; None while it is under way. One that is not mentioned was never read, nor
+        begun.
+        """
         if self.running == run:
             return None
         unread = Result(job_id, run, None, _GONE, begun=False)

@@ -157,7 +157,8 @@ def open_descriptors() -> int:
 
 @contextmanager
 def file_size_limit(size_bytes: int) -> Iterator[None]:
-    """Within the block no file grows past `size_bytes`: as on a full disk, a write that would is short, the next fails.
+    """Within the block no file grows past `size_bytes`: as on a full disk, a write that would is short, the next
+    fails.
 
     The error is EFBIG, not ENOSPC; a test that wants a full disk adds it to `durable.FULL`.
     """

@@ -30,7 +30,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def queuectl() -> Iterator[CommandLine]:
-    """The command line, as a real process, on a home of its own; whatever it left running is ended, and that is a failure."""
+    """The command line, as a real process, on a home of its own; whatever it left running is ended, and that is a
+    failure.
+    """
     with short_folder() as folder:
         command_line = CommandLine(os.path.join(folder, "home"))
         yield command_line

@@ -1,4 +1,6 @@
-"""Homes for tests: the command line as real processes on a home of its own, and waits for a condition with a deadline."""
+"""Homes for tests: the command line as real processes on a home of its own, and waits for a condition with a
+deadline.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ class CommandLine:
         return answer.out
 
     def refused(self, status: int, *words: str, **more: Any) -> str:
-        """Runs one command that must be refused with this status, in one line on stderr, with no data on stdout; the line."""
+        """Runs one command that must be refused with this status, in one line on stderr, with no data on stdout; the
+        line.
+        """
         answer = self(*words, **more)
         assert answer.status == status, answer
         assert answer.out == "", answer
@@ -150,7 +154,9 @@ def is_alive(pid: int) -> bool:
 
 
 def processes_of(home: str) -> list[int]:
-    """The processes that have this home in their environment: supervisor, workers, jobs. Only where there is a /proc."""
+    """The processes that have this home in their environment: supervisor, workers, jobs. Only where there is a
+    /proc.
+    """
     mark = f"QUEUECTL_HOME={home}".encode()
     found = []
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:

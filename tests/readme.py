@@ -20,7 +20,9 @@ VARIABLE = [
     (re.compile(r"\b\d+ (frames|segments|bytes|MiB)|\bto \d+$", re.MULTILINE), "7 \\1"),
     (re.compile(r" {2,}"), "  "),
 ]
-"""What differs from run to run, and what stands for it: times, pids, workers, durations, made ids, and so the padding."""
+"""What differs from run to run, and what stands for it: times, pids, workers, durations, made ids, and so the
+padding.
+"""
 
 
 class Step(NamedTuple):
@@ -39,7 +41,9 @@ def steps(text: str) -> list[Step]:
 
 
 def run(command: str, home: str, folder: str) -> str:
-    """What a person sees who types it, stdout and stderr as they come. `queuectl` stands for the script beside the tests."""
+    """What a person sees who types it, stdout and stderr as they come. `queuectl` stands for the script beside the
+    tests.
+    """
     path = os.path.join(folder, "bin")
     if not os.path.isdir(path):
         os.makedirs(path)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Runs the tests, from a fresh clone, with nothing prepared: makes a virtual environment of its own, and runs the test files
-side by side, each in a pytest process of its own.
+"""Runs the tests, from a fresh clone, with nothing prepared: makes a virtual environment of its own, and runs the
+test files side by side, each in a pytest process of its own.
 
     python3 tests/run.py                     everything but the long tests, on this Python
-    python3 tests/run.py --all-pythons       the same on every CPython from 3.9 on that is found here; the fault tests,
+    python3 tests/run.py --all-pythons       the same on every CPython from 3.9 on that is found here; the fault
+    tests,
                                              which try the system more than the language, on this one only
     python3 tests/run.py tests/test_job.py   these files only
     python3 tests/run.py --long [--seed N]   the long tests too

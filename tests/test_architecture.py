@@ -48,7 +48,9 @@ FLOORS: list[set[str]] = [
     {"cli.main"},
     {"cli", "__main__"},
 ]
-"""From the ground up. A module imports from floors below its own only; `cli` is empty, and every module may name it."""
+"""From the ground up. A module imports from floors below its own only; `cli` is empty, and every module may name
+it.
+"""
 
 PURE = {
     "errors",
@@ -91,7 +93,9 @@ def floor_of(name: str) -> int:
 
 
 def own_imports(name: str, tree: ast.Module) -> Iterator[str]:
-    """The modules of the package that a module imports, at its top or inside a function; not what only type checkers read."""
+    """The modules of the package that a module imports, at its top or inside a function; not what only type checkers
+    read.
+    """
     package = name.split(".") if name in ("cli", "stores") else name.split(".")[:-1]
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -1,4 +1,6 @@
-"""Every command gives the same answer with a supervisor (through the socket) and without one (through the writer lock)."""
+"""Every command gives the same answer with a supervisor (through the socket) and without one (through the writer
+lock).
+"""
 
 from __future__ import annotations
 

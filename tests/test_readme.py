@@ -1,4 +1,6 @@
-"""The README is true: its console blocks run and say what stands there, and nothing that the code has is missing from it."""
+"""The README is true: its console blocks run and say what stands there, and nothing that the code has is missing
+from it.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from tests.homes import CommandLine, is_alive, processes_of, until
 
 
 def test_start_returns_when_ready_and_closes_what_it_inherited(queuectl: CommandLine) -> None:
-    """`$(queuectl worker start)` gets its prompt back: `communicate` returns only when every copy of the pipe is closed."""
+    """`$(queuectl worker start)` gets its prompt back: `communicate` returns only when every copy of the pipe is
+    closed.
+    """
     extra, kept = os.pipe()
     process = queuectl.popen(
         "worker", "start", "--count", "2", stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[kept]

@@ -94,8 +94,8 @@ def _follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
 class _Follower:
     """Which attempt is being printed, and how much of it has been. An attempt is known by where its output lies.
 
-    A segment goes on with other attempts' output. So it is measured first, and then asked whether the attempt is still
-    under way: if it is, what stood there by then was its own.
+    A segment goes on with other attempts' output. So it is measured first, and then asked whether the attempt is
+    still under way: if it is, what stood there by then was its own.
     """
 
     def __init__(self, queue: Queue, screen: Screen) -> None:

@@ -149,7 +149,9 @@ def _complain(text: str) -> None:
 
 
 def _open_missing_streams() -> None:
-    """Cron jobs and service managers may start us with 0, 1 or 2 closed; the next file opened would take its place."""
+    """Cron jobs and service managers may start us with 0, 1 or 2 closed; the next file opened would take its
+    place.
+    """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             while os.open(os.devnull, os.O_RDWR) < descriptor:

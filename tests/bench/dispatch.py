@@ -1,4 +1,6 @@
-"""Dispatch: how many jobs that do nothing (`true`) a second, from the enqueue to the last outcome, journal on, output kept."""
+"""Dispatch: how many jobs that do nothing (`true`) a second, from the enqueue to the last outcome, journal on,
+output kept.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Measures queuectl against floors on the same work, in turns (A B A B), and prints one table: median, spread, and the
-ratio to what it is compared with. Absolute times drift on shared machines; the ratios are what counts.
+"""Measures queuectl against floors on the same work, in turns (A B A B), and prints one table: median, spread, and
+the ratio to what it is compared with. Absolute times drift on shared machines; the ratios are what counts.
 
     python3 tests/bench/run.py [--rounds N] [--jobs N] [--workers N]
 """

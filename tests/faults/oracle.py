@@ -1,4 +1,5 @@
-"""An oracle in the style of Jepsen's total-queue: every job leaves a trace of itself, and the trace says what went wrong.
+"""An oracle in the style of Jepsen's total-queue: every job leaves a trace of itself, and the trace says what went
+wrong.
 
 A job takes a lock on its own id, writes `begin`, works, writes `end`. Afterwards:
 

@@ -1,7 +1,9 @@
-"""kill -9 at every system call: a supervisor or a command line dies at its Nth write, sync, rename …; nothing is lost.
+"""kill -9 at every system call: a supervisor or a command line dies at its Nth write, sync, rename …; nothing is
+lost.
 
-`strace -e inject=CALL:signal=KILL:when=N` kills the traced process, and no other, before its Nth such call returns. How
-many such calls there are is counted first; a quick run takes six of them, evenly spread, of four calls; --long up to 150 of all.
+`strace -e inject=CALL:signal=KILL:when=N` kills the traced process, and no other, before its Nth such call returns.
+How many such calls there are is counted first; a quick run takes six of them, evenly spread, of four calls; --long
+up to 150 of all.
 """
 
 from __future__ import annotations
@@ -141,7 +143,9 @@ def settled(queuectl: CommandLine) -> None:
 
 @pytest.mark.parametrize("call", ["write", "fdatasync", "fsync", "rename", "openat", "pwrite64"])
 def test_a_checkpoint_and_a_rotation(queuectl: CommandLine, request: pytest.FixtureRequest, call: str) -> None:
-    """The clean stop of a supervisor with thousands of changed jobs: all of them flushed, synced, the journal begun anew."""
+    """The clean stop of a supervisor with thousands of changed jobs: all of them flushed, synced, the journal begun
+    anew.
+    """
     lines = "".join(f'{{"id": "n{n}", "command": "true"}}\n' for n in range(600))
     queuectl.ok("enqueue", "--file", "-", stdin=lines.encode())
     before = queuectl.json("list", "--limit", "0")
@@ -159,7 +163,9 @@ def test_a_checkpoint_and_a_rotation(queuectl: CommandLine, request: pytest.Fixt
 
 
 def start_and_stop(queuectl: CommandLine, home: str, strace: list[str]) -> None:
-    """With its standard input at its end already, the supervisor stops as soon as it has started. No worker takes a job."""
+    """With its standard input at its end already, the supervisor stops as soon as it has started. No worker takes a
+    job.
+    """
     words = ["--home", home, "worker", "start", "--foreground", "--until-eof"]
     env = {**queuectl.environ, "QUEUECTL_HOME": queuectl.home}
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -1,4 +1,6 @@
-"""Other processes' faults: no descriptors, no processes, no semaphores, a clock that jumps, a home that is copied live."""
+"""Other processes' faults: no descriptors, no processes, no semaphores, a clock that jumps, a home that is copied
+live.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a worker's or a supervisor's death leaves behind: runs that began, runs that did not, process trees, neighbours."""
+"""What a worker's or a supervisor's death leaves behind: runs that began, runs that did not, process trees,
+neighbours.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def kill_supervisor(queuectl: CommandLine) -> None:
 
 @needs_flock
 def test_a_supervisors_death_costs_no_attempt_of_a_flow_of_short_jobs(queuectl: CommandLine) -> None:
-    """Some of them stand in a worker or its queue at that moment, begun or not; with no retry, a wrong charge is death."""
+    """Some of them stand in a worker or its queue at that moment, begun or not; with no retry, a wrong charge is
+    death.
+    """
     oracle = Oracle(os.path.dirname(queuectl.home))
     ids = [f"n{n}" for n in range(1500)]
     lines = [f'{{"id": "{id}", "max_retries": 0, "command": "{oracle.command()}"}}' for id in ids]

@@ -1,8 +1,8 @@
-"""Power cuts: an ext4 on a loop device is shut down in the middle of the work, without its journal being flushed, and mounted
-again. What was acknowledged is there.
+"""Power cuts: an ext4 on a loop device is shut down in the middle of the work, without its journal being flushed,
+and mounted again. What was acknowledged is there.
 
-The ioctl EXT4_IOC_SHUTDOWN drops everything that the file system has not put on its device. Only root can mount; it needs
-loop devices. A quick run cuts the power three times, --long 200 times.
+The ioctl EXT4_IOC_SHUTDOWN drops everything that the file system has not put on its device. Only root can mount; it
+needs loop devices. A quick run cuts the power three times, --long 200 times.
 """
 
 from __future__ import annotations

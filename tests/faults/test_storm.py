@@ -99,7 +99,9 @@ class Storm:
                 pass
 
     def _family(self, supervisor: int | None, what: str) -> list[int]:
-        """Workers: those whose command line is the supervisor's; jobs: the rest that carry the home in their environment."""
+        """Workers: those whose command line is the supervisor's; jobs: the rest that carry the home in their
+        environment.
+        """
         found = []
         for pid in processes_of(self.queuectl.home):
             try:

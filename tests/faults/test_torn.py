@@ -1,4 +1,6 @@
-"""Torn and damaged journals, from the side of a home: what is recovered is a state that was, with all that was acknowledged."""
+"""Torn and damaged journals, from the side of a home: what is recovered is a state that was, with all that was
+acknowledged.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,8 @@ def damaged(data: bytes, how: str, source: random.Random) -> bytes:
 
 
 def test_every_flipped_bit_is_found_out(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """With a later frame as witness, a bit that flips in what was synced is refused; in the last frame it is torn off.
+    """With a later frame as witness, a bit that flips in what was synced is refused; in the last frame it is torn
+    off.
 
     A quick run flips one bit of each byte, --long all.
     """
@@ -140,7 +143,9 @@ def test_every_flipped_bit_is_found_out(tmp_path: Path, request: pytest.FixtureR
 
 @pytest.mark.parametrize("drop", ["all", "some"])
 def test_what_was_not_synced_may_vanish_in_any_order(tmp_path: Path, seed: int, drop: str) -> None:
-    """A power cut on a disk that kept some of the unsynced sectors and not others: what was synced is always there."""
+    """A power cut on a disk that kept some of the unsynced sectors and not others: what was synced is always
+    there.
+    """
     source = random.Random(seed)
     home = Home(str(tmp_path / "home"))
     home.prepare()
