@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# A suite that is started in the background has SIGINT ignored, and so would all that it starts: Ctrl-C could not be tried.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from tests.homes import CommandLine, short_folder  # noqa: E402
 
