@@ -4,9 +4,9 @@ The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground 
 
     pure      errors retry timestamps · job events journal_format protocol schedule · settings commands jobtable
               engine
-    devices   durable home lockfile output socket_path · journal process_tree reserve server client
-              stores pidfile worker
-    joined    ledger pool · adoption verbs · supervisor · daemon · child · api
+    devices   clock descriptors durable home lockfile output socket_path · journal process_tree reserve server client
+              stores pidfile runs worker
+    joined    ledger pool · adoption verbs doctor salvage · supervisor · daemon · child · api
     edge      cli
 
 For programs that embed it: `Queue`, and the errors it raises.

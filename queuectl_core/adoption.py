@@ -17,7 +17,7 @@ import signal
 from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
-from . import commands, lockfile, output, process_tree, worker
+from . import commands, lockfile, output, process_tree, runs
 from .clock import now_ms
 from .events import Ending
 from .home import Home
@@ -50,7 +50,7 @@ def is_under_way(home: Home, run: OpenRun) -> bool:
     """Whether its worker lives, and has not left word that this run is over or was never begun."""
     if not is_alive(home, run.instance):
         return False
-    left = worker.read_left(home, run.instance)
+    left = runs.read_left(home, run.instance)
     return left is None or left.result_of(run.job_id, run.run) is None
 
 
@@ -60,7 +60,7 @@ def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> Optional[co
     `spared` are the children of this process that have nothing to do with it; None: all of them.
     """
     run = open_run(job)
-    left = worker.read_left(home, run.instance)
+    left = runs.read_left(home, run.instance)
     result = None if left is None else left.result_of(job.id, run.run)
     if result is not None and result.ending is not None:
         return commands.Finish(job.id, run.run, result.ending)

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
 
-from . import lockfile, worker
+from . import lockfile, runs, worker
 from .clock import now_ms
 from .errors import SupervisorFailed
 from .home import Home
@@ -80,7 +80,7 @@ class Member:
     def __init__(self, slot: int, instance: str) -> None:
         self.slot = slot
         self.instance = instance
-        self.runs: list[worker.Run] = []
+        self.runs: list[runs.Run] = []
         self.since_ms = 0
         self.last_run_ms = _LONG_MS
         self.draining = False
@@ -184,31 +184,31 @@ class Pool:
     def busy(self) -> list[Member]:
         return [member for member in self.members.values() if member.runs]
 
-    def promise(self, member: Member, run: worker.Run) -> None:
+    def promise(self, member: Member, run: runs.Run) -> None:
         """The run is the member's; `send` hands it over."""
         if not member.runs:
             member.since_ms = now_ms()
         member.runs.append(run)
 
-    def send(self, member: Member, runs: list[worker.Run]) -> bool:
+    def send(self, member: Member, given: list[runs.Run]) -> bool:
         """Hands over runs that were promised. False when the member has just died, without having seen them."""
         try:
-            member.dispatch.put(runs)
+            member.dispatch.put(given)
         except OSError:
-            member.runs = [run for run in member.runs if run not in runs]
+            member.runs = [run for run in member.runs if run not in given]
             return False
         return True
 
-    def take_message(self, member: Member) -> worker.Result | worker.Place | None:
+    def take_message(self, member: Member) -> runs.Result | runs.Place | None:
         """What the worker reports; None when its end of the queue is closed: it has died."""
         try:
             message = member.results.get()
         except (EOFError, OSError):
             return None
-        if isinstance(message, worker.Place):
+        if isinstance(message, runs.Place):
             member.since_ms, member.last_run_ms = message.began_ms, _LONG_MS
             return message
-        result = worker.revive(message)
+        result = runs.revive(message)
         member.runs = [run for run in member.runs if run.run != result.run]
         member.finished += 1
         if result.ending is not None:
@@ -218,7 +218,7 @@ class Pool:
     def kill_runs(self, member: Member, reason: str) -> None:
         """Ends what the member runs, and takes back what waits; its results then say `reason`."""
         for run in reversed(member.runs):
-            self._tell(member, worker.Kill(run.job_id, reason))
+            self._tell(member, runs.Kill(run.job_id, reason))
 
     def drain(self, member: Member) -> None:
         """The member ends after the run under way."""
@@ -226,7 +226,7 @@ class Pool:
             member.draining = True
             self._tell(member, None)
 
-    def _tell(self, member: Member, order: worker.Kill | None) -> None:
+    def _tell(self, member: Member, order: runs.Kill | None) -> None:
         try:
             member.dispatch.put(order)
         except OSError:  # it has just died, which the end of its result queue tells

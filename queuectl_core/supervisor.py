@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-from . import adoption, commands, events, pidfile, process_tree, protocol, server, timestamps, verbs, worker
+from . import adoption, commands, events, pidfile, process_tree, protocol, runs, server, timestamps, verbs, worker
 from .adoption import OpenRun
 from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
@@ -147,12 +147,12 @@ class Supervisor:
         if self._server.paused_at_s is not None and time.monotonic() >= self._server.paused_at_s + LOOK_S:
             self._server.resume()
         self._note_stop()
-        runs = self._decide_runs() if self._may_begin() else {}
+        decided = self._decide_runs() if self._may_begin() else {}
         was_short = self._ledger.is_short
         happened = self._ledger.write()
         if self._ledger.is_short and not was_short:
             say(f"the disk that holds {self._home.path} is full: what runs is noted, nothing new is begun")
-        for member, given in runs.items():
+        for member, given in decided.items():
             self._send(member, given)
         if happened:
             self._answer_waits(happened)
@@ -192,9 +192,9 @@ class Supervisor:
             say("there is room again on the disk: going on")
         return not self._ledger.is_short
 
-    def _decide_runs(self) -> dict[Member, list[worker.Run]]:
+    def _decide_runs(self) -> dict[Member, list[runs.Run]]:
         """What the workers that have room do next."""
-        runs: dict[Member, list[worker.Run]] = {}
+        decided: dict[Member, list[runs.Run]] = {}
         at_ms = now_ms()
         for member in self._pool.with_room():
             job = self._ledger.decide(commands.Dispatch(member.instance), at_ms)
@@ -202,19 +202,19 @@ class Supervisor:
                 break
             run = self._run_for(job)
             self._pool.promise(member, run)
-            runs.setdefault(member, []).append(run)
-        return runs
+            decided.setdefault(member, []).append(run)
+        return decided
 
-    def _run_for(self, job: Job) -> worker.Run:
+    def _run_for(self, job: Job) -> runs.Run:
         settings = self._ledger.engine.settings
         max_output, grace_s = int(settings.usable("max-output")), float(settings.usable("grace"))
         number = job.running()["run"]
-        return worker.Run(job.id, number, job.attempts, job.command, job.cwd, max_output, grace_s)
+        return runs.Run(job.id, number, job.attempts, job.command, job.cwd, max_output, grace_s)
 
-    def _send(self, member: Member, runs: list[worker.Run]) -> None:
-        if not self._pool.send(member, runs):
-            for run in runs:
-                self._settle(worker.Result(run.job_id, run.run, None, "its worker had died before", begun=False))
+    def _send(self, member: Member, given: list[runs.Run]) -> None:
+        if not self._pool.send(member, given):
+            for run in given:
+                self._settle(runs.Result(run.job_id, run.run, None, "its worker had died before", begun=False))
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
@@ -244,12 +244,12 @@ class Supervisor:
         message = self._pool.take_message(member)
         if message is None:
             self._bury(member)
-        elif isinstance(message, worker.Place):
+        elif isinstance(message, runs.Place):
             self._ledger.decide(commands.Locate(*message), now_ms())
         else:
             self._settle(message)
 
-    def _settle(self, result: worker.Result) -> None:
+    def _settle(self, result: runs.Result) -> None:
         if result.ending is not None:
             self._ledger.decide(commands.Finish(result.job_id, result.run, result.ending), now_ms())
         else:
@@ -262,7 +262,7 @@ class Supervisor:
         self._pool.forget(member)
         for run in member.runs[1:]:
             reason = "its worker died before it began"
-            self._settle(worker.Result(run.job_id, run.run, None, reason, begun=False))
+            self._settle(runs.Result(run.job_id, run.run, None, reason, begun=False))
         for run in member.runs[:1]:
             say(f"worker {member.instance} (pid {pid}) died while it ran {run.job_id}")
             self._lost[run.job_id] = adoption.open_run(self._ledger.table.get(run.job_id))
@@ -336,7 +336,7 @@ class Supervisor:
         for job_id, run in list(self._adopted.items()):
             if not adoption.is_under_way(self._home, run):
                 self._lost[job_id] = self._adopted.pop(job_id)
-            elif worker.read_left(self._home, run.instance) is None:
+            elif runs.read_left(self._home, run.instance) is None:
                 self._look_at_adopted = True
 
     def _look_after_lost(self) -> None:

@@ -5,7 +5,6 @@ Pure: it formats and parses what it is given and never asks a clock.
 
 from __future__ import annotations
 
-import calendar
 import time
 
 _FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
@@ -18,6 +17,8 @@ def utc(at_ms: int | None) -> str | None:
 
 def from_utc(text: str) -> int:
     """The time that `utc` was given, in whole seconds' ms. For such text only."""
+    import calendar  # brings datetime and locale with it
+
     return calendar.timegm(tuple(int(text[start:end]) for start, end in _FIELDS) + (0, 0, 0)) * 1000
 
 

@@ -7,7 +7,7 @@ Short runs wait here behind one another, so that the worker never waits for the 
 loop on poll(2): the dispatch queue, whose end is the supervisor's death; SIGCHLD, through a wakeup fd; the output.
 
 Knows no journal, no store and no other worker. The trap: a result in the queue has not been noted yet, and a run in
-the queue not been read; a supervisor may be killed between. `Left` says of every run handed over what became of it.
+the queue not been read; a supervisor may be killed between. `runs.Left` says of every run what became of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import signal
 import time
 from collections import deque
 from multiprocessing.queues import SimpleQueue
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from . import descriptors, durable, lockfile, process_tree
 from .clock import now_ms
@@ -30,12 +30,12 @@ from .events import Ending
 from .home import Home
 from .output import OutputWriter
 from .reserve import Reserve
+from .runs import GONE, Place, Result, Run
 
 AHEAD = 8
 """So many short runs wait in a worker at the most."""
 
 STOPPED_BY_HAND = "stopped by hand"
-_GONE = "the supervisor was gone before it began"
 HANDED_BACK = "handed back, for the run before it takes long"
 
 PATIENCE_S = 0.02
@@ -47,47 +47,6 @@ SCARCE_WITHIN_S = 60.0
 
 _SCARCE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _READ_BYTES = 64 * 1024
-
-
-class Run(NamedTuple):
-    """One attempt, as it is dispatched. `run` is a number that no other has: the sequence of the event of its
-    start.
-    """
-
-    job_id: str
-    run: int
-    attempt: int
-    command: str
-    cwd: str
-    max_output: int
-    grace_s: float
-
-
-class Kill(NamedTuple):
-    """End the run under way and give the job back; `reason` goes into its history."""
-
-    job_id: str
-    reason: str
-
-
-class Result(NamedTuple):
-    """What became of a run. `ending` None: not counted, because of `reason`; not `begun`: it was never started."""
-
-    job_id: str
-    run: int
-    ending: Optional[Ending]
-    reason: Optional[str] = None
-    begun: bool = True
-
-
-class Place(NamedTuple):
-    """A run takes long: when it began, and where its output lies."""
-
-    job_id: str
-    run: int
-    began_ms: int
-    log_file: str
-    log_offset: int
 
 
 def main(
@@ -191,7 +150,7 @@ class Worker:
                 self._waiting.extend(order if isinstance(order, list) else ())
         except (EOFError, OSError):
             pass
-        unbegun = [Result(run.job_id, run.run, None, _GONE, begun=False) for run in self._waiting]
+        unbegun = [Result(run.job_id, run.run, None, GONE, begun=False) for run in self._waiting]
         self._waiting.clear()
         self._recent = deque([*self._recent, *unbegun])
         self._leave()
@@ -384,38 +343,6 @@ class Worker:
             except OSError:
                 Reserve(self._home.reserve).give_up_some()
                 time.sleep(1.0)
-
-
-class Left(NamedTuple):
-    """What a worker without a supervisor has left: the run it is at, and results of others."""
-
-    running: Optional[int]
-    results: list[Result]
-
-    def result_of(self, job_id: str, run: int) -> Result | None:
-        """What became of this run; None while it is under way. One that is not mentioned was never read, nor
-        begun.
-        """
-        if self.running == run:
-            return None
-        unread = Result(job_id, run, None, _GONE, begun=False)
-        return next((result for result in self.results if result.run == run), unread)
-
-
-def revive(result: tuple[object, ...]) -> Result:
-    """A Result as it was before it crossed a queue or lay in a file."""
-    job_id, run, ending, reason, begun = result
-    return Result(job_id, run, None if ending is None else Ending(*ending), reason, begun)
-
-
-def read_left(home: Home, instance: str) -> Left | None:
-    """What the worker has left, or None when it has left nothing: it had a supervisor to the end, or was killed."""
-    try:
-        with open(home.outcome(instance), "rb") as file:
-            left = json.loads(file.read())
-    except FileNotFoundError:
-        return None
-    return Left(left["running"], [revive(result) for result in left["results"]])
 
 
 def _why_not_begun(run: Run, fault: Exception) -> str:

@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"engine", "stores.memory_store"},
     {"clock", "descriptors", "durable", "lockfile"},
     {"home", "output", "socket_path"},
-    {"journal", "process_tree", "reserve", "stores.sqlite_store", "stores.generation_store", "server", "client"},
+    {"journal", "process_tree", "reserve", "stores.sqlite_store", "stores.generation_store", "server", "client", "runs"},
     {"stores", "pidfile", "worker"},
     {"ledger", "pool"},
     {"adoption", "verbs", "salvage", "doctor"},

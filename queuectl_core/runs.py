@@ -1,0 +1,88 @@
+"""Runs: what supervisor and worker tell each other of an attempt, and what a worker leaves when nobody listens.
+
+Knows the file that is left, not the queues. The trap: a run is named by its number and by nothing else: the same job,
+even the same attempt of it, may have been with the same worker before.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple, Optional
+
+from .events import Ending
+from .home import Home
+
+GONE = "the supervisor was gone before it began"
+
+
+class Run(NamedTuple):
+    """One attempt, as it is dispatched. `run` is a number that no other has: the sequence of the event of its
+    start.
+    """
+
+    job_id: str
+    run: int
+    attempt: int
+    command: str
+    cwd: str
+    max_output: int
+    grace_s: float
+
+
+class Kill(NamedTuple):
+    """End the run under way and give the job back; `reason` goes into its history."""
+
+    job_id: str
+    reason: str
+
+
+class Result(NamedTuple):
+    """What became of a run. `ending` None: not counted, because of `reason`; not `begun`: it was never started."""
+
+    job_id: str
+    run: int
+    ending: Optional[Ending]
+    reason: Optional[str] = None
+    begun: bool = True
+
+
+class Place(NamedTuple):
+    """A run takes long: when it began, and where its output lies."""
+
+    job_id: str
+    run: int
+    began_ms: int
+    log_file: str
+    log_offset: int
+
+
+class Left(NamedTuple):
+    """What a worker without a supervisor has left: the run it is at, and results of others."""
+
+    running: Optional[int]
+    results: list[Result]
+
+    def result_of(self, job_id: str, run: int) -> Result | None:
+        """What became of this run; None while it is under way. One that is not mentioned was never read, nor
+        begun.
+        """
+        if self.running == run:
+            return None
+        unread = Result(job_id, run, None, GONE, begun=False)
+        return next((result for result in self.results if result.run == run), unread)
+
+
+def revive(result: tuple[object, ...]) -> Result:
+    """A Result as it was before it crossed a queue or lay in a file."""
+    job_id, run, ending, reason, begun = result
+    return Result(job_id, run, None if ending is None else Ending(*ending), reason, begun)
+
+
+def read_left(home: Home, instance: str) -> Left | None:
+    """What the worker has left, or None when it has left nothing: it had a supervisor to the end, or was killed."""
+    try:
+        with open(home.outcome(instance), "rb") as file:
+            left = json.loads(file.read())
+    except FileNotFoundError:
+        return None
+    return Left(left["running"], [revive(result) for result in left["results"]])
