@@ -41,7 +41,9 @@ class Oracle:
     def command(self, work: str = "true") -> str:
         """The command of a job that leaves its trace; the same for all."""
         id = "$QUEUECTL_JOB_ID"
-        taken = f"exec 9>>{self.locks}/{id}; flock -n 9 || {{ echo two {id} >>{self.trace}; exit 0; }}"
+        # A storm may kill the flock command itself; only its own word for "taken" counts.
+        lock = f"exec 9>>{self.locks}/{id}; flock -n -E 42 9; got=$?"
+        taken = f"{lock}; [ $got != 42 ] || {{ echo two {id} >>{self.trace}; exit 0; }}; [ $got = 0 ] || exit 1"
         return f"{taken}; echo begin {id} >>{self.trace}; {work}; echo end {id} >>{self.trace}"
 
     def judge(self, acknowledged: set[str], states: dict[str, str]) -> Verdict:
