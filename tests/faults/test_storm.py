@@ -145,6 +145,19 @@ def nothing_is_lost_or_doubled(queuectl: CommandLine, seed: int, seconds: float)
         assert queuectl.job(id)["reason"] == "its worker was lost 3 times", f"seed {seed}: {id}"
 
 
+def test_the_oracle_sees_two_at_once_and_a_killed_one(queuectl: CommandLine) -> None:
+    """Else all of this would prove nothing."""
+    oracle = Oracle(os.path.dirname(queuectl.home))
+    env = {**os.environ, "QUEUECTL_JOB_ID": "x"}
+    first = subprocess.Popen(["sh", "-c", oracle.command("sleep 5")], env=env, start_new_session=True)
+    until(lambda: "begin x" in open(oracle.trace).read(), lambda: "the first to begin")
+    subprocess.run(["sh", "-c", oracle.command()], env=env, check=True)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    verdict = oracle.judge({"x", "y"}, {"x": "completed", "z": "failed"})
+    assert verdict == (["x", "y"], ["x"], ["z"], ["x"], 0)
+
+
 def test_killed_supervisors_and_clients_lose_and_interrupt_nothing(
     queuectl: CommandLine, request: pytest.FixtureRequest
 ) -> None:
