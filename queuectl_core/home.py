@@ -37,7 +37,7 @@ class Home:
 
     def mark(self, worker: str) -> str:
         """What tells the processes of this worker from those of any other, also in a copy of this home."""
-        return f"{worker}:{self.path}"
+        return f"{worker}:{os.path.realpath(self.path)}"
 
     def failure(self, fault: OSError) -> QueueError:
         """What it means that a file of this home could not be used: BadHome, DiskFull or StorageFailed."""
@@ -90,9 +90,22 @@ class Home:
         if found.st_uid != os.geteuid():
             raise BadHome(path=self.path, why=f"it belongs to uid {found.st_uid}, and you are uid {os.geteuid()}")
         if found.st_mode & 0o022:
-            raise BadHome(path=self.path, why="others may write to it (chmod go-w it if it is yours)")
+            raise BadHome(
+                path=self.path, why="others may write to it, and may have done so (look into it, then chmod go-w)"
+            )
         if not os.access(self.path, os.R_OK | os.X_OK):
             raise BadHome(path=self.path, why="you may not read it")
+        for folder in (self.journal, self.store, self.run, self.logs):
+            self._check_folder(folder)
+
+    def _check_folder(self, folder: str) -> None:
+        """A home that stood open for a while may have been furnished by somebody else."""
+        try:
+            found = os.lstat(folder)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise BadHome(path=self.path, why=f"{folder} is not a folder of yours alone")
 
 
 def default_path(environ: dict[str, str]) -> str:

@@ -128,17 +128,16 @@ def end_orphans() -> bool:
 def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> bool:
     """KILLs what a dead worker's run has left, without waiting for it. True once nothing of it lives.
 
-    That is whoever carries the worker's mark in its environment; and, in a supervisor that is a subreaper, every
-    child that is not `spared`. None: this process's children are none of our business. Where there is no /proc
-    nobody can be found: the answer stays False until what holds the lock has ended by itself.
+    That is whoever carries the worker's mark in its environment, with all that belongs to it; and, in a supervisor that
+    is a subreaper, every child that is not `spared`. None: this process's children are none of our business. Without
+    /proc nobody can be found: the answer stays False until what holds the lock has ended by itself.
     """
-    cookie = f"{COOKIE}={mark}".encode()
-    left = [pid for pid in _all_pids() if pid != os.getpid() and _kill_if_marked(pid, cookie)]
+    left = _kill_marked(f"{COOKIE}={mark}".encode())
     if spared is not None and os.getpid() != 1:  # the first process of a container inherits everybody's orphans
         for pid in _children_but(spared):
             _kill(pid)
             os.waitpid(pid, os.WNOHANG)
-        left += _children_but(spared)
+        left = left or bool(_children_but(spared))
     return not left and not lockfile.is_held(lock_path)
 
 
@@ -202,23 +201,44 @@ def _all_pids() -> list[int]:
         return []
 
 
-def _kill_if_marked(pid: int, cookie: bytes) -> bool:
-    """KILLs the process if it carries the cookie; whether it did. The pidfd is opened first, so that what was looked
-    at is what is killed.
+def _kill_marked(cookie: bytes) -> bool:
+    """KILLs who carries the cookie, all that descend from them, and the sessions that they lead; whether there was any.
+
+    For a child may have a clean environment. Who belongs to whom is told before anybody is killed.
     """
+    stats = {pid: fields for pid in _all_pids() if (fields := _stat_fields(pid)) is not None}
+    victims = {pid for pid in stats if cookie in _environ(pid)}
+    grown = -1
+    while victims and len(victims) != grown:
+        grown = len(victims)
+        victims |= {pid for pid, fields in stats.items() if int(fields[1]) in victims or int(fields[3]) in victims}
+    victims.discard(os.getpid())
+    for pid in victims:
+        _kill_held(pid, stats[pid][19])
+    return bool(victims)
+
+
+def _kill_held(pid: int, started: str) -> None:
+    """KILLs a process by a pidfd, if it is still the one that has started then."""
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
-        return False
+        return
     try:
         held = os.pidfd_open(pid)
     except OSError:
-        return False
+        return
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            if cookie not in file.read().split(b"\0"):
-                return False
-        signal.pidfd_send_signal(held, signal.SIGKILL)
+        fields = _stat_fields(pid)
+        if fields is not None and fields[19] == started:
+            signal.pidfd_send_signal(held, signal.SIGKILL)
     except OSError:
-        return False
+        pass
     finally:
         os.close(held)
-    return True
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:
+        return []

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 
 from . import errors, protocol
@@ -36,8 +37,11 @@ class Connection:
         self.decoder = protocol.Decoder()
         self.outgoing = bytearray()
         self.staged: list[object] = []
+        self.staged_characters = 0
         self.is_open = True
         self.owed = 0
+        self.requests: deque[Request] = deque()
+        self.interest = selectors.EVENT_READ
 
     def send(self, reply: bytes) -> None:
         """One of the replies that are owed, as `answer` or `refusal` has made it."""
@@ -65,6 +69,7 @@ class Server:
         self._selector = selector
         self._handle = handle
         self._connections: dict[Connection, None] = {}
+        self._unheard: dict[Connection, None] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.setblocking(False)
         if os.path.lexists(path):
@@ -100,10 +105,40 @@ class Server:
         if len(connection.outgoing) > _MAX_UNREAD_BYTES:
             self._drop(connection)
             return
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.outgoing else 0)
-        key = self._selector.get_key(connection.sock)
-        if key.events != wanted:
-            self._selector.modify(connection.sock, wanted, key.data)
+        self._heed(connection)
+
+    def handle_next(self) -> None:
+        """Hands on one request of each connection that is owed nothing: who asks ahead waits for his own answers."""
+        for connection in list(self._unheard):
+            if _is_next(connection):
+                connection.owed += 1
+                request = connection.requests.popleft()
+                self._handle(connection, request)
+                self._heed(connection)
+
+    def has_next(self) -> bool:
+        """Whether there is something for `handle_next` to do."""
+        return any(map(_is_next, self._unheard))
+
+    def _heed(self, connection: Connection) -> None:
+        """Reads on when everything read was handed on and what was answered has been taken; and hears of the end of one
+        that waits. Writes while there is something to write.
+        """
+        if not connection.is_open:
+            return
+        if connection.requests:
+            self._unheard[connection] = None
+        else:
+            self._unheard.pop(connection, None)
+        wanted = 0 if connection.requests or connection.outgoing else selectors.EVENT_READ
+        wanted |= selectors.EVENT_WRITE if connection.outgoing else 0
+        if wanted == connection.interest:
+            return
+        if connection.interest:
+            self._selector.unregister(connection.sock)
+        if wanted:
+            self._selector.register(connection.sock, wanted, lambda mask: self._serve(connection, mask))
+        connection.interest = wanted
 
     def _accept(self) -> None:
         try:
@@ -112,24 +147,22 @@ class Server:
             if fault.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 self._pause()
             return  # else it has gone again
-        if _peer_uid(sock) not in (os.geteuid(), 0) or not self._has_place():
+        if _peer_uid(sock) not in (os.geteuid(), 0):
             sock.close()
             return
+        self._make_place()
         sock.setblocking(False)
         connection = Connection(self, sock)
         self._connections[connection] = None
         self._selector.register(sock, selectors.EVENT_READ, lambda mask: self._serve(connection, mask))
 
-    def _has_place(self) -> bool:
-        """At the limit, the one that has been silent for longest goes; its client connects again when it has to
-        ask.
+    def _make_place(self) -> None:
+        """At the limit, the one that has been silent for longest goes; where all wait for an answer, the oldest. Their
+        clients connect again.
         """
-        if len(self._connections) < MAX_CONNECTIONS:
-            return True
-        silent = next((connection for connection in self._connections if not connection.owed), None)
-        if silent is not None:
-            self._drop(silent)
-        return silent is not None
+        if len(self._connections) >= MAX_CONNECTIONS:
+            silent = (connection for connection in self._connections if not connection.owed)
+            self._drop(next(silent, None) or next(iter(self._connections)))
 
     def _pause(self) -> None:
         """No descriptor is left for a client: it waits in the queue of the kernel, and we must not spin meanwhile."""
@@ -168,16 +201,21 @@ class Server:
             connection.send(refusal(fault))
             self._drop(connection)
             return
-        for request in requests:
-            connection.owed += 1
-            self._handle(connection, request)
+        connection.requests.extend(requests)
+        self._heed(connection)
 
     def _drop(self, connection: Connection) -> None:
         if connection.is_open:
             connection.is_open = False
             del self._connections[connection]
-            self._selector.unregister(connection.sock)
+            self._unheard.pop(connection, None)
+            if connection.interest:
+                self._selector.unregister(connection.sock)
             connection.sock.close()
+
+
+def _is_next(connection: Connection) -> bool:
+    return not connection.owed and not connection.outgoing
 
 
 def _peer_uid(sock: socket.socket) -> int | None:

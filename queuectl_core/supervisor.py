@@ -57,6 +57,7 @@ coalescing).
 
 MAX_FILES = 16384
 MAX_STAGED_JOBS = 5_000_000
+MAX_STAGED_CHARACTERS = 1_000_000_000
 
 
 class Supervisor:
@@ -76,6 +77,7 @@ class Supervisor:
         self._kill_workers_at_s = math.inf
         self._replies: list[tuple[Connection, bytes]] = []
         self._waits: dict[str, list[_Wait]] = {}
+        self._waits_limit = 1000
         self._harvested: list[str] = []
         self._sync_at_s: Optional[float] = None
         self._more_to_tend = True
@@ -103,12 +105,10 @@ class Supervisor:
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
-        """The loop, until a stop is complete. Raises StorageFailed, with nothing acknowledged that is not on the
-        disk.
+        """The loop, until a stop is complete. Runs of lost workers are left to the next supervisor: what they have started
+        may live on. Raises StorageFailed, with nothing acknowledged that is not on the disk.
         """
-        while not self._leaving and not (
-            self._stopping and not self._pool.members and not self._adopted and not self._lost
-        ):
+        while not self._leaving and not (self._stopping and not self._pool.members and not self._adopted):
             if self._pool.is_flowing() and not self._stopping:
                 time.sleep(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
@@ -139,6 +139,7 @@ class Supervisor:
             self._ledger.decide(commands.ShiftClock(jump_ms), now_ms())
         for key, mask in ready:
             key.data(mask)
+        self._server.handle_next()
         if self._look_at_adopted or self._polls_adopted:
             self._look_after_adopted()
         if self._lost:
@@ -162,7 +163,7 @@ class Supervisor:
 
     def _timeout_s(self) -> float | None:
         """Until the next thing is due; None: for ever."""
-        if self._more_to_tend:
+        if self._more_to_tend or self._replies or self._server.has_next():
             return 0
         due = []
         if self._server.paused_at_s is not None:
@@ -313,6 +314,10 @@ class Supervisor:
     def _adopted_workers(self) -> int:
         return len({run.instance for run in self._adopted.values()})
 
+    def _adopted_pids(self) -> list[int]:
+        pids = {adoption.pid_of(self._home, run.instance) for run in self._adopted.values()}
+        return [pid for pid in pids if pid]
+
     def _watch(self, instance: str) -> None:
         """Waits for the worker's end without polling, where the system can."""
         self._look_at_adopted = True  # it may end before it is held: look once
@@ -373,7 +378,7 @@ class Supervisor:
         except (StorageFailed, Corrupt):
             raise  # no refusal: what the engine has is not what the journal has any more
         except QueueError as refusal:
-            connection.staged = []
+            connection.staged, connection.staged_characters = [], 0
             self._replies.append((connection, server.refusal(refusal)))
 
     def _reply(self, connection: Connection, fields: Request) -> None:
@@ -386,12 +391,13 @@ class Supervisor:
             connection.staged += jobs
             jobs = connection.staged
         if request.get("more") is True and isinstance(jobs, list):
-            if len(jobs) > MAX_STAGED_JOBS:
-                raise InvalidInput(what=f"more than {MAX_STAGED_JOBS} jobs at once; enqueue them in several loads")
+            connection.staged_characters += sum(len(str(job)) for job in request["jobs"])
+            if len(jobs) > MAX_STAGED_JOBS or connection.staged_characters > MAX_STAGED_CHARACTERS:
+                raise InvalidInput(what="too many jobs at once; enqueue them in several loads")
             connection.staged = jobs
             self._reply(connection, {})
             return
-        connection.staged = []
+        connection.staged, connection.staged_characters = [], 0
         self._reply(connection, verbs.answer(self._ledger, {**request, "jobs": jobs}, now_ms()))
 
     def _status(self, connection: Connection, request: Request) -> None:
@@ -430,7 +436,9 @@ class Supervisor:
         ids = request.get("ids")
         if not isinstance(ids, list) or not ids:
             raise InvalidInput(what="name at least one job")
-        self._forget_gone_waits()
+        if len(self._waits) > self._waits_limit:
+            self._forget_gone_waits()
+            self._waits_limit = 2 * len(self._waits) + 1000
         open_ids = set()
         for id in ids:
             job = self._ledger.table.get(id) if check_id(id) is None else None
@@ -492,9 +500,9 @@ class Supervisor:
             self._kill_workers_at_s = time.monotonic() + grace_s + KILL_WITHIN_S
         if self._killing and time.monotonic() >= self._kill_workers_at_s:
             self._kill_workers_at_s = math.inf
-            for member in self._pool.busy():
-                say(f"worker {member.instance} does not end its run: it is killed")
-                os.kill(member.pid, signal.SIGKILL)
+            for pid in [member.pid for member in self._pool.busy()] + self._adopted_pids():
+                say(f"the worker of pid {pid} does not end its run: it is killed")
+                os.kill(pid, signal.SIGKILL)
 
 
 class _Wait:

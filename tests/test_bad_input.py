@@ -204,6 +204,29 @@ def test_a_home_that_cannot_be_written_is_refused(queuectl: CommandLine) -> None
     assert "Permission denied" in queuectl.refused(2, "enqueue", "--command", "true")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("folder", ["journal", "store", "run", "logs"])
+def test_a_home_furnished_by_somebody_else_is_refused(queuectl: CommandLine, folder: str) -> None:
+    os.mkdir(queuectl.home, 0o700)
+    os.mkdir(os.path.join(queuectl.home, folder), 0o755)
+    os.chown(os.path.join(queuectl.home, folder), 12345, 12345)
+    for words in (["enqueue", "--command", "true"], ["worker", "start"], ["status"]):
+        assert "not a folder of yours alone" in queuectl.refused(2, *words)
+
+
+def test_files_planted_as_links_are_not_followed(queuectl: CommandLine) -> None:
+    victim = os.path.join(os.path.dirname(queuectl.home), "victim")
+    with open(victim, "w") as file:
+        file.write("precious")
+    os.mkdir(queuectl.home, 0o700)
+    for name in ("reserve", "supervisor.log"):
+        os.symlink(victim, os.path.join(queuectl.home, name))
+    queuectl("enqueue", "--command", "true")
+    queuectl("worker", "start")
+    with open(victim) as file:
+        assert file.read() == "precious"
+
+
 def test_a_home_is_private_whatever_the_umask(queuectl: CommandLine) -> None:
     before = os.umask(0)
     try:

@@ -165,6 +165,36 @@ def test_at_the_limit_the_longest_silent_connection_makes_place(served: CommandL
         sock.close()
 
 
+def test_who_asks_ahead_without_reading_waits_alone(served: CommandLine) -> None:
+    """Thousands of large answers, none of them taken: the supervisor makes one at a time, and serves others too."""
+    served.ok("enqueue", "--file", "-", stdin=b'{"command": "true %s"}\n' % (b"x" * 600) * 500)
+    with connected(served) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        sock.settimeout(0.5)
+        try:
+            sock.sendall(framed(b'{"v":1,"verb":"list"}') * 8000)
+        except OSError:
+            pass  # the supervisor does not even read it all
+        served.ok("enqueue", "--command", "true")
+        with open(f"/proc/{served.supervisor_pid()}/status") as file:
+            memory_kb = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+    assert memory_kb < 150_000
+
+
+def test_a_full_house_of_waiting_clients_makes_place(served: CommandLine) -> None:
+    from queuectl_core.server import MAX_CONNECTIONS
+
+    served.ok("enqueue", "--id", "x", "--command", "true")
+    wait = framed(b'{"v":1,"verb":"wait","ids":["x"]}')
+    held = [connected(served) for _ in range(MAX_CONNECTIONS)]
+    for sock in held:
+        sock.sendall(wait)
+    served.ok("status")
+    served.ok("worker", "stop", "--now")
+    for sock in held:
+        sock.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_another_user_is_not_heard(served: CommandLine) -> None:
     path = os.path.join(served.home, "control.sock")

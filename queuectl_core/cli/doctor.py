@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..api import Queue
-from .render import Screen
+from .render import Screen, visible
 
 SUMMARY = """Looks at journal, store, logs, locks and processes of a home, and says what is sound; changes nothing.
 With --repair it salvages what can be read into a new home, and names every job of which something is lost."""
@@ -30,7 +30,7 @@ def _examine(home: object, screen: Screen) -> int:
     else:
         words = {True: screen.paint("sound", "completed"), False: screen.paint("DAMAGED", "dead"), None: "note"}
         for area, sound, text in findings:
-            screen.line(f"{area:12}{words[sound]:9}{text}")
+            screen.line(f"{area:12}{words[sound]:9}{visible(text)}")
     return 1 if any(finding.sound is False for finding in findings) else 0
 
 

@@ -41,10 +41,10 @@ class Screen:
         write(text + "\n")
 
     def value(self, value: object) -> None:
-        """One JSON value, and nothing else."""
+        """One JSON value, and nothing else; on a terminal with everything escaped that it might act upon."""
         import json
 
-        write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        write(json.dumps(value, ensure_ascii=self.is_terminal, indent=2) + "\n")
 
     def values(self, values: Iterable[object]) -> None:
         """A JSON array, written as its items come."""
@@ -52,7 +52,7 @@ class Screen:
 
         opening = "["
         for value in values:
-            write(opening + "\n" + json.dumps(value, ensure_ascii=False))
+            write(opening + "\n" + json.dumps(value, ensure_ascii=self.is_terminal))
             opening = ","
         write("[]\n" if opening == "[" else "\n]\n")
 

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from ..api import Queue
 from ..clock import now_ms
 from ..timestamps import age, from_utc
-from .render import Screen
+from .render import Screen, visible
 
 SUMMARY = "Shows how many jobs are in which state, whether a supervisor runs, and what each worker does since when."
 EXAMPLES = ["queuectl status", "queuectl status --json"]
@@ -23,7 +23,7 @@ def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value(status)
         return 0
-    screen.line(_supervisor_line(status["supervisor"], queue.home.path))
+    screen.line(visible(_supervisor_line(status["supervisor"], queue.home.path)))
     screen.line()
     for state, count in status["counts"].items():
         screen.line(f"{screen.paint(f'{state:12}', state)}{count:>8}")

@@ -154,12 +154,16 @@ def _say_what_runs(queue: Queue, now: bool, screen: Screen) -> None:
 
 def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
     """Over the socket, where asking twice is asking once; by signal, where nobody answers there."""
+    from .. import lockfile, pidfile
+
     try:
         queue.stop(now)
-    except NoSupervisor:
-        pass  # it has ended meanwhile
-    except Busy:
-        os.kill(pid, signal.SIGTERM)
+    except (NoSupervisor, Busy):
+        for _ in range(2 if now else 1):  # two mean: now. Apart from each other, else they would be taken for one
+            if not lockfile.is_held(queue.home.lock) or pidfile.read(queue.home.pid_file) != pid:
+                break  # it has ended meanwhile
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(0.3)
     queue.close()
 
 

@@ -176,6 +176,61 @@ def test_both_killed_at_once_leave_no_tree_behind(queuectl: CommandLine) -> None
     assert processes_of(queuectl.home) == []
 
 
+def test_a_child_with_a_clean_environment_is_ended_with_the_rest(queuectl: CommandLine) -> None:
+    """It has neither mark nor lock; but it belongs to those who have. Both worker and supervisor are gone."""
+    code = "import subprocess; print('begun', flush=True); subprocess.run(['env', '-i', 'sleep', '873.25'])"
+    queuectl.ok("enqueue", "--id", "x", "--backoff-base", "0.1", "--", sys.executable, "-c", code)
+    queuectl.ok("worker", "start")
+    begun(queuectl, "x")
+    until(lambda: sleepers("873.25"), lambda: "the child")
+    worker = queuectl.worker_running("x") or 0
+    kill_supervisor(queuectl)
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "any call to see that the worker is lost")
+    assert sleepers("873.25") == []
+
+
+def sleepers(seconds: str) -> list[int]:
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline") as file:
+                if file.read() == f"sleep\0{seconds}\0":
+                    found.append(int(name))
+        except OSError:
+            pass
+    return found
+
+
+def test_stop_now_does_not_wait_for_an_adopted_worker_that_is_stopped(queuectl: CommandLine) -> None:
+    queuectl.ok("config", "set", "grace", "0.1")
+    queuectl.ok("enqueue", "--id", "x", "--command", "echo begun; sleep 600")
+    queuectl.ok("worker", "start")
+    begun(queuectl, "x")
+    os.kill(queuectl.worker_running("x") or 0, signal.SIGSTOP)
+    kill_supervisor(queuectl)
+    queuectl.ok("worker", "start")
+    queuectl.ok("worker", "stop", "--now")
+    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be given up")
+
+
+def test_stop_now_does_not_wait_for_what_cannot_be_found(queuectl: CommandLine) -> None:
+    """It has the lock and no mark: nobody may kill it by a guess, and the job does not run again while it lives."""
+    queuectl.ok("enqueue", "--id", "x", "--command", "echo begun; exec env -i sleep 872.5")
+    queuectl.ok("worker", "start")
+    until(lambda: sleepers("872.5"), lambda: "the sleeper")
+    worker = queuectl.worker_running("x") or 0
+    kill_supervisor(queuectl)
+    os.kill(worker, signal.SIGKILL)
+    queuectl.ok("worker", "start")
+    assert [worker["state"] for worker in queuectl.json("status")["workers"]] == ["lost", "idle"]
+    queuectl.ok("worker", "stop", "--now", "--timeout", "10")
+    assert queuectl.job("x")["state"] == "processing"
+    (sleeper,) = sleepers("872.5")
+    os.kill(sleeper, signal.SIGKILL)
+    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be over")
+
+
 def test_the_workers_death_harms_no_neighbour_of_the_supervisor(queuectl: CommandLine) -> None:
     """A container's entry point may have started something else before it became the supervisor."""
     script = f"sleep 600 & echo $!; exec {sys.executable} {ROOT}/queuectl.py worker start --foreground"
