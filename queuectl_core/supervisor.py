@@ -105,8 +105,8 @@ class Supervisor:
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
-        """The loop, until a stop is complete. Runs of lost workers are left to the next supervisor: what they have started
-        may live on. Raises StorageFailed, with nothing acknowledged that is not on the disk.
+        """The loop, until a stop is complete. Runs of lost workers are left to the next supervisor: what they have
+        started may live on. Raises StorageFailed, with nothing acknowledged that is not on the disk.
         """
         while not self._leaving and not (self._stopping and not self._pool.members and not self._adopted):
             if self._pool.is_flowing() and not self._stopping:
