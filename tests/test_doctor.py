@@ -1,0 +1,117 @@
+"""doctor: what is sound is called so, damage is found; and a salvage loses and touches no more than it must."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+import pytest
+
+from tests.homes import CommandLine
+
+
+def journal_file(queuectl: CommandLine) -> str:
+    folder = os.path.join(queuectl.home, "journal")
+    return os.path.join(folder, sorted(name for name in os.listdir(folder) if name.endswith(".log"))[-1])
+
+
+def damage_event_of(queuectl: CommandLine, id: str, name: str) -> None:
+    """Flips a bit in the command or the end of the event of this name and job."""
+    path = journal_file(queuectl)
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    at = data.index(f'["{name}","{id}"'.encode()) + len(f'["{name}","{id}"') + 2
+    data[at] ^= 1
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def fingerprint(folder: str) -> dict[str, str]:
+    found = {}
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(place, name), "rb") as file:
+                found[os.path.join(place, name)] = hashlib.sha256(file.read()).hexdigest()
+    return found
+
+
+def jobs_in(queuectl: CommandLine, home: str) -> dict[str, str]:
+    import json
+
+    return {job["id"]: job["state"] for job in json.loads(queuectl.ok("list", "--json", "--home", home))}
+
+
+@pytest.fixture
+def target(queuectl: CommandLine) -> str:
+    return queuectl.home + "-rescued"
+
+
+def test_a_sound_home_is_called_sound(queuectl: CommandLine) -> None:
+    assert "does not exist yet" in queuectl.ok("doctor")
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    assert "DAMAGED" not in queuectl.ok("doctor")
+    queuectl.ok("worker", "stop")
+    assert "1 jobs, complete up to event" in queuectl.ok("doctor")
+    assert all(finding["sound"] is not False for finding in queuectl.json("doctor"))
+
+
+def test_damage_is_refused_with_its_range_and_its_jobs_and_doctor_says_where(queuectl: CommandLine) -> None:
+    for id in ("a", "b", "c"):
+        queuectl.ok("enqueue", "--id", id, "--command", "true")
+    damage_event_of(queuectl, "b", "enqueued")
+    for words in (["status"], ["enqueue", "--command", "true"], ["worker", "start"]):
+        said = queuectl.refused(1, *words)
+        assert "events 2 to 2, of jobs b" in said and "doctor --repair" in said
+    answer = queuectl("doctor")
+    assert answer.status == 1 and "DAMAGED" in answer.out
+
+
+def test_a_salvage_keeps_the_rest_names_the_lost_and_touches_nothing(queuectl: CommandLine, target: str) -> None:
+    for id in ("a", "b", "c"):
+        queuectl.ok("enqueue", "--id", id, "--command", "true")
+    queuectl.ok("config", "set", "max-retries", "7")
+    damage_event_of(queuectl, "b", "enqueued")
+    before = fingerprint(queuectl.home)
+    said = queuectl.ok("doctor", "--repair", target)
+    assert "2 jobs are in the new home" in said and "lost: events 2 to 2" in said and "affected: b" in said
+    assert fingerprint(queuectl.home) == before
+    assert jobs_in(queuectl, target) == {"a": "pending", "c": "pending"}
+    assert queuectl.ok("--home", target, "config", "get", "max-retries") == "7\n"
+    assert queuectl("--home", target, "doctor").status == 0
+    queuectl.ok("--home", target, "enqueue", "--id", "d", "--command", "true")
+
+
+def test_a_job_that_has_succeeded_does_not_run_again_because_its_start_is_lost(
+    queuectl: CommandLine, target: str
+) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "echo precious")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    os.kill(queuectl.supervisor_pid(), 9)
+    queuectl.ok("enqueue", "--id", "b", "--command", "true")
+    damage_event_of(queuectl, "a", "started")
+    said = queuectl.ok("doctor", "--repair", target)
+    assert re.search(r"affected: a: it was pending when succeeded|affected: a: an event of it is damaged", said)
+    assert jobs_in(queuectl, target) == {"a": "completed", "b": "pending"}
+    assert queuectl.ok("--home", target, "logs", "a") == "precious\n"
+
+
+def test_a_store_that_is_garbage_is_rebuilt_from_the_journal(queuectl: CommandLine, target: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    with open(os.path.join(queuectl.home, "store", "jobs.db"), "wb") as file:
+        file.write(b"garbage " * 1000)
+    assert "SQLite says" in queuectl.refused(1, "status")
+    assert queuectl("doctor").status == 1
+    assert "affected: (store): " in queuectl.ok("doctor", "--repair", target)
+    assert jobs_in(queuectl, target) == {"a": "pending"}
+
+
+def test_a_salvage_needs_a_new_home_and_nobody_at_work(queuectl: CommandLine, target: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    os.mkdir(target)
+    assert "exists already" in queuectl.refused(2, "doctor", "--repair", target)
+    queuectl.ok("worker", "start")
+    assert "stop the workers first" in queuectl.refused(75, "doctor", "--repair", target + "2")
