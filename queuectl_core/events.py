@@ -1,8 +1,9 @@
 """Events: the facts of a queue, in the past tense, and how they stand in the journal.
 
-An event says all that `engine.apply` needs, so that replaying events gives exactly the live state. In the journal
-each is a JSON list: its name, then its fields in order. Pure; knows neither the engine nor the journal's framing.
-The trap: journals outlive versions. A field, once released, keeps its place; new ones go to the end, with a default.
+An event says all that the engine needs to apply it, so that replaying events gives exactly the live state. In the
+journal each is a JSON list: its name, then its fields in order. Pure; knows neither the engine nor the journal's
+framing. The trap: journals outlive versions. A field, once released, keeps its place; new ones go to the end, with a
+default.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Job: one command and everything known of it; JobSpec rules: what a request for one may say.
 
 Pure. Knows no storage and no clock; times are milliseconds since 1970, UTC. The trap: a Job is changed in place by
-`engine.apply` and by nothing else; whoever wants to keep one beyond the current turn keeps `job.record()`.
+the engine and by nothing else; whoever wants to keep one beyond the current turn keeps `job.record()`.
 """
 
 from __future__ import annotations

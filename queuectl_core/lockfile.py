@@ -1,4 +1,5 @@
-"""Locks on files: who holds one is alive. `flock`, on files that are never unlinked.
+"""Locks on files: who holds one is alive. `flock`; the writer lock is never unlinked, a worker's only when it is
+dead.
 
 Knows nothing of what a lock stands for. The traps: a flock belongs to the open file description, so a forked child
 shares it until it closes its copy; and unlinking a locked file would let two hold "the" lock.

@@ -1,4 +1,4 @@
-"""RetryPolicy: how often a job is tried again, and how long it waits before each time.
+"""Retry: how often a job is tried again, and how long it waits before each time.
 
 Pure arithmetic. Does not know jobs, clocks or what a failure was. The trap: `base ** attempts` leaves the range of
 a float for ordinary settings (2 ** 1100), so the cap is applied to the exponent's logarithm, before the power.

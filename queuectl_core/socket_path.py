@@ -2,8 +2,8 @@
 
 An address holds 107 bytes on Linux, 103 on macOS, and a home may lie deeper. Linux: through the folder's descriptor
 in /proc. Elsewhere: by stepping into the folder for the moment of the call. Knows nothing of what is said on the
-socket. The trap: the working folder belongs to the whole process, threads included; hence a lock, and only where it
-must be.
+socket. The trap: the working folder belongs to the whole process, threads
+included, so it is stepped out of only where it must be.
 """
 
 from __future__ import annotations

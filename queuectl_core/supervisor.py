@@ -315,8 +315,9 @@ class Supervisor:
         return len({run.instance for run in self._adopted.values()})
 
     def _adopted_pids(self) -> list[int]:
-        pids = {adoption.pid_of(self._home, run.instance) for run in self._adopted.values()}
-        return [pid for pid in pids if pid]
+        """Of those that live, for the pid that a dead one has written may be anybody's by now."""
+        living = {run.instance for run in self._adopted.values() if adoption.is_alive(self._home, run.instance)}
+        return [pid for pid in (adoption.pid_of(self._home, instance) for instance in living) if pid]
 
     def _watch(self, instance: str) -> None:
         """Waits for the worker's end without polling, where the system can."""
@@ -502,7 +503,10 @@ class Supervisor:
             self._kill_workers_at_s = math.inf
             for pid in [member.pid for member in self._pool.busy()] + self._adopted_pids():
                 say(f"the worker of pid {pid} does not end its run: it is killed")
-                os.kill(pid, signal.SIGKILL)
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:  # it has ended just now
+                    pass
 
 
 class _Wait:
