@@ -18,18 +18,15 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
-from . import lockfile
 from .client import Client, NotSent, connect
-from .clock import now_ms
-from .errors import Busy, InvalidInput, NoSupervisor, QueueError
-from .home import NOT_ALLOWED, Home, default_path
+from .errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
+from .home import Home, default_path
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from typing import Any
-
-    from .ledger import Ledger
 
     Record = dict[str, Any]
     """A job as `Job.record` gives it: id, command, state, attempts, max_retries, created_at, updated_at, history,
@@ -37,14 +34,8 @@ if TYPE_CHECKING:
     """
 
 ANSWER_WITHIN_S = 30.0
-CHANGED_LIMIT = 256
-"""A call without a supervisor moves changed jobs into the store when there are more; else every call would replay
-them.
-"""
-
-PART_JOBS = 2000
-PART_BYTES = 1024 * 1024
-_READ_ONLY_VERBS = ("show", "list", "status", "config-list")
+PART_JOBS = 1000
+PART_BYTES = 512 * 1024
 
 
 class Queue:
@@ -87,15 +78,16 @@ class Queue:
 
         The error's field `index` says which one was refused, counted from 0.
         """
-        specs = list(specs)
-        if not specs:
-            raise InvalidInput(what="there is no job to enqueue")
-        reply = self._ask("enqueue", jobs=specs, cwd=cwd or _working_folder())
-        if "ids" in reply:
-            return reply["ids"]
-        from .engine import new_id
+        return self._enqueue("jobs", specs, cwd, lambda count: None)
 
-        return [spec.get("id") or new_id(reply["at_ms"], reply["number"] + n) for n, spec in enumerate(specs)]
+    def enqueue_lines(
+        self, lines: Iterable[str], cwd: str | None = None, progress: Callable[[int], None] = lambda count: None
+    ) -> list[str]:
+        """The same from lines of JSON, one job each; they are parsed where they are checked, so this costs less.
+
+        `progress` is told now and then how many have been taken so far.
+        """
+        return self._enqueue("lines", lines, cwd, progress)
 
     def get(self, id: str) -> Record:
         """The job's record. Raises UnknownJob."""
@@ -145,14 +137,14 @@ class Queue:
                 client.close()
 
     def retry_dead(self, ids: Sequence[str] | None = None) -> int:
-        """Takes these jobs (None: all) out of the dead letter queue; how many. Raises UnknownJob, NotDead,
-        NothingToDo.
+        """Takes these jobs (None: all, some hundred at a time) out of the dead letter queue; how many. Raises
+        UnknownJob, NotDead, NothingToDo.
         """
-        return self._ask("dlq-retry", **_which(ids))["count"]
+        return self._change_dead("dlq-retry", ids)
 
     def purge_dead(self, ids: Sequence[str] | None = None) -> int:
         """Removes these dead jobs (None: all) for good; how many. Raises UnknownJob, NotDead, NothingToDo."""
-        return self._ask("dlq-purge", **_which(ids))["count"]
+        return self._change_dead("dlq-purge", ids)
 
     def settings(self) -> dict[str, int | float]:
         """The config values that are set."""
@@ -193,16 +185,93 @@ class Queue:
             self.close()
             stop_child(process)
 
-    def _ask(self, verb: str, **fields: object) -> dict[str, Any]:
-        deadline_s = time.monotonic() + self.deadline_s
+    def _enqueue(
+        self, field: str, jobs: Iterable[object], cwd: str | None, progress: Callable[[int], None]
+    ) -> list[str]:
+        parts = _parts(jobs)
+        first, second = next(parts, None), next(parts, None)
+        if first is None:
+            raise InvalidInput(what="there is no job to enqueue")
+        fields = {"cwd": cwd or _working_folder()}
+        if second is None:
+            return self._ask("enqueue", **{field: first}, **fields)["ids"]
+        return self._load(_load_requests(field, chain((first, second), parts), fields), progress)
+
+    def _load(self, requests: Iterator[dict[str, object]], progress: Callable[[int], None]) -> list[str]:
+        """Many jobs, as requests that count as one."""
+        ids: list[str] = []
+
+        def hear(reply: dict[str, Any]) -> None:
+            ids.extend(reply["ids"])
+            progress(len(ids))
+
+        for _ in self._tries():
+            client = self._connected()
+            if client is not None:
+                self._load_through(client, requests, hear)
+                return ids
+            from . import local
+
+            if local.converse(self.home, requests, self._notice, hear):
+                return ids
+        raise self._unanswered()
+
+    def _load_through(
+        self, client: Client, requests: Iterator[dict[str, object]], hear: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """The supervisor checks one part while the next is made."""
+        committing, unanswered, done = False, 0, False
+        try:
+            for request in requests:
+                committing = not request["more"]
+                client.send(**request)
+                unanswered += 1
+                if unanswered > 1 or committing:
+                    hear(client.receive(self.deadline_s))
+                    unanswered -= 1
+            while unanswered:
+                hear(client.receive(self.deadline_s))
+                unanswered -= 1
+            done = True
+        except ConnectionError:
+            what = "whether they were enqueued is not known" if committing else "nothing was enqueued"
+            raise Busy(what=f"the supervisor ended before it had all jobs; {what}") from None
+        finally:
+            if not done:
+                self.close()  # what it has so far comes to nothing
+
+    def _change_dead(self, verb: str, ids: Sequence[str] | None) -> int:
+        if ids is not None:
+            return self._ask(verb, ids=list(ids))["count"]
+        reply = self._ask(verb, all=True)
+        count = reply["count"]
+        while reply["more"]:
+            try:
+                reply = self._ask(verb, all=True, before_ms=reply["before_ms"])
+            except NothingToDo:
+                break
+            count += reply["count"]
+        return count
+
+    def _tries(self) -> Iterator[None]:
+        """Until the deadline."""
+        end_s = time.monotonic() + self.deadline_s
         while True:
+            yield
+            if time.monotonic() > end_s:
+                return
+            time.sleep(0.005)
+
+    def _unanswered(self) -> Busy:
+        return Busy(what=f"{self.home.lock} is held, but nobody answers on {self.home.socket}")
+
+    def _ask(self, verb: str, **fields: object) -> dict[str, Any]:
+        for _ in self._tries():
             client = self._connected()
             reply = self._answer_locally(verb, fields) if client is None else self._answer_from(client, verb, fields)
             if reply is not None:
                 return reply
-            if time.monotonic() > deadline_s:
-                raise Busy(what=f"{self.home.lock} is held, but nobody answers on {self.home.socket}")
-            time.sleep(0.005)
+        raise self._unanswered()
 
     def _ask_supervisor(self, verb: str, **fields: object) -> dict[str, Any]:
         """What only a running supervisor can answer."""
@@ -216,11 +285,11 @@ class Queue:
         """The supervisor's answer; None when it has ended, and the question may be asked again."""
         answered = False
         try:
-            reply = _ask_in_parts(client, verb, fields)
+            reply = client.ask(verb, **fields)
             answered = True
             return reply
         except (NotSent, ConnectionError) as fault:
-            if not isinstance(fault, NotSent) and verb not in _READ_ONLY_VERBS:
+            if not isinstance(fault, NotSent) and verb not in ("show", "list", "status", "config-list"):
                 what = f"the supervisor ended before it answered; whether {verb} was done is not known"
                 raise Busy(what=what) from None
             return None
@@ -237,106 +306,29 @@ class Queue:
         return self._client
 
     def _answer_locally(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        """The answer, or None while somebody else holds the writer lock."""
-        reads = verb in _READ_ONLY_VERBS
-        if reads and not self.home.exists():
-            return _answer_from_nothing(verb, fields)
-        try:
-            if not reads:
-                self.home.prepare()
-            lock = lockfile.acquire(self.home.lock)
-        except OSError as fault:
-            if reads and fault.errno in NOT_ALLOWED:
-                return _answer_reading(self.home, verb, fields)
-            raise self.home.failure(fault) from fault
-        if lock is None:
-            return None
-        try:
-            return _answer_with_lock(self.home, verb, fields, self._notice)
-        except OSError as fault:
-            raise self.home.failure(fault) from fault
-        finally:
-            os.close(lock)
+        from . import local
+
+        return local.answer(self.home, {"verb": verb, **fields}, self._notice)
 
 
-def _answer_with_lock(
-    home: Home, verb: str, fields: dict[str, object], notice: Callable[[str], None]
-) -> dict[str, Any]:
-    from . import adoption, verbs
-    from .ledger import Ledger
-
-    ledger = Ledger(home)
-    if ledger.torn is not None:
-        notice(ledger.torn.told())
-    try:
-        _harvest(home, ledger)
-        reply = verbs.answer(ledger, {"verb": verb, **fields}, now_ms())
-        if ledger.write():
-            ledger.sync()
-    except BaseException:
-        ledger.close()
-        raise
-    try:
-        # It is done, and synced. What fails from here on is for the next to see, and no answer to this request.
-        adoption.sweep(home, {run.instance for run in adoption.find(ledger.table)})
-        ledger.relieve(CHANGED_LIMIT)
-        ledger.close()
-    except (QueueError, OSError) as fault:
-        notice(str(fault))
-    return reply
+def _load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, object]]:
+    """One request a part; all but the last say that there is more."""
+    held = None
+    for n, part in enumerate(parts):
+        if held is not None:
+            yield {**held, "more": True}
+        held = {"verb": "enqueue", field: part, "part": n, **fields}
+    yield {**held, "more": False}
 
 
-def _harvest(home: Home, ledger: Ledger) -> None:
-    """Decides what became of runs that are over."""
-    from . import adoption
-
-    for run in adoption.find(ledger.table):
-        if not adoption.is_under_way(home, run):
-            command = adoption.conclude(home, ledger.table.get(run.job_id), spared=None)
-            if command is not None:
-                ledger.decide(command, now_ms())
-
-
-def _answer_reading(home: Home, verb: str, fields: dict[str, object]) -> dict[str, Any]:
-    """The answer from a home on a read-only disk. What workers have left there is not harvested."""
-    from . import verbs
-    from .ledger import Ledger
-
-    ledger = Ledger(home, read_only=True)
-    try:
-        return verbs.answer(ledger, {"verb": verb, **fields}, now_ms())
-    finally:
-        ledger.close()
-
-
-def _answer_from_nothing(verb: str, fields: dict[str, object]) -> dict[str, Any]:
-    """The answer of a home that does not exist; asking makes none."""
-    from types import SimpleNamespace
-
-    from . import verbs
-    from .jobtable import JobTable
-    from .stores.memory_store import MemoryStore
-
-    return verbs.answer(SimpleNamespace(table=JobTable(MemoryStore())), {"verb": verb, **fields}, 0)
-
-
-def _ask_in_parts(client: Client, verb: str, fields: dict[str, object]) -> dict[str, Any]:
-    """Asks; a list of jobs too long for one message goes in parts, which count as one request."""
-    jobs = fields.get("jobs")
-    if isinstance(jobs, list) and len(jobs) > 1:
-        parts = list(_parts(jobs))
-        for part in parts[:-1]:
-            client.ask(verb, jobs=part, cwd=fields["cwd"], more=True)
-        return client.ask(verb, **{**fields, "jobs": parts[-1]})
-    return client.ask(verb, **fields)
-
-
-def _parts(jobs: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
-    part: list[dict[str, object]] = []
+def _parts(jobs: Iterable[object]) -> Iterator[list[object]]:
+    """As many at a time as the supervisor checks without anybody having to wait for it."""
+    part: list[object] = []
     size = 0
     for job in jobs:
         part.append(job)
-        size += len(str(job.get("command", ""))) + 100 if isinstance(job, dict) else 100
+        text = job.get("command") if isinstance(job, dict) else job
+        size += len(text) if isinstance(text, str) else 0
         if len(part) == PART_JOBS or size >= PART_BYTES:
             yield part
             part, size = [], 0
@@ -349,7 +341,3 @@ def _working_folder() -> str:
         return os.getcwd()
     except FileNotFoundError:
         raise InvalidInput(what="the folder you are in no longer exists; say where the job is to run (cwd)") from None
-
-
-def _which(ids: Sequence[str] | None) -> dict[str, object]:
-    return {"all": True} if ids is None else {"ids": list(ids)}

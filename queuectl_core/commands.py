@@ -18,15 +18,11 @@ class Enqueue(NamedTuple):
 
 
 class RetryDead(NamedTuple):
-    """`ids` None: every dead job."""
-
-    ids: Optional[list[str]]
+    ids: list[str]
 
 
 class PurgeDead(NamedTuple):
-    """`ids` None: every dead job."""
-
-    ids: Optional[list[str]]
+    ids: list[str]
 
 
 class ChangeSetting(NamedTuple):

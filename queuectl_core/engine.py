@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import heapq
 import signal
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from . import commands, events, retry
 from .commands import Command
-from .errors import Corrupt, DuplicateJob, NotDead, NothingToDo, RepeatedId, UnknownJob
-from .events import Ending, Event
+from .errors import Corrupt, DuplicateJob, NotDead, RepeatedId, UnknownJob
+from .events import Ending, Enqueued, Event
 from .job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, Job, check_spec
 from .jobtable import DUE, READY, JobTable, index_key
+from .load import Load
 from .schedule import Entry, Window
 from .settings import Settings, check_key, check_setting
 
@@ -40,7 +42,11 @@ one.
 MAX_RIPE = 2048
 """So many failed jobs whose time has come are held in memory at once; the rest wait in the index."""
 
+FEW = 100
+"""So many new jobs are told to the window one by one."""
+
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _BASE32 for low in _BASE32]
 
 
 class Step(NamedTuple):
@@ -55,30 +61,26 @@ class Engine:
         self.table = table
         self.sequence = table.position
         """The sequence of the last event applied."""
-        self._ready = Window(lambda size: table.scan(READY, size))
-        self._due = Window(lambda size: table.scan(DUE, size))
+        self.settings = Settings(table.settings)
+        self._ready = Window(lambda size: self._scan(READY, size))
+        self._due = Window(lambda size: self._scan(DUE, size))
         self._ripe: list[Entry] = []
-
-    @property
-    def settings(self) -> Settings:
-        return Settings(self.table.settings)
+        self._loads: dict[Load, None] = {}
 
     def handle(self, command: Command, now_ms: int) -> Step:
         """Decides, applies, and says what happened. Raises QueueError, with nothing changed, when it is refused."""
         happened, reply = _HANDLERS[type(command)](self, command, now_ms)
-        for event in happened:
-            self.sequence += 1
-            self._apply(event)
+        self._apply_all(happened)
         return Step(happened, reply)
 
     def replay(self, happened: list[Event], first_sequence: int) -> None:
         """Applies events of the journal; those that the table has already are skipped. Raises Corrupt for an
         impossible one.
         """
-        for sequence, event in enumerate(happened, first_sequence):
-            if sequence > self.sequence:
-                self.sequence = sequence
-                self._apply(event)
+        new = happened[max(0, self.sequence + 1 - first_sequence) :]
+        self.sequence = max(self.sequence, first_sequence - 1)
+        for row in _rows(new):
+            self._apply_all(row)
 
     def next_due_ms(self) -> int | None:
         """When, by the wall clock, the next failed job is to run again; None when none waits for a time."""
@@ -88,32 +90,65 @@ class Engine:
     # Deciding
 
     def _enqueue(self, command: commands.Enqueue, now_ms: int) -> tuple[list[Event], object]:
-        settings = self.settings
-        max_retries, backoff_base = settings["max-retries"], settings["backoff-base"]
-        number = self.table.next_number
-        seen: set[str] = set()
-        happened: list[Event] = []
-        for index, raw in enumerate(command.specs):
-            spec = check_spec(raw, index)
-            id = spec.get("id") or new_id(now_ms, number)
+        happened = self._enqueued(command.specs, command.cwd, now_ms, 0, set())
+        ids = [event.id for event in happened]
+        for load in self._loads:
+            load.note_taken(ids)
+        return happened, ids
+
+    def _enqueued(self, specs: list[object], cwd: str, now_ms: int, index: int, seen: set[str]) -> list[Enqueued]:
+        """What would add these jobs, the first of which is number `index` of its request; `seen` grows by their ids."""
+        max_retries, backoff_base = self.settings["max-retries"], self.settings["backoff-base"]
+        time, number = _base32(now_ms, 9), self.table.next_number
+        happened: list[Enqueued] = []
+        for n, raw in enumerate(specs, index):
+            spec = check_spec(raw, n)
+            id = spec.get("id") or time + _base32(number, 5)
             if id in seen:
-                raise RepeatedId(id=id, index=index)
-            if self.table.get(id) is not None:
-                raise DuplicateJob(id=id, index=index)
+                raise RepeatedId(id=id, index=n)
             seen.add(id)
-            happened.append(
-                events.Enqueued(
-                    id,
-                    number,
-                    now_ms,
-                    spec["command"],
-                    spec.get("cwd", command.cwd),
-                    spec.get("max_retries", max_retries),
-                    spec.get("backoff_base", backoff_base),
-                )
-            )
+            retries, base = spec.get("max_retries", max_retries), spec.get("backoff_base", backoff_base)
+            happened.append(Enqueued(id, number, now_ms, spec["command"], spec.get("cwd", cwd), retries, base))
             number += 1
-        return happened, [event.id for event in happened]
+        known = self.table.known([event.id for event in happened])
+        for n, event in enumerate(happened if known else (), index):
+            if event.id in known:
+                raise DuplicateJob(id=event.id, index=n)
+        return happened
+
+    # Loads: a request for many jobs that comes in parts
+
+    def begin_load(self) -> Load:
+        """`end_load` it, whatever comes."""
+        load = Load()
+        self._loads[load] = None
+        return load
+
+    def end_load(self, load: Load) -> None:
+        self._loads.pop(load, None)
+
+    def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[Enqueued]:
+        """Checks some more of its jobs, and says what will add them. Raises QueueError; the load is then to be ended.
+
+        Their numbers are theirs from now on: those of a load that comes to nothing are given to nobody.
+        """
+        happened = self._enqueued(specs, cwd, now_ms, load.count, load.ids)
+        self.table.next_number += len(happened)
+        load.add(happened)
+        return happened
+
+    def commit_load(self, load: Load, write: Callable[[], None]) -> None:
+        """All its jobs are in the queue, once `write` has written them. Raises DuplicateJob when somebody has taken
+        an id of it meanwhile, and what `write` raises.
+        """
+        self.end_load(load)
+        if load.taken is not None:
+            raise DuplicateJob(id=load.taken)
+        write()
+        for other in self._loads:
+            other.note_taken(load.ids)
+        for part in load.parts:
+            self._apply_all(part)
 
     def _retry_dead(self, command: commands.RetryDead, now_ms: int) -> tuple[list[Event], object]:
         ids = self._dead_ids(command.ids)
@@ -144,7 +179,8 @@ class Engine:
         id = self._take_next(now_ms)
         if id is None:
             return [], None
-        return [events.Started(id, now_ms, command.worker)], self.table.get(id)
+        started = events.Started(id, now_ms, command.worker)
+        return [started], self.table.change(id, self.sequence + 1)  # the one that the event is applied to
 
     def _locate(self, command: commands.Locate, now_ms: int) -> tuple[list[Event], object]:
         job = self._run_of(command.id, command.run)
@@ -177,15 +213,8 @@ class Engine:
         job = self.table.get(id)
         return job if job is not None and job.state == PROCESSING and job.running()["run"] == run else None
 
-    def _dead_ids(self, ids: list[str] | None) -> list[str]:
-        """`ids`, each known to be dead and named once; all that are dead when None. Raises QueueError for the first
-        that is not.
-        """
-        if ids is None:
-            ids = [id for _, id in self.table.scan(DEAD, self.table.counts[DEAD])]
-            if not ids:
-                raise NothingToDo(what="the dead letter queue is empty")
-            return ids
+    def _dead_ids(self, ids: list[str]) -> list[str]:
+        """Each known to be dead, and named once. Raises QueueError for the first that is not."""
         ids = list(dict.fromkeys(ids))
         for id in ids:
             job = self.table.get(id)
@@ -211,7 +240,7 @@ class Engine:
     def _first_due_ms(self) -> int | None:
         """As `Job.due_ms`: without the shifts of the clock."""
         while (entry := self._due.first()) is not None:
-            if self._is_fresh(entry):
+            if self.table.is_entry(entry):
                 return int(entry[0].split("/")[1])
             self._due.take()
         return None
@@ -232,14 +261,15 @@ class Engine:
 
     def _first_ready(self) -> Entry | None:
         while (entry := self._ready.first()) is not None:
-            if self._is_fresh(entry):
+            if self.table.is_entry(entry):
                 return entry
             self._ready.take()
         return None
 
-    def _is_fresh(self, entry: Entry) -> bool:
-        job = self.table.get(entry[1])
-        return job is not None and index_key(job) == entry[0]
+    def _scan(self, index: str, size: int) -> list[Entry]:
+        entries = self.table.scan(index, size)
+        self.table.read_ahead(entries)
+        return entries
 
     def _is_ripe(self, entry: Entry, now_ms: int) -> bool:
         job = self.table.get(entry[1])
@@ -249,6 +279,25 @@ class Engine:
 
     # Applying
 
+    def _apply_all(self, happened: Sequence[Event]) -> None:
+        """What one decision has led to, or a part of it: events of one kind, when they are of new jobs."""
+        if len(happened) and type(happened[0]) is Enqueued and self.sequence >= self.table.ahead:
+            self._apply_enqueued_all(happened)
+            return
+        for event in happened:
+            self.sequence += 1
+            self._apply(event)
+
+    def _apply_enqueued_all(self, happened: Sequence[Enqueued]) -> None:
+        self.table.note_time(max(event.at_ms for event in happened))
+        self.table.enqueue(happened, self.sequence + 1)
+        self.sequence += len(happened)
+        if len(happened) > FEW:
+            self._ready.narrow()
+        else:
+            for event in happened:
+                self._ready.add((f"{READY}/{event.number:012}", event.id))
+
     def _apply(self, event: Event) -> None:
         kind = type(event)
         self.table.note_time(event.at_ms)
@@ -256,7 +305,7 @@ class Engine:
             self._apply_setting(event)
         elif kind is events.ClockShifted:
             self.table.clock_shift_ms = event.shift_ms
-        elif kind is events.Enqueued:
+        elif kind is Enqueued:
             self._apply_enqueued(event)
         else:
             self._apply_transition(event, kind)
@@ -266,14 +315,13 @@ class Engine:
             self.table.settings.pop(event.key, None)
         else:
             self.table.settings[event.key] = event.value
+        self.settings = Settings(self.table.settings)
 
-    def _apply_enqueued(self, event: events.Enqueued) -> None:
-        if self.sequence <= self.table.ahead and self.table.get(event.id) is not None:
-            return
-        id, number, at_ms, command, cwd, max_retries, backoff_base = event
-        job = Job(id, number, command, cwd, max_retries, backoff_base, at_ms, revision=self.sequence)
-        self.table.add(job)
-        self._ready.add(self.table.settle(job))
+    def _apply_enqueued(self, event: Enqueued) -> None:
+        """In replay, while the store may be past this event."""
+        if self.table.get(event.id) is None or self.sequence > self.table.ahead:
+            self.table.enqueue([event], self.sequence)
+            self._ready.add((f"{READY}/{event.number:012}", event.id))
 
     def _apply_transition(self, event: Event, kind: type) -> None:
         sequence = self.sequence
@@ -304,6 +352,18 @@ class Engine:
         return None if job is None or job.revision >= self.sequence else self.table.change(id, self.sequence)
 
 
+def _rows(happened: list[Event]) -> Iterator[list[Event]]:
+    """The same events; new jobs of numbers in a row together, everything else by itself."""
+    row: list[Event] = []
+    for event in happened:
+        if row and not (type(event) is type(row[-1]) is Enqueued and event.number == row[-1].number + 1):
+            yield row
+            row = []
+        row.append(event)
+    if row:
+        yield row
+
+
 def describe(ending: Ending) -> str:
     """Why an attempt counts as failed, in a clause: what `show` and `dlq list` say."""
     if ending.detail:
@@ -326,6 +386,8 @@ def new_id(now_ms: int, number: int) -> str:
 
 
 def _base32(value: int, width: int) -> str:
+    if width == 5 and value < 32**5:  # what a load of many asks for each
+        return _PAIRS[value >> 15] + _PAIRS[value >> 5 & 1023] + _BASE32[value & 31]
     digits = ""
     while value or len(digits) < width:
         value, digit = divmod(value, 32)

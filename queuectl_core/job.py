@@ -76,8 +76,30 @@ class Job:
         self.revision = revision
 
     def fields(self) -> dict[str, object]:
-        """Every field by name: `Job(**job.fields())` is the same job. What the store keeps."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """The fields by name, without those that are as in a new job: `Job(**job.fields())` is the same job. What
+        the store keeps.
+        """
+        known = {
+            "id": self.id,
+            "number": self.number,
+            "command": self.command,
+            "cwd": self.cwd,
+            "max_retries": self.max_retries,
+            "backoff_base": self.backoff_base,
+            "created_ms": self.created_ms,
+            "revision": self.revision,
+        }
+        if self.updated_ms != self.created_ms:
+            known["updated_ms"] = self.updated_ms
+        if self.state != PENDING or self.attempts or self.history:
+            known.update(state=self.state, attempts=self.attempts, history=self.history)
+            if self.due_ms is not None:
+                known["due_ms"] = self.due_ms
+            if self.losses:
+                known["losses"] = self.losses
+            if self.reason is not None:
+                known["reason"] = self.reason
+        return known
 
     def running(self) -> dict[str, object]:
         """The attempt under way. Only for a job that is processing."""

@@ -12,25 +12,32 @@ So every job has one record and one index entry, and nothing that is asked often
 which the store is then complete. Records may be ahead of that position; each carries the sequence of its last event
 (`revision`, a page LSN as in ARIES), and replay skips what a record already has.
 
-Pure: the store is handed in. Does not know events or the journal. The trap: change a job only between `change` and
-`settle`; what `get` returns is to be read.
+A job that has been enqueued and not touched since is `fresh`: kept as the event that made it, which costs a tenth of
+a Job and its index entry. So a load of a million is taken in at once, and moved to the store bit by bit.
+
+Pure: the store is handed in. Of events it knows only the one that makes a job, and not the journal. The trap: change a
+job only between `change` and `settle`; what `get` returns is to be read.
 """
 
 from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any, Optional, Protocol
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+from typing import Any, Optional, Protocol, Union
 
 from .errors import Corrupt, NewerFormat
+from .events import Enqueued
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from .schedule import Entry
 
 FORMAT = 1
 READ_LIMIT = 1000
 """Unchanged jobs kept in memory after they were read."""
+
+GET_LIMIT = 250
+"""Keys asked of the store at once."""
 
 READY, DUE = "ready", "due"
 INDEXES = (PROCESSING, READY, DUE, DEAD, COMPLETED)
@@ -42,6 +49,9 @@ class Store(Protocol):
 
     def get(self, key: bytes) -> Optional[bytes]: ...
 
+    def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        """The pairs of those that are there, in any order. At most 500 keys."""
+
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         """The first `limit` pairs with start <= key < stop, by key (the last ones, downwards, with `reverse`)."""
 
@@ -52,8 +62,8 @@ class Store(Protocol):
 
     def sync(self) -> None: ...
 
-    def sync_is_due(self, journal_bytes: int) -> bool:
-        """Whether a sync is worth its cost now, with that much journal to be freed by it."""
+    def sync_is_due(self, freed_bytes: int) -> bool:
+        """Whether a sync is worth its cost now, with that much of the journal to be freed by it."""
 
     def close(self) -> None: ...
 
@@ -70,6 +80,15 @@ class _Changed:
         self.stored_state = stored_state
         self.index_key: str | None = None
         self.state = stored_state
+
+
+Fresh = tuple[Enqueued, int]
+"""A memtable entry of a job that nothing has happened to yet: how it came, and that event's sequence."""
+
+
+def job_from(fresh: Fresh) -> Job:
+    (id, number, at_ms, command, cwd, max_retries, backoff_base), sequence = fresh
+    return Job(id, number, command, cwd, max_retries, backoff_base, at_ms, revision=sequence)
 
 
 def index_key(job: Job) -> str:
@@ -99,21 +118,59 @@ class JobTable:
         self.latest_ms: int = meta.get("latest_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
         self._stored_counts = dict(self.counts)
-        self._changed: dict[str, _Changed] = {}
+        self._changed: dict[str, Union[_Changed, Fresh]] = {}
+        """By the age of their first change that the store lacks."""
+        self._fresh: dict[int, str] = {}
+        """Number and id of each fresh job: their entries in the index of what is ready."""
+        self._fresh_in_order = True
         self._read: dict[str, Job] = {}
         self._changed_index: dict[str, dict[str, str]] = {name: {} for name in INDEXES}
 
     def get(self, id: str) -> Job | None:
         """The job, to be read."""
         entry = self._changed.get(id)
-        return entry.job if entry is not None else self._load(id)
+        if entry is None:
+            return self._load(id)
+        return job_from(entry) if type(entry) is tuple else entry.job
+
+    def known(self, ids: list[str]) -> set[str]:
+        """Which of these are ids of jobs; at the cost of one look at the store for hundreds of them."""
+        found = {id for id in ids if id in self._changed and self.get(id) is not None}
+        others = [f"job/{id}".encode() for id in ids if id not in self._changed]
+        for start in range(0, len(others), GET_LIMIT):
+            found.update(key[4:].decode() for key, _ in self._store.get_many(others[start : start + GET_LIMIT]))
+        return found
+
+    def is_entry(self, entry: Entry) -> bool:
+        """Whether the job of this index entry still stands there."""
+        key, id = entry
+        found = self._changed.get(id)
+        if found is None:
+            job = self._load(id)
+            return job is not None and index_key(job) == key
+        return key == (f"ready/{found[0].number:012}" if type(found) is tuple else found.index_key)
+
+    def read_ahead(self, entries: list[Entry]) -> None:
+        """These jobs will be wanted soon, one after the other."""
+        wanted = [f"job/{id}".encode() for _, id in entries if id not in self._changed and id not in self._read]
+        if len(self._read) + len(wanted) > READ_LIMIT:
+            self._read.clear()
+        for start in range(0, len(wanted), GET_LIMIT):
+            for key, raw in self._store.get_many(wanted[start : start + GET_LIMIT]):
+                id = key[4:].decode()
+                self._read[id] = _job_of_record(id, raw)
 
     def change(self, id: str, sequence: int) -> Job | None:
         """The job, to be changed on account of event `sequence` and then given to `settle`. None: there is no such
         job.
         """
         entry = self._changed.get(id)
-        if entry is None:
+        if type(entry) is tuple:  # it keeps its place among the changed
+            job = job_from(entry)
+            del self._fresh[job.number]
+            entry = self._changed[id] = _Changed(job, entry[1], None, None)
+            entry.state = PENDING  # as such it has been counted
+        elif entry is None:
             job = self._load(id)
             if job is None:
                 return None
@@ -129,6 +186,24 @@ class JobTable:
         else:  # removed, and not flushed since
             entry.job = job
         self.next_number = max(self.next_number, job.number + 1)
+
+    def enqueue(self, enqueued: Sequence[Enqueued], first_sequence: int) -> None:
+        """New jobs, of numbers in a row; the caller has made sure that there are none of these ids. Costs next to
+        nothing a job.
+        """
+        ids = [event.id for event in enqueued]
+        first = enqueued[0].number
+        if not self._changed.keys().isdisjoint(ids):  # removed, and not flushed since
+            for fresh in zip(enqueued, count(first_sequence)):
+                job = job_from(fresh)
+                self.add(job)
+                self.settle(job)
+            return
+        self._changed.update(zip(ids, zip(enqueued, count(first_sequence))))
+        self._fresh_in_order = self._fresh_in_order and first > next(reversed(self._fresh), 0)
+        self._fresh.update(zip(count(first), ids))
+        self.counts[PENDING] += len(ids)
+        self.next_number = max(self.next_number, first + len(ids))
 
     def settle(self, job: Job) -> Entry:
         """The job has been changed: it is counted and indexed anew. Returns its index entry."""
@@ -159,7 +234,8 @@ class JobTable:
             start, stop = (start, after) if reverse else (after + "\0", stop)
         recent = self._scan_changed(index, limit, start, stop, reverse)
         stored = self._scan_stored(limit, start, stop, reverse)
-        return list(heapq.merge(recent, stored, reverse=reverse))[:limit]
+        fresh = self._scan_fresh(limit, start, stop, reverse) if index == READY and self._fresh else []
+        return list(islice(heapq.merge(recent, stored, fresh, reverse=reverse), limit))
 
     @property
     def changed_count(self) -> int:
@@ -175,13 +251,22 @@ class JobTable:
         ids = list(islice(self._changed, limit))
         counts = dict(self._stored_counts)
         for id in ids:
-            self._write_entry(id, self._changed[id], counts, puts, deletes)
+            entry = self._changed[id]
+            if type(entry) is tuple:
+                _write_fresh(entry, puts)
+                counts[PENDING] += 1
+            else:
+                self._write_entry(id, entry, counts, puts, deletes)
         left = next(islice(self._changed.values(), len(ids), None), None)
-        position = left.first_sequence - 1 if left else last_sequence
+        position = _first_sequence(left) - 1 if left else last_sequence
         puts.append((b"meta", self._meta(position, last_sequence, counts)))
         self._store.write(puts, deletes)
         for id in ids:
-            self._unindex(self._changed.pop(id))
+            entry = self._changed.pop(id)
+            if type(entry) is tuple:
+                del self._fresh[entry[0].number]
+            else:
+                self._unindex(entry)
         self._stored_counts = counts
         self.position, self.ahead = position, last_sequence
         return len(self._changed)
@@ -195,10 +280,7 @@ class JobTable:
                 return None
             if len(self._read) >= READ_LIMIT:
                 self._read.clear()
-            try:
-                job = Job(**_parsed(f"job/{id}", raw))
-            except TypeError as fault:
-                raise Corrupt(path="the store", why=f"the record of job {id} cannot be understood ({fault})") from None
+            job = _job_of_record(id, raw)
             self._read[id] = job
         return job
 
@@ -217,6 +299,14 @@ class JobTable:
     def _scan_changed(self, index: str, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
         entries = (entry for entry in self._changed_index[index].items() if start <= entry[0] < stop)
         return heapq.nlargest(limit, entries) if reverse else heapq.nsmallest(limit, entries)
+
+    def _scan_fresh(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
+        if not self._fresh_in_order:
+            self._fresh, self._fresh_in_order = dict(sorted(self._fresh.items())), True
+        low, high = _number_of(start, 0), _number_of(stop, self.next_number)
+        numbers: Iterator[int] = reversed(self._fresh) if reverse else iter(self._fresh)
+        entries = ((f"ready/{number:012}", self._fresh[number]) for number in numbers if low <= number < high)
+        return list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
 
     def _scan_stored(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
         """Entries of the store, without those of jobs that have changed since."""
@@ -257,6 +347,30 @@ class JobTable:
             "next_number": self.next_number,
         }
         return _encode(meta).encode()
+
+
+def _write_fresh(fresh: Fresh, puts: list[tuple[bytes, bytes]]) -> None:
+    (id, number, *_), _ = fresh
+    puts.append((f"job/{id}".encode(), _encode(job_from(fresh).fields()).encode()))
+    puts.append((f"ready/{number:012}".encode(), id.encode()))
+
+
+def _number_of(key: str, otherwise: int) -> int:
+    """The number in a key of the index of what is ready; a cursor from outside may have none."""
+    digits = key[6:18]
+    return int(digits) if digits.isdigit() else otherwise
+
+
+def _first_sequence(entry: _Changed | Fresh) -> int:
+    return entry[1] if type(entry) is tuple else entry.first_sequence
+
+
+def _job_of_record(id: str, raw: bytes) -> Job:
+    """Raises Corrupt."""
+    try:
+        return Job(**_parsed(f"job/{id}", raw))
+    except TypeError as fault:
+        raise Corrupt(path="the store", why=f"the record of job {id} cannot be understood ({fault})") from None
 
 
 def _parsed(key: str, raw: bytes) -> dict[str, Any]:

@@ -65,17 +65,19 @@ class Journal:
 
     def append(self, happened: list[events.Event]) -> None:
         """One group commit. Raises DiskFull, with nothing kept of it, or StorageFailed."""
+        parts = [happened[start : start + FRAME_EVENTS] for start in range(0, len(happened), FRAME_EVENTS)]
+        self.append_frames([(len(part), events.encode(part)) for part in parts])
+
+    def append_frames(self, parts: list[tuple[int, bytes]]) -> None:
+        """One group commit of several frames: how many events each has, and its payload. As `append`."""
         before, sequence = self._size, self.next_sequence
         try:
-            for start in range(0, len(happened), FRAME_EVENTS):
-                part = happened[start : start + FRAME_EVENTS]
-                flags = MORE if start + FRAME_EVENTS < len(happened) else 0
-                frame = journal_format.encode_frame(
-                    self.log_id, sequence, len(part), self.synced, events.encode(part), flags
-                )
+            for n, (count, payload) in enumerate(parts, 1):
+                flags = MORE if n < len(parts) else 0
+                frame = journal_format.encode_frame(self.log_id, sequence, count, self.synced, payload, flags)
                 durable.write_all(self._descriptor, frame)
                 self._size += len(frame)
-                sequence += len(part)
+                sequence += count
         except OSError as fault:
             self._take_back(before, fault)
         self.next_sequence = sequence
@@ -115,9 +117,10 @@ class Journal:
         while len(self._segments) > 1 and self._segments[1].first_sequence <= position + 1:
             os.unlink(self._segments.pop(0).path)
 
-    def bytes(self) -> int:
-        """What all segments take up on the disk."""
-        return self._size + sum(os.path.getsize(segment.path) for segment in self._segments[:-1])
+    def bytes_to_free(self, position: int) -> int:
+        """What the segments take up that `free` would remove."""
+        freed = zip(self._segments, self._segments[1:])
+        return sum(os.path.getsize(segment.path) for segment, after in freed if after.first_sequence <= position + 1)
 
     def close(self) -> None:
         if self._descriptor >= 0:

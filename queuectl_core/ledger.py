@@ -18,6 +18,7 @@ from .engine import Engine
 from .errors import Corrupt, DiskFull
 from .home import Home
 from .jobtable import JobTable
+from .load import Load
 from .journal import Journal, TornTail, open_journal
 from .reserve import Reserve
 from .stores import open_store
@@ -29,7 +30,10 @@ JOB_BYTES = 2048
 """What a job takes up beside twice its command, in journal and store together."""
 
 SLICE = 250
-"""Jobs moved into the store at a time (about 5 ms)."""
+"""Jobs moved into the store at a time (about 5 ms), where others wait."""
+
+RELIEF = 5000
+"""The same, where nobody does."""
 
 
 class Ledger:
@@ -54,6 +58,7 @@ class Ledger:
         self.is_short = not read_only and not self._reserve.make_whole()
         """The disk is full, or was when this was last looked at: nothing new is begun."""
         self._decided: list[events.Event] = []
+        self._written: list[events.Event] = []
         self._checkpoint_goal = 0
 
     @property
@@ -62,11 +67,24 @@ class Ledger:
 
     def decide(self, command: Command, now_ms: int) -> object:
         """The engine's answer to a command. Raises QueueError when it refuses; DiskFull for new jobs without room."""
-        if type(command) is Enqueue and not (self.has_room() and self._has_room_for(command)):
+        if type(command) is Enqueue and not self.has_room():
             raise DiskFull(path=self._home.path)
         step = self.engine.handle(command, now_ms)
         self._decided += step.events
         return step.reply
+
+    def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[str]:
+        """The ids of some more jobs of a load that the engine has begun. Raises QueueError; the load is then void."""
+        part = self.engine.add_to_load(load, specs, cwd, now_ms)
+        if not (self.has_room() and self._reserve.has_room_for(2 * load.bytes + load.count * JOB_BYTES)):
+            raise DiskFull(path=self._home.path)
+        return [event.id for event in part]
+
+    def commit_load(self, load: Load) -> None:
+        """Written, and in the queue. Raises DuplicateJob, DiskFull, with nothing of it kept."""
+        frames = [(len(part), payload) for part, payload in zip(load.parts, load.payloads)]
+        self._write_decided()  # it came before
+        self.engine.commit_load(load, lambda: self.journal.append_frames(frames))
 
     def has_room(self) -> bool:
         """Whether something new may be begun; looks again when it was not so."""
@@ -78,8 +96,14 @@ class Ledger:
         return bool(self._decided)
 
     def write(self) -> list[events.Event]:
-        """Journals what was decided, which it returns. Raises DiskFull or StorageFailed: the decisions are then void,
-        and so is this ledger, for the engine has gone ahead of the journal."""
+        """Journals what was decided, and returns all that was since the last time. Raises DiskFull or StorageFailed: the
+        decisions are then void, and so is this ledger, for the engine has gone ahead of the journal.
+        """
+        self._write_decided()
+        written, self._written = self._written, []
+        return written
+
+    def _write_decided(self) -> None:
         decided, self._decided = self._decided, []
         while decided:
             try:
@@ -89,7 +113,10 @@ class Ledger:
                 self.is_short = True
                 if not self._reserve.give_up_some():
                     raise
-        return decided
+        self._written += decided
+
+    def has_unsynced(self) -> bool:
+        return self.journal.synced < self.journal.next_sequence - 1
 
     def sync(self) -> None:
         self.journal.sync()
@@ -102,8 +129,7 @@ class Ledger:
         if self.is_short or not (behind or self.table.changed_count > CHANGED_LIMIT):
             return False
         self._flush(SLICE)
-        if behind and self.table.position >= self._checkpoint_goal and self._store.sync_is_due(self.journal.bytes()):
-            self._free()
+        self._free_if_due()
         return True
 
     def relieve(self, limit: int) -> None:
@@ -112,27 +138,21 @@ class Ledger:
         """
         self.journal.rotate_if_full()
         if self.table.changed_count > limit:
-            self._flush(self.table.changed_count)
-            if self._store.sync_is_due(self.journal.bytes()):
-                self._free()
+            while self.table.changed_count and not self.is_short:
+                self._flush(RELIEF)
+            self._free_if_due()
 
     def checkpoint(self) -> None:
         """Moves everything into the store, and begins the journal anew."""
-        self._flush(self.table.changed_count)
+        self._flush(RELIEF)
+        while self.table.changed_count and not self.is_short:
+            self._flush(RELIEF)
         if self.journal.rotate():
             self._free()
 
     def close(self) -> None:
         self.journal.close()
         self._store.close()
-
-    def _has_room_for(self, command: Enqueue) -> bool:
-        """A load of many is weighed beforehand; one job fits, or the reserve bears it."""
-        if len(command.specs) == 1:
-            return True
-        texts = (spec.get("command") for spec in command.specs if isinstance(spec, dict))
-        size = sum(len(text) for text in texts if isinstance(text, str))
-        return self._reserve.has_room_for(2 * size + len(command.specs) * JOB_BYTES)
 
     def _flush(self, limit: int) -> None:
         """The write-ahead rule: the store must never know what the journal could lose; so everything that was decided
@@ -145,6 +165,10 @@ class Ledger:
             self.table.flush(limit, self.engine.sequence)
         except DiskFull:
             self.is_short = True
+
+    def _free_if_due(self) -> None:
+        if self._store.sync_is_due(self.journal.bytes_to_free(self.table.position)):
+            self._free()
 
     def _free(self) -> None:
         try:

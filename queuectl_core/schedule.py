@@ -37,6 +37,12 @@ class Window:
             self._heap = heapq.nsmallest(self._size, self._heap)
             self._horizon = self._heap[-1][0]
 
+    def narrow(self) -> None:
+        """The index has many new entries: those that are not before what is held are left to it."""
+        last = max(self._heap)[0] if self._heap else ""
+        if self._horizon is None or last < self._horizon:
+            self._horizon = last
+
     def first(self) -> Entry | None:
         """The entry that is next (perhaps a stale one), or None when the index is empty."""
         if not self._heap and self._horizon is not None:

@@ -29,15 +29,13 @@ Request = dict[str, object]
 
 
 class Connection:
-    """One client. `staged` are the parts of a large request that have come so far."""
+    """One client."""
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self._server = server
         self.sock = sock
         self.decoder = protocol.Decoder()
         self.outgoing = bytearray()
-        self.staged: list[object] = []
-        self.staged_characters = 0
         self.is_open = True
         self.owed = 0
         self.requests: deque[Request] = deque()
@@ -62,12 +60,20 @@ def refusal(error: QueueError) -> bytes:
 
 class Server:
     def __init__(
-        self, path: str, selector: selectors.BaseSelector, handle: Callable[[Connection, Request], None]
+        self,
+        path: str,
+        selector: selectors.BaseSelector,
+        handle: Callable[[Connection, Request], None],
+        dropped: Callable[[Connection], None] = lambda connection: None,
     ) -> None:
-        """Takes over `path`, stale socket or not: the caller holds the writer lock. Raises OSError."""
+        """Takes over `path`, stale socket or not: the caller holds the writer lock. Raises OSError.
+
+        `handle` is given each request, `dropped` each connection that has ended.
+        """
         self._path = path
         self._selector = selector
         self._handle = handle
+        self._dropped = dropped
         self._connections: dict[Connection, None] = {}
         self._unheard: dict[Connection, None] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -212,6 +218,7 @@ class Server:
             if connection.interest:
                 self._selector.unregister(connection.sock)
             connection.sock.close()
+            self._dropped(connection)
 
 
 def _is_next(connection: Connection) -> bool:

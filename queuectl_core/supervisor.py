@@ -56,8 +56,6 @@ coalescing).
 """
 
 MAX_FILES = 16384
-MAX_STAGED_JOBS = 5_000_000
-MAX_STAGED_CHARACTERS = 1_000_000_000
 
 
 class Supervisor:
@@ -76,6 +74,7 @@ class Supervisor:
         self._leaving = False
         self._kill_workers_at_s = math.inf
         self._replies: list[tuple[Connection, bytes]] = []
+        self._conversations: dict[Connection, verbs.Conversation] = {}
         self._waits: dict[str, list[_Wait]] = {}
         self._waits_limit = 1000
         self._harvested: list[str] = []
@@ -101,7 +100,7 @@ class Supervisor:
             say(f"the clock is {lag_ms / 1000:g} s behind what it was; what waits goes on from there")
             self._ledger.decide(commands.ShiftClock(-lag_ms), now_ms())
         self._adopt()
-        self._server = Server(home.socket, self._selector, self._handle)
+        self._server = Server(home.socket, self._selector, self._handle, self._end_conversation)
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
@@ -375,31 +374,24 @@ class Supervisor:
             if own is not None:
                 own(self, connection, request)
             else:
-                self._reply(connection, verbs.answer(self._ledger, request, now_ms()))
+                self._reply(connection, self._conversation_with(connection).answer(request, now_ms()))
         except (StorageFailed, Corrupt):
             raise  # no refusal: what the engine has is not what the journal has any more
         except QueueError as refusal:
-            connection.staged, connection.staged_characters = [], 0
             self._replies.append((connection, server.refusal(refusal)))
+
+    def _conversation_with(self, connection: Connection) -> verbs.Conversation:
+        if connection not in self._conversations:
+            self._conversations[connection] = verbs.Conversation(self._ledger)
+        return self._conversations[connection]
+
+    def _end_conversation(self, connection: Connection) -> None:
+        conversation = self._conversations.pop(connection, None)
+        if conversation is not None:
+            conversation.end()
 
     def _reply(self, connection: Connection, fields: Request) -> None:
         self._replies.append((connection, server.answer(fields)))
-
-    def _enqueue(self, connection: Connection, request: Request) -> None:
-        """A request too large for one message comes in parts, all but the last marked `more`; it counts as one."""
-        jobs = request.get("jobs")
-        if connection.staged and isinstance(jobs, list):
-            connection.staged += jobs
-            jobs = connection.staged
-        if request.get("more") is True and isinstance(jobs, list):
-            connection.staged_characters += sum(len(str(job)) for job in request["jobs"])
-            if len(jobs) > MAX_STAGED_JOBS or connection.staged_characters > MAX_STAGED_CHARACTERS:
-                raise InvalidInput(what="too many jobs at once; enqueue them in several loads")
-            connection.staged = jobs
-            self._reply(connection, {})
-            return
-        connection.staged, connection.staged_characters = [], 0
-        self._reply(connection, verbs.answer(self._ledger, {**request, "jobs": jobs}, now_ms()))
 
     def _status(self, connection: Connection, request: Request) -> None:
         reply = verbs.answer(self._ledger, request, now_ms())
@@ -518,7 +510,6 @@ class _Wait:
 
 
 _OWN_VERBS: dict[str, Callable[[Supervisor, Connection, Request], None]] = {
-    "enqueue": Supervisor._enqueue,
     "status": Supervisor._status,
     "scale": Supervisor._scale_workers,
     "wait": Supervisor._wait_for,

@@ -2,7 +2,8 @@
 
 The supervisor answers requests from its socket with it, a command line without a supervisor its own: same answers.
 A request is a dict from outside, so every field is checked here. Knows the engine's commands and the table, no socket
-and no file. The trap: a reply must fit a message, so listings come in pages.
+and no file. The trap: a reply must fit a message and a turn of the supervisor, so what may be long comes in pages: a
+listing, a load of many jobs, all of the dead letter queue.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from . import commands
-from .errors import InvalidInput, UnknownJob
+from . import commands, jobtext
+from .errors import InvalidInput, InvalidJob, NothingToDo, UnknownJob
 from .job import COMPLETED, DEAD, STATES, check_cwd, check_id
 from .jobtable import INDEX_OF_STATE, INDEXES
 from .protocol import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from .ledger import Ledger
+    from .load import Load
 
 Fields = dict[str, object]
 
-MAX_IDS = 1000
-"""More ids than this do not stand in a reply. Those of a large enqueue follow from its time and first number
-(`engine.new_id`).
-"""
+MAX_JOBS = 5000
+"""So many jobs come in one request at the most: more of them are a load, in parts."""
+
+MAX_LOAD_JOBS = 5_000_000
+MAX_LOAD_BYTES = 1_000_000_000
+DEAD_JOBS = 500
+"""So many dead jobs are retried or purged at a time, when all are to be."""
 
 PAGE_JOBS = 500
 _PAGE_BYTES = MAX_MESSAGE_BYTES // 16  # in characters, of which JSON may need six bytes for one
@@ -38,18 +43,73 @@ def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return VERBS[verb](ledger, request, now_ms)
 
 
+class Conversation:
+    """With one client: its requests in their order. It remembers one thing from one to the next, the parts of a load.
+
+    A load is requests to enqueue that count `part` from 0, all but the last marked `more`; it is one request, of
+    which the last part is the commit.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._load: Load | None = None
+        self._parts = 0
+
+    def answer(self, request: Fields, now_ms: int) -> Fields:
+        """As the function of this name."""
+        if request.get("verb") != "enqueue" or request.get("part") is None:
+            return answer(self._ledger, request, now_ms)
+        try:
+            return self._take_part(request, now_ms)
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """There comes no more; a load that is not committed comes to nothing."""
+        if self._load is not None:
+            self._ledger.engine.end_load(self._load)
+            self._load = None
+
+    def _take_part(self, request: Fields, now_ms: int) -> Fields:
+        if request["part"] == 0:
+            self.end()
+            self._load, self._parts = self._ledger.engine.begin_load(), 0
+        if self._load is None or request["part"] != self._parts:
+            raise InvalidInput(what="this part of a load does not follow the one before")
+        self._parts += 1
+        ids = self._ledger.add_to_load(self._load, *_wanted_jobs(request, self._load.count), now_ms)
+        if self._load.count > MAX_LOAD_JOBS or self._load.bytes > MAX_LOAD_BYTES:
+            raise InvalidInput(what="too many jobs at once; enqueue them in several loads")
+        if request.get("more") is not True:
+            self._ledger.commit_load(self._load)
+            self._load = None
+        return {"ids": ids}
+
+
 def _enqueue(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    specs, cwd = request.get("jobs"), request.get("cwd")
-    if not isinstance(specs, list):
-        raise InvalidInput(what="enqueue needs jobs, a list")
+    return {"ids": ledger.decide(commands.Enqueue(*_wanted_jobs(request, 0)), now_ms)}
+
+
+def _wanted_jobs(request: Fields, index: int) -> tuple[list[object], str]:
+    """The jobs of a request, the first of which is number `index`, and the folder for those that name none. They come
+    as `jobs`, or as `lines` of JSON text.
+    """
+    cwd, lines = request.get("cwd"), request.get("lines")
+    jobs = request.get("jobs") if lines is None else lines
+    if not isinstance(jobs, list) or not 0 < len(jobs) <= MAX_JOBS:
+        raise InvalidInput(what=f"enqueue needs jobs, a list of 1 to {MAX_JOBS}")
     why = check_cwd(cwd)
     if why:
         raise InvalidInput(what=f"the folder to run in {why}")
-    number = ledger.table.next_number
-    ids = ledger.decide(commands.Enqueue(specs, cwd), now_ms)
-    if len(ids) <= MAX_IDS:
-        return {"count": len(ids), "ids": ids}
-    return {"count": len(ids), "at_ms": now_ms, "number": number}
+    return (jobs if lines is None else [_parse_line(line, n) for n, line in enumerate(lines, index)]), cwd
+
+
+def _parse_line(line: object, index: int) -> object:
+    try:
+        return jobtext.parse(line if isinstance(line, str) else "")
+    except ValueError as fault:
+        raise InvalidJob(index=index, why=f"not a job in JSON ({fault})") from None
 
 
 def _show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -103,19 +163,34 @@ def _status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def _retry_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    ids = ledger.decide(commands.RetryDead(_wanted_ids(request)), now_ms)
-    return {"count": len(ids), "ids": ids[:MAX_IDS]}
+    return _change_dead(ledger, request, now_ms, commands.RetryDead)
 
 
 def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    ids = ledger.decide(commands.PurgeDead(_wanted_ids(request)), now_ms)
-    return {"count": len(ids), "ids": ids[:MAX_IDS]}
+    return _change_dead(ledger, request, now_ms, commands.PurgeDead)
 
 
-def _wanted_ids(request: Fields) -> list[str] | None:
+def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: type) -> Fields:
+    """`ids`, or with `all` the next few of those that died before `before_ms`, which the first reply gives. `more`:
+    ask again.
+    """
+    if request.get("all") is not True:
+        return {"count": len(ledger.decide(kind(_wanted_ids(request)), now_ms)), "more": False}
+    before_ms = request.get("before_ms")
+    if before_ms is None:
+        before_ms = now_ms + 1
+    if isinstance(before_ms, bool) or not isinstance(before_ms, int):
+        raise InvalidInput(what="before_ms is not what an earlier reply gave")
+    page = ledger.table.scan(DEAD, DEAD_JOBS)
+    ids = [id for key, id in page if int(key.split("/")[1]) < before_ms]
+    if not ids:
+        raise NothingToDo(what="the dead letter queue is empty")
+    ledger.decide(kind(ids), now_ms)
+    return {"count": len(ids), "more": len(ids) == DEAD_JOBS, "before_ms": before_ms}
+
+
+def _wanted_ids(request: Fields) -> list[str]:
     ids = request.get("ids")
-    if ids is None and request.get("all") is True:
-        return None
     if not isinstance(ids, list) or not ids:
         raise InvalidInput(what="name at least one job")
     for id in ids:

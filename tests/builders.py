@@ -118,7 +118,8 @@ def random_command(source: random.Random, table: JobTable, now_ms: int) -> Comma
         return commands.ShiftClock(source.choice([-3_600_000, -2_000, 2_000, 3_600_000]))
     if kind == "setting":
         return commands.ChangeSetting("max-retries", source.choice([None, 0, 1, 5]))
-    named = source.choice([None, source.sample(ids, source.randint(1, 2))])
+    dead = [id for _, id in table.scan(DEAD, EVERYTHING)]
+    named = source.choice([dead or ["job0"], source.sample(ids, source.randint(1, 2))])
     return commands.RetryDead(named) if kind == "retry" else commands.PurgeDead(named)
 
 

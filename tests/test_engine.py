@@ -187,15 +187,10 @@ def test_refused_command_changes_nothing(command: Command, refusal: type[QueueEr
     assert dispatch(engine) == "pending" and dispatch(engine) is None
 
 
-@pytest.mark.parametrize("command", [commands.RetryDead(None), commands.PurgeDead(None)])
-def test_empty_dead_letter_queue_has_nothing_to_do(command: Command) -> None:
-    with pytest.raises(NothingToDo):
-        engine_with(PENDING).handle(command, NOW_MS)
-
-
 def test_damaged_setting_refuses_new_jobs_until_it_is_set_anew() -> None:
-    engine = an_engine()
-    engine.table.settings["max-retries"] = "many"
+    table = JobTable(MemoryStore())
+    table.settings["max-retries"] = "many"
+    engine = Engine(table)
     with pytest.raises(DamagedSetting):
         enqueue(engine, "a")
     engine.handle(commands.ChangeSetting("max-retries", 5), NOW_MS)
@@ -491,15 +486,6 @@ def test_dead_job_that_is_retried_begins_again_with_all_its_retries() -> None:
     assert states == [FAILED, FAILED, DEAD]
 
 
-def test_all_dead_jobs_are_meant_when_none_is_named() -> None:
-    engine = an_engine()
-    enqueue(engine, "a", "b", "c", max_retries=0)
-    for code in (1, 0, 1):
-        run_job(engine, exited(code))
-    assert engine.handle(commands.RetryDead(None), NOW_MS).reply == ["a", "c"]
-    assert (engine.table.counts[PENDING], engine.table.counts[COMPLETED]) == (2, 1)
-
-
 @pytest.mark.parametrize("kind", [commands.RetryDead, commands.PurgeDead])
 def test_dead_job_that_is_named_twice_is_taken_once(kind: type) -> None:
     step = engine_with(DEAD).handle(kind(["a", "a"]), NOW_MS)
@@ -721,3 +707,69 @@ def test_table_of_a_recovered_engine_may_be_flushed_at_once() -> None:
     again = JobTable(engine.table._store)
     assert state_of(again) == state_of(engine.table)
     assert again.position == len(life.events)
+
+
+# Loads: many jobs in parts
+
+
+def specs(*ids: str) -> list[object]:
+    return [{"id": id, "command": "true"} for id in ids]
+
+
+def test_load_counts_when_it_is_committed_and_not_before() -> None:
+    engine = an_engine()
+    load = engine.begin_load()
+    engine.add_to_load(load, specs("a", "b"), "/", NOW_MS)
+    assert engine.table.counts[PENDING] == 0 and engine.table.get("a") is None
+    engine.commit_load(load, lambda: None)
+    assert [dispatch(engine), dispatch(engine), dispatch(engine)] == ["a", "b", None]
+
+
+def test_load_that_is_ended_leaves_nothing_but_its_numbers_unused() -> None:
+    engine = an_engine()
+    load = engine.begin_load()
+    engine.add_to_load(load, specs("a"), "/", NOW_MS)
+    engine.end_load(load)
+    enqueue(engine, "a")
+    assert (job_of(engine, "a").number, engine.table.counts[PENDING]) == (2, 1)
+
+
+def test_id_that_stands_twice_in_a_load_or_exists_is_refused_with_its_place() -> None:
+    engine = an_engine()
+    enqueue(engine, "there")
+    for repeated, refusal in (("a", RepeatedId), ("there", DuplicateJob)):
+        load = engine.begin_load()
+        engine.add_to_load(load, specs("a", "b"), "/", NOW_MS)
+        with pytest.raises(refusal) as caught:
+            engine.add_to_load(load, specs("c", repeated), "/", NOW_MS)
+        assert caught.value.fields["index"] == 3
+        engine.end_load(load)
+
+
+@pytest.mark.parametrize("by_load", [False, True])
+def test_id_that_another_takes_meanwhile_refuses_the_load(by_load: bool) -> None:
+    engine = an_engine()
+    load = engine.begin_load()
+    engine.add_to_load(load, specs("a", "b"), "/", NOW_MS)
+    if by_load:
+        other = engine.begin_load()
+        engine.add_to_load(other, specs("b"), "/", NOW_MS)
+        engine.commit_load(other, lambda: None)
+    else:
+        enqueue(engine, "b")
+    with pytest.raises(DuplicateJob):
+        engine.commit_load(load, lambda: None)
+    assert engine.table.counts[PENDING] == 1
+
+
+def test_jobs_of_loads_and_single_ones_run_in_the_order_in_which_they_came() -> None:
+    engine = an_engine()
+    load = engine.begin_load()
+    engine.add_to_load(load, specs("a"), "/", NOW_MS)
+    enqueue(engine, "b")
+    engine.add_to_load(load, specs(*(f"c{n}" for n in range(3000))), "/", NOW_MS)
+    enqueue(engine, "d")
+    engine.commit_load(load, lambda: None)
+    for _ in range(2):
+        engine.table.flush(700, engine.sequence)
+    assert [dispatch(engine) for _ in range(3003)] == ["a", "b", *(f"c{n}" for n in range(3000)), "d"]

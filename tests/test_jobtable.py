@@ -316,19 +316,23 @@ class Model:
         self.jobs, self.changed = copy.deepcopy(self.stored), {}
 
     def entries(self, index: str) -> list[Entry]:
-        return sorted((key_of(job), id) for id, job in self.jobs.items() if INDEX_OF_STATE[str(job["state"])] == index)
+        return sorted(
+            (key_of(job), id)
+            for id, job in self.jobs.items()
+            if INDEX_OF_STATE[str(job.get("state", PENDING))] == index
+        )
 
     def counts(self) -> dict[str, int]:
-        states = [job["state"] for job in self.jobs.values()]
+        states = [job.get("state", PENDING) for job in self.jobs.values()]
         return {state: states.count(state) for state in STATES}
 
 
 def key_of(job: Fields) -> str:
-    number = f"{job['number']:012}"
-    if job["state"] in (PENDING, PROCESSING):
-        return f"{INDEX_OF_STATE[str(job['state'])]}/{number}"
-    at_ms = job["due_ms"] if job["state"] == FAILED else job["updated_ms"]
-    return f"{INDEX_OF_STATE[str(job['state'])]}/{at_ms:015}/{number}"
+    number, state = f"{job['number']:012}", str(job.get("state", PENDING))
+    if state in (PENDING, PROCESSING):
+        return f"{INDEX_OF_STATE[state]}/{number}"
+    at_ms = job["due_ms"] if state == FAILED else job.get("updated_ms", job["created_ms"])
+    return f"{INDEX_OF_STATE[state]}/{at_ms:015}/{number}"
 
 
 def pages(table: JobTable, index: str, size: int, reverse: bool) -> list[Entry]:

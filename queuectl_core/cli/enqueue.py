@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 
 from ..api import Queue
@@ -21,8 +19,6 @@ EXAMPLES = [
     "queuectl enqueue --id nightly --max-retries 5 --command 'cd /srv && ./backup | gzip > b.gz'",
     "queuectl enqueue --file jobs.jsonl      one JSON object a line; - reads standard input",
 ]
-
-_decode = json.JSONDecoder(parse_constant=lambda name: _refuse_constant(name)).decode
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,22 +38,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    specs, lines = _wanted(args)
-    try:
-        with Queue(args.home, notice=screen.note) as queue:
-            ids = queue.enqueue_many(specs)
-    except QueueError as refusal:
-        raise _place(refusal, args.file, lines) from None
+    _check_ways(args)
+    with Queue(args.home, notice=screen.note) as queue:
+        ids = _enqueue_file(queue, args.file) if args.file is not None else queue.enqueue_many([_wanted(args)])
     if screen.json:
         screen.value({"ids": ids})
     else:
-        for id in ids:
-            screen.line(id)
+        screen.line("\n".join(ids))
     return 0
 
 
-def _wanted(args: Namespace) -> tuple[list[object], list[int]]:
-    """The jobs that are asked for; for a file, the line that each stands on."""
+def _check_ways(args: Namespace) -> None:
     if args.extra or (args.job is not None and args.words is not None):
         raise InvalidInput(what="more than one word; quote the JSON, or put a command behind --: enqueue -- sleep 5")
     ways = [args.job, args.command, args.file, args.words]
@@ -65,16 +56,16 @@ def _wanted(args: Namespace) -> tuple[list[object], list[int]]:
         raise InvalidInput(
             what="say what to run in one way: JSON, --command TEXT, --file FILE, or -- and a command's words"
         )
-    if args.file is not None:
-        if _flags(args):
-            raise InvalidInput(
-                what=f"--file goes without --{next(iter(_flags(args))).replace('_', '-')}; put it into the lines"
-            )
-        return _read_file(args.file)
+    if args.file is not None and _flags(args):
+        flag = next(iter(_flags(args))).replace("_", "-")
+        raise InvalidInput(what=f"--file goes without --{flag}; put it into the lines")
+
+
+def _wanted(args: Namespace) -> object:
     if args.job is not None:
-        return [_merge(_parse_job(args.job), _flags(args))], []
+        return _merge(_parse_job(args.job), _flags(args))
     command = args.command if args.command is not None else _join(args.words)
-    return [{"command": command, **_flags(args)}], []
+    return {"command": command, **_flags(args)}
 
 
 def _flags(args: Namespace) -> dict[str, object]:
@@ -126,61 +117,29 @@ def _folder(path: str | None) -> str | None:
 def _parse_job(text: str) -> object:
     import shlex
 
+    from ..jobtext import parse
+
     try:
-        return _decode(text)
-    except (ValueError, RecursionError) as fault:
-        what = f"not a job in JSON ({_fault(fault)}): {text[:60]!r}"
+        return parse(text)
+    except ValueError as fault:
+        what = f"not a job in JSON ({fault}): {text[:60]!r}"
         if not text.lstrip().startswith(("{", "[", '"')):
             what += f"; to run a command: queuectl enqueue -- {shlex.quote(text[:60])}"
         raise InvalidInput(what=what) from None
 
 
-def _read_file(path: str) -> tuple[list[object], list[int]]:
+def _enqueue_file(queue: Queue, path: str) -> list[str]:
+    import sys
+
+    from .lines import Lines, Progress
+
     try:
-        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
-            return _read_lines(path, file)
+        file = sys.stdin.buffer if path == "-" else open(path, "rb")
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
-
-
-def _read_lines(path: str, file: object) -> tuple[list[object], list[int]]:
-    specs, numbers = [], []
-    for number, line in enumerate(file, 1):
-        if line.isspace():
-            continue
+    with file, Progress() as progress:
+        lines = Lines("standard input" if path == "-" else path, file)
         try:
-            specs.append(_decode(line.decode("utf-8")))
-        except (ValueError, RecursionError) as fault:
-            raise InvalidInput(
-                what=f"{_name(path)} line {number}: not a job in JSON ({_fault(fault)}); nothing was enqueued"
-            ) from None
-        numbers.append(number)
-    if not specs:
-        raise InvalidInput(what=f"{_name(path)} has no job in it")
-    return specs, numbers
-
-
-def _place(refusal: QueueError, file: str | None, lines: list[int]) -> QueueError:
-    """For a job of a file, the error says on which line it stands."""
-    index = refusal.fields.get("index")
-    if file is None or not isinstance(index, int):
-        return refusal
-    placed = InvalidInput(what=f"{_name(file)} line {lines[index]}: {refusal}; nothing was enqueued")
-    placed.exit_status = refusal.exit_status
-    return placed
-
-
-def _name(path: str) -> str:
-    return "standard input" if path == "-" else path
-
-
-def _fault(fault: Exception) -> str:
-    if isinstance(fault, UnicodeDecodeError):
-        return "it is not UTF-8"
-    if isinstance(fault, json.JSONDecodeError):
-        return f"{fault.msg} at character {fault.pos + 1}"
-    return "nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:80]
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+            return queue.enqueue_lines(lines, progress=progress.show)
+        except QueueError as refusal:
+            raise lines.placed(refusal) from None

@@ -47,6 +47,10 @@ class GenerationStore:
             return self._pairs[key]
         return self._read(self._file, key) if self._file is not None else None
 
+    def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        pairs = ((key, self.get(key)) for key in keys)
+        return [(key, value) for key, value in pairs if value is not None]
+
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         low, high = bisect.bisect_left(self._keys, start), bisect.bisect_left(self._keys, stop)
         keys = self._keys[max(low, high - limit) : high][::-1] if reverse else self._keys[low : min(high, low + limit)]
@@ -82,8 +86,8 @@ class GenerationStore:
             self._remove_others()
             raise durable.failure(self._folder, fault) from fault
 
-    def sync_is_due(self, journal_bytes: int) -> bool:
-        return journal_bytes >= max(_MIN_SYNC_BYTES, self._bytes)
+    def sync_is_due(self, freed_bytes: int) -> bool:
+        return freed_bytes >= max(_MIN_SYNC_BYTES, self._bytes)
 
     def close(self) -> None:
         if self._file is not None:

@@ -14,6 +14,9 @@ class MemoryStore:
     def get(self, key: bytes) -> bytes | None:
         return self.pairs.get(key)
 
+    def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        return [(key, self.pairs[key]) for key in keys if key in self.pairs]
+
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         keys = sorted((key for key in self.pairs if start <= key < stop), reverse=reverse)
         return [(key, self.pairs[key]) for key in keys[:limit]]
@@ -29,7 +32,7 @@ class MemoryStore:
     def sync(self) -> None:
         pass
 
-    def sync_is_due(self, journal_bytes: int) -> bool:
+    def sync_is_due(self, freed_bytes: int) -> bool:
         return True
 
     def close(self) -> None:

@@ -13,18 +13,21 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from ..errors import Corrupt, DiskFull, StorageFailed
 
-_SYNC_JOURNAL_BYTES = 4 * 1024 * 1024
+_FREED_BYTES = 4 * 1024 * 1024
+_UNSYNCED_BYTES = 512 * 1024
+"""Of keys and values. So much is moved into the file within some 10 ms; a long write-ahead log takes as long as it is."""
 
 
 class SqliteStore:
     def __init__(self, path: str, read_only: bool = False) -> None:
         """Raises Corrupt, DiskFull, StorageFailed. `read_only` makes and changes no file, not even to recover."""
         self._path = path
+        self._unsynced_bytes = 0
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         if read_only and os.path.exists(f"{path}-wal"):
             path = self._copy_of(path)
@@ -47,6 +50,10 @@ class SqliteStore:
         row = self._run("SELECT value FROM Dict WHERE key = ?", (key,)).fetchone()
         return None if row is None else row[0]
 
+    def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        places = ",".join("?" * len(keys))
+        return self._run(f"SELECT key, value FROM Dict WHERE key IN ({places})", keys).fetchall()
+
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         order = "DESC" if reverse else "ASC"
         query = f"SELECT key, value FROM Dict WHERE key >= ? AND key < ? ORDER BY key {order} LIMIT ?"
@@ -58,6 +65,7 @@ class SqliteStore:
             self._db.executemany("DELETE FROM Dict WHERE key = ?", [(key,) for key in deletes])
             self._db.executemany("REPLACE INTO Dict (key, value) VALUES (?, ?)", puts)
             self._db.execute("COMMIT")
+            self._unsynced_bytes += sum(len(key) + len(value) for key, value in puts) + sum(map(len, deletes))
         except sqlite3.Error as fault:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -89,9 +97,10 @@ class SqliteStore:
         busy, _, _ = self._run("PRAGMA wal_checkpoint(RESTART)", ()).fetchone()
         if busy:
             raise StorageFailed(path=self._path, why="another process has the store open")
+        self._unsynced_bytes = 0
 
-    def sync_is_due(self, journal_bytes: int) -> bool:
-        return journal_bytes >= _SYNC_JOURNAL_BYTES
+    def sync_is_due(self, freed_bytes: int) -> bool:
+        return self._unsynced_bytes >= _UNSYNCED_BYTES or freed_bytes >= _FREED_BYTES
 
     def close(self) -> None:
         try:
@@ -108,7 +117,7 @@ class SqliteStore:
             shutil.copy(name, self._copy.name)
         return os.path.join(self._copy.name, os.path.basename(path))
 
-    def _run(self, query: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+    def _run(self, query: str, values: Sequence[object]) -> sqlite3.Cursor:
         try:
             return self._db.execute(query, values)
         except sqlite3.Error as fault:

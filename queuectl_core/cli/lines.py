@@ -1,0 +1,83 @@
+"""Lines: the jobs of a file, one JSON text a line, read as they are asked for; and on which line a refused one stands.
+
+Knows no JSON: the lines are parsed where they are checked. The trap: the queue counts jobs, people count lines, and
+empty lines are no jobs.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from ..errors import InvalidInput, QueueError
+
+SHOW_EVERY_S = 0.2
+
+
+class Lines:
+    """To be read once. `name` is what messages call the file."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self._name = name
+        self._file = file
+        self._jobs_before_blank: list[int] = []
+
+    def __iter__(self) -> Iterator[str]:
+        """Raises InvalidInput."""
+        index = 0
+        try:
+            for line in self._file:
+                if line.isspace():
+                    self._jobs_before_blank.append(index)
+                    continue
+                yield self._text(line, index)
+                index += 1
+        except OSError as fault:
+            raise InvalidInput(what=f"cannot read {self._name}: {fault.strerror}") from None
+        if not index:
+            raise InvalidInput(what=f"{self._name} has no job in it")
+
+    def placed(self, refusal: QueueError) -> QueueError:
+        """The same error, which says of a job on which line it stands."""
+        index = refusal.fields.get("index")
+        if not isinstance(index, int):
+            return refusal
+        placed = InvalidInput(what=f"{self._name} line {self._number(index)}: {refusal}; nothing was enqueued")
+        placed.exit_status = refusal.exit_status
+        return placed
+
+    def _text(self, line: bytes, index: int) -> str:
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError:
+            what = f"{self._name} line {self._number(index)}: it is not UTF-8; nothing was enqueued"
+            raise InvalidInput(what=what) from None
+
+    def _number(self, index: int) -> int:
+        return index + 1 + bisect_right(self._jobs_before_blank, index)
+
+
+class Progress:
+    """A count on one line of a terminal that goes away at the end; nothing where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._is_shown = False
+        self._next_s = time.monotonic() + SHOW_EVERY_S if sys.stderr.isatty() else float("inf")
+
+    def show(self, count: int) -> None:
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + SHOW_EVERY_S
+            self._is_shown = True
+            sys.stderr.write(f"\r{count:,} jobs taken, none of them enqueued before the last")
+            sys.stderr.flush()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,125 @@
+"""Local: answers to requests while no supervisor runs, by whoever asks: it takes the writer lock, recovers the home, does
+the work, and lets go.
+
+Knows the order in which that must happen; what is asked and answered is the affair of `verbs`. The trap: once what was
+decided is synced it is done, and whatever fails behind that is no answer to the request.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+
+from . import adoption, lockfile, verbs
+from .clock import now_ms
+from .errors import QueueError
+from .home import NOT_ALLOWED, Home
+from .jobtable import JobTable
+from .ledger import Ledger
+from .stores.memory_store import MemoryStore
+from .verbs import Fields
+
+CHANGED_LIMIT = 256
+"""Changed jobs are moved into the store when there are more; else every call would replay them."""
+
+READ_ONLY_VERBS = ("show", "list", "status", "config-list")
+
+
+def answer(home: Home, request: Fields, notice: Callable[[str], None]) -> Fields | None:
+    """The answer, or None while somebody else holds the writer lock. `notice` is told what is found beside it.
+
+    Raises QueueError.
+    """
+    replies: list[Fields] = []
+    if request["verb"] not in READ_ONLY_VERBS:
+        return replies[0] if converse(home, [request], notice, replies.append) else None
+    if not home.exists():
+        return _answer_from_nothing(request)
+    try:
+        lock = lockfile.acquire(home.lock)
+    except OSError as fault:
+        if fault.errno in NOT_ALLOWED:
+            return _answer_reading(home, request)
+        raise home.failure(fault) from fault
+    return replies[0] if _converse(home, lock, [request], notice, replies.append) else None
+
+
+def converse(
+    home: Home, requests: Iterable[Fields], notice: Callable[[str], None], hear: Callable[[Fields], None]
+) -> bool:
+    """Answers one request after the other; durable when this returns True. False: somebody else holds the writer lock.
+
+    Raises QueueError; then nothing has changed of which no reply was heard.
+    """
+    try:
+        home.prepare()
+        lock = lockfile.acquire(home.lock)
+    except OSError as fault:
+        raise home.failure(fault) from fault
+    return _converse(home, lock, requests, notice, hear)
+
+
+def _converse(
+    home: Home,
+    lock: int | None,
+    requests: Iterable[Fields],
+    notice: Callable[[str], None],
+    hear: Callable[[Fields], None],
+) -> bool:
+    if lock is None:
+        return False
+    try:
+        _converse_with_lock(home, requests, notice, hear)
+    except OSError as fault:
+        raise home.failure(fault) from fault
+    finally:
+        os.close(lock)
+    return True
+
+
+def _converse_with_lock(
+    home: Home, requests: Iterable[Fields], notice: Callable[[str], None], hear: Callable[[Fields], None]
+) -> None:
+    ledger = Ledger(home)
+    if ledger.torn is not None:
+        notice(ledger.torn.told())
+    try:
+        _harvest(home, ledger)
+        conversation = verbs.Conversation(ledger)
+        for request in requests:
+            hear(conversation.answer(request, now_ms()))
+        ledger.write()
+        ledger.sync()
+    except BaseException:
+        ledger.close()
+        raise
+    try:
+        adoption.sweep(home, {run.instance for run in adoption.find(ledger.table)})
+        ledger.relieve(CHANGED_LIMIT)
+        ledger.close()
+    except (QueueError, OSError) as fault:
+        notice(str(fault))
+
+
+def _harvest(home: Home, ledger: Ledger) -> None:
+    """Decides what became of runs that are over."""
+    for run in adoption.find(ledger.table):
+        if not adoption.is_under_way(home, run):
+            command = adoption.conclude(home, ledger.table.get(run.job_id), spared=None)
+            if command is not None:
+                ledger.decide(command, now_ms())
+
+
+def _answer_reading(home: Home, request: Fields) -> Fields:
+    """The answer from a home on a read-only disk. What workers have left there is not harvested."""
+    ledger = Ledger(home, read_only=True)
+    try:
+        return verbs.answer(ledger, request, now_ms())
+    finally:
+        ledger.close()
+
+
+def _answer_from_nothing(request: Fields) -> Fields:
+    """The answer of a home that does not exist; asking makes none."""
+    return verbs.answer(SimpleNamespace(table=JobTable(MemoryStore())), request, 0)
