@@ -22,6 +22,9 @@ from tests.homes import ROOT
 NAMES = {"huey": "huey", "persist-queue": "persistqueue", "litequeue": "litequeue", "rq": "rq", "celery": "celery"}
 """What to install, and what to import."""
 
+BESIDE = ("redis", "packaging")
+"""What rq and celery need beside it, and do not all say themselves."""
+
 ON_REDIS = ("rq", "celery")
 DRIVER = "tests.bench.peers.driver"
 WITHIN_S = 600
@@ -32,7 +35,7 @@ def install(folder: str) -> None:
     python = os.path.join(folder, "bin", "python")
     if not os.path.exists(python):
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *NAMES, "redis"]
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *NAMES, *BESIDE]
     subprocess.run(command, check=True)
 
 
