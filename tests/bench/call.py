@@ -1,18 +1,15 @@
-"""Call: what one call of the command line costs, set against an empty Python; with .pyc files in place (`homes`
-sees to it), after one call to warm up. The trap: what is installed beside an interpreter may run at each start (.pth
-files), and would make any command line look cheap; so all are run by the bare Python of a new virtual environment.
+"""Call: what one call of the command line costs, set against an empty program of the same bare Python; with .pyc
+files in place (`homes` sees to it), after one call to warm up.
 """
 
 from __future__ import annotations
 
-import os
-import venv
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from tests.bench import floors
 from tests.bench.contest import Bench, Contest, Turn, median_ms
-from tests.bench.homes import new_home, scratch, taken_s
+from tests.bench.homes import bare_python, new_home, scratch, taken_s
 from tests.bench.peers import programs
 
 FLOOR = "python3 -I -c pass"
@@ -25,8 +22,7 @@ def contests(bench: Bench) -> Iterator[Contest]:
         return lambda: {"ms": median_ms([call_s() for _ in range(times + 1)][1:])}
 
     with scratch(bench.folder) as folder, ExitStack() as stack:
-        venv.create(folder, symlinks=True)
-        python = os.path.join(folder, "bin", "python")
+        python = bare_python(folder)
         alone, served = (stack.enter_context(new_home(bench.folder, workers, python)) for workers in (None, 0))
         turns = {FLOOR: calls(lambda: floors.empty_python_s(python))}
         for words in (["enqueue", "--", "true"], ["status"]):

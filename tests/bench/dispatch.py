@@ -21,14 +21,17 @@ PEERS_AT = 2
 def contests(bench: Bench) -> Iterator[Contest]:
     jobs = bench.pick(40, 1000, 4000)
     for workers in (1, 2, 4, 8):
-        turns: dict[str, Turn] = {
-            XARGS: lambda: {"jobs/s": floors.xargs(jobs, workers)},
-            "posix_spawn loops": lambda: {"jobs/s": floors.spawn_loops(jobs, workers)},
-            "queuectl": partial(_queuectl, bench, jobs, workers),
-        }
+        turns = {**_floors(jobs, workers), "queuectl": partial(_queuectl, bench, jobs, workers)}
         if workers == PEERS_AT:
             turns.update(_peers(bench, jobs))
         yield Contest(f"dispatch, {workers} workers" if workers > 1 else "dispatch, 1 worker", XARGS, turns)
+
+
+def _floors(jobs: int, workers: int) -> dict[str, Turn]:
+    return {
+        XARGS: lambda: {"jobs/s": floors.xargs(jobs, workers)},
+        "posix_spawn loops": lambda: {"jobs/s": floors.spawn_loops(jobs, workers)},
+    }
 
 
 def _queuectl(bench: Bench, jobs: int, workers: int) -> Readings:

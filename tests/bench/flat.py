@@ -14,7 +14,7 @@ from time import perf_counter
 from tests.bench import filling, proc
 from tests.bench.api import enqueues_s
 from tests.bench.contest import Bench, Contest, Readings, Turn, median_ms
-from tests.bench.homes import BenchHome, jobs_file, new_home, scratch, taken_s
+from tests.bench.homes import BenchHome, bare_python, jobs_file, new_home, scratch, taken_s
 from tests.homes import is_alive, until
 
 EMPTY = "an empty home"
@@ -26,9 +26,10 @@ def contests(bench: Bench) -> Iterator[Contest]:
     base_bytes: dict[str, int] = {}
     with ExitStack() as stack:
         folder = stack.enter_context(scratch(bench.folder))
+        python = bare_python(os.path.join(folder, "python"))
 
         def turn(waiting: int, finished: int) -> Turn:
-            home = stack.enter_context(new_home(bench.folder))
+            home = stack.enter_context(new_home(bench.folder, python=python))
             filling.add_finished(home.home, finished, dead=bench.rounds * _calls(bench) + 1)
             if waiting:
                 home.load(jobs_file(folder, waiting))

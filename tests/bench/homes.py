@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
@@ -24,6 +25,14 @@ KEEP_FINISHED: dict[str, str] = {}
 def environment() -> dict[str, str]:
     """For all that is started here: .pyc files are written and used, as for everybody, whatever they are for us."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def bare_python(folder: str) -> str:
+    """A new Python with nothing beside it. What is installed with an interpreter may run at each start (.pth files),
+    and would make any command line look cheap next to an empty program, and alike in an empty and a full home.
+    """
+    venv.create(folder, symlinks=True)
+    return os.path.join(folder, "bin", "python")
 
 
 class BenchHome(CommandLine):

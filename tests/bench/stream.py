@@ -42,9 +42,6 @@ class Stream:
         times_s = self._started_s
         return [after - before for before, after in zip(times_s, times_s[1:])] or [0.0]
 
-    def count(self) -> int:
-        return len(self._started_s)
-
     def _read(self) -> None:
         while not self._over.is_set():
             self._started_s += self._fifo.next(within_s=0.05, must=False)

@@ -16,30 +16,32 @@ from tests.bench.peers.processes import programs
 
 FOLDER = "BENCH_HUEY_FOLDER"
 
-huey = SqliteHuey(filename=os.path.join(os.environ[FOLDER], "huey.db")) if FOLDER in os.environ else None
-run = huey.task()(run_command) if huey is not None else None
+
+def _open(folder: str) -> SqliteHuey:
+    return SqliteHuey(filename=os.path.join(folder, "huey.db"))
+
+
+huey = _open(os.environ[FOLDER]) if FOLDER in os.environ else None
+if huey is not None:
+    huey.task()(run_command)
 
 
 class Peer:
     def __init__(self, folder: str, port: int) -> None:
         self._folder = folder
-        self._huey = SqliteHuey("by_huey", filename=os.path.join(folder, "huey.db"))
-        os.environ[FOLDER] = folder
-        del sys.modules[__name__]  # imported anew as the consumer does it, now that the folder is known
-        import tests.bench.peers.by_huey as tasks
-
-        self._tasks = tasks
+        self._huey = _open(folder)
+        self._run = self._huey.task()(run_command)
 
     def workers(self, count: int) -> AbstractContextManager[list[int]]:
         consumer = [sys.executable, "-m", "huey.bin.huey_consumer", f"{__name__}.huey"]
-        return programs([[*consumer, "-k", "process", "-w", str(count), "-q"]])
+        return programs([[*consumer, "-k", "process", "-w", str(count), "-q"]], **{FOLDER: self._folder})
 
     def add(self, command: str) -> object:
-        return self._tasks.run(command)
+        return self._run(command)
 
     def add_many(self, commands: Iterable[str]) -> None:
         for command in commands:
-            self._tasks.run(command)
+            self._run(command)
 
     def ended(self) -> int:
-        return self._tasks.huey.result_count()
+        return self._huey.result_count()

@@ -37,7 +37,9 @@ def programs(commands: list[list[str]], **environ: str) -> Iterator[list[int]]:
 
 
 @contextmanager
-def loops(count: int, connect: Callable[[], tuple[Take, Callable[[object], object]]], ended: object) -> Iterator[list[int]]:
+def loops(
+    count: int, connect: Callable[[], tuple[Take, Callable[[object], object]]], ended: object
+) -> Iterator[list[int]]:
     """The pids of worker loops. `connect` is called in each, and gives its own `take` and `done`."""
     fork = multiprocessing.get_context("fork")
     started = [fork.Process(target=_loop, args=(connect, ended), daemon=True) for _ in range(count)]
