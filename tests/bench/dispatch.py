@@ -1,46 +1,58 @@
-"""Dispatch: how many jobs that do nothing (`true`) a second, from the enqueue to the last outcome, journal on,
-output kept.
+"""Dispatch: how many jobs that do nothing (`true`) a second, from the enqueue to the last outcome, durable, output
+kept.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
+from collections.abc import Iterator
+from functools import partial
 
-from queuectl_core import Queue
-from tests.bench.homes import running_queue
+from tests.bench import floors
+from tests.bench.contest import Bench, Contest, Readings, Turn
+from tests.bench.homes import new_home
+from tests.bench.peers import libraries, programs
+
+XARGS = "xargs -P"
+PEERS_AT = 2
+"""So many workers the peers are measured at."""
 
 
-def queuectl(jobs: int, workers: int) -> float:
-    """Seconds for `jobs` jobs, with a supervisor that is up and idle when they come."""
-    with running_queue(workers) as home, Queue(home, deadline_s=600) as queue:
+def contests(bench: Bench) -> Iterator[Contest]:
+    jobs = bench.pick(40, 1000, 4000)
+    for workers in (1, 2, 4, 8):
+        turns = {**_floors(jobs, workers), "queuectl": partial(_queuectl, bench, jobs, workers)}
+        if workers == PEERS_AT:
+            turns.update(_peers(bench, jobs))
+        yield Contest(f"dispatch, {workers} workers" if workers > 1 else "dispatch, 1 worker", XARGS, turns)
+
+
+def _floors(jobs: int, workers: int) -> dict[str, Turn]:
+    return {
+        XARGS: lambda: {"jobs/s": floors.xargs(jobs, workers)},
+        "posix_spawn loops": lambda: {"jobs/s": floors.spawn_loops(jobs, workers)},
+    }
+
+
+def _queuectl(bench: Bench, jobs: int, workers: int) -> Readings:
+    """With a supervisor that is up and idle when they come."""
+    with new_home(bench.folder, workers) as home, home.queue() as queue:
         started_s = time.perf_counter()
-        ids = queue.enqueue_many({"command": "true"} for _ in range(jobs))
-        queue.wait(ids)
+        queue.wait(queue.enqueue_many({"command": "true"} for _ in range(jobs)))
         taken_s = time.perf_counter() - started_s
         assert queue.status()["counts"]["completed"] == jobs
-    return taken_s
+    return {"jobs/s": jobs / taken_s}
 
 
-def xargs(jobs: int, workers: int) -> float:
-    """Seconds for the same with `xargs -P`, which keeps nothing."""
-    numbers = "\n".join(map(str, range(jobs))).encode()
-    started_s = time.perf_counter()
-    subprocess.run(["xargs", f"-P{workers}", "-I{}", "sh", "-c", "true"], input=numbers, check=True)
-    return time.perf_counter() - started_s
-
-
-def spawn_loops(jobs: int, workers: int) -> float:
-    """Seconds for bare posix_spawn loops, one process a worker: the floor for anything written in Python."""
-    started_s = time.perf_counter()
-    pids = [os.fork() or _spawn_loop(jobs // workers) for _ in range(workers)]
-    for pid in pids:
-        os.waitpid(pid, 0)
-    return time.perf_counter() - started_s
-
-
-def _spawn_loop(count: int) -> int:
-    for _ in range(count):
-        os.waitpid(os.posix_spawn("/bin/sh", ("sh", "-c", "true"), os.environ), 0)
-    os._exit(0)
+def _peers(bench: Bench, jobs: int) -> dict[str, Turn]:
+    few = min(jobs, 200)  # each waiting job of nq is two processes
+    turns: dict[str, Turn] = {
+        "task-spooler": partial(programs.dispatch_tsp, bench, min(jobs, 900), PEERS_AT),
+        "GNU parallel": partial(programs.dispatch_parallel, bench, jobs, PEERS_AT),
+        f"nq (one at a time, {few} jobs)": partial(programs.dispatch_nq, bench, few),
+    }
+    for peer in libraries.NAMES:
+        turns[libraries.title(bench, peer)] = partial(
+            libraries.drive, bench, peer, "dispatch", jobs=jobs, workers=PEERS_AT
+        )
+    return turns

@@ -1,28 +1,112 @@
-"""A queue for a benchmark: a home of its own, a supervisor that is up, and nothing left afterwards."""
+"""Homes for benchmarks: a home on the disk that is measured, the command line on it, a supervisor that is up; and
+nothing left running afterwards. Knows nothing of what is measured there.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Optional
 
-from tests.homes import SCRIPT, short_folder
+from queuectl_core import Queue
+from tests.homes import SCRIPT, CommandLine, until
+
+KEEP_FINISHED: dict[str, str] = {}
+"""Settings that a new home gets, so that no finished job is pruned while it is measured."""
+
+
+def environment() -> dict[str, str]:
+    """For all that is started here: .pyc files are written and used, as for everybody, whatever they are for us."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def bare_python(folder: str) -> str:
+    """A new Python with nothing beside it. What is installed with an interpreter may run at each start (.pth files),
+    and would make any command line look cheap next to an empty program, and alike in an empty and a full home.
+    """
+    venv.create(folder, symlinks=True)
+    return os.path.join(folder, "bin", "python")
+
+
+class BenchHome(CommandLine):
+    """The command line on one home."""
+
+    def __init__(self, folder: str, python: str) -> None:
+        super().__init__(os.path.join(folder, "home"), python)
+        self.folder = folder
+        self.environ = {**environment(), "QUEUECTL_HOME": self.home, "NO_COLOR": "1"}
+
+    def words(self, *words: str) -> list[str]:
+        return [self.python, SCRIPT, *words]
+
+    def load(self, path: str) -> None:
+        """`enqueue --file`, however long it takes."""
+        subprocess.run(self.words("enqueue", "--file", path), env=self.environ, stdout=subprocess.DEVNULL, check=True)
+
+    def queue(self) -> Queue:
+        return Queue(self.home, deadline_s=600)
+
+    def start(self, workers: int) -> None:
+        """A supervisor with exactly so many workers."""
+        self.ok("worker", "start", "--count", str(workers or 1))
+        if not workers:
+            self.scale_to_none()
+
+    def scale_to_none(self) -> None:
+        """The running supervisor goes on without workers; returns when the last has ended."""
+        self.ok("worker", "scale", "0")
+        until(lambda: not self.json("status")["workers"], lambda: "the workers to end")
 
 
 @contextmanager
-def running_queue(workers: int) -> Iterator[str]:
-    """The home of a running supervisor with so many workers."""
-    with short_folder() as folder:
-        home = os.path.join(folder, "home")
-        call(home, "worker", "start", "--count", str(workers))
+def scratch(parent: str) -> Iterator[str]:
+    """A folder with a short path (a socket goes into it) on the disk that is measured."""
+    folder = tempfile.mkdtemp(prefix="q", dir=parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def new_home(parent: str, workers: Optional[int] = None, python: str = sys.executable) -> Iterator[BenchHome]:
+    """A home of its own; with so many `workers`, a supervisor that is up."""
+    with scratch(parent) as folder:
+        home = BenchHome(folder, python)
         try:
+            for key, value in KEEP_FINISHED.items():
+                home.ok("config", "set", key, value)
+            if workers is not None:
+                home.start(workers)
             yield home
         finally:
-            call(home, "worker", "stop", "--now")
+            home.end()
 
 
-def call(home: str, *words: str) -> None:
-    command = [sys.executable, SCRIPT, "--home", home, *words]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def jobs_file(folder: str, count: int) -> str:
+    """A file of so many jobs that do nothing, for `enqueue --file`."""
+    path = os.path.join(folder, f"{count}.jsonl")
+    if not os.path.exists(path):
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines('{"command": "true"}\n' for _ in range(count))
+    return path
+
+
+def taken_s(command: list[str], environ: Optional[dict[str, str]] = None) -> float:
+    """Seconds from the spawn of a command to its end. It must succeed; what it prints goes nowhere."""
+    silence = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2)]
+    path = shutil.which(command[0]) or command[0]
+    started_s = time.perf_counter()
+    pid = os.posix_spawn(path, command, environment() if environ is None else environ, file_actions=silence)
+    _, status = os.waitpid(pid, 0)
+    taken = time.perf_counter() - started_s
+    if status:
+        raise AssertionError(f"{command} ended with wait status {status}")
+    return taken

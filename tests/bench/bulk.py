@@ -1,0 +1,41 @@
+"""Bulk: how many jobs a second a file of them is enqueued, all or nothing, durable when it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Optional
+
+from tests.bench import floors
+from tests.bench.contest import Bench, Contest, Readings, Turn
+from tests.bench.homes import jobs_file, new_home, scratch, taken_s
+from tests.bench.peers import libraries
+
+FLOOR = "JSON read, written, synced"
+SLOW_PEERS_PART = 10
+"""Peers that commit every job alone get a tenth of the jobs: it is a rate that is measured."""
+
+
+def contests(bench: Bench) -> Iterator[Contest]:
+    jobs = bench.pick(500, 20_000, 100_000)
+    with scratch(bench.folder) as folder:
+        path = jobs_file(folder, jobs)
+        turns: dict[str, Turn] = {
+            FLOOR: lambda: {"jobs/s": jobs / floors.parse_and_sync_s(path, folder)},
+            "queuectl, no supervisor": partial(_queuectl, bench, path, jobs, None),
+            "queuectl, supervisor": partial(_queuectl, bench, path, jobs, 0),
+        }
+        for peer in libraries.NAMES:
+            part = jobs if peer == "litequeue" else jobs // SLOW_PEERS_PART
+            how = "one transaction" if peer == "litequeue" else f"{part} jobs"
+            title = f"{libraries.title(bench, peer)} ({how})"
+            turns[title] = partial(libraries.drive, bench, peer, "bulk", jobs=part)
+        yield Contest(f"bulk enqueue of {jobs}", FLOOR, turns)
+
+
+def _queuectl(bench: Bench, path: str, jobs: int, workers: Optional[int]) -> Readings:
+    """The command line from start to end. No worker runs: it is the enqueue that is measured."""
+    with new_home(bench.folder, workers) as home:
+        taken = taken_s(home.words("enqueue", "--file", path), home.environ)
+        assert home.counts()["pending"] == jobs
+    return {"jobs/s": jobs / taken}

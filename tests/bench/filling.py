@@ -1,0 +1,46 @@
+"""Filling: homes with a past, made in seconds: what is finished there has gone through the product's own engine,
+journal and store in this process, but no command was run. Knows nothing of what the homes are for.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from queuectl_core import lockfile
+from queuectl_core.commands import Dispatch, Enqueue, Finish
+from queuectl_core.events import Ending
+from queuectl_core.home import Home
+from queuectl_core.ledger import Ledger
+
+BATCH = 1000
+
+
+def add_finished(path: str, completed: int, dead: int) -> None:
+    """Adds so many completed and dead jobs to a home in which nothing runs and nothing waits."""
+    home = Home(path)
+    home.prepare()
+    lock = lockfile.acquire(home.lock)
+    assert lock is not None, f"{path} is in use"
+    ledger = Ledger(home)
+    try:
+        for count, exit_code in ((dead, 1), (completed, 0)):
+            for begin in range(0, count, BATCH):
+                _finish(ledger, min(BATCH, count - begin), exit_code)
+        ledger.checkpoint()
+    finally:
+        ledger.close()
+        os.close(lock)
+
+
+def _finish(ledger: Ledger, count: int, exit_code: int) -> None:
+    now_ms = int(time.time() * 1000)
+    ledger.decide(Enqueue([{"command": "true", "max_retries": 0}] * count, "/"), now_ms)
+    ledger.write()
+    for _ in range(count):
+        job = ledger.decide(Dispatch("w1-000000"), now_ms)
+        ending = Ending("exit", exit_code, None, now_ms + 1, 1, "w1-000000.0001.log")
+        ledger.decide(Finish(job.id, job.running()["run"], ending), now_ms + 1)
+    ledger.write()
+    while ledger.tend():
+        pass

@@ -1,0 +1,40 @@
+"""Versions: which peers were there, and of what version."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+from tests.bench.contest import Bench
+from tests.bench.peers.libraries import NAMES
+
+PROGRAMS = {"task-spooler": ["tsp", "-V"], "nq": ["nq"], "GNU parallel": ["parallel", "--version"]}
+PROGRAMS["redis-server"] = ["redis-server", "--version"]
+
+_ASK = "import importlib.metadata as m, sys; [print(d.metadata['Name'], d.version) for d in m.distributions()]"
+
+
+def facts(bench: Bench) -> list[tuple[str, str]]:
+    found = _libraries(bench.peers_python)
+    libraries = [(name, found.get(name, "not installed")) for name in (*NAMES, "redis")]
+    return [*((name, _program(command)) for name, command in PROGRAMS.items()), *libraries]
+
+
+def _libraries(python: str) -> dict[str, str]:
+    if not os.path.exists(python):
+        return {}
+    said = subprocess.run([python, "-c", _ASK], capture_output=True, text=True, check=True).stdout
+    return dict(line.split() for line in said.splitlines())
+
+
+def _program(command: list[str]) -> str:
+    """Its version; nq tells none."""
+    if shutil.which(command[0]) is None:
+        return "not installed"
+    if len(command) == 1:
+        return "installed"
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    version = re.search(r"\d+(\.\d+)+|\d{8}", said)
+    return version.group() if version else "installed"
