@@ -88,11 +88,12 @@ class Job:
             "backoff_base": self.backoff_base,
             "created_ms": self.created_ms,
             "revision": self.revision,
+            "state": self.state,
         }
         if self.updated_ms != self.created_ms:
             known["updated_ms"] = self.updated_ms
         if self.state != PENDING or self.attempts or self.history:
-            known.update(state=self.state, attempts=self.attempts, history=self.history)
+            known.update(attempts=self.attempts, history=self.history)
             if self.due_ms is not None:
                 known["due_ms"] = self.due_ms
             if self.losses:

@@ -18,8 +18,8 @@ from .engine import Engine
 from .errors import Corrupt, DiskFull
 from .home import Home
 from .jobtable import JobTable
-from .load import Load
 from .journal import Journal, TornTail, open_journal
+from .load import Load
 from .reserve import Reserve
 from .stores import open_store
 
@@ -96,8 +96,8 @@ class Ledger:
         return bool(self._decided)
 
     def write(self) -> list[events.Event]:
-        """Journals what was decided, and returns all that was since the last time. Raises DiskFull or StorageFailed: the
-        decisions are then void, and so is this ledger, for the engine has gone ahead of the journal.
+        """Journals what was decided, and returns all that was since the last time. Raises DiskFull or StorageFailed:
+        the decisions are then void, and so is this ledger, for the engine has gone ahead of the journal.
         """
         self._write_decided()
         written, self._written = self._written, []

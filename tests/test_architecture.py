@@ -17,8 +17,8 @@ PACKAGE = os.path.join(ROOT, "queuectl_core")
 
 FLOORS: list[set[str]] = [
     {"errors", "retry", "timestamps"},
-    {"job", "events", "journal_format", "protocol", "schedule"},
-    {"settings", "commands", "jobtable"},
+    {"job", "jobtext", "events", "journal_format", "protocol", "schedule"},
+    {"settings", "commands", "jobtable", "load"},
     {"engine", "stores.memory_store"},
     {"clock", "descriptors", "durable", "lockfile"},
     {"home", "output", "socket_path"},
@@ -35,13 +35,13 @@ FLOORS: list[set[str]] = [
     {"stores", "pidfile", "worker"},
     {"ledger", "pool"},
     {"adoption", "verbs", "salvage", "doctor"},
-    {"supervisor"},
+    {"supervisor", "local"},
     {"daemon"},
     {"child"},
     {"api"},
     {"__init__"},
     {"cli.render"},
-    {"cli.parser"},
+    {"cli.parser", "cli.lines"},
     {"cli.listing"},
     {
         "cli.enqueue",
@@ -73,6 +73,8 @@ PURE = {
     "protocol",
     "schedule",
     "jobtable",
+    "jobtext",
+    "load",
     "engine",
 }
 PURE_MAY_IMPORT = {

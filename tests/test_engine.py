@@ -16,7 +16,6 @@ from queuectl_core.errors import (
     InvalidJob,
     InvalidSetting,
     NotDead,
-    NothingToDo,
     QueueError,
     RepeatedId,
     UnknownJob,

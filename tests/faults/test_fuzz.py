@@ -133,9 +133,10 @@ def test_malformed_lines_of_a_file(
     queuectl: CommandLine, source: random.Random, request: pytest.FixtureRequest
 ) -> None:
     """Each is bad in its own way, so that the file must be refused, and nothing enqueued."""
-    from queuectl_core.cli.enqueue import _read_lines
+    from queuectl_core.cli.lines import Lines
     from queuectl_core.errors import QueueError
     from queuectl_core.job import check_spec
+    from queuectl_core.jobtext import parse
 
     good = b'{"id": "good", "command": "true"}'
     for n in range(rounds(request, 20_000)):
@@ -143,9 +144,13 @@ def test_malformed_lines_of_a_file(
         for _ in range(source.randrange(1, 4)):
             line[source.randrange(len(line))] = source.randrange(256)
         try:
-            specs, _ = _read_lines("file", [bytes(line)])
-            for spec in specs:
-                json.dumps(check_spec(spec)["command"]).encode()
+            for text in Lines("file", io.BytesIO(line)):
+                try:
+                    value = parse(text)
+                except ValueError as fault:
+                    assert "\n" not in str(fault), line
+                    continue
+                json.dumps(check_spec(value)["command"]).encode()
         except QueueError as refusal:
             assert "\n" not in str(refusal), line
         if n % 5000 == 0:
