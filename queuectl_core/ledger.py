@@ -23,7 +23,7 @@ from .load import Load
 from .reserve import Reserve
 from .stores import open_store
 
-CHANGED_LIMIT = 2000
+CHANGED_LIMIT = 10_000
 """So many changed jobs may wait in memory for the store before slices of them are moved there."""
 
 JOB_BYTES = 2048

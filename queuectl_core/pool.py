@@ -15,6 +15,7 @@ import errno
 import fcntl
 import multiprocessing
 import os
+import select
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ survive it.
 """
 
 _LONG_MS = 1_000_000
+_SHORT_MS = worker.PATIENCE_S * 1000 / 2
 _NO_SEMAPHORES = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS)
 _MAX_WAITING_CHARACTERS = 64 * 1024
 _QUEUE_BYTES = 1024 * 1024
@@ -89,6 +91,7 @@ class Member:
         self.process: multiprocessing.process.BaseProcess
         self.dispatch: SimpleQueue
         self.results: SimpleQueue
+        self._arrived: select.poll
 
     def age_s(self) -> float:
         return time.monotonic() - self._born_s
@@ -97,14 +100,22 @@ class Member:
     def pid(self) -> int:
         return self.process.pid
 
+    def watch_results(self) -> None:
+        """To be called once the result queue is there: `has_message` may then be asked at the cost of a system call."""
+        self._arrived = select.poll()
+        self._arrived.register(self.results._reader.fileno(), select.POLLIN)
+
+    def has_message(self) -> bool:
+        return bool(self._arrived.poll(0))
+
     def depth(self) -> int:
         """How many runs it may hold: one, or as many short ones as are done within the patience for one.
 
         And not so long ones that the queue's pipe could fill up: handing over must never block.
         """
-        if sum(len(run.command) for run in self.runs) > _MAX_WAITING_CHARACTERS:
+        if self.last_run_ms > _SHORT_MS or sum(len(run.command) for run in self.runs) > _MAX_WAITING_CHARACTERS:
             return 1
-        return max(1, min(worker.AHEAD, int(worker.PATIENCE_S * 1000 / max(1, self.last_run_ms))))
+        return min(worker.AHEAD, int(worker.PATIENCE_S * 1000 / max(1, self.last_run_ms)))
 
     def record(self) -> dict[str, object]:
         run = self.runs[0] if self.runs else None
@@ -161,6 +172,7 @@ class Pool:
         member.dispatch._reader.close()
         if lock is not None:
             os.close(lock)
+        member.watch_results()
         self.members[member.instance] = member
         return member
 
@@ -168,15 +180,15 @@ class Pool:
         """Who can be given a run now, as often as each can: the idle first, then those whose runs are so short that
         the next should be at hand.
         """
-        staying = [member for member in self.members.values() if not member.draining]
-        for depth in range(worker.AHEAD):
-            for member in staying:
-                if member.depth() > depth and len(member.runs) == depth:
+        depths = [(member, member.depth()) for member in self.members.values() if not member.draining]
+        for held in range(max((depth for _, depth in depths), default=0)):
+            for member, depth in depths:
+                if depth > held and len(member.runs) == held:
                     yield member
 
     def is_flowing(self) -> bool:
-        """Whether every worker has more than one run waiting, so that none will miss the supervisor for a moment."""
-        return bool(self.members) and all(len(member.runs) > 2 for member in self.members.values())
+        """Whether every worker has so many runs waiting, so that none will miss the supervisor for a moment."""
+        return bool(self.members) and all(len(member.runs) > worker.AHEAD // 2 for member in self.members.values())
 
     def has_idle(self) -> bool:
         return any(not member.runs and not member.draining for member in self.members.values())
@@ -205,11 +217,14 @@ class Pool:
             message = member.results.get()
         except (EOFError, OSError):
             return None
-        if isinstance(message, runs.Place):
+        if type(message) is runs.Place:
             member.since_ms, member.last_run_ms = message.began_ms, _LONG_MS
             return message
         result = runs.revive(message)
-        member.runs = [run for run in member.runs if run.run != result.run]
+        if member.runs and member.runs[0].run == result.run:
+            del member.runs[0]
+        else:
+            member.runs = [run for run in member.runs if run.run != result.run]
         member.finished += 1
         if result.ending is not None:
             member.last_run_ms, member.since_ms = result.ending.duration_ms, result.ending.ended_ms

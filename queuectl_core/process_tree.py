@@ -99,10 +99,13 @@ def reap(leader: int) -> tuple[int | None, bool]:
         return status, False
 
 
-def end_rest(leader: int, lock_path: str, is_subreaper: bool) -> bool:
-    """Ends what a run has left behind after its shell was reaped. True when there was nothing."""
+def end_rest(leader: int, lock_path: str, is_subreaper: bool, others: bool) -> bool:
+    """Ends what a run has left behind after its shell was reaped. True when there was nothing.
+
+    `others`: whether this process had children besides the shell, as `reap` has said.
+    """
     if is_subreaper:
-        return end_orphans()
+        return not others or end_orphans()
     if lockfile.is_held(lock_path):
         # As something of the run lives, its group most likely does, and keeps its number from being used again.
         signal_group(leader, signal.SIGKILL)

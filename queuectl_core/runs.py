@@ -72,6 +72,12 @@ class Left(NamedTuple):
         return next((result for result in self.results if result.run == run), unread)
 
 
+def plain(result: Result) -> tuple[object, ...]:
+    """As it crosses a queue: tuples of no class are pickled in half the time."""
+    ending = result.ending
+    return (*result[:2], None if ending is None else tuple(ending), *result[3:])
+
+
 def revive(result: tuple[object, ...]) -> Result:
     """A Result as it was before it crossed a queue or lay in a file."""
     job_id, run, ending, reason, begun = result

@@ -50,7 +50,7 @@ MAX_SLEEP_S = 86400.0
 KILL_WITHIN_S = 5.0
 """So long after the grace period a worker that is to end its run may take; then it is killed itself."""
 
-NAP_S = 0.001
+NAP_S = 0.003
 """While all workers have runs at hand, results gather for so long before a turn takes them together (interrupt
 coalescing).
 """
@@ -196,20 +196,19 @@ class Supervisor:
         """What the workers that have room do next."""
         decided: dict[Member, list[runs.Run]] = {}
         at_ms = now_ms()
+        settings = self._ledger.engine.settings
+        max_output, grace_s = int(settings.usable("max-output")), float(settings.usable("grace"))
         for member in self._pool.with_room():
             job = self._ledger.decide(commands.Dispatch(member.instance), at_ms)
             if job is None:
                 break
-            run = self._run_for(job)
+            run = self._run_for(job, max_output, grace_s)
             self._pool.promise(member, run)
             decided.setdefault(member, []).append(run)
         return decided
 
-    def _run_for(self, job: Job) -> runs.Run:
-        settings = self._ledger.engine.settings
-        max_output, grace_s = int(settings.usable("max-output")), float(settings.usable("grace"))
-        number = job.running()["run"]
-        return runs.Run(job.id, number, job.attempts, job.command, job.cwd, max_output, grace_s)
+    def _run_for(self, job: Job, max_output: int, grace_s: float) -> runs.Run:
+        return runs.Run(job.id, job.running()["run"], job.attempts, job.command, job.cwd, max_output, grace_s)
 
     def _send(self, member: Member, given: list[runs.Run]) -> None:
         if not self._pool.send(member, given):
@@ -237,7 +236,7 @@ class Supervisor:
     def _take_messages(self, member: Member) -> None:
         """All that have gathered."""
         self._take_message(member)
-        while member.instance in self._pool.members and not member.results.empty():
+        while member.instance in self._pool.members and member.has_message():
             self._take_message(member)
 
     def _take_message(self, member: Member) -> None:

@@ -16,6 +16,7 @@ import errno
 import gc
 import json
 import os
+import pickle
 import resource
 import select
 import signal
@@ -30,9 +31,9 @@ from .events import Ending
 from .home import Home
 from .output import OutputWriter
 from .reserve import Reserve
-from .runs import GONE, Place, Result, Run
+from .runs import GONE, Place, Result, Run, plain
 
-AHEAD = 8
+AHEAD = 16
 """So many short runs wait in a worker at the most."""
 
 STOPPED_BY_HAND = "stopped by hand"
@@ -74,6 +75,7 @@ def main(
     os.umask(umask)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     gc.freeze()  # what was inherited stays shared with the supervisor
+    gc.set_threshold(10_000)  # a run leaves no cycles behind
     Worker(instance, home, dispatch, results).serve()
 
 
@@ -166,7 +168,8 @@ class Worker:
 
     def _wait(self, timeout_s: float | None) -> set[int]:
         """The descriptors that are ready."""
-        ready = {descriptor for descriptor, _ in self._poll.poll(None if timeout_s is None else timeout_s * 1000)}
+        events = self._poll.poll(None if timeout_s is None else timeout_s * 1000)
+        ready = {descriptor for descriptor, _ in events}
         if self._signals in ready:
             self._terminated |= signal.SIGTERM in os.read(self._signals, 4096)
         return ready
@@ -179,8 +182,8 @@ class Worker:
             return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=_why_not_begun(run, fault)))
         if pid is None:
             return Result(*run[:2], None, unbegun, begun=False)
-        killed, status = self._attend(pid, run, began_s)
-        clean = process_tree.end_rest(pid, self._tree_lock, self._is_subreaper)
+        killed, status, others = self._attend(pid, run, began_s)
+        clean = process_tree.end_rest(pid, self._tree_lock, self._is_subreaper, others)
         self._take_last_output()
         if not clean:
             self._open_pipe()
@@ -259,8 +262,9 @@ class Worker:
         self._environ["QUEUECTL_ATTEMPT"] = str(run.attempt)
         return process_tree.spawn(run.command, self._environ, self._stdin, self._pipe_in, self._tree_lock)
 
-    def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, int]:
-        """Waits until the command has ended; why it was killed, if it was, and its wait status.
+    def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, int, bool]:
+        """Waits until the command has ended; why it was killed, if it was, its wait status, and whether this process
+        has other children.
 
         Killed, what it has started gets the same time to end as the shell itself.
         """
@@ -276,7 +280,7 @@ class Worker:
                 found, others = process_tree.reap(pid)
                 status = found if status is None else status
             if status is not None and (kill_at_s is None or not others):
-                return killed, status
+                return killed, status, others
             order = self._take_order() if self._inbox in ready else None
             if killed is None and (order or (self._orphaned and self._terminated)):
                 killed = order or STOPPED_BY_HAND
@@ -284,7 +288,7 @@ class Worker:
                 kill_at_s = time.monotonic() + run.grace_s
             if kill_at_s is not None and time.monotonic() >= kill_at_s:
                 if status is not None:
-                    return killed, status
+                    return killed, status, others
                 process_tree.signal_group(pid, signal.SIGKILL)
                 kill_at_s = None
             if not self._long and time.monotonic() >= began_s + PATIENCE_S:
@@ -318,11 +322,12 @@ class Worker:
         if self._orphaned:
             self._leave()
         else:
-            self._put(tuple(result))
+            self._put(plain(result))
 
     def _put(self, message: object) -> None:
+        """As the queue's own `put`, without its lock: nobody else writes here."""
         try:
-            self._results.put(message)
+            self._results._writer.send_bytes(pickle.dumps(message))
         except OSError:
             self._note_death()
 
