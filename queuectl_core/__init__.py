@@ -6,7 +6,7 @@ The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground 
               jobtable load · engine
     devices   clock descriptors durable home lockfile output socket_path · journal process_tree reserve server client
               stores pidfile runs worker
-    joined    ledger pool · adoption verbs doctor salvage · supervisor local · daemon · child · api
+    joined    ledger pool · adoption verbs retention doctor salvage · supervisor local · daemon · child · api
     edge      cli
 
 For programs that embed it: `Queue`, and the errors it raises.

@@ -25,6 +25,12 @@ class PurgeDead(NamedTuple):
     ids: list[str]
 
 
+class Prune(NamedTuple):
+    """Completed jobs that are older, or more, than the settings keep: at most so many of them, the oldest."""
+
+    limit: int
+
+
 class ChangeSetting(NamedTuple):
     """`value` None: unset."""
 
@@ -73,4 +79,4 @@ class ShiftClock(NamedTuple):
     jump_ms: int
 
 
-Command = Union[ShiftClock, Enqueue, RetryDead, PurgeDead, ChangeSetting, Dispatch, Locate, Finish, Release]
+Command = Union[ShiftClock, Enqueue, RetryDead, PurgeDead, Prune, ChangeSetting, Dispatch, Locate, Finish, Release]

@@ -33,7 +33,7 @@ TRANSITIONS: dict[type, tuple[tuple[str, ...], Optional[str]]] = {
     events.Died: ((PROCESSING,), DEAD),
     events.Released: ((PROCESSING,), PENDING),
     events.Retried: ((DEAD,), PENDING),
-    events.Purged: ((DEAD,), None),
+    events.Purged: ((DEAD, COMPLETED), None),
 }
 """What may happen to a job in which states, and the state that it leads to (None: the job is gone). Enqueued makes
 one.
@@ -157,6 +157,14 @@ class Engine:
     def _purge_dead(self, command: commands.PurgeDead, now_ms: int) -> tuple[list[Event], object]:
         ids = self._dead_ids(command.ids)
         return [events.Purged(id, now_ms) for id in ids], ids
+
+    def _prune(self, command: commands.Prune, now_ms: int) -> tuple[list[Event], object]:
+        age_s, limit = self.settings.usable("retention"), int(self.settings.usable("retention-jobs"))
+        too_many = self.table.counts[COMPLETED] - limit if limit else 0
+        before_ms = now_ms - age_s * 1000 if age_s else 0
+        oldest = self._scan(COMPLETED, command.limit)
+        gone = [id for n, (key, id) in enumerate(oldest) if n < too_many or int(key.split("/")[1]) < before_ms]
+        return [events.Purged(id, now_ms) for id in gone], len(gone)
 
     def _change_setting(self, command: commands.ChangeSetting, now_ms: int) -> tuple[list[Event], object]:
         check_key(command.key)
@@ -481,6 +489,7 @@ _HANDLERS = {
     commands.Enqueue: Engine._enqueue,
     commands.RetryDead: Engine._retry_dead,
     commands.PurgeDead: Engine._purge_dead,
+    commands.Prune: Engine._prune,
     commands.ChangeSetting: Engine._change_setting,
     commands.ShiftClock: Engine._shift_clock,
     commands.Dispatch: Engine._dispatch,

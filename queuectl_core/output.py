@@ -99,6 +99,30 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
             yield piece
 
 
+def prune(folder: str, writers: set[str], before_s: float, max_bytes: int) -> int:
+    """Removes segments last written before `before_s` (a wall time) and, the oldest first, what is over `max_bytes`
+    (0: no limit). How many. Spared is the one that each of `writers` may be at, its last.
+    """
+    found: list[tuple[float, str, int]] = []
+    last: dict[str, str] = {}
+    for entry in os.scandir(folder):
+        worker = entry.name.rsplit(".", 2)[0]
+        if worker in writers:
+            last[worker] = max(last.get(worker, ""), entry.name)
+        status = entry.stat(follow_symlinks=False)
+        found.append((status.st_mtime, entry.name, status.st_size))
+    total_bytes = sum(size for _, _, size in found)
+    removed = 0
+    for written_s, name, size in sorted(found):
+        if written_s >= before_s and not 0 < max_bytes < total_bytes:
+            break
+        if name not in last.values():
+            os.unlink(os.path.join(folder, name))
+            total_bytes -= size
+            removed += 1
+    return removed
+
+
 def size_from(folder: str, name: str, offset: int) -> int:
     """How many bytes stand in the segment behind `offset`; 0 when there is none."""
     try:

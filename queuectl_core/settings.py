@@ -67,6 +67,12 @@ SETTINGS: dict[str, Setting] = {
         2, _number, check_backoff_base, "base of the wait before a retry: base ^ attempts seconds, 0 to 3600"
     ),
     "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept of one attempt"),
+    "retention": Setting(
+        7 * 86_400, _number, _within(0, 10**10), "seconds that a completed job is kept; 0 keeps it for ever"
+    ),
+    "retention-jobs": Setting(1_000_000, _whole, _within(0, 10**9), "completed jobs kept at most; 0 is no limit"),
+    "log-retention": Setting(7 * 86_400, _number, _within(0, 10**10), "seconds that output is kept; 0 keeps it for ever"),
+    "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "bytes of output kept at most; 0 is no limit"),
     "grace": Setting(10, _number, _within(0, 3600), "seconds between TERM and KILL when a job is ended"),
 }
 

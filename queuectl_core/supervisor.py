@@ -32,6 +32,7 @@ from .home import Home
 from .job import FINAL_STATES, Job, check_id, shortened
 from .ledger import Ledger
 from .pool import Member, Pool, StartDelay
+from .retention import Retention
 from .server import Connection, Request, Server
 from .settings import MAX_WORKERS
 
@@ -99,6 +100,7 @@ class Supervisor:
         if lag_ms > JUMP_MS:
             say(f"the clock is {lag_ms / 1000:g} s behind what it was; what waits goes on from there")
             self._ledger.decide(commands.ShiftClock(-lag_ms), now_ms())
+        self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._open_instances()})
         self._adopt()
         self._server = Server(home.socket, self._selector, self._handle, self._end_conversation)
         pidfile.write(home.pid_file)
@@ -147,6 +149,8 @@ class Supervisor:
         if self._server.paused_at_s is not None and time.monotonic() >= self._server.paused_at_s + LOOK_S:
             self._server.resume()
         self._note_stop()
+        if not self._ledger.is_short:
+            self._retention.tend(now_ms())
         decided = self._decide_runs() if self._may_begin() else {}
         was_short = self._ledger.is_short
         happened = self._ledger.write()
@@ -156,6 +160,7 @@ class Supervisor:
             self._send(member, given)
         if happened:
             self._answer_waits(happened)
+            self._retention.note(happened)
         self._sync_if_due(bool(happened))
         # What a failed handing-over has decided is written first: the store must not know it before the journal does.
         self._more_to_tend = self._ledger.has_decided() or self._ledger.tend()
@@ -179,6 +184,9 @@ class Supervisor:
             due.append(self._start_delay.left_s())
         if self._ledger.is_short:
             due.append(ROOM_LOOK_S)
+        retention_in_s = self._retention.due_in_s()
+        if retention_in_s is not None:
+            due.append(retention_in_s)
         if self._killing:
             due.append(self._kill_workers_at_s - time.monotonic())
         return max(0.0, min(*due, MAX_SLEEP_S)) if due else None

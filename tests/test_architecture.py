@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
     },
     {"stores", "pidfile", "worker"},
     {"ledger", "pool"},
-    {"adoption", "verbs", "salvage", "doctor"},
+    {"adoption", "verbs", "salvage", "doctor", "retention"},
     {"supervisor", "local"},
     {"daemon"},
     {"child"},

@@ -65,6 +65,7 @@ LEADS_TO = {
     (PROCESSING, "Released"): PENDING,
     (DEAD, "Retried"): PENDING,
     (DEAD, "Purged"): None,
+    (COMPLETED, "Purged"): None,
 }
 """All that may happen to a job; anything else is impossible."""
 

@@ -1,0 +1,117 @@
+"""Retention: what is over goes by age and by number, logs by age and by size; what still counts stays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from queuectl_core import commands, output
+from queuectl_core.engine import Engine
+from queuectl_core.job import COMPLETED, DEAD, PENDING
+from tests.builders import NOW_MS, an_engine, enqueue, exited, run_job
+from tests.homes import CommandLine, until
+
+DAY_MS = 86_400_000
+
+
+def engine_with_completed(count: int, apart_ms: int = 0) -> Engine:
+    """Jobs job0 … that have completed one after the other, so far apart, up to NOW_MS."""
+    engine = an_engine()
+    for n in range(count):
+        at_ms = NOW_MS - (count - 1 - n) * apart_ms
+        enqueue(engine, f"job{n}", now_ms=at_ms)
+        run_job(engine, exited(0), at_ms)
+    return engine
+
+
+def configured(engine: Engine, **settings: int) -> Engine:
+    for key, value in settings.items():
+        engine.handle(commands.ChangeSetting(key.replace("_", "-"), value), NOW_MS)
+    return engine
+
+
+def pruned(engine: Engine, limit: int = 100) -> list[str]:
+    return [event.id for event in engine.handle(commands.Prune(limit), NOW_MS).events]  # type: ignore[union-attr]
+
+
+def test_completed_jobs_go_when_they_are_older_than_the_retention() -> None:
+    engine = engine_with_completed(10, apart_ms=DAY_MS)
+    assert pruned(engine) == ["job0", "job1"]
+    assert engine.table.counts[COMPLETED] == 8 and engine.table.get("job0") is None
+
+
+def test_completed_jobs_go_when_they_are_too_many_the_oldest_first() -> None:
+    engine = configured(engine_with_completed(5, apart_ms=1000), retention_jobs=3)
+    assert pruned(engine) == ["job0", "job1"]
+    assert pruned(engine) == []
+
+
+def test_no_more_go_at_once_than_is_asked_for() -> None:
+    engine = configured(engine_with_completed(9, apart_ms=1000), retention_jobs=1)
+    assert [len(pruned(engine, 3)) for _ in range(4)] == [3, 3, 2, 0]
+
+
+def test_zero_keeps_for_ever() -> None:
+    engine = configured(engine_with_completed(5, apart_ms=100 * DAY_MS), retention=0, retention_jobs=0)
+    assert pruned(engine) == []
+
+
+def test_only_completed_jobs_go() -> None:
+    engine = configured(an_engine(), retention=1, retention_jobs=1)
+    enqueue(engine, "dead", max_retries=0, now_ms=NOW_MS - DAY_MS)
+    run_job(engine, exited(1), NOW_MS - DAY_MS)
+    enqueue(engine, "waits", now_ms=NOW_MS - DAY_MS)
+    assert pruned(engine) == []
+    assert (engine.table.counts[DEAD], engine.table.counts[PENDING]) == (1, 1)
+
+
+def a_log(folder: Path, name: str, size: int, written_s: float) -> None:
+    path = folder / name
+    path.write_bytes(bytes(size))
+    os.utime(path, (written_s, written_s))
+
+
+def test_log_segments_go_by_age(tmp_path: Path) -> None:
+    for n in range(4):
+        a_log(tmp_path, f"w{n}-abc.0001.log", 10, 1000.0 * n)
+    assert output.prune(str(tmp_path), set(), 1500.0, 0) == 2
+    assert sorted(os.listdir(tmp_path)) == ["w2-abc.0001.log", "w3-abc.0001.log"]
+
+
+def test_log_segments_go_by_size_the_oldest_first(tmp_path: Path) -> None:
+    for n in range(4):
+        a_log(tmp_path, f"w1-abc.000{n}.log", 10, 1000.0 * n)
+    assert output.prune(str(tmp_path), set(), 0.0, 25) == 2
+    assert sorted(os.listdir(tmp_path)) == ["w1-abc.0002.log", "w1-abc.0003.log"]
+
+
+def test_segment_that_is_being_written_is_spared(tmp_path: Path) -> None:
+    for n in (1, 2):
+        a_log(tmp_path, f"w1-abc.000{n}.log", 10, 1000.0)
+    assert output.prune(str(tmp_path), {"w1-abc"}, 2000.0, 1) == 1
+    assert os.listdir(tmp_path) == ["w1-abc.0002.log"]
+
+
+def test_supervisor_removes_what_a_new_setting_no_longer_keeps(queuectl: CommandLine) -> None:
+    for n in range(6):
+        queuectl.ok("enqueue", "--id", f"job{n}", "--command", f"echo {n}")
+    queuectl.ok("worker", "start")
+    until(lambda: queuectl.counts()["completed"] == 6, lambda: f"all completed: {queuectl.counts()}")
+    queuectl.ok("config", "set", "retention-jobs", "2")
+    until(lambda: queuectl.counts()["completed"] == 2, lambda: f"two to be left: {queuectl.counts()}")
+    assert sorted(job["id"] for job in queuectl.json("list")) == ["job4", "job5"]
+    queuectl.ok("worker", "stop")
+    assert queuectl.counts()["completed"] == 2
+
+
+def test_output_that_is_gone_is_told_as_such(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "echo hello")
+    queuectl.ok("worker", "start")
+    until(lambda: queuectl.counts()["completed"] == 1, lambda: "a to complete")
+    queuectl.ok("worker", "stop")
+    queuectl.ok("config", "set", "log-retention-bytes", "1")
+    queuectl.ok("worker", "start")
+    logs = os.path.join(queuectl.home, "logs")
+    until(lambda: not os.listdir(logs), lambda: f"the log to be removed: {os.listdir(logs)}")
+    assert "its log was removed" in queuectl.refused(1, "logs", "a")
+    queuectl.ok("worker", "stop")
