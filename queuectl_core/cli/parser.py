@@ -32,6 +32,25 @@ class Parser(argparse.ArgumentParser):
         return f" (did you mean {near[0]}?)" if near else ""
 
 
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. argparse makes one for every argument that is added, and by itself would import shutil
+    (2.5 ms) to learn the width.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except (ValueError, OSError):
+        return 80
+
+
 def parse(name: str, command: ModuleType, words: list[str], options: dict[str, object]) -> argparse.Namespace:
     """The arguments of one command; `args.words` is what stood behind `--`, or None. Raises InvalidInput."""
     behind: list[str] | None = None
@@ -55,7 +74,7 @@ def make_parser(name: str, command: ModuleType, options: dict[str, object]) -> P
         prog=f"queuectl {name}",
         description=command.SUMMARY,
         epilog=examples(command.EXAMPLES),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
     add_common(parser, options)
@@ -84,7 +103,7 @@ def add_action(actions: argparse._SubParsersAction[Parser], name: str, help: str
         help=help,
         description=help[0].upper() + help[1:] + ".",
         epilog=examples([example]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
     add_common(parser)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 from ..errors import OutputFailed
 
@@ -58,7 +57,7 @@ class Screen:
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are."""
-        with _telling():
+        with _Telling():
             sys.stdout.flush()
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -95,23 +94,24 @@ class Screen:
 
 def write(text: str) -> None:
     """Puts text on stdout. Raises OutputFailed; BrokenPipeError when the reader is gone."""
-    with _telling():
+    with _Telling():
         sys.stdout.write(text)
 
 
 def flush() -> None:
-    with _telling():
+    with _Telling():
         sys.stdout.flush()
 
 
-@contextmanager
-def _telling() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as fault:
-        raise OutputFailed(why=fault.strerror) from None
+class _Telling:
+    """A failed write within the block becomes OutputFailed; a reader that is gone stays BrokenPipeError."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
+        if isinstance(fault, OSError) and not isinstance(fault, BrokenPipeError):
+            raise OutputFailed(why=fault.strerror) from None
 
 
 def visible(text: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import platform
+import sys
 
 from .. import durable
 from ..errors import Corrupt, InvalidInput, NoBackend
@@ -45,7 +45,7 @@ def open_store(folder: str, wanted: str | None = None, read_only: bool = False) 
     backend = chosen or _choose(wanted)
     module = MODULES[backend]
     if not _is_there(module):
-        raise NoBackend(backend=backend, module=module, python=platform.python_version())
+        raise NoBackend(backend=backend, module=module, python=".".join(map(str, sys.version_info[:3])))
     if chosen is None:
         durable.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
     if backend == "sqlite":

@@ -10,13 +10,14 @@ to open it.
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
-from urllib.parse import quote
 
 from ..errors import Corrupt, DiskFull, StorageFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 _FREED_BYTES = 4 * 1024 * 1024
 _UNSYNCED_BYTES = 512 * 1024
@@ -28,7 +29,7 @@ class SqliteStore:
         """Raises Corrupt, DiskFull, StorageFailed. `read_only` makes and changes no file, not even to recover."""
         self._path = path
         self._unsynced_bytes = 0
-        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._copy: TemporaryDirectory[str] | None = None
         if read_only and os.path.exists(f"{path}-wal"):
             path = self._copy_of(path)
         if not read_only and not os.path.exists(path):
@@ -112,7 +113,10 @@ class SqliteStore:
 
     def _copy_of(self, path: str) -> str:
         """A write-ahead log that a kill has left cannot be read without being worked into the file: a copy, then."""
-        self._copy = tempfile.TemporaryDirectory(prefix="queuectl-")
+        import shutil
+        from tempfile import TemporaryDirectory
+
+        self._copy = TemporaryDirectory(prefix="queuectl-")
         for name in (path, f"{path}-wal"):
             shutil.copy(name, self._copy.name)
         return os.path.join(self._copy.name, os.path.basename(path))
@@ -137,4 +141,5 @@ def _uri(path: str, read_only: bool) -> str:
     mode = "rw"
     if read_only:
         mode = "rw" if os.path.exists(f"{path}-wal") else "ro&immutable=1"
-    return f"file:{quote(path)}?mode={mode}"
+    name = "".join(f"%{ord(letter):02x}" if letter in "%?#" else letter for letter in path)
+    return f"file:{name}?mode={mode}"
