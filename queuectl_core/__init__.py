@@ -3,10 +3,10 @@
 The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground up:
 
     pure      errors retry timestamps · job jobtext events journal_format protocol schedule · settings commands
-              jobtable load · engine
+              jobtable load waits · engine
     devices   clock descriptors durable home lockfile output socket_path · journal process_tree reserve server client
               stores pidfile runs worker
-    joined    ledger pool · adoption verbs retention doctor salvage · supervisor local · daemon · child · api
+    joined    ledger pool · adoption verbs retention strays doctor salvage · supervisor local · daemon · child · api
     edge      cli
 
 For programs that embed it: `Queue`, and the errors it raises.

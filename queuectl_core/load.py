@@ -13,8 +13,8 @@ from .events import Enqueued, encode
 
 
 class Load:
-    """`parts` are lists of jobs with numbers in a row, and `payloads` the same as the journal will have them; `ids` those
-    of all of them, `taken` one that another has now.
+    """`parts` are lists of jobs with numbers in a row, and `payloads` the same as the journal will have them; `ids`
+    those of all of them, `taken` one that another has now.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
-"""Local: answers to requests while no supervisor runs, by whoever asks: it takes the writer lock, recovers the home, does
-the work, and lets go.
+"""Local: answers to requests while no supervisor runs, by whoever asks: it takes the writer lock, recovers the home,
+does the work, and lets go.
 
 Knows the order in which that must happen; what is asked and answered is the affair of `verbs`. The trap: once what was
 decided is synced it is done, and whatever fails behind that is no answer to the request.

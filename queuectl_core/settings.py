@@ -71,7 +71,9 @@ SETTINGS: dict[str, Setting] = {
         7 * 86_400, _number, _within(0, 10**10), "seconds that a completed job is kept; 0 keeps it for ever"
     ),
     "retention-jobs": Setting(1_000_000, _whole, _within(0, 10**9), "completed jobs kept at most; 0 is no limit"),
-    "log-retention": Setting(7 * 86_400, _number, _within(0, 10**10), "seconds that output is kept; 0 keeps it for ever"),
+    "log-retention": Setting(
+        7 * 86_400, _number, _within(0, 10**10), "seconds that output is kept; 0 keeps it for ever"
+    ),
     "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "bytes of output kept at most; 0 is no limit"),
     "grace": Setting(10, _number, _within(0, 3600), "seconds between TERM and KILL when a job is ended"),
 }

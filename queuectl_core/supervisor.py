@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-from . import adoption, commands, events, pidfile, process_tree, protocol, runs, server, timestamps, verbs, worker
+from . import adoption, commands, pidfile, process_tree, protocol, runs, server, timestamps, verbs, worker
 from .adoption import OpenRun
 from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
@@ -35,6 +35,8 @@ from .pool import Member, Pool, StartDelay
 from .retention import Retention
 from .server import Connection, Request, Server
 from .settings import MAX_WORKERS
+from .strays import Strays
+from .waits import Waits
 
 SYNC_WITHIN_S = 1.0
 """What no reply waits for is synced at the latest so long after it was written."""
@@ -76,19 +78,13 @@ class Supervisor:
         self._kill_workers_at_s = math.inf
         self._replies: list[tuple[Connection, bytes]] = []
         self._conversations: dict[Connection, verbs.Conversation] = {}
-        self._waits: dict[str, list[_Wait]] = {}
-        self._waits_limit = 1000
-        self._harvested: list[str] = []
+        self._waits: Waits[Connection] = Waits(lambda connection: connection.is_open)
         self._sync_at_s: Optional[float] = None
         self._more_to_tend = True
-        self._adopted: dict[str, OpenRun] = {}
-        self._lost: dict[str, OpenRun] = {}
-        self._look_at_adopted = False
-        self._polls_adopted = False
-        self._others = process_tree.children()
         self._start_delay = StartDelay()
         self._clock = JumpWatch()
         self._started_ms = now_ms()
+        foreign = process_tree.children()
         process_tree.become_subreaper()
         self._pool = Pool(home, umask, _allow_many_files())
         for _ in range(count):
@@ -100,7 +96,8 @@ class Supervisor:
         if lag_ms > JUMP_MS:
             say(f"the clock is {lag_ms / 1000:g} s behind what it was; what waits goes on from there")
             self._ledger.decide(commands.ShiftClock(-lag_ms), now_ms())
-        self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._open_instances()})
+        self._strays = Strays(home, self._ledger.table, self._selector, lambda: self._pool.pids() | foreign)
+        self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._strays.instances()})
         self._adopt()
         self._server = Server(home.socket, self._selector, self._handle, self._end_conversation)
         pidfile.write(home.pid_file)
@@ -109,7 +106,7 @@ class Supervisor:
         """The loop, until a stop is complete. Runs of lost workers are left to the next supervisor: what they have
         started may live on. Raises StorageFailed, with nothing acknowledged that is not on the disk.
         """
-        while not self._leaving and not (self._stopping and not self._pool.members and not self._adopted):
+        while not self._leaving and not (self._stopping and not self._pool.members and not self._strays.adopted):
             if self._pool.is_flowing() and not self._stopping:
                 time.sleep(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
@@ -141,10 +138,7 @@ class Supervisor:
         for key, mask in ready:
             key.data(mask)
         self._server.handle_next()
-        if self._look_at_adopted or self._polls_adopted:
-            self._look_after_adopted()
-        if self._lost:
-            self._look_after_lost()
+        self._look_after_strays()
         self._fill_up()
         if self._server.paused_at_s is not None and time.monotonic() >= self._server.paused_at_s + LOOK_S:
             self._server.resume()
@@ -159,7 +153,8 @@ class Supervisor:
         for member, given in decided.items():
             self._send(member, given)
         if happened:
-            self._answer_waits(happened)
+            for connection in self._waits.over(happened):
+                self._reply(connection, {})
             self._retention.note(happened)
         self._sync_if_due(bool(happened))
         # What a failed handing-over has decided is written first: the store must not know it before the journal does.
@@ -178,9 +173,9 @@ class Supervisor:
             next_due_ms = self._ledger.engine.next_due_ms()
             if next_due_ms is not None:
                 due.append((next_due_ms - now_ms()) / 1000)
-        if self._lost or self._look_at_adopted or (self._adopted and self._polls_adopted):
+        if self._strays.must_look_again():
             due.append(LOOK_S)
-        if self._pool.staying() + self._adopted_workers() < self._wanted and not self._stopping:
+        if self._pool.staying() + self._strays.workers() < self._wanted and not self._stopping:
             due.append(self._start_delay.left_s())
         if self._ledger.is_short:
             due.append(ROOM_LOOK_S)
@@ -225,10 +220,11 @@ class Supervisor:
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
-        if self._replies or self._harvested or (self._sync_at_s is not None and time.monotonic() >= self._sync_at_s):
+        is_time = self._sync_at_s is not None and time.monotonic() >= self._sync_at_s
+        if self._replies or self._strays.has_harvested() or is_time:
             self._ledger.sync()
             self._sync_at_s = None
-            self._forget_harvested()
+            self._strays.forget_harvested()
             replies, self._replies = self._replies, []
             for connection, reply in replies:
                 connection.send(reply)
@@ -272,9 +268,9 @@ class Supervisor:
             self._settle(runs.Result(run.job_id, run.run, None, reason, begun=False))
         for run in member.runs[:1]:
             say(f"worker {member.instance} (pid {pid}) died while it ran {run.job_id}")
-            self._lost[run.job_id] = adoption.open_run(self._ledger.table.get(run.job_id))
+            self._strays.lose(self._ledger.table.get(run.job_id))
         if not member.runs:
-            self._harvested.append(member.instance)
+            self._strays.harvest(member.instance)
         if not member.draining:
             self._start_delay.note_death(member.age_s(), member.finished)
 
@@ -282,7 +278,7 @@ class Supervisor:
         """As many workers as are wanted, those adopted counted in. Those that die at once are not replaced at
         once.
         """
-        while not self._stopping and self._pool.staying() + self._adopted_workers() < self._wanted:
+        while not self._stopping and self._pool.staying() + self._strays.workers() < self._wanted:
             if not self._start_delay.is_over():
                 return
             try:
@@ -298,76 +294,20 @@ class Supervisor:
             raise Busy(what="the supervisor is stopping")
         self._wanted = count
         self._fill_up()
-        self._pool.shrink(max(0, count - self._adopted_workers()))
+        self._pool.shrink(max(0, count - self._strays.workers()))
 
     # Runs of an earlier supervisor, and those of dead workers
 
     def _adopt(self) -> None:
-        for run in adoption.find(self._ledger.table):
-            if adoption.is_under_way(self._home, run):
-                say(f"adopted {run.job_id}, which worker {run.instance} still runs")
-                self._adopted[run.job_id] = run
-                self._watch(run.instance)
-            else:
-                self._lost[run.job_id] = run
-        adoption.sweep(self._home, {*self._pool.members, *self._open_instances()})
-        self._look_after_lost()
-        self._pool.shrink(max(0, self._wanted - self._adopted_workers()))
+        for run in self._strays.find():
+            say(f"adopted {run.job_id}, which worker {run.instance} still runs")
+        adoption.sweep(self._home, {*self._pool.members, *self._strays.instances()})
+        self._look_after_strays()
+        self._pool.shrink(max(0, self._wanted - self._strays.workers()))
 
-    def _open_instances(self) -> set[str]:
-        return {run.instance for run in (*self._adopted.values(), *self._lost.values())}
-
-    def _adopted_workers(self) -> int:
-        return len({run.instance for run in self._adopted.values()})
-
-    def _adopted_pids(self) -> list[int]:
-        """Of those that live, for the pid that a dead one has written may be anybody's by now."""
-        living = {run.instance for run in self._adopted.values() if adoption.is_alive(self._home, run.instance)}
-        return [pid for pid in (adoption.pid_of(self._home, instance) for instance in living) if pid]
-
-    def _watch(self, instance: str) -> None:
-        """Waits for the worker's end without polling, where the system can."""
-        self._look_at_adopted = True  # it may end before it is held: look once
-        try:
-            held = os.pidfd_open(adoption.pid_of(self._home, instance))
-        except (AttributeError, OSError):
-            self._polls_adopted = True
-            return
-        self._selector.register(held, selectors.EVENT_READ, lambda mask: self._end_watch(held))
-
-    def _end_watch(self, held: int) -> None:
-        self._selector.unregister(held)
-        os.close(held)
-        self._look_at_adopted = True
-
-    def _look_after_adopted(self) -> None:
-        """Until the worker has noticed that its supervisor is gone, what it says of its other runs is still to
-        come.
-        """
-        self._look_at_adopted = False
-        for job_id, run in list(self._adopted.items()):
-            if not adoption.is_under_way(self._home, run):
-                self._lost[job_id] = self._adopted.pop(job_id)
-            elif runs.read_left(self._home, run.instance) is None:
-                self._look_at_adopted = True
-
-    def _look_after_lost(self) -> None:
-        """Runs that are over: harvests what their workers left, ends what still lives of them, and tells the
-        engine.
-        """
-        for job_id, run in list(self._lost.items()):
-            spared = self._pool.pids() | self._others
-            command = adoption.conclude(self._home, self._ledger.table.get(job_id), spared)
-            if command is not None:
-                del self._lost[job_id]
-                self._ledger.decide(command, now_ms())
-                self._harvested.append(run.instance)
-
-    def _forget_harvested(self) -> None:
-        for instance in set(self._harvested) - self._open_instances():
-            if not adoption.is_alive(self._home, instance):
-                adoption.forget(self._home, instance)
-        self._harvested.clear()
+    def _look_after_strays(self) -> None:
+        for command in self._strays.look():
+            self._ledger.decide(command, now_ms())
 
     # Requests
 
@@ -409,8 +349,8 @@ class Supervisor:
             "workers_wanted": self._wanted,
         }
         members = sorted(self._pool.members.values(), key=lambda member: member.slot)
-        workers = [self._record_of(run, "adopted") for run in self._adopted.values()]
-        workers += [self._record_of(run, "lost") for run in self._lost.values()]
+        workers = [self._record_of(run, "adopted") for run in self._strays.adopted.values()]
+        workers += [self._record_of(run, "lost") for run in self._strays.lost.values()]
         workers += [member.record() for member in members]
         self._reply(connection, {**reply, "supervisor": supervisor, "workers": workers})
 
@@ -436,9 +376,6 @@ class Supervisor:
         ids = request.get("ids")
         if not isinstance(ids, list) or not ids:
             raise InvalidInput(what="name at least one job")
-        if len(self._waits) > self._waits_limit:
-            self._forget_gone_waits()
-            self._waits_limit = 2 * len(self._waits) + 1000
         open_ids = set()
         for id in ids:
             job = self._ledger.table.get(id) if check_id(id) is None else None
@@ -446,27 +383,10 @@ class Supervisor:
                 raise UnknownJob(id=str(id)[:140])
             if job.state not in FINAL_STATES:
                 open_ids.add(id)
-        wait = _Wait(connection, open_ids)
-        for id in open_ids:
-            self._waits.setdefault(id, []).append(wait)
-        if not open_ids:
+        if open_ids:
+            self._waits.add(connection, open_ids)
+        else:
             self._reply(connection, {})
-
-    def _forget_gone_waits(self) -> None:
-        for id, waits in list(self._waits.items()):
-            self._waits[id] = [wait for wait in waits if wait.connection.is_open]
-            if not self._waits[id]:
-                del self._waits[id]
-
-    def _answer_waits(self, happened: list[events.Event]) -> None:
-        if not self._waits:
-            return
-        for event in happened:
-            if type(event) in (events.Succeeded, events.Died, events.Purged):
-                for wait in self._waits.pop(event.id, ()):
-                    wait.open_ids.discard(event.id)
-                    if not wait.open_ids:
-                        self._reply(wait.connection, {})
 
     # Stopping
 
@@ -494,26 +414,17 @@ class Supervisor:
             say("stopping now: running jobs are ended and go back to pending")
             for member in self._pool.busy():
                 self._pool.kill_runs(member, worker.STOPPED_BY_HAND)
-            for run in self._adopted.values():
-                adoption.kill_run(self._home, run)
+            self._strays.end_all()
             grace_s = float(self._ledger.engine.settings.usable("grace"))
             self._kill_workers_at_s = time.monotonic() + grace_s + KILL_WITHIN_S
         if self._killing and time.monotonic() >= self._kill_workers_at_s:
             self._kill_workers_at_s = math.inf
-            for pid in [member.pid for member in self._pool.busy()] + self._adopted_pids():
+            for pid in [member.pid for member in self._pool.busy()] + self._strays.living_pids():
                 say(f"the worker of pid {pid} does not end its run: it is killed")
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:  # it has ended just now
                     pass
-
-
-class _Wait:
-    """A client that waits for jobs to end."""
-
-    def __init__(self, connection: Connection, open_ids: set[str]) -> None:
-        self.connection = connection
-        self.open_ids = open_ids
 
 
 _OWN_VERBS: dict[str, Callable[[Supervisor, Connection, Request], None]] = {

@@ -18,7 +18,7 @@ PACKAGE = os.path.join(ROOT, "queuectl_core")
 FLOORS: list[set[str]] = [
     {"errors", "retry", "timestamps"},
     {"job", "jobtext", "events", "journal_format", "protocol", "schedule"},
-    {"settings", "commands", "jobtable", "load"},
+    {"settings", "commands", "jobtable", "load", "waits"},
     {"engine", "stores.memory_store"},
     {"clock", "descriptors", "durable", "lockfile"},
     {"home", "output", "socket_path"},
@@ -35,6 +35,7 @@ FLOORS: list[set[str]] = [
     {"stores", "pidfile", "worker"},
     {"ledger", "pool"},
     {"adoption", "verbs", "salvage", "doctor", "retention"},
+    {"strays"},
     {"supervisor", "local"},
     {"daemon"},
     {"child"},
@@ -75,6 +76,7 @@ PURE = {
     "jobtable",
     "jobtext",
     "load",
+    "waits",
     "engine",
 }
 PURE_MAY_IMPORT = {

@@ -74,7 +74,8 @@ def _print(queue: Queue, attempt: dict[str, object], screen: Screen) -> None:
             screen.raw(piece)
     except FileNotFoundError:
         if attempt["output_bytes"]:
-            raise NoOutput(what=f"the output of attempt {attempt['attempt']} is gone: its log was removed (config log-retention)") from None
+            what = f"the output of attempt {attempt['attempt']} is gone: its log was removed (config log-retention)"
+            raise NoOutput(what=what) from None
 
 
 def _follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:

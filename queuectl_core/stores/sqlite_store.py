@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _FREED_BYTES = 4 * 1024 * 1024
 _UNSYNCED_BYTES = 512 * 1024
-"""Of keys and values. So much is moved into the file within some 10 ms; a long write-ahead log takes as long as it is."""
+"""Of keys and values. So much is moved into the file within some 10 ms; a long write-ahead log takes as long as it
+is.
+"""
 
 
 class SqliteStore:
