@@ -136,15 +136,15 @@ class Queue:
             finally:
                 client.close()
 
-    def retry_dead(self, ids: Sequence[str] | None = None) -> int:
-        """Takes these jobs (None: all, some hundred at a time) out of the dead letter queue; how many. Raises
-        UnknownJob, NotDead, NothingToDo.
+    def retry_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
+        """Takes these jobs out of the dead letter queue; how many. None: all, some hundred at a time, each of which
+        `progress` is told. Raises UnknownJob, NotDead, NothingToDo.
         """
-        return self._change_dead("dlq-retry", ids)
+        return self._change_dead("dlq-retry", ids, progress)
 
-    def purge_dead(self, ids: Sequence[str] | None = None) -> int:
-        """Removes these dead jobs (None: all) for good; how many. Raises UnknownJob, NotDead, NothingToDo."""
-        return self._change_dead("dlq-purge", ids)
+    def purge_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
+        """Removes these dead jobs for good; how many. As `retry_dead`."""
+        return self._change_dead("dlq-purge", ids, progress)
 
     def settings(self) -> dict[str, int | float]:
         """The config values that are set."""
@@ -240,7 +240,7 @@ class Queue:
             if not done:
                 self.close()  # what it has so far comes to nothing
 
-    def _change_dead(self, verb: str, ids: Sequence[str] | None) -> int:
+    def _change_dead(self, verb: str, ids: Sequence[str] | None, progress: Callable[[int], None]) -> int:
         if ids is not None:
             return self._ask(verb, ids=list(ids))["count"]
         reply = self._ask(verb, all=True)
@@ -251,6 +251,7 @@ class Queue:
             except NothingToDo:
                 break
             count += reply["count"]
+            progress(count)
         return count
 
     def _tries(self) -> Iterator[None]:

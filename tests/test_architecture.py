@@ -42,7 +42,7 @@ FLOORS: list[set[str]] = [
     {"api"},
     {"__init__"},
     {"cli.render"},
-    {"cli.parser", "cli.lines"},
+    {"cli.parser", "cli.lines", "cli.progress"},
     {"cli.listing"},
     {
         "cli.enqueue",

@@ -8,6 +8,7 @@ from ..api import Queue
 from ..errors import InvalidInput
 from .listing import age_of, limit_of, show
 from .parser import add_action, add_actions
+from .progress import Progress
 from .render import Screen
 
 SUMMARY = "The dead letter queue: jobs that failed and have no retry left. They stay until you retry or purge them."
@@ -34,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     purge = add_action(actions, "purge", "remove dead jobs for good", "queuectl dlq purge job1")
     for action in (retry, purge):
         action.add_argument("ids", nargs="*", metavar="ID", help="the jobs")
-        action.add_argument("--all", action="store_true", help="all dead jobs")
+        action.add_argument("--all", action="store_true", help="all dead jobs; takes as long as they are many")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -44,7 +45,8 @@ def run(args: Namespace, screen: Screen) -> int:
         if bool(args.ids) == args.all:
             raise InvalidInput(what=f"name the jobs to {args.action}, or say --all")
         change = queue.retry_dead if args.action == "retry" else queue.purge_dead
-        count = change(None if args.all else args.ids)
+        with Progress("jobs so far") as progress:
+            count = change(None if args.all else args.ids, progress.show)
     if screen.json:
         screen.value({"count": count})
     else:

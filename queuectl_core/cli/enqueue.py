@@ -131,13 +131,14 @@ def _parse_job(text: str) -> object:
 def _enqueue_file(queue: Queue, path: str) -> list[str]:
     import sys
 
-    from .lines import Lines, Progress
+    from .lines import Lines
+    from .progress import Progress
 
     try:
         file = sys.stdin.buffer if path == "-" else open(path, "rb")
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
-    with file, Progress() as progress:
+    with file, Progress("jobs taken; they count once the last one is") as progress:
         lines = Lines("standard input" if path == "-" else path, file)
         try:
             return queue.enqueue_lines(lines, progress=progress.show)

@@ -6,15 +6,11 @@ empty lines are no jobs.
 
 from __future__ import annotations
 
-import sys
-import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from ..errors import InvalidInput, QueueError
-
-SHOW_EVERY_S = 0.2
 
 
 class Lines:
@@ -58,26 +54,3 @@ class Lines:
 
     def _number(self, index: int) -> int:
         return index + 1 + bisect_right(self._jobs_before_blank, index)
-
-
-class Progress:
-    """A count on one line of a terminal that goes away at the end; nothing where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        self._is_shown = False
-        self._next_s = time.monotonic() + SHOW_EVERY_S if sys.stderr.isatty() else float("inf")
-
-    def show(self, count: int) -> None:
-        if time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + SHOW_EVERY_S
-            self._is_shown = True
-            sys.stderr.write(f"\r{count:,} jobs taken, none of them enqueued before the last")
-            sys.stderr.flush()
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._is_shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

@@ -1,0 +1,27 @@
+"""JobText: what text stands for a job, and what is said of text that does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from queuectl_core import jobtext
+
+
+def test_text_becomes_the_value_it_stands_for() -> None:
+    assert jobtext.parse(' {"id": "a", "command": "echo \u00e4"} \n') == {"id": "a", "command": "echo \u00e4"}
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("{", "at character 2"),
+        ('{"a": NaN}', "NaN is no JSON number"),
+        ('{"a": -Infinity}', "-Infinity is no JSON number"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": 1} {"b": 2}', "Extra data at character 10"),
+        ("", "at character 1"),
+    ],
+)
+def test_other_text_is_refused_with_a_clause(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        jobtext.parse(text)

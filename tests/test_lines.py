@@ -1,0 +1,45 @@
+"""Lines: the jobs of a file one by one, and the line on which a refused one stands."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from queuectl_core.cli.lines import Lines
+from queuectl_core.errors import DuplicateJob, InvalidInput, InvalidJob
+
+
+def lines_of(data: bytes) -> Lines:
+    return Lines("jobs.jsonl", io.BytesIO(data))
+
+
+def test_each_line_is_a_text_and_empty_ones_are_none() -> None:
+    assert [text.strip() for text in lines_of(b"a\n\n  \nb\r\nc")] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b" \n\t\n"])
+def test_file_without_a_job_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidInput, match="jobs.jsonl has no job in it"):
+        list(lines_of(data))
+
+
+@pytest.mark.parametrize("index, line", [(0, 2), (1, 3), (2, 6)])
+def test_refused_job_is_placed_on_its_line(index: int, line: int) -> None:
+    lines = lines_of(b"\na\nb\n\n\nc\n")
+    list(lines)
+    placed = lines.placed(InvalidJob(index=index, why="is bad"))
+    assert str(placed) == f"jobs.jsonl line {line}: is bad; nothing was enqueued"
+
+
+def test_placed_error_keeps_its_exit_status_and_one_without_a_place_stays_as_it_is() -> None:
+    lines = lines_of(b"a\n")
+    list(lines)
+    assert lines.placed(DuplicateJob(id="a", index=0)).exit_status == DuplicateJob.exit_status
+    other = DuplicateJob(id="a")
+    assert lines.placed(other) is other
+
+
+def test_line_that_is_not_utf_8_is_named() -> None:
+    with pytest.raises(InvalidInput, match="line 3: it is not UTF-8"):
+        list(lines_of(b"a\n\n\xff\n"))
