@@ -115,9 +115,6 @@ class Ledger:
                     raise
         self._written += decided
 
-    def has_unsynced(self) -> bool:
-        return self.journal.synced < self.journal.next_sequence - 1
-
     def sync(self) -> None:
         self.journal.sync()
 
@@ -138,21 +135,25 @@ class Ledger:
         """
         self.journal.rotate_if_full()
         if self.table.changed_count > limit:
-            while self.table.changed_count and not self.is_short:
-                self._flush(RELIEF)
-            self._free_if_due()
+            self._flush_all()
 
     def checkpoint(self) -> None:
         """Moves everything into the store, and begins the journal anew."""
-        self._flush(RELIEF)
-        while self.table.changed_count and not self.is_short:
-            self._flush(RELIEF)
+        self._flush_all()
         if self.journal.rotate():
             self._free()
 
     def close(self) -> None:
         self.journal.close()
         self._store.close()
+
+    def _flush_all(self) -> None:
+        """At least once, for the position and the settings move with it."""
+        self._flush(RELIEF)
+        while self.table.changed_count and not self.is_short:
+            self._free_if_due()
+            self._flush(RELIEF)
+        self._free_if_due()
 
     def _flush(self, limit: int) -> None:
         """The write-ahead rule: the store must never know what the journal could lose; so everything that was decided

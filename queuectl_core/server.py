@@ -120,7 +120,7 @@ class Server:
                 connection.owed += 1
                 request = connection.requests.popleft()
                 self._handle(connection, request)
-                self._heed(connection)
+            self._heed(connection)
 
     def has_next(self) -> bool:
         """Whether there is something for `handle_next` to do."""
@@ -208,7 +208,8 @@ class Server:
             self._drop(connection)
             return
         connection.requests.extend(requests)
-        self._heed(connection)
+        if requests:
+            self._unheard[connection] = None  # `handle_next`, later in this turn, sees to what is heard next
 
     def _drop(self, connection: Connection) -> None:
         if connection.is_open:
