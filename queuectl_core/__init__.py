@@ -2,7 +2,7 @@
 
 The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground up:
 
-    pure      errors retry timestamps · job jobtext events journal_format protocol schedule · settings commands
+    pure      errors retry timestamps rawjson · job jobtext events journal_format protocol schedule · settings commands
               jobtable load waits · engine
     devices   clock descriptors durable home lockfile output socket_path · journal process_tree reserve server client
               stores pidfile runs worker

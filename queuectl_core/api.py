@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain
 
 from .client import Client, NotSent, connect
@@ -26,7 +24,10 @@ from .home import Home, default_path
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
+
+    from .child import Running
 
     Record = dict[str, Any]
     """A job as `Job.record` gives it: id, command, state, attempts, max_retries, created_at, updated_at, history,
@@ -173,17 +174,11 @@ class Queue:
         self.close()
         return reply["pid"], reply["workers"]
 
-    @contextmanager
-    def supervisor(self, workers: int = 1) -> Iterator[int]:
+    def supervisor(self, workers: int = 1) -> Running:
         """Runs a supervisor as a child process within the block; its pid. At the end running jobs finish first."""
-        from .child import start_child, stop_child
+        from .child import Running
 
-        process = start_child(self.home, workers)
-        try:
-            yield process.pid
-        finally:
-            self.close()
-            stop_child(process)
+        return Running(self.home, workers, self.close)
 
     def _enqueue(
         self, field: str, jobs: Iterable[object], cwd: str | None, progress: Callable[[int], None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 from . import daemon
 from .home import Home
@@ -38,7 +39,21 @@ def start_child(home: Home, workers: int) -> subprocess.Popen[bytes]:
     return process
 
 
-def stop_child(process: subprocess.Popen[bytes]) -> None:
-    """Lets running jobs finish, and waits for it."""
-    process.stdin.close()
-    process.wait()
+class Running:
+    """A supervisor that runs within a block; `ending` is called when it is about to be stopped."""
+
+    def __init__(self, home: Home, workers: int, ending: Callable[[], None]) -> None:
+        self._home = home
+        self._workers = workers
+        self._ending = ending
+        self._process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> int:
+        self._process = start_child(self._home, self._workers)
+        return self._process.pid
+
+    def __exit__(self, *exc: object) -> None:
+        """Lets running jobs finish, and waits for it."""
+        self._ending()
+        self._process.stdin.close()
+        self._process.wait()

@@ -7,9 +7,9 @@ Pure; does not know verbs. The trap: lengths come from strangers; `feed` refuses
 
 from __future__ import annotations
 
-import json
 import struct
 
+from . import rawjson
 from .errors import ProtocolError
 
 VERSION = 1
@@ -19,7 +19,7 @@ _LENGTH = struct.Struct(">I")
 
 def encode(message: dict[str, object]) -> bytes:
     """Raises ProtocolError when the message is larger than the other side would take."""
-    body = json.dumps(message, separators=(",", ":")).encode()
+    body = rawjson.encode(message).encode()
     if len(body) > MAX_MESSAGE_BYTES:
         raise ProtocolError(what=f"a message of {len(body)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
     return _LENGTH.pack(len(body)) + body
@@ -51,7 +51,7 @@ class Decoder:
 
 def _parse(body: bytes) -> dict[str, object]:
     try:
-        message = json.loads(body)
+        message = rawjson.decode(body.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         raise ProtocolError(what="a message is not JSON") from None
     if not isinstance(message, dict):

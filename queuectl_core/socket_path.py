@@ -10,34 +10,32 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _MAX_BYTES = 103
 
 
-@contextmanager
-def reachable(path: str) -> Iterator[str]:
-    """A path of the same socket, short enough to bind or connect to within the block. Raises OSError."""
-    if len(os.fsencode(path)) <= _MAX_BYTES:
-        yield path
-        return
-    folder, name = os.path.split(path)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+class reachable:
+    """Within the block: a path of the same socket, short enough to bind or connect to. Raises OSError."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._held: list[int] = []
+        self._left: int | None = None
+
+    def __enter__(self) -> str:
+        if len(os.fsencode(self._path)) <= _MAX_BYTES:
+            return self._path
+        folder, name = os.path.split(self._path)
+        self._held.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         if sys.platform.startswith("linux"):
-            yield f"/proc/self/fd/{descriptor}/{name}"
-        else:
-            yield from _from_within(descriptor, name)
-    finally:
-        os.close(descriptor)
+            return f"/proc/self/fd/{self._held[0]}/{name}"
+        self._left = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._held.append(self._left)
+        os.fchdir(self._held[0])
+        return name
 
-
-def _from_within(folder: int, name: str) -> Iterator[str]:
-    before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    os.fchdir(folder)
-    try:
-        yield name
-    finally:
-        os.fchdir(before)
-        os.close(before)
+    def __exit__(self, *exc: object) -> None:
+        if self._left is not None:
+            os.fchdir(self._left)
+        for descriptor in self._held:
+            os.close(descriptor)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from ..api import Queue
 from .render import Screen, visible
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 SUMMARY = """Looks at journal, store, logs, locks and processes of a home, and says what is sound; changes nothing.
 With --repair it salvages what can be read into a new home, and names every job of which something is lost."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
-
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
 from .render import Screen
 
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 TAKES_WORDS = True
+_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
+"""A word of these alone means itself to a shell."""
+
 SUMMARY = """Adds a job, or a file of jobs, and prints the id of each, alone, on stdout.
 
 When it has exited with 0 the job is on the disk and will run, whatever is killed. It runs in the
@@ -23,9 +28,8 @@ EXAMPLES = [
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "job", nargs="?", metavar="JSON", help="a job as a JSON object: id, command, max_retries, backoff_base, cwd"
+        "job", nargs="*", metavar="JSON", help="a job as a JSON object: id, command, max_retries, backoff_base, cwd"
     )
-    parser.add_argument("extra", nargs="*", help=SUPPRESS)
     parser.usage = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
     parser.add_argument("--id", help="the job's id; one that sorts by time is made when none is given")
     parser.add_argument("--command", metavar="TEXT", help="a shell command line")
@@ -49,9 +53,9 @@ def run(args: Namespace, screen: Screen) -> int:
 
 
 def _check_ways(args: Namespace) -> None:
-    if args.extra or (args.job is not None and args.words is not None):
+    if len(args.job) > 1 or (args.job and args.words is not None):
         raise InvalidInput(what="more than one word; quote the JSON, or put a command behind --: enqueue -- sleep 5")
-    ways = [args.job, args.command, args.file, args.words]
+    ways = [args.job or None, args.command, args.file, args.words]
     if sum(way is not None for way in ways) != 1:
         raise InvalidInput(
             what="say what to run in one way: JSON, --command TEXT, --file FILE, or -- and a command's words"
@@ -62,8 +66,8 @@ def _check_ways(args: Namespace) -> None:
 
 
 def _wanted(args: Namespace) -> object:
-    if args.job is not None:
-        return _merge(_parse_job(args.job), _flags(args))
+    if args.job:
+        return _merge(_parse_job(args.job[0]), _flags(args))
     command = args.command if args.command is not None else _join(args.words)
     return {"command": command, **_flags(args)}
 
@@ -87,9 +91,13 @@ def _merge(job: object, flags: dict[str, object]) -> object:
 
 def _join(words: list[str]) -> str:
     """One word is a command line already; several reach the command exactly as they are."""
-    import shlex
+    if len(words) == 1:
+        return words[0]
+    if all(word and _SAFE.issuperset(word) for word in words):
+        return " ".join(words)
+    import shlex  # brings re with it
 
-    return words[0] if len(words) == 1 else shlex.join(words)
+    return shlex.join(words)
 
 
 def _number(text: str | None) -> object:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from ..api import Queue
 from .listing import TABLE_LIMIT, age_of, limit_of, note_of, show
 from .render import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 SUMMARY = f"""Lists jobs: first those that run, wait or will be retried, in that order, then dead and completed ones,
 newest first. A table shows the first {TABLE_LIMIT}, --json all, unless --limit says otherwise."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, Namespace
 
 from .. import output
 from ..api import Queue
 from ..errors import InvalidInput, NoOutput, NoSupervisor
 from ..job import FINAL_STATES
 from .render import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 SUMMARY = """Prints what a job has printed, stdout and stderr as they came: of its latest attempt, of attempt N, or
 of all. With --follow it goes on until the job has ended for good, through its retries."""

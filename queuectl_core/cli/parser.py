@@ -12,6 +12,7 @@ import os
 from types import ModuleType
 
 from ..errors import InvalidInput
+from .plain import home_of, split
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,18 +54,12 @@ def _columns() -> int:
 
 def parse(name: str, command: ModuleType, words: list[str], options: dict[str, object]) -> argparse.Namespace:
     """The arguments of one command; `args.words` is what stood behind `--`, or None. Raises InvalidInput."""
-    behind: list[str] | None = None
-    if "--" in words:
-        at = words.index("--")
-        words, behind = words[:at], words[at + 1 :]
+    words, behind = split(words)
     parser = make_parser(name, command, options)
     args = parser.parse_args(words)
     if behind is not None and not getattr(command, "TAKES_WORDS", False):
         raise InvalidInput(what=f"`queuectl {name}` takes nothing behind --")
-    if args.home is not None:
-        args.home = os.path.expanduser(args.home)
-        if not args.home:
-            raise InvalidInput(what="--home needs a folder")
+    args.home = home_of(args.home)
     args.words = behind
     return args
 

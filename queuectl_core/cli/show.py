@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from ..api import Queue
 from ..timestamps import span
 from .render import Screen, visible
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 SUMMARY = (
     "Shows everything known of one job: its fields, and for every attempt when it ran, how it ended and why it failed."

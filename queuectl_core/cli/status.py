@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from ..api import Queue
 from ..clock import now_ms
 from ..timestamps import age, from_utc
 from .render import Screen, visible
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 SUMMARY = "Shows how many jobs are in which state, whether a supervisor runs, and what each worker does since when."
 EXAMPLES = ["queuectl status", "queuectl status --json"]

@@ -1,0 +1,69 @@
+"""Plain: what it takes is what argparse would have made of the same words, and what it cannot take is left to that."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from queuectl_core.cli import plain
+from queuectl_core.cli.parser import parse
+from queuectl_core.errors import InvalidInput
+
+OPTIONS: dict[str, object] = {"home": None, "json": False}
+
+
+def command(name: str) -> object:
+    return importlib.import_module(f"queuectl_core.cli.{name}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["enqueue", "{}"],
+        ["enqueue", "--", "sleep", "5"],
+        ["enqueue", "--", "--odd", "--"],
+        ["enqueue", "a", "b"],
+        ["enqueue", "--"],
+        ["enqueue"],
+        ["status"],
+        ["list"],
+        ["show", "job1"],
+        ["logs", "job1"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("options", [OPTIONS, {"home": "~/x", "json": True}], ids=["bare", "with options before"])
+def test_plain_words_become_what_argparse_makes_of_them(words: list[str], options: dict[str, object]) -> None:
+    name, *rest = words
+    taken = plain.parse(command(name), rest, options)
+    assert taken is not None
+    assert vars(taken) == vars(parse(name, command(name), rest, options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["enqueue", "--id", "a"],
+        ["enqueue", "-h"],
+        ["status", "more"],
+        ["status", "--json"],
+        ["show"],
+        ["show", "a", "b"],
+        ["list", "--limit", "5"],
+        ["status", "--", "true"],
+    ],
+    ids=" ".join,
+)
+def test_everything_else_is_left_to_argparse(words: list[str]) -> None:
+    name, *rest = words
+    assert plain.parse(command(name), rest, OPTIONS) is None
+
+
+def test_empty_home_is_refused_as_it_is_by_the_parser() -> None:
+    for way in (
+        lambda options: plain.parse(command("status"), [], options),
+        lambda options: parse("status", command("status"), [], options),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidInput, match="--home needs a folder"):
+            way({"home": "", "json": False})

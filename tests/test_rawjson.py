@@ -1,0 +1,59 @@
+"""RawJson: the same text and the same values as the json module, and the same refusals."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from queuectl_core import rawjson
+
+VALUES = [
+    None, True, False, 0, -7, 2**70, 1.5, 1e300, "", "a", "\u00e4\u20ac\U0001f600", "\ud800", "\x00\n\x7f\"\\", [], {}, [[]], [1, [2, {"a": [None]}]],
+    {"b": 1, "a": {"c": "d"}}, ("tuple", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=ascii)
+def test_text_is_that_of_json_and_comes_back(value: object) -> None:
+    text = rawjson.encode(value)
+    assert text == json.dumps(value, separators=(",", ":"))
+    assert rawjson.decode(text) == json.loads(text)
+    assert rawjson.decode(f" \t{text}\r\n") == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "{", "[1,]", "1 2", "nul", '"\x01"', "{'a': 1}", '{"a" 1}', "\ufeff1", "]"])
+def test_what_json_refuses_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        json.loads(text)
+    with pytest.raises(ValueError):
+        rawjson.decode(text)
+
+
+def test_damaged_texts_are_taken_or_refused_as_by_json() -> None:
+    source = random.Random(1)
+    good = json.dumps({"v": 1, "verb": "enqueue", "jobs": [{"id": "a", "n": 1.5e3, "t": [True, None, "x\\y"]}]})
+    for _ in range(3000):
+        text = list(good)
+        for _ in range(source.randint(1, 3)):
+            text[source.randrange(len(text))] = source.choice('{}[]",:0a\\ tn.-e')
+        damaged = "".join(text)
+        try:
+            expected = json.loads(damaged)
+        except ValueError:
+            with pytest.raises(ValueError):
+                rawjson.decode(damaged)
+        else:
+            assert rawjson.decode(damaged) == expected, damaged
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"bytes", object()], ids=lambda value: type(value).__name__)
+def test_what_is_not_json_is_a_type_error(value: object) -> None:
+    with pytest.raises(TypeError):
+        rawjson.encode(value)
+
+
+def test_nesting_without_end_is_a_recursion_error() -> None:
+    with pytest.raises(RecursionError):
+        rawjson.decode("[" * 100_000)
