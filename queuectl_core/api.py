@@ -19,7 +19,7 @@ import time
 from itertools import chain
 
 from .client import Client, NotSent, connect
-from .errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
+from .errors import Busy, InvalidInput, NoSupervisor, QueueError
 from .home import Home, default_path
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN_S = 30.0
 PART_JOBS = 1000
-PART_BYTES = 512 * 1024
+PART_CHARACTERS = 256 * 1024
+"""Each takes up to twelve bytes in a message, and a message 4 MiB."""
 
 
 class Queue:
@@ -200,6 +201,7 @@ class Queue:
             ids.extend(reply["ids"])
             progress(len(ids))
 
+        self.close()  # an old connection may have ended unnoticed, and parts cannot be sent twice
         for _ in self._tries():
             client = self._connected()
             if client is not None:
@@ -207,6 +209,7 @@ class Queue:
                 return ids
             from . import local
 
+            requests = iter(list(requests))  # all of it, before the lock is taken: whoever writes the file may be slow
             if local.converse(self.home, requests, self._notice, hear):
                 return ids
         raise self._unanswered()
@@ -238,16 +241,13 @@ class Queue:
     def _change_dead(self, verb: str, ids: Sequence[str] | None, progress: Callable[[int], None]) -> int:
         if ids is not None:
             return self._ask(verb, ids=list(ids))["count"]
-        reply = self._ask(verb, all=True)
-        count = reply["count"]
-        while reply["more"]:
-            try:
-                reply = self._ask(verb, all=True, before_ms=reply["before_ms"])
-            except NothingToDo:
-                break
-            count += reply["count"]
+        count, cursor = 0, None
+        while True:
+            reply = self._ask(verb, all=True, next=cursor)
+            count, cursor = count + reply["count"], reply["next"]
+            if cursor is None:
+                return count
             progress(count)
-        return count
 
     def _tries(self) -> Iterator[None]:
         """Until the deadline."""
@@ -323,9 +323,9 @@ def _parts(jobs: Iterable[object]) -> Iterator[list[object]]:
     size = 0
     for job in jobs:
         part.append(job)
-        text = job.get("command") if isinstance(job, dict) else job
-        size += len(text) if isinstance(text, str) else 0
-        if len(part) == PART_JOBS or size >= PART_BYTES:
+        texts = job.values() if isinstance(job, dict) else (job,)
+        size += sum(len(text) for text in texts if isinstance(text, str))
+        if len(part) == PART_JOBS or size >= PART_CHARACTERS:
             yield part
             part, size = [], 0
     if part:

@@ -99,11 +99,12 @@ class Engine:
     def _enqueued(self, specs: list[object], cwd: str, now_ms: int, index: int, seen: set[str]) -> list[Enqueued]:
         """What would add these jobs, the first of which is number `index` of its request; `seen` grows by their ids."""
         max_retries, backoff_base = self.settings["max-retries"], self.settings["backoff-base"]
-        time, number = _base32(now_ms, 9), self.table.next_number
+        number = self.table.next_number
+        time = _base32(now_ms, 9)
         happened: list[Enqueued] = []
         for n, raw in enumerate(specs, index):
             spec = check_spec(raw, n)
-            id = spec.get("id") or time + _base32(number, 5)
+            id = spec.get("id") or time + _base32(number, 5)  # sorts by time
             if id in seen:
                 raise RepeatedId(id=id, index=n)
             seen.add(id)
@@ -301,7 +302,7 @@ class Engine:
         self.table.enqueue(happened, self.sequence + 1)
         self.sequence += len(happened)
         if len(happened) > FEW:
-            self._ready.narrow()
+            self._ready.narrow(f"{READY}/{happened[0].number:012}")
         else:
             for event in happened:
                 self._ready.add((f"{READY}/{event.number:012}", event.id))
@@ -388,12 +389,8 @@ def describe(ending: Ending) -> str:
     return f"exit code {code}"
 
 
-def new_id(now_ms: int, number: int) -> str:
-    """An id that sorts by time: the time (9 characters) and the job's number, in Crockford's base 32."""
-    return _base32(now_ms, 9) + _base32(number, 5)
-
-
 def _base32(value: int, width: int) -> str:
+    """In Crockford's digits, at least so many."""
     if width == 5 and value < 32**5:  # what a load of many asks for each
         return _PAIRS[value >> 15] + _PAIRS[value >> 5 & 1023] + _BASE32[value & 31]
     digits = ""

@@ -122,7 +122,8 @@ class JobTable:
         """By the age of their first change that the store lacks."""
         self._fresh: dict[int, str] = {}
         """Number and id of each fresh job: their entries in the index of what is ready."""
-        self._fresh_in_order = True
+        self._fresh_from = 0
+        """No fresh job has a number below this."""
         self._read: dict[str, Job] = {}
         self._changed_index: dict[str, dict[str, str]] = {name: {} for name in INDEXES}
 
@@ -200,7 +201,7 @@ class JobTable:
                 self.settle(job)
             return
         self._changed.update(zip(ids, zip(enqueued, count(first_sequence))))
-        self._fresh_in_order = self._fresh_in_order and first > next(reversed(self._fresh), 0)
+        self._fresh_from = min(self._fresh_from, first) if self._fresh else first
         self._fresh.update(zip(count(first), ids))
         self.counts[PENDING] += len(ids)
         self.next_number = max(self.next_number, first + len(ids))
@@ -301,12 +302,15 @@ class JobTable:
         return heapq.nlargest(limit, entries) if reverse else heapq.nsmallest(limit, entries)
 
     def _scan_fresh(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
-        if not self._fresh_in_order:
-            self._fresh, self._fresh_in_order = dict(sorted(self._fresh.items())), True
-        low, high = _number_of(start, 0), _number_of(stop, self.next_number)
-        numbers: Iterator[int] = reversed(self._fresh) if reverse else iter(self._fresh)
-        entries = ((f"ready/{number:012}", self._fresh[number]) for number in numbers if low <= number < high)
-        return list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
+        """By asking for number after number: those of fresh jobs lie close together."""
+        low = max(self._fresh_from, _number_of(start, 0))
+        high = min(self.next_number, _number_of(stop, self.next_number))
+        numbers = range(high - 1, low - 1, -1) if reverse else range(low, high)
+        entries = ((f"ready/{number:012}", self._fresh[number]) for number in numbers if number in self._fresh)
+        found = list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
+        if found and not reverse and low == self._fresh_from:
+            self._fresh_from = _number_of(found[0][0], low)
+        return found
 
     def _scan_stored(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
         """Entries of the store, without those of jobs that have changed since."""

@@ -15,7 +15,7 @@ import os
 from . import durable, events
 from .commands import Command, Enqueue
 from .engine import Engine
-from .errors import Corrupt, DiskFull
+from .errors import Corrupt, DiskFull, StorageFailed
 from .home import Home
 from .jobtable import JobTable
 from .journal import Journal, TornTail, open_journal
@@ -67,7 +67,7 @@ class Ledger:
 
     def decide(self, command: Command, now_ms: int) -> object:
         """The engine's answer to a command. Raises QueueError when it refuses; DiskFull for new jobs without room."""
-        if type(command) is Enqueue and not self.has_room():
+        if type(command) is Enqueue and not (self.has_room() and self._has_room_for(command.specs)):
             raise DiskFull(path=self._home.path)
         step = self.engine.handle(command, now_ms)
         self._decided += step.events
@@ -81,9 +81,14 @@ class Ledger:
         return [event.id for event in part]
 
     def commit_load(self, load: Load) -> None:
-        """Written, and in the queue. Raises DuplicateJob, DiskFull, with nothing of it kept."""
+        """Written, and in the queue. Raises DuplicateJob, DiskFull, with nothing of it kept; StorageFailed when what
+        was decided before it cannot be written.
+        """
         frames = [(len(part), payload) for part, payload in zip(load.parts, load.payloads)]
-        self._write_decided()  # it came before
+        try:
+            self._write_decided()
+        except DiskFull as fault:  # no refusal of this load: the engine is ahead of the journal, and answers are owed
+            raise StorageFailed(path=self.journal.folder, why="the disk is full") from fault
         self.engine.commit_load(load, lambda: self.journal.append_frames(frames))
 
     def has_room(self) -> bool:
@@ -146,6 +151,13 @@ class Ledger:
     def close(self) -> None:
         self.journal.close()
         self._store.close()
+
+    def _has_room_for(self, specs: list[object]) -> bool:
+        """Many jobs are weighed beforehand; one fits, or the reserve bears it."""
+        if len(specs) == 1:
+            return True
+        texts = [text for spec in specs if isinstance(spec, dict) for text in spec.values() if isinstance(text, str)]
+        return self._reserve.has_room_for(2 * sum(map(len, texts)) + len(specs) * JOB_BYTES)
 
     def _flush_all(self) -> None:
         """At least once, for the position and the settings move with it."""

@@ -97,6 +97,16 @@ def _converse_with_lock(
     try:
         adoption.sweep(home, {run.instance for run in adoption.find(ledger.table)})
         ledger.relieve(CHANGED_LIMIT)
+    except (QueueError, OSError) as fault:
+        notice(str(fault))
+    except KeyboardInterrupt:  # it is done; whoever comes next moves the rest
+        pass
+    finally:
+        _close(ledger, notice)
+
+
+def _close(ledger: Ledger, notice: Callable[[str], None]) -> None:
+    try:
         ledger.close()
     except (QueueError, OSError) as fault:
         notice(str(fault))

@@ -101,23 +101,30 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
 
 def prune(folder: str, writers: set[str], before_s: float, max_bytes: int) -> int:
     """Removes segments last written before `before_s` (a wall time) and, the oldest first, what is over `max_bytes`
-    (0: no limit). How many. Spared is the one that each of `writers` may be at, its last.
+    (0: no limit). How many. Spared is the one that each of `writers` may be at, its last. Raises OSError.
     """
     found: list[tuple[float, str, int]] = []
-    last: dict[str, str] = {}
+    last: dict[str, tuple[int, str]] = {}
     for entry in os.scandir(folder):
         worker = entry.name.rsplit(".", 2)[0]
         if worker in writers:
-            last[worker] = max(last.get(worker, ""), entry.name)
-        status = entry.stat(follow_symlinks=False)
+            last[worker] = max(last.get(worker, (0, "")), (len(entry.name), entry.name))  # 9999, 10000
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # removed by hand
+            continue
         found.append((status.st_mtime, entry.name, status.st_size))
+    spared = {name for _, name in last.values()}
     total_bytes = sum(size for _, _, size in found)
     removed = 0
     for written_s, name, size in sorted(found):
         if written_s >= before_s and not 0 < max_bytes < total_bytes:
             break
-        if name not in last.values():
-            os.unlink(os.path.join(folder, name))
+        if name not in spared:
+            try:
+                os.unlink(os.path.join(folder, name))
+            except FileNotFoundError:
+                pass
             total_bytes -= size
             removed += 1
     return removed

@@ -77,12 +77,15 @@ class StartDelay:
 
 
 class Member:
-    """One worker process. `runs`: what it is busy with, then what waits there. `draining`: it gets no more."""
+    """One worker process. `runs`: what it is busy with, then what waits there; `characters`: of their commands.
+    `draining`: it gets no more.
+    """
 
     def __init__(self, slot: int, instance: str) -> None:
         self.slot = slot
         self.instance = instance
         self.runs: list[runs.Run] = []
+        self.characters = 0
         self.since_ms = 0
         self.last_run_ms = _LONG_MS
         self.draining = False
@@ -108,12 +111,20 @@ class Member:
     def has_message(self) -> bool:
         return bool(self._arrived.poll(0))
 
+    def drop(self, number: int) -> None:
+        """This run is not with it any more."""
+        for n, run in enumerate(self.runs):
+            if run.run == number:
+                self.characters -= len(run.command) + len(run.cwd)
+                del self.runs[n]
+                return
+
     def depth(self) -> int:
         """How many runs it may hold: one, or as many short ones as are done within the patience for one.
 
         And not so long ones that the queue's pipe could fill up: handing over must never block.
         """
-        if self.last_run_ms > _SHORT_MS or sum(len(run.command) for run in self.runs) > _MAX_WAITING_CHARACTERS:
+        if self.last_run_ms > _SHORT_MS or self.characters > _MAX_WAITING_CHARACTERS:
             return 1
         return min(worker.AHEAD, int(worker.PATIENCE_S * 1000 / max(1, self.last_run_ms)))
 
@@ -183,7 +194,7 @@ class Pool:
         depths = [(member, member.depth()) for member in self.members.values() if not member.draining]
         for held in range(max((depth for _, depth in depths), default=0)):
             for member, depth in depths:
-                if depth > held and len(member.runs) == held:
+                if depth > held and len(member.runs) == held and (not held or member.depth() > held):
                     yield member
 
     def is_flowing(self) -> bool:
@@ -201,13 +212,15 @@ class Pool:
         if not member.runs:
             member.since_ms = now_ms()
         member.runs.append(run)
+        member.characters += len(run.command) + len(run.cwd)
 
     def send(self, member: Member, given: list[runs.Run]) -> bool:
         """Hands over runs that were promised. False when the member has just died, without having seen them."""
         try:
             member.dispatch.put(given)
         except OSError:
-            member.runs = [run for run in member.runs if run not in given]
+            for run in given:
+                member.drop(run.run)
             return False
         return True
 
@@ -221,10 +234,7 @@ class Pool:
             member.since_ms, member.last_run_ms = message.began_ms, _LONG_MS
             return message
         result = runs.revive(message)
-        if member.runs and member.runs[0].run == result.run:
-            del member.runs[0]
-        else:
-            member.runs = [run for run in member.runs if run.run != result.run]
+        member.drop(result.run)
         member.finished += 1
         if result.ending is not None:
             member.last_run_ms, member.since_ms = result.ending.duration_ms, result.ending.ended_ms

@@ -59,8 +59,11 @@ class Retention:
         if now_s >= self._logs_at_s:
             age_s, max_bytes = settings.usable("log-retention"), int(settings.usable("log-retention-bytes"))
             before_s = now_ms / 1000 - age_s if age_s else 0.0
-            output.prune(self._home.logs, self._writers(), before_s, max_bytes)
             self._logs_at_s, self._new_bytes = now_s + LOOK_EVERY_S, 0
+            try:
+                output.prune(self._home.logs, self._writers(), before_s, max_bytes)
+            except OSError:  # no descriptor left, a folder that was removed: the next look may find it otherwise
+                pass
 
     def due_in_s(self) -> float | None:
         """Until a job grows too old; None while there is none that could."""

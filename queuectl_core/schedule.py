@@ -37,11 +37,11 @@ class Window:
             self._heap = heapq.nsmallest(self._size, self._heap)
             self._horizon = self._heap[-1][0]
 
-    def narrow(self) -> None:
-        """The index has many new entries: those that are not before what is held are left to it."""
-        last = max(self._heap)[0] if self._heap else ""
-        if self._horizon is None or last < self._horizon:
-            self._horizon = last
+    def narrow(self, first_key: str) -> None:
+        """The index has many new entries, from this key on: they, and what is held behind them, are left to it."""
+        if self._horizon is None or first_key <= self._horizon:
+            self._heap = sorted(entry for entry in self._heap if entry[0] < first_key)
+            self._horizon = self._heap[-1][0] if self._heap else ""
 
     def first(self) -> Entry | None:
         """The entry that is next (perhaps a stale one), or None when the index is empty."""

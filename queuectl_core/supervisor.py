@@ -179,7 +179,7 @@ class Supervisor:
             due.append(self._start_delay.left_s())
         if self._ledger.is_short:
             due.append(ROOM_LOOK_S)
-        retention_in_s = self._retention.due_in_s()
+        retention_in_s = None if self._ledger.is_short else self._retention.due_in_s()
         if retention_in_s is not None:
             due.append(retention_in_s)
         if self._killing:

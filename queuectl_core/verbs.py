@@ -171,22 +171,20 @@ def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: type) -> Fields:
-    """`ids`, or with `all` the next few of those that died before `before_ms`, which the first reply gives. `more`:
-    ask again.
-    """
+    """`ids`; or with `all` those of the next page that were dead at the first one, which `next` remembers."""
     if request.get("all") is not True:
-        return {"count": len(ledger.decide(kind(_wanted_ids(request)), now_ms)), "more": False}
-    before_ms = request.get("before_ms")
-    if before_ms is None:
-        before_ms = now_ms + 1
-    if isinstance(before_ms, bool) or not isinstance(before_ms, int):
-        raise InvalidInput(what="before_ms is not what an earlier reply gave")
-    page = ledger.table.scan(DEAD, DEAD_JOBS)
-    ids = [id for key, id in page if int(key.split("/")[1]) < before_ms]
-    if not ids:
+        return {"count": len(ledger.decide(kind(_wanted_ids(request)), now_ms)), "next": None}
+    first = [f"{DEAD}/", ledger.engine.sequence]
+    cursor = request.get("next") or first
+    if not (isinstance(cursor, list) and len(cursor) == 2 and _is_key(cursor[0], DEAD) and type(cursor[1]) is int):
+        raise InvalidInput(what="next is not what an earlier reply gave")
+    after, last = cursor
+    page = ledger.table.scan(DEAD, DEAD_JOBS, after)
+    if not page and cursor is first:
         raise NothingToDo(what="the dead letter queue is empty")
+    ids = [id for _, id in page if ledger.table.get(id).revision <= last]
     ledger.decide(kind(ids), now_ms)
-    return {"count": len(ids), "more": len(ids) == DEAD_JOBS, "before_ms": before_ms}
+    return {"count": len(ids), "next": [page[-1][0], last] if len(page) == DEAD_JOBS else None}
 
 
 def _wanted_ids(request: Fields) -> list[str]:

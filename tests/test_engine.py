@@ -8,7 +8,7 @@ import pytest
 
 from queuectl_core import commands, events
 from queuectl_core.commands import Command
-from queuectl_core.engine import MAX_RIPE, TRANSITIONS, Engine, describe, new_id
+from queuectl_core.engine import FEW, MAX_RIPE, TRANSITIONS, Engine, describe
 from queuectl_core.errors import (
     Corrupt,
     DamagedSetting,
@@ -132,6 +132,12 @@ def test_ids_that_queuectl_gives_sort_by_time_then_by_arrival() -> None:
     ids = [*first, *later]  # type: ignore[misc]
     assert ids == sorted(set(ids)) and len(ids) == 3
     assert len({len(id) for id in ids}) == 1
+
+
+def new_id(now_ms: int, number: int) -> str:
+    engine = an_engine()
+    engine.table.next_number = number
+    return engine.handle(commands.Enqueue([{"command": "true"}], "/"), now_ms).reply[0]  # type: ignore[index]
 
 
 def test_new_ids_keep_their_order_over_centuries() -> None:
@@ -773,3 +779,13 @@ def test_jobs_of_loads_and_single_ones_run_in_the_order_in_which_they_came() -> 
     for _ in range(2):
         engine.table.flush(700, engine.sequence)
     assert [dispatch(engine) for _ in range(3003)] == ["a", "b", *(f"c{n}" for n in range(3000)), "d"]
+
+
+def test_load_that_is_committed_behind_later_jobs_goes_before_them() -> None:
+    engine = an_engine()
+    load = engine.begin_load()
+    engine.add_to_load(load, specs(*(f"load{n}" for n in range(FEW + 1))), "/", NOW_MS)
+    enqueue(engine, "later0", "later1")
+    assert dispatch(engine) == "later0"
+    engine.commit_load(load, lambda: None)
+    assert [dispatch(engine) for _ in range(FEW + 2)] == [*(f"load{n}" for n in range(FEW + 1)), "later1"]

@@ -715,6 +715,30 @@ def test_load_that_finds_the_disk_full_at_its_end_leaves_nothing(homes: Homes, e
     assert state_of(homes.open(homes.image()).table) == state_of(opened.table)
 
 
+def test_disk_that_is_full_for_what_came_before_a_load_is_no_refusal_of_the_load(
+    homes: Homes, efbig_is_full: None
+) -> None:
+    opened = homes.open()
+    load = opened.engine.begin_load()
+    opened.add_to_load(load, [{"command": "true"}], "/", NOW_MS)
+    opened.decide(commands.Enqueue([{"id": "a", "command": "x" * 50_000}], "/"), NOW_MS)
+    os.truncate(homes.home.reserve, 0)
+    with file_size_limit(20_000):
+        with pytest.raises(StorageFailed):
+            opened.commit_load(load)
+
+
+def test_several_jobs_at_once_are_weighed_with_all_their_texts(homes: Homes, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = homes.open()
+    seen: list[int] = []
+    monkeypatch.setattr(opened._reserve, "has_room_for", lambda size_bytes: seen.append(size_bytes) or False)
+    wanted: list[object] = [{"command": "true", "cwd": "/" + "x" * 4000} for _ in range(10)]
+    with pytest.raises(DiskFull):
+        opened.decide(commands.Enqueue(wanted, "/"), NOW_MS)
+    assert seen[0] > 2 * 40_000
+    assert not opened.has_decided()
+
+
 def test_write_that_fails_acknowledges_nothing_and_the_home_recovers(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")

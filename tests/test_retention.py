@@ -92,6 +92,13 @@ def test_segment_that_is_being_written_is_spared(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["w1-abc.0002.log"]
 
 
+def test_segment_number_of_five_digits_is_behind_one_of_four(tmp_path: Path) -> None:
+    for number in (9999, 10000):
+        a_log(tmp_path, f"w1-abc.{number}.log", 10, 1000.0)
+    assert output.prune(str(tmp_path), {"w1-abc"}, 2000.0, 0) == 1
+    assert os.listdir(tmp_path) == ["w1-abc.10000.log"]
+
+
 def test_supervisor_removes_what_a_new_setting_no_longer_keeps(queuectl: CommandLine) -> None:
     for n in range(6):
         queuectl.ok("enqueue", "--id", f"job{n}", "--command", f"echo {n}")

@@ -49,7 +49,12 @@ def run(args: Namespace, screen: Screen) -> int:
         for attempt in attempts:
             if args.all:
                 screen.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
-            _print(queue, attempt, screen)
+            try:
+                _print(queue, attempt, screen)
+            except NoOutput as fault:
+                if not args.all:
+                    raise
+                screen.note(str(fault))
     return 0
 
 
