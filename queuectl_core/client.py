@@ -54,6 +54,7 @@ class Client:
         self._sock = sock
         self._deadline_s = deadline_s
         self._decoder = protocol.Decoder()
+        self._replies: list[dict[str, object]] = []
 
     def ask(self, verb: str, **fields: object) -> dict[str, object]:
         """The reply. Raises the QueueError that the supervisor answers with; Busy when it does not answer in time;
@@ -75,17 +76,18 @@ class Client:
     def receive(self, timeout_s: float | None) -> dict[str, object]:
         """The next reply; like `ask`. `timeout_s` None: however long it takes."""
         self._sock.settimeout(timeout_s)
-        while True:
+        while not self._replies:
             try:
                 data = self._sock.recv(256 * 1024)
             except _socket.timeout:
                 raise self._silent(timeout_s) from None
             if not data:
                 raise ConnectionError("the supervisor has ended")
-            for reply in self._decoder.feed(data):
-                if reply.pop("ok", None) is True:
-                    return reply
-                raise errors.from_wire(reply.get("error") or {})
+            self._replies += self._decoder.feed(data)  # several, where several requests were sent
+        reply = self._replies.pop(0)
+        if reply.pop("ok", None) is True:
+            return reply
+        raise errors.from_wire(reply.get("error") or {})
 
     def close(self) -> None:
         self._sock.close()

@@ -1,0 +1,52 @@
+"""Client: requests out and replies in, over a real socket with a peer that this test plays."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from queuectl_core import protocol
+from queuectl_core.client import Client, NotSent
+from queuectl_core.errors import Busy, UnknownJob
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Client, socket.socket]]:
+    """A client, and the socket of its supervisor."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Client(ours, 5.0), theirs
+
+
+def test_replies_that_come_together_are_taken_one_by_one(ends: tuple[Client, socket.socket]) -> None:
+    client, peer = ends
+    client.send("status")
+    client.send("status")
+    peer.sendall(b"".join(protocol.encode({"ok": True, "n": n}) for n in range(2)))
+    assert [client.receive(5.0), client.receive(5.0)] == [{"n": 0}, {"n": 1}]
+
+
+def test_reply_that_comes_in_pieces_is_put_together(ends: tuple[Client, socket.socket]) -> None:
+    client, peer = ends
+    reply = protocol.encode({"ok": True, "n": 1})
+    peer.sendall(reply[:3])
+    with pytest.raises(Busy, match="has not answered within 0.05 s"):
+        client.receive(0.05)
+    peer.sendall(reply[3:])
+    assert client.receive(5.0) == {"n": 1}
+
+
+def test_refusal_becomes_the_error_it_was(ends: tuple[Client, socket.socket]) -> None:
+    client, peer = ends
+    peer.sendall(protocol.encode({"ok": False, "error": {"code": "unknown_job", "fields": {"id": "a"}}}))
+    with pytest.raises(UnknownJob, match="'a'"):
+        client.receive(5.0)
+
+
+def test_peer_that_is_gone_cannot_have_heard(ends: tuple[Client, socket.socket]) -> None:
+    client, peer = ends
+    peer.close()
+    with pytest.raises(NotSent):
+        client.send("status")
