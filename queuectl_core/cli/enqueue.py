@@ -146,6 +146,8 @@ def _enqueue_file(queue: Queue, path: str) -> list[str]:
         file = sys.stdin.buffer if path == "-" else open(path, "rb")
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
+    except ValueError:  # a NUL, or what no encoding of file names has
+        raise InvalidInput(what=f"cannot read {path!a}: that is no file name") from None
     with file, Progress("jobs taken; they count once the last one is") as progress:
         lines = Lines("standard input" if path == "-" else path, file)
         try:
