@@ -3,7 +3,7 @@
 The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground up:
 
     pure      errors retry timestamps rawjson · job jobtext events journal_format protocol schedule · settings commands
-              jobtable load waits · engine
+              jobtable load transitions waits · engine
     devices   clock descriptors durable home lockfile output socket_path · journal process_tree reserve server client
               stores pidfile runs worker
     joined    ledger pool · adoption verbs retention strays doctor salvage · supervisor local · daemon · child · api

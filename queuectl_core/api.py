@@ -39,6 +39,8 @@ PART_JOBS = 1000
 PART_CHARACTERS = 256 * 1024
 """Each takes up to twelve bytes in a message, and a message 4 MiB."""
 
+_READ_ONLY_VERBS = ("show", "list", "status", "config-list")
+
 
 class Queue:
     """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds.
@@ -285,7 +287,7 @@ class Queue:
             answered = True
             return reply
         except (NotSent, ConnectionError) as fault:
-            if not isinstance(fault, NotSent) and verb not in ("show", "list", "status", "config-list"):
+            if not isinstance(fault, NotSent) and verb not in _READ_ONLY_VERBS:
                 what = f"the supervisor ended before it answered; whether {verb} was done is not known"
                 raise Busy(what=what) from None
             return None
@@ -304,7 +306,7 @@ class Queue:
     def _answer_locally(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
         from . import local
 
-        return local.answer(self.home, {"verb": verb, **fields}, self._notice)
+        return local.answer(self.home, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
 
 
 def _load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, object]]:

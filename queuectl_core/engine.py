@@ -3,7 +3,8 @@
     command --> handle --> Step(events, reply)        live: decide, then apply what was decided
     journal --> replay                                recovery: apply what was decided before
 
-Both ways lead through `_apply` and the one transition table, so replaying the events gives exactly the live state.
+Both ways lead through `_apply_all` and the one transition table (`transitions`), so replaying the events gives
+exactly the live state.
 Pure: no clock, no file, no random, no process; the time is handed in, and the table with its store.
 The trap: `handle` must check everything before the first event, for a refused command changes nothing.
 """
@@ -11,33 +12,19 @@ The trap: `handle` must check everything before the first event, for a refused c
 from __future__ import annotations
 
 import heapq
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from . import commands, events, retry
 from .commands import Command
 from .errors import Corrupt, DuplicateJob, NotDead, RepeatedId, UnknownJob
-from .events import Ending, Enqueued, Event
-from .job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, Job, check_spec
+from .events import Enqueued, Event
+from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job, check_spec
 from .jobtable import DUE, READY, JobTable, index_key
 from .load import Load
 from .schedule import Entry, Window
 from .settings import Settings, check_key, check_setting
-
-TRANSITIONS: dict[type, tuple[tuple[str, ...], Optional[str]]] = {
-    events.Started: ((PENDING, FAILED), PROCESSING),
-    events.Located: ((PROCESSING,), PROCESSING),
-    events.Succeeded: ((PROCESSING,), COMPLETED),
-    events.Failed: ((PROCESSING,), FAILED),
-    events.Died: ((PROCESSING,), DEAD),
-    events.Released: ((PROCESSING,), PENDING),
-    events.Retried: ((DEAD,), PENDING),
-    events.Purged: ((DEAD, COMPLETED), None),
-}
-"""What may happen to a job in which states, and the state that it leads to (None: the job is gone). Enqueued makes
-one.
-"""
+from .transitions import CHANGES, TRANSITIONS, describe
 
 MAX_RIPE = 2048
 """So many failed jobs whose time has come are held in memory at once; the rest wait in the index."""
@@ -346,7 +333,7 @@ class Engine:
             self.table.remove(job.id, sequence)
             return
         job.revision = sequence
-        _CHANGES[kind](job, event)
+        CHANGES[kind](job, event)
         job.state = state
         job.updated_ms = event.at_ms
         entry = self.table.settle(job)
@@ -373,22 +360,6 @@ def _rows(happened: list[Event]) -> Iterator[list[Event]]:
         yield row
 
 
-def describe(ending: Ending) -> str:
-    """Why an attempt counts as failed, in a clause: what `show` and `dlq list` say."""
-    if ending.detail:
-        return ending.detail
-    if ending.outcome == "signal":
-        return f"killed by {_signal_name(ending.signal)}"
-    code = ending.exit_code
-    if code == 127:
-        return "command not found (exit code 127)"
-    if code == 126:
-        return "not executable (exit code 126)"
-    if code is not None and code > 128 and _signal_name(code - 128) != f"signal {code - 128}":
-        return f"exit code {code} ({_signal_name(code - 128)})"
-    return f"exit code {code}"
-
-
 def _base32(value: int, width: int) -> str:
     """In Crockford's digits, at least so many."""
     if width == 5 and value < 32**5:  # what a load of many asks for each
@@ -399,88 +370,6 @@ def _base32(value: int, width: int) -> str:
         digits = _BASE32[digit] + digits
     return digits
 
-
-def _signal_name(number: int | None) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _start(job: Job, event: events.Started) -> None:
-    job.attempts += 1
-    job.due_ms = job.reason = None
-    job.history = job.history[1 - MAX_HISTORY :]
-    job.history.append(
-        {
-            "attempt": job.attempts,
-            "run": job.revision,
-            "worker": event.worker,
-            "started_ms": event.at_ms,
-        }
-    )
-
-
-def _locate(job: Job, event: events.Located) -> None:
-    place = {"started_ms": event.at_ms, "log_file": event.log_file, "log_offset": event.log_offset}
-    job.history[-1] = {**job.history[-1], **place}
-
-
-def _end(job: Job, ending: Ending, reason: str | None) -> None:
-    outcome, exit_code, number, ended_ms, duration_ms, log_file, log_offset, output_bytes, dropped_bytes, _ = ending
-    job.history[-1] = {
-        **job.history[-1],
-        "started_ms": ended_ms - duration_ms,
-        "outcome": outcome,
-        "exit_code": exit_code,
-        "signal": number,
-        "ended_ms": ended_ms,
-        "duration_ms": duration_ms,
-        "log_file": log_file,
-        "log_offset": log_offset,
-        "output_bytes": output_bytes,
-        "dropped_bytes": dropped_bytes,
-        "reason": reason,
-    }
-    job.reason = reason
-
-
-def _succeed(job: Job, event: events.Succeeded) -> None:
-    _end(job, event.ending, None)
-
-
-def _fail(job: Job, event: events.Failed) -> None:
-    _end(job, event.ending, event.reason)
-    job.losses += event.ending.outcome == "worker-lost"
-    job.due_ms = event.due_ms
-
-
-def _die(job: Job, event: events.Died) -> None:
-    _end(job, event.ending, event.reason)
-
-
-def _go_back(job: Job, event: events.Released) -> None:
-    if event.begun:
-        job.history[-1] = {**job.history[-1], "outcome": "released", "ended_ms": event.at_ms, "reason": event.reason}
-    else:
-        job.history = job.history[:-1]
-    job.attempts -= 1
-
-
-def _begin_again(job: Job, event: events.Retried) -> None:
-    job.attempts = job.losses = 0
-    job.reason = job.due_ms = None
-
-
-_CHANGES = {
-    events.Started: _start,
-    events.Located: _locate,
-    events.Succeeded: _succeed,
-    events.Failed: _fail,
-    events.Died: _die,
-    events.Released: _go_back,
-    events.Retried: _begin_again,
-}
 
 _HANDLERS = {
     commands.Enqueue: Engine._enqueue,

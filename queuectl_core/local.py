@@ -23,16 +23,15 @@ from .verbs import Fields
 CHANGED_LIMIT = 256
 """Changed jobs are moved into the store when there are more; else every call would replay them."""
 
-READ_ONLY_VERBS = ("show", "list", "status", "config-list")
 
-
-def answer(home: Home, request: Fields, notice: Callable[[str], None]) -> Fields | None:
-    """The answer, or None while somebody else holds the writer lock. `notice` is told what is found beside it.
+def answer(home: Home, request: Fields, only_reads: bool, notice: Callable[[str], None]) -> Fields | None:
+    """The answer, or None while somebody else holds the writer lock. `notice` is told what is found beside it. What
+    `only_reads` makes no home, and is answered from one on a read-only disk.
 
     Raises QueueError.
     """
     replies: list[Fields] = []
-    if request["verb"] not in READ_ONLY_VERBS:
+    if not only_reads:
         return replies[0] if converse(home, [request], notice, replies.append) else None
     if not home.exists():
         return _answer_from_nothing(request)
@@ -50,7 +49,7 @@ def converse(
 ) -> bool:
     """Answers one request after the other; durable when this returns True. False: somebody else holds the writer lock.
 
-    Raises QueueError; then nothing has changed of which no reply was heard.
+    Raises QueueError, with nothing changed.
     """
     try:
         home.prepare()

@@ -14,7 +14,7 @@ import shutil
 from typing import NamedTuple
 
 from . import durable, events, journal_format, lockfile
-from .engine import TRANSITIONS, Engine
+from .engine import Engine
 from .errors import BadHome, Busy, Corrupt, QueueError
 from .events import Event
 from .home import Home
@@ -23,6 +23,7 @@ from .jobtable import JobTable, index_key
 from .journal import begin_journal, segment_paths
 from .journal_format import Frame
 from .stores import open_store
+from .transitions import TRANSITIONS
 
 
 class Salvaged(NamedTuple):

@@ -18,7 +18,7 @@ PACKAGE = os.path.join(ROOT, "queuectl_core")
 FLOORS: list[set[str]] = [
     {"errors", "retry", "timestamps", "rawjson"},
     {"job", "jobtext", "events", "journal_format", "protocol", "schedule"},
-    {"settings", "commands", "jobtable", "load", "waits"},
+    {"settings", "commands", "jobtable", "load", "transitions", "waits"},
     {"engine", "stores.memory_store"},
     {"clock", "descriptors", "durable", "lockfile"},
     {"home", "output", "socket_path"},
@@ -77,6 +77,7 @@ PURE = {
     "jobtext",
     "load",
     "rawjson",
+    "transitions",
     "waits",
     "engine",
 }
@@ -194,9 +195,9 @@ def test_every_module_says_what_it_is_for(name: str) -> None:
 
 
 def test_there_is_one_transition_table_and_every_event_has_its_place_in_it() -> None:
-    from queuectl_core import engine, events
+    from queuectl_core import events, transitions
 
-    assert set(engine.TRANSITIONS) == set(events.EVENT_NAMES.values()) - {
+    assert set(transitions.TRANSITIONS) == set(events.EVENT_NAMES.values()) - {
         events.Enqueued,
         events.SettingChanged,
         events.ClockShifted,
@@ -224,8 +225,14 @@ NEVER = {
             ["enqueue", "--", "true"],
             NEVER | {"sqlite3", "argparse", "typing", "re", "json", "queuectl_core.engine", "queuectl_core.ledger"},
         ),
-        (["status"], NEVER | {"sqlite3", "argparse", "typing", "re", "json", "queuectl_core.engine", "queuectl_core.ledger"}),
-        (["enqueue", "--command", "true"], NEVER | {"sqlite3", "typing", "queuectl_core.engine", "queuectl_core.ledger"}),
+        (
+            ["status"],
+            NEVER | {"sqlite3", "argparse", "typing", "re", "json", "queuectl_core.engine", "queuectl_core.ledger"},
+        ),
+        (
+            ["enqueue", "--command", "true"],
+            NEVER | {"sqlite3", "typing", "queuectl_core.engine", "queuectl_core.ledger"},
+        ),
         (["list"], NEVER | {"sqlite3"}),
         (["--help"], NEVER | {"argparse", "json", "queuectl_core.api"}),
     ],

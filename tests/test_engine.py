@@ -8,7 +8,7 @@ import pytest
 
 from queuectl_core import commands, events
 from queuectl_core.commands import Command
-from queuectl_core.engine import FEW, MAX_RIPE, TRANSITIONS, Engine, describe
+from queuectl_core.engine import FEW, MAX_RIPE, Engine
 from queuectl_core.errors import (
     Corrupt,
     DamagedSetting,
@@ -24,6 +24,7 @@ from queuectl_core.events import Ending, Event
 from queuectl_core.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, STATES
 from queuectl_core.jobtable import INDEX_OF_STATE, JobTable
 from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.transitions import TRANSITIONS, describe
 from tests.builders import (
     EVERYTHING,
     NOW_MS,
