@@ -8,6 +8,7 @@ open in the background process keeps somebody's `$(queuectl worker start)` waiti
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -90,6 +91,7 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until
 
 def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool) -> int:
     umask = os.umask(0o077)
+    gc.set_threshold(10_000, 10, 1000)  # a full collection looks at every waiting job, and that work leaves no cycles
     home.prepare()
     _take_lock(home)  # and never let go: it is free when this process is no more
     from .supervisor import Supervisor, say

@@ -12,7 +12,7 @@ The trap: `handle` must check everything before the first event, for a refused c
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from . import commands, events, retry
@@ -20,7 +20,7 @@ from .commands import Command
 from .errors import Corrupt, DuplicateJob, NotDead, RepeatedId, UnknownJob
 from .events import Enqueued, Event
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job, check_spec
-from .jobtable import DUE, READY, JobTable, index_key
+from .jobtable import DUE, READY, Batch, JobTable, index_key
 from .load import Load
 from .schedule import Entry, Window
 from .settings import Settings, check_key, check_setting
@@ -77,29 +77,30 @@ class Engine:
     # Deciding
 
     def _enqueue(self, command: commands.Enqueue, now_ms: int) -> tuple[list[Event], object]:
-        happened = self._enqueued(command.specs, command.cwd, now_ms, 0, set())
+        happened = self._enqueued(command.specs, command.cwd, now_ms)
         ids = [event.id for event in happened]
         for load in self._loads:
             load.note_taken(ids)
         return happened, ids
 
-    def _enqueued(self, specs: list[object], cwd: str, now_ms: int, index: int, seen: set[str]) -> list[Enqueued]:
-        """What would add these jobs, the first of which is number `index` of its request; `seen` grows by their ids."""
+    def _enqueued(self, specs: list[object], cwd: str, now_ms: int, earlier: Collection[str] = ()) -> list[Enqueued]:
+        """What would add these jobs, of a request of which these `earlier` ids are known."""
         max_retries, backoff_base = self.settings["max-retries"], self.settings["backoff-base"]
         number = self.table.next_number
         time = _base32(now_ms, 9)
         happened: list[Enqueued] = []
-        for n, raw in enumerate(specs, index):
+        seen: set[str] = set()
+        for n, raw in enumerate(specs, len(earlier)):
             spec = check_spec(raw, n)
             id = spec.get("id") or time + _base32(number, 5)  # sorts by time
-            if id in seen:
+            if id in seen or id in earlier:
                 raise RepeatedId(id=id, index=n)
             seen.add(id)
             retries, base = spec.get("max_retries", max_retries), spec.get("backoff_base", backoff_base)
             happened.append(Enqueued(id, number, now_ms, spec["command"], spec.get("cwd", cwd), retries, base))
             number += 1
         known = self.table.known([event.id for event in happened])
-        for n, event in enumerate(happened if known else (), index):
+        for n, event in enumerate(happened if known else (), len(earlier)):
             if event.id in known:
                 raise DuplicateJob(id=event.id, index=n)
         return happened
@@ -120,7 +121,7 @@ class Engine:
 
         Their numbers are theirs from now on: those of a load that comes to nothing are given to nobody.
         """
-        happened = self._enqueued(specs, cwd, now_ms, load.count, load.ids)
+        happened = self._enqueued(specs, cwd, now_ms, load.batch.entries)
         self.table.next_number += len(happened)
         load.add(happened)
         return happened
@@ -134,9 +135,9 @@ class Engine:
             raise DuplicateJob(id=load.taken)
         write()
         for other in self._loads:
-            other.note_taken(load.ids)
-        for part in load.parts:
-            self._apply_all(part)
+            other.note_taken(load.batch.entries)
+        if load.count:
+            self._take_in(load.batch)
 
     def _retry_dead(self, command: commands.RetryDead, now_ms: int) -> tuple[list[Event], object]:
         ids = self._dead_ids(command.ids)
@@ -278,21 +279,22 @@ class Engine:
     def _apply_all(self, happened: Sequence[Event]) -> None:
         """What one decision has led to, or a part of it: events of one kind, when they are of new jobs."""
         if len(happened) and type(happened[0]) is Enqueued and self.sequence >= self.table.ahead:
-            self._apply_enqueued_all(happened)
+            batch = Batch()
+            batch.add(happened)
+            self._take_in(batch)
             return
         for event in happened:
             self.sequence += 1
             self._apply(event)
 
-    def _apply_enqueued_all(self, happened: Sequence[Enqueued]) -> None:
-        self.table.note_time(max(event.at_ms for event in happened))
-        self.table.enqueue(happened, self.sequence + 1)
-        self.sequence += len(happened)
-        if len(happened) > FEW:
-            self._ready.narrow(f"{READY}/{happened[0].number:012}")
-        else:
-            for event in happened:
-                self._ready.add((f"{READY}/{event.number:012}", event.id))
+    def _take_in(self, batch: Batch) -> None:
+        self.table.note_time(batch.latest_ms)
+        self.sequence = self.table.enqueue(batch, self.sequence + 1)
+        if len(batch.entries) > FEW:
+            self._ready.narrow(f"{READY}/{batch.first_number:012}")
+            return
+        for number, id in batch.numbers.items():
+            self._ready.add((f"{READY}/{number:012}", id))
 
     def _apply(self, event: Event) -> None:
         kind = type(event)
@@ -316,8 +318,10 @@ class Engine:
     def _apply_enqueued(self, event: Enqueued) -> None:
         """In replay, while the store may be past this event."""
         if self.table.get(event.id) is None or self.sequence > self.table.ahead:
-            self.table.enqueue([event], self.sequence)
-            self._ready.add((f"{READY}/{event.number:012}", event.id))
+            batch = Batch()
+            batch.add([event])
+            self.sequence -= 1
+            self._take_in(batch)
 
     def _apply_transition(self, event: Event, kind: type) -> None:
         sequence = self.sequence

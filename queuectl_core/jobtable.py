@@ -24,7 +24,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from itertools import count, islice, repeat
 from typing import Any, Optional, Protocol, Union
 
 from .errors import Corrupt, NewerFormat
@@ -82,13 +82,54 @@ class _Changed:
         self.state = stored_state
 
 
-Fresh = tuple[Enqueued, int]
-"""A memtable entry of a job that nothing has happened to yet: how it came, and that event's sequence."""
+class Row:
+    """New jobs of numbers in a row, and so of events in a row once they are in the queue."""
+
+    __slots__ = ("first_number", "first_sequence")
+
+    def __init__(self, first_number: int) -> None:
+        self.first_number = first_number
+        self.first_sequence = 0
+
+
+Fresh = tuple[Enqueued, Row]
+"""A memtable entry of a job that nothing has happened to yet: how it came, and in which row."""
+
+
+class Batch:
+    """New jobs made ready for the table while they are not in it yet, so that taking them in costs next to nothing."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Fresh] = {}
+        self.numbers: dict[int, str] = {}
+        self.rows: list[tuple[Row, int]] = []
+        """Each with its length."""
+        self.last_number = 0
+        self.latest_ms = 0
+
+    @property
+    def first_number(self) -> int:
+        return self.rows[0][0].first_number
+
+    def add(self, enqueued: Sequence[Enqueued]) -> None:
+        """One more row, of higher numbers."""
+        row = Row(enqueued[0].number)
+        ids = [event.id for event in enqueued]
+        self.entries.update(zip(ids, zip(enqueued, repeat(row))))
+        self.numbers.update(zip(count(row.first_number), ids))
+        self.rows.append((row, len(ids)))
+        self.last_number = row.first_number + len(ids) - 1
+        self.latest_ms = max(self.latest_ms, max(event.at_ms for event in enqueued))
 
 
 def job_from(fresh: Fresh) -> Job:
-    (id, number, at_ms, command, cwd, max_retries, backoff_base), sequence = fresh
-    return Job(id, number, command, cwd, max_retries, backoff_base, at_ms, revision=sequence)
+    id, number, at_ms, command, cwd, max_retries, backoff_base = fresh[0]
+    return Job(id, number, command, cwd, max_retries, backoff_base, at_ms, revision=_sequence_of(fresh))
+
+
+def _sequence_of(fresh: Fresh) -> int:
+    event, row = fresh
+    return row.first_sequence + event.number - row.first_number
 
 
 def index_key(job: Job) -> str:
@@ -169,7 +210,7 @@ class JobTable:
         if type(entry) is tuple:  # it keeps its place among the changed
             job = job_from(entry)
             del self._fresh[job.number]
-            entry = self._changed[id] = _Changed(job, entry[1], None, None)
+            entry = self._changed[id] = _Changed(job, job.revision, None, None)
             entry.state = PENDING  # as such it has been counted
         elif entry is None:
             job = self._load(id)
@@ -188,23 +229,24 @@ class JobTable:
             entry.job = job
         self.next_number = max(self.next_number, job.number + 1)
 
-    def enqueue(self, enqueued: Sequence[Enqueued], first_sequence: int) -> None:
-        """New jobs, of numbers in a row; the caller has made sure that there are none of these ids. Costs next to
-        nothing a job.
-        """
-        ids = [event.id for event in enqueued]
-        first = enqueued[0].number
-        if not self._changed.keys().isdisjoint(ids):  # removed, and not flushed since
-            for fresh in zip(enqueued, count(first_sequence)):
+    def enqueue(self, batch: Batch, first_sequence: int) -> int:
+        """New jobs; the caller has made sure that there are none of these ids. Returns the sequence of the last one."""
+        for row, length in batch.rows:
+            row.first_sequence = first_sequence
+            first_sequence += length
+        first = batch.first_number
+        if not self._changed.keys().isdisjoint(batch.entries):  # removed, and not flushed since
+            for fresh in batch.entries.values():
                 job = job_from(fresh)
                 self.add(job)
                 self.settle(job)
-            return
-        self._changed.update(zip(ids, zip(enqueued, count(first_sequence))))
+            return first_sequence - 1
+        self._changed.update(batch.entries)
         self._fresh_from = min(self._fresh_from, first) if self._fresh else first
-        self._fresh.update(zip(count(first), ids))
-        self.counts[PENDING] += len(ids)
-        self.next_number = max(self.next_number, first + len(ids))
+        self._fresh.update(batch.numbers)
+        self.counts[PENDING] += len(batch.entries)
+        self.next_number = max(self.next_number, batch.last_number + 1)
+        return first_sequence - 1
 
     def settle(self, job: Job) -> Entry:
         """The job has been changed: it is counted and indexed anew. Returns its index entry."""
@@ -366,7 +408,7 @@ def _number_of(key: str, otherwise: int) -> int:
 
 
 def _first_sequence(entry: _Changed | Fresh) -> int:
-    return entry[1] if type(entry) is tuple else entry.first_sequence
+    return _sequence_of(entry) if type(entry) is tuple else entry.first_sequence
 
 
 def _job_of_record(id: str, raw: bytes) -> Job:

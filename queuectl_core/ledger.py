@@ -84,12 +84,11 @@ class Ledger:
         """Written, and in the queue. Raises DuplicateJob, DiskFull, with nothing of it kept; StorageFailed when what
         was decided before it cannot be written.
         """
-        frames = [(len(part), payload) for part, payload in zip(load.parts, load.payloads)]
         try:
             self._write_decided()
         except DiskFull as fault:  # no refusal of this load: the engine is ahead of the journal, and answers are owed
             raise StorageFailed(path=self.journal.folder, why="the disk is full") from fault
-        self.engine.commit_load(load, lambda: self.journal.append_frames(frames))
+        self.engine.commit_load(load, lambda: self.journal.append_frames(load.parts))
 
     def has_room(self) -> bool:
         """Whether something new may be begun; looks again when it was not so."""

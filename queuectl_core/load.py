@@ -10,27 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .events import Enqueued, encode
+from .jobtable import Batch
 
 
 class Load:
-    """`parts` are lists of jobs with numbers in a row, and `payloads` the same as the journal will have them; `ids`
-    those of all of them, `taken` one that another has now.
+    """`batch` has its jobs, `parts` how many came together each time and what the journal will have of them; `taken` is
+    an id of it that another has now.
     """
 
     def __init__(self) -> None:
-        self.parts: list[list[Enqueued]] = []
-        self.payloads: list[bytes] = []
+        self.batch = Batch()
+        self.parts: list[tuple[int, bytes]] = []
         self.bytes = 0
-        self.ids: set[str] = set()
         self.taken: str | None = None
-        self.count = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.batch.entries)
 
     def add(self, part: list[Enqueued]) -> None:
         payload = encode(part)
-        self.parts.append(part)
-        self.payloads.append(payload)
-        self.count += len(part)
+        self.batch.add(part)
+        self.parts.append((len(part), payload))
         self.bytes += len(payload)
 
     def note_taken(self, ids: Iterable[str]) -> None:
-        self.taken = self.taken or next((id for id in ids if id in self.ids), None)
+        self.taken = self.taken or next((id for id in ids if id in self.batch.entries), None)

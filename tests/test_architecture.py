@@ -18,7 +18,8 @@ PACKAGE = os.path.join(ROOT, "queuectl_core")
 FLOORS: list[set[str]] = [
     {"errors", "retry", "timestamps", "rawjson"},
     {"job", "jobtext", "events", "journal_format", "protocol", "schedule"},
-    {"settings", "commands", "jobtable", "load", "transitions", "waits"},
+    {"settings", "commands", "jobtable", "transitions", "waits"},
+    {"load"},
     {"engine", "stores.memory_store"},
     {"clock", "descriptors", "durable", "lockfile"},
     {"home", "output", "socket_path"},
