@@ -49,8 +49,8 @@ class Engine:
         self.sequence = table.position
         """The sequence of the last event applied."""
         self.settings = Settings(table.settings)
-        self._ready = Window(lambda size: self._scan(READY, size))
-        self._due = Window(lambda size: self._scan(DUE, size))
+        self._ready = Window(lambda after, size: self._scan(READY, size, after))
+        self._due = Window(lambda after, size: self._scan(DUE, size, after))
         self._ripe: list[Entry] = []
         self._loads: dict[Load, None] = {}
 
@@ -263,8 +263,8 @@ class Engine:
             self._ready.take()
         return None
 
-    def _scan(self, index: str, size: int) -> list[Entry]:
-        entries = self.table.scan(index, size)
+    def _scan(self, index: str, size: int, after: str = "") -> list[Entry]:
+        entries = self.table.scan(index, size, after)
         self.table.read_ahead(entries)
         return entries
 
@@ -291,7 +291,7 @@ class Engine:
         self.table.note_time(batch.latest_ms)
         self.sequence = self.table.enqueue(batch, self.sequence + 1)
         if len(batch.entries) > FEW:
-            self._ready.narrow(f"{READY}/{batch.first_number:012}")
+            self._ready.narrow(f"{READY}/{batch.first_number - 1:012}")
             return
         for number, id in batch.numbers.items():
             self._ready.add((f"{READY}/{number:012}", id))

@@ -3,8 +3,9 @@
 The truth is the index, which may hold millions of entries on disk. A window holds its first entries, is told of what
 is added, and reads on when it has run empty. So memory and the time to open a home do not grow with what waits.
 
-Pure: the index is a function that is handed in. Does not know jobs or clocks. The trap: entries are never taken back
-from a window; one whose job has changed meanwhile is stale, and whoever takes it must check it against the job.
+Pure: the index is a function that is handed in. Does not know jobs or clocks. The traps: entries are never taken back
+from a window; one whose job has changed meanwhile is stale, and whoever takes it must check it against the job. And it
+reads on from where it has been: an entry that is taken and still stands in the index must be added again.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ Entry = tuple[str, str]
 class Window:
     """The invariant: every index entry up to `_horizon` has been in the heap; None is beyond all, "" before all."""
 
-    def __init__(self, first_entries: Callable[[int], list[Entry]], size: int = 2048) -> None:
-        """`first_entries(n)` gives the first n entries of the index as it is now (fewer only when there are no
-        more).
+    def __init__(self, entries_after: Callable[[str, int], list[Entry]], size: int = 256) -> None:
+        """`entries_after(key, n)` gives the first n entries of the index behind that key ("": of all) as it is now,
+        fewer only when there are no more.
         """
-        self._first_entries = first_entries
+        self._entries_after = entries_after
         self._size = size
         self._heap: list[Entry] = []
         self._horizon: str | None = ""
@@ -37,16 +38,16 @@ class Window:
             self._heap = heapq.nsmallest(self._size, self._heap)
             self._horizon = self._heap[-1][0]
 
-    def narrow(self, first_key: str) -> None:
-        """The index has many new entries, from this key on: they, and what is held behind them, are left to it."""
-        if self._horizon is None or first_key <= self._horizon:
-            self._heap = sorted(entry for entry in self._heap if entry[0] < first_key)
-            self._horizon = self._heap[-1][0] if self._heap else ""
+    def narrow(self, last_key: str) -> None:
+        """The index has many new entries, all behind this key: they, and what is held behind it, are left to it."""
+        if self._horizon is None or last_key < self._horizon:
+            self._heap = sorted(entry for entry in self._heap if entry[0] <= last_key)
+            self._horizon = last_key
 
     def first(self) -> Entry | None:
         """The entry that is next (perhaps a stale one), or None when the index is empty."""
         if not self._heap and self._horizon is not None:
-            self._heap = self._first_entries(self._size)  # sorted, and so a heap
+            self._heap = self._entries_after(self._horizon, self._size)  # sorted, and so a heap
             self._horizon = self._heap[-1][0] if len(self._heap) == self._size else None
         return self._heap[0] if self._heap else None
 

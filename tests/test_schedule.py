@@ -18,9 +18,9 @@ class Index:
         self.entries: list[Entry] = sorted((key, f"job {key}") for key in keys)
         self.asked: list[int] = []
 
-    def first_entries(self, size: int) -> list[Entry]:
+    def entries_after(self, key: str, size: int) -> list[Entry]:
         self.asked.append(size)
-        return self.entries[:size]
+        return [entry for entry in self.entries if entry[0] > key][:size]
 
     def add(self, key: str) -> Entry:
         entry = (key, f"job {key}")
@@ -47,24 +47,24 @@ def take_all(window: Window, index: Index) -> list[str]:
 
 def test_empty_index_has_no_first_entry() -> None:
     index = Index()
-    assert Window(index.first_entries, 3).first() is None
+    assert Window(index.entries_after, 3).first() is None
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 100])
 def test_entries_come_in_order_whatever_the_size_of_the_window(size: int) -> None:
     index = Index(*"gcaebdf")
-    assert take_all(Window(index.first_entries, size), index) == list("abcdefg")
+    assert take_all(Window(index.entries_after, size), index) == list("abcdefg")
 
 
 def test_looking_takes_nothing() -> None:
     index = Index("a", "b")
-    window = Window(index.first_entries, 3)
+    window = Window(index.entries_after, 3)
     assert window.first() == window.first() == ("a", "job a")
 
 
 def test_index_is_read_a_window_at_a_time_and_not_before_it_is_needed() -> None:
     index = Index(*"abcdefg")
-    window = Window(index.first_entries, 3)
+    window = Window(index.entries_after, 3)
     assert index.asked == []
     assert [take_next(window, index) for _ in range(3)] and index.asked == [3]
     take_next(window, index)
@@ -73,7 +73,7 @@ def test_index_is_read_a_window_at_a_time_and_not_before_it_is_needed() -> None:
 
 def test_window_that_holds_the_whole_index_does_not_ask_again() -> None:
     index = Index("a", "b")
-    window = Window(index.first_entries, 3)
+    window = Window(index.entries_after, 3)
     assert take_all(window, index) == ["a", "b"]
     window.add(index.add("c"))
     assert take_all(window, index) == ["c"]
@@ -82,7 +82,7 @@ def test_window_that_holds_the_whole_index_does_not_ask_again() -> None:
 
 def test_entry_that_is_added_before_the_first_look_comes_once() -> None:
     index = Index("b")
-    window = Window(index.first_entries, 3)
+    window = Window(index.entries_after, 3)
     window.add(index.add("a"))
     assert take_all(window, index) == ["a", "b"]
     assert index.asked == [3]
@@ -90,7 +90,7 @@ def test_entry_that_is_added_before_the_first_look_comes_once() -> None:
 
 def test_new_entry_before_all_others_is_next() -> None:
     index = Index(*"bcdef")
-    window = Window(index.first_entries, 2)
+    window = Window(index.entries_after, 2)
     window.first()
     window.add(index.add("a"))
     assert take_all(window, index) == list("abcdef")
@@ -98,7 +98,7 @@ def test_new_entry_before_all_others_is_next() -> None:
 
 def test_new_entry_beyond_the_horizon_waits_for_its_turn() -> None:
     index = Index(*"abde")
-    window = Window(index.first_entries, 2)
+    window = Window(index.entries_after, 2)
     window.first()
     window.add(index.add("c"))
     assert take_all(window, index) == list("abcde")
@@ -108,7 +108,7 @@ def test_new_entry_beyond_the_horizon_waits_for_its_turn() -> None:
 def test_window_never_holds_twice_its_size(added: int) -> None:
     """What it holds is told by what it still yields once the index is empty."""
     index = Index()
-    window = Window(index.first_entries, 3)
+    window = Window(index.entries_after, 3)
     window.first()
     for n in range(added, 0, -1):
         window.add(index.add(f"{n:04}"))
@@ -122,7 +122,7 @@ def test_window_never_holds_twice_its_size(added: int) -> None:
 
 def test_entries_dropped_from_a_full_window_come_back_from_the_index() -> None:
     index = Index()
-    window = Window(index.first_entries, 2)
+    window = Window(index.entries_after, 2)
     window.first()
     for key in "hgfedcba":
         window.add(index.add(key))
@@ -133,14 +133,19 @@ def test_window_agrees_with_a_sorted_list_through_random_lives() -> None:
     for seed in range(300):
         source = random.Random(seed)
         index = Index(*{f"{source.randrange(60):02}" for _ in range(source.randrange(12))})
-        window = Window(index.first_entries, source.randint(1, 4))
+        window = Window(index.entries_after, source.randint(1, 4))
         for step in range(120):
             told = f"seed {seed}, step {step}"
-            kind = source.choices(["add", "take", "look", "remove"], [5, 4, 1, 2])[0]
+            kind = source.choices(["add", "take", "look", "remove", "many"], [5, 4, 1, 2, 1])[0]
             if kind == "add":
                 key = f"{source.randrange(60):02}"
                 if (key, f"job {key}") not in index.entries:  # perhaps one that the window holds a stale entry of
                     window.add(index.add(key))
+            elif kind == "many":
+                last_key = f"{source.randrange(60):02}"
+                for n in range(3):
+                    index.add(f"{last_key}/{step}.{n}")
+                window.narrow(last_key)
             elif kind == "remove" and index.entries:
                 index.entries.remove(source.choice(index.entries))  # behind the window's back: it is stale there now
             elif kind == "look":
