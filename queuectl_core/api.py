@@ -21,6 +21,7 @@ from itertools import chain
 from .client import Client, NotSent, connect
 from .errors import Busy, InvalidInput, NoSupervisor, QueueError
 from .home import Home, default_path
+from .protocol import WAIT_JOBS
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -113,32 +114,43 @@ class Queue:
         """`counts` by state, `supervisor` (None when none runs) and `workers`."""
         return self._ask("status")
 
-    def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> bool:
-        """Until all these jobs are completed or dead; False when `timeout_s` is over first. Raises UnknownJob,
-        NoSupervisor.
+    def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> dict[str, int] | None:
+        """Until all these jobs have ended; how many of them in which way: completed, dead, purged. None when
+        `timeout_s` is over first. Raises UnknownJob, NoSupervisor.
         """
-        from .job import FINAL_STATES
-
         end_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             client = connect(self.home.socket, self.deadline_s)  # its own, for the answer may be long in coming
             if client is None:
-                if all(self.get(id)["state"] in FINAL_STATES for id in ids):
-                    return True
-                raise NoSupervisor(home=self.home.path)
-            left_s = None if end_s is None else max(0.001, end_s - time.monotonic())
+                return self._ended_without_supervisor(ids)
             try:
-                client.send("wait", ids=list(ids))
-                client.receive(left_s)
-                return True
+                for start in range(0, len(ids), WAIT_JOBS):
+                    portion, more = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS < len(ids)
+                    client.send("wait", ids=portion, more=more)
+                    if more:
+                        client.receive(self.deadline_s)
+                return client.receive(None if end_s is None else max(0.001, end_s - time.monotonic()))["ended"]
             except Busy:
-                return False
+                if end_s is None or time.monotonic() < end_s:
+                    raise
+                return None
             except ConnectionError:  # the supervisor has ended: look again who answers now
                 if end_s is not None and time.monotonic() >= end_s:
-                    return False
+                    return None
                 time.sleep(0.05)
             finally:
                 client.close()
+
+    def _ended_without_supervisor(self, ids: Sequence[str]) -> dict[str, int]:
+        from .job import FINAL_STATES
+
+        ended: dict[str, int] = {}
+        for id in ids:
+            state = self.get(id)["state"]
+            if state not in FINAL_STATES:
+                raise NoSupervisor(home=self.home.path)
+            ended[state] = ended.get(state, 0) + 1
+        return ended
 
     def retry_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
         """Takes these jobs out of the dead letter queue; how many. None: all, some hundred at a time, each of which

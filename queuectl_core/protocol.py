@@ -14,6 +14,8 @@ from .errors import ProtocolError
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+WAIT_JOBS = 1000
+"""So many jobs may be named in one request of a `wait`: looking at each takes a few microseconds."""
 _LENGTH = struct.Struct(">I")
 
 

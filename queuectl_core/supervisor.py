@@ -34,9 +34,10 @@ from .ledger import Ledger
 from .pool import Member, Pool, StartDelay
 from .retention import Retention
 from .server import Connection, Request, Server
+from .protocol import WAIT_JOBS
 from .settings import MAX_WORKERS
 from .strays import Strays
-from .waits import Waits
+from .waits import Wait, Waits
 
 SYNC_WITHIN_S = 1.0
 """What no reply waits for is synced at the latest so long after it was written."""
@@ -79,6 +80,8 @@ class Supervisor:
         self._replies: list[tuple[Connection, bytes]] = []
         self._conversations: dict[Connection, verbs.Conversation] = {}
         self._waits: Waits[Connection] = Waits(lambda connection: connection.is_open)
+        self._asked: dict[Connection, Wait[Connection]] = {}
+        """Those for which more jobs are to be named."""
         self._sync_at_s: Optional[float] = None
         self._more_to_tend = True
         self._start_delay = StartDelay()
@@ -153,8 +156,8 @@ class Supervisor:
         for member, given in decided.items():
             self._send(member, given)
         if happened:
-            for connection in self._waits.over(happened):
-                self._reply(connection, {})
+            for wait in self._waits.over(happened):
+                self._reply(wait.client, {"ended": wait.ended})
             self._retention.note(happened)
         self._sync_if_due(bool(happened))
         # What a failed handing-over has decided is written first: the store must not know it before the journal does.
@@ -333,6 +336,7 @@ class Supervisor:
         return self._conversations[connection]
 
     def _end_conversation(self, connection: Connection) -> None:
+        self._asked.pop(connection, None)
         conversation = self._conversations.pop(connection, None)
         if conversation is not None:
             conversation.end()
@@ -372,21 +376,26 @@ class Supervisor:
         self._reply(connection, {"before": before, "workers": self._wanted})
 
     def _wait_for(self, connection: Connection, request: Request) -> None:
-        """The reply comes once all the named jobs are in a final state."""
+        """The reply comes once all the named jobs are in a final state; or, when `more` are to be named, at once."""
         ids = request.get("ids")
-        if not isinstance(ids, list) or not ids:
-            raise InvalidInput(what="name at least one job")
-        open_ids = set()
+        if not isinstance(ids, list) or not ids or len(ids) > WAIT_JOBS:
+            raise InvalidInput(what=f"name from 1 to {WAIT_JOBS} jobs at a time")
+        wait = self._asked.pop(connection, None) or Wait(connection)
         for id in ids:
             job = self._ledger.table.get(id) if check_id(id) is None else None
             if job is None:
                 raise UnknownJob(id=str(id)[:140])
-            if job.state not in FINAL_STATES:
-                open_ids.add(id)
-        if open_ids:
-            self._waits.add(connection, open_ids)
-        else:
+            if job.state in FINAL_STATES:
+                wait.note_end(job.state)
+            else:
+                self._waits.add(wait, id)
+        if request.get("more") is True:
+            self._asked[connection] = wait
             self._reply(connection, {})
+            return
+        wait.is_whole = True
+        if wait.is_over:
+            self._reply(connection, {"ended": wait.ended})
 
     # Stopping
 

@@ -10,18 +10,31 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from .events import Died, Event, Purged, Succeeded
+from .job import COMPLETED, DEAD
 
 Client = TypeVar("Client")
 
 FIRST_LIMIT = 1000
 
+ENDS: dict[type, str] = {Succeeded: COMPLETED, Died: DEAD, Purged: "purged"}
+"""How a job has ended, by the event that says so."""
+
 
 class Wait(Generic[Client]):
-    """`client` hears when `open_ids` is empty."""
+    """Of one client, who asks for some jobs after others. It is over when all are named and none is open."""
 
-    def __init__(self, client: Client, open_ids: set[str]) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
-        self.open_ids = open_ids
+        self.open_ids: set[str] = set()
+        self.ended: dict[str, int] = {}
+        self.is_whole = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_whole and not self.open_ids
+
+    def note_end(self, how: str) -> None:
+        self.ended[how] = self.ended.get(how, 0) + 1
 
 
 class Waits(Generic[Client]):
@@ -30,26 +43,27 @@ class Waits(Generic[Client]):
         self._by_id: dict[str, list[Wait[Client]]] = {}
         self._limit = FIRST_LIMIT
 
-    def add(self, client: Client, open_ids: set[str]) -> None:
-        """`open_ids` are jobs that have not ended; at least one."""
+    def add(self, wait: Wait[Client], id: str) -> None:
+        """This job too, which has not ended."""
         if len(self._by_id) > self._limit:
             self._forget_gone()
             self._limit = 2 * len(self._by_id) + FIRST_LIMIT
-        wait = Wait(client, open_ids)
-        for id in open_ids:
+        if id not in wait.open_ids:
+            wait.open_ids.add(id)
             self._by_id.setdefault(id, []).append(wait)
 
-    def over(self, happened: Iterable[Event]) -> list[Client]:
-        """The clients all of whose jobs have ended with these events."""
-        found: list[Client] = []
+    def over(self, happened: Iterable[Event]) -> list[Wait[Client]]:
+        """Those that are over with these events."""
+        found: list[Wait[Client]] = []
         if not self._by_id:
             return found
         for event in happened:
-            if type(event) in (Succeeded, Died, Purged):
-                for wait in self._by_id.pop(event.id, ()):
-                    wait.open_ids.discard(event.id)
-                    if not wait.open_ids:
-                        found.append(wait.client)
+            how = ENDS.get(type(event))
+            for wait in self._by_id.pop(event.id, ()) if how is not None else ():
+                wait.open_ids.discard(event.id)
+                wait.note_end(how)
+                if wait.is_over:
+                    found.append(wait)
         return found
 
     def _forget_gone(self) -> None:

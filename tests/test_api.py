@@ -18,7 +18,7 @@ def test_enqueue_wait_and_get(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue:
         id = queue.enqueue("echo hi", max_retries=0)
         with queue.supervisor(workers=2):
-            assert queue.wait([id], timeout_s=20) is True
+            assert queue.wait([id], timeout_s=20) == {"completed": 1}
         job = queue.get(id)
     assert (job["state"], job["command"], job["max_retries"]) == ("completed", "echo hi", 0)
     assert processes_of(queuectl.home) == []
@@ -36,7 +36,7 @@ def test_a_supervisor_lets_running_jobs_finish_at_the_end_of_the_block(queuectl:
 def test_wait_says_false_when_the_time_is_over(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue, queue.supervisor():
         id = queue.enqueue("sleep 60", id="slow")
-        assert queue.wait([id], timeout_s=0.2) is False
+        assert queue.wait([id], timeout_s=0.2) is None
         subprocess.run(
             [sys.executable, "queuectl.py", "worker", "stop", "--now"], cwd=ROOT, env=queuectl.environ, check=True
         )
@@ -49,7 +49,7 @@ def test_wait_needs_a_supervisor_unless_all_is_over(queuectl: CommandLine) -> No
             queue.wait(["a"])
         with queue.supervisor():
             queue.wait(["a"])
-        assert queue.wait(["a"]) is True
+        assert queue.wait(["a"]) == {"completed": 1}
         with pytest.raises(UnknownJob):
             queue.wait(["b"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queuectl_core.events import Died, Event, Purged, Started, Succeeded
-from queuectl_core.waits import FIRST_LIMIT, Waits
+from queuectl_core.waits import FIRST_LIMIT, Wait, Waits
 from tests.builders import exited
 
 ENDED = exited(0)
@@ -15,33 +15,62 @@ def some_waits() -> Waits[str]:
     return Waits(lambda client: client != "gone")
 
 
-@pytest.mark.parametrize("event", [Succeeded("a", 1, ENDED), Died("a", 1, ENDED, "why"), Purged("a", 1)])
-def test_client_hears_when_its_job_has_ended(event: Event) -> None:
+def ask(waits: Waits[str], client: str, *ids: str, whole: bool = True) -> Wait[str]:
+    wait = Wait(client)
+    for id in ids:
+        waits.add(wait, id)
+    wait.is_whole = whole
+    return wait
+
+
+@pytest.mark.parametrize(
+    "event, how",
+    [(Succeeded("a", 1, ENDED), "completed"), (Died("a", 1, ENDED, "why"), "dead"), (Purged("a", 1), "purged")],
+)
+def test_client_hears_when_and_how_its_job_has_ended(event: Event, how: str) -> None:
     waits = some_waits()
-    waits.add("client", {"a"})
+    wait = ask(waits, "client", "a")
     assert waits.over([Started("a", 1, "w1")]) == []
-    assert waits.over([event]) == ["client"]
+    assert waits.over([event]) == [wait]
+    assert wait.ended == {how: 1}
     assert waits.over([event]) == []
 
 
 def test_client_hears_once_all_its_jobs_have_ended() -> None:
     waits = some_waits()
-    waits.add("client", {"a", "b"})
+    wait = ask(waits, "client", "a", "b")
     assert waits.over([Succeeded("b", 1, ENDED)]) == []
-    assert waits.over([Succeeded("a", 1, ENDED), Succeeded("c", 1, ENDED)]) == ["client"]
+    assert waits.over([Succeeded("a", 1, ENDED), Succeeded("c", 1, ENDED)]) == [wait]
+    assert wait.ended == {"completed": 2}
+
+
+def test_wait_is_not_over_before_all_jobs_are_named() -> None:
+    waits = some_waits()
+    wait = ask(waits, "client", "a", whole=False)
+    assert waits.over([Succeeded("a", 1, ENDED)]) == []
+    waits.add(wait, "b")
+    wait.is_whole = True
+    assert not wait.is_over
+    assert waits.over([Succeeded("b", 1, ENDED)]) == [wait]
+
+
+def test_job_named_twice_counts_once() -> None:
+    waits = some_waits()
+    wait = ask(waits, "client", "a", "a")
+    assert waits.over([Succeeded("a", 1, ENDED)]) == [wait]
+    assert wait.ended == {"completed": 1}
 
 
 def test_several_clients_may_wait_for_the_same_job() -> None:
     waits = some_waits()
-    for client in ("one", "other"):
-        waits.add(client, {"a"})
-    assert waits.over([Succeeded("a", 1, ENDED)]) == ["one", "other"]
+    both = [ask(waits, client, "a") for client in ("one", "other")]
+    assert waits.over([Succeeded("a", 1, ENDED)]) == both
 
 
 def test_waits_of_clients_that_have_gone_do_not_pile_up() -> None:
     waits = some_waits()
     for n in range(3 * FIRST_LIMIT):
-        waits.add("gone", {f"job{n}"})
-    waits.add("client", {"a"})
+        ask(waits, "gone", f"job{n}")
+    wait = ask(waits, "client", "a")
     assert len(waits._by_id) <= FIRST_LIMIT + 2
-    assert waits.over([Succeeded("a", 1, ENDED)]) == ["client"]
+    assert waits.over([Succeeded("a", 1, ENDED)]) == [wait]
