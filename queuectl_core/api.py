@@ -40,7 +40,10 @@ PART_JOBS = 1000
 PART_CHARACTERS = 256 * 1024
 """Each takes up to twelve bytes in a message, and a message 4 MiB."""
 
-_READ_ONLY_VERBS = ("show", "list", "status", "config-list")
+SELECT_JOBS = 500
+"""So many jobs are changed at a time, where a filter chooses them."""
+
+_READ_ONLY_VERBS = ("show", "list", "status", "why", "preview", "queue-list", "config-list")
 
 
 class Queue:
@@ -71,9 +74,9 @@ class Queue:
             self._client = None
 
     def enqueue(self, command: str, **fields: object) -> str:
-        """Adds one job; returns its id once it is durable. Fields: id, max_retries, backoff_base, cwd.
+        """Adds one job; returns its id once it is durable. Fields: those of `spec`, such as max_retries, queue, after.
 
-        Raises InvalidJob, DuplicateJob, DiskFull, Busy.
+        Raises InvalidJob, DuplicateJob, KeyTaken, BadDependency, DiskFull, Busy.
         """
         return self.enqueue_many([{"command": command, **fields}])[0]
 
@@ -98,17 +101,29 @@ class Queue:
         """The job's record. Raises UnknownJob."""
         return self._ask("show", id=id)["job"]
 
-    def list(self, state: str | None = None, limit: int = 0) -> Iterator[Record]:
-        """Records of the jobs in `state` (or all), at most `limit` (0: no limit), page by page: alive first, then
-        what is over, newest first. Raises InvalidInput for an unknown state."""
-        cursor, left = None, limit
-        while True:
-            page = self._ask("list", state=state, next=cursor, limit=min(left, 500) if limit else 500)
-            yield from page["jobs"]
-            left -= len(page["jobs"])
-            cursor = page["next"]
-            if cursor is None or (limit and left <= 0):
+    def preview(self, specs: Sequence[dict[str, object]], cwd: str | None = None) -> list[Record]:
+        """What `enqueue_many` would make of them, with `retries_after_s`; nothing is added."""
+        return self._ask("preview", jobs=list(specs), cwd=cwd or _working_folder())["jobs"]
+
+    def why(self, id: str) -> Record:
+        """Why the job is as it is: `because`, a code, and the facts that belong to it. Raises UnknownJob."""
+        return self._ask("why", id=id)["why"]
+
+    def list(self, state: str | Sequence[str] | None = None, limit: int = 0, **wanted: object) -> Iterator[Record]:
+        """Records of the jobs in `state` (or several, or all), at most `limit` (0: no limit), page by page: alive
+        first, then what is over, newest first. `wanted`: queue, name, key, tags, since_ms, until_ms (of their
+        creation); to find those, all others are looked at. Raises InvalidInput.
+        """
+        left = limit
+        for page in self._pages(state=state, limit=min(limit, 500) if limit else 500, **wanted):
+            yield from page[:left] if limit else page
+            left -= len(page)
+            if limit and left <= 0:
                 return
+
+    def select(self, state: str | Sequence[str] | None = None, **wanted: object) -> Iterator[list[str]]:
+        """The ids of the jobs that `list` would give, some hundred at a time."""
+        yield from self._pages(state=state, limit=SELECT_JOBS, brief=True, **wanted)
 
     def status(self) -> dict[str, Any]:
         """`counts` by state, `supervisor` (None when none runs) and `workers`."""
@@ -152,21 +167,64 @@ class Queue:
             ended[state] = ended.get(state, 0) + 1
         return ended
 
-    def retry_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
+    def retry_dead(
+        self,
+        ids: Sequence[str] | None = None,
+        progress: Callable[[int], None] = lambda count: None,
+        fields: dict[str, object] | None = None,
+        dependants: bool = False,
+    ) -> int:
         """Takes these jobs out of the dead letter queue; how many. None: all, some hundred at a time, each of which
-        `progress` is told. Raises UnknownJob, NotDead, NothingToDo.
+        `progress` is told. `fields` change on the way; with `dependants` those that died with them come along.
+        Raises UnknownJob, NotDead, NothingToDo.
         """
-        return self._change_dead("dlq-retry", ids, progress)
+        return self._change_dead("dlq-retry", ids, progress, fields=fields, dependants=dependants)
 
     def purge_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
         """Removes these dead jobs for good; how many. As `retry_dead`."""
         return self._change_dead("dlq-purge", ids, progress)
 
-    def settings(self) -> dict[str, int | float]:
+    def cancel(self, ids: Sequence[str], signal: int = 15, lenient: bool = False) -> list[str]:
+        """What waits is dead at once, what runs is ended with this signal. The ids of those to which it was done; with
+        `lenient`, here and below, others are passed over. Raises UnknownJob, WrongState.
+        """
+        return self._ask("cancel", ids=list(ids), signal=signal, lenient=lenient)["ids"]
+
+    def remove(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
+        """For good; not those that run. As `cancel`."""
+        return self._ask("remove", ids=list(ids), lenient=lenient)["ids"]
+
+    def retry(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
+        """What waits for a time runs now, what is dead is tried again. As `cancel`."""
+        return self._ask("retry", ids=list(ids), lenient=lenient)["ids"]
+
+    def edit(self, ids: Sequence[str], fields: dict[str, object], lenient: bool = False) -> list[str]:
+        """Gives jobs that do not run other fields; None: as if it had not been given. As `cancel`."""
+        return self._ask("edit", ids=list(ids), fields=fields, lenient=lenient)["ids"]
+
+    def suspend(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
+        """Stops running jobs (SIGSTOP) until they are continued. As `cancel`."""
+        return self._ask("suspend", ids=list(ids), lenient=lenient)["ids"]
+
+    def go_on(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
+        """Continues suspended jobs. As `cancel`."""
+        return self._ask("continue", ids=list(ids), lenient=lenient)["ids"]
+
+    def queues(self) -> list[Record]:
+        """Every queue with jobs or rules: its counts, limit, rate, and since when it is paused."""
+        return self._ask("queue-list")["queues"]
+
+    def set_queue(self, queue: str, **rules: object) -> None:
+        """`limit`: so many run at once; `rate`: [so many, in so many seconds] begin; `paused`: none begins. None
+        unsets. `*` is all queues, which can only be paused. Raises InvalidInput.
+        """
+        self._ask("queue-set", queue=queue, fields=rules)
+
+    def settings(self) -> dict[str, Any]:
         """The config values that are set."""
         return self._ask("config-list")["values"]
 
-    def configure(self, key: str, value: int | float | None) -> None:
+    def configure(self, key: str, value: object) -> None:
         """Sets a config value; None unsets it. Raises InvalidSetting."""
         self._ask("config-set", key=key, value=value)
 
@@ -252,12 +310,24 @@ class Queue:
             if not done:
                 self.close()  # what it has so far comes to nothing
 
-    def _change_dead(self, verb: str, ids: Sequence[str] | None, progress: Callable[[int], None]) -> int:
+    def _pages(self, **wanted: object) -> Iterator[list[Any]]:
+        cursor = None
+        while True:
+            page = self._ask("list", next=cursor, **wanted)
+            if page["jobs"]:
+                yield page["jobs"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _change_dead(
+        self, verb: str, ids: Sequence[str] | None, progress: Callable[[int], None], **fields: object
+    ) -> int:
         if ids is not None:
-            return self._ask(verb, ids=list(ids))["count"]
+            return self._ask(verb, ids=list(ids), **fields)["count"]
         count, cursor = 0, None
         while True:
-            reply = self._ask(verb, all=True, next=cursor)
+            reply = self._ask(verb, all=True, next=cursor, **fields)
             count, cursor = count + reply["count"], reply["next"]
             if cursor is None:
                 return count

@@ -5,6 +5,7 @@ Pure. Knows neither who asks (a socket, a worker, the command line) nor how it i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Optional, Union
 
 from .events import Ending
@@ -18,11 +19,64 @@ class Enqueue(NamedTuple):
 
 
 class RetryDead(NamedTuple):
+    """`fields` change on the way; `dependants`: those that died with them are tried again, too."""
+
     ids: list[str]
+    fields: Mapping[str, object] = {}
+    dependants: bool = False
 
 
 class PurgeDead(NamedTuple):
     ids: list[str]
+
+
+class Cancel(NamedTuple):
+    """What waits is dead at once; what runs is ended with this signal. `lenient`, here and below: jobs to which this
+    cannot be done are passed over.
+    """
+
+    ids: list[str]
+    signal: int
+    lenient: bool = False
+
+
+class Remove(NamedTuple):
+    """For good, whatever became of them; not those that run."""
+
+    ids: list[str]
+    lenient: bool = False
+
+
+class Hasten(NamedTuple):
+    """What waits for a time runs now; what is dead is tried again."""
+
+    ids: list[str]
+    lenient: bool = False
+
+
+class Edit(NamedTuple):
+    """Jobs that do not run: these fields become others; None: what they are when nothing is said."""
+
+    ids: list[str]
+    fields: Mapping[str, object]
+    lenient: bool = False
+
+
+class Suspend(NamedTuple):
+    ids: list[str]
+    lenient: bool = False
+
+
+class Continue(NamedTuple):
+    ids: list[str]
+    lenient: bool = False
+
+
+class ChangeQueue(NamedTuple):
+    """The rules of a queue (`*`: of all): limit, rate, paused; None: unset."""
+
+    name: str
+    fields: Mapping[str, object]
 
 
 class Prune(NamedTuple):
@@ -39,9 +93,13 @@ class ChangeSetting(NamedTuple):
 
 
 class Dispatch(NamedTuple):
-    """A worker has room: the job that is next, if any, becomes its."""
+    """A worker has room: the job that is next, if any, becomes its; but one of more slots than `room`, the workers that
+    are idle, waits, unless it wants more than the `workers` there are and all are idle.
+    """
 
     worker: str
+    room: int = 1
+    workers: int = 1
 
 
 class Locate(NamedTuple):
@@ -79,4 +137,7 @@ class ShiftClock(NamedTuple):
     jump_ms: int
 
 
-Command = Union[ShiftClock, Enqueue, RetryDead, PurgeDead, Prune, ChangeSetting, Dispatch, Locate, Finish, Release]
+Command = Union[
+    ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, Hasten, Edit, Suspend, Continue, ChangeQueue, Prune,
+    ChangeSetting, Dispatch, Locate, Finish, Release,
+]  # fmt: skip

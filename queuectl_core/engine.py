@@ -4,36 +4,32 @@
     journal --> replay                                recovery: apply what was decided before
 
 Both ways lead through `_apply_all` and the one transition table (`transitions`), so replaying the events gives
-exactly the live state.
+exactly the live state. What new jobs may say is decided in `admission`, what becomes of a run in `verdict`, which job
+is next in `lanes`, what is done by hand in `byhand`.
 Pure: no clock, no file, no random, no process; the time is handed in, and the table with its store.
 The trap: `handle` must check everything before the first event, for a refused command changes nothing.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from . import commands, events, retry
+from . import byhand, commands, events, verdict
+from .admission import admit
 from .commands import Command
-from .errors import Corrupt, DuplicateJob, NotDead, RepeatedId, UnknownJob
+from .errors import Corrupt, KeyTaken
 from .events import Enqueued, Event
-from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job, check_spec
-from .jobtable import DUE, READY, Batch, JobTable, index_key
+from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
+from .jobtable import Batch, JobTable
+from .lane import READY
+from .lanes import Lanes
 from .load import Load
-from .schedule import Entry, Window
 from .settings import Settings, check_key, check_setting
-from .transitions import CHANGES, TRANSITIONS, describe
-
-MAX_RIPE = 2048
-"""So many failed jobs whose time has come are held in memory at once; the rest wait in the index."""
+from .transitions import CHANGES, GONE, SAME, TRANSITIONS
 
 FEW = 100
-"""So many new jobs are told to the window one by one."""
-
-_BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = [high + low for high in _BASE32 for low in _BASE32]
+"""So many new jobs are told to the lanes one by one."""
 
 
 class Step(NamedTuple):
@@ -49,9 +45,7 @@ class Engine:
         self.sequence = table.position
         """The sequence of the last event applied."""
         self.settings = Settings(table.settings)
-        self._ready = Window(lambda after, size: self._scan(READY, size, after))
-        self._due = Window(lambda after, size: self._scan(DUE, size, after))
-        self._ripe: list[Entry] = []
+        self.lanes = Lanes(table)
         self._loads: dict[Load, None] = {}
 
     def handle(self, command: Command, now_ms: int) -> Step:
@@ -69,41 +63,21 @@ class Engine:
         for row in _rows(new):
             self._apply_all(row)
 
-    def next_due_ms(self) -> int | None:
-        """When, by the wall clock, the next failed job is to run again; None when none waits for a time."""
-        due_ms = self._first_due_ms()
-        return None if due_ms is None else due_ms + self.table.clock_shift_ms
+    def next_due_ms(self, now_ms: int) -> int | None:
+        """When, by the wall clock, the next job may run that may not now; None when none waits for a time."""
+        return self.lanes.next_due_ms(now_ms)
 
     # Deciding
 
     def _enqueue(self, command: commands.Enqueue, now_ms: int) -> tuple[list[Event], object]:
-        happened = self._enqueued(command.specs, command.cwd, now_ms)
-        ids = [event.id for event in happened]
+        found = admit(self.table, self.settings, command.specs, command.cwd, now_ms)
         for load in self._loads:
-            load.note_taken(ids)
-        return happened, ids
-
-    def _enqueued(self, specs: list[object], cwd: str, now_ms: int, earlier: Collection[str] = ()) -> list[Enqueued]:
-        """What would add these jobs, of a request of which these `earlier` ids are known."""
-        max_retries, backoff_base = self.settings["max-retries"], self.settings["backoff-base"]
-        number = self.table.next_number
-        time = _base32(now_ms, 9)
-        happened: list[Enqueued] = []
-        seen: set[str] = set()
-        for n, raw in enumerate(specs, len(earlier)):
-            spec = check_spec(raw, n)
-            id = spec.get("id") or time + _base32(number, 5)  # sorts by time
-            if id in seen or id in earlier:
-                raise RepeatedId(id=id, index=n)
-            seen.add(id)
-            retries, base = spec.get("max_retries", max_retries), spec.get("backoff_base", backoff_base)
-            happened.append(Enqueued(id, number, now_ms, spec["command"], spec.get("cwd", cwd), retries, base))
-            number += 1
-        known = self.table.known([event.id for event in happened])
-        for n, event in enumerate(happened if known else (), len(earlier)):
-            if event.id in known:
-                raise DuplicateJob(id=event.id, index=n)
-        return happened
+            load.note_taken(found.events)
+        if not found.replaced:
+            return list(found.events), found.ids
+        by = found.events[-1].id
+        gone = [events.Canceled(id, now_ms, f"replaced by job {by}") for id in found.replaced]
+        return [*byhand.with_dependants(self.table, gone, now_ms), *found.events], found.ids
 
     # Loads: a request for many jobs that comes in parts
 
@@ -116,42 +90,57 @@ class Engine:
     def end_load(self, load: Load) -> None:
         self._loads.pop(load, None)
 
-    def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[Enqueued]:
-        """Checks some more of its jobs, and says what will add them. Raises QueueError; the load is then to be ended.
+    def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[str]:
+        """Checks some more of its jobs, and gives their ids. Raises QueueError; the load is then to be ended.
 
         Their numbers are theirs from now on: those of a load that comes to nothing are given to nobody.
         """
-        happened = self._enqueued(specs, cwd, now_ms, load.batch.entries)
-        self.table.next_number += len(happened)
-        load.add(happened)
-        return happened
+        found = admit(self.table, self.settings, specs, cwd, now_ms, load.batch.entries, load.keys)
+        self.table.next_number += len(found.events)
+        if found.events:
+            load.add(found.events)
+        load.replaced += found.replaced
+        return found.ids
 
-    def commit_load(self, load: Load, write: Callable[[], None]) -> None:
-        """All its jobs are in the queue, once `write` has written them. Raises DuplicateJob when somebody has taken
-        an id of it meanwhile, and what `write` raises.
+    def commit_load(self, load: Load, now_ms: int, write: Callable[[list[Event]], None]) -> None:
+        """All its jobs are in the queue, once `write` has written them, and with them the events that it is given.
+
+        Raises what has made it impossible meanwhile (DuplicateJob, KeyTaken), and what `write` raises.
         """
         self.end_load(load)
         if load.taken is not None:
-            raise DuplicateJob(id=load.taken)
-        write()
+            raise load.taken
+        follows = self._follow_from(load, now_ms)
+        write(follows)
         for other in self._loads:
-            other.note_taken(load.batch.entries)
+            other.note_load(load)
         if load.count:
             self._take_in(load.batch)
+        self._apply_all(follows)
 
-    def _retry_dead(self, command: commands.RetryDead, now_ms: int) -> tuple[list[Event], object]:
-        ids = self._dead_ids(command.ids)
-        return [events.Retried(id, now_ms) for id in ids], ids
-
-    def _purge_dead(self, command: commands.PurgeDead, now_ms: int) -> tuple[list[Event], object]:
-        ids = self._dead_ids(command.ids)
-        return [events.Purged(id, now_ms) for id in ids], ids
+    def _follow_from(self, load: Load, now_ms: int) -> list[Event]:
+        """What the world has done to a load while it came: jobs that it waits for have ended. And what it does to the
+        world: jobs give way.
+        """
+        found: list[Event] = []
+        replaced = [job for job in map(self.table.get, load.replaced) if job is not None]
+        running = next((job for job in replaced if job.state == PROCESSING), None)
+        if running is not None:
+            raise KeyTaken(key=running.options["key"], id=running.id, runs=True)
+        gone = [events.Canceled(job.id, now_ms, "replaced") for job in replaced if job.state in (PENDING, FAILED)]
+        found += byhand.with_dependants(self.table, gone, now_ms, load.dependants_of)
+        for other in load.waiting:
+            job = self.table.get(other)
+            if other not in load.batch.entries and (job is None or job.state in (COMPLETED, DEAD)):
+                ended = byhand.end_of(job, other, now_ms)
+                found += byhand.with_dependants(self.table, [ended], now_ms, load.dependants_of)[1:]
+        return found
 
     def _prune(self, command: commands.Prune, now_ms: int) -> tuple[list[Event], object]:
         age_s, limit = self.settings.usable("retention"), int(self.settings.usable("retention-jobs"))
         too_many = self.table.counts[COMPLETED] - limit if limit else 0
         before_ms = now_ms - age_s * 1000 if age_s else 0
-        oldest = self._scan(COMPLETED, command.limit)
+        oldest = self.table.scan(COMPLETED, command.limit)
         gone = [id for n, (key, id) in enumerate(oldest) if n < too_many or int(key.split("/")[1]) < before_ms]
         return [events.Purged(id, now_ms) for id in gone], len(gone)
 
@@ -163,6 +152,9 @@ class Engine:
             return [], None
         return [events.SettingChanged(command.key, command.value, now_ms)], None
 
+    def _by_hand(self, command: Command, now_ms: int) -> tuple[list[Event], object]:
+        return byhand.DECISIONS[type(command)](self.table, command, now_ms)
+
     def lag_ms(self, now_ms: int) -> int:
         """By how much the wall clock is behind what it has been: it was set back while nobody looked, or has started
         anew with the machine. 0 when it is not.
@@ -173,7 +165,7 @@ class Engine:
         return [events.ClockShifted(self.table.clock_shift_ms + command.jump_ms, now_ms)], None
 
     def _dispatch(self, command: commands.Dispatch, now_ms: int) -> tuple[list[Event], object]:
-        id = self._take_next(now_ms)
+        id = self.lanes.take_next(now_ms, command.room, command.workers)
         if id is None:
             return [], None
         started = events.Started(id, now_ms, command.worker)
@@ -189,98 +181,32 @@ class Engine:
         job = self._run_of(command.id, command.run)
         if job is None:
             return [], None
-        ending = command.ending
-        at_ms = min(now_ms, ending.ended_ms)  # it may have ended while nobody was there to note it
-        if ending.outcome == "exit" and ending.exit_code == 0:
-            return [events.Succeeded(job.id, at_ms, ending)], None
-        if ending.outcome == "worker-lost" and job.losses + 1 >= retry.MAX_LOSSES:
-            reason = f"its worker was lost {retry.MAX_LOSSES} times"
-            return [events.Died(job.id, at_ms, ending, reason)], None
-        if retry.is_spent(job.attempts, job.max_retries):
-            return [events.Died(job.id, at_ms, ending, describe(ending))], None
-        due_ms = now_ms - self.table.clock_shift_ms + retry.delay_ms(job.backoff_base, job.attempts)
-        return [events.Failed(job.id, at_ms, ending, describe(ending), due_ms)], None
+        ended = verdict.of_ending(job, command.ending, now_ms, self.table.clock_shift_ms)
+        return byhand.with_dependants(self.table, [ended], now_ms), None
 
     def _release(self, command: commands.Release, now_ms: int) -> tuple[list[Event], object]:
         job = self._run_of(command.id, command.run)
-        return ([] if job is None else [events.Released(job.id, now_ms, command.reason, command.begun)]), None
+        if job is None:
+            return [], None
+        ended = verdict.of_release(job, command.reason, command.begun, now_ms)
+        return byhand.with_dependants(self.table, [ended], now_ms), None
 
     def _run_of(self, id: str, run: int) -> Job | None:
         """The job, if this run of it is under way; a report that comes twice, or late, finds None."""
         job = self.table.get(id)
         return job if job is not None and job.state == PROCESSING and job.running()["run"] == run else None
 
-    def _dead_ids(self, ids: list[str]) -> list[str]:
-        """Each known to be dead, and named once. Raises QueueError for the first that is not."""
-        ids = list(dict.fromkeys(ids))
-        for id in ids:
-            job = self.table.get(id)
-            if job is None:
-                raise UnknownJob(id=id)
-            if job.state != DEAD:
-                raise NotDead(id=id, state=job.state)
-        return ids
-
-    # Choosing what runs next
-
-    def _take_next(self, now_ms: int) -> str | None:
-        """The id of the oldest job that may run now, taken out of the windows."""
-        self._ripen(now_ms - self.table.clock_shift_ms)
-        ready = self._first_ready()
-        ripe = self._ripe[0] if self._ripe else None
-        if ripe is not None and (ready is None or ripe < ready):
-            return heapq.heappop(self._ripe)[1]
-        if ready is None:
-            return None
-        return self._ready.take()[1]
-
-    def _first_due_ms(self) -> int | None:
-        """As `Job.due_ms`: without the shifts of the clock."""
-        while (entry := self._due.first()) is not None:
-            if self.table.is_entry(entry):
-                return int(entry[0].split("/")[1])
-            self._due.take()
-        return None
-
-    def _ripen(self, now_ms: int) -> None:
-        """Moves failed jobs whose time has come among those that may run, where their age decides."""
-        while self._ripe and not self._is_ripe(self._ripe[0], now_ms):
-            _, id = heapq.heappop(self._ripe)
-            job = self.table.get(id)
-            if job is not None and job.state == FAILED:  # the clock went back a little
-                self._due.add((index_key(job), id))
-        while len(self._ripe) < MAX_RIPE:
-            due_ms = self._first_due_ms()
-            if due_ms is None or due_ms > now_ms:
-                break
-            key, id = self._due.take()
-            heapq.heappush(self._ripe, (f"{READY}/{key.split('/')[2]}", id))
-
-    def _first_ready(self) -> Entry | None:
-        while (entry := self._ready.first()) is not None:
-            if self.table.is_entry(entry):
-                return entry
-            self._ready.take()
-        return None
-
-    def _scan(self, index: str, size: int, after: str = "") -> list[Entry]:
-        entries = self.table.scan(index, size, after)
-        self.table.read_ahead(entries)
-        return entries
-
-    def _is_ripe(self, entry: Entry, now_ms: int) -> bool:
-        job = self.table.get(entry[1])
-        return (
-            job is not None and job.state == FAILED and f"{READY}/{job.number:012}" == entry[0] and job.due_ms <= now_ms
-        )
-
     # Applying
 
     def _apply_all(self, happened: Sequence[Event]) -> None:
-        """What one decision has led to, or a part of it: events of one kind, when they are of new jobs."""
-        if len(happened) and type(happened[0]) is Enqueued and self.sequence >= self.table.ahead:
+        """What one decision has led to, or a part of it."""
+        if len(happened) and type(happened[-1]) is Enqueued and self.sequence >= self.table.ahead:
+            others = sum(type(event) is not Enqueued for event in happened)  # what gives way to them comes first
+            for event in happened[:others]:
+                self.sequence += 1
+                self._apply(event)
             batch = Batch()
-            batch.add(happened)
+            batch.add(happened[others:])
             self._take_in(batch)
             return
         for event in happened:
@@ -290,17 +216,21 @@ class Engine:
     def _take_in(self, batch: Batch) -> None:
         self.table.note_time(batch.latest_ms)
         self.sequence = self.table.enqueue(batch, self.sequence + 1)
-        if len(batch.entries) > FEW:
-            self._ready.narrow(f"{READY}/{batch.first_number - 1:012}")
-            return
-        for number, id in batch.numbers.items():
-            self._ready.add((f"{READY}/{number:012}", id))
+        if len(batch.numbers) > FEW:
+            self.lanes.narrow(READY, f"{READY}/{next(iter(batch.numbers)) - 1:012}")
+        else:
+            for number, id in batch.numbers.items():
+                self.lanes.add_ready(f"{READY}/{number:012}", id)
+        for index, keys in batch.indexes.items():
+            self.lanes.narrow(index, min(keys)[:-1])  # sorts before them all
 
     def _apply(self, event: Event) -> None:
         kind = type(event)
         self.table.note_time(event.at_ms)
         if kind is events.SettingChanged:
             self._apply_setting(event)
+        elif kind is events.QueueChanged:
+            self._apply_rules(event)
         elif kind is events.ClockShifted:
             self.table.clock_shift_ms = event.shift_ms
         elif kind is Enqueued:
@@ -314,6 +244,13 @@ class Engine:
         else:
             self.table.settings[event.key] = event.value
         self.settings = Settings(self.table.settings)
+
+    def _apply_rules(self, event: events.QueueChanged) -> None:
+        rules = {**self.table.queues.get(event.name, {}), **event.fields}
+        self.table.queues[event.name] = {name: value for name, value in rules.items() if value is not None}
+        if not self.table.queues[event.name]:
+            del self.table.queues[event.name]
+        self.lanes.take_rules(event.name)
 
     def _apply_enqueued(self, event: Enqueued) -> None:
         """In replay, while the store may be past this event."""
@@ -333,18 +270,25 @@ class Engine:
         allowed, state = TRANSITIONS[kind]
         if job.state not in allowed:
             raise Corrupt(path=f"event {sequence}", why=f"{kind.__name__} for job {event.id}, which is {job.state}")
-        if state is None:
+        if state == GONE:
             self.table.remove(job.id, sequence)
             return
         job.revision = sequence
         CHANGES[kind](job, event)
-        job.state = state
+        self._note_run(job, state, event.at_ms)
+        job.state = job.state if state == SAME else state
         job.updated_ms = event.at_ms
-        entry = self.table.settle(job)
-        if state == PENDING:
-            self._ready.add(entry)
-        elif state == FAILED:
-            self._due.add(entry)
+        key, _ = self.table.settle(job)
+        if job.state in (PENDING, FAILED):
+            self.lanes.add(key, job)
+
+    def _note_run(self, job: Job, state: str, at_ms: int) -> None:
+        """Its queue hears of the beginning and the end of a run."""
+        if (job.state == PROCESSING) != (state == PROCESSING):
+            if state == PROCESSING:
+                self.lanes.note_begin(job.queue, at_ms)
+            elif job.state == PROCESSING:
+                self.lanes.note_end(job.queue)
 
     def _stale_change(self, id: str) -> Job | None:
         """While replay is behind what the store has: the job, unless its record has this event already."""
@@ -364,21 +308,9 @@ def _rows(happened: list[Event]) -> Iterator[list[Event]]:
         yield row
 
 
-def _base32(value: int, width: int) -> str:
-    """In Crockford's digits, at least so many."""
-    if width == 5 and value < 32**5:  # what a load of many asks for each
-        return _PAIRS[value >> 15] + _PAIRS[value >> 5 & 1023] + _BASE32[value & 31]
-    digits = ""
-    while value or len(digits) < width:
-        value, digit = divmod(value, 32)
-        digits = _BASE32[digit] + digits
-    return digits
-
-
-_HANDLERS = {
+_HANDLERS: dict[type, Callable[..., tuple[list[Event], object]]] = {
+    **dict.fromkeys(byhand.DECISIONS, Engine._by_hand),
     commands.Enqueue: Engine._enqueue,
-    commands.RetryDead: Engine._retry_dead,
-    commands.PurgeDead: Engine._purge_dead,
     commands.Prune: Engine._prune,
     commands.ChangeSetting: Engine._change_setting,
     commands.ShiftClock: Engine._shift_clock,

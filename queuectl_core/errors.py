@@ -72,6 +72,26 @@ class NotDead(QueueError):
     hint = "`queuectl dlq list` shows what is"
 
 
+class WrongState(QueueError):
+    """`what` is what cannot be done to a job in this state."""
+
+    code = "wrong_state"
+    text = "job {id} is {state}, and cannot be {what}"
+
+
+class KeyTaken(QueueError):
+    """`runs`: it was to be replaced, but runs already."""
+
+    code = "key_taken"
+    text = "job {id}, which is not over yet, has the key {key}"
+    hint = "wait for it, or say on_conflict skip or replace (which replaces a job that does not run yet)"
+
+
+class BadDependency(QueueError):
+    code = "bad_dependency"
+    text = "{why}"
+
+
 class NothingToDo(QueueError):
     code = "nothing_to_do"
     text = "{what}"

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Optional, Union
+
+from .job import NO_OPTIONS
 
 
 class Ending(NamedTuple):
-    """How one attempt ended, and where its output lies. `outcome` is one of exit, signal, spawn-failed, worker-lost;
-    `detail` a clause for people.
+    """How one attempt ended, and where its output lies. `outcome` is one of exit, signal, timeout, spawn-failed,
+    worker-lost; `detail` a clause for people.
     """
 
     outcome: str
@@ -38,6 +41,9 @@ class Enqueued(NamedTuple):
     cwd: str
     max_retries: int
     backoff_base: float
+    options: Mapping[str, object] = NO_OPTIONS
+    due_ms: Optional[int] = None
+    blockers: Sequence[str] = ()
 
 
 class Started(NamedTuple):
@@ -82,6 +88,70 @@ class Died(NamedTuple):
     reason: str
 
 
+class Snoozed(NamedTuple):
+    """It asked for it by its exit code: pending again until `due_ms`, without the attempt being counted."""
+
+    id: str
+    at_ms: int
+    ending: Ending
+    reason: str
+    due_ms: int
+
+
+class CancelAsked(NamedTuple):
+    """Its run is to be ended with this signal; `Canceled` follows once it has."""
+
+    id: str
+    at_ms: int
+    signal: int
+
+
+class Canceled(NamedTuple):
+    """Into the dead letter queue without being tried (again): by hand, or because a job it waited for has died."""
+
+    id: str
+    at_ms: int
+    reason: str
+
+
+class Unblocked(NamedTuple):
+    """It does not wait for the job `by` any more."""
+
+    id: str
+    at_ms: int
+    by: str
+
+
+class Hastened(NamedTuple):
+    """A wait for a time was cut short by hand."""
+
+    id: str
+    at_ms: int
+
+
+class Edited(NamedTuple):
+    """Changed by hand: these fields, as `spec` keeps them; None: back to what is not given. `due_ms` as in `Enqueued`
+    when that was changed, else None.
+    """
+
+    id: str
+    at_ms: int
+    fields: Mapping[str, object]
+    due_ms: Optional[int] = None
+
+
+class Suspended(NamedTuple):
+    """Its run has been told to stop for a while."""
+
+    id: str
+    at_ms: int
+
+
+class Continued(NamedTuple):
+    id: str
+    at_ms: int
+
+
 class Released(NamedTuple):
     """Back to pending without the attempt being counted; `reason` says why. Not `begun`: its command was never
     started.
@@ -94,10 +164,13 @@ class Released(NamedTuple):
 
 
 class Retried(NamedTuple):
-    """Taken out of the dead letter queue by hand, its attempts counted from 0 again."""
+    """Taken out of the dead letter queue by hand, its attempts counted from 0 again; `blockers` are what it waits for,
+    once more.
+    """
 
     id: str
     at_ms: int
+    blockers: Sequence[str] = ()
 
 
 class Purged(NamedTuple):
@@ -109,8 +182,16 @@ class SettingChanged(NamedTuple):
     """`value` None: unset."""
 
     key: str
-    value: Union[int, float, None]
+    value: object
     at_ms: int
+
+
+class QueueChanged(NamedTuple):
+    """The rules of a named queue: those fields that change (see `lane.RULES`); None: unset. `*` is all queues."""
+
+    name: str
+    at_ms: int
+    fields: Mapping[str, object]
 
 
 class ClockShifted(NamedTuple):
@@ -120,10 +201,6 @@ class ClockShifted(NamedTuple):
     at_ms: int
 
 
-Event = Union[
-    ClockShifted, Enqueued, Started, Located, Succeeded, Failed, Died, Released, Retried, Purged, SettingChanged
-]
-
 EVENT_NAMES: dict[str, type] = {
     "enqueued": Enqueued,
     "started": Started,
@@ -131,20 +208,40 @@ EVENT_NAMES: dict[str, type] = {
     "succeeded": Succeeded,
     "failed": Failed,
     "died": Died,
+    "snoozed": Snoozed,
     "released": Released,
+    "cancel-asked": CancelAsked,
+    "canceled": Canceled,
+    "unblocked": Unblocked,
+    "hastened": Hastened,
+    "edited": Edited,
+    "suspended": Suspended,
+    "continued": Continued,
     "retried": Retried,
     "purged": Purged,
+    "queue-changed": QueueChanged,
     "setting-changed": SettingChanged,
     "clock-shifted": ClockShifted,
 }
+Event = Union[tuple(EVENT_NAMES.values())]  # type: ignore[valid-type]
 _NAME_OF = {kind: name for name, kind in EVENT_NAMES.items()}
-_WITH_ENDING = (Succeeded, Failed, Died)
+_WITH_ENDING = (Succeeded, Failed, Died, Snoozed)
+_FIRST_FIELDS = {Enqueued: 7, Retried: 2}
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
 
-def encode(events: list[Event]) -> bytes:
+def encode(events: Sequence[Event]) -> bytes:
     """The payload of a frame: a JSON list of events, UTF-8."""
-    return _encoder.encode([(_NAME_OF[type(event)], *event) for event in events]).encode()
+    return _encoder.encode([_as_list(event) for event in events]).encode()
+
+
+def _as_list(event: Event) -> tuple[object, ...]:
+    """Fields that were added later are written when one of them says something."""
+    kind = type(event)
+    first = _FIRST_FIELDS.get(kind)
+    if first is not None and not any(event[first:]):
+        return (_NAME_OF[kind], *event[:first])
+    return (_NAME_OF[kind], *event)
 
 
 def decode(payload: bytes) -> list[Event]:
@@ -155,7 +252,7 @@ def decode(payload: bytes) -> list[Event]:
 def ids_in(damaged: bytes) -> list[str]:
     """The ids of the jobs that bytes which are no whole frame any more still speak of; as far as can be told."""
     found = re.findall(rb'\["([^"]{1,20})","([A-Za-z0-9][A-Za-z0-9._:-]{0,127})"', damaged)
-    return list(dict.fromkeys(id.decode() for name, id in found if name != b"setting-changed"))
+    return list(dict.fromkeys(id.decode() for name, id in found if name not in (b"setting-changed", b"queue-changed")))
 
 
 def _revive(name: str, fields: list[object]) -> Event:

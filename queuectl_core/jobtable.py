@@ -2,11 +2,15 @@
 
 Keys in the store, all text:
     job/ID                    the job's fields, JSON
-    ready/NUMBER              id of a pending job, in the order of dispatch
-    due/MS/NUMBER             id of a failed job, by the time of its next run
+    ready/RANK                id of a pending job, in the order of dispatch: by priority, then by number
+    due/MS/RANK               id of a failed job, by the time of its next run; delayed/MS/RANK: of a pending one
+    blocked/NUMBER            id of a pending job that waits for others
     processing/NUMBER         id; completed/MS/NUMBER and dead/MS/NUMBER: id, by the time it ended
-    meta                      position, counts by state, settings, the next job number: JSON
-So every job has one record and one index entry, and nothing that is asked often needs a scan.
+    meta                      position, counts by state, settings, queues, the next job number: JSON
+The first three are ready@QUEUE, due@QUEUE and delayed@QUEUE for a queue with a name. And beside these:
+    needs/OTHER/NUMBER        id of a job that waits for the job OTHER, or died with it
+    key/KEY/NUMBER            id of the live job with this key
+So every job has one record and few index entries, and nothing that is asked often needs a scan.
 
 `flush` moves the longest-changed jobs into the store, a slice at a time, in one atomic write with the position up to
 which the store is then complete. Records may be ahead of that position; each carries the sequence of its last event
@@ -29,8 +33,10 @@ from typing import Any, Optional, Protocol, Union
 
 from .errors import Corrupt, NewerFormat
 from .events import Enqueued
-from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
+from .job import DEAD, FAILED, FINAL_STATES, NO_OPTIONS, PENDING, PROCESSING, STATES, Job
+from .lane import DELAYED, DUE, READY, index_of
 from .schedule import Entry
+from .spec import DEFAULT_QUEUE
 
 FORMAT = 1
 READ_LIMIT = 1000
@@ -39,9 +45,12 @@ READ_LIMIT = 1000
 GET_LIMIT = 250
 """Keys asked of the store at once."""
 
-READY, DUE = "ready", "due"
-INDEXES = (PROCESSING, READY, DUE, DEAD, COMPLETED)
-INDEX_OF_STATE = {PENDING: READY, FAILED: DUE, PROCESSING: PROCESSING, COMPLETED: COMPLETED, DEAD: DEAD}
+BLOCKED = "blocked"
+ALL_QUEUES = "*"
+"""In the place of a queue's name."""
+
+_PLACING_OPTIONS = frozenset(("queue", "priority", "key"))
+"""Those that a job's index entries depend on."""
 
 
 class Store(Protocol):
@@ -69,17 +78,20 @@ class Store(Protocol):
 
 
 class _Changed:
-    """A memtable entry. `job` None: removed. `stored_*` is what the store has; `index_key` where it stands now."""
+    """A memtable entry. `job` None: removed. `stored_keys` is what the store has in its indexes, the first for its
+    state; `keys` where it stands now.
+    """
 
-    __slots__ = ("job", "first_sequence", "stored_key", "stored_state", "index_key", "state")
+    __slots__ = ("job", "first_sequence", "stored_keys", "stored_count", "keys", "count")
 
-    def __init__(self, job: Job | None, sequence: int, stored_key: str | None, stored_state: str | None) -> None:
+    def __init__(self, job: Job | None, sequence: int, stored: Job | None) -> None:
         self.job = job
         self.first_sequence = sequence
-        self.stored_key = stored_key
-        self.stored_state = stored_state
-        self.index_key: str | None = None
-        self.state = stored_state
+        self.stored_keys: tuple[str, ...] = () if stored is None else index_keys(stored)
+        self.stored_count: tuple[str, ...] = () if stored is None else counted_as(stored)
+        self.keys: tuple[str, ...] = ()
+        self.count = self.stored_count
+        """The names of the counts that it is in."""
 
 
 class Row:
@@ -97,19 +109,21 @@ Fresh = tuple[Enqueued, Row]
 
 
 class Batch:
-    """New jobs made ready for the table while they are not in it yet, so that taking them in costs next to nothing."""
+    """New jobs made ready for the table while they are not in it yet, so that taking them in costs next to nothing.
+
+    `numbers` are those of the fresh ones; `indexes` has the places of the others, `placed`.
+    """
 
     def __init__(self) -> None:
-        self.entries: dict[str, Fresh] = {}
+        self.entries: dict[str, Union[_Changed, Fresh]] = {}
         self.numbers: dict[int, str] = {}
+        self.placed: list[tuple[_Changed, Row]] = []
+        self.indexes: dict[str, dict[str, str]] = {}
+        self.counts: dict[str, int] = {}
         self.rows: list[tuple[Row, int]] = []
         """Each with its length."""
         self.last_number = 0
         self.latest_ms = 0
-
-    @property
-    def first_number(self) -> int:
-        return self.rows[0][0].first_number
 
     def add(self, enqueued: Sequence[Enqueued]) -> None:
         """One more row, of higher numbers."""
@@ -117,14 +131,47 @@ class Batch:
         ids = [event.id for event in enqueued]
         self.entries.update(zip(ids, zip(enqueued, repeat(row))))
         self.numbers.update(zip(count(row.first_number), ids))
+        _bump(self.counts, _FRESH_COUNT, len(ids))
+        latest_ms = self.latest_ms
+        for event in enqueued:
+            if event.at_ms > latest_ms:
+                latest_ms = event.at_ms
+            if event.options is not NO_OPTIONS or event.due_ms:
+                self._place_if_needed(event, row)
+        self.latest_ms = latest_ms
         self.rows.append((row, len(ids)))
         self.last_number = row.first_number + len(ids) - 1
-        self.latest_ms = max(self.latest_ms, max(event.at_ms for event in enqueued))
+
+    def _place_if_needed(self, event: Enqueued, row: Row) -> None:
+        """Where it stands does not follow from its number alone."""
+        if not (event.blockers or event.due_ms or event.options.keys() & _PLACING_OPTIONS):
+            return
+        job = job_from((event, row))
+        entry = self.entries[event.id] = _Changed(job, 0, None)
+        del self.numbers[event.number]
+        entry.keys, entry.count = index_keys(job), counted_as(job)
+        for key in entry.keys:
+            self.indexes.setdefault(index_of_key(key), {})[key] = event.id
+        _bump(self.counts, _FRESH_COUNT, -1)
+        _bump(self.counts, entry.count, 1)
+        self.placed.append((entry, row))
 
 
 def job_from(fresh: Fresh) -> Job:
-    id, number, at_ms, command, cwd, max_retries, backoff_base = fresh[0]
-    return Job(id, number, command, cwd, max_retries, backoff_base, at_ms, revision=_sequence_of(fresh))
+    id, number, at_ms, command, cwd, max_retries, backoff_base, options, due_ms, blockers = fresh[0]
+    return Job(
+        id,
+        number,
+        command,
+        cwd,
+        max_retries,
+        backoff_base,
+        at_ms,
+        due_ms=due_ms,
+        revision=_sequence_of(fresh),
+        options=options or NO_OPTIONS,
+        blockers=list(blockers),
+    )
 
 
 def _sequence_of(fresh: Fresh) -> int:
@@ -135,12 +182,63 @@ def _sequence_of(fresh: Fresh) -> int:
 def index_key(job: Job) -> str:
     """Where a job stands among those in its state; keys sort in the order in which users want to see them."""
     if job.state == PENDING:
-        return f"ready/{job.number:012}"
+        if job.blockers:
+            return f"{BLOCKED}/{job.number:012}"
+        if job.due_ms is not None:
+            return f"{index_of(DELAYED, job.queue)}/{job.due_ms:015}/{job.rank}"
+        return f"{index_of(READY, job.queue)}/{job.rank}" if job.options else f"ready/{job.number:012}"
     if job.state == FAILED:
-        return f"due/{job.due_ms:015}/{job.number:012}"
+        return f"{index_of(DUE, job.queue)}/{job.due_ms:015}/{job.rank}"
     if job.state == PROCESSING:
         return f"processing/{job.number:012}"
     return f"{job.state}/{job.updated_ms:015}/{job.number:012}"
+
+
+def queue_names(table: JobTable) -> list[str]:
+    """Every queue that has a job or a rule, the default one first."""
+    names = {name.split("@", 1)[1] for name, number in table.counts.items() if number and "@" in name}
+    return [DEFAULT_QUEUE, *sorted((names | table.queues.keys()) - {DEFAULT_QUEUE, ALL_QUEUES})]
+
+
+def indexes_of(table: JobTable, state: str) -> list[str]:
+    """The names of the indexes in which the jobs in a state stand."""
+    if state == PENDING:
+        return [index_of(kind, queue) for kind in (READY, DELAYED) for queue in queue_names(table)] + [BLOCKED]
+    return [index_of(DUE, queue) for queue in queue_names(table)] if state == FAILED else [state]
+
+
+def index_keys(job: Job) -> tuple[str, ...]:
+    """All its entries; that of its state comes first."""
+    first = index_key(job)
+    if not job.options:
+        return (first,)
+    keys = [first]
+    if job.blockers and job.state in (PENDING, DEAD):
+        keys += [f"needs/{other}/{job.number:012}" for other in job.blockers]
+    if "key" in job.options and job.state not in FINAL_STATES:
+        keys.append(f"key/{job.options['key']}/{job.number:012}")
+    return tuple(keys)
+
+
+def index_of_key(key: str) -> str:
+    """The name of an index: what stands before its first slash; of `needs` and `key` before the last."""
+    return key[: key.rindex("/")] if key.startswith(("needs/", "key/")) else key[: key.index("/")]
+
+
+def counted_as(job: Job) -> tuple[str, ...]:
+    """The counts that it is in: of its state; of its state and queue, where that has a name; of those with blockers."""
+    if not job.options:
+        return (job.state,)
+    names = (job.state,) if job.queue == DEFAULT_QUEUE else (job.state, f"{job.state}@{job.queue}")
+    return (*names, BLOCKED) if job.blockers and job.state in (PENDING, DEAD) else names
+
+
+_FRESH_COUNT = (PENDING,)
+
+
+def _bump(counts: dict[str, int], names: tuple[str, ...], change: int) -> None:
+    for name in names:
+        counts[name] = counts.get(name, 0) + change
 
 
 class JobTable:
@@ -155,6 +253,8 @@ class JobTable:
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
         self.counts.update(meta.get("counts", {}))
         self.settings: dict[str, object] = meta.get("settings", {})
+        self.queues: dict[str, dict[str, object]] = meta.get("queues", {})
+        """The rules of queues that have any; `*` is all of them."""
         self.clock_shift_ms: int = meta.get("clock_shift_ms", 0)
         self.latest_ms: int = meta.get("latest_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
@@ -166,7 +266,7 @@ class JobTable:
         self._fresh_from = 0
         """No fresh job has a number below this."""
         self._read: dict[str, Job] = {}
-        self._changed_index: dict[str, dict[str, str]] = {name: {} for name in INDEXES}
+        self._changed_index: dict[str, dict[str, str]] = {}
 
     def get(self, id: str) -> Job | None:
         """The job, to be read."""
@@ -190,7 +290,7 @@ class JobTable:
         if found is None:
             job = self._load(id)
             return job is not None and index_key(job) == key
-        return key == (f"ready/{found[0].number:012}" if type(found) is tuple else found.index_key)
+        return key == (f"ready/{found[0].number:012}" if type(found) is tuple else (found.keys or ("",))[0])
 
     def read_ahead(self, entries: list[Entry]) -> None:
         """These jobs will be wanted soon, one after the other."""
@@ -210,21 +310,21 @@ class JobTable:
         if type(entry) is tuple:  # it keeps its place among the changed
             job = job_from(entry)
             del self._fresh[job.number]
-            entry = self._changed[id] = _Changed(job, job.revision, None, None)
-            entry.state = PENDING  # as such it has been counted
+            entry = self._changed[id] = _Changed(job, job.revision, None)
+            entry.count = _FRESH_COUNT  # as such it has been counted
         elif entry is None:
             job = self._load(id)
             if job is None:
                 return None
             del self._read[id]
-            entry = self._changed[id] = _Changed(job, sequence, index_key(job), job.state)
+            entry = self._changed[id] = _Changed(job, sequence, job)
         return entry.job
 
     def add(self, job: Job) -> None:
         """A new job: `settle` it next. The caller has made sure that there is none of this id."""
         entry = self._changed.get(job.id)
         if entry is None:
-            self._changed[job.id] = _Changed(job, job.revision, None, None)
+            self._changed[job.id] = _Changed(job, job.revision, None)
         else:  # removed, and not flushed since
             entry.job = job
         self.next_number = max(self.next_number, job.number + 1)
@@ -234,37 +334,44 @@ class JobTable:
         for row, length in batch.rows:
             row.first_sequence = first_sequence
             first_sequence += length
-        first = batch.first_number
+        for entry, row in batch.placed:
+            entry.first_sequence = entry.job.revision = row.first_sequence + entry.job.number - row.first_number
+        self.next_number = max(self.next_number, batch.last_number + 1)
         if not self._changed.keys().isdisjoint(batch.entries):  # removed, and not flushed since
-            for fresh in batch.entries.values():
-                job = job_from(fresh)
+            for found in batch.entries.values():
+                job = job_from(found) if type(found) is tuple else found.job
                 self.add(job)
                 self.settle(job)
             return first_sequence - 1
         self._changed.update(batch.entries)
-        self._fresh_from = min(self._fresh_from, first) if self._fresh else first
-        self._fresh.update(batch.numbers)
-        self.counts[PENDING] += len(batch.entries)
-        self.next_number = max(self.next_number, batch.last_number + 1)
+        if batch.numbers:
+            first = next(iter(batch.numbers))
+            self._fresh_from = min(self._fresh_from, first) if self._fresh else first
+            self._fresh.update(batch.numbers)
+        for name, keys in batch.indexes.items():
+            self._changed_index.setdefault(name, {}).update(keys)
+        for name, number in batch.counts.items():
+            self.counts[name] = self.counts.get(name, 0) + number
         return first_sequence - 1
 
     def settle(self, job: Job) -> Entry:
         """The job has been changed: it is counted and indexed anew. Returns its index entry."""
         entry = self._changed[job.id]
-        key = index_key(job)
-        if key != entry.index_key:
+        keys = index_keys(job)
+        if keys != entry.keys:
             self._unindex(entry)
-            entry.index_key = key
-            self._changed_index[key[: key.index("/")]][key] = job.id
-        self._count(entry, job.state)
-        return key, job.id
+            entry.keys = keys
+            for key in keys:
+                self._changed_index.setdefault(index_of_key(key), {})[key] = job.id
+        self._count(entry, counted_as(job))
+        return keys[0], job.id
 
     def remove(self, id: str, sequence: int) -> None:
         if self.change(id, sequence) is not None:
             entry = self._changed[id]
             entry.job = None
             self._unindex(entry)
-            self._count(entry, None)
+            self._count(entry, ())
 
     def note_time(self, at_ms: int) -> None:
         """Keeps the latest time of any event, by a clock without the shifts."""
@@ -297,7 +404,7 @@ class JobTable:
             entry = self._changed[id]
             if type(entry) is tuple:
                 _write_fresh(entry, puts)
-                counts[PENDING] += 1
+                _bump(counts, _FRESH_COUNT, 1)
             else:
                 self._write_entry(id, entry, counts, puts, deletes)
         left = next(islice(self._changed.values(), len(ids), None), None)
@@ -327,20 +434,22 @@ class JobTable:
             self._read[id] = job
         return job
 
-    def _count(self, entry: _Changed, state: str | None) -> None:
-        if entry.state is not None:
-            self.counts[entry.state] -= 1
-        if state is not None:
-            self.counts[state] += 1
-        entry.state = state
+    def _count(self, entry: _Changed, names: tuple[str, ...]) -> None:
+        if entry.count != names:
+            _bump(self.counts, entry.count, -1)
+            _bump(self.counts, names, 1)
+            entry.count = names
 
     def _unindex(self, entry: _Changed) -> None:
-        if entry.index_key is not None:
-            del self._changed_index[entry.index_key[: entry.index_key.index("/")]][entry.index_key]
-            entry.index_key = None
+        for key in entry.keys:
+            name = index_of_key(key)
+            del self._changed_index[name][key]
+            if not self._changed_index[name]:
+                del self._changed_index[name]
+        entry.keys = ()
 
     def _scan_changed(self, index: str, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
-        entries = (entry for entry in self._changed_index[index].items() if start <= entry[0] < stop)
+        entries = (entry for entry in self._changed_index.get(index, _NOTHING).items() if start <= entry[0] < stop)
         return heapq.nlargest(limit, entries) if reverse else heapq.nsmallest(limit, entries)
 
     def _scan_fresh(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
@@ -350,7 +459,7 @@ class JobTable:
         numbers = range(high - 1, low - 1, -1) if reverse else range(low, high)
         entries = ((f"ready/{number:012}", self._fresh[number]) for number in numbers if number in self._fresh)
         found = list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
-        if found and not reverse and low == self._fresh_from:
+        if found and not reverse and start == "ready/":
             self._fresh_from = _number_of(found[0][0], low)
         return found
 
@@ -369,25 +478,23 @@ class JobTable:
     def _write_entry(
         self, id: str, entry: _Changed, counts: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
     ) -> None:
-        if entry.stored_state is not None:
-            counts[entry.stored_state] -= 1
-        if entry.stored_key is not None and entry.stored_key != entry.index_key:
-            deletes.append(entry.stored_key.encode())
+        _bump(counts, entry.stored_count, -1)
+        deletes += [key.encode() for key in entry.stored_keys if key not in entry.keys]
         if entry.job is None:
             deletes.append(f"job/{id}".encode())
             return
-        counts[entry.job.state] += 1
+        _bump(counts, counted_as(entry.job), 1)
         puts.append((f"job/{id}".encode(), _encode(entry.job.fields()).encode()))
-        if entry.index_key != entry.stored_key:
-            puts.append((entry.index_key.encode(), id.encode()))
+        puts += [(key.encode(), id.encode()) for key in entry.keys if key not in entry.stored_keys]
 
     def _meta(self, position: int, ahead: int, counts: dict[str, int]) -> bytes:
         meta = {
             "format": FORMAT,
             "position": position,
             "ahead": ahead,
-            "counts": counts,
+            "counts": {name: number for name, number in counts.items() if number or name in STATES},
             "settings": self.settings,
+            "queues": self.queues,
             "clock_shift_ms": self.clock_shift_ms,
             "latest_ms": self.latest_ms,
             "next_number": self.next_number,
@@ -430,5 +537,6 @@ def _parsed(key: str, raw: bytes) -> dict[str, Any]:
     return value
 
 
+_NOTHING: dict[str, str] = {}
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode

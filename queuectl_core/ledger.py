@@ -75,12 +75,12 @@ class Ledger:
 
     def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[str]:
         """The ids of some more jobs of a load that the engine has begun. Raises QueueError; the load is then void."""
-        part = self.engine.add_to_load(load, specs, cwd, now_ms)
+        ids = self.engine.add_to_load(load, specs, cwd, now_ms)
         if not (self.has_room() and self._reserve.has_room_for(2 * load.bytes + load.count * JOB_BYTES)):
             raise DiskFull(path=self._home.path)
-        return [event.id for event in part]
+        return ids
 
-    def commit_load(self, load: Load) -> None:
+    def commit_load(self, load: Load, now_ms: int) -> None:
         """Written, and in the queue. Raises DuplicateJob, DiskFull, with nothing of it kept; StorageFailed when what
         was decided before it cannot be written.
         """
@@ -88,7 +88,13 @@ class Ledger:
             self._write_decided()
         except DiskFull as fault:  # no refusal of this load: the engine is ahead of the journal, and answers are owed
             raise StorageFailed(path=self.journal.folder, why="the disk is full") from fault
-        self.engine.commit_load(load, lambda: self.journal.append_frames(load.parts))
+
+        def write(follows: list[events.Event]) -> None:
+            last = [(len(follows), events.encode(follows))] if follows else []
+            self.journal.append_frames([*load.parts, *last])
+            self._written += follows
+
+        self.engine.commit_load(load, now_ms, write)
 
     def has_room(self) -> bool:
         """Whether something new may be begun; looks again when it was not so."""

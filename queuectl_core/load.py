@@ -9,20 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .errors import DuplicateJob, KeyTaken, QueueError
 from .events import Enqueued, encode
 from .jobtable import Batch
 
 
 class Load:
-    """`batch` has its jobs, `parts` how many came together each time and what the journal will have of them; `taken` is
-    an id of it that another has now.
+    """`batch` has its jobs; `parts`: how many came together each time, and what the journal is to say.
+
+    `keys` are theirs, with their ids, `replaced` the jobs that give way to them; `waiting` has, by each job that some
+    it wait for, those that do. `taken` is why it cannot be committed any more.
     """
 
     def __init__(self) -> None:
         self.batch = Batch()
         self.parts: list[tuple[int, bytes]] = []
         self.bytes = 0
-        self.taken: str | None = None
+        self.keys: dict[str, str] = {}
+        self.replaced: list[str] = []
+        self.waiting: dict[str, list[tuple[str, bool]]] = {}
+        self.taken: QueueError | None = None
 
     @property
     def count(self) -> int:
@@ -33,6 +39,29 @@ class Load:
         self.batch.add(part)
         self.parts.append((len(part), payload))
         self.bytes += len(payload)
+        for event in part:
+            for other in event.blockers:
+                self.waiting.setdefault(other, []).append((event.id, bool(event.options.get("after_any"))))
 
-    def note_taken(self, ids: Iterable[str]) -> None:
-        self.taken = self.taken or next((id for id in ids if id in self.batch.entries), None)
+    def dependants_of(self, id: str) -> list[tuple[str, bool]]:
+        """Those of it that wait for this job, and whether they are content with any end of it."""
+        return self.waiting.get(id, [])
+
+    def note_taken(self, added: Iterable[Enqueued]) -> None:
+        """Somebody else has added these."""
+        if self.taken is not None:
+            return
+        for event in added:
+            if event.id in self.batch.entries:
+                self.taken = DuplicateJob(id=event.id)
+            elif self.keys and event.options.get("key") in self.keys:
+                self.taken = KeyTaken(key=event.options["key"], id=event.id, runs=False)
+
+    def note_load(self, other: Load) -> None:
+        """Another load has been committed."""
+        id = next((id for id in other.batch.entries if id in self.batch.entries), None)
+        key = next((key for key in other.keys if key in self.keys), None)
+        if self.taken is None and id is not None:
+            self.taken = DuplicateJob(id=id)
+        elif self.taken is None and key is not None:
+            self.taken = KeyTaken(key=key, id=other.keys[key], runs=False)

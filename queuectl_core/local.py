@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 from . import adoption, lockfile, verbs
 from .clock import now_ms
+from .engine import Engine
 from .errors import QueueError
 from .home import NOT_ALLOWED, Home
 from .jobtable import JobTable
@@ -131,4 +132,5 @@ def _answer_reading(home: Home, request: Fields) -> Fields:
 
 def _answer_from_nothing(request: Fields) -> Fields:
     """The answer of a home that does not exist; asking makes none."""
-    return verbs.answer(SimpleNamespace(table=JobTable(MemoryStore())), request, 0)
+    table = JobTable(MemoryStore())
+    return verbs.answer(SimpleNamespace(table=table, engine=Engine(table)), request, now_ms())

@@ -115,7 +115,7 @@ class Member:
         """This run is not with it any more."""
         for n, run in enumerate(self.runs):
             if run.run == number:
-                self.characters -= len(run.command) + len(run.cwd)
+                self.characters -= run.characters
                 del self.runs[n]
                 return
 
@@ -197,6 +197,11 @@ class Pool:
                 if depth > held and len(member.runs) == held and (not held or member.depth() > held):
                     yield member
 
+    def room(self) -> int:
+        """How many workers are idle, and not kept so for runs that take the place of several."""
+        idle = sum(not member.runs and not member.draining for member in self.members.values())
+        return idle - sum(member.runs[0].slots - 1 for member in self.members.values() if member.runs)
+
     def is_flowing(self) -> bool:
         """Whether every worker has so many runs waiting, so that none will miss the supervisor for a moment."""
         return bool(self.members) and all(len(member.runs) > worker.AHEAD // 2 for member in self.members.values())
@@ -212,7 +217,7 @@ class Pool:
         if not member.runs:
             member.since_ms = now_ms()
         member.runs.append(run)
-        member.characters += len(run.command) + len(run.cwd)
+        member.characters += run.characters
 
     def send(self, member: Member, given: list[runs.Run]) -> bool:
         """Hands over runs that were promised. False when the member has just died, without having seen them."""
@@ -245,13 +250,25 @@ class Pool:
         for run in reversed(member.runs):
             self._tell(member, runs.Kill(run.job_id, reason))
 
+    def holder_of(self, job_id: str) -> Member | None:
+        """Who runs this job, or has it waiting."""
+        found = (member for member in self.members.values() if any(run.job_id == job_id for run in member.runs))
+        return next(found, None)
+
+    def tell_of(self, job_id: str, order: runs.Kill | runs.Signal) -> bool:
+        """Passes an order on to whoever has this job; False when nobody here has."""
+        member = self.holder_of(job_id)
+        if member is not None:
+            self._tell(member, order)
+        return member is not None
+
     def drain(self, member: Member) -> None:
         """The member ends after the run under way."""
         if not member.draining:
             member.draining = True
             self._tell(member, None)
 
-    def _tell(self, member: Member, order: runs.Kill | None) -> None:
+    def _tell(self, member: Member, order: runs.Kill | runs.Signal | None) -> None:
         try:
             member.dispatch.put(order)
         except OSError:  # it has just died, which the end of its result queue tells

@@ -41,8 +41,10 @@ def become_subreaper() -> bool:
     return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
-def spawn(command: str, environ: dict[str, str], stdin: int, output: int, lock_path: str) -> int:
-    """Starts the command in this process's working folder; returns its pid. Raises OSError; BlockingIOError while an
+def spawn(
+    path: str, arguments: tuple[str, ...], environ: dict[str, str], stdin: int, output: int, lock_path: str
+) -> int:
+    """Starts the program in this process's working folder; returns its pid. Raises OSError; BlockingIOError while an
     earlier tree holds the lock.
 
     posix_spawn costs the same from a large process as from a small one. Python ignores SIGPIPE, a worker some more,
@@ -53,8 +55,8 @@ def spawn(command: str, environ: dict[str, str], stdin: int, output: int, lock_p
         raise BlockingIOError(errno.EAGAIN, "processes of an earlier run are still alive", lock_path)
     try:
         return os.posix_spawn(
-            "/bin/sh",
-            ("sh", "-c", command),
+            path,
+            arguments,
             environ,
             file_actions=(
                 (os.POSIX_SPAWN_DUP2, stdin, 0),

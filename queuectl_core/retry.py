@@ -7,6 +7,7 @@ a float for ordinary settings (2 ** 1100), so the cap is applied to the exponent
 from __future__ import annotations
 
 import math
+import zlib
 
 MAX_RETRIES = 1000
 MAX_BACKOFF_BASE = 3600.0
@@ -17,15 +18,20 @@ MAX_LOSSES = 3
 """A job that took its worker down this many times is dead, whatever its `max_retries`: it is the likely cause."""
 
 
-def delay_ms(base: float, attempts: int) -> int:
-    """The wait after failed attempt number `attempts` (1 is the first): base ** attempts seconds, in ms, capped at a
-    year.
+def delay_ms(base: float, attempts: int, max_s: float = MAX_DELAY_S, less: float = 0.0) -> int:
+    """The wait after failed attempt number `attempts` (1 is the first): base ** attempts seconds, in ms, capped at
+    `max_s`, and shortened by a share `less` from 0 to 1.
     """
-    if base <= 1:
-        return round(base**attempts * 1000)
-    if attempts * math.log(base) >= math.log(MAX_DELAY_S):
-        return MAX_DELAY_S * 1000
-    return round(base**attempts * 1000)
+    if base > 1 and max_s > 0 and attempts * math.log(base) >= math.log(max_s):
+        delay_s = max_s
+    else:
+        delay_s = min(max_s, base**attempts)
+    return round(delay_s * (1 - less) * 1000)
+
+
+def scatter(seed: str) -> float:
+    """A number from 0 to 1 that looks random and is always the same for the same text."""
+    return zlib.crc32(seed.encode()) / 2**32
 
 
 def is_spent(attempts: int, max_retries: int) -> bool:

@@ -7,6 +7,7 @@ even the same attempt of it, may have been with the same worker before.
 from __future__ import annotations
 
 import json
+from signal import SIGTERM
 from typing import NamedTuple, Optional
 
 from .events import Ending
@@ -27,13 +28,37 @@ class Run(NamedTuple):
     cwd: str
     max_output: int
     grace_s: float
+    options: Optional[dict[str, object]] = None
+    """Of the job's options, those of EXECUTION that it has, and its queue and name; None: none."""
+
+    @property
+    def slots(self) -> int:
+        return 1 if self.options is None else int(self.options.get("slots", 1))
+
+    @property
+    def characters(self) -> int:
+        """About how much room it takes up in a queue."""
+        options = 0 if self.options is None else len(str(self.options))
+        return len(self.command) + len(self.cwd) + options
+
+
+EXECUTION = ("timeout", "env", "stdin", "input", "shell", "nice", "limit_mem", "limit_cpu", "queue", "name", "slots")
+"""The options of a job that its worker must know."""
 
 
 class Kill(NamedTuple):
-    """End the run under way and give the job back; `reason` goes into its history."""
+    """End the run under way, with this signal first, and give the job back; `reason` goes into its history."""
 
     job_id: str
     reason: str
+    signal: int = SIGTERM
+
+
+class Signal(NamedTuple):
+    """Send this signal, SIGSTOP or SIGCONT, to the run of this job."""
+
+    job_id: str
+    signal: int
 
 
 class Result(NamedTuple):

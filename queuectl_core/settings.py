@@ -9,11 +9,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from typing import Union
 
+from . import retry
 from .errors import DamagedSetting, InvalidSetting
-from .job import check_backoff_base, check_max_retries, shortened
+from .spec import MAX_WAIT_S, check_backoff_base, check_max_retries, parse_codes, shortened
+from .timestamps import parse_duration_s
 
 MAX_WORKERS = 1024
+Value = Union[int, float, str, list]
 
 
 class Setting:
@@ -21,8 +25,8 @@ class Setting:
 
     def __init__(
         self,
-        default: int | float,
-        parse: Callable[[str], int | float],
+        default: Value,
+        parse: Callable[[str], Value],
         check: Callable[[object], str | None],
         help: str,
     ) -> None:
@@ -52,6 +56,30 @@ def _number(text: str) -> int | float:
     return number
 
 
+def _kept(parse: Callable[[object], Value]) -> Callable[[object], str | None]:
+    """The check of a value that is as `parse` keeps it."""
+
+    def check(value: object) -> str | None:
+        try:
+            parse(value)
+            return None
+        except ValueError as fault:
+            return str(fault)
+
+    return check
+
+
+def _seconds(text: str) -> int | float:
+    found = parse_duration_s(text)
+    if found is None:
+        raise ValueError("must be seconds, or a time like 90s or 2h")
+    return found
+
+
+def _codes(value: object) -> list[int]:
+    return [] if value in ("", []) else parse_codes(value)
+
+
 def _within(low: int | float, high: int | float) -> Callable[[object], str | None]:
     def check(value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -66,16 +94,23 @@ SETTINGS: dict[str, Setting] = {
     "backoff-base": Setting(
         2, _number, check_backoff_base, "base of the wait before a retry: base ^ attempts seconds, 0 to 3600"
     ),
+    "backoff-max": Setting(
+        retry.MAX_DELAY_S, _seconds, _within(0, retry.MAX_DELAY_S), "seconds that no such wait is longer than"
+    ),
+    "jitter": Setting(0, _number, _within(0, 1), "share by which such a wait is shortened at random, 0 to 1"),
+    "retry-on": Setting([], _codes, _kept(_codes), "the exit codes that are retried, like 75,111; empty: all"),
+    "fail-on": Setting([], _codes, _kept(_codes), "exit codes that are not retried, like 2,64"),
+    "timeout": Setting(0, _seconds, _within(0, MAX_WAIT_S), "seconds after which a run is ended; 0 is no limit"),
     "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept of one attempt"),
     "retention": Setting(
-        7 * 86_400, _number, _within(0, 10**10), "seconds that a completed job is kept; 0 keeps it for ever"
+        7 * 86_400, _seconds, _within(0, 10**10), "seconds that a completed job is kept; 0 keeps it for ever"
     ),
     "retention-jobs": Setting(1_000_000, _whole, _within(0, 10**9), "completed jobs kept at most; 0 is no limit"),
     "log-retention": Setting(
-        7 * 86_400, _number, _within(0, 10**10), "seconds that output is kept; 0 keeps it for ever"
+        7 * 86_400, _seconds, _within(0, 10**10), "seconds that output is kept; 0 keeps it for ever"
     ),
     "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "bytes of output kept at most; 0 is no limit"),
-    "grace": Setting(10, _number, _within(0, 3600), "seconds between TERM and KILL when a job is ended"),
+    "grace": Setting(10, _seconds, _within(0, 3600), "seconds between TERM and KILL when a job is ended"),
 }
 
 
@@ -85,7 +120,7 @@ class Settings:
     def __init__(self, values: dict[str, object] | None = None) -> None:
         self.values = dict(values or {})
 
-    def __getitem__(self, key: str) -> int | float:
+    def __getitem__(self, key: str) -> Value:
         """The value in force. Raises DamagedSetting when what is stored cannot be one."""
         if key not in self.values:
             return SETTINGS[key].default
@@ -95,7 +130,7 @@ class Settings:
             raise DamagedSetting(key=key, why=why)
         return value  # type: ignore[return-value]
 
-    def usable(self, key: str) -> int | float:
+    def usable(self, key: str) -> Value:
         """The value in force; the default in the place of a damaged one, for where no one is there to be told."""
         try:
             return self[key]
@@ -105,12 +140,13 @@ class Settings:
     def shown(self, key: str) -> str:
         """The value in force as text, also when it is damaged."""
         try:
-            return str(self[key])
+            value = self[key]
+            return ",".join(map(str, value)) if isinstance(value, list) else str(value)
         except DamagedSetting:
             return f"damaged: {self.values[key]!r}"
 
 
-def parse_setting(key: str, text: str) -> int | float:
+def parse_setting(key: str, text: str) -> Value:
     """The value that `text` stands for. Raises InvalidSetting for an unknown key or a value out of bounds."""
     setting = check_key(key)
     try:
@@ -120,7 +156,7 @@ def parse_setting(key: str, text: str) -> int | float:
     return check_setting(key, value)
 
 
-def check_setting(key: str, value: object) -> int | float:
+def check_setting(key: str, value: object) -> Value:
     """`value`, if `key` may have it. Raises InvalidSetting."""
     why = check_key(key).check(value)
     if why:

@@ -104,6 +104,11 @@ class Strays:
         for run in self.adopted.values():
             adoption.kill_run(self._home, run)
 
+    def end(self, job_id: str) -> None:
+        """The adopted worker that runs this job, if one does, ends the run."""
+        if job_id in self.adopted:
+            adoption.kill_run(self._home, self.adopted[job_id])
+
     def _watch(self, instance: str) -> None:
         """Waits for the worker's end without polling, where the system can."""
         self._looks_at_adopted = True  # it may end before it is held: look once

@@ -23,19 +23,20 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-from . import adoption, commands, pidfile, process_tree, protocol, runs, server, timestamps, verbs, worker
+from . import adoption, commands, events, pidfile, process_tree, protocol, runs, server, timestamps, verbs, worker
 from .adoption import OpenRun
 from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
 from .errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed, UnknownJob
 from .home import Home
-from .job import FINAL_STATES, Job, check_id, shortened
+from .job import FINAL_STATES, Job
 from .ledger import Ledger
 from .pool import Member, Pool, StartDelay
+from .protocol import WAIT_JOBS
 from .retention import Retention
 from .server import Connection, Request, Server
-from .protocol import WAIT_JOBS
 from .settings import MAX_WORKERS
+from .spec import check_id, shortened
 from .strays import Strays
 from .waits import Wait, Waits
 
@@ -156,6 +157,7 @@ class Supervisor:
         for member, given in decided.items():
             self._send(member, given)
         if happened:
+            self._act_upon(happened)
             for wait in self._waits.over(happened):
                 self._reply(wait.client, {"ended": wait.ended})
             self._retention.note(happened)
@@ -173,7 +175,7 @@ class Supervisor:
         if self._sync_at_s is not None:
             due.append(self._sync_at_s - time.monotonic())
         if self._pool.has_idle() and not self._stopping:
-            next_due_ms = self._ledger.engine.next_due_ms()
+            next_due_ms = self._ledger.engine.next_due_ms(now_ms())
             if next_due_ms is not None:
                 due.append((next_due_ms - now_ms()) / 1000)
         if self._strays.must_look_again():
@@ -204,22 +206,41 @@ class Supervisor:
         at_ms = now_ms()
         settings = self._ledger.engine.settings
         max_output, grace_s = int(settings.usable("max-output")), float(settings.usable("grace"))
+        room, workers = self._pool.room(), self._pool.staying()
         for member in self._pool.with_room():
-            job = self._ledger.decide(commands.Dispatch(member.instance), at_ms)
+            if not member.runs and room <= 0:
+                continue
+            job = self._ledger.decide(commands.Dispatch(member.instance, 1 if member.runs else room, workers), at_ms)
             if job is None:
                 break
             run = self._run_for(job, max_output, grace_s)
+            room -= 0 if member.runs else run.slots
             self._pool.promise(member, run)
             decided.setdefault(member, []).append(run)
         return decided
 
     def _run_for(self, job: Job, max_output: int, grace_s: float) -> runs.Run:
-        return runs.Run(job.id, job.running()["run"], job.attempts, job.command, job.cwd, max_output, grace_s)
+        run = runs.Run(job.id, job.running()["run"], job.attempts, job.command, job.cwd, max_output, grace_s)
+        if not job.options:
+            return run
+        options = {name: job.options[name] for name in runs.EXECUTION if name in job.options}
+        return run._replace(grace_s=job.options.get("grace", grace_s), options=options or None)
 
     def _send(self, member: Member, given: list[runs.Run]) -> None:
         if not self._pool.send(member, given):
             for run in given:
                 self._settle(runs.Result(run.job_id, run.run, None, "its worker had died before", begun=False))
+
+    def _act_upon(self, happened: list[events.Event]) -> None:
+        """Runs are ended, stopped or let go on as was decided."""
+        for event in happened:
+            kind = type(event)
+            if kind is events.CancelAsked:
+                if not self._pool.tell_of(event.id, runs.Kill(event.id, "canceled", event.signal)):
+                    self._strays.end(event.id)
+            elif kind is events.Suspended or kind is events.Continued:
+                number = signal.SIGSTOP if kind is events.Suspended else signal.SIGCONT
+                self._pool.tell_of(event.id, runs.Signal(event.id, number))
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
@@ -304,6 +325,8 @@ class Supervisor:
     def _adopt(self) -> None:
         for run in self._strays.find():
             say(f"adopted {run.job_id}, which worker {run.instance} still runs")
+            if self._ledger.table.get(run.job_id).cancel is not None:
+                self._strays.end(run.job_id)
         adoption.sweep(self._home, {*self._pool.members, *self._strays.instances()})
         self._look_after_strays()
         self._pool.shrink(max(0, self._wanted - self._strays.workers()))

@@ -47,3 +47,38 @@ def span(duration_ms: int) -> str:
         return f"{minutes} min {whole} s"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if days else f"{hours} h {minutes} min"
+
+
+_UNIT_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def parse_duration_s(text: str) -> float | int | None:
+    """Seconds, of text like `90`, `90s`, `1.5h`, `1h30m`, `2d`; None when it is no such text."""
+    import re
+
+    if not re.fullmatch(r"([0-9]+(\.[0-9]+)?(min|[smhdw]))+|[0-9]+(\.[0-9]+)?", text.strip(), re.ASCII):
+        return None
+    found = re.findall(r"([0-9]+(?:\.[0-9]+)?)(min|[smhdw]?)", text.strip(), re.ASCII)
+    total = sum(float(number) * _UNIT_S[unit] for number, unit in found)
+    return None if total == float("inf") else int(total) if total == int(total) else total
+
+
+def parse_rfc3339(text: str) -> int | None:
+    """The ms of an instant like `2026-12-24T18:00Z` or `2026-12-24 18:00:30.5+01:00`; None when it is none."""
+    import datetime
+    import re
+
+    pattern = (
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+    )
+    match = re.fullmatch(pattern, text.strip(), re.ASCII)
+    if match is None:
+        return None
+    day, minute, second, fraction, zone = match.groups()
+    zone = "+00:00" if zone in "Zz" else f"{zone[:3]}:{zone[-2:]}"
+    try:
+        at = datetime.datetime.fromisoformat(f"{day}T{minute}{(second or ':00')[:3]}{zone}")
+    except ValueError:
+        return None
+    since = at - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    return since // datetime.timedelta(milliseconds=1) + int(float(fraction or 0) * 1000)

@@ -6,49 +6,33 @@ a record that was handed out, so a change makes a new one in its place.
 
 from __future__ import annotations
 
-import signal
-from typing import Optional
-
 from . import events
 from .events import Ending
-from .job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, Job
+from .job import COMPLETED, DEAD, FAILED, MAX_HISTORY, NO_OPTIONS, PENDING, PROCESSING, Job
 
-TRANSITIONS: dict[type, tuple[tuple[str, ...], Optional[str]]] = {
-    events.Started: ((PENDING, FAILED), PROCESSING),
+SAME = "the same"
+GONE = "gone"
+WAITING = (PENDING, FAILED)
+
+TRANSITIONS: dict[type, tuple[tuple[str, ...], str]] = {
+    events.Started: (WAITING, PROCESSING),
     events.Located: ((PROCESSING,), PROCESSING),
     events.Succeeded: ((PROCESSING,), COMPLETED),
     events.Failed: ((PROCESSING,), FAILED),
     events.Died: ((PROCESSING,), DEAD),
+    events.Snoozed: ((PROCESSING,), PENDING),
     events.Released: ((PROCESSING,), PENDING),
+    events.CancelAsked: ((PROCESSING,), PROCESSING),
+    events.Canceled: ((PENDING, FAILED, PROCESSING), DEAD),
+    events.Unblocked: ((PENDING,), PENDING),
+    events.Hastened: (WAITING, PENDING),
+    events.Edited: ((PENDING, FAILED, DEAD), SAME),
+    events.Suspended: ((PROCESSING,), PROCESSING),
+    events.Continued: ((PROCESSING,), PROCESSING),
     events.Retried: ((DEAD,), PENDING),
-    events.Purged: ((DEAD, COMPLETED), None),
+    events.Purged: ((PENDING, FAILED, DEAD, COMPLETED), GONE),
 }
-"""What may happen to a job in which states, and the state that it leads to (None: the job is gone). Enqueued makes
-one.
-"""
-
-
-def describe(ending: Ending) -> str:
-    """Why an attempt counts as failed, in a clause: what `show` and `dlq list` say."""
-    if ending.detail:
-        return ending.detail
-    if ending.outcome == "signal":
-        return f"killed by {_signal_name(ending.signal)}"
-    code = ending.exit_code
-    if code == 127:
-        return "command not found (exit code 127)"
-    if code == 126:
-        return "not executable (exit code 126)"
-    if code is not None and code > 128 and _signal_name(code - 128) != f"signal {code - 128}":
-        return f"exit code {code} ({_signal_name(code - 128)})"
-    return f"exit code {code}"
-
-
-def _signal_name(number: int | None) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+"""What may happen to a job in which states, and the state that it leads to. Enqueued makes one."""
 
 
 def _start(job: Job, event: events.Started) -> None:
@@ -72,6 +56,8 @@ def _locate(job: Job, event: events.Located) -> None:
 
 def _end(job: Job, ending: Ending, reason: str | None) -> None:
     outcome, exit_code, number, ended_ms, duration_ms, log_file, log_offset, output_bytes, dropped_bytes, _ = ending
+    job.suspended = False
+    job.cancel = None
     job.history[-1] = {
         **job.history[-1],
         "started_ms": ended_ms - duration_ms,
@@ -103,7 +89,14 @@ def _die(job: Job, event: events.Died) -> None:
     _end(job, event.ending, event.reason)
 
 
+def _snooze(job: Job, event: events.Snoozed) -> None:
+    _end(job, event.ending, event.reason)
+    job.attempts -= 1
+    job.due_ms = event.due_ms
+
+
 def _go_back(job: Job, event: events.Released) -> None:
+    job.suspended = False
     if event.begun:
         job.history[-1] = {**job.history[-1], "outcome": "released", "ended_ms": event.at_ms, "reason": event.reason}
     else:
@@ -114,6 +107,52 @@ def _go_back(job: Job, event: events.Released) -> None:
 def _begin_again(job: Job, event: events.Retried) -> None:
     job.attempts = job.losses = 0
     job.reason = job.due_ms = None
+    job.blockers = list(event.blockers)
+
+
+def _ask_to_cancel(job: Job, event: events.CancelAsked) -> None:
+    job.cancel = event.signal
+
+
+def _cancel(job: Job, event: events.Canceled) -> None:
+    if job.state == PROCESSING:
+        job.history[-1] = {**job.history[-1], "outcome": "canceled", "ended_ms": event.at_ms, "reason": event.reason}
+    job.suspended = False
+    job.due_ms = job.cancel = None
+    job.reason = event.reason
+
+
+def _unblock(job: Job, event: events.Unblocked) -> None:
+    job.blockers = [id for id in job.blockers if id != event.by]
+
+
+def _hasten(job: Job, event: events.Hastened) -> None:
+    job.due_ms = None
+
+
+def _edit(job: Job, event: events.Edited) -> None:
+    options = dict(job.options)
+    for name, value in event.fields.items():
+        if name in _EDITABLE_BASICS:
+            setattr(job, name, value)
+        elif value is None:
+            options.pop(name, None)
+        else:
+            options[name] = value
+    job.options = options or NO_OPTIONS
+    if event.due_ms is not None:
+        job.due_ms = event.due_ms or None  # 0: now
+
+
+def _suspend(job: Job, event: events.Suspended) -> None:
+    job.suspended = True
+
+
+def _continue(job: Job, event: events.Continued) -> None:
+    job.suspended = False
+
+
+_EDITABLE_BASICS = ("command", "cwd", "max_retries", "backoff_base")
 
 
 CHANGES = {
@@ -122,7 +161,15 @@ CHANGES = {
     events.Succeeded: _succeed,
     events.Failed: _fail,
     events.Died: _die,
+    events.Snoozed: _snooze,
     events.Released: _go_back,
+    events.CancelAsked: _ask_to_cancel,
+    events.Canceled: _cancel,
+    events.Unblocked: _unblock,
+    events.Hastened: _hasten,
+    events.Edited: _edit,
+    events.Suspended: _suspend,
+    events.Continued: _continue,
     events.Retried: _begin_again,
 }
 """How each changes the job it happens to; state and times are the engine's."""

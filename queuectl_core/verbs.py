@@ -9,13 +9,15 @@ listing, a load of many jobs, all of the dead letter queue.
 from __future__ import annotations
 
 from collections.abc import Callable
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from . import commands, jobtext
+from . import commands, inquiry, jobtext
+from .admission import admit
 from .errors import InvalidInput, InvalidJob, NothingToDo, UnknownJob
-from .job import COMPLETED, DEAD, STATES, check_cwd, check_id
-from .jobtable import INDEX_OF_STATE, INDEXES
-from .protocol import MAX_MESSAGE_BYTES
+from .job import DEAD
+from .jobtable import Row, job_from
+from .spec import check_cwd, check_id
 
 if TYPE_CHECKING:
     from .ledger import Ledger
@@ -30,9 +32,6 @@ MAX_LOAD_JOBS = 5_000_000
 MAX_LOAD_BYTES = 1_000_000_000
 DEAD_JOBS = 500
 """So many dead jobs are retried or purged at a time, when all are to be."""
-
-PAGE_JOBS = 500
-_PAGE_BYTES = MAX_MESSAGE_BYTES // 16  # in characters, of which JSON may need six bytes for one
 
 
 def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -82,7 +81,7 @@ class Conversation:
         if self._load.count > MAX_LOAD_JOBS or self._load.bytes > MAX_LOAD_BYTES:
             raise InvalidInput(what="too many jobs at once; enqueue them in several loads")
         if request.get("more") is not True:
-            self._ledger.commit_load(self._load)
+            self._ledger.commit_load(self._load, now_ms)
             self._load = None
         return {"ids": ids}
 
@@ -112,71 +111,36 @@ def _parse_line(line: object, index: int) -> object:
         raise InvalidJob(index=index, why=f"not a job in JSON ({fault})") from None
 
 
-def _show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    id = request.get("id")
-    job = ledger.table.get(id) if check_id(id) is None else None
-    if job is None:
-        raise UnknownJob(id=str(id)[:140])
-    return {"job": job.record(ledger.table.clock_shift_ms)}
-
-
-def _list(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """One page: `next`, as the page before has given it, says where to go on; None at the end."""
-    indexes = _wanted_indexes(request.get("state"))
-    limit, cursor = request.get("limit", PAGE_JOBS), request.get("next") or [indexes[0], ""]
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise InvalidInput(what="limit must be a whole number from 1 on")
-    if not (isinstance(cursor, list) and len(cursor) == 2 and cursor[0] in indexes and _is_key(cursor[1], cursor[0])):
-        raise InvalidInput(what="next is not what an earlier page gave")
-    return _page(ledger, indexes[indexes.index(cursor[0]) :], cursor[1], min(limit, PAGE_JOBS))
-
-
-def _is_key(text: object, index: str) -> bool:
-    return isinstance(text, str) and (text == "" or (text.isascii() and text.startswith(f"{index}/")))
-
-
-def _page(ledger: Ledger, indexes: list[str], after: str, limit: int) -> Fields:
-    jobs: list[Fields] = []
-    size = 0
-    for index in indexes:
-        for key, id in ledger.table.scan(index, limit - len(jobs), after, reverse=index in _NEWEST_FIRST):
-            job = ledger.table.get(id)
-            jobs.append(job.record(ledger.table.clock_shift_ms))
-            reasons = sum(len(str(attempt.get("reason"))) for attempt in job.history)
-            size += len(job.command) + len(job.cwd) + reasons + 400 * (len(job.history) + 1)
-            if len(jobs) == limit or size >= _PAGE_BYTES:
-                return {"jobs": jobs, "next": [index, key]}
-        after = ""
-    return {"jobs": jobs, "next": None}
-
-
-def _wanted_indexes(state: object) -> list[str]:
-    if state is None:
-        return list(INDEXES)
-    if state not in STATES:
-        raise InvalidInput(what=f"there is no state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
-    return [INDEX_OF_STATE[state]]
-
-
-def _status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    return {"counts": dict(ledger.table.counts), "supervisor": None, "workers": []}
+def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """What enqueueing these jobs would make, and when each would be retried; nothing is changed."""
+    specs, cwd = _wanted_jobs(request, 0)
+    found = admit(ledger.table, ledger.engine.settings, specs, cwd, now_ms)
+    jobs = [job_from((event, Row(event.number))) for event in found.events]
+    shift_ms = ledger.table.clock_shift_ms
+    return {"jobs": [{**job.record(shift_ms), "retries_after_s": inquiry.timetable(job)} for job in jobs]}
 
 
 def _retry_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    return _change_dead(ledger, request, now_ms, commands.RetryDead)
+    fields = request.get("fields") or {}
+    if not isinstance(fields, dict):
+        raise InvalidInput(what="fields must be an object")
+    dependants = request.get("dependants") is True
+    return _change_dead(ledger, request, now_ms, lambda ids: commands.RetryDead(ids, fields, dependants))
 
 
 def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return _change_dead(ledger, request, now_ms, commands.PurgeDead)
 
 
-def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: type) -> Fields:
+def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[list[str]], commands.Command]) -> Fields:
     """`ids`; or with `all` those of the next page that were dead at the first one, which `next` remembers."""
     if request.get("all") is not True:
         return {"count": len(ledger.decide(kind(_wanted_ids(request)), now_ms)), "next": None}
     first = [f"{DEAD}/", ledger.engine.sequence]
     cursor = request.get("next") or first
-    if not (isinstance(cursor, list) and len(cursor) == 2 and _is_key(cursor[0], DEAD) and type(cursor[1]) is int):
+    if not (
+        isinstance(cursor, list) and len(cursor) == 2 and inquiry.is_key(cursor[0], DEAD) and type(cursor[1]) is int
+    ):
         raise InvalidInput(what="next is not what an earlier reply gave")
     after, last = cursor
     page = ledger.table.scan(DEAD, DEAD_JOBS, after)
@@ -197,6 +161,40 @@ def _wanted_ids(request: Fields) -> list[str]:
     return ids
 
 
+def _by_hand(kind: Callable[..., commands.Command]) -> Callable[[Ledger, Fields, int], Fields]:
+    """The answer of a verb that does one thing to some jobs: the ids of those to which it was done."""
+
+    def change(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+        ids, lenient = _wanted_ids(request), request.get("lenient") is True
+        if len(ids) > MAX_JOBS:
+            raise InvalidInput(what=f"name at most {MAX_JOBS} jobs at a time")
+        return {"ids": ledger.decide(kind(ids, request, lenient), now_ms)}
+
+    return change
+
+
+def _cancel(ids: list[str], request: Fields, lenient: bool) -> commands.Command:
+    number = request.get("signal", int(SIGTERM))
+    if type(number) is not int or not 1 <= number <= 64:
+        raise InvalidInput(what="signal must be the number of a signal")
+    return commands.Cancel(ids, number, lenient)
+
+
+def _edit(ids: list[str], request: Fields, lenient: bool) -> commands.Command:
+    fields = request.get("fields")
+    if not isinstance(fields, dict):
+        raise InvalidInput(what="fields must be an object")
+    return commands.Edit(ids, fields, lenient)
+
+
+def _queue_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    fields = request.get("fields")
+    if not isinstance(fields, dict):
+        raise InvalidInput(what="fields must be an object")
+    ledger.decide(commands.ChangeQueue(str(request.get("queue")), fields), now_ms)
+    return {}
+
+
 def _config_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     ledger.decide(commands.ChangeSetting(str(request.get("key")), request.get("value")), now_ms)
     return {}
@@ -208,14 +206,21 @@ def _config_list(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 VERBS: dict[str, Callable[[Ledger, Fields, int], Fields]] = {
     "enqueue": _enqueue,
-    "show": _show,
-    "list": _list,
-    "status": _status,
+    "preview": _preview,
+    "show": inquiry.show,
+    "list": inquiry.listing,
+    "status": inquiry.status,
+    "why": inquiry.why,
+    "queue-list": inquiry.queues,
+    "queue-set": _queue_set,
+    "cancel": _by_hand(_cancel),
+    "remove": _by_hand(lambda ids, request, lenient: commands.Remove(ids, lenient)),
+    "retry": _by_hand(lambda ids, request, lenient: commands.Hasten(ids, lenient)),
+    "edit": _by_hand(_edit),
+    "suspend": _by_hand(lambda ids, request, lenient: commands.Suspend(ids, lenient)),
+    "continue": _by_hand(lambda ids, request, lenient: commands.Continue(ids, lenient)),
     "dlq-retry": _retry_dead,
     "dlq-purge": _purge_dead,
     "config-set": _config_set,
     "config-list": _config_list,
 }
-
-_NEWEST_FIRST = (COMPLETED, DEAD)
-"""What is over is shown newest first; what is still to come in the order in which it will."""

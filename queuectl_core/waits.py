@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from .events import Died, Event, Purged, Succeeded
+from .events import Canceled, Died, Event, Purged, Succeeded
 from .job import COMPLETED, DEAD
 
 Client = TypeVar("Client")
 
 FIRST_LIMIT = 1000
 
-ENDS: dict[type, str] = {Succeeded: COMPLETED, Died: DEAD, Purged: "purged"}
+ENDS: dict[type, str] = {Succeeded: COMPLETED, Died: DEAD, Canceled: DEAD, Purged: "purged"}
 """How a job has ended, by the event that says so."""
 
 

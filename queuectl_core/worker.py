@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import gc
 import json
+import math
 import os
 import pickle
 import resource
@@ -31,10 +32,13 @@ from .events import Ending
 from .home import Home
 from .output import OutputWriter
 from .reserve import Reserve
-from .runs import GONE, Place, Result, Run, plain
+from .runs import GONE, Kill, Place, Result, Run, Signal, plain
+from .spec import DEFAULT_QUEUE
 
 AHEAD = 16
 """So many short runs wait in a worker at the most."""
+
+SHELL = "/bin/sh"
 
 STOPPED_BY_HAND = "stopped by hand"
 HANDED_BACK = "handed back, for the run before it takes long"
@@ -92,6 +96,8 @@ class Worker:
         self._long = False
         self._waiting: deque[Run] = deque()
         self._running: Optional[Run] = None
+        self._leader: Optional[int] = None
+        self._suspended: set[str] = set()
         self._recent: deque[Result] = deque(maxlen=2 * AHEAD)
         self._tree_lock = home.tree_lock(instance)
         self._output = OutputWriter(home.logs, instance)
@@ -119,8 +125,8 @@ class Worker:
             elif self._inbox in self._wait(None):
                 self._take_order()
 
-    def _take_order(self) -> str | None:
-        """Reads one order; why the run under way is to be killed, if that is what it says."""
+    def _take_order(self) -> Kill | None:
+        """Reads one order; that to kill the run under way is returned."""
         try:
             order = self._dispatch.get()
         except (EOFError, OSError):  # the other end is closed
@@ -131,11 +137,20 @@ class Worker:
         elif order is None:
             self._ending = True
             self._hand_back("the worker was told to end before it began")
+        elif isinstance(order, Signal):
+            self._pass_on(order)
         elif self._running is not None and self._running.job_id == order.job_id:
-            return order.reason
+            return order
         else:
             self._hand_back(order.reason, order.job_id)
         return None
+
+    def _pass_on(self, order: Signal) -> None:
+        """To the run under way; or a run that begins later is to be stopped at once."""
+        change = self._suspended.add if order.signal == signal.SIGSTOP else self._suspended.discard
+        change(order.job_id)
+        if self._leader is not None and self._running is not None and self._running.job_id == order.job_id:
+            process_tree.signal_group(self._leader, order.signal)
 
     def _note_death(self) -> None:
         """The supervisor is gone. What stands in the queue still is read, so that nothing handed over is
@@ -182,7 +197,12 @@ class Worker:
             return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=_why_not_begun(run, fault)))
         if pid is None:
             return Result(*run[:2], None, unbegun, begun=False)
-        killed, status, others = self._attend(pid, run, began_s)
+        self._leader = pid
+        if self._suspended and run.job_id in self._suspended:
+            process_tree.signal_group(pid, signal.SIGSTOP)
+        killed, timed_out, status, others = self._attend(pid, run, began_s)
+        self._leader = None
+        self._suspended.discard(run.job_id)
         clean = process_tree.end_rest(pid, self._tree_lock, self._is_subreaper, others)
         self._take_last_output()
         if not clean:
@@ -190,6 +210,9 @@ class Worker:
         if killed is not None:
             return Result(*run[:2], None, killed)
         code = os.waitstatus_to_exitcode(status)
+        if timed_out:
+            detail = f"timed out after {run.options['timeout']:g} s"
+            return Result(*run[:2], self._ending_of(began_s, "timeout", max(code, 0), max(-code, 0) or None, detail))
         if code < 0:
             return Result(*run[:2], self._ending_of(began_s, "signal", number=-code))
         return Result(*run[:2], self._ending_of(began_s, "exit", code))
@@ -250,9 +273,9 @@ class Worker:
                     raise
             self._long = True
             self._hand_back(HANDED_BACK)
-            killed = self._take_order() if self._inbox in self._wait(pause_s) else None
-            if killed is not None or self._ending:
-                return None, killed or "the worker was told to end before it began"
+            kill = self._take_order() if self._inbox in self._wait(pause_s) else None
+            if kill is not None or self._ending:
+                return None, kill.reason if kill is not None else "the worker was told to end before it began"
             pause_s = min(5.0, pause_s * 2)
 
     def _spawn(self, run: Run) -> int:
@@ -260,35 +283,60 @@ class Worker:
         os.chdir(run.cwd)
         self._environ["QUEUECTL_JOB_ID"] = run.job_id
         self._environ["QUEUECTL_ATTEMPT"] = str(run.attempt)
-        return process_tree.spawn(run.command, self._environ, self._stdin, self._pipe_in, self._tree_lock)
+        if run.options is None:
+            return process_tree.spawn(SHELL, ("sh", "-c", run.command), self._environ, self._stdin, *self._outlets)
+        return self._spawn_with(run, run.options)
 
-    def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, int, bool]:
-        """Waits until the command has ended; why it was killed, if it was, its wait status, and whether this process
-        has other children.
+    def _spawn_with(self, run: Run, options: dict[str, object]) -> int:
+        """The same for a job that says more than what to run and where."""
+        path, arguments = command_line(run.command, options)
+        environ = {**self._environ, "QUEUECTL_QUEUE": options.get("queue", DEFAULT_QUEUE), **options.get("env", {})}
+        if "name" in options:
+            environ["QUEUECTL_JOB_NAME"] = options["name"]
+        stdin = _open_input(options)
+        try:
+            return process_tree.spawn(path, arguments, environ, stdin or self._stdin, *self._outlets)
+        finally:
+            if stdin is not None:
+                os.close(stdin)
+
+    @property
+    def _outlets(self) -> tuple[int, str]:
+        return self._pipe_in, self._tree_lock
+
+    def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, bool, int, bool]:
+        """Waits until the command has ended; why it was killed, if it was, whether because its time was over, its wait
+        status, and whether this process has other children.
 
         Killed, what it has started gets the same time to end as the shell itself.
         """
         killed: str | None = None
         kill_at_s: float | None = None
+        timed_out = False
+        end_at_s = None if run.options is None or "timeout" not in run.options else began_s + run.options["timeout"]
         status: int | None = None
         others = False
         while True:
-            ready = self._wait(self._pause_s(began_s, kill_at_s))
+            ready = self._wait(self._pause_s(began_s, kill_at_s if kill_at_s is not None else end_at_s))
             if self._pipe in ready:
                 self._output.write(os.read(self._pipe, _READ_BYTES))
             if self._signals in ready:
                 found, others = process_tree.reap(pid)
                 status = found if status is None else status
             if status is not None and (kill_at_s is None or not others):
-                return killed, status, others
-            order = self._take_order() if self._inbox in ready else None
-            if killed is None and (order or (self._orphaned and self._terminated)):
-                killed = order or STOPPED_BY_HAND
-                process_tree.signal_group(pid, signal.SIGTERM)
-                kill_at_s = time.monotonic() + run.grace_s
+                return killed, timed_out, status, others
+            kill = self._take_order() if self._inbox in ready else None
+            if kill is None and self._orphaned and self._terminated:
+                kill = Kill(run.job_id, STOPPED_BY_HAND)
+            if kill is not None and killed is None:
+                killed, timed_out, end_at_s = kill.reason, False, None
+                kill_at_s = self._end_run(pid, kill.signal, run.grace_s)
+            if end_at_s is not None and time.monotonic() >= end_at_s:
+                timed_out, end_at_s = True, None
+                kill_at_s = self._end_run(pid, signal.SIGTERM, run.grace_s)
             if kill_at_s is not None and time.monotonic() >= kill_at_s:
                 if status is not None:
-                    return killed, status, others
+                    return killed, timed_out, status, others
                 process_tree.signal_group(pid, signal.SIGKILL)
                 kill_at_s = None
             if not self._long and time.monotonic() >= began_s + PATIENCE_S:
@@ -297,9 +345,15 @@ class Worker:
             if self._long:
                 self._hand_back(HANDED_BACK)
 
-    def _pause_s(self, began_s: float, kill_at_s: float | None) -> float | None:
+    def _end_run(self, pid: int, number: int, grace_s: float) -> float:
+        """Tells the run to end; when it is to be killed if it has not."""
+        process_tree.signal_group(pid, number)
+        process_tree.signal_group(pid, signal.SIGCONT)  # what is suspended could not hear it
+        return time.monotonic() + grace_s
+
+    def _pause_s(self, began_s: float, end_at_s: float | None) -> float | None:
         """Until the next thing is due in the run under way; None: nothing is."""
-        due_s = kill_at_s if self._long else began_s + PATIENCE_S
+        due_s = end_at_s if self._long else min(began_s + PATIENCE_S, end_at_s or math.inf)
         return None if due_s is None else max(0.0, due_s - time.monotonic())
 
     def _tell_place(self, run: Run, began_s: float) -> None:
@@ -350,7 +404,43 @@ class Worker:
                 time.sleep(1.0)
 
 
+def command_line(command: str, options: dict[str, object]) -> tuple[str, tuple[str, ...]]:
+    """Program and arguments. Limits are set by a shell that then becomes the job's: spawning the others, which have
+    none, costs nothing more.
+    """
+    shell = str(options.get("shell", SHELL))
+    words = []
+    if "limit_mem" in options:
+        words.append(f"ulimit -v {int(options['limit_mem']) // 1024} || exit 126")
+    if "limit_cpu" in options:
+        words.append(f"ulimit -t {math.ceil(options['limit_cpu'])} || exit 126")
+    if not words and "nice" not in options:
+        return shell, (os.path.basename(shell), "-c", command)
+    nice = f"nice -n {options['nice']} " if "nice" in options else ""
+    return SHELL, ("sh", "-c", "; ".join([*words, f'exec {nice}"$0" -c "$1"']), shell, command)
+
+
+def _open_input(options: dict[str, object]) -> int | None:
+    """What the command reads: a file that is named, or a nameless one with the text that is given."""
+    if "stdin" in options:
+        return os.open(options["stdin"], os.O_RDONLY | os.O_CLOEXEC)
+    if "input" not in options:
+        return None
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        file.write(options["input"].encode())
+        file.seek(0)
+        return os.dup(file.fileno())
+
+
 def _why_not_begun(run: Run, fault: Exception) -> str:
     if isinstance(fault, OSError) and fault.filename == run.cwd:
         return f"cannot enter its folder {run.cwd}: {fault.strerror}"
+    if (
+        isinstance(fault, OSError)
+        and run.options
+        and fault.filename in (run.options.get("stdin"), run.options.get("shell"))
+    ):
+        return f"could not be started: {fault.filename}: {fault.strerror}"
     return f"could not be started: {getattr(fault, 'strerror', None) or fault}"

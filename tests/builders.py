@@ -17,7 +17,8 @@ from queuectl_core.commands import Command
 from queuectl_core.engine import Engine
 from queuectl_core.events import Ending, Event
 from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
-from queuectl_core.jobtable import INDEXES, JobTable, Store
+from queuectl_core.job import STATES
+from queuectl_core.jobtable import JobTable, Store, indexes_of
 from queuectl_core.stores.memory_store import MemoryStore
 
 NOW_MS = 1_700_000_000_000
@@ -87,14 +88,15 @@ def job_of(engine: Engine, id: str) -> Job:
 def state_of(table: JobTable) -> dict[str, object]:
     """Everything that can be asked of a table, copied: jobs in the order of the indexes, counts, settings, clock."""
     jobs: dict[str, object] = {}
-    for index in INDEXES:
+    for index in (name for state in STATES for name in indexes_of(table, state)):
         for _, id in table.scan(index, EVERYTHING):
             job = table.get(id)
             assert job is not None and id not in jobs, f"the entry of {id} in {index} is wrong"
             jobs[id] = copy.deepcopy(job.fields())
     return {
         "jobs": list(jobs.items()),
-        "counts": dict(table.counts),
+        "counts": {name: number for name, number in table.counts.items() if number},
+        "queues": copy.deepcopy(table.queues),
         "settings": dict(table.settings),
         "next_number": table.next_number,
         "clock_shift_ms": table.clock_shift_ms,
@@ -104,12 +106,17 @@ def state_of(table: JobTable) -> dict[str, object]:
 def random_command(source: random.Random, table: JobTable, now_ms: int) -> Command:
     """A command that is sensible more often than not. Ids come from a small set, so that they are used again."""
     ids = [f"job{n}" for n in range(12)]
-    kinds = ["enqueue", "dispatch", "report", "retry", "purge", "setting", "clock"]
-    kind = source.choices(kinds, [8, 12, 12, 2, 2, 2, 1])[0]
+    kinds = ["enqueue", "dispatch", "report", "retry", "purge", "setting", "clock", "by hand"]
+    kind = source.choices(kinds, [8, 14, 14, 2, 2, 2, 1, 5])[0]
+    if kind == "by hand":
+        running = [id for _, id in table.scan(PROCESSING, EVERYTHING)]
+        named = source.choice([running or ids[:1], source.sample(ids, source.randint(1, 2))])
+        return _random_command_by_hand(source, named)
     if kind == "enqueue":
         wanted = source.sample(ids, source.randint(1, 3))
         fields = {"max_retries": source.randint(0, 3), "backoff_base": source.choice([0, 1, 2])}
-        return commands.Enqueue([{"id": id, "command": f"echo {id}", **fields} for id in wanted], "/somewhere")
+        specs = [{"id": id, "command": f"echo {id}", **fields, **_random_options(source, ids)} for id in wanted]
+        return commands.Enqueue(list(specs), "/somewhere")
     if kind == "dispatch":
         return commands.Dispatch(source.choice(["w1", "w2"]))
     if kind == "report":
@@ -120,7 +127,43 @@ def random_command(source: random.Random, table: JobTable, now_ms: int) -> Comma
         return commands.ChangeSetting("max-retries", source.choice([None, 0, 1, 5]))
     dead = [id for _, id in table.scan(DEAD, EVERYTHING)]
     named = source.choice([dead or ["job0"], source.sample(ids, source.randint(1, 2))])
-    return commands.RetryDead(named) if kind == "retry" else commands.PurgeDead(named)
+    if kind == "purge":
+        return commands.PurgeDead(named)
+    return commands.RetryDead(named, source.choice([{}, {"command": "true"}]), source.choice([True, False]))
+
+
+def _random_options(source: random.Random, ids: list[str]) -> dict[str, object]:
+    options: dict[str, list[object]] = {
+        "priority": [-1, 1, 5],
+        "queue": ["a", "b"],
+        "delay": [1, 5],
+        "after": [source.sample(ids, source.randint(1, 2))],
+        "after_any": [True],
+        "key": ["k1", "k2"],
+        "on_conflict": ["skip", "replace"],
+        "snooze_on": [[127]],
+        "tags": [{"a": "b"}],
+    }
+    return {name: source.choice(values) for name, values in options.items() if source.random() < 0.2}
+
+
+def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:
+    lenient = source.random() < 0.8
+    queue = source.choice(["a", "b", "default", "*"])
+    rules = source.choice([{"paused": True}, *[{"paused": False}] * 4, {"limit": source.choice([1, None])}])
+    return source.choice(
+        [
+            commands.Cancel(ids, 15, lenient),
+            commands.Remove(ids, lenient),
+            commands.Hasten(ids, lenient),
+            commands.Edit(
+                ids, source.choice([{"priority": 3}, {"queue": "b"}, {"delay": 3}, {"queue": None}]), lenient
+            ),
+            commands.Suspend(ids, lenient),
+            commands.Continue(ids, lenient),
+            commands.ChangeQueue(queue, rules),
+        ]
+    )
 
 
 def _random_report(source: random.Random, table: JobTable, now_ms: int) -> Command:

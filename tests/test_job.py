@@ -7,16 +7,8 @@ import json
 import pytest
 
 from queuectl_core.errors import InvalidJob
-from queuectl_core.job import (
-    MAX_COMMAND_BYTES,
-    OWN_FIELDS,
-    PENDING,
-    PROCESSING,
-    Job,
-    attempt_record,
-    check_id,
-    check_spec,
-)
+from queuectl_core.job import PENDING, PROCESSING, Job, attempt_record
+from queuectl_core.spec import MAX_COMMAND_BYTES, OWN_FIELDS, check_id, check_spec
 
 STARTED: dict[str, object] = {"attempt": 1, "worker": "w1", "started_ms": 2_000}
 ENDED: dict[str, object] = {
@@ -54,7 +46,18 @@ def test_jobs_do_not_share_their_history() -> None:
 
 def test_job_survives_the_store_with_every_field() -> None:
     job = a_job(
-        state="failed", attempts=2, updated_ms=9, due_ms=99, losses=1, reason="because", history=[ENDED], revision=7
+        state="failed",
+        attempts=2,
+        updated_ms=9,
+        due_ms=99,
+        losses=1,
+        reason="because",
+        history=[ENDED],
+        revision=7,
+        options={"after": ["b"], "queue": "gpu"},
+        blockers=["b"],
+        cancel=15,
+        suspended=True,
     )
     again = Job(**json.loads(json.dumps(job.fields())))
     assert again.fields() == job.fields()
@@ -169,7 +172,7 @@ REFUSED = [
     ({"command": "x", "cwd": "/a\0"}, "cwd: must not contain a NUL byte"),
     ({"command": "x", "cwd": "/" + "d" * 4095}, "cwd: has 4096 bytes"),
     ({"command": "x", "comand": "y"}, "did you mean 'command'?"),
-    ({"command": "x", "colour": "red"}, "unknown field 'colour'; a job has id, command"),
+    ({"command": "x", "colour": "red"}, "unknown field 'colour'; `queuectl enqueue --help` names"),
 ]
 
 

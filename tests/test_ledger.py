@@ -695,7 +695,7 @@ def test_load_is_in_the_journal_as_a_whole_or_not_at_all(homes: Homes) -> None:
         opened.add_to_load(load, [{"id": f"job{n}-{k}", "command": "true"} for k in range(4)], "/", NOW_MS)
         enqueue(opened, f"between{n}")
     before = homes.image()
-    opened.commit_load(load)
+    opened.commit_load(load, NOW_MS)
     opened.sync()
     assert homes.open(before).table.counts[PENDING] == 3
     after = homes.open(homes.image())
@@ -709,7 +709,7 @@ def test_load_that_finds_the_disk_full_at_its_end_leaves_nothing(homes: Homes, e
     opened.add_to_load(load, [{"command": "x" * 50_000}], "/", NOW_MS)
     with file_size_limit(20_000):
         with pytest.raises(DiskFull):
-            opened.commit_load(load)
+            opened.commit_load(load, NOW_MS)
     enqueue(opened, "a")
     assert opened.table.counts[PENDING] == 1
     assert state_of(homes.open(homes.image()).table) == state_of(opened.table)
@@ -725,7 +725,7 @@ def test_disk_that_is_full_for_what_came_before_a_load_is_no_refusal_of_the_load
     os.truncate(homes.home.reserve, 0)
     with file_size_limit(20_000):
         with pytest.raises(StorageFailed):
-            opened.commit_load(load)
+            opened.commit_load(load, NOW_MS)
 
 
 def test_several_jobs_at_once_are_weighed_with_all_their_texts(homes: Homes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from queuectl_core import errors
 from queuectl_core.cli.main import COMMANDS
-from queuectl_core.job import SPEC_FIELDS, STATES
+from queuectl_core.job import STATES
+from queuectl_core.spec import BASIC_FIELDS, OPTIONS
 from queuectl_core.settings import SETTINGS
 from tests import readme
 from tests.homes import ROOT, CommandLine
@@ -55,7 +56,8 @@ def test_every_command_and_flag_is_in_the_readme(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", [*SETTINGS, *STATES, *SPEC_FIELDS, "QUEUECTL_HOME", "QUEUECTL_STORE", "NO_COLOR", "QUEUECTL_JOB_ID"]
+    "word",
+    [*SETTINGS, *STATES, *BASIC_FIELDS, *OPTIONS, "QUEUECTL_HOME", "QUEUECTL_STORE", "NO_COLOR", "QUEUECTL_JOB_ID"],
 )
 def test_every_key_state_and_field_is_in_the_readme(word: str) -> None:
     assert f"`{word}`" in readme.read_readme()
@@ -63,7 +65,8 @@ def test_every_key_state_and_field_is_in_the_readme(word: str) -> None:
 
 def test_every_setting_stands_there_with_its_default() -> None:
     for key, setting in SETTINGS.items():
-        assert f"| `{key}` | {setting.default} |" in readme.read_readme()
+        default = setting.default or ("" if setting.default == [] else setting.default)
+        assert f"| `{key}` | {default} |".replace("|  |", "| |") in readme.read_readme()
 
 
 def test_every_exit_status_is_in_the_readme() -> None:

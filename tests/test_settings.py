@@ -50,7 +50,21 @@ def test_text_within_bounds_becomes_a_number(key: str, text: str, value: float) 
     assert parsed == value and type(parsed) is type(value)
 
 
-@pytest.mark.parametrize("key", SETTINGS)
+NUMBERS = [key for key in SETTINGS if key not in ("retry-on", "fail-on")]
+
+
+@pytest.mark.parametrize("text", ["0", "256", "-1", "1,,2", "x", "75,256", "1.5"])
+def test_text_that_is_no_list_of_exit_codes_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="^config retry-on: must be exit codes"):
+        parse_setting("retry-on", text)
+
+
+def test_exit_codes_are_kept_as_a_list_and_an_empty_text_is_none() -> None:
+    assert parse_setting("retry-on", "111,75,75") == [75, 111]
+    assert parse_setting("fail-on", "") == []
+
+
+@pytest.mark.parametrize("key", NUMBERS)
 @pytest.mark.parametrize(
     "text", ["", " ", "-", "many", "-1", "1_0", "nan", "inf", "-inf", "1" * 400, "0x10", "true", "1,5"]
 )
@@ -71,7 +85,7 @@ def test_retries_are_a_whole_number_up_to_a_thousand(text: str) -> None:
         parse_setting("max-retries", text)
 
 
-@pytest.mark.parametrize("key", SETTINGS)
+@pytest.mark.parametrize("key", NUMBERS)
 @pytest.mark.parametrize("value", [None, True, "3", [3], {}, -1, 2.0**60, float("nan"), float("inf")], ids=repr)
 def test_value_that_is_no_number_within_bounds_is_refused(key: str, value: object) -> None:
     with pytest.raises(InvalidSetting):

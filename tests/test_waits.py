@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.events import Died, Event, Purged, Started, Succeeded
+from queuectl_core.events import Canceled, Died, Event, Purged, Started, Succeeded
 from queuectl_core.waits import FIRST_LIMIT, Wait, Waits
 from tests.builders import exited
 
@@ -25,7 +25,12 @@ def ask(waits: Waits[str], client: str, *ids: str, whole: bool = True) -> Wait[s
 
 @pytest.mark.parametrize(
     "event, how",
-    [(Succeeded("a", 1, ENDED), "completed"), (Died("a", 1, ENDED, "why"), "dead"), (Purged("a", 1), "purged")],
+    [
+        (Succeeded("a", 1, ENDED), "completed"),
+        (Died("a", 1, ENDED, "why"), "dead"),
+        (Canceled("a", 1, "by hand"), "dead"),
+        (Purged("a", 1), "purged"),
+    ],
 )
 def test_client_hears_when_and_how_its_job_has_ended(event: Event, how: str) -> None:
     waits = some_waits()

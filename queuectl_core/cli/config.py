@@ -51,8 +51,8 @@ def _confirm(key: str, value: object, screen: Screen) -> None:
 def _show(args: Namespace, settings: Settings, screen: Screen) -> None:
     if args.action == "get":
         check_key(args.key)
-        value = settings[args.key]
-        screen.value(value) if screen.json else screen.line(f"{value}")
+        value = settings[args.key]  # raises where what is stored is damaged
+        screen.value(value) if screen.json else screen.line(settings.shown(args.key))
     elif screen.json:
         screen.value({key: settings[key] for key in SETTINGS})
     else:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..api import Queue
 from ..errors import InvalidInput
+from .jobflags import number
 from .listing import age_of, limit_of, show
 from .parser import add_action, add_actions
 from .progress import Progress
@@ -36,6 +37,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     for action in (retry, purge):
         action.add_argument("ids", nargs="*", metavar="ID", help="the jobs")
         action.add_argument("--all", action="store_true", help="all dead jobs; takes as long as they are many")
+    retry.add_argument("--command", metavar="TEXT", help="with another command")
+    retry.add_argument("--max-retries", metavar="N", help="with so many retries")
+    retry.add_argument("--with-dependants", action="store_true", help="and those that died because they did")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -44,12 +48,21 @@ def run(args: Namespace, screen: Screen) -> int:
             return show(queue, "dead", args.limit, _COLUMNS, screen)
         if bool(args.ids) == args.all:
             raise InvalidInput(what=f"name the jobs to {args.action}, or say --all")
-        change = queue.retry_dead if args.action == "retry" else queue.purge_dead
+        ids = None if args.all else args.ids
         with Progress("jobs so far") as progress:
-            count = change(None if args.all else args.ids, progress.show)
+            if args.action == "purge":
+                count = queue.purge_dead(ids, progress.show)
+            else:
+                count = queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants)
     if screen.json:
         screen.value({"count": count})
     else:
         done = "pending again" if args.action == "retry" else "removed"
         screen.line(f"{count} {'job is' if count == 1 else 'jobs are'} {done}")
     return 0
+
+
+def _fields(args: Namespace) -> dict[str, object]:
+    """What changes on the way."""
+    fields = {"command": args.command, "max_retries": None if args.max_retries is None else number(args.max_retries)}
+    return {name: value for name, value in fields.items() if value is not None}

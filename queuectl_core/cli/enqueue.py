@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
+from .jobflags import ORDER_FLAGS, add_job_flags, job_fields
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -14,10 +15,8 @@ TAKES_WORDS = True
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
 """A word of these alone means itself to a shell."""
 
-SUMMARY = """Adds a job, or a file of jobs, and prints the id of each, alone, on stdout.
-
-When it has exited with 0 the job is on the disk and will run, whatever is killed. It runs in the
-folder you are in now, with `sh -c`, unless the job says otherwise."""
+SUMMARY = """Adds a job, or a file of jobs, all or none, and prints the id of each, alone, on stdout.
+When it has exited with 0 the job is on the disk and will run, whatever is killed."""
 EXAMPLES = [
     """queuectl enqueue '{"id": "job1", "command": "sleep 2"}'""",
     "queuectl enqueue -- make -j4 all",
@@ -28,27 +27,47 @@ EXAMPLES = [
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "job", nargs="*", metavar="JSON", help="a job as a JSON object: id, command, max_retries, backoff_base, cwd"
+        "job", nargs="*", metavar="JSON", help="a job as a JSON object, its fields named as the options"
     )
     parser.usage = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
-    parser.add_argument("--id", help="the job's id; one that sorts by time is made when none is given")
+    parser.add_argument("--id", help="the job's id; one is made when none is given")
     parser.add_argument("--command", metavar="TEXT", help="a shell command line")
-    parser.add_argument("--max-retries", metavar="N", help="retries after the first run (default: config max-retries)")
-    parser.add_argument(
-        "--backoff-base", metavar="S", help="base of the wait before a retry (default: config backoff-base)"
-    )
-    parser.add_argument("--cwd", metavar="DIR", help="the folder it runs in (default: this one)")
-    parser.add_argument("--file", metavar="FILE", help="a file of jobs, one JSON object a line; all or none are added")
+    parser.add_argument("--file", metavar="FILE", help="a file of jobs, one JSON object a line")
+    add_job_flags(parser, ORDER_FLAGS)
+    parser.add_argument("--dry-run", action="store_true", help="only shows the record, and when it would be retried")
 
 
 def run(args: Namespace, screen: Screen) -> int:
     _check_ways(args)
     with Queue(args.home, notice=screen.note) as queue:
+        if args.dry_run:
+            return _preview(queue, args, screen)
         ids = _enqueue_file(queue, args.file) if args.file is not None else queue.enqueue_many([_wanted(args)])
     if screen.json:
         screen.value({"ids": ids})
     else:
         screen.line("\n".join(ids))
+    return 0
+
+
+def _preview(queue: Queue, args: Namespace, screen: Screen) -> int:
+    if args.file is not None:
+        raise InvalidInput(what="--dry-run shows one job; it goes without --file")
+    jobs = queue.preview([_wanted(args)])
+    if screen.json:
+        screen.value(jobs[0] if jobs else None)
+        return 0
+    from ..timestamps import span
+    from .render import shown, visible
+
+    for job in jobs:
+        waits = job.pop("retries_after_s")
+        for name, value in job.items():
+            if value not in (None, [], ""):
+                screen.line(f"{name:13} {visible(shown(value))}")
+        screen.line(f"{'retries after':13} {', '.join(span(round(wait_s * 1000)) for wait_s in waits) or 'none'}")
+    if not jobs:
+        screen.note("nothing would be added: a job with this key is not over yet")
     return 0
 
 
@@ -60,24 +79,26 @@ def _check_ways(args: Namespace) -> None:
         raise InvalidInput(
             what="say what to run in one way: JSON, --command TEXT, --file FILE, or -- and a command's words"
         )
-    if args.file is not None and _flags(args):
-        flag = next(iter(_flags(args))).replace("_", "-")
-        raise InvalidInput(what=f"--file goes without --{flag}; put it into the lines")
+    fields = _flags(args) if args.file is not None else {}
+    if fields:
+        raise InvalidInput(what=f"--file goes without --{next(iter(fields)).replace('_', '-')}; put it into the lines")
 
 
 def _wanted(args: Namespace) -> object:
     if args.job:
         return _merge(_parse_job(args.job[0]), _flags(args))
-    command = args.command if args.command is not None else _join(args.words)
+    command = args.command if args.command is not None else join(args.words)
     return {"command": command, **_flags(args)}
 
 
 def _flags(args: Namespace) -> dict[str, object]:
     flags = {
         "id": args.id,
-        "max_retries": _number(args.max_retries),
-        "backoff_base": _number(args.backoff_base),
-        "cwd": _folder(args.cwd),
+        "after": [id for text in args.after or () for id in text.split(",")] or None,
+        "after_any": args.after_any or None,
+        "key": args.key,
+        "on_conflict": args.on_conflict,
+        **job_fields(args),
     }
     return {name: value for name, value in flags.items() if value is not None}
 
@@ -89,7 +110,7 @@ def _merge(job: object, flags: dict[str, object]) -> object:
     return {**job, **flags} if isinstance(job, dict) else job
 
 
-def _join(words: list[str]) -> str:
+def join(words: list[str]) -> str:
     """One word is a command line already; several reach the command exactly as they are."""
     if len(words) == 1:
         return words[0]
@@ -98,28 +119,6 @@ def _join(words: list[str]) -> str:
     import shlex  # brings re with it
 
     return shlex.join(words)
-
-
-def _number(text: str | None) -> object:
-    """A number, or the text itself, which the check of the job then refuses by name."""
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _folder(path: str | None) -> str | None:
-    import os
-
-    if path == "":
-        raise InvalidInput(what="--cwd needs a folder")
-    return None if path is None else os.path.abspath(path)
 
 
 def _parse_job(text: str) -> object:

@@ -44,6 +44,10 @@ def note_of(job: dict[str, object]) -> str:
         return f"{job['reason']}; again in {age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; due"
     if job["state"] == "processing":
         return f"on {job['worker']}"
+    if job["state"] == "pending" and job.get("waits_for"):
+        return f"after {', '.join(job['waits_for'])}"
+    if job["state"] == "pending" and job["next_run_at"] is not None:
+        return f"at {job['next_run_at']}"
     return str(job["reason"] or "-")
 
 

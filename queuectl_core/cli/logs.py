@@ -39,7 +39,7 @@ def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
         job = queue.get(args.id)
         if args.follow:
-            return _follow(queue, job, screen)
+            return follow(queue, job, screen)
         attempts = _chosen(job, args)
         if attempts[-1]["output_bytes"] is None:
             follower = _Follower(queue, screen)
@@ -86,7 +86,7 @@ def _print(queue: Queue, attempt: dict[str, object], screen: Screen) -> None:
             raise NoOutput(what=what) from None
 
 
-def _follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
+def follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
     """Prints the latest attempt, then every later one, until the job is in a final state."""
     follower = _Follower(queue, screen)
     while True:

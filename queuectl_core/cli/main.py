@@ -14,11 +14,24 @@ from .render import Screen, flush, visible, write
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "enqueue": ("enqueue", "add one job, or a file of jobs"),
+    "run": ("run", "add a job, print what it prints, end as it ends"),
     "worker": ("worker", "start, stop or scale the workers"),
     "status": ("status", "how many jobs are in which state, and what the workers do"),
     "list": ("list", "the jobs, by state"),
     "show": ("show", "one job and all its attempts"),
+    "why": ("why", "why a job is as it is, in one sentence"),
     "logs": ("logs", "what a job has printed"),
+    "wait": ("wait", "until jobs have ended"),
+    "cancel": ("cancel", "what waits or runs is not to"),
+    "retry": ("retry", "what waits for its retry runs now"),
+    "edit": ("edit", "change jobs that do not run"),
+    "rm": ("rm", "remove jobs for good"),
+    "suspend": ("suspend", "running jobs stand still"),
+    "continue": ("go_on", "suspended jobs go on"),
+    "queue": ("queue", "named queues: list, limit, pause"),
+    "pause": ("pause", "begin no job any more"),
+    "resume": ("resume", "begin jobs again"),
+    "drain": ("drain", "begin no job any more, and wait until none runs"),
     "dlq": ("dlq", "the dead letter queue: list, retry, purge"),
     "doctor": ("doctor", "whether this home is sound, and what can be saved if not"),
     "config": ("config", "set, get, list and unset defaults"),
@@ -26,7 +39,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Every command: its module, and what it does."""
 
 _HABITS = {"ls": "list", "add": "enqueue", "submit": "enqueue", "start": "worker start", "stop": "worker stop"}
-_HABITS.update({"log": "logs", "tail": "logs", "retry": "dlq retry", "ps": "status", "info": "show"})
+_HABITS.update(
+    {
+        "log": "logs",
+        "kill": "cancel",
+        "remove": "rm",
+        "delete": "rm",
+        "stash": "edit",
+        "tail": "logs",
+        "ps": "status",
+        "info": "show",
+    }
+)
 """What people type who come from elsewhere."""
 
 USAGE = """usage: queuectl [--home DIR] [--json] COMMAND …

@@ -44,6 +44,9 @@ class Plain:
             self._places.append((names[0], how.get("nargs")))
             self._can_take &= not how.keys() & {"default", "type", "choices"}
 
+    def add_argument_group(self, title: str, text: str) -> Plain:
+        return self
+
     def take(self, words: list[str]) -> dict[str, object] | None:
         """The values; None when these words are not plain."""
         if not self._can_take:

@@ -124,6 +124,15 @@ def visible(text: str) -> str:
     return "".join(_visible_character(character) for character in text)
 
 
+def shown(value: object) -> str:
+    """A field's value on one line."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={text}" for name, text in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
 def width(text: str) -> int:
     """How many columns a terminal uses for it: two for wide characters, none for combining ones."""
     if text.isascii():

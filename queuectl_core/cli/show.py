@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..timestamps import span
-from .render import Screen, visible
+from .render import Screen, shown, visible
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
@@ -14,7 +14,9 @@ SUMMARY = (
     "Shows everything known of one job: its fields, and for every attempt when it ran, how it ended and why it failed."
 )
 EXAMPLES = ["queuectl show job1", "queuectl show job1 --json"]
-_FIELDS = "id state command cwd attempts max_retries backoff_base created_at updated_at next_run_at reason".split()
+_FIRST = ("id", "state", "command", "cwd")
+_UNSAID = {"history": [], "worker": None, "queue": "default", "priority": 0}
+"""What is not worth a line, or has its own place."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,9 +29,10 @@ def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value(job)
         return 0
-    for field in _FIELDS:
-        if job[field] is not None:
-            screen.line(f"{field:13} {visible(str(job[field]))}")
+    for field in (*_FIRST, *(name for name in job if name not in _FIRST)):
+        value = job[field]
+        if value is not None and field != "history" and value != _UNSAID.get(field):
+            screen.line(f"{field:13} {visible(shown(value))}")
     if job["history"]:
         screen.line()
         head = ["ATTEMPT", "WORKER", "STARTED", "TOOK", "OUTCOME", "OUTPUT", "REASON"]

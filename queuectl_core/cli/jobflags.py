@@ -1,0 +1,209 @@
+"""JobFlags: the options that say what a job is to be, for `enqueue`, `run` and `edit`, and the fields they stand for.
+
+A flag has the name of its field. Knows how a person writes a value on a command line; whether it is allowed is checked
+where the job is. The trap: times without a zone are local here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import InvalidInput
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
+
+Flag = tuple[str, str, str]
+
+_FLAGS: tuple[Flag, ...] = (
+    ("--name", "TEXT", "for people, filters"),
+    ("--queue", "NAME", "where it waits"),
+    ("--priority", "N", "higher runs first"),
+    ("--delay", "TIME", "not before 90s, 2h"),
+    ("--at", "WHEN", "18:30, or a date"),
+    ("--slots", "N", "workers it occupies"),
+    ("--timeout", "TIME", "then it has failed"),
+    ("--grace", "TIME", "from TERM to KILL"),
+    ("--max-retries", "N", "after the first run"),
+    ("--backoff-base", "S", "waits S ^ attempt"),
+    ("--backoff-max", "TIME", "no wait is longer"),
+    ("--jitter", "SHARE", "0 to 1, shortens it"),
+    ("--retry-on", "CODES", "only these: 75,111"),
+    ("--fail-on", "CODES", "never these: 2,64"),
+    ("--snooze-on", "CODES", "later, not counted"),
+    ("--snooze", "TIME", "so much later"),
+    ("--cwd", "DIR", "where it runs"),
+    ("--shell", "PATH", "instead of /bin/sh"),
+    ("--nice", "N", "-20 to 19"),
+    ("--limit-mem", "SIZE", "512M, 2G"),
+    ("--limit-cpu", "TIME", "of the processor"),
+)
+_MORE_FLAGS: tuple[Flag, ...] = (
+    ("--tag", "K=V", "to find it; repeat"),
+    ("--env", "K=V", "a variable; repeat"),
+    ("--env-file", "FILE", "lines of variables"),
+    ("--inherit-env", "", "all of yours"),
+    ("--stdin", "FILE", "it reads; -: yours"),
+)
+ORDER_FLAGS: tuple[Flag, ...] = (
+    ("--after", "ID", "once it is completed"),
+    ("--after-any", "", "or over, however"),
+    ("--key", "K", "one live job has it"),
+    ("--on-conflict", "HOW", "refuse skip replace"),
+)
+"""Those of a job that is new."""
+
+_REPEATED = ("--tag", "--env", "--after")
+
+
+def add_job_flags(parser: ArgumentParser, first: tuple[Flag, ...] = ()) -> None:
+    """With a help of two columns, so that it fits a screen: README says more of each."""
+    flags = (*first, *_FLAGS, *_MORE_FLAGS)
+    hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # what argparse compares by identity
+    group = parser.add_argument_group("what the job is to be (README says more of each)", _two_columns(flags))
+    for flag, metavar, _ in flags:
+        if not metavar:
+            group.add_argument(flag, action="store_true", help=hidden)
+        elif flag in _REPEATED:
+            group.add_argument(flag, metavar=metavar, action="append", help=hidden)
+        else:
+            group.add_argument(flag, metavar=metavar, help=hidden)
+
+
+def _two_columns(flags: tuple[Flag, ...]) -> str:
+    cells = [f"{flag + ' ' + metavar:19}{help}" for flag, metavar, help in flags]
+    half = (len(cells) + 1) // 2
+    right = [*cells[half:], ""]
+    return "\n".join(f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half]))
+
+
+def job_fields(args: Namespace) -> dict[str, object]:
+    """The fields that were given. Raises InvalidInput."""
+    found: dict[str, object] = {}
+    for flag, _, _ in _FLAGS:
+        name = flag[2:].replace("-", "_")
+        text = getattr(args, name)
+        if text is not None:
+            found[name] = _VALUES.get(name, _as_given)(text)
+    if args.tag:
+        found["tags"] = _pairs(args.tag, "--tag")
+    environment = _environment(args)
+    if environment:
+        found["env"] = environment
+    if args.stdin is not None:
+        found.update(_input(args.stdin))
+    return found
+
+
+def number(text: str) -> object:
+    """A number, or the text itself, which the check of the job then refuses by name."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def instant(text: str) -> str:
+    """`18:30`, a date and time, with or without a zone, as RFC 3339 in UTC; what is none of these as it is."""
+    import time
+
+    from ..timestamps import parse_rfc3339, utc
+
+    if parse_rfc3339(text) is not None:
+        return text
+    for pattern in ("%H:%M", "%H:%M:%S", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"):
+        try:
+            found = time.strptime(text, pattern)
+        except ValueError:
+            continue
+        if pattern.startswith("%H"):
+            return _next_time_of_day(found)
+        at_s = time.mktime((*found[:8], -1))
+        return str(utc(round(at_s * 1000)))
+    return text
+
+
+def _next_time_of_day(found: tuple[int, ...]) -> str:
+    """Today, or tomorrow where that is over."""
+    import time
+
+    from ..timestamps import utc
+
+    now_s = time.time()
+    today = time.localtime(now_s)
+    for day in (today.tm_mday, today.tm_mday + 1):
+        at_s = time.mktime((today.tm_year, today.tm_mon, day, found[3], found[4], found[5], 0, 0, -1))
+        if at_s > now_s:
+            break
+    return str(utc(round(at_s * 1000)))
+
+
+def _as_given(text: str) -> object:
+    return text
+
+
+def folder(text: str) -> str:
+    import os
+
+    if not text:
+        raise InvalidInput(what="--cwd needs a folder")
+    return os.path.abspath(text)
+
+
+def _path(text: str) -> str:
+    import os
+
+    return os.path.abspath(os.path.expanduser(text))
+
+
+_VALUES: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(("max_retries", "backoff_base", "priority", "slots", "nice", "jitter"), number),
+    "at": instant,
+    "cwd": folder,
+    "shell": _path,
+}
+
+
+def _pairs(texts: list[str], flag: str) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise InvalidInput(what=f"{flag} needs NAME=VALUE, not {text[:40]!r}")
+        found[name] = value
+    return found
+
+
+def _environment(args: Namespace) -> dict[str, str]:
+    import os
+
+    found: dict[str, str] = {}
+    if args.inherit_env:
+        found.update(os.environ)
+    if args.env_file is not None:
+        found.update(_pairs(_lines(args.env_file), "a line of --env-file"))
+    found.update(_pairs(args.env or [], "--env"))
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.strip() for line in file]
+    except (OSError, ValueError) as fault:
+        raise InvalidInput(what=f"cannot read {path}: {getattr(fault, 'strerror', None) or fault}") from None
+    return [line[7:] if line.startswith("export ") else line for line in lines if line and not line.startswith("#")]
+
+
+def _input(path: str) -> dict[str, object]:
+    if path != "-":
+        return {"stdin": _path(path)}
+    data = sys.stdin.buffer.read(64 * 1024 + 1)
+    try:
+        return {"input": data.decode()}
+    except UnicodeDecodeError:
+        raise InvalidInput(what="--stdin - takes UTF-8 text; put other data into a file, and name it") from None

@@ -1,0 +1,22 @@
+"""`queuectl retry`: what waits for a time runs now."""
+
+from __future__ import annotations
+
+from .render import Screen
+from .selection import add_selectors, change
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = """Runs jobs now that wait for their retry or for a time; and named ones that are dead are tried again, their
+attempts counted from 0 (for many of those, or with changes: dlq retry)."""
+EXAMPLES = ["queuectl retry job1", "queuectl retry --all", "queuectl retry --queue mail --state failed"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_selectors(parser, "run now")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    return change(args, screen, ("failed",), lambda queue, ids, lenient: queue.retry(ids, lenient), "due now")

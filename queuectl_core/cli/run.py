@@ -1,0 +1,54 @@
+"""`queuectl run`: a job as if it were a command: its output here, its exit status ours."""
+
+from __future__ import annotations
+
+from ..api import Queue
+from ..errors import InvalidInput
+from .jobflags import add_job_flags, job_fields
+from .render import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+TAKES_WORDS = True
+SUMMARY = """Enqueues a job, prints what it prints, through its retries, and ends with its exit status (128 and the
+signal, where one has ended it; 1 where it was canceled or never began). Ctrl-C leaves it running."""
+EXAMPLES = ["queuectl run -- make -j4 all", "queuectl run --queue gpu --timeout 2h -- ./train.sh"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.usage = "queuectl run [options] -- WORD …"
+    parser.add_argument("--id", help="the job's id")
+    add_job_flags(parser)
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    from .enqueue import join
+    from .logs import follow
+
+    if not args.words:
+        raise InvalidInput(what="say what to run behind --: queuectl run -- make all")
+    if screen.json:
+        raise InvalidInput(what="run prints what the job prints; it has no --json")
+    fields = job_fields(args)
+    if args.id is not None:
+        fields["id"] = args.id
+    with Queue(args.home, notice=screen.note) as queue:
+        id = queue.enqueue(join(args.words), **fields)
+        try:
+            follow(queue, queue.get(id), screen)
+        except KeyboardInterrupt:
+            screen.note(f"job {id} goes on; queuectl logs -f {id} shows it, queuectl cancel {id} ends it")
+            return 130
+        return _status_of(queue.get(id), screen)
+
+
+def _status_of(job: dict[str, object], screen: Screen) -> int:
+    if job["state"] == "completed":
+        return 0
+    screen.note(f"job {job['id']} is {job['state']}: {job['reason']}")
+    last = job["history"][-1] if job["history"] else {}  # type: ignore[index]
+    if last.get("outcome") in ("signal", "timeout") and last.get("signal"):
+        return 128 + int(last["signal"])
+    return int(last.get("exit_code") or 1)

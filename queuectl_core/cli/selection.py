@@ -1,0 +1,129 @@
+"""Selection: the jobs that a command is about: named one by one, or chosen by what they are.
+
+Used by every command that does something to several jobs. Knows how they are named on a command line, not what is
+done to them. The trap: without a name and without a choice nothing is chosen; all of them only with --all.
+"""
+
+from __future__ import annotations
+
+from ..api import Queue
+from ..errors import InvalidInput, NothingToDo
+from .render import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterator, Sequence
+
+_FILTERS = ("state", "queue", "name", "tag", "since", "until")
+
+
+def add_filters(parser: ArgumentParser) -> None:
+    """Without ids: which jobs."""
+    parser.add_argument(
+        "--state", metavar="STATE", help="pending, processing, completed, failed or dead; or several: a,b"
+    )
+    parser.add_argument("--queue", metavar="NAME", help="those of this queue")
+    parser.add_argument("--name", metavar="TEXT", help="those of this name")
+    parser.add_argument("--tag", metavar="K=V", action="append", help="those with this tag; may be repeated")
+    parser.add_argument("--since", metavar="WHEN", help="those enqueued since then: 2h (ago), 18:30, 2026-12-24")
+    parser.add_argument("--until", metavar="WHEN", help="those enqueued before then")
+
+
+def add_selectors(parser: ArgumentParser, what: str) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help=f"the jobs to {what}")
+    parser.add_argument("--all", action="store_true", help="all jobs that this can be done to")
+    parser.add_argument("--dry-run", action="store_true", help="only says how many, and which")
+    add_filters(parser)
+
+
+def wanted(args: Namespace) -> dict[str, object]:
+    """The filter that the options make; empty when there are none. Raises InvalidInput."""
+    found: dict[str, object] = {}
+    if args.state is not None:
+        found["state"] = args.state.split(",") if "," in args.state else args.state
+    for name in ("queue", "name"):
+        if getattr(args, name) is not None:
+            found[name] = getattr(args, name)
+    if args.tag:
+        pairs = [text.partition("=") for text in args.tag]
+        if not all(sign for _, sign, _ in pairs):
+            raise InvalidInput(what="--tag needs NAME=VALUE")
+        found["tags"] = {name: value for name, _, value in pairs}
+    for name in ("since", "until"):
+        if getattr(args, name) is not None:
+            found[f"{name}_ms"] = _instant_ms(getattr(args, name), f"--{name}")
+    return found
+
+
+def change(
+    args: Namespace,
+    screen: Screen,
+    states: Sequence[str],
+    act: Callable[[Queue, list[str], bool], list[str]],
+    done: str,
+) -> int:
+    """Does something to the chosen jobs, and says to how many. `states` are those in which it can be done; `act` is
+    given some ids, and whether others may be passed over; `done` is what then has become of them.
+    """
+    chosen = wanted(args)
+    if bool(args.ids) + bool(chosen or args.all) != 1:
+        raise InvalidInput(
+            what="name jobs, or choose them with --state, --queue, --name, --tag, --since, --until or --all"
+        )
+    with Queue(args.home, notice=screen.note) as queue:
+        portions = _portions(queue, args.ids, {"state": list(states), **chosen})
+        ids = [id for portion in portions for id in portion] if args.dry_run else _act(queue, args, portions, act)
+    if not ids and not args.ids:
+        raise NothingToDo(what="no job is such")
+    if screen.json:
+        screen.value({"ids": ids, "count": len(ids), "dry_run": args.dry_run})
+        return 0
+    if args.dry_run:
+        screen.line("\n".join(ids))
+        screen.note(f"{_jobs(len(ids))} would be {done}")
+    else:
+        screen.line(f"{_jobs(len(ids))} {'is' if len(ids) == 1 else 'are'} {done}")
+    return 0
+
+
+def _act(
+    queue: Queue,
+    args: Namespace,
+    portions: Iterator[list[str]],
+    act: Callable[[Queue, list[str], bool], list[str]],
+) -> list[str]:
+    """Jobs that are named are done together or not at all; of those that are chosen, whoever can be."""
+    if args.ids:
+        return act(queue, args.ids, False)
+    found: list[str] = []
+    for ids in list(portions):  # all are chosen before the first is changed
+        found += act(queue, ids, True)
+    return found
+
+
+def _portions(queue: Queue, ids: list[str], chosen: dict[str, object]) -> Iterator[list[str]]:
+    if ids:
+        yield ids
+        return
+    yield from queue.select(**chosen)  # type: ignore[arg-type]
+
+
+def _jobs(count: int) -> str:
+    return f"{count} {'job' if count == 1 else 'jobs'}"
+
+
+def _instant_ms(text: str, flag: str) -> int:
+    from ..clock import now_ms
+    from ..timestamps import parse_duration_s, parse_rfc3339
+    from .jobflags import instant
+
+    ago_s = parse_duration_s(text)
+    if ago_s is not None:
+        return now_ms() - round(ago_s * 1000)
+    at_ms = parse_rfc3339(instant(text))
+    if at_ms is None:
+        raise InvalidInput(what=f"{flag} needs a time like 2h (ago), 18:30 or 2026-12-24T18:00, not {text[:40]!r}")
+    if len(text) <= 8 and at_ms > now_ms():  # a time of day, which is meant to be over
+        at_ms -= 86_400_000
+    return at_ms

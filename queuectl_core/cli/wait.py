@@ -1,0 +1,58 @@
+"""`queuectl wait`: until jobs have ended."""
+
+from __future__ import annotations
+
+from ..api import Queue
+from ..errors import InvalidInput
+from .render import Screen
+from .selection import add_filters, wanted
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = """Waits until the jobs have ended: those named, those chosen of what is not over yet, or all that is not.
+Ends with 0 when all are completed, 1 when some ended otherwise, 124 when the time is over."""
+EXAMPLES = ["queuectl wait job1 job2", "queuectl wait --queue mail --timeout 10m", "queuectl wait"]
+TIMED_OUT = 124
+"""As timeout(1) has it."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help="the jobs (default: all that are not over yet)")
+    parser.add_argument("--timeout", metavar="TIME", help="waits no longer: 90s, 10m")
+    add_filters(parser)
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    timeout_s = None if args.timeout is None else seconds_of(args.timeout, "--timeout")
+    chosen = wanted(args)
+    if args.ids and chosen:
+        raise InvalidInput(what="name jobs, or choose them; not both")
+    with Queue(args.home, notice=screen.note) as queue:
+        ids = args.ids or _chosen(queue, chosen)
+        ended = queue.wait(ids, timeout_s) if ids else {}
+    if screen.json:
+        screen.value({"ended": ended, "timed_out": ended is None})
+    elif ended is None:
+        screen.note(f"the time is over, and not all of {len(ids)} jobs are")
+    elif set(ended) - {"completed"}:
+        screen.note(", ".join(f"{count} {how}" for how, count in ended.items()))
+    if ended is None:
+        return TIMED_OUT
+    return 1 if set(ended) - {"completed"} else 0
+
+
+def _chosen(queue: Queue, chosen: dict[str, object]) -> list[str]:
+    states = {"state": ["pending", "processing", "failed"], **chosen}
+    return [id for ids in queue.select(**states) for id in ids]  # type: ignore[arg-type]
+
+
+def seconds_of(text: str, flag: str) -> float:
+    """Raises InvalidInput."""
+    from ..timestamps import parse_duration_s
+
+    found = parse_duration_s(text)
+    if found is None:
+        raise InvalidInput(what=f"{flag} needs a time like 90s, 10m or 2h, not {text[:40]!r}")
+    return float(found)

@@ -1,0 +1,250 @@
+"""Inquiry: what is asked of a queue and changes nothing: a job, pages of jobs, counts, queues, and why a job is so.
+
+Fields of requests come from outside, so each is checked here. Knows the table and the lanes, no socket and no file. The
+trap: a page is bounded by what was looked at, not by what was found, for a filter may pass over millions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import InvalidInput, UnknownJob
+from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
+from .jobtable import ALL_QUEUES, indexes_of, queue_names
+from .lane import READY, index_of
+from .protocol import MAX_MESSAGE_BYTES
+from .spec import DEFAULT_QUEUE, check_id
+from .timestamps import utc
+from .verdict import backoff_ms
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
+
+Fields = dict[str, object]
+
+PAGE_JOBS = 500
+_PAGE_BYTES = MAX_MESSAGE_BYTES // 16  # in characters, of which JSON may need six bytes for one
+LOOKED_AT = 1000
+"""So many jobs are looked at for one page: a few milliseconds."""
+
+AHEAD_LIMIT = 1000
+"""Of the jobs that run before another, no more are counted."""
+
+STATES_SHOWN = (PROCESSING, PENDING, FAILED, DEAD, COMPLETED)
+_NEWEST_FIRST = (COMPLETED, DEAD)
+"""What is over is shown newest first; what is still to come in the order in which it will."""
+
+
+def job_of(ledger: Ledger, id: object) -> Job:
+    """Raises UnknownJob."""
+    job = ledger.table.get(id) if check_id(id) is None else None  # type: ignore[arg-type]
+    if job is None:
+        raise UnknownJob(id=str(id)[:140])
+    return job
+
+
+def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    return {"job": job_of(ledger, request.get("id")).record(ledger.table.clock_shift_ms)}
+
+
+def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    paused_ms = ledger.table.queues.get(ALL_QUEUES, {}).get("paused_ms")
+    return {
+        "counts": {state: ledger.table.counts[state] for state in STATES},
+        "paused_since": utc(paused_ms),  # type: ignore[arg-type]
+        "supervisor": None,
+        "workers": [],
+    }
+
+
+def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    table = ledger.table
+    found = []
+    for name in queue_names(table):
+        rules = table.queues.get(name, {})
+        rate = rules.get("rate")
+        found.append(
+            {
+                "queue": name,
+                "counts": {state: _count(ledger, name, state) for state in STATES},
+                "limit": rules.get("limit"),
+                "rate": rate and {"jobs": rate[0], "per_s": rate[1]},  # type: ignore[index]
+                "paused_since": utc(rules.get("paused_ms")),  # type: ignore[arg-type]
+            }
+        )
+    return {"queues": found, "paused_since": utc(table.queues.get(ALL_QUEUES, {}).get("paused_ms"))}  # type: ignore[arg-type]
+
+
+def _count(ledger: Ledger, queue: str, state: str) -> int:
+    counts = ledger.table.counts
+    if queue != DEFAULT_QUEUE:
+        return counts.get(index_of(state, queue), 0)
+    return counts[state] - sum(number for name, number in counts.items() if name.startswith(f"{state}@"))
+
+
+# Pages of jobs
+
+
+class Filter:
+    """Which jobs are wanted: all that a request says must be so. Raises InvalidInput."""
+
+    def __init__(self, request: Fields) -> None:
+        self.queue = _text(request, "queue")
+        self.name = _text(request, "name")
+        self.key = _text(request, "key")
+        self.since_ms = _number(request, "since_ms")
+        self.until_ms = _number(request, "until_ms")
+        tags = request.get("tags") or {}
+        if not isinstance(tags, dict):
+            raise InvalidInput(what="tags must be an object of texts")
+        self.tags: dict[str, object] = tags
+
+    def takes(self, job: Job) -> bool:
+        options = job.options
+        return (
+            (self.queue is None or job.queue == self.queue)
+            and (self.name is None or options.get("name") == self.name)
+            and (self.key is None or options.get("key") == self.key)
+            and (self.since_ms is None or job.created_ms >= self.since_ms)
+            and (self.until_ms is None or job.created_ms < self.until_ms)
+            and (not self.tags or self.tags.items() <= options.get("tags", {}).items())  # type: ignore[attr-defined]
+        )
+
+
+def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """One page: `next`, as the page before has given it, says where to go on; None at the end. `brief`: ids alone."""
+    indexes = _wanted_indexes(ledger, request)
+    limit, cursor = request.get("limit", PAGE_JOBS), request.get("next") or [indexes[0], ""]
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise InvalidInput(what="limit must be a whole number from 1 on")
+    if not (isinstance(cursor, list) and len(cursor) == 2 and cursor[0] in indexes and is_key(cursor[1], cursor[0])):
+        raise InvalidInput(what="next is not what an earlier page gave")
+    rest = indexes[indexes.index(cursor[0]) :]
+    return _page(ledger, rest, cursor[1], min(limit, PAGE_JOBS), Filter(request), request.get("brief") is True)
+
+
+def is_key(text: object, index: str) -> bool:
+    return isinstance(text, str) and (text == "" or (text.isascii() and text.startswith(f"{index}/")))
+
+
+def _page(ledger: Ledger, indexes: list[str], after: str, limit: int, wanted: Filter, brief: bool) -> Fields:
+    jobs: list[object] = []
+    size = looked_at = 0
+    for index in indexes:
+        key: str | None = after
+        while key is not None:
+            entries = ledger.table.scan(index, limit - len(jobs), key, reverse=index in _NEWEST_FIRST)
+            key = entries[-1][0] if len(entries) == limit - len(jobs) else None
+            for place, id in entries:
+                job = ledger.table.get(id)
+                looked_at += 1
+                if job is not None and wanted.takes(job):
+                    jobs.append(job.id if brief else job.record(ledger.table.clock_shift_ms))
+                    size += _size_of(job)
+                if len(jobs) == limit or size >= _PAGE_BYTES or looked_at >= LOOKED_AT:
+                    return {"jobs": jobs, "next": [index, place]}
+        after = ""
+    return {"jobs": jobs, "next": None}
+
+
+def _size_of(job: Job) -> int:
+    """About as many characters as its record has."""
+    reasons = sum(len(str(attempt.get("reason"))) for attempt in job.history)
+    options = len(str(job.options)) if job.options else 0
+    return len(job.command) + len(job.cwd) + reasons + options + 400 * (len(job.history) + 1)
+
+
+def _wanted_indexes(ledger: Ledger, request: Fields) -> list[str]:
+    wanted = request.get("state")
+    states = STATES_SHOWN if wanted is None else wanted if isinstance(wanted, list) else [wanted]
+    for state in states:
+        if state not in STATES:
+            raise InvalidInput(what=f"there is no state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
+    return [index for name in STATES_SHOWN if name in states for index in indexes_of(ledger.table, name)]
+
+
+def _text(request: Fields, field: str) -> str | None:
+    value = request.get(field)
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(what=f"{field} must be text")
+    return value
+
+
+def _number(request: Fields, field: str) -> int | None:
+    value = request.get(field)
+    if value is not None and type(value) is not int:
+        raise InvalidInput(what=f"{field} must be a whole number")
+    return value
+
+
+# Why a job is as it is
+
+
+def why(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """`because` is a code, and beside it are the facts that belong to it; the sentence is made by who shows it."""
+    job = job_of(ledger, request.get("id"))
+    found = {"id": job.id, "state": job.state, **_why(ledger, job, now_ms)}
+    return {"why": found}
+
+
+def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
+    table = ledger.table
+    if job.state == PROCESSING:
+        run = job.running()
+        because = "canceled" if job.cancel else "suspended" if job.suspended else "runs"
+        return {"because": because, "worker": run["worker"], "since": utc(run["started_ms"])}  # type: ignore[arg-type]
+    if job.state in (COMPLETED, DEAD):
+        return {
+            "because": job.state,
+            "at": utc(job.updated_ms),
+            "reason": job.reason,
+            "attempts": job.attempts,
+            "max_retries": job.max_retries,
+        }
+    if job.blockers:
+        return {"because": "waits for jobs", "jobs": job.blockers}
+    if job.due_ms is not None and job.due_ms + table.clock_shift_ms > now_ms:
+        at_ms = job.due_ms + table.clock_shift_ms
+        because = "waits for a retry" if job.state == FAILED else "waits for its time"
+        retry = {"retry": job.attempts, "max_retries": job.max_retries, "reason": job.reason}
+        return {"because": because, "at": utc(at_ms), "in_ms": at_ms - now_ms, **(retry if job.state == FAILED else {})}
+    return _why_not_begun(ledger, job, now_ms)
+
+
+def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
+    table, lanes = ledger.table, ledger.engine.lanes
+    lane = lanes.lane(job.queue)
+    everything = table.queues.get(ALL_QUEUES, {})
+    if everything.get("paused_ms") is not None:
+        return {"because": "everything is paused", "since": utc(everything["paused_ms"])}  # type: ignore[arg-type]
+    if lane is not None and lane.is_paused:
+        return {"because": "its queue is paused", "queue": job.queue, "since": utc(lane.rules["paused_ms"])}  # type: ignore[arg-type]
+    if lane is not None and lane.is_full:
+        return {"because": "its queue is full", "queue": job.queue, "limit": lane.rules["limit"]}
+    ahead = _jobs_ahead(ledger, job)
+    if lane is not None and lane.open_at_ms > now_ms:
+        return {
+            "because": "its queue is ahead of its rate",
+            "queue": job.queue,
+            "in_ms": round(lane.open_at_ms - now_ms),
+        }
+    return {"because": "waits for a worker", "ahead": ahead, "is_more": ahead >= AHEAD_LIMIT}
+
+
+def _jobs_ahead(ledger: Ledger, job: Job) -> int:
+    count = 0
+    for queue in queue_names(ledger.table):
+        lane = ledger.engine.lanes.lane(queue)
+        if lane is not None and (lane.is_paused or lane.is_full):
+            continue
+        index = index_of(READY, queue)
+        place = f"{index}/{job.rank}"
+        count += sum(key < place for key, _ in ledger.table.scan(index, AHEAD_LIMIT - count))
+        if count >= AHEAD_LIMIT:
+            break
+    return count
+
+
+def timetable(job: Job) -> list[float]:
+    """Seconds to wait before each retry, at the most the first ten."""
+    return [backoff_ms(job, attempts) / 1000 for attempts in range(1, min(job.max_retries, 10) + 1)]

@@ -1,0 +1,118 @@
+"""Lane: one named queue: which of its jobs run next, and the rules that say whether any may begin now.
+
+The jobs that may run stand in the index `ready`, those that wait for a time in `due` (a retry) and `delayed` (their
+first run), for queues with a name of their own `ready@NAME` and so on. A lane looks at each through a window.
+
+Pure. Knows index entries, not jobs: whether an entry is stale its caller says. The trap: what a window has yielded is
+out of it; an entry that is not used after all must be added again.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+
+from .schedule import Entry, Window
+from .spec import DEFAULT_QUEUE
+
+READY, DUE, DELAYED = "ready", "due", "delayed"
+
+MAX_RIPE = 2048
+"""So many jobs of a queue whose time has come are held in memory at once; the rest wait in the index."""
+
+RULES = ("limit", "rate", "paused_ms")
+"""`limit`: so many of its jobs run at once; `rate`: [so many, in so many seconds] begin; `paused_ms`: since when none
+does.
+"""
+
+
+def index_of(kind: str, queue: str) -> str:
+    """The name of the index of one kind for one queue."""
+    return kind if queue == DEFAULT_QUEUE else f"{kind}@{queue}"
+
+
+class Lane:
+    def __init__(self, queue: str, scan: Callable[[str, str, int], list[Entry]]) -> None:
+        """`scan(index, after, n)` gives the first n entries of an index behind a key."""
+
+        def window(kind: str) -> Window:
+            name = index_of(kind, queue)
+            return Window(lambda after, size: scan(name, after, size))
+
+        self.queue = queue
+        self.ready = window(READY)
+        self.timed = {DUE: window(DUE), DELAYED: window(DELAYED)}
+        self.ripe: list[Entry] = []
+        """A heap of those whose time has come: rank and id."""
+        self.running = 0
+        self.rules: Mapping[str, object] = {}
+        self._open_at_ms = 0.0
+
+    def may_begin(self, now_ms: int) -> bool:
+        return not self.is_paused and not self.is_full and now_ms >= self._open_at_ms
+
+    @property
+    def is_paused(self) -> bool:
+        return self.rules.get("paused_ms") is not None
+
+    @property
+    def is_full(self) -> bool:
+        limit = self.rules.get("limit")
+        return limit is not None and self.running >= limit  # type: ignore[operator]
+
+    @property
+    def open_at_ms(self) -> float:
+        """When its rate lets the next one begin."""
+        return self._open_at_ms
+
+    def note_begin(self, at_ms: int) -> None:
+        self.running += 1
+        rate = self.rules.get("rate")
+        if rate is not None:
+            count, period_s = rate  # type: ignore[misc]
+            self._open_at_ms = max(self._open_at_ms, float(at_ms)) + period_s * 1000 / count
+
+    def note_end(self) -> None:
+        self.running -= 1
+
+    def add(self, key: str, id: str) -> None:
+        """An index of it has a new entry."""
+        kind = key.split("/", 1)[0].split("@", 1)[0]
+        window = self.ready if kind == READY else self.timed.get(kind)
+        if window is not None:
+            window.add((key, id))
+
+    def narrow(self, kind: str, last_key: str) -> None:
+        """An index of it has many new entries, all behind this key."""
+        (self.ready if kind == READY else self.timed[kind]).narrow(last_key)
+
+    def first_due_ms(self, is_entry: Callable[[Entry], bool]) -> int | None:
+        """When the first of those that wait for a time is due; without the shifts of the clock."""
+        found = [_due_ms(window, is_entry) for window in self.timed.values()]
+        return min((at_ms for at_ms in found if at_ms is not None), default=None)
+
+    def ripen(self, now_ms: int, is_entry: Callable[[Entry], bool]) -> None:
+        """Moves those whose time has come among those that may run, where their rank decides."""
+        for window in self.timed.values():
+            while len(self.ripe) < MAX_RIPE:
+                at_ms = _due_ms(window, is_entry)
+                if at_ms is None or at_ms > now_ms:
+                    break
+                key, id = window.take()
+                heapq.heappush(self.ripe, (key.split("/", 2)[2], id))
+
+    def first_ready(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
+        """Rank and id of the first that may run and did not wait for a time; it stays where it is."""
+        while (entry := self.ready.first()) is not None:
+            if is_entry(entry):
+                return entry[0].split("/", 1)[1], entry[1]
+            self.ready.take()
+        return None
+
+
+def _due_ms(window: Window, is_entry: Callable[[Entry], bool]) -> int | None:
+    while (entry := window.first()) is not None:
+        if is_entry(entry):
+            return int(entry[0].split("/", 2)[1])
+        window.take()
+    return None

@@ -1,0 +1,169 @@
+"""ByHand: what people do to jobs, all named ones or none, and chosen ones as far as it goes; and unique keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from queuectl_core import commands
+from queuectl_core.commands import Command
+from queuectl_core.errors import DuplicateJob, InvalidInput, KeyTaken, UnknownJob, WrongState
+from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
+from tests.builders import (
+    EVERYTHING,
+    NOW_MS,
+    an_engine,
+    dispatch,
+    engine_with,
+    enqueue,
+    exited,
+    finish,
+    job_of,
+    run_job,
+)
+
+CAN: list[tuple[Command, set[str]]] = [
+    (commands.Cancel(["a"], 15), {PENDING, FAILED, PROCESSING}),
+    (commands.Remove(["a"]), {PENDING, FAILED, COMPLETED, DEAD}),
+    (commands.Hasten(["a"]), {FAILED, DEAD}),
+    (commands.Edit(["a"], {"priority": 1}), {PENDING, FAILED, DEAD}),
+    (commands.Suspend(["a"]), {PROCESSING}),
+    (commands.Continue(["a"]), {PROCESSING}),
+]
+
+
+@pytest.mark.parametrize("command, states", CAN, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("state", STATES)
+def test_what_can_be_done_depends_on_the_state(state: str, command: Command, states: set[str]) -> None:
+    engine = engine_with(state)
+    if state in states:
+        assert engine.handle(command, NOW_MS).reply == ["a"]
+    else:
+        with pytest.raises(WrongState):
+            engine.handle(command, NOW_MS)
+        assert engine.handle(command._replace(lenient=True), NOW_MS).reply == []  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("command", [command for command, _ in CAN], ids=lambda value: type(value).__name__)
+def test_unknown_job_refuses_all_named_ones_and_is_passed_over_among_chosen_ones(command: Command) -> None:
+    engine = an_engine()
+    enqueue(engine, "a", delay=60)
+    before = engine.sequence
+    named = command._replace(ids=["a", "nobody"])  # type: ignore[union-attr]
+    with pytest.raises((UnknownJob, WrongState)):
+        engine.handle(named, NOW_MS)
+    assert engine.sequence == before
+    engine.handle(named._replace(lenient=True), NOW_MS)
+
+
+def test_hastened_job_is_due_now() -> None:
+    engine = engine_with(FAILED)
+    enqueue(engine, "b", delay=3600)
+    engine.handle(commands.Hasten(["a", "b"]), NOW_MS)
+    assert [dispatch(engine), dispatch(engine)] == ["a", "b"]
+    assert job_of(engine, "a").attempts == 2
+
+
+def test_edited_job_is_what_it_was_made_and_stands_where_it_belongs() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", "b", "c")
+    engine.handle(commands.Edit(["c"], {"priority": 5, "command": "false", "max_retries": 0}), NOW_MS)
+    engine.handle(commands.Edit(["a"], {"queue": "gpu", "delay": 60}), NOW_MS)
+    assert (job_of(engine, "c").command, job_of(engine, "c").max_retries) == ("false", 0)
+    assert [dispatch(engine), dispatch(engine), dispatch(engine)] == ["c", "b", None]
+    engine.handle(commands.Edit(["a"], {"queue": None, "delay": 0}), NOW_MS)
+    assert dispatch(engine) == "a" and job_of(engine, "a").queue == "default"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"id": "b"}, {"key": "k"}, {"after": ["b"]}, {"command": None}, {"command": ""}, {"priority": "x"}, {"colour": 1}],
+)  # fmt: skip
+def test_edit_that_makes_no_sense_is_refused(fields: dict[str, object]) -> None:
+    engine = engine_with(PENDING)
+    with pytest.raises(InvalidInput):
+        engine.handle(commands.Edit(["a"], fields), NOW_MS)
+
+
+def test_retry_of_the_dead_may_change_the_job_on_the_way() -> None:
+    engine = engine_with(DEAD)
+    engine.handle(commands.RetryDead(["a"], {"command": "true", "max_retries": 9}), NOW_MS)
+    assert (job_of(engine, "a").command, job_of(engine, "a").max_retries, job_of(engine, "a").state) == (
+        "true",
+        9,
+        PENDING,
+    )
+
+
+def test_suspension_ends_with_the_run() -> None:
+    engine = engine_with(PROCESSING)
+    engine.handle(commands.Suspend(["a"]), NOW_MS)
+    assert job_of(engine, "a").suspended
+    finish(engine, "a", exited(1))
+    assert not job_of(engine, "a").suspended
+
+
+# Keys
+
+
+def with_key(id: str, policy: str = "refuse") -> commands.Enqueue:
+    return commands.Enqueue([{"id": id, "command": "true", "key": "k", "on_conflict": policy}], "/")
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_one_live_job_has_a_key(flushed: bool) -> None:
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    if flushed:
+        engine.table.flush(EVERYTHING, engine.sequence)
+    with pytest.raises(KeyTaken, match="job a, which is not over yet, has the key k"):
+        engine.handle(with_key("b"), NOW_MS)
+    assert engine.handle(with_key("b", "skip"), NOW_MS).reply == ["a"]
+    assert engine.handle(with_key("c", "replace"), NOW_MS).reply == ["c"]
+    assert (job_of(engine, "a").state, job_of(engine, "a").reason) == (DEAD, "replaced by job c")
+
+
+def test_job_that_runs_is_not_replaced() -> None:
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    dispatch(engine)
+    with pytest.raises(KeyTaken):
+        engine.handle(with_key("b", "replace"), NOW_MS)
+    finish(engine, "a", exited(0))
+    assert engine.handle(with_key("b"), NOW_MS).reply == ["b"]
+
+
+def test_dead_job_comes_back_only_when_its_key_is_free() -> None:
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    engine.handle(commands.Cancel(["a"], 15), NOW_MS)
+    engine.handle(with_key("b"), NOW_MS)
+    with pytest.raises(KeyTaken):
+        engine.handle(commands.RetryDead(["a"]), NOW_MS)
+    assert run_job(engine, exited(0)) == "b"
+    engine.handle(commands.RetryDead(["a"]), NOW_MS)
+
+
+def test_key_holds_among_the_parts_of_a_load_and_against_what_comes_meanwhile() -> None:
+    engine = an_engine()
+    spec: dict[str, object] = {"command": "true", "key": "k"}
+    load = engine.begin_load()
+    engine.add_to_load(load, [{**spec, "id": "a"}], "/", NOW_MS)
+    with pytest.raises(KeyTaken):
+        engine.add_to_load(load, [spec], "/", NOW_MS)
+    engine.end_load(load)
+    load = engine.begin_load()
+    engine.add_to_load(load, [{**spec, "id": "a"}], "/", NOW_MS)
+    engine.handle(with_key("b"), NOW_MS)
+    with pytest.raises((KeyTaken, DuplicateJob)):
+        engine.commit_load(load, NOW_MS, lambda follows: None)
+
+
+def test_load_replaces_what_waits_when_it_is_committed() -> None:
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    load = engine.begin_load()
+    spec = {"id": "b", "command": "true", "key": "k", "on_conflict": "replace"}
+    engine.add_to_load(load, [spec], "/", NOW_MS)
+    assert job_of(engine, "a").state == PENDING
+    engine.commit_load(load, NOW_MS, lambda follows: None)
+    assert (job_of(engine, "a").state, job_of(engine, "b").state) == (DEAD, PENDING)

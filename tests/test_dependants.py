@@ -1,0 +1,153 @@
+"""Jobs that run after others: what the end of one means for those that wait for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from queuectl_core import commands, events
+from queuectl_core.engine import Engine
+from queuectl_core.errors import BadDependency
+from queuectl_core.events import Event
+from queuectl_core.job import COMPLETED, DEAD, PENDING
+from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, exited, finish, job_of, run_job
+
+
+def cancel(engine: Engine, *ids: str) -> None:
+    engine.handle(commands.Cancel(list(ids), 15), NOW_MS)
+
+
+def test_job_runs_once_all_that_it_waits_for_are_completed() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", "b")
+    enqueue(engine, "c", after=["a", "b"])
+    assert run_job(engine, exited(0)) == "a"
+    assert job_of(engine, "c").blockers == ["b"]
+    assert run_job(engine, exited(0)) == "b"
+    assert dispatch(engine) == "c"
+
+
+def test_those_that_wait_for_a_dead_job_die_with_it_down_the_line() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    enqueue(engine, "b", after=["a"])
+    enqueue(engine, "c", after=["b"])
+    enqueue(engine, "d", after=["a", "c"])
+    run_job(engine, exited(1))
+    assert [job_of(engine, id).state for id in "abcd"] == [DEAD] * 4
+    assert job_of(engine, "b").reason == "job a, which it was to run after, has died"
+    assert job_of(engine, "c").reason == "job b, which it was to run after, was canceled"
+
+
+def test_after_any_is_content_with_any_end() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    enqueue(engine, "b", after=["a"], after_any=True)
+    run_job(engine, exited(1))
+    assert dispatch(engine) == "b"
+
+
+def test_failure_that_is_retried_is_no_end() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", backoff_base=1)
+    enqueue(engine, "b", after=["a"])
+    run_job(engine, exited(1))
+    assert job_of(engine, "b").state == PENDING
+
+
+@pytest.mark.parametrize("how", ["cancel", "remove"])
+def test_what_is_done_by_hand_to_a_waiting_job_reaches_those_behind_it(how: str) -> None:
+    engine = an_engine()
+    enqueue(engine, "a")
+    enqueue(engine, "b", after=["a"])
+    command = commands.Cancel(["a"], 15) if how == "cancel" else commands.Remove(["a"])
+    engine.handle(command, NOW_MS)
+    assert job_of(engine, "b").state == DEAD
+
+
+def test_dependency_that_is_over_already_does_not_block() -> None:
+    engine = an_engine()
+    enqueue(engine, "a")
+    run_job(engine, exited(0))
+    enqueue(engine, "b", after=["a"])
+    assert dispatch(engine) == "b"
+
+
+def test_unknown_dead_and_later_jobs_cannot_be_waited_for() -> None:
+    engine = an_engine()
+    enqueue(engine, "dead", max_retries=0)
+    run_job(engine, exited(1))
+    for specs in (
+        [{"command": "true", "after": ["nobody"]}],
+        [{"command": "true", "after": ["dead"]}],
+        [{"id": "x", "command": "true", "after": ["x"]}],
+        [{"id": "x", "command": "true", "after": ["y"]}, {"id": "y", "command": "true"}],
+    ):
+        with pytest.raises(BadDependency):
+            engine.handle(commands.Enqueue(list(specs), "/"), NOW_MS)
+
+
+def test_revived_job_brings_back_those_that_died_with_it() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", "done", max_retries=0)
+    enqueue(engine, "b", after=["a", "done"])
+    enqueue(engine, "c", after=["b"])
+    run_job(engine, exited(1))
+    run_job(engine, exited(0))
+    engine.table.flush(EVERYTHING, engine.sequence)
+    engine.handle(commands.RetryDead(["a"], {}, dependants=True), NOW_MS)
+    assert [job_of(engine, id).state for id in "abc"] == [PENDING] * 3
+    assert [run_job(engine, exited(0)) for _ in range(3)] == ["a", "b", "c"]
+
+
+def test_revived_alone_a_job_waits_for_nothing_any_more() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    enqueue(engine, "b", after=["a"])
+    run_job(engine, exited(1))
+    engine.handle(commands.RetryDead(["b"]), NOW_MS)
+    assert dispatch(engine) == "b"
+
+
+def test_job_may_wait_for_one_before_it_in_the_same_load() -> None:
+    engine = an_engine()
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "a", "command": "true"}], "/", NOW_MS)
+    engine.add_to_load(load, [{"id": "b", "command": "true", "after": ["a"]}], "/", NOW_MS)
+    engine.commit_load(load, NOW_MS, lambda follows: None)
+    assert [run_job(engine, exited(0)), run_job(engine, exited(0))] == ["a", "b"]
+
+
+@pytest.mark.parametrize("code, state", [(0, PENDING), (1, DEAD)])
+def test_end_that_comes_before_the_commit_of_a_load_is_written_with_it(code: int, state: str) -> None:
+    """Else a job of the load would wait for ever for what is over."""
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "b", "command": "true", "after": ["a"]}], "/", NOW_MS)
+    engine.add_to_load(load, [{"id": "c", "command": "true", "after": ["b"]}], "/", NOW_MS)
+    run_job(engine, exited(code))
+    written: list[Event] = []
+    engine.commit_load(load, NOW_MS, written.extend)
+    assert job_of(engine, "b").state == state
+    assert {type(event) for event in written} == {events.Unblocked if state == PENDING else events.Canceled}
+    assert job_of(engine, "c").state == state
+
+
+def test_running_job_that_is_canceled_ends_those_behind_it_when_it_has_ended() -> None:
+    engine = an_engine()
+    enqueue(engine, "a")
+    enqueue(engine, "b", after=["a"])
+    dispatch(engine)
+    cancel(engine, "a")
+    assert job_of(engine, "b").state == PENDING
+    finish(engine, "a", exited(143))
+    assert (job_of(engine, "a").state, job_of(engine, "b").state) == (DEAD, DEAD)
+
+
+def test_canceled_job_that_had_succeeded_is_completed() -> None:
+    engine = an_engine()
+    enqueue(engine, "a")
+    dispatch(engine)
+    cancel(engine, "a")
+    finish(engine, "a", exited(0))
+    assert job_of(engine, "a").state == COMPLETED

@@ -1,0 +1,166 @@
+"""What people do to jobs and queues through the command line: cancel, suspend, choose, wait, ask why."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.homes import CommandLine, until
+
+
+def start_of(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(") ")[2][0]
+
+
+def test_running_job_is_canceled_with_the_signal_that_was_named(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok(
+        "enqueue", "--id", "a", "--command", "trap 'echo interrupted; exit 1' INT; while :; do sleep 0.05; done"
+    )
+    queuectl.until_state("a", "processing")
+    until(lambda: queuectl.json("status")["workers"][0]["job"] == "a", lambda: "it to run")
+    queuectl.ok("cancel", "a", "--signal", "INT")
+    job = queuectl.until_state("a", "dead")
+    assert job["reason"] == "canceled while it ran (SIGINT)"
+    assert queuectl.json("status")["counts"]["processing"] == 0
+
+
+def test_cancel_that_a_killed_supervisor_did_not_get_to_is_done_by_the_next(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--command", "sleep 60")
+    queuectl.until_state("a", "processing")
+    os.kill(queuectl.supervisor_pid(), 9)
+    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to be gone")
+    queuectl.ok("cancel", "a")
+    assert queuectl.job("a")["canceled"] is True
+    queuectl.ok("worker", "start")
+    assert queuectl.until_state("a", "dead")["reason"].startswith("canceled while it ran")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to see that a process stands still")
+def test_suspended_job_stands_still_until_it_is_continued(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    pid_file = os.path.join(os.path.dirname(queuectl.home), "pid")
+    queuectl.ok(
+        "enqueue", "--id", "a", "--command", f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; exec sleep 60"
+    )
+    until(lambda: os.path.exists(pid_file), lambda: "the job to run")
+    with open(pid_file) as file:
+        pid = int(file.read())
+    queuectl.ok("suspend", "a")
+    until(lambda: start_of(pid) == "T", lambda: f"it to stand still; it is {start_of(pid)}")
+    assert "stands still" in queuectl.ok("why", "a")
+    queuectl.ok("continue", "--all")
+    until(lambda: start_of(pid) == "S", lambda: f"it to go on; it is {start_of(pid)}")
+    queuectl.ok("suspend", "a")
+    queuectl.ok("cancel", "a")  # what stands still hears it too
+    queuectl.until_state("a", "dead")
+
+
+def test_jobs_are_chosen_by_what_they_are(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--queue", "q", "--tag", "u=ann", "--command", "true")
+    queuectl.ok("enqueue", "--id", "b", "--queue", "q", "--tag", "u=bob", "--tag", "x=y", "--command", "true")
+    queuectl.ok("enqueue", "--id", "c", "--name", "some name", "--command", "true")
+
+    def chosen(*words: str) -> list[str]:
+        return queuectl.json("cancel", "--dry-run", *words)["ids"]
+
+    assert chosen("--queue", "q") == ["a", "b"]
+    assert chosen("--tag", "u=bob", "--tag", "x=y") == ["b"]
+    assert chosen("--name", "some name") == ["c"]
+    assert chosen("--since", "1h") == ["c", "a", "b"]
+    assert chosen("--all", "--state", "pending,failed") == ["c", "a", "b"]
+    queuectl.refused(1, "cancel", "--until", "1h")
+    queuectl.refused(2, "cancel")
+    queuectl.refused(2, "cancel", "a", "--all")
+    queuectl.refused(2, "cancel", "--tag", "x")
+    queuectl.refused(2, "cancel", "--state", "odd")
+    assert queuectl.ok("rm", "--queue", "q") == "2 jobs are removed\n"
+    assert [job["id"] for job in queuectl.json("list")] == ["c"]
+
+
+def test_named_jobs_are_changed_together_or_not_at_all(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.refused(1, "cancel", "a", "nobody")
+    assert queuectl.job("a")["state"] == "pending"
+
+
+def test_edited_job_shows_what_it_is_now(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--queue", "q", "--tag", "u=ann", "--command", "true")
+    queuectl.ok(
+        "edit", "a", "--command", "false", "--priority", "3", "--queue", "", "--max-retries", "1", "--delay", "1h"
+    )
+    job = queuectl.job("a")
+    assert (job["command"], job["priority"], job["queue"], job["max_retries"]) == ("false", 3, "default", 1)
+    assert job["next_run_at"] is not None and job["tags"] == {"u": "ann"}
+
+
+def test_wait_tells_how_they_ended_by_its_status(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.ok("enqueue", "--id", "good", "--command", "true")
+    queuectl.ok("enqueue", "--id", "bad", "--max-retries", "0", "--command", "exit 1")
+    queuectl.ok("enqueue", "--id", "long", "--queue", "q", "--command", "sleep 60")
+    queuectl.ok("wait", "good", "--timeout", "20s")
+    assert queuectl("wait", "good", "bad", "--timeout", "20s").status == 1
+    assert queuectl("wait", "--queue", "q", "--timeout", "0.1s").status == 124
+    waiting = queuectl.popen("wait")
+    queuectl.ok("cancel", "long")
+    assert waiting.wait(timeout=20) == 1
+    queuectl.ok("wait")
+    queuectl.refused(1, "wait", "nobody")
+
+
+def test_drain_ends_when_nothing_runs_and_nothing_begins(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--command", "sleep 60")
+    queuectl.until_state("a", "processing")
+    queuectl.ok("enqueue", "--id", "b", "--command", "true")
+    assert queuectl("drain", "--timeout", "0.1s").status == 124
+    queuectl.ok("cancel", "a")
+    queuectl.ok("drain")
+    assert queuectl.job("b")["state"] == "pending"
+    assert "everything is paused" in queuectl.ok("why", "b")
+    queuectl.ok("resume")
+    queuectl.until_state("b", "completed")
+
+
+def test_why_has_a_sentence_for_whatever_a_job_waits_for(queuectl: CommandLine) -> None:
+    def why(id: str) -> str:
+        return queuectl.ok("why", id).partition(": ")[2].strip()
+
+    for words in (
+        ["--id", "first", "--priority", "1"],
+        ["--id", "second"],
+        ["--id", "later", "--delay", "2h"],
+        ["--id", "after", "--after", "first", "--after", "second"],
+        ["--id", "paused", "--queue", "gpu"],
+    ):
+        queuectl.ok("enqueue", *words, "--command", "sleep 60")
+    queuectl.ok("queue", "pause", "gpu")
+    assert why("first") == "no supervisor runs; `queuectl worker start` starts one"
+    queuectl.ok("worker", "start")
+    queuectl.until_state("first", "processing")
+    assert why("first").startswith("it runs on w1-")
+    assert why("second") == "it is next; 1 of 1 workers are busy"
+    assert why("later").startswith("it is to wait until 2")
+    assert why("after") == "it runs after first, second"
+    assert why("paused").startswith("queue gpu is paused since 2")
+    queuectl.ok("queue", "resume", "gpu")
+    assert why("paused") == "behind 1 job; 1 of 1 workers are busy"
+    queuectl.ok("queue", "set", "default", "--limit", "1")
+    assert why("second") == "queue default is at its limit of 1"
+    queuectl.ok("cancel", "second")
+    assert why("second").startswith("canceled by hand, at 2")
+    assert why("after").startswith("job second, which it was to run after, was canceled, at 2")
+
+
+def test_dlq_retry_changes_and_revives_on_request(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "exit 1")
+    queuectl.ok("enqueue", "--id", "b", "--after", "a", "--command", "true")
+    queuectl.ok("cancel", "a")
+    assert queuectl.ok("dlq", "retry", "a", "--command", "true", "--with-dependants") == "2 jobs are pending again\n"
+    assert (queuectl.job("a")["command"], queuectl.job("b")["waits_for"]) == ("true", ["a"])
+    queuectl.ok("worker", "start")
+    queuectl.until_state("b", "completed")

@@ -1,0 +1,77 @@
+"""Verdict: what becomes of a job whose run has ended, by its exit code and what the job says of such codes."""
+
+from __future__ import annotations
+
+import pytest
+
+from queuectl_core import verdict
+from queuectl_core.events import Canceled, Died, Ending, Event, Failed, Released, Snoozed, Succeeded
+from queuectl_core.job import PROCESSING, Job
+from tests.builders import NOW_MS, exited, lost
+
+
+def a_job(**fields: object) -> Job:
+    options = {name: fields.pop(name) for name in list(fields) if name not in Job.__slots__}
+    history = [{"attempt": 1, "run": 5, "worker": "w1", "started_ms": NOW_MS}]
+    known: dict[str, object] = {"attempts": 1, "history": history, "state": PROCESSING, "options": options, **fields}
+    return Job("a", 1, "true", "/", known.pop("max_retries", 3), 2, NOW_MS, **known)  # type: ignore[arg-type]
+
+
+def of(job: Job, ending: Ending) -> Event:
+    return verdict.of_ending(job, ending, NOW_MS, 0)
+
+
+@pytest.mark.parametrize(
+    "job, code, kind",
+    [
+        (a_job(), 0, Succeeded),
+        (a_job(), 1, Failed),
+        (a_job(max_retries=0), 1, Died),
+        (a_job(fail_on=[2, 64]), 64, Died),
+        (a_job(fail_on=[2, 64]), 1, Failed),
+        (a_job(retry_on=[75]), 75, Failed),
+        (a_job(retry_on=[75]), 1, Died),
+        (a_job(snooze_on=[75]), 75, Snoozed),
+        (a_job(snooze_on=[75], max_retries=0), 75, Snoozed),
+        (a_job(cancel=15), 143, Died),
+        (a_job(cancel=15), 0, Succeeded),
+    ],
+)
+def test_exit_code_decides(job: Job, code: int, kind: type) -> None:
+    assert type(of(job, exited(code))) is kind
+
+
+def test_reason_says_why_there_is_no_retry() -> None:
+    assert of(a_job(fail_on=[2]), exited(2)).reason == "exit code 2, which is not retried (fail_on)"  # type: ignore[attr-defined]
+    assert "not among those retried" in of(a_job(retry_on=[75]), exited(1)).reason  # type: ignore[attr-defined]
+
+
+def test_only_exit_codes_are_told_apart_by_retry_on() -> None:
+    assert type(of(a_job(retry_on=[75]), lost())) is Failed
+    assert type(of(a_job(retry_on=[75]), Ending("signal", None, 9, NOW_MS, 5))) is Failed
+    assert type(of(a_job(fail_on=[143]), Ending("timeout", 143, None, NOW_MS, 5, detail="timed out"))) is Failed
+
+
+def test_snooze_lasts_as_long_as_the_job_says() -> None:
+    assert of(a_job(snooze_on=[75]), exited(75)).due_ms == NOW_MS + 60_000  # type: ignore[attr-defined]
+    assert of(a_job(snooze_on=[75], snooze=5), exited(75)).due_ms == NOW_MS + 5000  # type: ignore[attr-defined]
+
+
+def test_waits_are_exact_without_jitter_and_shorter_with_it() -> None:
+    exact = [verdict.backoff_ms(a_job(), n) for n in range(1, 5)]
+    assert exact == [2000, 4000, 8000, 16_000]
+    scattered = [verdict.backoff_ms(a_job(jitter=0.5), n) for n in range(1, 5)]
+    assert all(full / 2 <= wait <= full for full, wait in zip(exact, scattered))
+    assert scattered != exact
+    assert scattered == [verdict.backoff_ms(a_job(jitter=0.5), n) for n in range(1, 5)]
+
+
+def test_no_wait_is_longer_than_the_job_says() -> None:
+    assert [verdict.backoff_ms(a_job(backoff_max=5), n) for n in (1, 2, 3, 900)] == [2000, 4000, 5000, 5000]
+    assert verdict.backoff_ms(a_job(backoff_max=0), 3) == 0
+
+
+def test_run_that_was_ended_by_hand_is_given_back_or_canceled() -> None:
+    assert type(verdict.of_release(a_job(), "stopped by hand", True, NOW_MS)) is Released
+    canceled = verdict.of_release(a_job(cancel=2), "canceled", True, NOW_MS)
+    assert type(canceled) is Canceled and canceled.reason == "canceled while it ran (SIGINT)"
