@@ -43,7 +43,7 @@ PART_CHARACTERS = 256 * 1024
 SELECT_JOBS = 500
 """So many jobs are changed at a time, where a filter chooses them."""
 
-_READ_ONLY_VERBS = ("show", "list", "status", "why", "preview", "queue-list", "config-list")
+_READ_ONLY_VERBS = ("show", "list", "status", "why", "preview", "queue-list", "schedule-list", "config-list")
 
 
 class Queue:
@@ -219,6 +219,29 @@ class Queue:
         unsets. `*` is all queues, which can only be paused. Raises InvalidInput.
         """
         self._ask("queue-set", queue=queue, fields=rules)
+
+    def schedules(self) -> list[Record]:
+        """Every schedule: when it comes, when next, and its job."""
+        return self._ask("schedule-list")["schedules"]
+
+    def set_schedule(self, name: str, job: dict[str, object], cwd: str | None = None, **when: object) -> None:
+        """New, or in the place of one: `cron` (and `zone`, else UTC) or `every`, a time; `overlap`.
+
+        Raises InvalidInput, InvalidJob.
+        """
+        self._ask("schedule-set", name=name, schedule={"spec": job, "cwd": cwd or _working_folder(), **when})
+
+    def remove_schedule(self, name: str) -> None:
+        """Raises UnknownSchedule, here and below."""
+        self._ask("schedule-remove", name=name)
+
+    def pause_schedule(self, name: str, paused: bool = True) -> None:
+        """What a pause passes over is not made up for."""
+        self._ask("schedule-pause", name=name, paused=paused)
+
+    def run_schedule(self, name: str) -> str:
+        """Its job now, beside its times; the id."""
+        return self._ask("schedule-run", name=name)["id"]
 
     def settings(self) -> dict[str, Any]:
         """The config values that are set."""

@@ -79,6 +79,32 @@ class ChangeQueue(NamedTuple):
     fields: Mapping[str, object]
 
 
+class SetSchedule(NamedTuple):
+    """New, or in the place of one of this name; see `recurring`."""
+
+    name: str
+    wanted: Mapping[str, object]
+
+
+class RemoveSchedule(NamedTuple):
+    name: str
+
+
+class PauseSchedule(NamedTuple):
+    name: str
+    paused: bool
+
+
+class RunSchedule(NamedTuple):
+    """Now, beside its times."""
+
+    name: str
+
+
+class Tick(NamedTuple):
+    """Schedules that are due add their jobs."""
+
+
 class Prune(NamedTuple):
     """Completed jobs that are older, or more, than the settings keep: at most so many of them, the oldest."""
 
@@ -139,5 +165,6 @@ class ShiftClock(NamedTuple):
 
 Command = Union[
     ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, Hasten, Edit, Suspend, Continue, ChangeQueue, Prune,
+    SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Tick,
     ChangeSetting, Dispatch, Locate, Finish, Release,
 ]  # fmt: skip

@@ -13,6 +13,7 @@ The trap: `handle` must check everything before the first event, for a refused c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timezone, tzinfo
 from typing import NamedTuple
 
 from . import byhand, commands, events, verdict
@@ -25,6 +26,7 @@ from .jobtable import Batch, JobTable
 from .lane import READY
 from .lanes import Lanes
 from .load import Load
+from .recurring import Recurring
 from .settings import Settings, check_key, check_setting
 from .transitions import CHANGES, GONE, SAME, TRANSITIONS
 
@@ -40,12 +42,14 @@ class Step(NamedTuple):
 
 
 class Engine:
-    def __init__(self, table: JobTable) -> None:
+    def __init__(self, table: JobTable, zone_of: Callable[[str], tzinfo] = lambda name: timezone.utc) -> None:
+        """`zone_of` gives the time zone of a name."""
         self.table = table
         self.sequence = table.position
         """The sequence of the last event applied."""
         self.settings = Settings(table.settings)
         self.lanes = Lanes(table)
+        self.recurring = Recurring(table, zone_of)
         self._loads: dict[Load, None] = {}
 
     def handle(self, command: Command, now_ms: int) -> Step:
@@ -152,6 +156,23 @@ class Engine:
             return [], None
         return [events.SettingChanged(command.key, command.value, now_ms)], None
 
+    def _set_schedule(self, command: commands.SetSchedule, now_ms: int) -> tuple[list[Event], object]:
+        changed = self.recurring.set(command.name, command.wanted, now_ms)
+        return [changed], changed.fields
+
+    def _remove_schedule(self, command: commands.RemoveSchedule, now_ms: int) -> tuple[list[Event], object]:
+        return [self.recurring.remove(command.name, now_ms)], None
+
+    def _pause_schedule(self, command: commands.PauseSchedule, now_ms: int) -> tuple[list[Event], object]:
+        return [self.recurring.pause(command.name, command.paused, now_ms)], None
+
+    def _run_schedule(self, command: commands.RunSchedule, now_ms: int) -> tuple[list[Event], object]:
+        happened = self.recurring.run_now(command.name, self.settings, now_ms)
+        return happened, happened[-1].job_id
+
+    def _tick(self, command: commands.Tick, now_ms: int) -> tuple[list[Event], object]:
+        return self.recurring.tick(self.settings, now_ms), None
+
     def _by_hand(self, command: Command, now_ms: int) -> tuple[list[Event], object]:
         return byhand.DECISIONS[type(command)](self.table, command, now_ms)
 
@@ -231,6 +252,8 @@ class Engine:
             self._apply_setting(event)
         elif kind is events.QueueChanged:
             self._apply_rules(event)
+        elif kind is events.ScheduleChanged or kind is events.ScheduleFired:
+            self._apply_schedule(event)
         elif kind is events.ClockShifted:
             self.table.clock_shift_ms = event.shift_ms
         elif kind is Enqueued:
@@ -251,6 +274,17 @@ class Engine:
         if not self.table.queues[event.name]:
             del self.table.queues[event.name]
         self.lanes.take_rules(event.name)
+
+    def _apply_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
+        self.recurring.note_change()
+        schedules = self.table.schedules
+        if type(event) is events.ScheduleFired:
+            one = schedules[event.name]
+            schedules[event.name] = {**one, "next_ms": event.next_ms, "last_id": event.job_id or one.get("last_id")}
+        elif event.fields is None:
+            schedules.pop(event.name, None)
+        else:
+            schedules[event.name] = dict(event.fields)
 
     def _apply_enqueued(self, event: Enqueued) -> None:
         """In replay, while the store may be past this event."""
@@ -312,6 +346,11 @@ _HANDLERS: dict[type, Callable[..., tuple[list[Event], object]]] = {
     **dict.fromkeys(byhand.DECISIONS, Engine._by_hand),
     commands.Enqueue: Engine._enqueue,
     commands.Prune: Engine._prune,
+    commands.SetSchedule: Engine._set_schedule,
+    commands.RemoveSchedule: Engine._remove_schedule,
+    commands.PauseSchedule: Engine._pause_schedule,
+    commands.RunSchedule: Engine._run_schedule,
+    commands.Tick: Engine._tick,
     commands.ChangeSetting: Engine._change_setting,
     commands.ShiftClock: Engine._shift_clock,
     commands.Dispatch: Engine._dispatch,

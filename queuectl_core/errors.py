@@ -87,6 +87,12 @@ class KeyTaken(QueueError):
     hint = "wait for it, or say on_conflict skip or replace (which replaces a job that does not run yet)"
 
 
+class UnknownSchedule(QueueError):
+    code = "unknown_schedule"
+    text = "there is no schedule {name!r}"
+    hint = "`queuectl schedule list` shows those there are"
+
+
 class BadDependency(QueueError):
     code = "bad_dependency"
     text = "{why}"

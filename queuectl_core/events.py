@@ -194,6 +194,23 @@ class QueueChanged(NamedTuple):
     fields: Mapping[str, object]
 
 
+class ScheduleChanged(NamedTuple):
+    """Its fields are these (see `recurring`); None: there is none of this name any more."""
+
+    name: str
+    at_ms: int
+    fields: Optional[Mapping[str, object]]
+
+
+class ScheduleFired(NamedTuple):
+    """Its time had come: the job `job_id` was added, or none (None); the next time is `next_ms`."""
+
+    name: str
+    at_ms: int
+    job_id: Optional[str]
+    next_ms: Optional[int]
+
+
 class ClockShifted(NamedTuple):
     """The wall clock was set: all shifts so far add up to `shift_ms`. Waits are measured without them."""
 
@@ -220,6 +237,8 @@ EVENT_NAMES: dict[str, type] = {
     "retried": Retried,
     "purged": Purged,
     "queue-changed": QueueChanged,
+    "schedule-changed": ScheduleChanged,
+    "schedule-fired": ScheduleFired,
     "setting-changed": SettingChanged,
     "clock-shifted": ClockShifted,
 }
@@ -227,6 +246,7 @@ Event = Union[tuple(EVENT_NAMES.values())]  # type: ignore[valid-type]
 _NAME_OF = {kind: name for name, kind in EVENT_NAMES.items()}
 _WITH_ENDING = (Succeeded, Failed, Died, Snoozed)
 _FIRST_FIELDS = {Enqueued: 7, Retried: 2}
+_OF_NO_JOB = (b"setting-changed", b"queue-changed", b"schedule-changed", b"schedule-fired")
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
 
@@ -252,7 +272,7 @@ def decode(payload: bytes) -> list[Event]:
 def ids_in(damaged: bytes) -> list[str]:
     """The ids of the jobs that bytes which are no whole frame any more still speak of; as far as can be told."""
     found = re.findall(rb'\["([^"]{1,20})","([A-Za-z0-9][A-Za-z0-9._:-]{0,127})"', damaged)
-    return list(dict.fromkeys(id.decode() for name, id in found if name not in (b"setting-changed", b"queue-changed")))
+    return list(dict.fromkeys(id.decode() for name, id in found if name not in _OF_NO_JOB))
 
 
 def _revive(name: str, fields: list[object]) -> Event:

@@ -75,6 +75,26 @@ def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return {"queues": found, "paused_since": utc(table.queues.get(ALL_QUEUES, {}).get("paused_ms"))}  # type: ignore[arg-type]
 
 
+def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    found = []
+    for name, one in ledger.table.schedules.items():
+        paused_ms, next_ms = one.get("paused_ms"), one.get("next_ms")
+        found.append(
+            {
+                "schedule": name,
+                "cron": one.get("cron"),
+                "zone": one.get("zone"),
+                "every_s": one.get("every_s"),
+                "overlap": bool(one.get("overlap")),
+                "paused_since": utc(paused_ms),  # type: ignore[arg-type]
+                "next_run_at": None if paused_ms is not None else utc(next_ms),  # type: ignore[arg-type]
+                "last_job": one.get("last_id"),
+                "job": {**one["spec"], "cwd": one["cwd"]},  # type: ignore[dict-item]
+            }
+        )
+    return {"schedules": found}
+
+
 def _count(ledger: Ledger, queue: str, state: str) -> int:
     counts = ledger.table.counts
     if queue != DEFAULT_QUEUE:

@@ -22,6 +22,7 @@ from .journal import Journal, TornTail, open_journal
 from .load import Load
 from .reserve import Reserve
 from .stores import open_store
+from .zones import zone_of
 
 CHANGED_LIMIT = 10_000
 """So many changed jobs may wait in memory for the store before slices of them are moved there."""
@@ -48,7 +49,7 @@ class Ledger:
             raise durable.failure(home.store, fault) from fault
         try:
             self.table = JobTable(self._store)
-            self.engine = Engine(self.table)
+            self.engine = Engine(self.table, zone_of)
             self.journal: Journal = self._replay(home, read_only)
         except BaseException:
             self._store.close()

@@ -149,6 +149,7 @@ class Supervisor:
         self._note_stop()
         if not self._ledger.is_short:
             self._retention.tend(now_ms())
+            self._tick()
         decided = self._decide_runs() if self._may_begin() else {}
         was_short = self._ledger.is_short
         happened = self._ledger.write()
@@ -178,6 +179,9 @@ class Supervisor:
             next_due_ms = self._ledger.engine.next_due_ms(now_ms())
             if next_due_ms is not None:
                 due.append((next_due_ms - now_ms()) / 1000)
+        tick_ms = None if self._stopping or self._ledger.is_short else self._ledger.engine.recurring.next_ms()
+        if tick_ms is not None:
+            due.append((tick_ms - now_ms()) / 1000)
         if self._strays.must_look_again():
             due.append(LOOK_S)
         if self._pool.staying() + self._strays.workers() < self._wanted and not self._stopping:
@@ -190,6 +194,12 @@ class Supervisor:
         if self._killing:
             due.append(self._kill_workers_at_s - time.monotonic())
         return max(0.0, min(*due, MAX_SLEEP_S)) if due else None
+
+    def _tick(self) -> None:
+        """Schedules that are due add their jobs."""
+        due_ms = self._ledger.engine.recurring.next_ms()
+        if due_ms is not None and due_ms <= now_ms() and not self._stopping:
+            self._ledger.decide(commands.Tick(), now_ms())
 
     def _may_begin(self) -> bool:
         """On a full disk nothing is begun whose end could not be noted."""

@@ -195,6 +195,32 @@ def _queue_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return {}
 
 
+def _schedule_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    wanted = request.get("schedule")
+    if not isinstance(wanted, dict):
+        raise InvalidInput(what="schedule must be an object")
+    ledger.decide(commands.SetSchedule(_name_of(request), wanted), now_ms)
+    return {}
+
+
+def _schedule_remove(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    ledger.decide(commands.RemoveSchedule(_name_of(request)), now_ms)
+    return {}
+
+
+def _schedule_pause(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    ledger.decide(commands.PauseSchedule(_name_of(request), request.get("paused") is True), now_ms)
+    return {}
+
+
+def _schedule_run(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    return {"id": ledger.decide(commands.RunSchedule(_name_of(request)), now_ms)}
+
+
+def _name_of(request: Fields) -> str:
+    return str(request.get("name"))
+
+
 def _config_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     ledger.decide(commands.ChangeSetting(str(request.get("key")), request.get("value")), now_ms)
     return {}
@@ -213,6 +239,11 @@ VERBS: dict[str, Callable[[Ledger, Fields, int], Fields]] = {
     "why": inquiry.why,
     "queue-list": inquiry.queues,
     "queue-set": _queue_set,
+    "schedule-list": inquiry.schedules,
+    "schedule-set": _schedule_set,
+    "schedule-remove": _schedule_remove,
+    "schedule-pause": _schedule_pause,
+    "schedule-run": _schedule_run,
     "cancel": _by_hand(_cancel),
     "remove": _by_hand(lambda ids, request, lenient: commands.Remove(ids, lenient)),
     "retry": _by_hand(lambda ids, request, lenient: commands.Hasten(ids, lenient)),

@@ -96,6 +96,7 @@ def state_of(table: JobTable) -> dict[str, object]:
     return {
         "jobs": list(jobs.items()),
         "counts": {name: number for name, number in table.counts.items() if number},
+        "schedules": copy.deepcopy(table.schedules),
         "queues": copy.deepcopy(table.queues),
         "settings": dict(table.settings),
         "next_number": table.next_number,
@@ -149,6 +150,9 @@ def _random_options(source: random.Random, ids: list[str]) -> dict[str, object]:
 
 def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:
     lenient = source.random() < 0.8
+    name = source.choice(["s1", "s2"])
+    job = {"command": "true", **source.choice([{}, {"key": "k1"}, {"queue": "a"}])}
+    times = source.choice([{"every": 1}, {"cron": "* * * * *"}, {"every": 2, "overlap": True}])
     queue = source.choice(["a", "b", "default", "*"])
     rules = source.choice([{"paused": True}, *[{"paused": False}] * 4, {"limit": source.choice([1, None])}])
     return source.choice(
@@ -162,6 +166,10 @@ def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:
             commands.Suspend(ids, lenient),
             commands.Continue(ids, lenient),
             commands.ChangeQueue(queue, rules),
+            commands.SetSchedule(name, {"spec": job, "cwd": "/", **times}),
+            source.choice([commands.RemoveSchedule(name), commands.PauseSchedule(name, source.random() < 0.3)]),
+            commands.RunSchedule(name),
+            commands.Tick(),
         ]
     )
 

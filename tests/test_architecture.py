@@ -16,13 +16,13 @@ from tests.homes import ROOT
 PACKAGE = os.path.join(ROOT, "queuectl_core")
 
 FLOORS: list[set[str]] = [
-    {"errors", "retry", "timestamps", "rawjson"},
+    {"errors", "retry", "timestamps", "rawjson", "cron"},
     {"spec", "jobtext", "journal_format", "protocol", "schedule"},
     {"job", "settings", "lane"},
     {"events"},
     {"commands", "jobtable", "transitions", "waits", "verdict"},
     {"load", "lanes", "admission"},
-    {"byhand"},
+    {"byhand", "recurring"},
     {"engine", "stores.memory_store"},
     {"clock", "descriptors", "durable", "lockfile"},
     {"home", "output", "socket_path"},
@@ -35,6 +35,7 @@ FLOORS: list[set[str]] = [
         "server",
         "client",
         "runs",
+        "zones",
     },
     {"stores", "pidfile", "worker"},
     {"ledger", "pool"},
@@ -47,8 +48,8 @@ FLOORS: list[set[str]] = [
     {"api"},
     {"__init__"},
     {"cli.render", "cli.plain"},
-    {"cli.parser", "cli.lines", "cli.progress", "cli.jobflags"},
-    {"cli.listing", "cli.selection"},
+    {"cli.parser", "cli.lines", "cli.progress", "cli.times", "cli.follower"},
+    {"cli.listing", "cli.selection", "cli.jobflags"},
     {
         "cli.enqueue",
         "cli.list",
@@ -68,10 +69,12 @@ FLOORS: list[set[str]] = [
         "cli.suspend",
         "cli.go_on",
         "cli.queue",
+        "cli.schedule",
+        "cli.run",
+        "cli.drain",
         "cli.pause",
         "cli.resume",
     },
-    {"cli.run", "cli.drain"},
     {"cli.main"},
     {"cli", "__main__"},
 ]
@@ -90,6 +93,8 @@ PURE = {
     "admission",
     "verdict",
     "byhand",
+    "cron",
+    "recurring",
     "settings",
     "events",
     "commands",
@@ -112,7 +117,7 @@ PURE_MAY_IMPORT = {
 PURE_MAY_CALL = {
     "time": {"strftime", "gmtime"},
     "signal": {"Signals"},
-    "datetime": {"datetime", "timedelta", "timezone"},
+    "datetime": {"datetime", "timedelta", "timezone", "tzinfo"},
 }
 
 
@@ -228,6 +233,8 @@ def test_there_is_one_transition_table_and_every_event_has_its_place_in_it() -> 
         events.Enqueued,
         events.SettingChanged,
         events.QueueChanged,
+        events.ScheduleChanged,
+        events.ScheduleFired,
         events.ClockShifted,
     }
 

@@ -99,6 +99,7 @@ LEADS_TO = {
 def test_every_event_about_a_job_has_its_place_in_the_table() -> None:
     assert {type(event) for event in OF_EVERY_KIND} == set(TRANSITIONS)
     about_no_job_that_exists = {events.Enqueued, events.SettingChanged, events.QueueChanged, events.ClockShifted}
+    about_no_job_that_exists |= {events.ScheduleChanged, events.ScheduleFired}
     assert set(TRANSITIONS) | about_no_job_that_exists == set(events.EVENT_NAMES.values())
 
 
@@ -699,7 +700,7 @@ def test_life_goes_on_after_any_number_of_recoveries_as_if_there_had_been_none()
 def test_lives_of_the_random_tests_see_every_event_and_every_state() -> None:
     seen: set[type] = set()
     states: set[str] = set()
-    for seed in range(20):
+    for seed in range(40):
         life = Life(seed)
         for _ in range(150):
             life.step()

@@ -45,6 +45,14 @@ JOURNALED: dict[str, tuple[Event, str]] = {
     "suspended": (events.Suspended("a", 1000), '["suspended","a",1000]'),
     "continued": (events.Continued("a", 1000), '["continued","a",1000]'),
     "queue-changed": (events.QueueChanged("gpu", 1000, {"limit": 2}), '["queue-changed","gpu",1000,{"limit":2}]'),
+    "schedule-changed": (
+        events.ScheduleChanged("nightly", 1000, {"every_s": 60}),
+        '["schedule-changed","nightly",1000,{"every_s":60}]',
+    ),
+    "schedule-fired": (
+        events.ScheduleFired("nightly", 1000, "nightly.1.2", 61000),
+        '["schedule-fired","nightly",1000,"nightly.1.2",61000]',
+    ),
     "purged": (events.Purged("a", 1000), '["purged","a",1000]'),
     "setting-changed": (events.SettingChanged("grace", None, 1000), '["setting-changed","grace",null,1000]'),
     "clock-shifted": (events.ClockShifted(-3600000, 1000), '["clock-shifted",-3600000,1000]'),

@@ -6,6 +6,7 @@ import time
 
 from ..api import Queue
 from .render import Screen
+from .times import TIMED_OUT, seconds_of
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    from .wait import TIMED_OUT, seconds_of
-
     end_s = None if args.timeout is None else time.monotonic() + seconds_of(args.timeout, "--timeout")
     with Queue(args.home, notice=screen.note) as queue:
         queue.set_queue("*", paused=True)

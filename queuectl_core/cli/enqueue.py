@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
-from .jobflags import ORDER_FLAGS, add_job_flags, job_fields
+from .jobflags import ORDER_FLAGS, add_job_flags, job_fields, join
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 TAKES_WORDS = True
-_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
-"""A word of these alone means itself to a shell."""
 
 SUMMARY = """Adds a job, or a file of jobs, all or none, and prints the id of each, alone, on stdout.
 When it has exited with 0 the job is on the disk and will run, whatever is killed."""
@@ -108,17 +106,6 @@ def _merge(job: object, flags: dict[str, object]) -> object:
     if twice:
         raise InvalidInput(what=f"{twice[0]} stands in the JSON and in a flag")
     return {**job, **flags} if isinstance(job, dict) else job
-
-
-def join(words: list[str]) -> str:
-    """One word is a command line already; several reach the command exactly as they are."""
-    if len(words) == 1:
-        return words[0]
-    if all(word and _SAFE.issuperset(word) for word in words):
-        return " ".join(words)
-    import shlex  # brings re with it
-
-    return shlex.join(words)
 
 
 def _parse_job(text: str) -> object:

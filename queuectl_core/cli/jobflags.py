@@ -1,7 +1,7 @@
 """JobFlags: the options that say what a job is to be, for `enqueue`, `run` and `edit`, and the fields they stand for.
 
 A flag has the name of its field. Knows how a person writes a value on a command line; whether it is allowed is checked
-where the job is. The trap: times without a zone are local here and nowhere else.
+where the job is. The trap: the words of a command must reach it exactly as they were given.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import InvalidInput
+from .times import instant
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ ORDER_FLAGS: tuple[Flag, ...] = (
 )
 """Those of a job that is new."""
 
+_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
+"""A word of these alone means itself to a shell."""
 _REPEATED = ("--tag", "--env", "--after")
 
 
@@ -97,6 +100,17 @@ def job_fields(args: Namespace) -> dict[str, object]:
     return found
 
 
+def join(words: list[str]) -> str:
+    """One word is a command line already; several reach the command exactly as they are."""
+    if len(words) == 1:
+        return words[0]
+    if all(word and _SAFE.issuperset(word) for word in words):
+        return " ".join(words)
+    import shlex  # brings re with it
+
+    return shlex.join(words)
+
+
 def number(text: str) -> object:
     """A number, or the text itself, which the check of the job then refuses by name."""
     for kind in (int, float):
@@ -105,41 +119,6 @@ def number(text: str) -> object:
         except ValueError:
             pass
     return text
-
-
-def instant(text: str) -> str:
-    """`18:30`, a date and time, with or without a zone, as RFC 3339 in UTC; what is none of these as it is."""
-    import time
-
-    from ..timestamps import parse_rfc3339, utc
-
-    if parse_rfc3339(text) is not None:
-        return text
-    for pattern in ("%H:%M", "%H:%M:%S", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"):
-        try:
-            found = time.strptime(text, pattern)
-        except ValueError:
-            continue
-        if pattern.startswith("%H"):
-            return _next_time_of_day(found)
-        at_s = time.mktime((*found[:8], -1))
-        return str(utc(round(at_s * 1000)))
-    return text
-
-
-def _next_time_of_day(found: tuple[int, ...]) -> str:
-    """Today, or tomorrow where that is over."""
-    import time
-
-    from ..timestamps import utc
-
-    now_s = time.time()
-    today = time.localtime(now_s)
-    for day in (today.tm_mday, today.tm_mday + 1):
-        at_s = time.mktime((today.tm_year, today.tm_mon, day, found[3], found[4], found[5], 0, 0, -1))
-        if at_s > now_s:
-            break
-    return str(utc(round(at_s * 1000)))
 
 
 def _as_given(text: str) -> object:

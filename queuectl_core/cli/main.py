@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "suspend": ("suspend", "running jobs stand still"),
     "continue": ("go_on", "suspended jobs go on"),
     "queue": ("queue", "named queues: list, limit, pause"),
+    "schedule": ("schedule", "jobs that come again: add, list, pause"),
     "pause": ("pause", "begin no job any more"),
     "resume": ("resume", "begin jobs again"),
     "drain": ("drain", "begin no job any more, and wait until none runs"),

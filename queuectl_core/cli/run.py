@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput
-from .jobflags import add_job_flags, job_fields
+from .follower import follow
+from .jobflags import add_job_flags, job_fields, join
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -24,9 +25,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    from .enqueue import join
-    from .logs import follow
-
     if not args.words:
         raise InvalidInput(what="say what to run behind --: queuectl run -- make all")
     if screen.json:

@@ -116,7 +116,7 @@ def _jobs(count: int) -> str:
 def _instant_ms(text: str, flag: str) -> int:
     from ..clock import now_ms
     from ..timestamps import parse_duration_s, parse_rfc3339
-    from .jobflags import instant
+    from .times import instant
 
     ago_s = parse_duration_s(text)
     if ago_s is not None:

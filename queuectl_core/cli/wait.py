@@ -6,6 +6,7 @@ from ..api import Queue
 from ..errors import InvalidInput
 from .render import Screen
 from .selection import add_filters, wanted
+from .times import TIMED_OUT, seconds_of
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 SUMMARY = """Waits until the jobs have ended: those named, those chosen of what is not over yet, or all that is not.
 Ends with 0 when all are completed, 1 when some ended otherwise, 124 when the time is over."""
 EXAMPLES = ["queuectl wait job1 job2", "queuectl wait --queue mail --timeout 10m", "queuectl wait"]
-TIMED_OUT = 124
-"""As timeout(1) has it."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,13 +45,3 @@ def run(args: Namespace, screen: Screen) -> int:
 def _chosen(queue: Queue, chosen: dict[str, object]) -> list[str]:
     states = {"state": ["pending", "processing", "failed"], **chosen}
     return [id for ids in queue.select(**states) for id in ids]  # type: ignore[arg-type]
-
-
-def seconds_of(text: str, flag: str) -> float:
-    """Raises InvalidInput."""
-    from ..timestamps import parse_duration_s
-
-    found = parse_duration_s(text)
-    if found is None:
-        raise InvalidInput(what=f"{flag} needs a time like 90s, 10m or 2h, not {text[:40]!r}")
-    return float(found)

@@ -1,0 +1,97 @@
+"""`queuectl schedule`: jobs that come again."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..api import Queue
+from ..errors import InvalidInput
+from ..timestamps import span
+from ..zones import local_name
+from .jobflags import add_job_flags, job_fields, join
+from .parser import add_action, add_actions
+from .render import Screen
+
+TAKES_WORDS = True
+SUMMARY = """Adds a job at times that come again, while a supervisor runs; what was missed is made up for once.
+While the job of the last time is not over, a time is passed over."""
+EXAMPLES = [
+    "queuectl schedule add nightly '30 2 * * *' -- ./backup.sh",
+    "queuectl schedule add poll --every 10m --timeout 5m -- ./poll.sh",
+    "queuectl schedule list",
+]
+_NAMED = {
+    "remove": "no more jobs of it; those there are stay",
+    "pause": "no jobs of it for a while",
+    "resume": "jobs of it again; what was passed over is not made up for",
+    "run-now": "its job now, beside its times",
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    actions = add_actions(parser, "actions")
+    add = add_action(actions, "add", "add a schedule, or change the one of this name", EXAMPLES[0])
+    add.usage = "queuectl schedule add NAME (CRON | --every TIME) [options] -- WORD …"
+    add.add_argument("name", metavar="NAME", help="its name")
+    add.add_argument("cron", metavar="CRON", nargs="?", help="minute hour day-of-month month day-of-week, or @daily …")
+    add.add_argument("--every", metavar="TIME", help="instead: so often, 10m or 2h")
+    add.add_argument("--tz", metavar="ZONE", help="the zone of CRON, like Europe/Berlin (default: the local one)")
+    add.add_argument("--overlap", action="store_true", help="also while the job of the last time is not over")
+    add_job_flags(add)
+    add_action(actions, "list", "list the schedules, and when each is next", "queuectl schedule list")
+    for name, help in _NAMED.items():
+        action = add_action(actions, name, help, f"queuectl schedule {name} nightly")
+        action.add_argument("name", metavar="NAME", help="the schedule")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    if args.words is not None and args.action != "add":
+        raise InvalidInput(what=f"`queuectl schedule {args.action}` takes nothing behind --")
+    with Queue(args.home, notice=screen.note) as queue:
+        if args.action == "list":
+            return _list(queue, screen)
+        if args.action == "add":
+            _add(queue, args)
+        elif args.action == "remove":
+            queue.remove_schedule(args.name)
+        elif args.action == "run-now":
+            id = queue.run_schedule(args.name)
+            screen.value({"id": id}) if screen.json else screen.line(id or "its key is taken: no job was added")
+            return 0
+        else:
+            queue.pause_schedule(args.name, args.action == "pause")
+        if screen.json:
+            screen.value(next((one for one in queue.schedules() if one["schedule"] == args.name), None))
+    return 0
+
+
+def _add(queue: Queue, args: Namespace) -> None:
+    if not args.words:
+        raise InvalidInput(what="say what to run behind --: queuectl schedule add nightly @daily -- ./backup.sh")
+    if (args.cron is None) == (args.every is None):
+        raise InvalidInput(what="say when: a cron time in quotes, like '*/15 * * * *', or --every 10m")
+    fields = job_fields(args)
+    cwd = fields.pop("cwd", None)
+    when = {"every": args.every, "overlap": args.overlap}
+    if args.cron is not None:
+        when.update(cron=args.cron, zone=args.tz or local_name())
+    queue.set_schedule(args.name, {"command": join(args.words), **fields}, cwd, **when)  # type: ignore[arg-type]
+
+
+def _list(queue: Queue, screen: Screen) -> int:
+    found = queue.schedules()
+    if screen.json:
+        screen.value(found)
+        return 0
+    rows = [
+        [
+            one["schedule"],
+            f"every {span(round(one['every_s'] * 1000))}" if one["cron"] is None else f"{one['cron']} {one['zone']}",
+            "paused" if one["paused_since"] else one["next_run_at"],
+            one["last_job"],
+            one["job"]["command"],
+        ]
+        for one in found
+    ]
+    screen.table(["SCHEDULE", "TIMES", "NEXT", "LAST JOB", "COMMAND"], rows)
+    return 0

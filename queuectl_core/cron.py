@@ -1,0 +1,128 @@
+"""Cron: times that come again: five fields as in crontab(5), or every so often; and when the next one is.
+
+    minute hour day-of-month month day-of-week      * 5 1-5 */15 1,15 10-50/10; jan-dec, sun-sat, 7 is sun
+    @hourly @daily @weekly @monthly @yearly
+
+As in Vixie's cron a day fits when day of month or day of week does, where both are given. When clocks are set
+forward, times that are skipped come at the end of the gap, once; when they are set back, a time comes the first time
+only, unless the hour is `*`.
+Pure: the zone is handed in. The trap: days have 23 to 25 hours, so time is counted in UTC and looked at in the zone.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import NamedTuple
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_FIELD_NAMES = ("minute", "hour", "day of month", "month", "day of week")
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_LOOK_AHEAD = datetime.timedelta(days=9 * 366)
+"""29 February is at the most eight years away."""
+
+_MINUTE = datetime.timedelta(minutes=1)
+_UTC = datetime.timezone.utc
+
+
+class Cron(NamedTuple):
+    """The values that fit; `any_*` where the field is `*`."""
+
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    any_hour: bool
+    any_day: bool
+    any_weekday: bool
+
+    def fits_day(self, at: datetime.datetime) -> bool:
+        in_month, in_week = at.day in self.days, at.isoweekday() % 7 in self.weekdays
+        if self.any_day or self.any_weekday:
+            return in_month and in_week
+        return in_month or in_week
+
+    def fits(self, at: datetime.datetime) -> bool:
+        return at.month in self.months and self.fits_day(at) and at.hour in self.hours and at.minute in self.minutes
+
+
+def parse(text: str) -> Cron:
+    """Raises ValueError with a clause."""
+    words = _NICKNAMES.get(text.strip().lower(), text).split()
+    if len(words) != 5:
+        raise ValueError(f"needs five fields (minute hour day-of-month month day-of-week), not {len(words)}")
+    found = [_parse_field(n, word.lower()) for n, word in enumerate(words)]
+    weekdays = frozenset(day % 7 for day in found[4])
+    return Cron(*found[:4], weekdays, words[1] == "*", words[2].startswith("*"), words[4].startswith("*"))
+
+
+def _parse_field(n: int, text: str) -> frozenset[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]{1,3}))?", part, re.ASCII)
+        if match is None or (match[1] == "*" and match[2]):
+            raise ValueError(f"{_FIELD_NAMES[n]} cannot be {part!r}")
+        low, high = _BOUNDS[n]
+        if match[1] != "*":
+            low = _value(n, match[1])
+            high = _value(n, match[2]) if match[2] else high if match[3] else low
+        step = int(match[3] or 1)
+        if low > high or not step:
+            raise ValueError(f"{_FIELD_NAMES[n]} cannot be {part!r}")
+        found.update(range(low, high + 1, step))
+    return frozenset(found)
+
+
+def _value(n: int, text: str) -> int:
+    names = _MONTHS if n == 3 else _DAYS if n == 4 else ()
+    if text in names:
+        return names.index(text) + (n == 3)
+    low, high = _BOUNDS[n]
+    if not text.isdigit() or not low <= int(text) <= high:
+        raise ValueError(f"{_FIELD_NAMES[n]} must be from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def next_after(cron: Cron, after_ms: int, zone: datetime.tzinfo) -> int | None:
+    """The first time behind this one, in ms since 1970; None when there is none in nine years."""
+    at = datetime.datetime.fromtimestamp(after_ms // 60_000 * 60, _UTC) + _MINUTE
+    end = at + _LOOK_AHEAD
+    while at < end:
+        local = at.astimezone(zone)
+        if _gap_fits(cron, at, local, zone):
+            return round(at.timestamp() * 1000)
+        if local.month not in cron.months or not cron.fits_day(local):
+            at = max(_midnight_after(local, zone), at + _MINUTE)
+        elif local.hour not in cron.hours or (local.fold and not cron.any_hour):
+            at += datetime.timedelta(minutes=60 - local.minute)
+        elif local.minute not in cron.minutes:
+            at += _MINUTE
+        else:
+            return round(at.timestamp() * 1000)
+    return None
+
+
+def _midnight_after(local: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetime:
+    day = local.date() + datetime.timedelta(days=1)
+    return datetime.datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(_UTC)
+
+
+def _gap_fits(cron: Cron, at: datetime.datetime, local: datetime.datetime, zone: datetime.tzinfo) -> bool:
+    """Whether the clocks were set forward to this minute, over one that fits."""
+    before = (at - _MINUTE).astimezone(zone).replace(tzinfo=None)
+    skipped = local.replace(tzinfo=None) - before
+    if not _MINUTE < skipped <= datetime.timedelta(hours=3):
+        return False
+    minutes = skipped // _MINUTE
+    return not cron.any_hour and any(cron.fits(before + n * _MINUTE) for n in range(1, minutes))

@@ -1,0 +1,147 @@
+"""Recurring: schedules, each of which adds a job again and again; when each is due, and what then happens.
+
+A schedule is a dict, kept in the table by its name: `cron` and `zone`, or `every_s`; `spec`, the job as `spec` keeps
+it, and `cwd`; `overlap`; `paused_ms`; `next_ms`, when it is due; `last_id`, the job it added last.
+What was missed, while no supervisor ran or the machine slept, is made up for once. While the job of the last time
+is not over, a time is passed over, unless `overlap` is true.
+Pure: zones are handed in. The trap: `next_ms` is decided once, and stands in the event; replay asks no clock and no zone.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+
+from . import cron, events
+from .admission import admit
+from .errors import InvalidInput, InvalidJob, QueueError, UnknownSchedule
+from .events import Event
+from .job import FINAL_STATES
+from .jobtable import JobTable
+from .settings import Settings
+from .spec import check_id, check_spec, parse_seconds
+
+Schedule = Mapping[str, object]
+MAX_SCHEDULES = 1000
+MAX_NAME = 64
+_EVERY = parse_seconds(1, 10 * 365 * 86_400)
+_UNFIT = ("id", "delay", "at", "after", "after_any")
+
+
+class Recurring:
+    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo]) -> None:
+        self._table = table
+        self._zone_of = zone_of
+        self._next_ms: int | None = None
+        self._has_changed = True
+
+    def next_ms(self) -> int | None:
+        """When the first is due."""
+        if self._has_changed:
+            self._next_ms, self._has_changed = self._first_ms(), False
+        return self._next_ms
+
+    def note_change(self) -> None:
+        """The schedules in the table are others now."""
+        self._has_changed = True
+
+    def _first_ms(self) -> int | None:
+        times = [one["next_ms"] for one in self._table.schedules.values() if one.get("paused_ms") is None]
+        return min((at_ms for at_ms in times if at_ms is not None), default=None)  # type: ignore[type-var, return-value]
+
+    def set(self, name: str, wanted: Mapping[str, object], now_ms: int) -> Event:
+        """A schedule with these fields, new or in the place of one. Raises InvalidInput, InvalidJob."""
+        why = check_id(name) or (f"has more than {MAX_NAME} characters" if len(name) > MAX_NAME else None)
+        if why:
+            raise InvalidInput(what=f"the name of the schedule {why.replace('an id', 'a name')}")
+        if name not in self._table.schedules and len(self._table.schedules) >= MAX_SCHEDULES:
+            raise InvalidInput(what=f"there are {MAX_SCHEDULES} schedules, and no more are kept")
+        fields = self._checked(wanted)
+        fields["next_ms"] = self._next_after(fields, now_ms)
+        if fields["next_ms"] is None:
+            raise InvalidInput(what="there is no such time in the next nine years")
+        return events.ScheduleChanged(name, now_ms, fields)
+
+    def remove(self, name: str, now_ms: int) -> Event:
+        self._known(name)
+        return events.ScheduleChanged(name, now_ms, None)
+
+    def pause(self, name: str, paused: bool, now_ms: int) -> Event:
+        one = dict(self._known(name))
+        one["paused_ms"] = (one.get("paused_ms") or now_ms) if paused else None
+        if not paused:
+            one["next_ms"] = self._next_after(one, now_ms)  # what a pause has skipped is not made up for
+        return events.ScheduleChanged(name, now_ms, one)
+
+    def run_now(self, name: str, settings: Settings, now_ms: int) -> list[Event]:
+        """Beside its times, and whatever of it is not over yet."""
+        return self._fire(name, self._known(name), settings, now_ms, self._known(name)["next_ms"])
+
+    def tick(self, settings: Settings, now_ms: int) -> list[Event]:
+        """What comes of all that are due."""
+        found: list[Event] = []
+        for name, one in self._table.schedules.items():
+            due_ms = one["next_ms"]
+            if one.get("paused_ms") is not None or due_ms is None or due_ms > now_ms:  # type: ignore[operator]
+                continue
+            next_ms = self._next_after(one, now_ms)
+            if not one.get("overlap") and self._is_live(one.get("last_id")):
+                found.append(events.ScheduleFired(name, now_ms, None, next_ms))
+            else:
+                found += self._fire(name, one, settings, now_ms, next_ms, len(found))
+        return found
+
+    def _fire(
+        self, name: str, one: Schedule, settings: Settings, now_ms: int, next_ms: object, before: int = 0
+    ) -> list[Event]:
+        spec = {"name": name, **one["spec"]}  # type: ignore[dict-item]
+        try:
+            admitted = admit(self._table, settings, [spec], str(one["cwd"]), now_ms).events
+        except QueueError:  # its key is taken, say
+            admitted = []
+        if not admitted:
+            return [events.ScheduleFired(name, now_ms, None, next_ms)]  # type: ignore[arg-type]
+        event = admitted[0]
+        number = event.number + before  # none of these is in the table yet
+        event = event._replace(
+            id=f"{name}.{now_ms // 1000}.{number}", number=number, options={**event.options, "schedule": name}
+        )
+        return [event, events.ScheduleFired(name, now_ms, event.id, next_ms)]  # type: ignore[arg-type]
+
+    def _is_live(self, id: object) -> bool:
+        job = None if id is None else self._table.get(str(id))
+        return job is not None and job.state not in FINAL_STATES
+
+    def _known(self, name: str) -> Schedule:
+        if name not in self._table.schedules:
+            raise UnknownSchedule(name=name[:60])
+        return self._table.schedules[name]
+
+    def _checked(self, wanted: Mapping[str, object]) -> dict[str, object]:
+        fields = {name: value for name, value in wanted.items() if value is not None}
+        if ("cron" in fields) == ("every" in fields):
+            raise InvalidInput(what="a schedule has a cron time like '*/15 * * * *', or says how often: every 10m")
+        spec = fields.get("spec")
+        unfit = next((name for name in _UNFIT if isinstance(spec, dict) and name in spec), None)
+        if unfit is not None:
+            raise InvalidJob(index=0, why=f"{unfit}: the job of a schedule has none")
+        found: dict[str, object] = {"spec": check_spec(spec), "cwd": fields.get("cwd", "/")}
+        try:
+            if "cron" in fields:
+                cron.parse(str(fields["cron"]))
+                found.update(cron=fields["cron"], zone=fields.get("zone", "UTC"))
+                self._zone_of(str(found["zone"]))
+            else:
+                found["every_s"] = _EVERY(fields["every"])
+        except ValueError as fault:
+            raise InvalidInput(what=f"the time of a schedule {fault}") from None
+        if fields.get("overlap") is True:
+            found["overlap"] = True
+        return found
+
+    def _next_after(self, one: Schedule, now_ms: int) -> int | None:
+        if "cron" in one:
+            return cron.next_after(cron.parse(str(one["cron"])), now_ms, self._zone_of(str(one["zone"])))
+        every_ms = round(float(one["every_s"]) * 1000)  # type: ignore[arg-type]
+        last_ms = one.get("next_ms") or now_ms
+        return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)  # type: ignore[operator]

@@ -1,0 +1,35 @@
+"""Zones: time zones by name, from the system's database; and which one is the local one.
+
+Knows files of the system, no schedule. The trap: a zone that is there today may be gone in another container.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+
+from .errors import InvalidInput
+
+
+def zone_of(name: str) -> datetime.tzinfo:
+    """Raises InvalidInput."""
+    if name == "UTC":
+        return datetime.timezone.utc
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(what=f"this system knows no time zone {name[:60]!r}; they look like Europe/Berlin") from None
+
+
+def local_name() -> str:
+    """The name of the local zone; UTC where none can be found."""
+    found = os.environ.get("TZ", "").lstrip(":")
+    if not found:
+        found = os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
+    try:
+        zone_of(found)
+        return found
+    except InvalidInput:
+        return "UTC"

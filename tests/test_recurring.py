@@ -1,0 +1,131 @@
+"""Recurring: schedules that add jobs at their times, make up for what was missed once, and do not overlap."""
+
+from __future__ import annotations
+
+import pytest
+
+from queuectl_core import commands
+from queuectl_core.engine import Engine
+from queuectl_core.errors import InvalidInput, InvalidJob, UnknownSchedule
+from queuectl_core.job import PENDING
+from tests.builders import NOW_MS, an_engine, exited, run_job
+from tests.homes import CommandLine
+
+HOUR_MS = 3_600_000
+
+
+def set_schedule(engine: Engine, name: str = "s", **wanted: object) -> None:
+    fields = {"spec": {"command": "true"}, "cwd": "/", **wanted}
+    engine.handle(commands.SetSchedule(name, fields), NOW_MS)
+
+
+def tick(engine: Engine, now_ms: int) -> int:
+    """How many jobs that adds."""
+    before = engine.table.counts[PENDING]
+    engine.handle(commands.Tick(), now_ms)
+    return engine.table.counts[PENDING] - before
+
+
+def test_schedule_adds_a_job_at_each_of_its_times() -> None:
+    engine = an_engine()
+    set_schedule(engine, every="1h")
+    assert engine.recurring.next_ms() == NOW_MS + HOUR_MS
+    assert tick(engine, NOW_MS + HOUR_MS - 1) == 0
+    assert tick(engine, NOW_MS + HOUR_MS) == 1
+    id = run_job(engine, exited(0), NOW_MS + HOUR_MS)
+    assert id.startswith("s.") and engine.table.get(id).options == {"name": "s", "schedule": "s"}  # type: ignore[union-attr]
+    assert engine.recurring.next_ms() == NOW_MS + 2 * HOUR_MS
+
+
+def test_what_was_missed_is_made_up_for_once_and_the_beat_is_kept() -> None:
+    engine = an_engine()
+    set_schedule(engine, every="1h")
+    assert tick(engine, NOW_MS + 5 * HOUR_MS + 77) == 1
+    assert engine.recurring.next_ms() == NOW_MS + 6 * HOUR_MS
+
+
+@pytest.mark.parametrize("overlap, added", [(False, 0), (True, 1)])
+def test_time_is_passed_over_while_the_last_job_is_not_over_unless_allowed(overlap: bool, added: int) -> None:
+    engine = an_engine()
+    set_schedule(engine, every="1h", overlap=overlap)
+    assert tick(engine, NOW_MS + HOUR_MS) == 1
+    assert tick(engine, NOW_MS + 2 * HOUR_MS) == added
+    assert engine.recurring.next_ms() == NOW_MS + 3 * HOUR_MS
+
+
+def test_several_that_are_due_at_once_all_come() -> None:
+    engine = an_engine()
+    for name in ("a", "b", "c"):
+        set_schedule(engine, name, every="1h")
+    assert tick(engine, NOW_MS + HOUR_MS) == 3
+
+
+def test_pause_passes_times_over_and_nothing_is_made_up_for() -> None:
+    engine = an_engine()
+    set_schedule(engine, every="1h")
+    engine.handle(commands.PauseSchedule("s", True), NOW_MS)
+    assert engine.recurring.next_ms() is None and tick(engine, NOW_MS + 3 * HOUR_MS) == 0
+    engine.handle(commands.PauseSchedule("s", False), NOW_MS + 3 * HOUR_MS)
+    assert engine.recurring.next_ms() == NOW_MS + 4 * HOUR_MS
+
+
+def test_run_now_comes_beside_its_times() -> None:
+    engine = an_engine()
+    set_schedule(engine, every="1h")
+    id = engine.handle(commands.RunSchedule("s"), NOW_MS).reply
+    assert engine.table.get(str(id)) is not None
+    assert engine.recurring.next_ms() == NOW_MS + HOUR_MS
+
+
+def test_taken_key_passes_a_time_over() -> None:
+    engine = an_engine()
+    set_schedule(engine, every="1h", overlap=True, spec={"command": "true", "key": "k"})
+    assert tick(engine, NOW_MS + HOUR_MS) == 1
+    assert tick(engine, NOW_MS + 2 * HOUR_MS) == 0
+
+
+@pytest.mark.parametrize(
+    "name, wanted, refusal",
+    [
+        ("s", {}, InvalidInput),
+        ("s", {"every": "1h", "cron": "* * * * *"}, InvalidInput),
+        ("s", {"every": "0s"}, InvalidInput),
+        ("s", {"cron": "* * *"}, InvalidInput),
+        ("s", {"cron": "0 0 30 2 *"}, InvalidInput),
+        ("a/b", {"every": "1h"}, InvalidInput),
+        ("x" * 65, {"every": "1h"}, InvalidInput),
+        ("s", {"every": "1h", "spec": {"command": "true", "id": "a"}}, InvalidJob),
+        ("s", {"every": "1h", "spec": {"command": ""}}, InvalidJob),
+    ],
+)
+def test_schedule_that_makes_no_sense_is_refused(name: str, wanted: dict[str, object], refusal: type) -> None:
+    engine = an_engine()
+    with pytest.raises(refusal):
+        set_schedule(engine, name, **wanted)
+    assert engine.table.schedules == {}
+
+
+def test_unknown_schedule_is_refused() -> None:
+    for command in (commands.RemoveSchedule("s"), commands.PauseSchedule("s", True), commands.RunSchedule("s")):
+        with pytest.raises(UnknownSchedule):
+            an_engine().handle(command, NOW_MS)
+
+
+def test_schedule_runs_while_a_supervisor_does_and_is_kept_over_restarts(queuectl: CommandLine) -> None:
+    queuectl.ok("schedule", "add", "beat", "--every", "1s", "--tag", "a=b", "--", "echo $QUEUECTL_JOB_NAME")
+    queuectl.ok("schedule", "add", "never", "0 0 1 1 *", "--tz", "UTC", "--", "true")
+    queuectl.ok("worker", "start")
+    queuectl.until_done(completed=2)
+    job = queuectl.json("list", "--state", "completed")[0]
+    assert (job["schedule"], job["name"], job["tags"]) == ("beat", "beat", {"a": "b"})
+    assert queuectl.ok("logs", job["id"]) == "beat\n"
+    queuectl.ok("schedule", "pause", "beat")
+    queuectl.ok("worker", "restart")
+    (beat, never) = queuectl.json("schedule", "list")
+    assert (beat["every_s"], beat["next_run_at"], never["cron"], never["zone"]) == (1, None, "0 0 1 1 *", "UTC")
+    assert queuectl.ok("schedule", "run-now", "never").startswith("never.")
+    queuectl.ok("schedule", "remove", "never")
+    queuectl.refused(1, "schedule", "remove", "never")
+    queuectl.refused(2, "schedule", "add", "x", "* *", "--", "true")
+    queuectl.refused(2, "schedule", "add", "x", "* * * * *", "--tz", "Nowhere/Atall", "--", "true")
+    queuectl.refused(2, "schedule", "add", "x", "--every", "10m")
