@@ -46,9 +46,10 @@ def admit(
     now_ms: int,
     earlier: Collection[str] = (),
     keys: dict[str, str] | None = None,
+    first_index: int = 0,
 ) -> Admitted:
     """What would add these jobs, of a request of which these `earlier` ids are known, and the ids of these `keys`,
-    which grow. Raises QueueError.
+    which grow; the first spec is number `first_index` of it. Raises QueueError.
     """
     max_retries, backoff_base = settings["max-retries"], settings["backoff-base"]
     defaults = _defaults(settings) if settings.values else {}
@@ -57,7 +58,7 @@ def admit(
     found = Admitted([], [], [])
     seen: set[str] = set()
     keys = {} if keys is None else keys
-    for n, raw in enumerate(specs, len(earlier)):
+    for n, raw in enumerate(specs, first_index):
         spec = check_spec(raw, n)
         id = spec.get("id") or time + base32(number, 5)  # sorts by time
         if id in seen or id in earlier:
@@ -79,7 +80,12 @@ def admit(
     known = table.known([event.id for event in found.events])
     for event in found.events if known else ():
         if event.id in known:
-            raise DuplicateJob(id=event.id, index=len(earlier) + found.ids.index(event.id))
+            raise DuplicateJob(id=event.id, index=first_index + found.ids.index(event.id))
+    for event in found.events if found.replaced else ():
+        given_way = next((other for other in event.blockers if other in found.replaced), None)
+        if given_way is not None:
+            why = f"job {given_way}, to run after, gives way to a job of this request"
+            raise BadDependency(index=first_index + found.ids.index(event.id), why=why)
     return found
 
 
@@ -110,7 +116,7 @@ def _with_options(
 
 def due_ms(fields: dict[str, object], now_ms: int, clock_shift_ms: int) -> int | None:
     """When it may run first, by a clock without its jumps; None when nothing was said."""
-    if "at" in fields:
+    if fields.get("at") is not None:
         return int(fields["at"]) - clock_shift_ms  # type: ignore[call-overload]
     if fields.get("delay"):
         return now_ms - clock_shift_ms + round(float(fields["delay"]) * 1000)  # type: ignore[arg-type]

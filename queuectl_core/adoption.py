@@ -62,15 +62,21 @@ def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> Optional[co
     run = open_run(job)
     left = runs.read_left(home, run.instance)
     result = None if left is None else left.result_of(job.id, run.run)
-    if result is not None and result.ending is not None:
-        return commands.Finish(job.id, run.run, result.ending)
     if result is not None:
-        return commands.Release(job.id, run.run, result.reason, result.begun)
+        return command_of(result)
     if not process_tree.end_tree_of(home.mark(run.instance), home.tree_lock(run.instance), spared):
         return None
     if not os.path.exists(home.tree_lock(run.instance)):  # made with the first command that a worker starts
         return commands.Release(job.id, run.run, "its worker died before it began", False)
     return commands.Finish(job.id, run.run, lost(home, job.running()))
+
+
+def command_of(result: runs.Result) -> commands.Command:
+    """What tells the engine of it."""
+    job_id, run, ending, reason, begun = result
+    if reason is None:
+        return commands.Finish(job_id, run, ending)
+    return commands.Release(job_id, run, reason, begun, ending)
 
 
 def kill_run(home: Home, run: OpenRun) -> None:

@@ -43,7 +43,17 @@ PART_CHARACTERS = 256 * 1024
 SELECT_JOBS = 500
 """So many jobs are changed at a time, where a filter chooses them."""
 
-_READ_ONLY_VERBS = ("show", "list", "status", "why", "preview", "queue-list", "schedule-list", "config-list")
+_READ_ONLY_VERBS = (
+    "show",
+    "list",
+    "status",
+    "why",
+    "preview",
+    "queue-list",
+    "schedule-list",
+    "sequence",
+    "config-list",
+)
 
 
 class Queue:
@@ -123,7 +133,7 @@ class Queue:
 
     def select(self, state: str | Sequence[str] | None = None, **wanted: object) -> Iterator[list[str]]:
         """The ids of the jobs that `list` would give, some hundred at a time."""
-        yield from self._pages(state=state, limit=SELECT_JOBS, brief=True, **wanted)
+        yield from self._pages(state=state, limit=SELECT_JOBS, form="brief", **wanted)
 
     def status(self) -> dict[str, Any]:
         """`counts` by state, `supervisor` (None when none runs) and `workers`."""
@@ -133,6 +143,8 @@ class Queue:
         """Until all these jobs have ended; how many of them in which way: completed, dead, purged. None when
         `timeout_s` is over first. Raises UnknownJob, NoSupervisor.
         """
+        if not ids:
+            return {}
         end_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             client = connect(self.home.socket, self.deadline_s)  # its own, for the answer may be long in coming
@@ -219,6 +231,26 @@ class Queue:
         unsets. `*` is all queues, which can only be paused. Raises InvalidInput.
         """
         self._ask("queue-set", queue=queue, fields=rules)
+
+    def export(self, state: str | Sequence[str] | None = None, **wanted: object) -> Iterator[Record]:
+        """All that is kept of the jobs that `list` would give: what `import_jobs` takes in another home."""
+        for page in self._pages(state=state, form="raw", oldest_first=True, **wanted):
+            for job in page:
+                yield _portable(job)
+
+    def export_one(self, id: str) -> Record:
+        """The same of one job. Raises UnknownJob."""
+        return _portable(self._ask("show", id=id, form="raw")["job"])
+
+    def import_jobs(self, jobs: Sequence[object], skip: bool = False) -> list[str]:
+        """Adds jobs as another home has exported them, with their state and history; all or none. `skip`: but those
+        whose ids are there already. The ids. Raises InvalidJob, DuplicateJob.
+        """
+        return self._ask("import", jobs=list(jobs), skip=skip)["ids"]
+
+    def sequence(self) -> dict[str, Any]:
+        """`sequence`, that of the last event, and `settings`, `queues`, `schedules` as they are kept."""
+        return self._ask("sequence")
 
     def schedules(self) -> list[Record]:
         """Every schedule: when it comes, when next, and its job."""
@@ -412,6 +444,11 @@ class Queue:
         from . import local
 
         return local.answer(self.home, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
+
+
+def _portable(job: dict[str, Any]) -> dict[str, Any]:
+    """Without what only this home gives a meaning."""
+    return {name: value for name, value in job.items() if name not in ("number", "revision", "cancel", "suspended")}
 
 
 def _load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, object]]:

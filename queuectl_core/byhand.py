@@ -15,6 +15,7 @@ from .errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
 from .events import Event
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
 from .jobtable import ALL_QUEUES, BLOCKED, JobTable
+from .settings import Settings
 from .spec import MAX_WAIT_S, PASSING_OPTIONS, check_field, check_id
 
 Decision = tuple[list[Event], object]
@@ -100,24 +101,35 @@ def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> De
     jobs = _dead(table, command.ids)
     fields, at_ms = _checked_fields(table, command.fields, now_ms) if command.fields else ({}, None)
     found: list[Event] = []
+    revived = {job.id for job in jobs}
+    keys: set[object] = set()
     for job in jobs:
+        if command.lenient and _key_holder(table, job, keys) is not None:
+            continue
         if fields or at_ms is not None:
             found.append(events.Edited(job.id, now_ms, fields))
-        found.append(_retried(table, job, now_ms))
+        found.append(_retried(table, job, now_ms, revived, keys))
     if command.dependants:
-        found += _revived_dependants(table, [job.id for job in jobs], now_ms)
+        found += _revived_dependants(table, [job.id for job in jobs], now_ms, keys)
     return found, [event.id for event in found if type(event) is events.Retried]
 
 
-def _retried(table: JobTable, job: Job, now_ms: int, blockers: Sequence[str] = ()) -> Event:
-    key = job.options.get("key")
-    holder = None if key is None else holder_of_key(table, str(key))
+def _retried(table: JobTable, job: Job, now_ms: int, revived: set[str], keys: set[object]) -> Event:
+    """It waits again for those of its blockers that are not over, or come back with it. `keys` grow by its own."""
+    holder = _key_holder(table, job, keys)
     if holder is not None:
-        raise KeyTaken(key=key, id=holder, runs=False)
-    return events.Retried(job.id, now_ms, blockers)
+        raise KeyTaken(key=job.options["key"], id=holder, runs=False)
+    keys.add(job.options.get("key"))
+    return events.Retried(job.id, now_ms, [other for other in job.blockers if _is_open(table, other, revived)] or ())
 
 
-def _revived_dependants(table: JobTable, ids: list[str], now_ms: int) -> list[Event]:
+def _key_holder(table: JobTable, job: Job, keys: set[object]) -> str | None:
+    """Who has its key, or is about to have it."""
+    key = job.options.get("key")
+    return None if key is None else job.id if key in keys else holder_of_key(table, str(key))
+
+
+def _revived_dependants(table: JobTable, ids: list[str], now_ms: int, keys: set[object]) -> list[Event]:
     """Those that died with these jobs, and with those, and so on: they wait again for what is not completed."""
     found: list[Event] = []
     revived = set(ids)
@@ -128,8 +140,7 @@ def _revived_dependants(table: JobTable, ids: list[str], now_ms: int) -> list[Ev
                 continue
             revived.add(other)
             ids.append(other)
-            waits_for = [blocker for blocker in job.blockers if _is_open(table, blocker, revived)]
-            found.append(_retried(table, job, now_ms, waits_for))
+            found.append(_retried(table, job, now_ms, revived, keys))
     return found
 
 
@@ -168,7 +179,11 @@ def _hasten(table: JobTable, command: commands.Hasten, now_ms: int) -> Decision:
         return job.state in (FAILED, DEAD) or (job.state == PENDING and job.due_ms is not None)
 
     jobs = _those(table, command, can, "retried")
-    found = [_retried(table, job, now_ms) if job.state == DEAD else events.Hastened(job.id, now_ms) for job in jobs]
+    revived, keys = {job.id for job in jobs}, set()  # type: ignore[var-annotated]
+    found: list[Event] = []
+    for job in jobs:
+        is_dead = job.state == DEAD
+        found.append(_retried(table, job, now_ms, revived, keys) if is_dead else events.Hastened(job.id, now_ms))
     return found, [job.id for job in jobs]
 
 
@@ -176,8 +191,14 @@ def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
     fields, at_ms = _checked_fields(table, command.fields, now_ms)
     jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED, DEAD), "edited")
     if at_ms is not None:
-        _those(table, command._replace(lenient=False), lambda job: job.state != DEAD, "given a time; retry it first")
-    return [events.Edited(job.id, now_ms, fields, at_ms) for job in jobs], [job.id for job in jobs]
+        jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED), "given a time; retry it first")
+    found: list[Event] = []
+    for job in jobs:
+        is_due = job.state == FAILED and at_ms == 0
+        found.append(events.Edited(job.id, now_ms, fields, None if is_due else at_ms))
+        if is_due:  # it fails no more to be pending
+            found.append(events.Hastened(job.id, now_ms))
+    return found, [job.id for job in jobs]
 
 
 def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) -> tuple[dict[str, object], int | None]:
@@ -194,6 +215,10 @@ def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) 
         fields = {name: None if value is None else check_field(name, value) for name, value in wanted.items()}
     except ValueError as fault:
         raise InvalidInput(what=str(fault)) from None
+    settings = Settings(table.settings)
+    for name, key in (("max_retries", "max-retries"), ("backoff_base", "backoff-base")):
+        if name in fields and fields[name] is None:
+            fields[name] = settings.usable(key)
     at_ms = due_ms(fields, now_ms, table.clock_shift_ms)
     if at_ms is None and fields.keys() & PASSING_OPTIONS:
         at_ms = 0

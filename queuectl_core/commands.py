@@ -19,11 +19,14 @@ class Enqueue(NamedTuple):
 
 
 class RetryDead(NamedTuple):
-    """`fields` change on the way; `dependants`: those that died with them are tried again, too."""
+    """`fields` change on the way; `dependants`: those that died with them are tried again, too; `lenient`: those whose
+    keys are taken are passed over.
+    """
 
     ids: list[str]
     fields: Mapping[str, object] = {}
     dependants: bool = False
+    lenient: bool = False
 
 
 class PurgeDead(NamedTuple):
@@ -101,6 +104,13 @@ class RunSchedule(NamedTuple):
     name: str
 
 
+class Import(NamedTuple):
+    """Jobs as `Job.fields` gives them, of another home. `skip`: those whose ids are there already are passed over."""
+
+    jobs: list[object]
+    skip: bool
+
+
 class Tick(NamedTuple):
     """Schedules that are due add their jobs."""
 
@@ -155,6 +165,7 @@ class Release(NamedTuple):
     run: int
     reason: str
     begun: bool
+    ending: Optional[Ending] = None
 
 
 class ShiftClock(NamedTuple):
@@ -165,6 +176,6 @@ class ShiftClock(NamedTuple):
 
 Command = Union[
     ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, Hasten, Edit, Suspend, Continue, ChangeQueue, Prune,
-    SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Tick,
+    SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Import, Tick,
     ChangeSetting, Dispatch, Locate, Finish, Release,
 ]  # fmt: skip

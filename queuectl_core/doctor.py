@@ -15,8 +15,8 @@ from typing import NamedTuple, Optional
 from . import journal_format, lockfile, pidfile
 from .errors import QueueError
 from .home import Home
-from .job import STATES
-from .jobtable import JobTable
+from .job import STATES, Job
+from .jobtable import JobTable, counted_as
 from .journal import segment_paths
 from .reserve import Reserve
 from .stores import current_backend, open_store
@@ -117,13 +117,16 @@ def _opened_store(home: Home, backend: str) -> Finding:
     store = open_store(home.store, read_only=True)
     try:
         table = JobTable(store)
-        counts = dict.fromkeys(STATES, 0)
+        counts: dict[str, int] = {}
         for key, value in store.readable():
             if key.startswith(b"job/"):
-                counts[json.loads(value)["state"]] += 1
-        if counts != table.counts:
-            return Finding("store", False, f"{backend}; it says {table.counts}, and holds {counts}")
-        return Finding("store", True, f"{backend}; {sum(counts.values())} jobs, complete up to event {table.position}")
+                for name in counted_as(Job(**json.loads(value))):
+                    counts[name] = counts.get(name, 0) + 1
+        said = {name: number for name, number in table.counts.items() if number}
+        if counts != said:
+            return Finding("store", False, f"{backend}; it says {said}, and holds {counts}")
+        jobs = sum(counts.get(state, 0) for state in STATES)
+        return Finding("store", True, f"{backend}; {jobs} jobs, complete up to event {table.position}")
     except (ValueError, TypeError, KeyError) as fault:
         return Finding("store", False, f"{backend}; a record of it cannot be understood ({fault})")
     finally:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timezone, tzinfo
 from typing import NamedTuple
 
-from . import byhand, commands, events, verdict
+from . import byhand, commands, events, hooks, verdict
 from .admission import admit
 from .commands import Command
 from .errors import Corrupt, KeyTaken
@@ -26,6 +26,7 @@ from .jobtable import Batch, JobTable
 from .lane import READY
 from .lanes import Lanes
 from .load import Load
+from .migration import imported
 from .recurring import Recurring
 from .settings import Settings, check_key, check_setting
 from .transitions import CHANGES, GONE, SAME, TRANSITIONS
@@ -48,6 +49,7 @@ class Engine:
         self.sequence = table.position
         """The sequence of the last event applied."""
         self.settings = Settings(table.settings)
+        self._has_hooks = hooks.are_set(self.settings)
         self.lanes = Lanes(table)
         self.recurring = Recurring(table, zone_of)
         self._loads: dict[Load, None] = {}
@@ -56,7 +58,20 @@ class Engine:
         """Decides, applies, and says what happened. Raises QueueError, with nothing changed, when it is refused."""
         happened, reply = _HANDLERS[type(command)](self, command, now_ms)
         self._apply_all(happened)
+        if self._loads and happened:
+            self._tell_loads(happened)
+        if self._has_hooks:
+            more = hooks.following(self.table, self.settings, happened, now_ms)
+            self._apply_all(more)
+            happened = [*happened, *more]
         return Step(happened, reply)
+
+    def _tell_loads(self, happened: list[Event]) -> None:
+        """Who has taken an id or a key of theirs meanwhile."""
+        kinds = (Enqueued, events.Imported, events.Retried)
+        jobs = [self.table.get(event.id) for event in happened if type(event) in kinds]
+        for load in self._loads:
+            load.note_taken([job for job in jobs if job is not None])
 
     def replay(self, happened: list[Event], first_sequence: int) -> None:
         """Applies events of the journal; those that the table has already are skipped. Raises Corrupt for an
@@ -75,8 +90,6 @@ class Engine:
 
     def _enqueue(self, command: commands.Enqueue, now_ms: int) -> tuple[list[Event], object]:
         found = admit(self.table, self.settings, command.specs, command.cwd, now_ms)
-        for load in self._loads:
-            load.note_taken(found.events)
         if not found.replaced:
             return list(found.events), found.ids
         by = found.events[-1].id
@@ -99,7 +112,8 @@ class Engine:
 
         Their numbers are theirs from now on: those of a load that comes to nothing are given to nobody.
         """
-        found = admit(self.table, self.settings, specs, cwd, now_ms, load.batch.entries, load.keys)
+        found = admit(self.table, self.settings, specs, cwd, now_ms, load.batch.entries, load.keys, load.asked)
+        load.asked += len(specs)
         self.table.next_number += len(found.events)
         if found.events:
             load.add(found.events)
@@ -126,19 +140,18 @@ class Engine:
         """What the world has done to a load while it came: jobs that it waits for have ended. And what it does to the
         world: jobs give way.
         """
-        found: list[Event] = []
         replaced = [job for job in map(self.table.get, load.replaced) if job is not None]
         running = next((job for job in replaced if job.state == PROCESSING), None)
         if running is not None:
             raise KeyTaken(key=running.options["key"], id=running.id, runs=True)
         gone = [events.Canceled(job.id, now_ms, "replaced") for job in replaced if job.state in (PENDING, FAILED)]
-        found += byhand.with_dependants(self.table, gone, now_ms, load.dependants_of)
-        for other in load.waiting:
-            job = self.table.get(other)
-            if other not in load.batch.entries and (job is None or job.state in (COMPLETED, DEAD)):
-                ended = byhand.end_of(job, other, now_ms)
-                found += byhand.with_dependants(self.table, [ended], now_ms, load.dependants_of)[1:]
-        return found
+        over = [
+            byhand.end_of(job, other, now_ms)
+            for other, job in ((other, self.table.get(other)) for other in load.waiting)
+            if other not in load.batch.entries and (job is None or job.state in (COMPLETED, DEAD))
+        ]
+        ended = [*over, *gone]
+        return byhand.with_dependants(self.table, ended, now_ms, load.dependants_of)[len(over) :]
 
     def _prune(self, command: commands.Prune, now_ms: int) -> tuple[list[Event], object]:
         age_s, limit = self.settings.usable("retention"), int(self.settings.usable("retention-jobs"))
@@ -151,10 +164,10 @@ class Engine:
     def _change_setting(self, command: commands.ChangeSetting, now_ms: int) -> tuple[list[Event], object]:
         check_key(command.key)
         if command.value is not None:
-            check_setting(command.key, command.value)
-        elif command.key not in self.table.settings:
+            return [events.SettingChanged(command.key, check_setting(command.key, command.value), now_ms)], None
+        if command.key not in self.table.settings:
             return [], None
-        return [events.SettingChanged(command.key, command.value, now_ms)], None
+        return [events.SettingChanged(command.key, None, now_ms)], None
 
     def _set_schedule(self, command: commands.SetSchedule, now_ms: int) -> tuple[list[Event], object]:
         changed = self.recurring.set(command.name, command.wanted, now_ms)
@@ -170,6 +183,10 @@ class Engine:
         happened = self.recurring.run_now(command.name, self.settings, now_ms)
         return happened, happened[-1].job_id
 
+    def _import(self, command: commands.Import, now_ms: int) -> tuple[list[Event], object]:
+        found = imported(self.table, command.jobs, command.skip, now_ms)
+        return list(found), [event.id for event in found]
+
     def _tick(self, command: commands.Tick, now_ms: int) -> tuple[list[Event], object]:
         return self.recurring.tick(self.settings, now_ms), None
 
@@ -183,7 +200,8 @@ class Engine:
         return max(0, self.table.latest_ms - (now_ms - self.table.clock_shift_ms))
 
     def _shift_clock(self, command: commands.ShiftClock, now_ms: int) -> tuple[list[Event], object]:
-        return [events.ClockShifted(self.table.clock_shift_ms + command.jump_ms, now_ms)], None
+        shifted = events.ClockShifted(self.table.clock_shift_ms + command.jump_ms, now_ms)
+        return [shifted, *self.recurring.after_jump(command.jump_ms, now_ms)], None
 
     def _dispatch(self, command: commands.Dispatch, now_ms: int) -> tuple[list[Event], object]:
         id = self.lanes.take_next(now_ms, command.room, command.workers)
@@ -209,7 +227,7 @@ class Engine:
         job = self._run_of(command.id, command.run)
         if job is None:
             return [], None
-        ended = verdict.of_release(job, command.reason, command.begun, now_ms)
+        ended = verdict.of_release(job, command.reason, command.begun, now_ms, command.ending)
         return byhand.with_dependants(self.table, [ended], now_ms), None
 
     def _run_of(self, id: str, run: int) -> Job | None:
@@ -243,11 +261,12 @@ class Engine:
             for number, id in batch.numbers.items():
                 self.lanes.add_ready(f"{READY}/{number:012}", id)
         for index, keys in batch.indexes.items():
-            self.lanes.narrow(index, min(keys)[:-1])  # sorts before them all
+            self.lanes.take_in(index, keys, FEW)
 
     def _apply(self, event: Event) -> None:
         kind = type(event)
-        self.table.note_time(event.at_ms)
+        if self.sequence > self.table.ahead:  # else the store knows a later time, and another shift of the clock
+            self.table.note_time(event.at_ms)
         if kind is events.SettingChanged:
             self._apply_setting(event)
         elif kind is events.QueueChanged:
@@ -258,6 +277,8 @@ class Engine:
             self.table.clock_shift_ms = event.shift_ms
         elif kind is Enqueued:
             self._apply_enqueued(event)
+        elif kind is events.Imported:
+            self._apply_imported(event)
         else:
             self._apply_transition(event, kind)
 
@@ -267,6 +288,7 @@ class Engine:
         else:
             self.table.settings[event.key] = event.value
         self.settings = Settings(self.table.settings)
+        self._has_hooks = hooks.are_set(self.settings)
 
     def _apply_rules(self, event: events.QueueChanged) -> None:
         rules = {**self.table.queues.get(event.name, {}), **event.fields}
@@ -279,6 +301,8 @@ class Engine:
         self.recurring.note_change()
         schedules = self.table.schedules
         if type(event) is events.ScheduleFired:
+            if event.name not in schedules:  # the store is past its removal
+                return
             one = schedules[event.name]
             schedules[event.name] = {**one, "next_ms": event.next_ms, "last_id": event.job_id or one.get("last_id")}
         elif event.fields is None:
@@ -293,6 +317,15 @@ class Engine:
             batch.add([event])
             self.sequence -= 1
             self._take_in(batch)
+
+    def _apply_imported(self, event: events.Imported) -> None:
+        if self.table.get(event.id) is not None and self.sequence <= self.table.ahead:
+            return
+        job = Job(event.id, event.number, revision=self.sequence, **event.fields)
+        self.table.add(job)
+        key, _ = self.table.settle(job)
+        if job.state in (PENDING, FAILED):
+            self.lanes.add(key, job)
 
     def _apply_transition(self, event: Event, kind: type) -> None:
         sequence = self.sequence
@@ -350,6 +383,7 @@ _HANDLERS: dict[type, Callable[..., tuple[list[Event], object]]] = {
     commands.RemoveSchedule: Engine._remove_schedule,
     commands.PauseSchedule: Engine._pause_schedule,
     commands.RunSchedule: Engine._run_schedule,
+    commands.Import: Engine._import,
     commands.Tick: Engine._tick,
     commands.ChangeSetting: Engine._change_setting,
     commands.ShiftClock: Engine._shift_clock,

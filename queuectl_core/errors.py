@@ -87,6 +87,14 @@ class KeyTaken(QueueError):
     hint = "wait for it, or say on_conflict skip or replace (which replaces a job that does not run yet)"
 
 
+class PastIsGone(QueueError):
+    """Events that were asked for have been removed with the segments that they stood in."""
+
+    code = "past_is_gone"
+    text = "the events from {after} to {first} are no longer kept"
+    hint = "`queuectl events` shows what there is"
+
+
 class UnknownSchedule(QueueError):
     code = "unknown_schedule"
     text = "there is no schedule {name!r}"

@@ -18,7 +18,8 @@ from .job import NO_OPTIONS
 
 class Ending(NamedTuple):
     """How one attempt ended, and where its output lies. `outcome` is one of exit, signal, timeout, spawn-failed,
-    worker-lost; `detail` a clause for people.
+    worker-lost; `detail` a clause for people. `cpu_ms` and `peak_bytes` (of memory) are the shell's and those of what
+    it has waited for.
     """
 
     outcome: str
@@ -31,6 +32,8 @@ class Ending(NamedTuple):
     output_bytes: int = 0
     dropped_bytes: int = 0
     detail: Optional[str] = None
+    cpu_ms: Optional[int] = None
+    peak_bytes: Optional[int] = None
 
 
 class Enqueued(NamedTuple):
@@ -44,6 +47,15 @@ class Enqueued(NamedTuple):
     options: Mapping[str, object] = NO_OPTIONS
     due_ms: Optional[int] = None
     blockers: Sequence[str] = ()
+
+
+class Imported(NamedTuple):
+    """A job as another home had it: `fields` are those of `Job`, but its id and number."""
+
+    id: str
+    number: int
+    at_ms: int
+    fields: Mapping[str, object]
 
 
 class Started(NamedTuple):
@@ -107,11 +119,14 @@ class CancelAsked(NamedTuple):
 
 
 class Canceled(NamedTuple):
-    """Into the dead letter queue without being tried (again): by hand, or because a job it waited for has died."""
+    """Into the dead letter queue without being tried (again): by hand, or because a job it waited for has died.
+    `ending` is that of the run which this has ended.
+    """
 
     id: str
     at_ms: int
     reason: str
+    ending: Optional[Ending] = None
 
 
 class Unblocked(NamedTuple):
@@ -154,13 +169,14 @@ class Continued(NamedTuple):
 
 class Released(NamedTuple):
     """Back to pending without the attempt being counted; `reason` says why. Not `begun`: its command was never
-    started.
+    started; else `ending` is how it was ended.
     """
 
     id: str
     at_ms: int
     reason: str
     begun: bool
+    ending: Optional[Ending] = None
 
 
 class Retried(NamedTuple):
@@ -220,6 +236,7 @@ class ClockShifted(NamedTuple):
 
 EVENT_NAMES: dict[str, type] = {
     "enqueued": Enqueued,
+    "imported": Imported,
     "started": Started,
     "located": Located,
     "succeeded": Succeeded,
@@ -244,8 +261,9 @@ EVENT_NAMES: dict[str, type] = {
 }
 Event = Union[tuple(EVENT_NAMES.values())]  # type: ignore[valid-type]
 _NAME_OF = {kind: name for name, kind in EVENT_NAMES.items()}
-_WITH_ENDING = (Succeeded, Failed, Died, Snoozed)
-_FIRST_FIELDS = {Enqueued: 7, Retried: 2}
+_ENDING_AT = {Succeeded: 2, Failed: 2, Died: 2, Snoozed: 2, Released: 4, Canceled: 3}
+_FIRST_ENDING_FIELDS = 10
+_FIRST_FIELDS = {Enqueued: 7, Retried: 2, Released: 4, Canceled: 3}
 _OF_NO_JOB = (b"setting-changed", b"queue-changed", b"schedule-changed", b"schedule-fired")
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
@@ -255,9 +273,17 @@ def encode(events: Sequence[Event]) -> bytes:
     return _encoder.encode([_as_list(event) for event in events]).encode()
 
 
+def name_of(event: Event) -> str:
+    """As it is called in the journal."""
+    return _NAME_OF[type(event)]
+
+
 def _as_list(event: Event) -> tuple[object, ...]:
     """Fields that were added later are written when one of them says something."""
     kind = type(event)
+    at = _ENDING_AT.get(kind)
+    if at is not None and event[at] is not None and event[at].cpu_ms is None:
+        return (_NAME_OF[kind], *event[:at], event[at][:_FIRST_ENDING_FIELDS], *event[at + 1 :])
     first = _FIRST_FIELDS.get(kind)
     if first is not None and not any(event[first:]):
         return (_NAME_OF[kind], *event[:first])
@@ -277,6 +303,7 @@ def ids_in(damaged: bytes) -> list[str]:
 
 def _revive(name: str, fields: list[object]) -> Event:
     kind = EVENT_NAMES[name]
-    if kind in _WITH_ENDING:
-        fields[2] = Ending(*fields[2])
+    at = _ENDING_AT.get(kind)
+    if at is not None and at < len(fields):
+        fields[at] = Ending(*fields[at])
     return kind(*fields)

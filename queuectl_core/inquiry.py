@@ -6,6 +6,7 @@ trap: a page is bounded by what was looked at, not by what was found, for a filt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .errors import InvalidInput, UnknownJob
@@ -43,8 +44,16 @@ def job_of(ledger: Ledger, id: object) -> Job:
     return job
 
 
+def sequence(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """That of the last event, and what a home has beside its jobs."""
+    table = ledger.table
+    rest = {"settings": table.settings, "queues": table.queues, "schedules": table.schedules}
+    return {"sequence": ledger.engine.sequence, **rest}
+
+
 def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    return {"job": job_of(ledger, request.get("id")).record(ledger.table.clock_shift_ms)}
+    job = job_of(ledger, request.get("id"))
+    return {"job": job.fields() if request.get("form") == "raw" else job.record(ledger.table.clock_shift_ms)}
 
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -89,6 +98,7 @@ def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
                 "paused_since": utc(paused_ms),  # type: ignore[arg-type]
                 "next_run_at": None if paused_ms is not None else utc(next_ms),  # type: ignore[arg-type]
                 "last_job": one.get("last_id"),
+                "problem": one.get("problem"),
                 "job": {**one["spec"], "cwd": one["cwd"]},  # type: ignore[dict-item]
             }
         )
@@ -114,6 +124,7 @@ class Filter:
         self.key = _text(request, "key")
         self.since_ms = _number(request, "since_ms")
         self.until_ms = _number(request, "until_ms")
+        self.ended_until_ms = _number(request, "ended_until_ms")
         tags = request.get("tags") or {}
         if not isinstance(tags, dict):
             raise InvalidInput(what="tags must be an object of texts")
@@ -127,12 +138,15 @@ class Filter:
             and (self.key is None or options.get("key") == self.key)
             and (self.since_ms is None or job.created_ms >= self.since_ms)
             and (self.until_ms is None or job.created_ms < self.until_ms)
+            and (self.ended_until_ms is None or job.updated_ms < self.ended_until_ms)
             and (not self.tags or self.tags.items() <= options.get("tags", {}).items())  # type: ignore[attr-defined]
         )
 
 
 def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """One page: `next`, as the page before has given it, says where to go on; None at the end. `brief`: ids alone."""
+    """One page: `next`, as the page before has given it, says where to go on; None at the end. `form` brief: ids
+    alone; raw: all that is kept of a job.
+    """
     indexes = _wanted_indexes(ledger, request)
     limit, cursor = request.get("limit", PAGE_JOBS), request.get("next") or [indexes[0], ""]
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
@@ -140,26 +154,42 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     if not (isinstance(cursor, list) and len(cursor) == 2 and cursor[0] in indexes and is_key(cursor[1], cursor[0])):
         raise InvalidInput(what="next is not what an earlier page gave")
     rest = indexes[indexes.index(cursor[0]) :]
-    return _page(ledger, rest, cursor[1], min(limit, PAGE_JOBS), Filter(request), request.get("brief") is True)
+    shape = _FORMS.get(request.get("form", "record"))  # type: ignore[arg-type]
+    if shape is None:
+        raise InvalidInput(what=f"form must be one of {', '.join(_FORMS)}")
+    return _page(
+        ledger, rest, cursor[1], min(limit, PAGE_JOBS), Filter(request), shape, request.get("oldest_first") is True
+    )
+
+
+Shape = Callable[[Job, int], object]
+
+_FORMS: dict[object, Shape] = {
+    "record": lambda job, shift_ms: job.record(shift_ms),
+    "brief": lambda job, shift_ms: job.id,
+    "raw": lambda job, shift_ms: job.fields(),
+}
 
 
 def is_key(text: object, index: str) -> bool:
     return isinstance(text, str) and (text == "" or (text.isascii() and text.startswith(f"{index}/")))
 
 
-def _page(ledger: Ledger, indexes: list[str], after: str, limit: int, wanted: Filter, brief: bool) -> Fields:
+def _page(
+    ledger: Ledger, indexes: list[str], after: str, limit: int, wanted: Filter, shape: Shape, oldest_first: bool
+) -> Fields:
     jobs: list[object] = []
     size = looked_at = 0
     for index in indexes:
         key: str | None = after
         while key is not None:
-            entries = ledger.table.scan(index, limit - len(jobs), key, reverse=index in _NEWEST_FIRST)
+            entries = ledger.table.scan(index, limit - len(jobs), key, index in _NEWEST_FIRST and not oldest_first)
             key = entries[-1][0] if len(entries) == limit - len(jobs) else None
             for place, id in entries:
                 job = ledger.table.get(id)
                 looked_at += 1
                 if job is not None and wanted.takes(job):
-                    jobs.append(job.id if brief else job.record(ledger.table.clock_shift_ms))
+                    jobs.append(shape(job, ledger.table.clock_shift_ms))
                     size += _size_of(job)
                 if len(jobs) == limit or size >= _PAGE_BYTES or looked_at >= LOOKED_AT:
                     return {"jobs": jobs, "next": [index, place]}
@@ -177,6 +207,8 @@ def _size_of(job: Job) -> int:
 def _wanted_indexes(ledger: Ledger, request: Fields) -> list[str]:
     wanted = request.get("state")
     states = STATES_SHOWN if wanted is None else wanted if isinstance(wanted, list) else [wanted]
+    if not states:
+        raise InvalidInput(what="name at least one state")
     for state in states:
         if state not in STATES:
             raise InvalidInput(what=f"there is no state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
@@ -242,12 +274,10 @@ def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     if lane is not None and lane.is_full:
         return {"because": "its queue is full", "queue": job.queue, "limit": lane.rules["limit"]}
     ahead = _jobs_ahead(ledger, job)
-    if lane is not None and lane.open_at_ms > now_ms:
-        return {
-            "because": "its queue is ahead of its rate",
-            "queue": job.queue,
-            "in_ms": round(lane.open_at_ms - now_ms),
-        }
+    unshifted_ms = now_ms - table.clock_shift_ms
+    if lane is not None and lane.open_at_ms > unshifted_ms:
+        in_ms = round(lane.open_at_ms - unshifted_ms)
+        return {"because": "its queue is ahead of its rate", "queue": job.queue, "in_ms": in_ms}
     return {"because": "waits for a worker", "ahead": ahead, "is_more": ahead >= AHEAD_LIMIT}
 
 

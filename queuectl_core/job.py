@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .spec import DEFAULT_QUEUE, MAX_PRIORITY
+from .states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES
 from .timestamps import utc
 
-PENDING, PROCESSING, COMPLETED, FAILED, DEAD = STATES = ("pending", "processing", "completed", "failed", "dead")
-FINAL_STATES = (COMPLETED, DEAD)
+__all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING", "STATES", "Job", "attempt_record"]
 
 MAX_HISTORY = 100
 """Attempts kept in a record; older ones are dropped, so that a record stays small."""
@@ -183,4 +183,6 @@ def attempt_record(attempt: dict[str, object]) -> dict[str, object]:
         "output_offset": attempt.get("log_offset"),
         "output_bytes": attempt.get("output_bytes"),
         "dropped_bytes": attempt.get("dropped_bytes", 0),
+        "cpu_ms": attempt.get("cpu_ms"),
+        "peak_bytes": attempt.get("peak_bytes"),
     }

@@ -112,15 +112,30 @@ class Journal:
         os.close(old)
         return True
 
-    def free(self, position: int) -> None:
-        """Removes the segments all of whose events the store has, synced, up to `position`."""
-        while len(self._segments) > 1 and self._segments[1].first_sequence <= position + 1:
-            os.unlink(self._segments.pop(0).path)
+    def free(self, position: int, kept_bytes: int = 0) -> None:
+        """Removes segments all of whose events the store has, synced, up to `position`; the oldest first, until the
+        others of that kind take up no more than `kept_bytes`.
+        """
+        for path, _ in self._to_free(position, kept_bytes):
+            os.unlink(path)
+            del self._segments[0]
 
-    def bytes_to_free(self, position: int) -> int:
+    def bytes_to_free(self, position: int, kept_bytes: int = 0) -> int:
         """What the segments take up that `free` would remove."""
-        freed = zip(self._segments, self._segments[1:])
-        return sum(os.path.getsize(segment.path) for segment, after in freed if after.first_sequence <= position + 1)
+        return sum(size for _, size in self._to_free(position, kept_bytes))
+
+    def _to_free(self, position: int, kept_bytes: int) -> list[tuple[str, int]]:
+        pairs = zip(self._segments, self._segments[1:])
+        done = [segment.path for segment, after in pairs if after.first_sequence <= position + 1]
+        sizes = [os.path.getsize(path) for path in done]
+        over = sum(sizes) - kept_bytes
+        found = []
+        for path, size in zip(done, sizes):
+            if over <= 0:
+                break
+            found.append((path, size))
+            over -= size
+        return found
 
     def close(self) -> None:
         if self._descriptor >= 0:

@@ -48,6 +48,12 @@ class Lane:
         self.rules: Mapping[str, object] = {}
         self._open_at_ms = 0.0
 
+    def take_rules(self, rules: Mapping[str, object]) -> None:
+        """These are in force from now on; a new rate begins anew."""
+        if rules.get("rate") != self.rules.get("rate"):
+            self._open_at_ms = 0.0
+        self.rules = rules
+
     def may_begin(self, now_ms: int) -> bool:
         return not self.is_paused and not self.is_full and now_ms >= self._open_at_ms
 
@@ -62,7 +68,7 @@ class Lane:
 
     @property
     def open_at_ms(self) -> float:
-        """When its rate lets the next one begin."""
+        """When its rate lets the next one begin; without the shifts of the clock."""
         return self._open_at_ms
 
     def note_begin(self, at_ms: int) -> None:

@@ -51,8 +51,20 @@ class Lanes:
         if kind in (READY, DUE, DELAYED):
             self._of(queue or DEFAULT_QUEUE).narrow(kind, last_key)
 
+    def take_in(self, index: str, keys: Mapping[str, str], few: int) -> None:
+        """An index has these new entries; more than a `few` are left to it."""
+        kind, _, queue = index.partition("@")
+        if kind not in (READY, DUE, DELAYED):
+            return
+        if len(keys) > few:
+            self.narrow(index, min(keys)[:-1])  # sorts before them all
+            return
+        lane = self._of(queue or DEFAULT_QUEUE)
+        for key, id in keys.items():
+            lane.add(key, id)
+
     def note_begin(self, queue: str, at_ms: int) -> None:
-        self._of(queue).note_begin(at_ms)
+        self._of(queue).note_begin(at_ms - self._table.clock_shift_ms)
 
     def note_end(self, queue: str) -> None:
         self._of(queue).note_end()
@@ -60,7 +72,7 @@ class Lanes:
     def take_rules(self, queue: str) -> None:
         """They have changed in the table."""
         if queue != ALL_QUEUES:
-            self._of(queue).rules = self._table.queues.get(queue, {})
+            self._of(queue).take_rules(self._table.queues.get(queue, {}))
 
     def take_next(self, now_ms: int, room: int = 1, workers: int = 1) -> str | None:
         """The id of the job that may run now, taken out. One of more slots than there is `room` is not overtaken."""
@@ -68,7 +80,7 @@ class Lanes:
         best: tuple[str, str] | None = None
         chosen: Lane | None = None
         for lane in self._lanes.values() if not self.are_paused else ():
-            if lane.may_begin(now_ms):
+            if lane.may_begin(unshifted_ms):
                 head = self._head(lane, unshifted_ms)
                 if head is not None and (best is None or head < best):
                     best, chosen = head, lane
@@ -88,9 +100,10 @@ class Lanes:
                 continue
             due_ms = lane.first_due_ms(self._table.is_entry)
             if due_ms is not None:
-                found.append(max(due_ms + self._table.clock_shift_ms, lane.open_at_ms))
-            if lane.open_at_ms > now_ms and (lane.ripe or lane.first_ready(self._table.is_entry) is not None):
-                found.append(lane.open_at_ms)
+                found.append(max(due_ms, lane.open_at_ms) + self._table.clock_shift_ms)
+            unshifted_ms = now_ms - self._table.clock_shift_ms
+            if lane.open_at_ms > unshifted_ms and (lane.ripe or lane.first_ready(self._table.is_entry) is not None):
+                found.append(lane.open_at_ms + self._table.clock_shift_ms)
         return round(min(found)) if found else None
 
     def _head(self, lane: Lane, unshifted_ms: int) -> Entry | None:

@@ -33,6 +33,9 @@ JOB_BYTES = 2048
 SLICE = 250
 """Jobs moved into the store at a time (about 5 ms), where others wait."""
 
+KEPT_BYTES = 16 * 1024 * 1024
+"""So much of the journal stays although the store has it: for those who read events behind us."""
+
 RELIEF = 5000
 """The same, where nobody does."""
 
@@ -186,7 +189,7 @@ class Ledger:
             self.is_short = True
 
     def _free_if_due(self) -> None:
-        if self._store.sync_is_due(self.journal.bytes_to_free(self.table.position)):
+        if self._store.sync_is_due(self.journal.bytes_to_free(self.table.position, KEPT_BYTES)):
             self._free()
 
     def _free(self) -> None:
@@ -194,7 +197,7 @@ class Ledger:
             self._store.sync()
         except DiskFull:
             return
-        self.journal.free(self.table.position)
+        self.journal.free(self.table.position, KEPT_BYTES)
 
     def _replay(self, home: Home, read_only: bool) -> Journal:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from .errors import DuplicateJob, KeyTaken, QueueError
 from .events import Enqueued, encode
+from .job import Job
 from .jobtable import Batch
 
 
@@ -25,6 +26,8 @@ class Load:
         self.batch = Batch()
         self.parts: list[tuple[int, bytes]] = []
         self.bytes = 0
+        self.asked = 0
+        """So many jobs were asked for; some may have been skipped."""
         self.keys: dict[str, str] = {}
         self.replaced: list[str] = []
         self.waiting: dict[str, list[tuple[str, bool]]] = {}
@@ -47,15 +50,13 @@ class Load:
         """Those of it that wait for this job, and whether they are content with any end of it."""
         return self.waiting.get(id, [])
 
-    def note_taken(self, added: Iterable[Enqueued]) -> None:
-        """Somebody else has added these."""
-        if self.taken is not None:
-            return
-        for event in added:
-            if event.id in self.batch.entries:
-                self.taken = DuplicateJob(id=event.id)
-            elif self.keys and event.options.get("key") in self.keys:
-                self.taken = KeyTaken(key=event.options["key"], id=event.id, runs=False)
+    def note_taken(self, added: Iterable[Job]) -> None:
+        """Somebody else has added these, or brought them back."""
+        for job in added if self.taken is None else ():
+            if job.id in self.batch.entries:
+                self.taken = DuplicateJob(id=job.id)
+            elif self.keys and job.options.get("key") in self.keys:
+                self.taken = KeyTaken(key=job.options["key"], id=job.id, runs=False)
 
     def note_load(self, other: Load) -> None:
         """Another load has been committed."""

@@ -250,17 +250,27 @@ class Pool:
         for run in reversed(member.runs):
             self._tell(member, runs.Kill(run.job_id, reason))
 
-    def holder_of(self, job_id: str) -> Member | None:
-        """Who runs this job, or has it waiting."""
-        found = (member for member in self.members.values() if any(run.job_id == job_id for run in member.runs))
-        return next(found, None)
-
-    def tell_of(self, job_id: str, order: runs.Kill | runs.Signal) -> bool:
-        """Passes an order on to whoever has this job; False when nobody here has."""
-        member = self.holder_of(job_id)
+    def kill_run_of(self, job_id: str, reason: str, number: int) -> bool:
+        """Ends the run of this job; False when nobody here has it."""
+        member, _ = self._holder_of(job_id)
         if member is not None:
-            self._tell(member, order)
+            self._tell(member, runs.Kill(job_id, reason, number))
         return member is not None
+
+    def signal_run_of(self, job_id: str, number: int) -> bool:
+        """Stops it, or lets it go on."""
+        member, run = self._holder_of(job_id)
+        if member is not None and run is not None:
+            self._tell(member, runs.Signal(run.run, number))
+        return member is not None
+
+    def _holder_of(self, job_id: str) -> tuple[Member | None, runs.Run | None]:
+        """Who runs this job, or has it waiting."""
+        for member in self.members.values():
+            for run in member.runs:
+                if run.job_id == job_id:
+                    return member, run
+        return None, None
 
     def drain(self, member: Member) -> None:
         """The member ends after the run under way."""

@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import time
+from typing import NamedTuple
 
 from . import lockfile
 
@@ -28,6 +29,8 @@ _LOCK_FD = 19
 
 _DEFAULT_SIGNALS = sorted({int(number) for number in signal.Signals} - {signal.SIGKILL, signal.SIGSTOP})
 _PR_SET_CHILD_SUBREAPER = 36
+_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+"""The unit of ru_maxrss in getrusage(2)."""
 
 
 def become_subreaper() -> bool:
@@ -85,20 +88,29 @@ def signal_group(leader: int, number: int) -> None:
         pass
 
 
-def reap(leader: int) -> tuple[int | None, bool]:
-    """Reaps whatever child has ended: the wait status of `leader`, if it is among them, and whether others live
-    on.
+class Reaped(NamedTuple):
+    """A run's shell that has ended: its wait status, and the processor time and the most memory of it and of what it
+    has waited for.
     """
-    status = None
+
+    status: int
+    cpu_ms: int
+    peak_bytes: int
+
+
+def reap(leader: int) -> tuple[Reaped | None, bool]:
+    """Reaps whatever child has ended: `leader`, if it is among them, and whether others live on."""
+    found = None
     try:
         while True:
-            pid, found = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
             if pid == 0:
-                return status, True
+                return found, True
             if pid == leader:
-                status = found
+                cpu_ms = round((used.ru_utime + used.ru_stime) * 1000)
+                found = Reaped(status, cpu_ms, used.ru_maxrss * _MAXRSS_BYTES)
     except ChildProcessError:
-        return status, False
+        return found, False
 
 
 def end_rest(leader: int, lock_path: str, is_subreaper: bool, others: bool) -> bool:

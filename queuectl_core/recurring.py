@@ -4,7 +4,8 @@ A schedule is a dict, kept in the table by its name: `cron` and `zone`, or `ever
 it, and `cwd`; `overlap`; `paused_ms`; `next_ms`, when it is due; `last_id`, the job it added last.
 What was missed, while no supervisor ran or the machine slept, is made up for once. While the job of the last time
 is not over, a time is passed over, unless `overlap` is true.
-Pure: zones are handed in. The trap: `next_ms` is decided once, and stands in the event; replay asks no clock and no zone.
+Pure: zones are handed in. The trap: `next_ms` is decided once, and stands in the event; replay asks no clock and no
+zone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .events import Event
 from .job import FINAL_STATES
 from .jobtable import JobTable
 from .settings import Settings
-from .spec import check_id, check_spec, parse_seconds
+from .spec import check_cwd, check_id, check_spec, parse_seconds
 
 Schedule = Mapping[str, object]
 MAX_SCHEDULES = 1000
@@ -57,6 +58,8 @@ class Recurring:
         if name not in self._table.schedules and len(self._table.schedules) >= MAX_SCHEDULES:
             raise InvalidInput(what=f"there are {MAX_SCHEDULES} schedules, and no more are kept")
         fields = self._checked(wanted)
+        before = self._table.schedules.get(name, {})
+        fields.update({kept: before[kept] for kept in ("paused_ms", "last_id") if before.get(kept) is not None})
         fields["next_ms"] = self._next_after(fields, now_ms)
         if fields["next_ms"] is None:
             raise InvalidInput(what="there is no such time in the next nine years")
@@ -70,6 +73,7 @@ class Recurring:
         one = dict(self._known(name))
         one["paused_ms"] = (one.get("paused_ms") or now_ms) if paused else None
         if not paused:
+            one.pop("problem", None)
             one["next_ms"] = self._next_after(one, now_ms)  # what a pause has skipped is not made up for
         return events.ScheduleChanged(name, now_ms, one)
 
@@ -80,23 +84,55 @@ class Recurring:
     def tick(self, settings: Settings, now_ms: int) -> list[Event]:
         """What comes of all that are due."""
         found: list[Event] = []
+        keys: dict[str, str] = {}
         for name, one in self._table.schedules.items():
             due_ms = one["next_ms"]
             if one.get("paused_ms") is not None or due_ms is None or due_ms > now_ms:  # type: ignore[operator]
                 continue
-            next_ms = self._next_after(one, now_ms)
+            try:
+                next_ms = self._next_after(one, now_ms)
+            except QueueError as fault:  # its zone is not known any more
+                stopped = {**one, "paused_ms": now_ms, "problem": str(fault)}
+                found.append(events.ScheduleChanged(name, now_ms, stopped))
+                continue
             if not one.get("overlap") and self._is_live(one.get("last_id")):
                 found.append(events.ScheduleFired(name, now_ms, None, next_ms))
             else:
-                found += self._fire(name, one, settings, now_ms, next_ms, len(found))
+                found += self._fire(name, one, settings, now_ms, next_ms, len(found), keys)
         return found
 
+    def after_jump(self, jump_ms: int, now_ms: int) -> list[Event]:
+        """The clock was set: what comes every so often goes on as if it had not, other times are looked up anew."""
+        found: list[Event] = []
+        for name, one in self._table.schedules.items():
+            next_ms = one.get("next_ms")
+            if "cron" not in one and next_ms is not None:
+                next_ms = int(str(next_ms)) + jump_ms
+            elif jump_ms < 0:
+                next_ms = self._next_or_none(one, now_ms)
+            if next_ms != one.get("next_ms"):
+                found.append(events.ScheduleChanged(name, now_ms, {**one, "next_ms": next_ms}))
+        return found
+
+    def _next_or_none(self, one: Schedule, now_ms: int) -> int | None:
+        try:
+            return self._next_after(one, now_ms)
+        except QueueError:
+            return None
+
     def _fire(
-        self, name: str, one: Schedule, settings: Settings, now_ms: int, next_ms: object, before: int = 0
+        self,
+        name: str,
+        one: Schedule,
+        settings: Settings,
+        now_ms: int,
+        next_ms: object,
+        before: int = 0,
+        keys: dict[str, str] | None = None,
     ) -> list[Event]:
         spec = {"name": name, **one["spec"]}  # type: ignore[dict-item]
         try:
-            admitted = admit(self._table, settings, [spec], str(one["cwd"]), now_ms).events
+            admitted = admit(self._table, settings, [spec], str(one["cwd"]), now_ms, (), keys).events
         except QueueError:  # its key is taken, say
             admitted = []
         if not admitted:
@@ -125,6 +161,13 @@ class Recurring:
         unfit = next((name for name in _UNFIT if isinstance(spec, dict) and name in spec), None)
         if unfit is not None:
             raise InvalidJob(index=0, why=f"{unfit}: the job of a schedule has none")
+        if isinstance(spec, dict) and spec.get("on_conflict") == "replace":
+            raise InvalidJob(index=0, why="on_conflict: the job of a schedule replaces no other; it may skip")
+        why = check_cwd(fields.get("cwd", "/"))
+        if why:
+            raise InvalidInput(what=f"the folder of a schedule {why}")
+        if "every" in fields and "zone" in fields:
+            raise InvalidInput(what="a zone belongs to a cron time; every so often is the same in all")
         found: dict[str, object] = {"spec": check_spec(spec), "cwd": fields.get("cwd", "/")}
         try:
             if "cron" in fields:

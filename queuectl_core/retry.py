@@ -22,7 +22,9 @@ def delay_ms(base: float, attempts: int, max_s: float = MAX_DELAY_S, less: float
     """The wait after failed attempt number `attempts` (1 is the first): base ** attempts seconds, in ms, capped at
     `max_s`, and shortened by a share `less` from 0 to 1.
     """
-    if base > 1 and max_s > 0 and attempts * math.log(base) >= math.log(max_s):
+    if max_s <= 0:
+        return 0
+    if base > 1 and attempts * math.log(base) >= math.log(max_s):
         delay_s = max_s
     else:
         delay_s = min(max_s, base**attempts)

@@ -55,14 +55,14 @@ class Kill(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """Send this signal, SIGSTOP or SIGCONT, to the run of this job."""
+    """Send this signal, SIGSTOP or SIGCONT, to the run of this number."""
 
-    job_id: str
+    run: int
     signal: int
 
 
 class Result(NamedTuple):
-    """What became of a run. `ending` None: not counted, because of `reason`; not `begun`: it was never started."""
+    """What became of a run. With a `reason` it is not counted, because of that; not `begun`: it was never started."""
 
     job_id: str
     run: int

@@ -13,10 +13,11 @@ from typing import Union
 
 from . import retry
 from .errors import DamagedSetting, InvalidSetting
-from .spec import MAX_WAIT_S, check_backoff_base, check_max_retries, parse_codes, shortened
+from .spec import MAX_WAIT_S, check_backoff_base, check_max_retries, parse_codes_or_none, shortened
 from .timestamps import parse_duration_s
 
 MAX_WORKERS = 1024
+HOOKS = ("on-success", "on-dead", "on-idle")
 Value = Union[int, float, str, list]
 
 
@@ -29,11 +30,13 @@ class Setting:
         parse: Callable[[str], Value],
         check: Callable[[object], str | None],
         help: str,
+        keep: Callable[[object], Value] = lambda value: value,  # type: ignore[assignment, return-value]
     ) -> None:
         self.default = default
         self.parse = parse
         self.check = check
         self.help = help
+        self.keep = keep
 
 
 def _whole(text: str) -> int:
@@ -76,8 +79,10 @@ def _seconds(text: str) -> int | float:
     return found
 
 
-def _codes(value: object) -> list[int]:
-    return [] if value in ("", []) else parse_codes(value)
+def _command(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value or len(value) > 4096:
+        raise ValueError("must be a command of at most 4096 characters, or empty")
+    return value
 
 
 def _within(low: int | float, high: int | float) -> Callable[[object], str | None]:
@@ -98,8 +103,20 @@ SETTINGS: dict[str, Setting] = {
         retry.MAX_DELAY_S, _seconds, _within(0, retry.MAX_DELAY_S), "seconds that no such wait is longer than"
     ),
     "jitter": Setting(0, _number, _within(0, 1), "share by which such a wait is shortened at random, 0 to 1"),
-    "retry-on": Setting([], _codes, _kept(_codes), "the exit codes that are retried, like 75,111; empty: all"),
-    "fail-on": Setting([], _codes, _kept(_codes), "exit codes that are not retried, like 2,64"),
+    "retry-on": Setting(
+        [],
+        parse_codes_or_none,
+        _kept(parse_codes_or_none),
+        "the exit codes that are retried, like 75,111; empty: all",
+        parse_codes_or_none,
+    ),
+    "fail-on": Setting(
+        [],
+        parse_codes_or_none,
+        _kept(parse_codes_or_none),
+        "exit codes that are not retried, like 2,64",
+        parse_codes_or_none,
+    ),
     "timeout": Setting(0, _seconds, _within(0, MAX_WAIT_S), "seconds after which a run is ended; 0 is no limit"),
     "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept of one attempt"),
     "retention": Setting(
@@ -110,6 +127,9 @@ SETTINGS: dict[str, Setting] = {
         7 * 86_400, _seconds, _within(0, 10**10), "seconds that output is kept; 0 keeps it for ever"
     ),
     "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "bytes of output kept at most; 0 is no limit"),
+    "on-success": Setting("", _command, _kept(_command), "a command that follows each completed job; empty: none"),
+    "on-dead": Setting("", _command, _kept(_command), "the same for each job that dies"),
+    "on-idle": Setting("", _command, _kept(_command), "the same when nothing waits or runs any more"),
     "grace": Setting(10, _seconds, _within(0, 3600), "seconds between TERM and KILL when a job is ended"),
 }
 
@@ -128,7 +148,7 @@ class Settings:
         why = SETTINGS[key].check(value)
         if why:
             raise DamagedSetting(key=key, why=why)
-        return value  # type: ignore[return-value]
+        return SETTINGS[key].keep(value)
 
     def usable(self, key: str) -> Value:
         """The value in force; the default in the place of a damaged one, for where no one is there to be told."""
@@ -152,16 +172,17 @@ def parse_setting(key: str, text: str) -> Value:
     try:
         value = setting.parse(text)
     except ValueError as fault:
-        raise InvalidSetting(key=key, why=f"{fault}, not {text[:40]!r}") from None
+        said = str(fault)
+        raise InvalidSetting(key=key, why=said if ", not " in said else f"{said}, not {text[:40]!r}") from None
     return check_setting(key, value)
 
 
 def check_setting(key: str, value: object) -> Value:
-    """`value`, if `key` may have it. Raises InvalidSetting."""
+    """`value` as it is kept, if `key` may have it. Raises InvalidSetting."""
     why = check_key(key).check(value)
     if why:
         raise InvalidSetting(key=key, why=why)
-    return value  # type: ignore[return-value]
+    return SETTINGS[key].keep(value)
 
 
 def check_key(key: str) -> Setting:

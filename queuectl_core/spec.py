@@ -60,6 +60,10 @@ def check_spec(spec: object, index: int = 0) -> dict[str, object]:
             kept[field] = check_option(field, value)
         except ValueError as fault:
             raise InvalidJob(index=index, why=str(fault)) from None
+    if kept is not spec:
+        for one, other in _EXCLUSIVE:
+            if one in kept and other in kept:
+                raise InvalidJob(index=index, why=f"{one} and {other} exclude each other")
     return kept
 
 
@@ -70,7 +74,7 @@ def check_option(field: str, value: object) -> object:
         raise ValueError(_unknown_field(field))
     try:
         return option(value)
-    except ValueError as fault:
+    except (ValueError, OverflowError) as fault:
         raise ValueError(f"{field}: {fault}") from None
 
 
@@ -155,6 +159,11 @@ def parse_codes(value: object) -> list[int]:
     return sorted(set(codes))
 
 
+def parse_codes_or_none(value: object) -> list[int]:
+    """The same; an empty text or list is none at all."""
+    return [] if value in ("", []) else parse_codes(value)
+
+
 def parse_seconds(low: float, high: float) -> Callable[[object], float | int]:
     """A number of seconds, or text like "90s" or "1h30m"."""
 
@@ -233,7 +242,7 @@ def _pairs(what: str, most: int, max_bytes: int, pattern: str) -> Callable[[obje
         if len(value) > most:
             raise ValueError(f"has {len(value)} {what}s; at most {most} are kept")
         for name, text in value.items():
-            if not re.fullmatch(pattern, name, re.ASCII):
+            if not re.fullmatch(pattern, name, re.ASCII) or _check_bytes(name, max_bytes):
                 raise ValueError(f"{shortened(name)} cannot be the name of a {what}")
             why = _check_bytes(text, max_bytes) if isinstance(text, str) else f"must be text, not {kind(text)}"
             if why:
@@ -249,7 +258,7 @@ def _time(value: object) -> int:
     """An instant, in ms since 1970."""
     found = parse_rfc3339(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"must be a time like 2026-12-24T18:00:00Z, not {shortened(value)}")
+        raise ValueError(f"must be a time like 18:30, 2026-12-24T18:00 or 2026-12-24T18:00Z, not {shortened(value)}")
     return found
 
 
@@ -281,7 +290,7 @@ OPTIONS: dict[str, Callable[[object], object]] = {
     "key": parse_name,
     "on_conflict": _conflict,
     "slots": _whole(1, 1024),
-    "timeout": parse_seconds(0.001, MAX_WAIT_S),
+    "timeout": parse_seconds(0, MAX_WAIT_S),
     "grace": parse_seconds(0, 3600),
     "env": _pairs("variable", 10_000, MAX_ENV_BYTES, r"[^=\0]+"),
     "stdin": _path,
@@ -292,12 +301,14 @@ OPTIONS: dict[str, Callable[[object], object]] = {
     "limit_cpu": parse_seconds(1, MAX_WAIT_S),
     "backoff_max": parse_seconds(0, retry.MAX_DELAY_S),
     "jitter": _share,
-    "retry_on": parse_codes,
-    "fail_on": parse_codes,
-    "snooze_on": parse_codes,
+    "retry_on": parse_codes_or_none,
+    "fail_on": parse_codes_or_none,
+    "snooze_on": parse_codes_or_none,
     "snooze": parse_seconds(0, MAX_WAIT_S),
 }
 """Every field of a wanted job beside the basic ones, with what makes of a given value the one that is kept."""
+
+_EXCLUSIVE = (("delay", "at"), ("stdin", "input"))
 
 PASSING_OPTIONS = frozenset(("delay", "at", "on_conflict"))
 """Those that say what is to be done now, and are not kept with the job."""

@@ -81,6 +81,8 @@ class Supervisor:
         self._replies: list[tuple[Connection, bytes]] = []
         self._conversations: dict[Connection, verbs.Conversation] = {}
         self._waits: Waits[Connection] = Waits(lambda connection: connection.is_open)
+        self._nothing_at_ms = 0
+        """When a job was last asked for and none could begin: whatever was due by then waits for something else."""
         self._asked: dict[Connection, Wait[Connection]] = {}
         """Those for which more jobs are to be named."""
         self._sync_at_s: Optional[float] = None
@@ -139,6 +141,7 @@ class Supervisor:
         if jump_ms:
             say(f"the clock was set by {jump_ms / 1000:g} s; what waits goes on waiting as long as it had to")
             self._ledger.decide(commands.ShiftClock(jump_ms), now_ms())
+            self._nothing_at_ms = 0
         for key, mask in ready:
             key.data(mask)
         self._server.handle_next()
@@ -175,9 +178,9 @@ class Supervisor:
             due.append(LOOK_S)
         if self._sync_at_s is not None:
             due.append(self._sync_at_s - time.monotonic())
-        if self._pool.has_idle() and not self._stopping:
+        if self._pool.room() > 0 and not self._stopping and not self._ledger.is_short:
             next_due_ms = self._ledger.engine.next_due_ms(now_ms())
-            if next_due_ms is not None:
+            if next_due_ms is not None and next_due_ms > self._nothing_at_ms:
                 due.append((next_due_ms - now_ms()) / 1000)
         tick_ms = None if self._stopping or self._ledger.is_short else self._ledger.engine.recurring.next_ms()
         if tick_ms is not None:
@@ -222,6 +225,7 @@ class Supervisor:
                 continue
             job = self._ledger.decide(commands.Dispatch(member.instance, 1 if member.runs else room, workers), at_ms)
             if job is None:
+                self._nothing_at_ms = at_ms
                 break
             run = self._run_for(job, max_output, grace_s)
             room -= 0 if member.runs else run.slots
@@ -246,11 +250,13 @@ class Supervisor:
         for event in happened:
             kind = type(event)
             if kind is events.CancelAsked:
-                if not self._pool.tell_of(event.id, runs.Kill(event.id, "canceled", event.signal)):
+                if not self._pool.kill_run_of(event.id, "canceled", event.signal):
                     self._strays.end(event.id)
-            elif kind is events.Suspended or kind is events.Continued:
-                number = signal.SIGSTOP if kind is events.Suspended else signal.SIGCONT
-                self._pool.tell_of(event.id, runs.Signal(event.id, number))
+            elif kind is events.Suspended:
+                if not self._pool.signal_run_of(event.id, signal.SIGSTOP):  # its worker hears nobody
+                    self._ledger.decide(commands.Continue([event.id], lenient=True), now_ms())
+            elif kind is events.Continued:
+                self._pool.signal_run_of(event.id, signal.SIGCONT)
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
@@ -287,10 +293,7 @@ class Supervisor:
             self._settle(message)
 
     def _settle(self, result: runs.Result) -> None:
-        if result.ending is not None:
-            self._ledger.decide(commands.Finish(result.job_id, result.run, result.ending), now_ms())
-        else:
-            self._ledger.decide(commands.Release(result.job_id, result.run, result.reason, result.begun), now_ms())
+        self._ledger.decide(adoption.command_of(result), now_ms())
 
     def _bury(self, member: Member) -> None:
         """A worker has ended: as it was told to, or because something killed it."""
@@ -337,6 +340,8 @@ class Supervisor:
             say(f"adopted {run.job_id}, which worker {run.instance} still runs")
             if self._ledger.table.get(run.job_id).cancel is not None:
                 self._strays.end(run.job_id)
+            # Its worker has let it go on, as nobody was there to do so.
+            self._ledger.decide(commands.Continue([run.job_id], lenient=True), now_ms())
         adoption.sweep(self._home, {*self._pool.members, *self._strays.instances()})
         self._look_after_strays()
         self._pool.shrink(max(0, self._wanted - self._strays.workers()))

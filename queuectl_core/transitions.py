@@ -54,14 +54,28 @@ def _locate(job: Job, event: events.Located) -> None:
     job.history[-1] = {**job.history[-1], **place}
 
 
-def _end(job: Job, ending: Ending, reason: str | None) -> None:
-    outcome, exit_code, number, ended_ms, duration_ms, log_file, log_offset, output_bytes, dropped_bytes, _ = ending
+def _end(job: Job, ending: Ending, reason: str | None, outcome: str | None = None) -> None:
+    """`outcome` is that of the attempt, where it is not the run's."""
+    (
+        how,
+        exit_code,
+        number,
+        ended_ms,
+        duration_ms,
+        log_file,
+        log_offset,
+        output_bytes,
+        dropped_bytes,
+        _,
+        cpu_ms,
+        peak,
+    ) = ending
     job.suspended = False
     job.cancel = None
     job.history[-1] = {
         **job.history[-1],
         "started_ms": ended_ms - duration_ms,
-        "outcome": outcome,
+        "outcome": outcome or how,
         "exit_code": exit_code,
         "signal": number,
         "ended_ms": ended_ms,
@@ -71,8 +85,19 @@ def _end(job: Job, ending: Ending, reason: str | None) -> None:
         "output_bytes": output_bytes,
         "dropped_bytes": dropped_bytes,
         "reason": reason,
+        "cpu_ms": cpu_ms,
+        "peak_bytes": peak,
     }
     job.reason = reason
+
+
+def _stop(job: Job, ending: Ending | None, outcome: str, at_ms: int, reason: str) -> None:
+    """An attempt was ended by hand; journals of the first version do not say how."""
+    if ending is not None:
+        _end(job, ending, reason, outcome)
+    else:
+        job.history[-1] = {**job.history[-1], "outcome": outcome, "ended_ms": at_ms, "reason": reason}
+    job.suspended = False
 
 
 def _succeed(job: Job, event: events.Succeeded) -> None:
@@ -96,11 +121,12 @@ def _snooze(job: Job, event: events.Snoozed) -> None:
 
 
 def _go_back(job: Job, event: events.Released) -> None:
-    job.suspended = False
     if event.begun:
-        job.history[-1] = {**job.history[-1], "outcome": "released", "ended_ms": event.at_ms, "reason": event.reason}
+        _stop(job, event.ending, "released", event.at_ms, event.reason)
+        job.reason = None
     else:
         job.history = job.history[:-1]
+        job.suspended = False
     job.attempts -= 1
 
 
@@ -116,8 +142,7 @@ def _ask_to_cancel(job: Job, event: events.CancelAsked) -> None:
 
 def _cancel(job: Job, event: events.Canceled) -> None:
     if job.state == PROCESSING:
-        job.history[-1] = {**job.history[-1], "outcome": "canceled", "ended_ms": event.at_ms, "reason": event.reason}
-    job.suspended = False
+        _stop(job, event.ending, "canceled", event.at_ms, event.reason)
     job.due_ms = job.cancel = None
     job.reason = event.reason
 
@@ -134,7 +159,7 @@ def _edit(job: Job, event: events.Edited) -> None:
     options = dict(job.options)
     for name, value in event.fields.items():
         if name in _EDITABLE_BASICS:
-            setattr(job, name, value)
+            setattr(job, name, value if value is not None else getattr(job, name))
         elif value is None:
             options.pop(name, None)
         else:

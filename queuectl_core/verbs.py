@@ -124,8 +124,8 @@ def _retry_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     fields = request.get("fields") or {}
     if not isinstance(fields, dict):
         raise InvalidInput(what="fields must be an object")
-    dependants = request.get("dependants") is True
-    return _change_dead(ledger, request, now_ms, lambda ids: commands.RetryDead(ids, fields, dependants))
+    dependants, everything = request.get("dependants") is True, request.get("all") is True
+    return _change_dead(ledger, request, now_ms, lambda ids: commands.RetryDead(ids, fields, dependants, everything))
 
 
 def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -221,6 +221,13 @@ def _name_of(request: Fields) -> str:
     return str(request.get("name"))
 
 
+def _import(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    jobs = request.get("jobs")
+    if not isinstance(jobs, list) or not 0 < len(jobs) <= MAX_JOBS:
+        raise InvalidInput(what=f"import needs jobs, a list of 1 to {MAX_JOBS}")
+    return {"ids": ledger.decide(commands.Import(jobs, request.get("skip") is True), now_ms)}
+
+
 def _config_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     ledger.decide(commands.ChangeSetting(str(request.get("key")), request.get("value")), now_ms)
     return {}
@@ -234,6 +241,7 @@ VERBS: dict[str, Callable[[Ledger, Fields, int], Fields]] = {
     "enqueue": _enqueue,
     "preview": _preview,
     "show": inquiry.show,
+    "sequence": inquiry.sequence,
     "list": inquiry.listing,
     "status": inquiry.status,
     "why": inquiry.why,
@@ -252,6 +260,7 @@ VERBS: dict[str, Callable[[Ledger, Fields, int], Fields]] = {
     "continue": _by_hand(lambda ids, request, lenient: commands.Continue(ids, lenient)),
     "dlq-retry": _retry_dead,
     "dlq-purge": _purge_dead,
+    "import": _import,
     "config-set": _config_set,
     "config-list": _config_list,
 }

@@ -34,11 +34,12 @@ def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> Eve
     return Failed(job.id, at_ms, ending, reason, due_ms)
 
 
-def of_release(job: Job, reason: str, begun: bool, now_ms: int) -> Event:
+def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: Ending | None = None) -> Event:
     """The event of a run that does not count: it was ended by hand, or never begun."""
     if job.cancel is not None:
-        return Canceled(job.id, now_ms, f"canceled while it ran ({_signal_name(job.cancel)})" if begun else "canceled")
-    return Released(job.id, now_ms, reason, begun)
+        why = f"canceled while it ran ({_signal_name(job.cancel)})" if begun else "canceled"
+        return Canceled(job.id, now_ms, why, ending)
+    return Released(job.id, now_ms, reason, begun, ending)
 
 
 def backoff_ms(job: Job, attempts: int) -> int:
@@ -75,7 +76,7 @@ def _why_hopeless(job: Job, ending: Ending, code: int | None) -> str | None:
         return f"its worker was lost {retry.MAX_LOSSES} times"
     if code is not None and code in job.options.get("fail_on", ()):
         return f"exit code {code}, which is not retried (fail_on)"
-    if code is not None and "retry_on" in job.options and code not in job.options["retry_on"]:
+    if code is not None and job.options.get("retry_on") and code not in job.options["retry_on"]:
         return f"exit code {code}, which is not among those retried (retry_on)"
     return "" if retry.is_spent(job.attempts, job.max_retries) else None
 

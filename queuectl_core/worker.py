@@ -52,6 +52,8 @@ SCARCE_WITHIN_S = 60.0
 
 _SCARCE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _READ_BYTES = 64 * 1024
+_MAX_WAIT_S = 86_400.0
+"""poll(2) takes no more than 2^31 ms; who waits longer looks again."""
 
 
 def main(
@@ -97,7 +99,7 @@ class Worker:
         self._waiting: deque[Run] = deque()
         self._running: Optional[Run] = None
         self._leader: Optional[int] = None
-        self._suspended: set[str] = set()
+        self._suspended: set[int] = set()
         self._recent: deque[Result] = deque(maxlen=2 * AHEAD)
         self._tree_lock = home.tree_lock(instance)
         self._output = OutputWriter(home.logs, instance)
@@ -146,11 +148,13 @@ class Worker:
         return None
 
     def _pass_on(self, order: Signal) -> None:
-        """To the run under way; or a run that begins later is to be stopped at once."""
-        change = self._suspended.add if order.signal == signal.SIGSTOP else self._suspended.discard
-        change(order.job_id)
-        if self._leader is not None and self._running is not None and self._running.job_id == order.job_id:
+        """To the run under way; or one that waits here is to be stopped as soon as it begins."""
+        if self._leader is not None and self._running is not None and self._running.run == order.run:
             process_tree.signal_group(self._leader, order.signal)
+        elif order.signal == signal.SIGCONT:
+            self._suspended.discard(order.run)
+        elif any(run.run == order.run for run in self._waiting):
+            self._suspended.add(order.run)
 
     def _note_death(self) -> None:
         """The supervisor is gone. What stands in the queue still is read, so that nothing handed over is
@@ -160,6 +164,8 @@ class Worker:
             return
         self._orphaned = self._ending = True
         self._terminated = False  # a TERM of before was not meant for what it means from now on
+        if self._leader is not None:
+            process_tree.signal_group(self._leader, signal.SIGCONT)  # nobody could continue what was suspended
         self._poll.unregister(self._inbox)
         try:
             while not self._dispatch.empty():
@@ -183,7 +189,7 @@ class Worker:
 
     def _wait(self, timeout_s: float | None) -> set[int]:
         """The descriptors that are ready."""
-        events = self._poll.poll(None if timeout_s is None else timeout_s * 1000)
+        events = self._poll.poll(None if timeout_s is None else min(timeout_s, _MAX_WAIT_S) * 1000)
         ready = {descriptor for descriptor, _ in events}
         if self._signals in ready:
             self._terminated |= signal.SIGTERM in os.read(self._signals, 4096)
@@ -198,24 +204,27 @@ class Worker:
         if pid is None:
             return Result(*run[:2], None, unbegun, begun=False)
         self._leader = pid
-        if self._suspended and run.job_id in self._suspended:
+        if run.run in self._suspended:
             process_tree.signal_group(pid, signal.SIGSTOP)
-        killed, timed_out, status, others = self._attend(pid, run, began_s)
+        killed, timed_out, reaped, others = self._attend(pid, run, began_s)
         self._leader = None
-        self._suspended.discard(run.job_id)
+        self._suspended.discard(run.run)
         clean = process_tree.end_rest(pid, self._tree_lock, self._is_subreaper, others)
         self._take_last_output()
         if not clean:
             self._open_pipe()
         if killed is not None:
-            return Result(*run[:2], None, killed)
-        code = os.waitstatus_to_exitcode(status)
+            return Result(*run[:2], self._ending_of_run(run, began_s, reaped, False), killed)
+        return Result(*run[:2], self._ending_of_run(run, began_s, reaped, timed_out))
+
+    def _ending_of_run(self, run: Run, began_s: float, reaped: process_tree.Reaped, timed_out: bool) -> Ending:
+        code = os.waitstatus_to_exitcode(reaped.status)
+        number = None if code >= 0 else -code
+        outcome, detail = "exit" if number is None else "signal", None
         if timed_out:
-            detail = f"timed out after {run.options['timeout']:g} s"
-            return Result(*run[:2], self._ending_of(began_s, "timeout", max(code, 0), max(-code, 0) or None, detail))
-        if code < 0:
-            return Result(*run[:2], self._ending_of(began_s, "signal", number=-code))
-        return Result(*run[:2], self._ending_of(began_s, "exit", code))
+            outcome, detail = "timeout", f"timed out after {run.options['timeout']:g} s"
+        ending = self._ending_of(began_s, outcome, code if number is None else None, number, detail)
+        return ending._replace(cpu_ms=reaped.cpu_ms, peak_bytes=reaped.peak_bytes)
 
     def _ending_of(
         self,
@@ -304,17 +313,18 @@ class Worker:
     def _outlets(self) -> tuple[int, str]:
         return self._pipe_in, self._tree_lock
 
-    def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, bool, int, bool]:
-        """Waits until the command has ended; why it was killed, if it was, whether because its time was over, its wait
-        status, and whether this process has other children.
+    def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, bool, process_tree.Reaped, bool]:
+        """Waits until the command has ended; why it was killed, if it was, whether because its time was over, what it
+        has left, and whether this process has other children.
 
         Killed, what it has started gets the same time to end as the shell itself.
         """
         killed: str | None = None
         kill_at_s: float | None = None
         timed_out = False
-        end_at_s = None if run.options is None or "timeout" not in run.options else began_s + run.options["timeout"]
-        status: int | None = None
+        timeout_s = None if run.options is None else run.options.get("timeout")
+        end_at_s = began_s + timeout_s if timeout_s else None
+        reaped: process_tree.Reaped | None = None
         others = False
         while True:
             ready = self._wait(self._pause_s(began_s, kill_at_s if kill_at_s is not None else end_at_s))
@@ -322,21 +332,23 @@ class Worker:
                 self._output.write(os.read(self._pipe, _READ_BYTES))
             if self._signals in ready:
                 found, others = process_tree.reap(pid)
-                status = found if status is None else status
-            if status is not None and (kill_at_s is None or not others):
-                return killed, timed_out, status, others
+                reaped = found or reaped
+            if reaped is not None and (kill_at_s is None or not others):
+                return killed, timed_out, reaped, others
             kill = self._take_order() if self._inbox in ready else None
             if kill is None and self._orphaned and self._terminated:
                 kill = Kill(run.job_id, STOPPED_BY_HAND)
             if kill is not None and killed is None:
                 killed, timed_out, end_at_s = kill.reason, False, None
                 kill_at_s = self._end_run(pid, kill.signal, run.grace_s)
+            elif kill is not None:
+                process_tree.signal_group(pid, kill.signal)
             if end_at_s is not None and time.monotonic() >= end_at_s:
                 timed_out, end_at_s = True, None
                 kill_at_s = self._end_run(pid, signal.SIGTERM, run.grace_s)
             if kill_at_s is not None and time.monotonic() >= kill_at_s:
-                if status is not None:
-                    return killed, timed_out, status, others
+                if reaped is not None:
+                    return killed, timed_out, reaped, others
                 process_tree.signal_group(pid, signal.SIGKILL)
                 kill_at_s = None
             if not self._long and time.monotonic() >= began_s + PATIENCE_S:
@@ -423,7 +435,9 @@ def command_line(command: str, options: dict[str, object]) -> tuple[str, tuple[s
 def _open_input(options: dict[str, object]) -> int | None:
     """What the command reads: a file that is named, or a nameless one with the text that is given."""
     if "stdin" in options:
-        return os.open(options["stdin"], os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(options["stdin"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
+        os.set_blocking(file, True)
+        return file
     if "input" not in options:
         return None
     import tempfile

@@ -24,9 +24,14 @@ def zone_of(name: str) -> datetime.tzinfo:
 
 
 def local_name() -> str:
-    """The name of the local zone; UTC where none can be found."""
+    """The name of the local zone; UTC where none can be found. Raises InvalidInput when TZ says one without a name."""
     found = os.environ.get("TZ", "").lstrip(":")
-    if not found:
+    if found:
+        try:
+            zone_of(found)
+        except InvalidInput:
+            raise InvalidInput(what=f"TZ is {found[:40]!r}, which is no zone by name; say --tz Europe/Berlin") from None
+    else:
         found = os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
     try:
         zone_of(found)

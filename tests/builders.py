@@ -148,6 +148,13 @@ def _random_options(source: random.Random, ids: list[str]) -> dict[str, object]:
     return {name: source.choice(values) for name, values in options.items() if source.random() < 0.2}
 
 
+def _random_export(source: random.Random, id: str) -> dict[str, object]:
+    fields = {"id": id, "command": "true", "cwd": "/", "max_retries": 3, "backoff_base": 2, "created_ms": NOW_MS}
+    history = [{"attempt": 1, "run": 1, "worker": "w9", "started_ms": NOW_MS}]
+    more = {"state": source.choice(STATES), "due_ms": NOW_MS + 5000, "attempts": 1, "history": history}
+    return {**fields, **more, "options": source.choice([{}, {"queue": "a"}, {"priority": 2}])}
+
+
 def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:
     lenient = source.random() < 0.8
     name = source.choice(["s1", "s2"])
@@ -170,6 +177,7 @@ def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:
             source.choice([commands.RemoveSchedule(name), commands.PauseSchedule(name, source.random() < 0.3)]),
             commands.RunSchedule(name),
             commands.Tick(),
+            commands.Import([_random_export(source, ids[0])], source.random() < 0.5),
         ]
     )
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tests.homes import ROOT, SCRIPT
 
 VARIABLE = [
+    (re.compile(r"\d+\.\d MiB"), "16.5 MiB"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "2026-11-24T10:30:00Z"),
     (re.compile(r"\bpid \d+"), "pid 4711"),
     (re.compile(r"(\bw\d+-)[0-9a-f]{6}( +)\d+( +(?:busy|idle))"), r"\g<1>1f2e3d\g<2>4711\g<3>"),

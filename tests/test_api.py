@@ -52,6 +52,7 @@ def test_wait_needs_a_supervisor_unless_all_is_over(queuectl: CommandLine) -> No
         assert queue.wait(["a"]) == {"completed": 1}
         with pytest.raises(UnknownJob):
             queue.wait(["b"])
+        assert queue.wait([]) == {}
 
 
 def test_wait_ends_when_the_job_dies(queuectl: CommandLine) -> None:

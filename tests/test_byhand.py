@@ -6,7 +6,7 @@ import pytest
 
 from queuectl_core import commands
 from queuectl_core.commands import Command
-from queuectl_core.errors import DuplicateJob, InvalidInput, KeyTaken, UnknownJob, WrongState
+from queuectl_core.errors import BadDependency, DuplicateJob, InvalidInput, KeyTaken, UnknownJob, WrongState
 from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
 from tests.builders import (
     EVERYTHING,
@@ -167,3 +167,62 @@ def test_load_replaces_what_waits_when_it_is_committed() -> None:
     assert job_of(engine, "a").state == PENDING
     engine.commit_load(load, NOW_MS, lambda follows: None)
     assert (job_of(engine, "a").state, job_of(engine, "b").state) == (DEAD, PENDING)
+
+
+# What was found wrong once
+
+
+def test_option_that_is_taken_back_is_what_it_is_when_nothing_is_said() -> None:
+    engine = engine_with(PENDING)
+    engine.handle(commands.ChangeSetting("max-retries", 5), NOW_MS)
+    engine.handle(commands.Edit(["a"], {"max_retries": None, "backoff_base": None}), NOW_MS)
+    assert (job_of(engine, "a").max_retries, job_of(engine, "a").backoff_base) == (5, 2)
+    run_job(engine, exited(1))
+    assert job_of(engine, "a").state == FAILED
+
+
+def test_failed_job_that_is_edited_to_run_now_is_pending() -> None:
+    engine = engine_with(FAILED)
+    engine.handle(commands.Edit(["a"], {"delay": 0}), NOW_MS)
+    assert job_of(engine, "a").state == PENDING and dispatch(engine) == "a"
+    engine = engine_with(FAILED)
+    engine.handle(commands.Edit(["a"], {"at": None}), NOW_MS)
+    assert dispatch(engine) == "a"
+
+
+def test_job_cannot_run_after_one_that_gives_way_to_it() -> None:
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    spec = {"command": "true", "key": "k", "on_conflict": "replace", "after": ["a"]}
+    with pytest.raises(BadDependency):
+        engine.handle(commands.Enqueue([spec], "/"), NOW_MS)
+
+
+def test_only_one_of_two_dead_jobs_of_a_key_comes_back() -> None:
+    engine = an_engine()
+    for id in ("a", "b"):
+        engine.handle(with_key(id), NOW_MS)
+        engine.handle(commands.Cancel([id], 15), NOW_MS)
+    with pytest.raises(KeyTaken):
+        engine.handle(commands.RetryDead(["a", "b"]), NOW_MS)
+    assert engine.handle(commands.RetryDead(["a", "b"], lenient=True), NOW_MS).reply == ["a"]
+
+
+def test_jobs_that_come_back_together_wait_for_each_other_again() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    enqueue(engine, "b", after=["a"])
+    run_job(engine, exited(1))
+    engine.handle(commands.RetryDead(["b", "a"]), NOW_MS)
+    assert [dispatch(engine), dispatch(engine)] == ["a", None]
+
+
+def test_load_hears_of_a_key_that_comes_back_from_the_dead() -> None:
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    engine.handle(commands.Cancel(["a"], 15), NOW_MS)
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "b", "command": "true", "key": "k"}], "/", NOW_MS)
+    engine.handle(commands.RetryDead(["a"]), NOW_MS)
+    with pytest.raises(KeyTaken):
+        engine.commit_load(load, NOW_MS, lambda follows: None)

@@ -151,3 +151,15 @@ def test_canceled_job_that_had_succeeded_is_completed() -> None:
     cancel(engine, "a")
     finish(engine, "a", exited(0))
     assert job_of(engine, "a").state == COMPLETED
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 0), (0, 1)])
+def test_several_ends_before_the_commit_of_a_load_lead_to_one(codes: tuple[int, int]) -> None:
+    engine = an_engine()
+    enqueue(engine, "x", "y", max_retries=0)
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "j", "command": "true", "after": ["x", "y"]}], "/", NOW_MS)
+    for code in codes:
+        run_job(engine, exited(code))
+    engine.commit_load(load, NOW_MS, lambda follows: None)
+    assert job_of(engine, "j").state == DEAD

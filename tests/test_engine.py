@@ -99,7 +99,7 @@ LEADS_TO = {
 def test_every_event_about_a_job_has_its_place_in_the_table() -> None:
     assert {type(event) for event in OF_EVERY_KIND} == set(TRANSITIONS)
     about_no_job_that_exists = {events.Enqueued, events.SettingChanged, events.QueueChanged, events.ClockShifted}
-    about_no_job_that_exists |= {events.ScheduleChanged, events.ScheduleFired}
+    about_no_job_that_exists |= {events.ScheduleChanged, events.ScheduleFired, events.Imported}
     assert set(TRANSITIONS) | about_no_job_that_exists == set(events.EVENT_NAMES.values())
 
 
@@ -442,6 +442,8 @@ def test_ending_of_an_attempt_tells_when_it_really_ran_and_where_its_output_lies
             "log_offset": 7,
             "output_bytes": 12,
             "dropped_bytes": 0,
+            "cpu_ms": None,
+            "peak_bytes": None,
         }
     ]
 

@@ -14,6 +14,10 @@ JOURNALED: dict[str, tuple[Event, str]] = {
         events.Enqueued("a", 1, 1000, "true", "/somewhere", 3, 2),
         '["enqueued","a",1,1000,"true","/somewhere",3,2]',
     ),
+    "imported": (
+        events.Imported("a", 1, 1000, {"command": "true", "state": "dead"}),
+        '["imported","a",1,1000,{"command":"true","state":"dead"}]',
+    ),
     "started": (events.Started("a", 1000, "w1"), '["started","a",1000,"w1"]'),
     "located": (events.Located("a", 1000, "w1.0001.log", 7), '["located","a",1000,"w1.0001.log",7]'),
     "succeeded": (

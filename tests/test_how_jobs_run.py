@@ -138,3 +138,22 @@ def test_all_that_a_job_says_is_kept_over_a_kill(queuectl: CommandLine) -> None:
     assert (before["timeout"], before["limit_mem"], before["retry_on"]) == (3600, 2**30, [75, 111])
     (_, rules) = queuectl.json("queue", "list")
     assert (rules["limit"], rules["paused_since"] is not None) == (1, True)
+
+
+def test_timeout_of_months_harms_nothing(one: CommandLine) -> None:
+    assert said(one, "--timeout", "90d", "--", "sleep 0.1; echo done") == "done\n"
+
+
+def test_timeout_reaches_a_job_that_reads_a_fifo_nobody_writes_to(one: CommandLine, tmp_path: object) -> None:
+    path = os.path.join(str(tmp_path), "fifo")
+    os.mkfifo(path)
+    one.ok(
+        "enqueue", "--id", "a", "--stdin", path, "--timeout", "0.3s", "--max-retries", "0", "--command", "cat; sleep 9"
+    )
+    assert one.until_state("a", "dead")["history"][0]["outcome"] == "timeout"
+
+
+def test_home_with_named_queues_is_sound(one: CommandLine) -> None:
+    said(one, "--queue", "q", "--priority", "3", "--key", "k", "--", "true")
+    one.ok("worker", "stop")
+    assert "DAMAGED" not in one.ok("doctor")

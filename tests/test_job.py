@@ -115,6 +115,8 @@ def test_attempt_under_way_has_every_field_of_one_that_has_ended() -> None:
         "output_offset": 7,
         "output_bytes": 12,
         "dropped_bytes": 3,
+        "cpu_ms": None,
+        "peak_bytes": None,
     }
 
 

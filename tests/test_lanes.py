@@ -155,3 +155,21 @@ def test_rule_that_is_already_so_is_no_event() -> None:
     engine = an_engine()
     rule(engine, "gpu", limit=2)
     assert engine.handle(commands.ChangeQueue("gpu", {"limit": 2}), NOW_MS).events == []
+
+
+def test_rate_that_is_changed_is_in_force_at_once() -> None:
+    engine = an_engine()
+    rule(engine, "mail", rate=[1, 3600])
+    enqueue(engine, "a", "b", queue="mail")
+    assert order(engine) == ["a"]
+    rule(engine, "mail", rate=None)
+    assert order(engine) == ["b"]
+
+
+def test_rate_is_measured_without_the_jumps_of_the_clock() -> None:
+    engine = an_engine()
+    rule(engine, "mail", rate=[1, 1])
+    enqueue(engine, "a", "b", queue="mail")
+    assert order(engine) == ["a"]
+    engine.handle(commands.ShiftClock(-86_400_000), NOW_MS - 86_400_000)
+    assert engine.next_due_ms(NOW_MS - 86_400_000) == NOW_MS - 86_400_000 + 1000

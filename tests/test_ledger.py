@@ -285,6 +285,12 @@ def journal_bytes(home: Home) -> int:
     return sum(os.path.getsize(path) for path in journal.segment_paths(home.journal))
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the journal only what is needed; `test_journal_keeps_a_bounded_past` has it otherwise."""
+    monkeypatch.setattr(ledger, "KEPT_BYTES", 0)
+
+
 def test_journal_does_not_grow_without_bound(homes: Homes, each_backend: str, small_segments: None) -> None:
     opened = homes.open()
     for n in range(48):
@@ -295,6 +301,18 @@ def test_journal_does_not_grow_without_bound(homes: Homes, each_backend: str, sm
         tended(opened)
     assert journal_bytes(homes.home) < 48 * 5_000 - SMALL_BYTES + 50_000
     assert segments(homes.home)[0].name != "0000000001.log"
+    before = state_of(opened.table)
+    assert state_of(homes.open(homes.image()).table) == before
+
+
+def test_journal_keeps_a_bounded_past(homes: Homes, small_segments: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "KEPT_BYTES", 250_000)
+    opened = homes.open()
+    for n in range(120):
+        enqueue(opened, f"large{n}", command="x" * 5_000)
+        tended(opened)
+    opened.checkpoint()
+    assert 100_000 < journal_bytes(homes.home) < 250_000 + SMALL_BYTES
     before = state_of(opened.table)
     assert state_of(homes.open(homes.image()).table) == before
 

@@ -164,3 +164,48 @@ def test_dlq_retry_changes_and_revives_on_request(queuectl: CommandLine) -> None
     assert (queuectl.job("a")["command"], queuectl.job("b")["waits_for"]) == ("true", ["a"])
     queuectl.ok("worker", "start")
     queuectl.until_state("b", "completed")
+
+
+def test_output_of_a_canceled_run_is_its_own_alone(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--command", "echo mine; sleep 60")
+    queuectl.until_state("a", "processing")
+    until(lambda: queuectl("logs", "a").out == "mine\n", lambda: "its output")
+    queuectl.ok("cancel", "a")
+    job = queuectl.until_state("a", "dead")
+    queuectl.ok("run", "--", "echo secret")
+    assert queuectl.ok("logs", "a") == "mine\n"
+    assert (job["history"][0]["outcome"], job["history"][0]["output_bytes"]) == ("canceled", 5)
+
+
+def test_later_cancel_sends_its_own_signal(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--grace", "1h", "--command", "trap '' INT; sleep 60 & while :; do wait; done")
+    queuectl.until_state("a", "processing")
+    queuectl.ok("cancel", "a", "--signal", "INT")
+    queuectl.ok("cancel", "a", "--signal", "KILL")
+    assert queuectl.until_state("a", "dead")["reason"] == "canceled while it ran (SIGKILL)"
+
+
+def test_suspended_run_goes_on_when_its_supervisor_is_killed(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--command", "sleep 0.3")
+    queuectl.until_state("a", "processing")
+    queuectl.ok("suspend", "a")
+    os.kill(queuectl.supervisor_pid(), 9)
+    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to be gone")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+
+
+def test_dry_run_is_refused_as_the_real_thing_would_be(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.refused(1, "rm", "--dry-run", "nobody")
+    queuectl.refused(1, "suspend", "--dry-run", "a")
+    queuectl.refused(1, "cancel", "--state", "completed", "--dry-run")
+    assert queuectl.json("rm", "a", "a", "--dry-run")["ids"] == ["a"]
+
+
+def test_run_without_a_supervisor_adds_nothing(queuectl: CommandLine) -> None:
+    queuectl.refused(3, "run", "--", "true")
+    assert queuectl.json("list") == []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from queuectl_core import commands
 from queuectl_core.engine import Engine
 from queuectl_core.errors import InvalidInput, InvalidJob, UnknownSchedule
 from queuectl_core.job import PENDING
+from queuectl_core.jobtable import JobTable
+from queuectl_core.stores.memory_store import MemoryStore
 from tests.builders import NOW_MS, an_engine, exited, run_job
 from tests.homes import CommandLine
 
@@ -129,3 +133,48 @@ def test_schedule_runs_while_a_supervisor_does_and_is_kept_over_restarts(queuect
     queuectl.refused(2, "schedule", "add", "x", "* *", "--", "true")
     queuectl.refused(2, "schedule", "add", "x", "* * * * *", "--tz", "Nowhere/Atall", "--", "true")
     queuectl.refused(2, "schedule", "add", "x", "--every", "10m")
+
+
+def test_schedule_whose_zone_is_gone_is_paused_and_says_why() -> None:
+    gone = False
+
+    def zone_of(name: str) -> datetime.tzinfo:
+        if gone:
+            raise InvalidInput(what=f"no zone {name}")
+        return datetime.timezone.utc
+
+    engine = Engine(JobTable(MemoryStore()), zone_of)
+    set_schedule(engine, cron="* * * * *", zone="Some/Where")
+    gone = True
+    assert tick(engine, NOW_MS + HOUR_MS) == 0
+    assert engine.table.schedules["s"]["problem"] == "no zone Some/Where" and engine.recurring.next_ms() is None
+
+
+def test_schedule_that_is_changed_stays_paused_and_knows_its_last_job() -> None:
+    engine = an_engine()
+    set_schedule(engine, every="1h")
+    tick(engine, NOW_MS + HOUR_MS)
+    engine.handle(commands.PauseSchedule("s", True), NOW_MS)
+    set_schedule(engine, every="2h")
+    one = engine.table.schedules["s"]
+    assert one["paused_ms"] is not None and str(one["last_id"]).startswith("s.")
+
+
+def test_clock_that_is_set_back_moves_what_comes_every_so_often_with_it() -> None:
+    engine = an_engine()
+    set_schedule(engine, every="1h")
+    engine.handle(commands.ShiftClock(-24 * HOUR_MS), NOW_MS - 24 * HOUR_MS)
+    assert engine.recurring.next_ms() == NOW_MS - 23 * HOUR_MS
+
+
+def test_schedule_that_fired_and_was_removed_behind_the_stores_back_is_replayed() -> None:
+    store = MemoryStore()
+    engine = an_engine(store)
+    set_schedule(engine, every="1h")
+    engine.table.flush(10, engine.sequence)
+    happened = engine.handle(commands.RunSchedule("s"), NOW_MS).events
+    happened += engine.handle(commands.RemoveSchedule("s"), NOW_MS).events
+    engine.table.flush(0, engine.sequence)
+    again = an_engine(store)
+    again.replay(happened, again.table.position + 1)
+    assert again.table.schedules == {} and again.sequence == engine.sequence

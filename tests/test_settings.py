@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queuectl_core.errors import DamagedSetting, InvalidSetting
-from queuectl_core.settings import SETTINGS, Settings, check_setting, parse_setting
+from queuectl_core.settings import HOOKS, SETTINGS, Settings, check_setting, parse_setting
 
 
 def test_unset_key_has_its_default() -> None:
@@ -50,7 +50,7 @@ def test_text_within_bounds_becomes_a_number(key: str, text: str, value: float) 
     assert parsed == value and type(parsed) is type(value)
 
 
-NUMBERS = [key for key in SETTINGS if key not in ("retry-on", "fail-on")]
+NUMBERS = [key for key in SETTINGS if key not in ("retry-on", "fail-on", *HOOKS)]
 
 
 @pytest.mark.parametrize("text", ["0", "256", "-1", "1,,2", "x", "75,256", "1.5"])

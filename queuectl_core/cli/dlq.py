@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
         if args.action == "list":
-            return show(queue, "dead", args.limit, _COLUMNS, screen)
+            return show(queue, {"state": "dead"}, args.limit, screen, _COLUMNS)
         if bool(args.ids) == args.all:
             raise InvalidInput(what=f"name the jobs to {args.action}, or say --all")
         ids = None if args.all else args.ids

@@ -32,7 +32,7 @@ def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value({"running": running})
     elif running:
-        screen.note(f"{running} jobs still run")
+        screen.note("1 job still runs" if running == 1 else f"{running} jobs still run")
     else:
         screen.line("no job runs, and none will begin until `queuectl resume`")
     return TIMED_OUT if running else 0

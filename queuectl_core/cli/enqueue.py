@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
-from .jobflags import ORDER_FLAGS, add_job_flags, job_fields, join
+from .jobflags import ORDER_FLAGS, add_job_flags, job_fields, join, order_fields
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -92,10 +92,7 @@ def _wanted(args: Namespace) -> object:
 def _flags(args: Namespace) -> dict[str, object]:
     flags = {
         "id": args.id,
-        "after": [id for text in args.after or () for id in text.split(",")] or None,
-        "after_any": args.after_any or None,
-        "key": args.key,
-        "on_conflict": args.on_conflict,
+        **order_fields(args),
         **job_fields(args),
     }
     return {name: value for name, value in flags.items() if value is not None}

@@ -91,9 +91,9 @@ def job_fields(args: Namespace) -> dict[str, object]:
         if text is not None:
             found[name] = _VALUES.get(name, _as_given)(text)
     if args.tag:
-        found["tags"] = _pairs(args.tag, "--tag")
-    environment = _environment(args)
-    if environment:
+        found["tags"] = "" if args.tag == [""] else _pairs(args.tag, "--tag")
+    environment = "" if args.env == [""] else _environment(args)
+    if environment or args.env:
         found["env"] = environment
     if args.stdin is not None:
         found.update(_input(args.stdin))
@@ -111,9 +111,20 @@ def join(words: list[str]) -> str:
     return shlex.join(words)
 
 
+def order_fields(args: Namespace) -> dict[str, object]:
+    """Those of `ORDER_FLAGS` that were given."""
+    found = {
+        "after": [id for text in args.after or () for id in text.split(",")] or None,
+        "after_any": args.after_any or None,
+        "key": args.key,
+        "on_conflict": args.on_conflict,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def number(text: str) -> object:
     """A number, or the text itself, which the check of the job then refuses by name."""
-    for kind in (int, float):
+    for kind in (int, float) if text.isascii() and "_" not in text else ():
         try:
             return kind(text)
         except ValueError:
@@ -136,14 +147,23 @@ def folder(text: str) -> str:
 def _path(text: str) -> str:
     import os
 
-    return os.path.abspath(os.path.expanduser(text))
+    return os.path.abspath(os.path.expanduser(text)) if text else text
+
+
+def _program(text: str) -> str:
+    """By its path, or found on PATH."""
+    if not text or "/" in text:
+        return _path(text)
+    import shutil
+
+    return shutil.which(text) or text
 
 
 _VALUES: dict[str, Callable[[str], object]] = {
     **dict.fromkeys(("max_retries", "backoff_base", "priority", "slots", "nice", "jitter"), number),
     "at": instant,
     "cwd": folder,
-    "shell": _path,
+    "shell": _program,
 }
 
 
@@ -183,6 +203,6 @@ def _input(path: str) -> dict[str, object]:
         return {"stdin": _path(path)}
     data = sys.stdin.buffer.read(64 * 1024 + 1)
     try:
-        return {"input": data.decode()}
+        return {"input": data.decode()} if data else {}
     except UnicodeDecodeError:
         raise InvalidInput(what="--stdin - takes UTF-8 text; put other data into a file, and name it") from None

@@ -1,34 +1,49 @@
-"""`queuectl list`: jobs in a table, or as JSON."""
+"""`queuectl list`: jobs in a table, as JSON, or as a template says."""
 
 from __future__ import annotations
 
 from ..api import Queue
-from .listing import TABLE_LIMIT, age_of, limit_of, note_of, show
+from .listing import TABLE_LIMIT, columns_of, key_of, limit_of, show
 from .render import Screen
+from .selection import add_filters, wanted
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 SUMMARY = f"""Lists jobs: first those that run, wait or will be retried, in that order, then dead and completed ones,
-newest first. A table shows the first {TABLE_LIMIT}, --json all, unless --limit says otherwise."""
-EXAMPLES = ["queuectl list --state pending", "queuectl list --state dead --limit 0 --json", "queuectl list | head"]
-
-_COLUMNS = [
-    ("ID", lambda job: job["id"]),
-    ("STATE", lambda job: job["state"]),
-    ("ATTEMPTS", lambda job: job["attempts"]),
-    ("SINCE", age_of),
-    ("NOTE", note_of),
-    ("COMMAND", lambda job: job["command"]),
+newest first. A table shows the first {TABLE_LIMIT}, --json all, unless --limit says otherwise. Options that choose by
+anything but the state look at all jobs; so does --sort."""
+EXAMPLES = [
+    "queuectl list --state pending,failed --queue mail",
+    "queuectl list --sort attempts --reverse --columns id,attempts,reason --limit 10",
+    "queuectl list --format '{id} {state} {command}'",
+    "queuectl list --watch",
 ]
+WATCH_EVERY_S = 2.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--state", metavar="STATE", help="pending, processing, completed, failed or dead")
     parser.add_argument("--limit", metavar="N", type=limit_of, help="at most so many; 0 is all")
+    parser.add_argument("--sort", metavar="FIELD", help="by a field, like created_at")
+    parser.add_argument("--reverse", action="store_true", help="with --sort: the largest first")
+    parser.add_argument("--columns", metavar="A,B", help="these fields, like id,state,queue,command")
+    parser.add_argument("--format", metavar="TEXT", help="a line a job, with {id}, {state}, {command} … in it")
+    parser.add_argument("--watch", action="store_true", help="again every two seconds, until Ctrl-C")
+    add_filters(parser)
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    columns = None if args.columns is None else columns_of(args.columns)
+    sort = None if args.sort is None else key_of(args.sort, args.reverse)
     with Queue(args.home, notice=screen.note) as queue:
-        return show(queue, args.state, args.limit, _COLUMNS, screen)
+        chosen = wanted(args)
+        if not args.watch:
+            return show(queue, chosen, args.limit, screen, columns, sort, args.format)
+        import time
+
+        while True:
+            if screen.is_terminal:
+                screen.raw(b"\x1b[H\x1b[2J")
+            show(queue, chosen, args.limit, screen, columns, sort, args.format)
+            time.sleep(WATCH_EVERY_S)

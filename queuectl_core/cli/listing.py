@@ -2,34 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..api import Queue
 from ..clock import now_ms
 from ..errors import InvalidInput
 from ..timestamps import age, from_utc
-from .render import Screen
+from .render import Screen, shown, visible
 
 TABLE_LIMIT = 100
 """So many jobs stand in a table, unless --limit says otherwise."""
 
-Column = tuple[str, Callable[[dict[str, object]], object]]
+Record = dict[str, object]
+Column = tuple[str, Callable[[Record], object]]
+Sort = tuple[str, bool]
+"""A field, and whether the largest comes first."""
 
 
-def show(queue: Queue, state: str | None, limit: int | None, columns: list[Column], screen: Screen) -> int:
-    """The jobs in `state` (None: all). `limit` None: the table's own; 0: all."""
-    if screen.json:
-        screen.values(queue.list(state, limit or 0))
+def show(
+    queue: Queue,
+    chosen: dict[str, object],
+    limit: int | None,
+    screen: Screen,
+    columns: list[Column] | None = None,
+    sort: Sort | None = None,
+    template: str | None = None,
+) -> int:
+    """The jobs that `chosen` says (see `Queue.list`). `limit` None: the table's own; 0: all."""
+    if screen.json or template is not None:
+        jobs = _jobs(queue, chosen, limit or 0, sort)
+        if template is None:
+            screen.values(jobs)
+        else:
+            for job in jobs:
+                screen.line(_filled(template, job))
         return 0
     limit = TABLE_LIMIT if limit is None else limit
-    jobs = list(queue.list(state, limit and limit + 1))
-    shown = jobs[:limit] if limit else jobs
+    found = list(_jobs(queue, chosen, limit and limit + 1, sort))
+    listed = found[:limit] if limit else found
+    columns = columns or _COLUMNS
     names = [name for name, _ in columns]
     colour_column = names.index("STATE") if "STATE" in names else None
-    screen.table(names, [[value(job) for _, value in columns] for job in shown], colour_column)
-    if len(shown) < len(jobs):
+    screen.table(names, [[value(job) for _, value in columns] for job in listed], colour_column)
+    if len(listed) < len(found):
         screen.note(f"only the first {limit} are shown; --limit 0 shows all")
     return 0
+
+
+def _jobs(queue: Queue, chosen: dict[str, object], limit: int, sort: Sort | None) -> Iterable[Record]:
+    if sort is None:
+        return queue.list(limit=limit, **chosen)  # type: ignore[arg-type]
+    field, is_reverse = sort
+
+    def place(job: Record) -> tuple[bool, bool, object]:
+        value = job.get(field)
+        is_number = isinstance(value, (int, float))
+        return value is None, not is_number, value if is_number else str(value)
+
+    known, unknown = [], []
+    for job in queue.list(**chosen):  # type: ignore[arg-type]
+        (unknown if job.get(field) is None else known).append(job)
+    found = [*sorted(known, key=place, reverse=is_reverse), *unknown]
+    return found[:limit] if limit else found
+
+
+def columns_of(text: str) -> list[Column]:
+    """What --columns says. Raises InvalidInput."""
+
+    def column(name: str) -> Column:
+        if not name.replace("_", "").isalnum():
+            raise InvalidInput(what=f"--columns needs fields like id,state,command, not {text[:40]!r}")
+        return name.upper(), lambda job: None if job.get(name) is None else shown(job[name])
+
+    return [column(name.strip()) for name in text.split(",")]
+
+
+def key_of(field: str, is_reverse: bool) -> Sort:
+    """What --sort says. Raises InvalidInput."""
+    if not field.replace("_", "").isalnum():
+        raise InvalidInput(what=f"--sort needs a field like created_at, not {field[:40]!r}")
+    return field, is_reverse
+
+
+def _filled(template: str, job: Record) -> str:
+    """The template with the job's fields in the place of `{field}`, each on one line; `{{` is a brace."""
+    values = {name: visible(shown(value)) if value is not None else "" for name, value in job.items()}
+    try:
+        return template.format_map(_Fields(values))
+    except (ValueError, IndexError, AttributeError, KeyError) as fault:
+        raise InvalidInput(what=f"--format has fields like {{id}} or {{command}}; {template[:40]!r}: {fault}") from None
+
+
+class _Fields(dict):  # type: ignore[type-arg]
+    """A field that a job has not is empty."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
 
 
 def age_of(job: dict[str, object]) -> str:
@@ -43,7 +111,7 @@ def note_of(job: dict[str, object]) -> str:
         wait_ms = from_utc(job["next_run_at"]) - now_ms()
         return f"{job['reason']}; again in {age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; due"
     if job["state"] == "processing":
-        return f"on {job['worker']}"
+        return f"{'suspended ' if job.get('suspended') else ''}on {job['worker']}"
     if job["state"] == "pending" and job.get("waits_for"):
         return f"after {', '.join(job['waits_for'])}"
     if job["state"] == "pending" and job["next_run_at"] is not None:
@@ -56,3 +124,13 @@ def limit_of(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidInput(what=f"--limit must be a whole number from 0 on, not {text[:40]!r}")
     return int(text)
+
+
+_COLUMNS: list[Column] = [
+    ("ID", lambda job: job["id"]),
+    ("STATE", lambda job: job["state"]),
+    ("ATTEMPTS", lambda job: job["attempts"]),
+    ("SINCE", age_of),
+    ("NOTE", note_of),
+    ("COMMAND", lambda job: job["command"]),
+]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..api import Queue
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NoSupervisor
 from .follower import follow
-from .jobflags import add_job_flags, job_fields, join
+from .jobflags import ORDER_FLAGS, add_job_flags, job_fields, join, order_fields
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -21,7 +21,7 @@ EXAMPLES = ["queuectl run -- make -j4 all", "queuectl run --queue gpu --timeout 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.usage = "queuectl run [options] -- WORD …"
     parser.add_argument("--id", help="the job's id")
-    add_job_flags(parser)
+    add_job_flags(parser, ORDER_FLAGS)
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -29,10 +29,12 @@ def run(args: Namespace, screen: Screen) -> int:
         raise InvalidInput(what="say what to run behind --: queuectl run -- make all")
     if screen.json:
         raise InvalidInput(what="run prints what the job prints; it has no --json")
-    fields = job_fields(args)
+    fields = {**job_fields(args), **order_fields(args)}
     if args.id is not None:
         fields["id"] = args.id
     with Queue(args.home, notice=screen.note) as queue:
+        if queue.status()["supervisor"] is None:
+            raise NoSupervisor(home=queue.home.path)
         id = queue.enqueue(join(args.words), **fields)
         try:
             follow(queue, queue.get(id), screen)

@@ -72,9 +72,9 @@ def _add(queue: Queue, args: Namespace) -> None:
         raise InvalidInput(what="say when: a cron time in quotes, like '*/15 * * * *', or --every 10m")
     fields = job_fields(args)
     cwd = fields.pop("cwd", None)
-    when = {"every": args.every, "overlap": args.overlap}
+    when = {"every": args.every, "overlap": args.overlap, "zone": args.tz}
     if args.cron is not None:
-        when.update(cron=args.cron, zone=args.tz or local_name())
+        when.update(cron=args.cron, zone=local_name() if args.tz is None else args.tz)
     queue.set_schedule(args.name, {"command": join(args.words), **fields}, cwd, **when)  # type: ignore[arg-type]
 
 
@@ -87,7 +87,7 @@ def _list(queue: Queue, screen: Screen) -> int:
         [
             one["schedule"],
             f"every {span(round(one['every_s'] * 1000))}" if one["cron"] is None else f"{one['cron']} {one['zone']}",
-            "paused" if one["paused_since"] else one["next_run_at"],
+            one["problem"] or "paused" if one["paused_since"] else one["next_run_at"],
             one["last_job"],
             one["job"]["command"],
         ]

@@ -7,7 +7,8 @@ done to them. The trap: without a name and without a choice nothing is chosen; a
 from __future__ import annotations
 
 from ..api import Queue
-from ..errors import InvalidInput, NothingToDo
+from ..errors import InvalidInput, NothingToDo, WrongState
+from ..states import STATES
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -67,15 +68,18 @@ def change(
     given some ids, and whether others may be passed over; `done` is what then has become of them.
     """
     chosen = wanted(args)
-    if bool(args.ids) + bool(chosen or args.all) != 1:
-        raise InvalidInput(
-            what="name jobs, or choose them with --state, --queue, --name, --tag, --since, --until or --all"
-        )
+    if bool(args.ids) and bool(chosen or args.all):
+        raise InvalidInput(what="name jobs, or choose them; not both")
+    if not (args.ids or chosen or args.all):
+        raise InvalidInput(what="name jobs, or choose them: --state, --queue, --name, --tag, --since, --until, --all")
     with Queue(args.home, notice=screen.note) as queue:
-        portions = _portions(queue, args.ids, {"state": list(states), **chosen})
-        ids = [id for portion in portions for id in portion] if args.dry_run else _act(queue, args, portions, act)
+        if args.ids:
+            ids = _named(queue, args, states, done) if args.dry_run else act(queue, args.ids, False)
+        else:
+            portions = list(_chosen(queue, states, chosen))  # all of them before the first is changed
+            ids = [id for portion in portions for id in (portion if args.dry_run else act(queue, portion, True))]
     if not ids and not args.ids:
-        raise NothingToDo(what="no job is such")
+        raise NothingToDo(what=f"there is no such job that could be {done}")
     if screen.json:
         screen.value({"ids": ids, "count": len(ids), "dry_run": args.dry_run})
         return 0
@@ -87,26 +91,24 @@ def change(
     return 0
 
 
-def _act(
-    queue: Queue,
-    args: Namespace,
-    portions: Iterator[list[str]],
-    act: Callable[[Queue, list[str], bool], list[str]],
-) -> list[str]:
-    """Jobs that are named are done together or not at all; of those that are chosen, whoever can be."""
-    if args.ids:
-        return act(queue, args.ids, False)
-    found: list[str] = []
-    for ids in list(portions):  # all are chosen before the first is changed
-        found += act(queue, ids, True)
-    return found
+def _named(queue: Queue, args: Namespace, states: Sequence[str], done: str) -> list[str]:
+    """What would be done to them, and is refused as it would be. Raises UnknownJob, WrongState."""
+    ids = list(dict.fromkeys(args.ids))
+    for id in ids:
+        state = queue.get(id)["state"]
+        if state not in states:
+            raise WrongState(id=id, state=state, what=done)
+    return ids
 
 
-def _portions(queue: Queue, ids: list[str], chosen: dict[str, object]) -> Iterator[list[str]]:
-    if ids:
-        yield ids
-        return
-    yield from queue.select(**chosen)  # type: ignore[arg-type]
+def _chosen(queue: Queue, states: Sequence[str], chosen: dict[str, object]) -> Iterator[list[str]]:
+    """The filter alone does not bring in states in which nothing can be done."""
+    said = chosen.get("state")
+    named = [said] if isinstance(said, str) else said
+    if named is None or not set(named) - set(STATES):  # type: ignore[call-overload]
+        chosen = {**chosen, "state": [state for state in states if named is None or state in named]}  # type: ignore[operator]
+    if chosen["state"]:
+        yield from queue.select(**chosen)  # type: ignore[arg-type]
 
 
 def _jobs(count: int) -> str:

@@ -35,7 +35,7 @@ def run(args: Namespace, screen: Screen) -> int:
             screen.line(f"{field:13} {visible(shown(value))}")
     if job["history"]:
         screen.line()
-        head = ["ATTEMPT", "WORKER", "STARTED", "TOOK", "OUTCOME", "OUTPUT", "REASON"]
+        head = ["ATTEMPT", "WORKER", "STARTED", "TOOK", "CPU, MEMORY", "OUTCOME", "OUTPUT", "REASON"]
         screen.table(head, [_attempt_row(attempt) for attempt in job["history"]])
         if job["state"] in ("failed", "dead") and job["history"][-1]["output_bytes"]:
             screen.note(f"what it printed: queuectl logs {job['id']}")
@@ -45,6 +45,7 @@ def run(args: Namespace, screen: Screen) -> int:
 def _attempt_row(attempt: dict[str, object]) -> list[object]:
     took = None if attempt["duration_ms"] is None else span(attempt["duration_ms"])
     printed = None if attempt["output_bytes"] is None else f"{attempt['output_bytes']} B"
+    used = "-" if attempt["cpu_ms"] is None else f"{span(attempt['cpu_ms'])}, {attempt['peak_bytes'] / 2**20:.1f} MiB"
     if attempt["dropped_bytes"]:
         printed = f"{printed} ({attempt['dropped_bytes']} dropped)"
     return [
@@ -52,6 +53,7 @@ def _attempt_row(attempt: dict[str, object]) -> list[object]:
         attempt["worker"],
         attempt["started_at"],
         took,
+        used,
         _outcome(attempt),
         printed,
         attempt["reason"],

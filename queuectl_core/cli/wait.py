@@ -29,12 +29,12 @@ def run(args: Namespace, screen: Screen) -> int:
     if args.ids and chosen:
         raise InvalidInput(what="name jobs, or choose them; not both")
     with Queue(args.home, notice=screen.note) as queue:
-        ids = args.ids or _chosen(queue, chosen)
+        ids = list(dict.fromkeys(args.ids)) or _chosen(queue, chosen)
         ended = queue.wait(ids, timeout_s) if ids else {}
     if screen.json:
         screen.value({"ended": ended, "timed_out": ended is None})
     elif ended is None:
-        screen.note(f"the time is over, and not all of {len(ids)} jobs are")
+        screen.note(f"the time is over, and {'the job is' if len(ids) == 1 else f'some of {len(ids)} jobs are'} not")
     elif set(ended) - {"completed"}:
         screen.note(", ".join(f"{count} {how}" for how, count in ended.items()))
     if ended is None:

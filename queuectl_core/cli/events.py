@@ -1,0 +1,54 @@
+"""`queuectl events`: the stream of facts, one JSON object a line."""
+
+from __future__ import annotations
+
+from .render import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = """Prints what has happened, one JSON object a line: `seq`, `event`, `at`, and what belongs to it. Its `seq`
+goes on over restarts: who has read up to N asks for --since N, and misses nothing, or is told what is gone (exit 1)."""
+EXAMPLES = ["queuectl events --since 0", "queuectl events --follow --since 1041", "queuectl events --follow"]
+LOOK_EVERY_S = 0.2
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on printing what happens, from now on or --since"
+    )
+    parser.add_argument("--since", metavar="SEQ", help="only what comes after this number (default: all there is)")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    import json
+    import time
+
+    from .. import past
+    from ..api import Queue
+    from .render import flush
+
+    with Queue(args.home, notice=screen.note) as queue:
+        folder = queue.home.journal
+        after = _since(args.since, past.first_known(folder) - 1)
+        if args.follow and args.since is None:
+            after = max((one["seq"] for one in past.read(folder, after)), default=after)
+        while True:
+            for one in past.read(folder, after):
+                screen.line(json.dumps(one, ensure_ascii=screen.is_terminal))
+                after = one["seq"]
+            if not args.follow:
+                return 0
+            flush()
+            time.sleep(LOOK_EVERY_S)
+
+
+def _since(text: str | None, otherwise: int) -> int:
+    from ..errors import InvalidInput
+
+    if text is None:
+        return otherwise
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidInput(what=f"--since must be the number of an event, not {text[:40]!r}")
+    return int(text)

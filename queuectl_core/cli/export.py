@@ -1,0 +1,28 @@
+"""`queuectl export`: jobs as JSON lines, with all that is kept of them."""
+
+from __future__ import annotations
+
+from ..api import Queue
+from .render import Screen
+from .selection import add_filters, wanted
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = """Prints jobs with their state and history, one JSON object a line, as `queuectl import` takes them in
+another home. Output stays behind; a job that runs will wait there."""
+EXAMPLES = ["queuectl export > jobs.jsonl", "queuectl export --state dead --queue mail | ssh there queuectl import -"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_filters(parser)
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    import json
+
+    with Queue(args.home, notice=screen.note) as queue:
+        for job in queue.export(**wanted(args)):  # type: ignore[arg-type]
+            screen.line(json.dumps(job, ensure_ascii=False, separators=(",", ":")))
+    return 0

@@ -1,0 +1,58 @@
+"""`queuectl history`: everything that has happened to one job."""
+
+from __future__ import annotations
+
+from .render import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = """Shows every fact about one job that the journal still has, with its time and what belongs to it: exit
+code, how long it took, processor time, memory. `show` has all its attempts, however long ago."""
+EXAMPLES = ["queuectl history job1", "queuectl history job1 --json"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="the job")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    from .. import past
+    from ..api import Queue
+
+    with Queue(args.home, notice=screen.note) as queue:
+        job = queue.get(args.id)
+        first = past.first_known(queue.home.journal)
+        facts = list(past.read(queue.home.journal, first - 1, args.id))
+    if screen.json:
+        screen.value(facts)
+        return 0
+    screen.table(["SEQ", "AT", "EVENT", "WHAT"], [[one["seq"], one["at"], one["event"], _what(one)] for one in facts])
+    if not facts or facts[0]["event"] != "enqueued":
+        screen.note(f"the journal has no older facts of it; queuectl show {job['id']} has its attempts")
+    return 0
+
+
+def _what(one: dict[str, object]) -> str:
+    parts = []
+    for name, value in one.items():
+        if name == "ending":
+            parts.append(_ended(value))  # type: ignore[arg-type]
+        elif name in ("worker", "reason", "by", "signal", "fields", "command") and value:
+            parts.append(f"{value}" if name in ("worker", "reason", "command") else f"{name} {value}")
+        elif name == "due_ms" and value:
+            from ..timestamps import utc
+
+            parts.append(f"due {utc(int(str(value)))}")
+    return ", ".join(parts)
+
+
+def _ended(ending: dict[str, object]) -> str:
+    from ..timestamps import span
+
+    how = f"exit {ending['exit_code']}" if ending["outcome"] == "exit" else str(ending["outcome"])
+    found = f"{how} after {span(int(str(ending['duration_ms'])))}"
+    if ending["cpu_ms"] is not None:
+        found += f" (cpu {span(int(str(ending['cpu_ms'])))}, {int(str(ending['peak_bytes'])) / 2**20:.1f} MiB)"
+    return found

@@ -1,0 +1,79 @@
+"""`queuectl restore`: a home from a backup."""
+
+from __future__ import annotations
+
+from ..api import Queue
+from ..errors import InvalidInput
+from .render import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = """Fills a home that has no jobs yet with those of a file that `queuectl backup` has made, and with its
+queues, schedules and settings. What was running then will wait."""
+EXAMPLES = ["queuectl --home /var/lib/new restore queue.jsonl", "gunzip < queue.jsonl.gz | queuectl restore -"]
+PORTION_JOBS = 500
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a file that backup has made; - is standard input")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    head, jobs = _read(args.file)
+    with Queue(args.home, notice=screen.note) as queue:
+        if any(queue.status()["counts"].values()):
+            raise InvalidInput(what=f"{queue.home.path} has jobs already; restore into a new home: --home DIR")
+        for start in range(0, len(jobs), PORTION_JOBS):
+            queue.import_jobs(jobs[start : start + PORTION_JOBS])
+        _restore_rest(queue, head)
+    if screen.json:
+        screen.value({"count": len(jobs)})
+    else:
+        screen.line(f"{len(jobs)} {'job is' if len(jobs) == 1 else 'jobs are'} restored")
+    return 0
+
+
+def _read(path: str) -> tuple[dict[str, dict[str, object]], list[object]]:
+    """What stands beside the jobs, and the jobs as they were last. Raises InvalidInput."""
+    import json
+    import sys
+
+    found: dict[str, object] = {}
+    count = 0
+    try:
+        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
+            lines = (json.loads(line) for line in file)
+            head = next(lines, None)
+            if not isinstance(head, dict) or head.get("queuectl_backup") != 1:
+                raise InvalidInput(what=f"{path} is no backup that this version knows")
+            for line in lines:
+                if "job" in line:
+                    found.pop(line["job"]["id"], None)  # its place is that of the last time
+                    found[line["job"]["id"]] = line["job"]
+                elif "gone" in line:
+                    found.pop(line["gone"], None)
+                elif line.get("end") == count:
+                    return head, list(found.values())
+                count += 1
+    except OSError as fault:
+        raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
+    except (ValueError, KeyError, TypeError) as fault:
+        raise InvalidInput(what=f"{path} is damaged behind line {count + 1}: {fault}") from None
+    raise InvalidInput(what=f"{path} ends in the middle; nothing was restored")
+
+
+def _restore_rest(queue: Queue, head: dict[str, dict[str, object]]) -> None:
+    for key, value in head["settings"].items():
+        queue.configure(key, value)
+    for name, rules in head["queues"].items():
+        limits = {rule: value for rule, value in rules.items() if rule != "paused_ms"}  # type: ignore[attr-defined]
+        queue.set_queue(name, **limits, paused="paused_ms" in rules)  # type: ignore[operator]
+    for name, one in head["schedules"].items():
+        when = {field: one[field] for field in ("cron", "zone", "overlap") if field in one}  # type: ignore[index, operator]
+        if "every_s" in one:  # type: ignore[operator]
+            when["every"] = one["every_s"]  # type: ignore[index]
+        queue.set_schedule(name, one["spec"], one["cwd"], **when)  # type: ignore[index]
+        if one.get("paused_ms") is not None:  # type: ignore[attr-defined]
+            queue.pause_schedule(name)

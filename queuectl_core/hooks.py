@@ -1,0 +1,54 @@
+"""Hooks: commands of the settings that follow the end of a job, as jobs of their own; so they can harm nothing.
+
+    on-success   a job is completed        on-dead   one is dead        on-idle   nothing waits or runs any more
+Each reads the job's record as JSON, waits in the queue `hooks`, and is followed by no hook itself.
+Pure. The trap: the record is that of the job as it is now, so its end must have been applied before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from .events import Canceled, Died, Enqueued, Event, Succeeded
+from .job import FAILED, PENDING, PROCESSING, Job
+from .jobtable import JobTable
+from .lane import index_of
+from .settings import HOOKS, Settings
+
+QUEUE = "hooks"
+_ON = {Succeeded: "on-success", Died: "on-dead", Canceled: "on-dead"}
+_LIVE = (PENDING, PROCESSING, FAILED)
+
+
+def are_set(settings: Settings) -> bool:
+    return any(settings.values.get(name) for name in HOOKS)
+
+
+def following(table: JobTable, settings: Settings, happened: list[Event], now_ms: int) -> list[Enqueued]:
+    """The jobs that these events, which have been applied, are followed by."""
+    found: list[Enqueued] = []
+    for name, job in _occasions(table, happened):
+        command = settings.usable(name)
+        number = table.next_number + len(found)
+        id = f"{job.id[:90]}.{name}.{number}"
+        if command and table.get(id) is None:
+            record = json.dumps({**job.record(table.clock_shift_ms), "hook": name}, ensure_ascii=False)
+            options = {"queue": QUEUE, "name": name, "input": record}
+            retries, base = int(settings.usable("max-retries")), float(settings.usable("backoff-base"))
+            found.append(Enqueued(id, number, now_ms, str(command), job.cwd, retries, base, options))
+    return found
+
+
+def _occasions(table: JobTable, happened: list[Event]) -> Iterator[tuple[str, Job]]:
+    last = None
+    for event in happened:
+        name = _ON.get(type(event))
+        job = None if name is None else table.get(event.id)
+        if job is not None and job.queue != QUEUE:
+            last = job
+            yield str(name), job
+    if last is not None and not any(
+        table.counts[state] - table.counts.get(index_of(state, QUEUE), 0) for state in _LIVE
+    ):
+        yield "on-idle", last

@@ -1,0 +1,81 @@
+"""Past: the facts of a home as its journal has them, for whoever wants to read along while others write.
+
+The journal's sequence is a cursor that lives through restarts: who has read up to N asks for what is behind N. How far
+back it reaches is what the store does not need any more, less what `ledger.KEPT_BYTES` keeps. Knows files and frames;
+changes nothing. The trap: the last group may be half written; it counts once its last frame is there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from . import events, journal_format
+from .errors import PastIsGone
+from .journal import segment_paths
+from .journal_format import MORE, Frame
+from .timestamps import utc
+
+Fact = dict[str, object]
+
+
+def first_known(folder: str) -> int:
+    """The sequence of the oldest event that is still there; 1 where there is no journal yet."""
+    paths = segment_paths(folder) if os.path.isdir(folder) else []
+    header = _header(paths[0]) if paths else None
+    return 1 if header is None else header.first_sequence
+
+
+def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
+    """The facts behind sequence `after`, oldest first, up to what stands there now; only of one job, if one is named.
+
+    Raises PastIsGone when some of them are no longer there.
+    """
+    first = first_known(folder)
+    if after + 1 < first:
+        raise PastIsGone(after=after, first=first)
+    mark = None if of_job is None else f'"{of_job}"'.encode()
+    for frame in _frames(folder, after):
+        if mark is not None and mark not in frame.payload:
+            continue
+        for sequence, event in enumerate(events.decode(frame.payload), frame.sequence):
+            if sequence > after and (of_job is None or getattr(event, "id", None) == of_job):
+                yield fact(sequence, event)
+
+
+def fact(sequence: int, event: events.Event) -> Fact:
+    """As users see it: `seq`, `event`, `at`, then the event's own fields; an ending is an object."""
+    fields = event._asdict()
+    at_ms = fields.pop("at_ms")
+    if "ending" in fields:
+        fields["ending"] = fields["ending"]._asdict()
+    return {"seq": sequence, "event": events.name_of(event), "at": utc(at_ms), **fields}
+
+
+def _frames(folder: str, after: int) -> Iterator[Frame]:
+    """Whole groups of frames, of the segments that reach behind `after`."""
+    paths = segment_paths(folder) if os.path.isdir(folder) else []
+    headers = [_header(path) for path in paths]
+    for n, (path, header) in enumerate(zip(paths, headers)):
+        following = headers[n + 1] if n + 1 < len(headers) else None
+        if header is None or (following is not None and following.first_sequence <= after + 1):
+            continue
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:  # freed while we were looking
+            continue
+        group: list[Frame] = []
+        for frame in journal_format.scan(data, header.log_id, header.first_sequence).frames:
+            group.append(frame)
+            if not frame.flags & MORE:
+                yield from (part for part in group if part.next_sequence > after + 1)
+                group.clear()
+
+
+def _header(path: str) -> journal_format.SegmentHeader | None:
+    try:
+        with open(path, "rb") as file:
+            return journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,73 @@
+"""Hooks: commands that follow the end of a job, as jobs of their own that harm nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from queuectl_core import commands
+from queuectl_core.engine import Engine
+from queuectl_core.job import PENDING
+from tests.builders import EVERYTHING, NOW_MS, an_engine, enqueue, exited, run_job
+from tests.homes import CommandLine
+
+
+def hook(engine: Engine, name: str, command: str = "notify") -> None:
+    engine.handle(commands.ChangeSetting(name, command), NOW_MS)
+
+
+def hooks_of(engine: Engine) -> list[str]:
+    """What waits in the queue of hooks: which hook, for which job."""
+    jobs = [engine.table.get(id) for _, id in engine.table.scan("ready@hooks", EVERYTHING)]
+    return [
+        f"{json.loads(str(job.options['input']))['hook']} {job.id.split('.')[0]}" for job in jobs if job is not None
+    ]
+
+
+def test_each_end_is_followed_by_its_hook_with_the_record_on_stdin() -> None:
+    engine = an_engine()
+    hook(engine, "on-success")
+    hook(engine, "on-dead")
+    enqueue(engine, "good", "bad", max_retries=0)
+    run_job(engine, exited(0))
+    run_job(engine, exited(1))
+    assert hooks_of(engine) == ["on-success good", "on-dead bad"]
+    (first, _) = engine.table.scan("ready@hooks", 2)
+    record = json.loads(str(engine.table.get(first[1]).options["input"]))  # type: ignore[union-attr]
+    assert (record["id"], record["state"], record["history"][0]["exit_code"]) == ("good", "completed", 0)
+
+
+def test_hooks_are_followed_by_no_hooks_and_do_not_count_as_work() -> None:
+    engine = an_engine()
+    hook(engine, "on-success")
+    hook(engine, "on-idle")
+    enqueue(engine, "a", "b")
+    run_job(engine, exited(0))
+    assert hooks_of(engine) == ["on-success a"]
+    run_job(engine, exited(0))
+    assert hooks_of(engine) == ["on-success a", "on-success b", "on-idle b"]
+    for _ in range(3):
+        run_job(engine, exited(0))
+    assert hooks_of(engine) == [] and engine.table.counts[PENDING] == 0
+
+
+def test_canceled_jobs_are_dead_and_those_that_die_with_them() -> None:
+    engine = an_engine()
+    hook(engine, "on-dead")
+    enqueue(engine, "a")
+    enqueue(engine, "b", after=["a"])
+    engine.handle(commands.Cancel(["a"], 15), NOW_MS)
+    assert hooks_of(engine) == ["on-dead a", "on-dead b"]
+
+
+def test_failing_hook_harms_nothing(queuectl: CommandLine) -> None:
+    path = os.path.join(os.path.dirname(queuectl.home), "told")
+    queuectl.ok("config", "set", "on-success", f"cat > {path}; exit 1")
+    queuectl.ok("config", "set", "max-retries", "0")
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.until_done(completed=1, dead=1)
+    with open(path) as file:
+        assert json.load(file)["id"] == "a"
+    assert queuectl.job("a")["state"] == "completed"
+    queuectl.ok("config", "unset", "on-success")

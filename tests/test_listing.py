@@ -1,0 +1,62 @@
+"""Lists: filters, order, columns and templates; and pruning by age."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.homes import CommandLine
+
+
+@pytest.fixture
+def three(queuectl: CommandLine) -> CommandLine:
+    queuectl.ok("enqueue", "--id", "a", "--priority", "1", "--command", "true")
+    queuectl.ok("enqueue", "--id", "b", "--queue", "q", "--priority", "9", "--command", "echo '{}'")
+    queuectl.ok("enqueue", "--id", "c", "--name", "x y", "--tag", "k=v", "--command", "true")
+    return queuectl
+
+
+def ids(queuectl: CommandLine, *words: str) -> list[str]:
+    return [job["id"] for job in queuectl.json("list", *words)]
+
+
+def test_jobs_are_filtered_and_sorted(three: CommandLine) -> None:
+    assert ids(three, "--queue", "q") == ["b"]
+    assert ids(three, "--tag", "k=v") == ["c"]
+    assert ids(three, "--since", "1h", "--state", "pending,dead") == ["a", "c", "b"]
+    assert ids(three, "--until", "1h") == []
+    assert ids(three, "--sort", "priority", "--reverse") == ["b", "a", "c"]
+    assert ids(three, "--sort", "priority", "--limit", "2") == ["c", "a"]
+    assert ids(three, "--sort", "name") == ["c", "a", "b"]
+
+
+def test_columns_and_templates_show_what_was_asked_for(three: CommandLine) -> None:
+    table = three.ok("list", "--columns", "id,queue,tags", "--sort", "id")
+    assert [line.split() for line in table.splitlines()] == [
+        ["ID", "QUEUE", "TAGS"], ["a", "default", "-"], ["b", "q", "-"], ["c", "default", "k=v"]
+    ]  # fmt: skip
+    assert three.ok("list", "--format", "{id}={name}{{}}", "--sort", "id") == "a={}\nb={}\nc=x y{}\n"
+    assert three.ok("list", "--format", "{command}", "--queue", "q") == "echo '{}'\n"
+    three.refused(2, "list", "--format", "{id")
+    three.refused(2, "list", "--columns", "id,;")
+    three.refused(2, "list", "--sort", "a b")
+    three.refused(2, "list", "--state", "odd,pending")
+
+
+def test_watched_list_comes_again_until_it_is_interrupted(three: CommandLine) -> None:
+    process = three.popen("list", "--watch", stdout=-1)
+    try:
+        assert process.stdout.readline().startswith(b"ID")
+        process.send_signal(2)
+        assert process.wait(timeout=20) == 130
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
+def test_prune_removes_what_is_over_by_its_age(three: CommandLine) -> None:
+    three.ok("cancel", "a")
+    assert three.json("prune", "--older", "1h", "--state", "completed,dead")["count"] == 0
+    assert three.ok("prune", "--state", "dead", "--dry-run") == "1 job would be removed\n"
+    assert three.ok("prune", "--state", "dead") == "1 job is removed\n"
+    assert ids(three) == ["c", "b"]
+    three.refused(2, "prune", "--state", "pending")

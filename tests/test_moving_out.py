@@ -1,0 +1,102 @@
+"""Export, import, backup and restore: jobs in another home are what they were, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from tests.homes import CommandLine, short_folder
+
+
+@pytest.fixture
+def lived_in(queuectl: CommandLine) -> CommandLine:
+    """A home with jobs in every state but processing, queues, schedules and settings."""
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "good", "--tag", "a=b", "--command", "echo hi")
+    queuectl.ok("enqueue", "--id", "bad", "--max-retries", "0", "--command", "exit 3")
+    queuectl.ok("enqueue", "--id", "again", "--backoff-base", "3600", "--command", "exit 1")
+    queuectl.until_done(completed=1, dead=1, failed=1)
+    queuectl.ok("worker", "stop")
+    queuectl.ok("enqueue", "--id", "later", "--delay", "1h", "--priority", "3", "--queue", "q", "--command", "true")
+    queuectl.ok("enqueue", "--id", "after", "--after", "later", "--key", "k", "--command", "true")
+    queuectl.ok("queue", "set", "q", "--limit", "2", "--rate", "10/m")
+    queuectl.ok("queue", "pause", "q")
+    queuectl.ok("schedule", "add", "nightly", "0 3 * * *", "--tz", "UTC", "--timeout", "1h", "--", "true")
+    queuectl.ok("config", "set", "max-retries", "7")
+    return queuectl
+
+
+def test_exported_jobs_are_the_same_in_another_home(lived_in: CommandLine) -> None:
+    exported = lived_in.ok("export")
+    with short_folder() as folder:
+        other = CommandLine(os.path.join(folder, "home"))
+        assert other.ok("import", "-", stdin=exported.encode()) == "5 jobs are in\n"
+        assert other.ok("export") == exported
+        for id in ("good", "bad", "again", "later", "after"):
+            assert other.job(id) == lived_in.job(id)
+        refused = other.refused(2, "import", "-", stdin=exported.encode())
+        assert "line 1: job " in refused and "exists already" in refused
+        assert other.ok("import", "-", "--skip-existing", stdin=exported.encode()) == "0 jobs are in\n"
+        other.ok("cancel", "later")
+        assert other.job("after")["state"] == "dead"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x", "[]", "{}", '{"id": "a", "command": "true"}', '{"id":"a","command":"true","cwd":"/","max_retries":3,'
+     '"backoff_base":2,"created_ms":1,"state":"odd"}', '{"id":"a","command":"true","cwd":"/","max_retries":3,'
+     '"backoff_base":2,"created_ms":1,"state":"dead","history":[{}]}', '{"id":"a","command":"true","cwd":"/",'
+     '"max_retries":3,"backoff_base":2,"created_ms":1,"state":"failed","options":{"priority":"x"},"due_ms":5}'],
+)  # fmt: skip
+def test_line_that_is_no_exported_job_is_refused(queuectl: CommandLine, line: str) -> None:
+    queuectl.refused(2, "import", "-", stdin=line.encode())
+    assert queuectl.json("list") == []
+
+
+def test_restored_home_is_what_was_backed_up(lived_in: CommandLine) -> None:
+    path = os.path.join(os.path.dirname(lived_in.home), "backup.jsonl")
+    lived_in.ok("backup", path)
+    lived_in.refused(2, "backup", os.path.join(path, "nowhere"))
+    with short_folder() as folder:
+        other = CommandLine(os.path.join(folder, "home"))
+        assert other.ok("restore", path) == "5 jobs are restored\n"
+        for words in (["list"], ["queue", "list"], ["schedule", "list"], ["config", "list"]):
+            ours, theirs = lived_in.json(*words), other.json(*words)
+            if words == ["queue", "list"]:
+                assert [queue.pop("paused_since") is None for queue in ours] == [True, False]
+                assert [queue.pop("paused_since") is None for queue in theirs] == [True, False]
+            assert theirs == ours
+        other.refused(2, "restore", path)
+
+
+def test_backup_that_ends_in_the_middle_restores_nothing(lived_in: CommandLine) -> None:
+    whole = lived_in.ok("backup", "-")
+    with short_folder() as folder:
+        other = CommandLine(os.path.join(folder, "home"))
+        for part in (whole[: len(whole) // 2], "\n".join(whole.splitlines()[:-1]), "", "{}"):
+            other.refused(2, "restore", "-", stdin=part.encode())
+        assert other.json("list") == []
+
+
+def test_job_that_moves_while_a_backup_is_taken_is_in_it(queuectl: CommandLine) -> None:
+    """Of a queue at work: every job is there, each once, and the home that comes of it runs the rest."""
+    jobs = [json.dumps({"id": f"job{n:04}", "command": "exit $((RANDOM % 2))", "backoff_base": 0}) for n in range(1500)]
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.ok("enqueue", "--file", "-", stdin="\n".join(jobs).encode())
+    taken = subprocess.run(
+        [*queuectl_words(queuectl), "backup", "-"], env=queuectl.environ, capture_output=True, check=True
+    )
+    with short_folder() as folder:
+        other = CommandLine(os.path.join(folder, "home"))
+        assert other.ok("restore", "-", stdin=taken.stdout) == "1500 jobs are restored\n"
+        assert sorted(job["id"] for job in other.json("list")) == [f"job{n:04}" for n in range(1500)]
+        assert other.counts()["processing"] == 0
+
+
+def queuectl_words(queuectl: CommandLine) -> list[str]:
+    from tests.homes import SCRIPT
+
+    return [queuectl.python, SCRIPT]

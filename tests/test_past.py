@@ -1,0 +1,77 @@
+"""The past: events with a cursor that lives through restarts and kills, and the history of one job."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from tests.homes import CommandLine, until
+
+
+def facts(queuectl: CommandLine, *words: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in queuectl.ok("events", *words).splitlines()]
+
+
+def test_events_come_once_and_in_order_over_restarts_and_kills(queuectl: CommandLine) -> None:
+    assert facts(queuectl) == []
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    seen = facts(queuectl, "--since", "0")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    os.kill(queuectl.supervisor_pid(), 9)
+    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to be gone")
+    queuectl.ok("worker", "start")
+    queuectl.ok("worker", "stop")
+    seen += facts(queuectl, "--since", str(seen[-1]["seq"]))
+    assert [one["seq"] for one in seen] == list(range(1, len(seen) + 1))
+    assert [one["event"] for one in seen] == ["enqueued", "started", "succeeded"]
+    assert seen[2]["ending"]["exit_code"] == 0  # type: ignore[index]
+    assert facts(queuectl, "--since", "3") == []
+
+
+def test_followed_events_appear_as_they_happen(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "before", "--command", "true")
+    process = queuectl.popen("events", "--follow", stdout=-1, text=True)
+    try:
+        queuectl.ok("worker", "start")
+        line = json.loads(process.stdout.readline())
+        assert (line["seq"], line["event"]) in ((2, "started"), (1, "enqueued"))
+        assert json.loads(process.stdout.readline())["seq"] == line["seq"] + 1
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_cursor_of_what_is_gone_is_refused_and_says_so(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    folder = os.path.join(queuectl.home, "journal")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    queuectl.ok("worker", "stop")
+    os.unlink(os.path.join(folder, sorted(os.listdir(folder))[0]))
+    assert "no longer kept" in queuectl.refused(1, "events", "--since", "0")
+    assert facts(queuectl) == []
+    queuectl.refused(2, "events", "--since", "x")
+
+
+def test_history_has_every_fact_about_one_job(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--max-retries", "1", "--backoff-base", "0", "--command", "exit 1")
+    queuectl.ok("enqueue", "--id", "other", "--command", "echo '\"a\"'")
+    queuectl.ok("edit", "a", "--priority", "2")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "dead")
+    queuectl.ok("dlq", "retry", "a")
+    queuectl.until_state("a", "dead")
+    happened = [one["event"] for one in queuectl.json("history", "a")]
+    lives = ["started", "failed", "started", "died"]
+    assert happened == ["enqueued", "edited", *lives, "retried", *lives]
+    assert "exit 1 after 0.0 s (cpu " in queuectl.ok("history", "a")
+    queuectl.refused(1, "history", "nobody")
+
+
+def test_attempts_tell_processor_time_and_memory(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--command", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
+    (attempt,) = queuectl.until_state("a", "completed")["history"]
+    assert attempt["cpu_ms"] > 0 and attempt["peak_bytes"] > 100_000
