@@ -48,6 +48,7 @@ FLOORS: list[set[str]] = [
     {"api"},
     {"__init__"},
     {"cli.render", "cli.plain"},
+    {"cli.outlet", "cli.sheet", "cli.exported"},
     {"cli.parser", "cli.lines", "cli.progress", "cli.times", "cli.follower"},
     {"cli.listing", "cli.selection", "cli.jobflags"},
     {

@@ -60,3 +60,27 @@ def test_prune_removes_what_is_over_by_its_age(three: CommandLine) -> None:
     assert three.ok("prune", "--state", "dead") == "1 job is removed\n"
     assert ids(three) == ["c", "b"]
     three.refused(2, "prune", "--state", "pending")
+
+
+def test_output_of_several_jobs_has_their_ids_before_each_line(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.ok("enqueue", "--id", "a", "--command", "printf '1\\n2\\n3\\nend'")
+    queuectl.ok("enqueue", "--id", "b", "--command", "echo x; sleep 0.3; echo y")
+    followed = queuectl.ok("logs", "--follow", "a", "b")
+    assert sorted(followed.splitlines()) == ["a| 1", "a| 2", "a| 3", "a| end", "b| x", "b| y"]
+    assert queuectl.ok("logs", "a", "--tail", "2") == "3\nend"
+    assert queuectl.ok("logs", "b", "a", "--tail", "1") == "b| y\na| end\n"
+    queuectl.refused(2, "logs")
+    queuectl.refused(2, "logs", "a", "--tail", "x")
+
+
+def test_dead_jobs_are_chosen_shown_and_exported(three: CommandLine) -> None:
+    three.ok("cancel", "--all")
+    assert [job["id"] for job in three.json("dlq", "list", "--queue", "q")] == ["b"]
+    assert three.json("dlq", "show", "b")["state"] == "dead"
+    assert three.ok("dlq", "export", "--tag", "k=v").startswith('{"id":"c"')
+    assert three.ok("dlq", "retry", "--queue", "q") == "1 job is pending again\n"
+    assert three.ok("dlq", "purge", "--since", "1h") == "2 jobs are removed\n"
+    three.refused(1, "dlq", "purge", "--since", "1h")
+    three.refused(1, "dlq", "show", "b")
+    three.refused(2, "dlq", "retry", "--queue", "q", "--all")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..api import Queue
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NotDead, NothingToDo
+from .exported import print_exported
 from .jobflags import number
 from .listing import age_of, limit_of, show
 from .parser import add_action, add_actions
 from .progress import Progress
 from .render import Screen
+from .selection import add_filters, wanted
+from .sheet import print_job
 
 SUMMARY = "The dead letter queue: jobs that failed and have no retry left. They stay until you retry or purge them."
 EXAMPLES = ["queuectl dlq list", "queuectl dlq retry job1", "queuectl dlq purge --all"]
@@ -30,36 +33,67 @@ def add_arguments(parser: ArgumentParser) -> None:
         actions, "list", "list the dead jobs, newest first, with the reason", "queuectl dlq list --limit 0"
     )
     shown.add_argument("--limit", metavar="N", type=limit_of, help="at most so many; 0 is all")
+    one = add_action(actions, "show", "show a dead job and all its attempts", "queuectl dlq show job1")
+    one.add_argument("id", metavar="ID", help="the job")
     retry = add_action(
         actions, "retry", "make dead jobs pending again, their attempts counted from 0", "queuectl dlq retry job1 job2"
     )
-    purge = add_action(actions, "purge", "remove dead jobs for good", "queuectl dlq purge job1")
+    purge = add_action(actions, "purge", "remove dead jobs for good", "queuectl dlq purge --until 30d")
     for action in (retry, purge):
         action.add_argument("ids", nargs="*", metavar="ID", help="the jobs")
         action.add_argument("--all", action="store_true", help="all dead jobs; takes as long as they are many")
     retry.add_argument("--command", metavar="TEXT", help="with another command")
     retry.add_argument("--max-retries", metavar="N", help="with so many retries")
     retry.add_argument("--with-dependants", action="store_true", help="and those that died because they did")
+    export = add_action(
+        actions, "export", "print dead jobs as JSON lines, for `import`", "queuectl dlq export > dead.jsonl"
+    )
+    for action in (shown, retry, purge, export):
+        add_filters(action, with_state=False)
 
 
 def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
         if args.action == "list":
-            return show(queue, {"state": "dead"}, args.limit, screen, _COLUMNS)
-        if bool(args.ids) == args.all:
-            raise InvalidInput(what=f"name the jobs to {args.action}, or say --all")
-        ids = None if args.all else args.ids
-        with Progress("jobs so far") as progress:
-            if args.action == "purge":
-                count = queue.purge_dead(ids, progress.show)
-            else:
-                count = queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants)
+            return show(queue, {"state": "dead", **wanted(args)}, args.limit, screen, _COLUMNS)
+        if args.action == "show":
+            return _show(queue, args.id, screen)
+        if args.action == "export":
+            return print_exported(queue, {"state": "dead", **wanted(args)}, screen)
+        count = _change(queue, args)
     if screen.json:
         screen.value({"count": count})
     else:
         done = "pending again" if args.action == "retry" else "removed"
         screen.line(f"{count} {'job is' if count == 1 else 'jobs are'} {done}")
     return 0
+
+
+def _show(queue: Queue, id: str, screen: Screen) -> int:
+    job = queue.get(id)
+    if job["state"] != "dead":
+        raise NotDead(id=id, state=job["state"])
+    screen.value(job) if screen.json else print_job(job, screen)
+    return 0
+
+
+def _change(queue: Queue, args: Namespace) -> int:
+    chosen = wanted(args)
+    if bool(args.ids) + bool(args.all) + bool(chosen) != 1:
+        raise InvalidInput(what=f"name the jobs to {args.action}, choose them, or say --all")
+    with Progress("jobs so far") as progress:
+        if not chosen:
+            return _change_these(queue, args, None if args.all else args.ids, progress)
+        portions = list(queue.select(state="dead", **chosen))  # type: ignore[arg-type]
+        if not portions:
+            raise NothingToDo(what="no dead job is such")
+        return sum(_change_these(queue, args, ids, progress) for ids in portions)
+
+
+def _change_these(queue: Queue, args: Namespace, ids: list[str] | None, progress: Progress) -> int:
+    if args.action == "purge":
+        return queue.purge_dead(ids, progress.show)
+    return queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants)
 
 
 def _fields(args: Namespace) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..api import Queue
+from .exported import print_exported
 from .render import Screen
 from .selection import add_filters, wanted
 
@@ -20,9 +21,5 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    import json
-
     with Queue(args.home, notice=screen.note) as queue:
-        for job in queue.export(**wanted(args)):  # type: ignore[arg-type]
-            screen.line(json.dumps(job, ensure_ascii=False, separators=(",", ":")))
-    return 0
+        return print_exported(queue, wanted(args), screen)

@@ -11,6 +11,7 @@ from .. import output
 from ..api import Queue
 from ..errors import NoSupervisor
 from ..job import FINAL_STATES
+from .outlet import Outlet
 from .render import Screen
 
 LOOK_EVERY_S = 0.2
@@ -19,16 +20,30 @@ LOOK_EVERY_S = 0.2
 
 def follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
     """Prints the latest attempt, then every later one, until the job is in a final state."""
-    follower = Follower(queue, screen)
+    return follow_all(queue, [(job, Outlet(screen))])
+
+
+def follow_all(queue: Queue, jobs: list[tuple[dict[str, object], Outlet]]) -> int:
+    """The same for several, until all are."""
+    going = [(job, Follower(queue, outlet), outlet) for job, outlet in jobs]
     while True:
-        follower.catch_up(job["history"])
-        if job["state"] in FINAL_STATES:
+        left = []
+        for job, follower, outlet in going:
+            follower.catch_up(job["history"])
+            if job["state"] in FINAL_STATES:
+                outlet.close()
+            else:
+                left.append((job, follower, outlet))
+        if not left:
             return 0
-        if job["state"] != "processing" and queue.status()["supervisor"] is None:
+        is_idle = all(job["state"] != "processing" for job, _, _ in left)
+        if is_idle and queue.status()["supervisor"] is None:
             raise NoSupervisor(home=queue.home.path)
         time.sleep(LOOK_EVERY_S)
-        follower.measure(job["history"])
-        job = queue.get(job["id"])
+        going = []
+        for job, follower, outlet in left:
+            follower.measure(job["history"])
+            going.append((queue.get(str(job["id"])), follower, outlet))
 
 
 class Follower:
@@ -38,7 +53,7 @@ class Follower:
     still under way: if it is, what stood there by then was its own.
     """
 
-    def __init__(self, queue: Queue, screen: Screen) -> None:
+    def __init__(self, queue: Queue, screen: Outlet) -> None:
         self._queue = queue
         self._screen = screen
         self._place: tuple[object, object] | None = None
@@ -64,6 +79,8 @@ class Follower:
 
     def _print_new(self, attempt: dict[str, object]) -> None:
         size = attempt["output_bytes"]
+        if size is None and attempt["outcome"] is not None:
+            return  # it was ended by hand, by a version that did not note how much it had printed
         if size is None:
             size = max(0, self._sizes.get(attempt["output_file"], 0) - attempt["output_offset"])
         start = attempt["output_offset"] + self._printed

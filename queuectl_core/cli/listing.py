@@ -119,10 +119,10 @@ def note_of(job: dict[str, object]) -> str:
     return str(job["reason"] or "-")
 
 
-def limit_of(text: str) -> int:
-    """What --limit says. Raises InvalidInput."""
+def limit_of(text: str, flag: str = "--limit") -> int:
+    """What --limit says, or another such flag. Raises InvalidInput."""
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidInput(what=f"--limit must be a whole number from 0 on, not {text[:40]!r}")
+        raise InvalidInput(what=f"{flag} must be a whole number from 0 on, not {text[:40]!r}")
     return int(text)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from .. import output
 from ..api import Queue
 from ..errors import InvalidInput, NoOutput
-from .follower import Follower, follow
+from .follower import Follower, follow_all
+from .listing import limit_of
+from .outlet import Outlet
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -14,16 +16,17 @@ if TYPE_CHECKING:
 
 SUMMARY = """Prints what a job has printed, stdout and stderr as they came: of its latest attempt, of attempt N, or
 of all. With --follow it goes on until the job has ended for good, through its retries."""
-EXAMPLES = ["queuectl logs job1", "queuectl logs job1 --follow", "queuectl logs job1 --attempt 1"]
+EXAMPLES = ["queuectl logs job1", "queuectl logs job1 job2 --follow", "queuectl logs job1 --attempt 1 --tail 20"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="the job")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="the job; of several, each line begins with its id")
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing until the job has ended")
     parser.add_argument(
         "--attempt", metavar="N", type=_attempt, help="the attempt of this number (the latest of that number)"
     )
     parser.add_argument("--all", action="store_true", help="all attempts, with a line between them")
+    parser.add_argument("--tail", metavar="N", help="only the last N lines")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -31,26 +34,38 @@ def run(args: Namespace, screen: Screen) -> int:
         raise InvalidInput(what="logs prints what the job printed, as it is; it has no --json")
     if args.follow + args.all + (args.attempt is not None) > 1:
         raise InvalidInput(what="--follow, --all and --attempt exclude each other")
+    if not args.ids:
+        raise InvalidInput(what="name the job whose output you want")
+    if args.follow and args.tail is not None:
+        raise InvalidInput(what="--follow and --tail exclude each other")
+    tail = None if args.tail is None else limit_of(args.tail, "--tail")
+    ids = list(dict.fromkeys(args.ids))
     with Queue(args.home, notice=screen.note) as queue:
-        job = queue.get(args.id)
+        jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
         if args.follow:
-            return follow(queue, job, screen)
-        attempts = _chosen(job, args)
-        if attempts[-1]["output_bytes"] is None:
-            follower = Follower(queue, screen)
-            follower.measure(job["history"])
-            follower.catch_up(queue.get(args.id)["history"][-1:])
-            attempts = attempts[:-1]
-        for attempt in attempts:
-            if args.all:
-                screen.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
-            try:
-                _print(queue, attempt, screen)
-            except NoOutput as fault:
-                if not args.all:
-                    raise
-                screen.note(str(fault))
+            return follow_all(queue, jobs)
+        for job, outlet in jobs:
+            _print_all(queue, job, args, outlet)
+            outlet.close()
     return 0
+
+
+def _print_all(queue: Queue, job: dict[str, object], args: Namespace, outlet: Outlet) -> None:
+    attempts = _chosen(job, args)
+    if attempts[-1]["outcome"] is None:
+        follower = Follower(queue, outlet)
+        follower.measure(job["history"])
+        follower.catch_up(queue.get(str(job["id"]))["history"][-1:])
+        attempts = attempts[:-1]
+    for attempt in attempts:
+        if args.all:
+            outlet.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
+        try:
+            _print(queue, attempt, outlet)
+        except NoOutput as fault:
+            if not args.all:
+                raise
+            outlet.note(str(fault))
 
 
 def _chosen(job: dict[str, object], args: Namespace) -> list[dict[str, object]]:
@@ -67,8 +82,8 @@ def _chosen(job: dict[str, object], args: Namespace) -> list[dict[str, object]]:
     return chosen
 
 
-def _print(queue: Queue, attempt: dict[str, object], screen: Screen) -> None:
-    if attempt["output_file"] is None:
+def _print(queue: Queue, attempt: dict[str, object], screen: Outlet) -> None:
+    if attempt["output_file"] is None or attempt["output_bytes"] is None:
         return
     try:
         for piece in output.read(

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 _FILTERS = ("state", "queue", "name", "tag", "since", "until")
 
 
-def add_filters(parser: ArgumentParser) -> None:
+def add_filters(parser: ArgumentParser, with_state: bool = True) -> None:
     """Without ids: which jobs."""
-    parser.add_argument(
-        "--state", metavar="STATE", help="pending, processing, completed, failed or dead; or several: a,b"
-    )
+    if with_state:
+        parser.add_argument(
+            "--state", metavar="STATE", help="pending, processing, completed, failed or dead; or several: a,b"
+        )
     parser.add_argument("--queue", metavar="NAME", help="those of this queue")
     parser.add_argument("--name", metavar="TEXT", help="those of this name")
     parser.add_argument("--tag", metavar="K=V", action="append", help="those with this tag; may be repeated")
@@ -41,7 +42,7 @@ def add_selectors(parser: ArgumentParser, what: str) -> None:
 def wanted(args: Namespace) -> dict[str, object]:
     """The filter that the options make; empty when there are none. Raises InvalidInput."""
     found: dict[str, object] = {}
-    if args.state is not None:
+    if getattr(args, "state", None) is not None:
         found["state"] = args.state.split(",") if "," in args.state else args.state
     for name in ("queue", "name"):
         if getattr(args, name) is not None:
