@@ -2,11 +2,13 @@
 
 The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground up:
 
-    pure      errors retry timestamps rawjson · job jobtext events journal_format protocol schedule · settings commands
-              jobtable load transitions waits · engine
-    devices   clock descriptors durable home lockfile output socket_path · journal process_tree reserve server client
-              stores pidfile runs worker
-    joined    ledger pool · adoption verbs retention strays doctor salvage · supervisor local · daemon · child · api
+    pure      errors retry timestamps rawjson cron states · spec jobtext journal_format protocol schedule ·
+              job settings lane · events · commands places transitions verdict · entries · jobtable ·
+              load lanes admission waits · byhand recurring migration hooks · engine
+    devices   clock descriptors durable home lockfile output socket_path zones · journal process_tree reserve
+              server client stores pidfile runs worker
+    joined    ledger pool · adoption inquiry past retention doctor salvage · verbs strays · supervisor local ·
+              daemon · child · api
     edge      cli
 
 For programs that embed it: `Queue`, and the errors it raises.

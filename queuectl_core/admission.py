@@ -117,7 +117,7 @@ def _with_options(
 def due_ms(fields: dict[str, object], now_ms: int, clock_shift_ms: int) -> int | None:
     """When it may run first, by a clock without its jumps; None when nothing was said."""
     if fields.get("at") is not None:
-        return int(fields["at"]) - clock_shift_ms  # type: ignore[call-overload]
+        return max(1, int(fields["at"]) - clock_shift_ms)  # type: ignore[call-overload]
     if fields.get("delay"):
         return now_ms - clock_shift_ms + round(float(fields["delay"]) * 1000)  # type: ignore[arg-type]
     return None

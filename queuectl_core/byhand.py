@@ -14,7 +14,8 @@ from .admission import due_ms, holder_of_key
 from .errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
 from .events import Event
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
-from .jobtable import ALL_QUEUES, BLOCKED, JobTable
+from .jobtable import JobTable
+from .places import ALL_QUEUES, BLOCKED
 from .settings import Settings
 from .spec import MAX_WAIT_S, PASSING_OPTIONS, check_field, check_id
 
@@ -101,11 +102,11 @@ def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> De
     jobs = _dead(table, command.ids)
     fields, at_ms = _checked_fields(table, command.fields, now_ms) if command.fields else ({}, None)
     found: list[Event] = []
+    if command.lenient:
+        jobs = _with_free_keys(table, jobs)
     revived = {job.id for job in jobs}
     keys: set[object] = set()
     for job in jobs:
-        if command.lenient and _key_holder(table, job, keys) is not None:
-            continue
         if fields or at_ms is not None:
             found.append(events.Edited(job.id, now_ms, fields))
         found.append(_retried(table, job, now_ms, revived, keys))
@@ -123,6 +124,16 @@ def _retried(table: JobTable, job: Job, now_ms: int, revived: set[str], keys: se
     return events.Retried(job.id, now_ms, [other for other in job.blockers if _is_open(table, other, revived)] or ())
 
 
+def _with_free_keys(table: JobTable, jobs: list[Job]) -> list[Job]:
+    """Those that may come back: nobody has their key, nor one before them."""
+    found, keys = [], set()  # type: ignore[var-annotated]
+    for job in jobs:
+        if job.state != DEAD or _key_holder(table, job, keys) is None:
+            found.append(job)
+            keys.add(job.options.get("key"))
+    return found
+
+
 def _key_holder(table: JobTable, job: Job, keys: set[object]) -> str | None:
     """Who has its key, or is about to have it."""
     key = job.options.get("key")
@@ -136,7 +147,7 @@ def _revived_dependants(table: JobTable, ids: list[str], now_ms: int, keys: set[
     for id in ids:  # grows while we go
         for _, other in table.scan(f"needs/{id}", table.counts.get(BLOCKED, 0)):
             job = table.get(other)
-            if job is None or job.state != DEAD or other in revived:
+            if job is None or job.state != DEAD or other in revived or _key_holder(table, job, keys) is not None:
                 continue
             revived.add(other)
             ids.append(other)
@@ -179,6 +190,8 @@ def _hasten(table: JobTable, command: commands.Hasten, now_ms: int) -> Decision:
         return job.state in (FAILED, DEAD) or (job.state == PENDING and job.due_ms is not None)
 
     jobs = _those(table, command, can, "retried")
+    if command.lenient:
+        jobs = _with_free_keys(table, jobs)
     revived, keys = {job.id for job in jobs}, set()  # type: ignore[var-annotated]
     found: list[Event] = []
     for job in jobs:

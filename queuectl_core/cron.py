@@ -94,8 +94,9 @@ def _value(n: int, text: str) -> int:
     return int(text)
 
 
-def next_after(cron: Cron, after_ms: int, zone: datetime.tzinfo) -> int | None:
-    """The first time behind this one, in ms since 1970; None when there is none in nine years."""
+def next_after(cron: Cron, after_ms: int, zone: datetime.tzinfo | None) -> int | None:
+    """The first time behind this one, in ms since 1970; None when there is none in nine years. `zone` None: UTC."""
+    zone = zone or _UTC
     at = datetime.datetime.fromtimestamp(after_ms // 60_000 * 60, _UTC) + _MINUTE
     end = at + _LOOK_AHEAD
     while at < end:

@@ -16,8 +16,9 @@ from . import journal_format, lockfile, pidfile
 from .errors import QueueError
 from .home import Home
 from .job import STATES, Job
-from .jobtable import JobTable, counted_as
+from .jobtable import JobTable
 from .journal import segment_paths
+from .places import counted_as
 from .reserve import Reserve
 from .stores import current_backend, open_store
 

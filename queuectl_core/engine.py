@@ -13,16 +13,16 @@ The trap: `handle` must check everything before the first event, for a refused c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timezone, tzinfo
 from typing import NamedTuple
 
 from . import byhand, commands, events, hooks, verdict
 from .admission import admit
 from .commands import Command
+from .entries import Batch
 from .errors import Corrupt, KeyTaken
 from .events import Enqueued, Event
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
-from .jobtable import Batch, JobTable
+from .jobtable import JobTable
 from .lane import READY
 from .lanes import Lanes
 from .load import Load
@@ -43,8 +43,8 @@ class Step(NamedTuple):
 
 
 class Engine:
-    def __init__(self, table: JobTable, zone_of: Callable[[str], tzinfo] = lambda name: timezone.utc) -> None:
-        """`zone_of` gives the time zone of a name."""
+    def __init__(self, table: JobTable, zone_of: Callable[[str], object] = lambda name: None) -> None:
+        """`zone_of` gives the time zone of a name; the default knows UTC alone."""
         self.table = table
         self.sequence = table.position
         """The sequence of the last event applied."""

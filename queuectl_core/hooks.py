@@ -15,6 +15,7 @@ from .job import FAILED, PENDING, PROCESSING, Job
 from .jobtable import JobTable
 from .lane import index_of
 from .settings import HOOKS, Settings
+from .spec import MAX_INPUT_BYTES
 
 QUEUE = "hooks"
 _ON = {Succeeded: "on-success", Died: "on-dead", Canceled: "on-dead"}
@@ -33,11 +34,22 @@ def following(table: JobTable, settings: Settings, happened: list[Event], now_ms
         number = table.next_number + len(found)
         id = f"{job.id[:90]}.{name}.{number}"
         if command and table.get(id) is None:
-            record = json.dumps({**job.record(table.clock_shift_ms), "hook": name}, ensure_ascii=False)
+            record = _record(job, table.clock_shift_ms, name)
             options = {"queue": QUEUE, "name": name, "input": record}
             retries, base = int(settings.usable("max-retries")), float(settings.usable("backoff-base"))
             found.append(Enqueued(id, number, now_ms, str(command), job.cwd, retries, base, options))
     return found
+
+
+def _record(job: Job, clock_shift_ms: int, name: str) -> str:
+    """The job as users see it, but its variables and its own input; shortened to what may be an input."""
+    record = {**job.record(clock_shift_ms), "hook": name}
+    record = {field: value for field, value in record.items() if field not in ("env", "input")}
+    text = json.dumps(record, ensure_ascii=False)
+    if len(text.encode()) > MAX_INPUT_BYTES:
+        record.update(command=job.command[:1000], history=record["history"][-1:], tags={})  # type: ignore[index]
+        text = json.dumps(record, ensure_ascii=False)
+    return text
 
 
 def _occasions(table: JobTable, happened: list[Event]) -> Iterator[tuple[str, Job]]:

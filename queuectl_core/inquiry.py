@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from .errors import InvalidInput, UnknownJob
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
-from .jobtable import ALL_QUEUES, indexes_of, queue_names
 from .lane import READY, index_of
+from .places import ALL_QUEUES
 from .protocol import MAX_MESSAGE_BYTES
 from .spec import DEFAULT_QUEUE, check_id
 from .timestamps import utc
@@ -53,7 +53,8 @@ def sequence(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     job = job_of(ledger, request.get("id"))
-    return {"job": job.fields() if request.get("form") == "raw" else job.record(ledger.table.clock_shift_ms)}
+    shape = _raw if request.get("form") == "raw" else _FORMS["record"]
+    return {"job": shape(job, ledger.table.clock_shift_ms)}
 
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -69,7 +70,7 @@ def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     table = ledger.table
     found = []
-    for name in queue_names(table):
+    for name in table.queue_names():
         rules = table.queues.get(name, {})
         rate = rules.get("rate")
         found.append(
@@ -154,7 +155,7 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     if not (isinstance(cursor, list) and len(cursor) == 2 and cursor[0] in indexes and is_key(cursor[1], cursor[0])):
         raise InvalidInput(what="next is not what an earlier page gave")
     rest = indexes[indexes.index(cursor[0]) :]
-    shape = _FORMS.get(request.get("form", "record"))  # type: ignore[arg-type]
+    shape = _FORMS.get(str(request.get("form", "record")))
     if shape is None:
         raise InvalidInput(what=f"form must be one of {', '.join(_FORMS)}")
     return _page(
@@ -167,8 +168,14 @@ Shape = Callable[[Job, int], object]
 _FORMS: dict[object, Shape] = {
     "record": lambda job, shift_ms: job.record(shift_ms),
     "brief": lambda job, shift_ms: job.id,
-    "raw": lambda job, shift_ms: job.fields(),
+    "raw": lambda job, shift_ms: _raw(job, shift_ms),
 }
+
+
+def _raw(job: Job, shift_ms: int) -> Fields:
+    """All that is kept, times by the wall clock."""
+    fields = job.fields()
+    return fields if job.due_ms is None else {**fields, "due_ms": job.due_ms + shift_ms}
 
 
 def is_key(text: object, index: str) -> bool:
@@ -212,7 +219,7 @@ def _wanted_indexes(ledger: Ledger, request: Fields) -> list[str]:
     for state in states:
         if state not in STATES:
             raise InvalidInput(what=f"there is no state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
-    return [index for name in STATES_SHOWN if name in states for index in indexes_of(ledger.table, name)]
+    return [index for name in STATES_SHOWN if name in states for index in ledger.table.indexes_of(name)]
 
 
 def _text(request: Fields, field: str) -> str | None:
@@ -283,7 +290,7 @@ def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
 
 def _jobs_ahead(ledger: Ledger, job: Job) -> int:
     count = 0
-    for queue in queue_names(ledger.table):
+    for queue in ledger.table.queue_names():
         lane = ledger.engine.lanes.lane(queue)
         if lane is not None and (lane.is_paused or lane.is_full):
             continue

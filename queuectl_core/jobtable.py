@@ -1,23 +1,15 @@
 """JobTable: the jobs as they are now. A memtable of what has changed lately, over a store that may lag behind.
 
-Keys in the store, all text:
-    job/ID                    the job's fields, JSON
-    ready/RANK                id of a pending job, in the order of dispatch: by priority, then by number
-    due/MS/RANK               id of a failed job, by the time of its next run; delayed/MS/RANK: of a pending one
-    blocked/NUMBER            id of a pending job that waits for others
-    processing/NUMBER         id; completed/MS/NUMBER and dead/MS/NUMBER: id, by the time it ended
-    meta                      position, counts by state, settings, queues, the next job number: JSON
-The first three are ready@QUEUE, due@QUEUE and delayed@QUEUE for a queue with a name. And beside these:
-    needs/OTHER/NUMBER        id of a job that waits for the job OTHER, or died with it
-    key/KEY/NUMBER            id of the live job with this key
-So every job has one record and few index entries, and nothing that is asked often needs a scan.
+A job has its record, `job/ID`, and the entries in indexes that `places` says; `meta` has position, counts, settings,
+queues, schedules and the next job number. So every job has one record and few index entries, and nothing that is asked
+often needs a scan.
 
 `flush` moves the longest-changed jobs into the store, a slice at a time, in one atomic write with the position up to
 which the store is then complete. Records may be ahead of that position; each carries the sequence of its last event
 (`revision`, a page LSN as in ARIES), and replay skips what a record already has.
 
-A job that has been enqueued and not touched since is `fresh`: kept as the event that made it, which costs a tenth of
-a Job and its index entry. So a load of a million is taken in at once, and moved to the store bit by bit.
+A job that has been enqueued and not touched since is `fresh` (see `entries`). So a load of a million is taken in at
+once, and moved to the store bit by bit.
 
 Pure: the store is handed in. Of events it knows only the one that makes a job, and not the journal. The trap: change a
 job only between `change` and `settle`; what `get` returns is to be read.
@@ -27,16 +19,16 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator, Sequence
-from itertools import count, islice, repeat
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Optional, Protocol, Union
 
+from .entries import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
 from .errors import Corrupt, NewerFormat
-from .events import Enqueued
-from .job import DEAD, FAILED, FINAL_STATES, NO_OPTIONS, PENDING, PROCESSING, STATES, Job
-from .lane import DELAYED, DUE, READY, index_of
+from .job import STATES, Job
+from .lane import READY
+from .places import counted_as, index_key, index_keys, index_of_key, indexes_of, queue_names
 from .schedule import Entry
-from .spec import DEFAULT_QUEUE
 
 FORMAT = 1
 READ_LIMIT = 1000
@@ -44,13 +36,6 @@ READ_LIMIT = 1000
 
 GET_LIMIT = 250
 """Keys asked of the store at once."""
-
-BLOCKED = "blocked"
-ALL_QUEUES = "*"
-"""In the place of a queue's name."""
-
-_PLACING_OPTIONS = frozenset(("queue", "priority", "key"))
-"""Those that a job's index entries depend on."""
 
 
 class Store(Protocol):
@@ -77,170 +62,6 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
-class _Changed:
-    """A memtable entry. `job` None: removed. `stored_keys` is what the store has in its indexes, the first for its
-    state; `keys` where it stands now.
-    """
-
-    __slots__ = ("job", "first_sequence", "stored_keys", "stored_count", "keys", "count")
-
-    def __init__(self, job: Job | None, sequence: int, stored: Job | None) -> None:
-        self.job = job
-        self.first_sequence = sequence
-        self.stored_keys: tuple[str, ...] = () if stored is None else index_keys(stored)
-        self.stored_count: tuple[str, ...] = () if stored is None else counted_as(stored)
-        self.keys: tuple[str, ...] = ()
-        self.count = self.stored_count
-        """The names of the counts that it is in."""
-
-
-class Row:
-    """New jobs of numbers in a row, and so of events in a row once they are in the queue."""
-
-    __slots__ = ("first_number", "first_sequence")
-
-    def __init__(self, first_number: int) -> None:
-        self.first_number = first_number
-        self.first_sequence = 0
-
-
-Fresh = tuple[Enqueued, Row]
-"""A memtable entry of a job that nothing has happened to yet: how it came, and in which row."""
-
-
-class Batch:
-    """New jobs made ready for the table while they are not in it yet, so that taking them in costs next to nothing.
-
-    `numbers` are those of the fresh ones; `indexes` has the places of the others, `placed`.
-    """
-
-    def __init__(self) -> None:
-        self.entries: dict[str, Union[_Changed, Fresh]] = {}
-        self.numbers: dict[int, str] = {}
-        self.placed: list[tuple[_Changed, Row]] = []
-        self.indexes: dict[str, dict[str, str]] = {}
-        self.counts: dict[str, int] = {}
-        self.rows: list[tuple[Row, int]] = []
-        """Each with its length."""
-        self.last_number = 0
-        self.latest_ms = 0
-
-    def add(self, enqueued: Sequence[Enqueued]) -> None:
-        """One more row, of higher numbers."""
-        row = Row(enqueued[0].number)
-        ids = [event.id for event in enqueued]
-        self.entries.update(zip(ids, zip(enqueued, repeat(row))))
-        self.numbers.update(zip(count(row.first_number), ids))
-        _bump(self.counts, _FRESH_COUNT, len(ids))
-        latest_ms = self.latest_ms
-        for event in enqueued:
-            if event.at_ms > latest_ms:
-                latest_ms = event.at_ms
-            if event.options is not NO_OPTIONS or event.due_ms:
-                self._place_if_needed(event, row)
-        self.latest_ms = latest_ms
-        self.rows.append((row, len(ids)))
-        self.last_number = row.first_number + len(ids) - 1
-
-    def _place_if_needed(self, event: Enqueued, row: Row) -> None:
-        """Where it stands does not follow from its number alone."""
-        if not (event.blockers or event.due_ms or event.options.keys() & _PLACING_OPTIONS):
-            return
-        job = job_from((event, row))
-        entry = self.entries[event.id] = _Changed(job, 0, None)
-        del self.numbers[event.number]
-        entry.keys, entry.count = index_keys(job), counted_as(job)
-        for key in entry.keys:
-            self.indexes.setdefault(index_of_key(key), {})[key] = event.id
-        _bump(self.counts, _FRESH_COUNT, -1)
-        _bump(self.counts, entry.count, 1)
-        self.placed.append((entry, row))
-
-
-def job_from(fresh: Fresh) -> Job:
-    id, number, at_ms, command, cwd, max_retries, backoff_base, options, due_ms, blockers = fresh[0]
-    return Job(
-        id,
-        number,
-        command,
-        cwd,
-        max_retries,
-        backoff_base,
-        at_ms,
-        due_ms=due_ms,
-        revision=_sequence_of(fresh),
-        options=options or NO_OPTIONS,
-        blockers=list(blockers),
-    )
-
-
-def _sequence_of(fresh: Fresh) -> int:
-    event, row = fresh
-    return row.first_sequence + event.number - row.first_number
-
-
-def index_key(job: Job) -> str:
-    """Where a job stands among those in its state; keys sort in the order in which users want to see them."""
-    if job.state == PENDING:
-        if job.blockers:
-            return f"{BLOCKED}/{job.number:012}"
-        if job.due_ms is not None:
-            return f"{index_of(DELAYED, job.queue)}/{job.due_ms:015}/{job.rank}"
-        return f"{index_of(READY, job.queue)}/{job.rank}" if job.options else f"ready/{job.number:012}"
-    if job.state == FAILED:
-        return f"{index_of(DUE, job.queue)}/{job.due_ms:015}/{job.rank}"
-    if job.state == PROCESSING:
-        return f"processing/{job.number:012}"
-    return f"{job.state}/{job.updated_ms:015}/{job.number:012}"
-
-
-def queue_names(table: JobTable) -> list[str]:
-    """Every queue that has a job or a rule, the default one first."""
-    names = {name.split("@", 1)[1] for name, number in table.counts.items() if number and "@" in name}
-    return [DEFAULT_QUEUE, *sorted((names | table.queues.keys()) - {DEFAULT_QUEUE, ALL_QUEUES})]
-
-
-def indexes_of(table: JobTable, state: str) -> list[str]:
-    """The names of the indexes in which the jobs in a state stand."""
-    if state == PENDING:
-        return [index_of(kind, queue) for kind in (READY, DELAYED) for queue in queue_names(table)] + [BLOCKED]
-    return [index_of(DUE, queue) for queue in queue_names(table)] if state == FAILED else [state]
-
-
-def index_keys(job: Job) -> tuple[str, ...]:
-    """All its entries; that of its state comes first."""
-    first = index_key(job)
-    if not job.options:
-        return (first,)
-    keys = [first]
-    if job.blockers and job.state in (PENDING, DEAD):
-        keys += [f"needs/{other}/{job.number:012}" for other in job.blockers]
-    if "key" in job.options and job.state not in FINAL_STATES:
-        keys.append(f"key/{job.options['key']}/{job.number:012}")
-    return tuple(keys)
-
-
-def index_of_key(key: str) -> str:
-    """The name of an index: what stands before its first slash; of `needs` and `key` before the last."""
-    return key[: key.rindex("/")] if key.startswith(("needs/", "key/")) else key[: key.index("/")]
-
-
-def counted_as(job: Job) -> tuple[str, ...]:
-    """The counts that it is in: of its state; of its state and queue, where that has a name; of those with blockers."""
-    if not job.options:
-        return (job.state,)
-    names = (job.state,) if job.queue == DEFAULT_QUEUE else (job.state, f"{job.state}@{job.queue}")
-    return (*names, BLOCKED) if job.blockers and job.state in (PENDING, DEAD) else names
-
-
-_FRESH_COUNT = (PENDING,)
-
-
-def _bump(counts: dict[str, int], names: tuple[str, ...], change: int) -> None:
-    for name in names:
-        counts[name] = counts.get(name, 0) + change
-
-
 class JobTable:
     def __init__(self, store: Store) -> None:
         """Raises NewerFormat, Corrupt."""
@@ -260,7 +81,7 @@ class JobTable:
         self.latest_ms: int = meta.get("latest_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
         self._stored_counts = dict(self.counts)
-        self._changed: dict[str, Union[_Changed, Fresh]] = {}
+        self._changed: dict[str, Union[Changed, Fresh]] = {}
         """By the age of their first change that the store lacks."""
         self._fresh: dict[int, str] = {}
         """Number and id of each fresh job: their entries in the index of what is ready."""
@@ -311,21 +132,21 @@ class JobTable:
         if type(entry) is tuple:  # it keeps its place among the changed
             job = job_from(entry)
             del self._fresh[job.number]
-            entry = self._changed[id] = _Changed(job, job.revision, None)
-            entry.count = _FRESH_COUNT  # as such it has been counted
+            entry = self._changed[id] = Changed(job, job.revision, None)
+            entry.count = FRESH_COUNT  # as such it has been counted
         elif entry is None:
             job = self._load(id)
             if job is None:
                 return None
             del self._read[id]
-            entry = self._changed[id] = _Changed(job, sequence, job)
+            entry = self._changed[id] = Changed(job, sequence, job)
         return entry.job
 
     def add(self, job: Job) -> None:
         """A new job: `settle` it next. The caller has made sure that there is none of this id."""
         entry = self._changed.get(job.id)
         if entry is None:
-            self._changed[job.id] = _Changed(job, job.revision, None)
+            self._changed[job.id] = Changed(job, job.revision, None)
         else:  # removed, and not flushed since
             entry.job = job
         self.next_number = max(self.next_number, job.number + 1)
@@ -388,6 +209,14 @@ class JobTable:
         fresh = self._scan_fresh(limit, start, stop, reverse) if index == READY and self._fresh else []
         return list(islice(heapq.merge(recent, stored, fresh, reverse=reverse), limit))
 
+    def queue_names(self) -> list[str]:
+        """Every queue that has a job or a rule, the default one first."""
+        return queue_names(self.counts, self.queues)
+
+    def indexes_of(self, state: str) -> list[str]:
+        """The names of the indexes in which the jobs in a state stand."""
+        return indexes_of(state, self.queue_names())
+
     @property
     def changed_count(self) -> int:
         return len(self._changed)
@@ -405,7 +234,7 @@ class JobTable:
             entry = self._changed[id]
             if type(entry) is tuple:
                 _write_fresh(entry, puts)
-                _bump(counts, _FRESH_COUNT, 1)
+                bump(counts, FRESH_COUNT, 1)
             else:
                 self._write_entry(id, entry, counts, puts, deletes)
         left = next(islice(self._changed.values(), len(ids), None), None)
@@ -435,13 +264,13 @@ class JobTable:
             self._read[id] = job
         return job
 
-    def _count(self, entry: _Changed, names: tuple[str, ...]) -> None:
+    def _count(self, entry: Changed, names: tuple[str, ...]) -> None:
         if entry.count != names:
-            _bump(self.counts, entry.count, -1)
-            _bump(self.counts, names, 1)
+            bump(self.counts, entry.count, -1)
+            bump(self.counts, names, 1)
             entry.count = names
 
-    def _unindex(self, entry: _Changed) -> None:
+    def _unindex(self, entry: Changed) -> None:
         for key in entry.keys:
             name = index_of_key(key)
             del self._changed_index[name][key]
@@ -477,14 +306,14 @@ class JobTable:
         return found
 
     def _write_entry(
-        self, id: str, entry: _Changed, counts: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
+        self, id: str, entry: Changed, counts: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
     ) -> None:
-        _bump(counts, entry.stored_count, -1)
+        bump(counts, entry.stored_count, -1)
         deletes += [key.encode() for key in entry.stored_keys if key not in entry.keys]
         if entry.job is None:
             deletes.append(f"job/{id}".encode())
             return
-        _bump(counts, counted_as(entry.job), 1)
+        bump(counts, counted_as(entry.job), 1)
         puts.append((f"job/{id}".encode(), _encode(entry.job.fields()).encode()))
         puts += [(key.encode(), id.encode()) for key in entry.keys if key not in entry.stored_keys]
 
@@ -516,8 +345,8 @@ def _number_of(key: str, otherwise: int) -> int:
     return int(digits) if digits.isdigit() else otherwise
 
 
-def _first_sequence(entry: _Changed | Fresh) -> int:
-    return _sequence_of(entry) if type(entry) is tuple else entry.first_sequence
+def _first_sequence(entry: Changed | Fresh) -> int:
+    return sequence_of(entry) if type(entry) is tuple else entry.first_sequence
 
 
 def _job_of_record(id: str, raw: bytes) -> Job:

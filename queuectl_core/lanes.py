@@ -10,11 +10,13 @@ of a run, and of every change of a queue's rules.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 
 from .job import FAILED, PENDING, PROCESSING, Job
-from .jobtable import ALL_QUEUES, JobTable, index_key, queue_names
+from .jobtable import JobTable
 from .lane import DELAYED, DUE, READY, Lane, index_of
+from .places import ALL_QUEUES, index_key
 from .schedule import Entry
 from .spec import DEFAULT_QUEUE
 
@@ -24,7 +26,7 @@ class Lanes:
         self._table = table
         self._lanes: dict[str, Lane] = {}
         self._default = self._of(DEFAULT_QUEUE)
-        for name in queue_names(table):
+        for name in table.queue_names():
             self._of(name)
 
     def names(self) -> list[str]:
@@ -104,7 +106,7 @@ class Lanes:
             unshifted_ms = now_ms - self._table.clock_shift_ms
             if lane.open_at_ms > unshifted_ms and (lane.ripe or lane.first_ready(self._table.is_entry) is not None):
                 found.append(lane.open_at_ms + self._table.clock_shift_ms)
-        return round(min(found)) if found else None
+        return math.ceil(min(found)) if found else None  # not a moment too early
 
     def _head(self, lane: Lane, unshifted_ms: int) -> Entry | None:
         """Rank and id of what is next in this lane."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from . import durable, events
-from .commands import Command, Enqueue
+from .commands import Command, Enqueue, Import
 from .engine import Engine
 from .errors import Corrupt, DiskFull, StorageFailed
 from .home import Home
@@ -71,7 +71,8 @@ class Ledger:
 
     def decide(self, command: Command, now_ms: int) -> object:
         """The engine's answer to a command. Raises QueueError when it refuses; DiskFull for new jobs without room."""
-        if type(command) is Enqueue and not (self.has_room() and self._has_room_for(command.specs)):
+        new = command.specs if type(command) is Enqueue else command.jobs if type(command) is Import else None
+        if new is not None and not (self.has_room() and self._has_room_for(new)):
             raise DiskFull(path=self._home.path)
         step = self.engine.handle(command, now_ms)
         self._decided += step.events

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .entries import Batch
 from .errors import DuplicateJob, KeyTaken, QueueError
 from .events import Enqueued, encode
 from .job import Job
-from .jobtable import Batch
 
 
 class Load:

@@ -7,6 +7,7 @@ way here; one that was running there waits again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from . import events
 from .admission import holder_of_key
@@ -14,36 +15,59 @@ from .errors import DuplicateJob, InvalidJob, KeyTaken, RepeatedId
 from .events import Imported
 from .job import FINAL_STATES, PENDING, PROCESSING, STATES
 from .jobtable import JobTable
-from .spec import BASIC_FIELDS, check_option, check_spec
+from .spec import BASIC_FIELDS, check_id, check_option, check_spec, parse_name
+from .timestamps import END_MS
 
-_NUMBERS = ("created_ms", "updated_ms", "due_ms", "attempts", "losses")
-_KEPT = (*_NUMBERS, "state", "reason", "history", "options", "blockers")
+_TIMES = ("created_ms", "updated_ms", "due_ms")
+_COUNTS = ("attempts", "losses")
+_KEPT = (*_TIMES, *_COUNTS, "state", "reason", "history", "options", "blockers")
+_ATTEMPT_NUMBERS = (
+    "attempt", "run", "started_ms", "ended_ms", "duration_ms", "exit_code", "signal", "log_offset", "output_bytes",
+    "dropped_bytes", "cpu_ms", "peak_bytes",
+)  # fmt: skip
+_ATTEMPT_TEXTS = ("worker", "outcome", "reason", "log_file")
+_MAX_COUNT = 10**6
 
 
 def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> list[Imported]:
-    """Raises InvalidJob, DuplicateJob, RepeatedId, with the place of the job."""
+    """Raises InvalidJob, DuplicateJob, RepeatedId, KeyTaken, with the place of the job.
+
+    What a job waits for must be there, or come before it; what is not there counts as over.
+    """
     found: list[Imported] = []
-    seen: set[str] = set()
+    live: dict[str, bool] = {}
+    keys: dict[str, str] = {}
     for n, raw in enumerate(jobs):
         fields = _checked(raw, n)
         id = str(fields.pop("id"))
-        if id in seen:
+        if id in live:
             raise RepeatedId(id=id, index=n)
-        seen.add(id)
         if table.get(id) is not None:
             if skip:
                 continue
             raise DuplicateJob(id=id, index=n)
+        if fields["state"] == PENDING and "blockers" in fields:
+            fields["blockers"] = [other for other in fields["blockers"] if _is_live(table, other, live)]  # type: ignore[attr-defined]
+        if fields.get("due_ms") is not None:
+            fields["due_ms"] = max(1, int(str(fields["due_ms"])) - table.clock_shift_ms)
+        live[id] = fields["state"] not in FINAL_STATES
         key = fields.get("options", {}).get("key")  # type: ignore[attr-defined]
-        holder = None if key is None or fields["state"] in FINAL_STATES else holder_of_key(table, str(key))
-        if holder is not None:
-            raise KeyTaken(key=key, id=holder, index=n, runs=False)
+        if key is not None and live[id]:
+            holder = keys.get(key) or holder_of_key(table, str(key))
+            if holder is not None:
+                raise KeyTaken(key=key, id=holder, index=n, runs=False)
+            keys[key] = id
         found.append(events.Imported(id, table.next_number + len(found), now_ms, fields))
     try:
         events.encode(found)
     except ValueError as fault:
         raise InvalidJob(index=0, why=f"some of these is no exported job: {fault}") from None
     return found
+
+
+def _is_live(table: JobTable, id: str, live: Mapping[str, bool]) -> bool:
+    job = table.get(id)
+    return live.get(id, False) or (job is not None and job.state not in FINAL_STATES)
 
 
 def _checked(raw: object, index: int) -> dict[str, object]:
@@ -53,33 +77,51 @@ def _checked(raw: object, index: int) -> dict[str, object]:
     missing = next((name for name in (*BASIC_FIELDS, "created_ms", "state") if name not in raw), None)
     if missing is not None:
         raise InvalidJob(index=index, why=f"an exported job has a field {missing!r}")
-    kept = {name: raw[name] for name in _KEPT if raw.get(name) is not None}
     try:
-        _check(kept)
+        kept = _kept({name: raw[name] for name in _KEPT if raw.get(name) is not None})
     except (ValueError, TypeError, AttributeError, KeyError) as fault:
         raise InvalidJob(index=index, why=f"it is no exported job: {fault}") from None
     return _at_rest({**basic, **kept})
 
 
-def _check(kept: dict[str, object]) -> None:
-    if kept["state"] not in STATES:
-        raise ValueError(f"state {kept['state']!r:.40}")
-    for name in _NUMBERS:
-        if name in kept and type(kept[name]) is not int:
-            raise ValueError(f"{name} must be a whole number")
-    if kept["state"] == "failed" and "due_ms" not in kept:
+def _kept(given: dict[str, Any]) -> dict[str, object]:
+    """Each field as it is kept. Raises ValueError, TypeError, AttributeError, KeyError."""
+    if given["state"] not in STATES:
+        raise ValueError(f"state {given['state']!r:.40}")
+    for name, limit in (*((name, END_MS) for name in _TIMES), *((name, _MAX_COUNT) for name in _COUNTS)):
+        if name in given and not (type(given[name]) is int and 0 <= given[name] < limit):
+            raise ValueError(f"{name} must be a whole number from 0 on")
+    if given["state"] == "failed" and "due_ms" not in given:
         raise ValueError("a failed job has a due_ms")
-    if not isinstance(kept.get("reason", ""), str):
-        raise ValueError("reason must be text")
-    for attempt in kept.get("history", []):  # type: ignore[attr-defined]
-        numbers = (attempt["started_ms"], attempt["attempt"], attempt["run"])
-        if {type(number) for number in numbers} != {int} or not isinstance(attempt["worker"], str):
-            raise ValueError("history must be attempts")
-    for name, value in kept.get("options", {}).items():  # type: ignore[attr-defined]
-        if name not in ("schedule", "at"):
-            check_option(name, value)
-    if not all(isinstance(id, str) for id in kept.get("blockers", [])):  # type: ignore[attr-defined]
-        raise ValueError("blockers must be ids")
+    if not isinstance(given.get("reason", ""), str) or not isinstance(given.get("history", []), list):
+        raise ValueError("reason is text, and history a list")
+    for attempt in given.get("history", []):
+        _check_attempt(attempt)
+    if "options" in given:
+        given["options"] = {name: _option(name, value) for name, value in given["options"].items()}
+    for id in given.get("blockers", []):
+        if check_id(id) or "after" not in given.get("options", {}):
+            raise ValueError("blockers are ids of jobs that it runs after")
+    return given
+
+
+def _option(name: str, value: object) -> object:
+    if name == "schedule":
+        return parse_name(value)
+    return value if name == "at" and type(value) is int else check_option(name, value)
+
+
+def _check_attempt(attempt: dict[str, object]) -> None:
+    for name in ("attempt", "run", "started_ms", "worker"):
+        if attempt[name] is None:
+            raise ValueError(f"an attempt has {name}")
+    for name, value in attempt.items():
+        if name in _ATTEMPT_NUMBERS and value is not None and not (type(value) is int and 0 <= value < END_MS):
+            raise ValueError(f"{name} of an attempt must be a whole number from 0 on")
+        if name in _ATTEMPT_TEXTS and value is not None and not isinstance(value, str):
+            raise ValueError(f"{name} of an attempt must be text")
+        if name not in _ATTEMPT_NUMBERS and name not in _ATTEMPT_TEXTS:
+            raise ValueError(f"an attempt has no {name!r:.40}")
 
 
 def _at_rest(fields: dict[str, object]) -> dict[str, object]:

@@ -47,7 +47,7 @@ def fact(sequence: int, event: events.Event) -> Fact:
     """As users see it: `seq`, `event`, `at`, then the event's own fields; an ending is an object."""
     fields = event._asdict()
     at_ms = fields.pop("at_ms")
-    if "ending" in fields:
+    if fields.get("ending") is not None:
         fields["ending"] = fields["ending"]._asdict()
     return {"seq": sequence, "event": events.name_of(event), "at": utc(at_ms), **fields}
 
@@ -56,6 +56,7 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
     """Whole groups of frames, of the segments that reach behind `after`."""
     paths = segment_paths(folder) if os.path.isdir(folder) else []
     headers = [_header(path) for path in paths]
+    expected = after + 1
     for n, (path, header) in enumerate(zip(paths, headers)):
         following = headers[n + 1] if n + 1 < len(headers) else None
         if header is None or (following is not None and following.first_sequence <= after + 1):
@@ -63,13 +64,16 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
         try:
             with open(path, "rb") as file:
                 data = file.read()
-        except FileNotFoundError:  # freed while we were looking
-            continue
+        except FileNotFoundError:
+            raise PastIsGone(after=expected - 1, first=header.first_sequence) from None  # freed while we were looking
+        if header.first_sequence > expected:
+            raise PastIsGone(after=expected - 1, first=header.first_sequence)
         group: list[Frame] = []
         for frame in journal_format.scan(data, header.log_id, header.first_sequence).frames:
             group.append(frame)
             if not frame.flags & MORE:
                 yield from (part for part in group if part.next_sequence > after + 1)
+                expected = max(expected, frame.next_sequence)
                 group.clear()
 
 

@@ -10,10 +10,9 @@ zone.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
 
-from . import cron, events
+from . import events
 from .admission import admit
 from .errors import InvalidInput, InvalidJob, QueueError, UnknownSchedule
 from .events import Event
@@ -30,7 +29,7 @@ _UNFIT = ("id", "delay", "at", "after", "after_any")
 
 
 class Recurring:
-    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo]) -> None:
+    def __init__(self, table: JobTable, zone_of: Callable[[str], object]) -> None:
         self._table = table
         self._zone_of = zone_of
         self._next_ms: int | None = None
@@ -171,12 +170,14 @@ class Recurring:
         found: dict[str, object] = {"spec": check_spec(spec), "cwd": fields.get("cwd", "/")}
         try:
             if "cron" in fields:
+                from . import cron
+
                 cron.parse(str(fields["cron"]))
                 found.update(cron=fields["cron"], zone=fields.get("zone", "UTC"))
                 self._zone_of(str(found["zone"]))
             else:
                 found["every_s"] = _EVERY(fields["every"])
-        except ValueError as fault:
+        except (ValueError, OverflowError) as fault:
             raise InvalidInput(what=f"the time of a schedule {fault}") from None
         if fields.get("overlap") is True:
             found["overlap"] = True
@@ -184,6 +185,8 @@ class Recurring:
 
     def _next_after(self, one: Schedule, now_ms: int) -> int | None:
         if "cron" in one:
+            from . import cron
+
             return cron.next_after(cron.parse(str(one["cron"])), now_ms, self._zone_of(str(one["zone"])))
         every_ms = round(float(one["every_s"]) * 1000)  # type: ignore[arg-type]
         last_ms = one.get("next_ms") or now_ms

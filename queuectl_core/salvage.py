@@ -18,10 +18,11 @@ from .engine import Engine
 from .errors import BadHome, Busy, Corrupt, QueueError
 from .events import Event
 from .home import Home
-from .job import Job
-from .jobtable import JobTable, index_key
+from .job import PROCESSING, Job
+from .jobtable import JobTable
 from .journal import begin_journal, segment_paths
 from .journal_format import Frame
+from .places import index_key
 from .stores import open_store
 from .transitions import TRANSITIONS
 
@@ -95,6 +96,9 @@ def _take_meta(value: bytes, table: JobTable, affected: dict[str, str]) -> None:
     try:
         meta = json.loads(value)
         table.settings.update(meta["settings"])
+        table.queues.update(meta.get("queues", {}))
+        table.schedules.update(meta.get("schedules", {}))
+        table.clock_shift_ms = meta.get("clock_shift_ms", 0)
         table.next_number = max(table.next_number, meta["next_number"])
         table.position = meta["position"]
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -171,10 +175,9 @@ def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]
 def _make_fit(engine: Engine, job: Job, event: Event) -> None:
     """Puts the job into a state in which the event can happen."""
     job.state = TRANSITIONS[type(event)][0][0]
-    has_ending = hasattr(event, "ending") or isinstance(event, (events.Released, events.Located))
-    if has_ending and (not job.history or "outcome" in job.history[-1]):
+    if job.state == PROCESSING and (not job.history or "outcome" in job.history[-1]):
         job.attempts += 1
-        started = {"attempt": job.attempts, "worker": "(lost)", "started_ms": event.at_ms}
+        started = {"attempt": job.attempts, "run": 0, "worker": "(lost)", "started_ms": event.at_ms}
         job.history = [*job.history, started]
     engine.table.settle(job)
 

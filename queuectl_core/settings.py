@@ -13,7 +13,7 @@ from typing import Union
 
 from . import retry
 from .errors import DamagedSetting, InvalidSetting
-from .spec import MAX_WAIT_S, check_backoff_base, check_max_retries, parse_codes_or_none, shortened
+from .spec import MAX_WAIT_S, check_backoff_base, check_max_retries, parse_codes_or_none, shortened, text_of
 from .timestamps import parse_duration_s
 
 MAX_WORKERS = 1024
@@ -80,9 +80,12 @@ def _seconds(text: str) -> int | float:
 
 
 def _command(value: object) -> str:
-    if not isinstance(value, str) or "\0" in value or len(value) > 4096:
-        raise ValueError("must be a command of at most 4096 characters, or empty")
-    return value
+    if value == "":
+        return ""
+    try:
+        return text_of(4096)(value)
+    except ValueError as fault:
+        raise ValueError(f"must be a command, or empty; it {fault}") from None
 
 
 def _within(low: int | float, high: int | float) -> Callable[[object], str | None]:

@@ -210,7 +210,7 @@ def _yes_or_no(value: object) -> bool:
     return value
 
 
-def _text(max_bytes: int) -> Callable[[object], str]:
+def text_of(max_bytes: int) -> Callable[[object], str]:
     def parse(value: object) -> str:
         why = _check_bytes(value, max_bytes) if isinstance(value, str) else f"must be text, not {kind(value)}"
         if why or not value:
@@ -279,7 +279,7 @@ def _conflict(value: object) -> str:
 
 
 OPTIONS: dict[str, Callable[[object], object]] = {
-    "name": _text(200),
+    "name": text_of(200),
     "queue": parse_name,
     "priority": _whole(-MAX_PRIORITY, MAX_PRIORITY),
     "tags": _pairs("tag", MAX_TAGS, 4096, r"[A-Za-z0-9._-]{1,64}"),
@@ -294,7 +294,7 @@ OPTIONS: dict[str, Callable[[object], object]] = {
     "grace": parse_seconds(0, 3600),
     "env": _pairs("variable", 10_000, MAX_ENV_BYTES, r"[^=\0]+"),
     "stdin": _path,
-    "input": _text(MAX_INPUT_BYTES),
+    "input": text_of(MAX_INPUT_BYTES),
     "shell": _path,
     "nice": _whole(-20, 19),
     "limit_mem": parse_bytes,

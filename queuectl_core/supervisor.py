@@ -27,18 +27,17 @@ from . import adoption, commands, events, pidfile, process_tree, protocol, runs,
 from .adoption import OpenRun
 from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
-from .errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed, UnknownJob
+from .errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed
 from .home import Home
-from .job import FINAL_STATES, Job
+from .job import Job
 from .ledger import Ledger
 from .pool import Member, Pool, StartDelay
-from .protocol import WAIT_JOBS
 from .retention import Retention
 from .server import Connection, Request, Server
 from .settings import MAX_WORKERS
-from .spec import check_id, shortened
+from .spec import shortened
 from .strays import Strays
-from .waits import Wait, Waits
+from .waits import Waits
 
 SYNC_WITHIN_S = 1.0
 """What no reply waits for is synced at the latest so long after it was written."""
@@ -83,8 +82,6 @@ class Supervisor:
         self._waits: Waits[Connection] = Waits(lambda connection: connection.is_open)
         self._nothing_at_ms = 0
         """When a job was last asked for and none could begin: whatever was due by then waits for something else."""
-        self._asked: dict[Connection, Wait[Connection]] = {}
-        """Those for which more jobs are to be named."""
         self._sync_at_s: Optional[float] = None
         self._more_to_tend = True
         self._start_delay = StartDelay()
@@ -116,6 +113,7 @@ class Supervisor:
             if self._pool.is_flowing() and not self._stopping:
                 time.sleep(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
+        self._ledger.write()
         self._ledger.checkpoint()
         self._server.close()
         self._ledger.close()
@@ -374,7 +372,7 @@ class Supervisor:
         return self._conversations[connection]
 
     def _end_conversation(self, connection: Connection) -> None:
-        self._asked.pop(connection, None)
+        self._waits.forget(connection)
         conversation = self._conversations.pop(connection, None)
         if conversation is not None:
             conversation.end()
@@ -414,26 +412,9 @@ class Supervisor:
         self._reply(connection, {"before": before, "workers": self._wanted})
 
     def _wait_for(self, connection: Connection, request: Request) -> None:
-        """The reply comes once all the named jobs are in a final state; or, when `more` are to be named, at once."""
-        ids = request.get("ids")
-        if not isinstance(ids, list) or not ids or len(ids) > WAIT_JOBS:
-            raise InvalidInput(what=f"name from 1 to {WAIT_JOBS} jobs at a time")
-        wait = self._asked.pop(connection, None) or Wait(connection)
-        for id in ids:
-            job = self._ledger.table.get(id) if check_id(id) is None else None
-            if job is None:
-                raise UnknownJob(id=str(id)[:140])
-            if job.state in FINAL_STATES:
-                wait.note_end(job.state)
-            else:
-                self._waits.add(wait, id)
-        if request.get("more") is True:
-            self._asked[connection] = wait
-            self._reply(connection, {})
-            return
-        wait.is_whole = True
-        if wait.is_over:
-            self._reply(connection, {"ended": wait.ended})
+        reply = self._waits.ask(connection, request, self._ledger.table)
+        if reply is not None:
+            self._reply(connection, reply)
 
     # Stopping
 

@@ -49,7 +49,7 @@ def span(duration_ms: int) -> str:
     return f"{days} d {hours} h" if days else f"{hours} h {minutes} min"
 
 
-_END_MS = 253_402_300_800_000
+END_MS = 253_402_300_800_000
 """The year 10000, which RFC 3339 does not reach."""
 
 _UNIT_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -85,4 +85,4 @@ def parse_rfc3339(text: str) -> int | None:
         return None
     since = at - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
     at_ms = since // datetime.timedelta(milliseconds=1) + int(float(fraction or 0) * 1000)
-    return at_ms if 0 <= at_ms < _END_MS else None
+    return at_ms if 0 <= at_ms < END_MS else None

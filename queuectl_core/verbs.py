@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from . import commands, inquiry, jobtext
 from .admission import admit
+from .entries import Row, job_from
 from .errors import InvalidInput, InvalidJob, NothingToDo, UnknownJob
 from .job import DEAD
-from .jobtable import Row, job_from
 from .spec import check_cwd, check_id
 
 if TYPE_CHECKING:

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+from .errors import InvalidInput, UnknownJob
 from .events import Canceled, Died, Event, Purged, Succeeded
-from .job import COMPLETED, DEAD
+from .job import COMPLETED, DEAD, FINAL_STATES
+from .jobtable import JobTable
+from .protocol import WAIT_JOBS
+from .spec import check_id
 
 Client = TypeVar("Client")
 
@@ -41,7 +45,35 @@ class Waits(Generic[Client]):
     def __init__(self, is_there: Callable[[Client], bool]) -> None:
         self._is_there = is_there
         self._by_id: dict[str, list[Wait[Client]]] = {}
+        self._asked: dict[Client, Wait[Client]] = {}
+        """Those of clients that are about to name more jobs."""
         self._limit = FIRST_LIMIT
+
+    def ask(self, client: Client, request: dict[str, object], table: JobTable) -> dict[str, object] | None:
+        """The reply to a request to wait for some jobs; None: `over` will tell. When `more` are to be named it comes at
+        once, and says nothing. Raises InvalidInput, UnknownJob.
+        """
+        ids = request.get("ids")
+        if not isinstance(ids, list) or not ids or len(ids) > WAIT_JOBS:
+            raise InvalidInput(what=f"name from 1 to {WAIT_JOBS} jobs at a time")
+        wait = self._asked.pop(client, None) or Wait(client)
+        for id in ids:
+            job = table.get(id) if check_id(id) is None else None
+            if job is None:
+                raise UnknownJob(id=str(id)[:140])
+            if job.state in FINAL_STATES:
+                wait.note_end(job.state)
+            else:
+                self.add(wait, id)
+        if request.get("more") is True:
+            self._asked[client] = wait
+            return {}
+        wait.is_whole = True
+        return {"ended": wait.ended} if wait.is_over else None
+
+    def forget(self, client: Client) -> None:
+        """It names no more jobs."""
+        self._asked.pop(client, None)
 
     def add(self, wait: Wait[Client], id: str) -> None:
         """This job too, which has not ended."""

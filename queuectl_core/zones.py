@@ -5,16 +5,19 @@ Knows files of the system, no schedule. The trap: a zone that is there today may
 
 from __future__ import annotations
 
-import datetime
 import os
 
 from .errors import InvalidInput
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
-def zone_of(name: str) -> datetime.tzinfo:
-    """Raises InvalidInput."""
+
+def zone_of(name: str) -> tzinfo | None:
+    """None is UTC. Raises InvalidInput."""
     if name == "UTC":
-        return datetime.timezone.utc
+        return None
     import zoneinfo
 
     try:

@@ -18,7 +18,7 @@ from queuectl_core.engine import Engine
 from queuectl_core.events import Ending, Event
 from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
 from queuectl_core.job import STATES
-from queuectl_core.jobtable import JobTable, Store, indexes_of
+from queuectl_core.jobtable import JobTable, Store
 from queuectl_core.stores.memory_store import MemoryStore
 
 NOW_MS = 1_700_000_000_000
@@ -88,7 +88,7 @@ def job_of(engine: Engine, id: str) -> Job:
 def state_of(table: JobTable) -> dict[str, object]:
     """Everything that can be asked of a table, copied: jobs in the order of the indexes, counts, settings, clock."""
     jobs: dict[str, object] = {}
-    for index in (name for state in STATES for name in indexes_of(table, state)):
+    for index in (name for state in STATES for name in table.indexes_of(state)):
         for _, id in table.scan(index, EVERYTHING):
             job = table.get(id)
             assert job is not None and id not in jobs, f"the entry of {id} in {index} is wrong"

@@ -226,3 +226,13 @@ def test_load_hears_of_a_key_that_comes_back_from_the_dead() -> None:
     engine.handle(commands.RetryDead(["a"]), NOW_MS)
     with pytest.raises(KeyTaken):
         engine.commit_load(load, NOW_MS, lambda follows: None)
+
+
+def test_dependant_of_a_job_that_is_passed_over_does_not_wait_for_it() -> None:
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    enqueue(engine, "b", after=["a"])
+    engine.handle(commands.Cancel(["a"], 15), NOW_MS)
+    engine.handle(with_key("live"), NOW_MS)
+    assert engine.handle(commands.RetryDead(["a", "b"], lenient=True), NOW_MS).reply == ["b"]
+    assert job_of(engine, "b").blockers == []

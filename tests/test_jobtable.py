@@ -13,7 +13,9 @@ import pytest
 from queuectl_core.errors import NewerFormat
 from queuectl_core.events import Enqueued
 from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
-from queuectl_core.jobtable import Batch, JobTable, counted_as, index_keys, index_of_key, indexes_of
+from queuectl_core.entries import Batch
+from queuectl_core.jobtable import JobTable
+from queuectl_core.places import counted_as, index_keys, index_of_key
 from queuectl_core.lane import DUE, READY
 from queuectl_core.schedule import Entry
 from queuectl_core.stores.memory_store import MemoryStore
@@ -54,7 +56,7 @@ def test_new_table_is_empty() -> None:
     table = JobTable(MemoryStore())
     assert table.counts == dict.fromkeys(STATES, 0)
     assert table.get("a") is None
-    assert not any(table.scan(index, 10) for state in STATES for index in indexes_of(table, state))
+    assert not any(table.scan(index, 10) for state in STATES for index in table.indexes_of(state))
     assert (table.position, table.ahead, table.next_number) == (0, 0, 1)
 
 

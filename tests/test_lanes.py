@@ -173,3 +173,19 @@ def test_rate_is_measured_without_the_jumps_of_the_clock() -> None:
     assert order(engine) == ["a"]
     engine.handle(commands.ShiftClock(-86_400_000), NOW_MS - 86_400_000)
     assert engine.next_due_ms(NOW_MS - 86_400_000) == NOW_MS - 86_400_000 + 1000
+
+
+def test_rate_that_is_no_whole_milliseconds_is_due_when_it_may_begin() -> None:
+    engine = an_engine()
+    rule(engine, "mail", rate=[7, 60])
+    enqueue(engine, "a", "b", queue="mail")
+    assert order(engine) == ["a"]
+    due_ms = engine.next_due_ms(NOW_MS)
+    assert due_ms is not None and order(engine, due_ms) == ["b"]
+
+
+def test_time_at_the_beginning_of_all_times_is_a_time() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", at="1970-01-01T00:00:00Z")
+    engine.table.flush(10, engine.sequence)
+    assert order(engine) == ["a"]

@@ -100,3 +100,48 @@ def queuectl_words(queuectl: CommandLine) -> list[str]:
     from tests.homes import SCRIPT
 
     return [queuectl.python, SCRIPT]
+
+
+def exported_job(id: str, **fields: object) -> str:
+    known = {"id": id, "command": "true", "cwd": "/", "max_retries": 3, "backoff_base": 2, "created_ms": 1}
+    return json.dumps({**known, "state": "pending", **fields})
+
+
+def test_imported_values_are_kept_as_a_request_would_have_them(queuectl: CommandLine) -> None:
+    line = exported_job("a", options={"retry_on": "75", "snooze": "5m", "tags": {"a": "b"}})
+    queuectl.ok("import", "-", stdin=line.encode())
+    assert (queuectl.job("a")["retry_on"], queuectl.job("a")["snooze"]) == ([75], 300)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"attempts": -5}, {"due_ms": 10**400}, {"created_ms": 10**20}, {"history": {}}, {"blockers": ["x"]},
+     {"history": [{"attempt": 1, "run": 1, "worker": "w", "started_ms": 1, "ended_ms": "x"}]}, {"reason": "\ud800"}],
+    ids=str,
+)  # fmt: skip
+def test_import_lets_in_nothing_that_could_harm_later(queuectl: CommandLine, fields: dict[str, object]) -> None:
+    queuectl.refused(2, "import", "-", stdin=exported_job("a", **fields).encode())
+
+
+def test_imported_job_waits_for_what_is_there_and_for_nothing_else(queuectl: CommandLine) -> None:
+    lines = [
+        exported_job("b", options={"after": ["a", "done", "gone"]}, blockers=["a", "done", "gone"]),
+        exported_job("a"),
+        exported_job("done", state="completed"),
+    ]
+    queuectl.ok("import", "-", stdin="\n".join(lines).encode())
+    assert queuectl.job("b")["waits_for"] == ["a"]
+    twice = "\n".join(exported_job(id, options={"key": "k"}) for id in ("x", "y"))
+    assert "has the key k" in queuectl.refused(2, "import", "-", stdin=twice.encode())
+
+
+def test_restored_jobs_of_a_paused_queue_wait_although_a_supervisor_runs(lived_in: CommandLine) -> None:
+    taken = lived_in.ok("backup", "-")
+    with short_folder() as folder:
+        other = CommandLine(os.path.join(folder, "home"))
+        other.ok("worker", "start")
+        other.ok("restore", "-", stdin=taken.encode())
+        other.ok("edit", "later", "--delay", "0")
+        assert "queue q is paused" in other.ok("why", "later")
+        assert other.json("status")["paused_since"] is None
+        other.end()

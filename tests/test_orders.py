@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 
 import pytest
 
@@ -97,6 +98,35 @@ def test_edited_job_shows_what_it_is_now(queuectl: CommandLine) -> None:
     assert job["next_run_at"] is not None and job["tags"] == {"u": "ann"}
 
 
+def test_many_jobs_are_edited_by_what_they_are(queuectl: CommandLine) -> None:
+    for id, queue in (("a", "q"), ("b", "q"), ("c", "default")):
+        queuectl.ok("enqueue", "--id", id, "--queue", queue, "--tag", f"k={id}", "--command", "true")
+    assert queuectl.json("edit", "--where", "queue=q", "--priority", "5", "--dry-run")["ids"] == ["a", "b"]
+    assert queuectl.ok("edit", "--where", "queue=q", "--where", "tag.k=b", "--queue", "other") == "1 job is changed\n"
+    assert queuectl.job("b")["queue"] == "other" and queuectl.job("a")["queue"] == "q"
+    assert queuectl.ok("edit", "--all", "--priority", "2") == "3 jobs are changed\n"
+    queuectl.refused(2, "edit", "--where", "colour=red", "--priority", "1")
+    queuectl.refused(2, "edit", "--priority", "1")
+    queuectl.refused(2, "edit", "a")
+
+
+@pytest.mark.parametrize("said, is_done", [(b"y\n", True), (b"\n", False)])
+def test_at_a_terminal_many_jobs_are_changed_only_when_it_is_meant(
+    queuectl: CommandLine, said: bytes, is_done: bool
+) -> None:
+    for id in ("a", "b"):
+        queuectl.ok("enqueue", "--id", id, "--command", "true")
+    ours, theirs = pty.openpty()
+    try:
+        process = queuectl.popen("rm", "--all", stdin=theirs, stdout=-3, stderr=theirs)
+        os.write(ours, said)
+        assert process.wait(timeout=20) == (0 if is_done else 1)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert len(queuectl.json("list")) == (0 if is_done else 2)
+
+
 def test_wait_tells_how_they_ended_by_its_status(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.ok("enqueue", "--id", "good", "--command", "true")
@@ -105,7 +135,7 @@ def test_wait_tells_how_they_ended_by_its_status(queuectl: CommandLine) -> None:
     queuectl.ok("wait", "good", "--timeout", "20s")
     assert queuectl("wait", "good", "bad", "--timeout", "20s").status == 1
     assert queuectl("wait", "--queue", "q", "--timeout", "0.1s").status == 124
-    waiting = queuectl.popen("wait")
+    waiting = queuectl.popen("wait", "long")
     queuectl.ok("cancel", "long")
     assert waiting.wait(timeout=20) == 1
     queuectl.ok("wait")

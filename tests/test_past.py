@@ -75,3 +75,32 @@ def test_attempts_tell_processor_time_and_memory(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
     (attempt,) = queuectl.until_state("a", "completed")["history"]
     assert attempt["cpu_ms"] > 0 and attempt["peak_bytes"] > 100_000
+
+
+def test_job_that_is_canceled_before_it_runs_has_a_history(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.ok("cancel", "a")
+    assert [one["event"] for one in queuectl.json("history", "a")] == ["enqueued", "canceled"]
+    assert "canceled by hand" in queuectl.ok("history", "a")
+    assert facts(queuectl)[-1]["ending"] is None
+
+
+def test_gap_in_the_journal_is_told_and_not_passed_over(queuectl: CommandLine) -> None:
+    from queuectl_core import journal, past
+    from queuectl_core.errors import PastIsGone
+    from queuectl_core.events import Purged
+
+    folder = os.path.join(os.path.dirname(queuectl.home), "journal")
+    os.mkdir(folder)
+    opened = journal.begin_journal(folder, 1)
+    for n in range(4):
+        opened.append([Purged(f"job{n}", 1)])
+        opened.rotate()
+    opened.close()
+    reader = past.read(folder, 0)
+    assert next(reader)["seq"] == 1
+    os.unlink(journal.segment_paths(folder)[1])
+    try:
+        assert [one["seq"] for one in reader] == "refused"
+    except PastIsGone as fault:
+        assert fault.fields["after"] == 1

@@ -39,9 +39,22 @@ def run(args: Namespace, screen: Screen) -> int:
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(draft, args.file)
-        except OSError as fault:
+        except BaseException as fault:
+            _discard(draft, fault)
+            if not isinstance(fault, OSError):
+                raise
             raise InvalidInput(what=f"cannot write {fault.filename or draft}: {fault.strerror}") from None
     return 0
+
+
+def _discard(draft: str, fault: BaseException) -> None:
+    import os
+
+    if not isinstance(fault, FileExistsError):
+        try:
+            os.unlink(draft)
+        except OSError:
+            pass
 
 
 def _lines(queue: Queue) -> Iterator[dict[str, object]]:
@@ -50,26 +63,33 @@ def _lines(queue: Queue) -> Iterator[dict[str, object]]:
     """
     start = queue.sequence()
     yield {"queuectl_backup": VERSION, **{name: start[name] for name in ("settings", "queues", "schedules")}}
-    count = 0
+    count, since = 0, start["sequence"]
     while True:
         for job in queue.export():
             count += 1
             yield {"job": job}
         try:
-            touched = _touched(queue, start["sequence"])
+            touched = _touched(queue, since)
             break
         except PastIsGone:  # much has happened meanwhile: once more from the beginning
-            start = queue.sequence()
+            since = queue.sequence()["sequence"]
     for id in touched:
         count += 1
-        try:
-            yield {"job": queue.export_one(id)}
-        except UnknownJob:
-            yield {"gone": id}
+        yield _as_it_is(queue, id)
     yield {"end": count}
 
 
+def _as_it_is(queue: Queue, id: str) -> dict[str, object]:
+    try:
+        return {"job": queue.export_one(id)}
+    except UnknownJob:
+        return {"gone": id}
+
+
 def _touched(queue: Queue, since: int) -> list[str]:
+    """The jobs to which something has happened. What one waits for may end while they are asked for: `import` lets
+    it wait for nothing that is over.
+    """
     from .. import past
 
     return list(dict.fromkeys(str(one["id"]) for one in past.read(queue.home.journal, since) if "id" in one))

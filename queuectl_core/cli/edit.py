@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ..api import Queue
 from ..errors import InvalidInput
 from .jobflags import add_job_flags, job_fields
 from .render import Screen
+from .selection import add_care, change_these, wanted_of
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
@@ -20,24 +22,23 @@ EXAMPLES = [
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.usage = "queuectl edit [options] ID …"
+    parser.usage = "queuectl edit [options] (ID … | --where FIELD=VALUE | --all)"
     parser.add_argument("ids", nargs="*", metavar="ID", help="the jobs")
+    parser.add_argument("--where", metavar="F=V", action="append", help="those with state=, queue=, name=, tag.KEY= …")
+    parser.add_argument("--all", action="store_true", help="all that wait or are dead")
+    add_care(parser)
     parser.add_argument("--command", metavar="TEXT", help="another shell command line")
     add_job_flags(parser)
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    from ..api import Queue
-
-    if not args.ids:
-        raise InvalidInput(what="name the jobs to edit")
     fields = {name: None if value == "" else value for name, value in job_fields(args).items()}
     if args.command is not None:
         fields["command"] = args.command
-    with Queue(args.home, notice=screen.note) as queue:
-        ids = queue.edit(args.ids, fields)
-    if screen.json:
-        screen.value({"ids": ids, "count": len(ids)})
-    else:
-        screen.line(f"{len(ids)} {'job is' if len(ids) == 1 else 'jobs are'} changed")
-    return 0
+    if not fields:
+        raise InvalidInput(what="say what is to be changed, like --priority 10")
+
+    def act(queue: Queue, ids: list[str], lenient: bool) -> list[str]:
+        return queue.edit(ids, fields, lenient)
+
+    return change_these(args, wanted_of(args.where or []), screen, ("pending", "failed", "dead"), act, "changed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 
 from ..api import Queue
 from .render import Screen
@@ -13,3 +14,33 @@ def print_exported(queue: Queue, chosen: dict[str, object], screen: Screen) -> i
     for job in queue.export(**chosen):  # type: ignore[arg-type]
         screen.line(json.dumps(job, ensure_ascii=False, separators=(",", ":")))
     return 0
+
+
+PORTION_JOBS = 500
+PORTION_CHARACTERS = 256 * 1024
+
+
+def portions(jobs: Iterable[tuple[int, object]]) -> Iterator[list[tuple[int, object]]]:
+    """Jobs, each with its line, as many at a time as fit a request. Those that wait for others come last, in the order
+    of their arrival, so that what they wait for is there.
+    """
+    held: list[tuple[int, object]] = []
+    portion: list[tuple[int, object]] = []
+    size = 0
+
+    def rest() -> Iterator[tuple[int, object]]:
+        for line, job in jobs:
+            if isinstance(job, dict) and job.get("blockers"):
+                held.append((line, job))
+            else:
+                yield line, job
+        yield from held
+
+    for line, job in rest():
+        portion.append((line, job))
+        size += len(str(job))
+        if len(portion) == PORTION_JOBS or size >= PORTION_CHARACTERS:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion

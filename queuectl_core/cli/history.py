@@ -37,7 +37,7 @@ def run(args: Namespace, screen: Screen) -> int:
 def _what(one: dict[str, object]) -> str:
     parts = []
     for name, value in one.items():
-        if name == "ending":
+        if name == "ending" and value is not None:
             parts.append(_ended(value))  # type: ignore[arg-type]
         elif name in ("worker", "reason", "by", "signal", "fields", "command") and value:
             parts.append(f"{value}" if name in ("worker", "reason", "command") else f"{name} {value}")

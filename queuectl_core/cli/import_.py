@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
+from .exported import portions
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -11,11 +12,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-SUMMARY = """Adds jobs as `queuectl export` has printed them, with their state and history, a thousand at a time; with
+SUMMARY = """Adds jobs as `queuectl export` has printed them, with their state and history, some hundred at a time; with
 --skip-existing it can be repeated after a failure."""
 EXAMPLES = ["queuectl import jobs.jsonl", "queuectl import - --skip-existing < jobs.jsonl"]
-PORTION_JOBS = 1000
-PORTION_BYTES = 1024 * 1024
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,13 +25,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, screen: Screen) -> int:
     count = 0
     with Queue(args.home, notice=screen.note) as queue:
-        for first, jobs in _portions(args.file):
+        for portion in portions(_jobs(args.file)):
             try:
-                count += len(queue.import_jobs(jobs, args.skip_existing))
+                count += len(queue.import_jobs([job for _, job in portion], args.skip_existing))
             except QueueError as refusal:
                 if "index" not in refusal.fields:
                     raise
-                line = first + int(str(refusal.fields["index"]))
+                line = portion[int(str(refusal.fields["index"]))][0]
                 raise InvalidInput(what=f"line {line}: {refusal}; the {count} jobs before are in") from None
     if screen.json:
         screen.value({"count": count})
@@ -41,24 +40,17 @@ def run(args: Namespace, screen: Screen) -> int:
     return 0
 
 
-def _portions(path: str) -> Iterator[tuple[int, list[object]]]:
-    """Each with the number of its first line."""
+def _jobs(path: str) -> Iterator[tuple[int, object]]:
+    """Each with the number of its line."""
     import json
     import sys
 
-    jobs: list[object] = []
-    first, size, number = 1, 0, 0
+    number = 0
     try:
         with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                jobs.append(json.loads(line))
-                size += len(line)
-                if len(jobs) == PORTION_JOBS or size >= PORTION_BYTES:
-                    yield first, jobs
-                    jobs, first, size = [], number + 1, 0
+                yield number, json.loads(line)
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
     except ValueError as fault:
-        raise InvalidInput(what=f"line {number + 1} is no exported job: {fault}") from None
-    if jobs:
-        yield first, jobs
+        raise InvalidInput(what=f"line {number} is no exported job: {fault}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput
+from .exported import portions
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 SUMMARY = """Fills a home that has no jobs yet with those of a file that `queuectl backup` has made, and with its
 queues, schedules and settings. What was running then will wait."""
 EXAMPLES = ["queuectl --home /var/lib/new restore queue.jsonl", "gunzip < queue.jsonl.gz | queuectl restore -"]
-PORTION_JOBS = 500
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,9 +25,12 @@ def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
         if any(queue.status()["counts"].values()):
             raise InvalidInput(what=f"{queue.home.path} has jobs already; restore into a new home: --home DIR")
-        for start in range(0, len(jobs), PORTION_JOBS):
-            queue.import_jobs(jobs[start : start + PORTION_JOBS])
+        queue.set_queue("*", paused=True)  # nothing runs before the rules are in force
+        for portion in portions(enumerate(jobs)):
+            queue.import_jobs([job for _, job in portion])
         _restore_rest(queue, head)
+        if "paused_ms" not in head["queues"].get("*", {}):  # type: ignore[operator]
+            queue.set_queue("*", paused=False)
     if screen.json:
         screen.value({"count": len(jobs)})
     else:

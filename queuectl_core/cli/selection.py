@@ -6,6 +6,8 @@ done to them. The trap: without a name and without a choice nothing is chosen; a
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from ..api import Queue
 from ..errors import InvalidInput, NothingToDo, WrongState
 from ..states import STATES
@@ -35,11 +37,33 @@ def add_filters(parser: ArgumentParser, with_state: bool = True) -> None:
 def add_selectors(parser: ArgumentParser, what: str) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help=f"the jobs to {what}")
     parser.add_argument("--all", action="store_true", help="all jobs that this can be done to")
-    parser.add_argument("--dry-run", action="store_true", help="only says how many, and which")
+    add_care(parser)
     add_filters(parser)
 
 
-def wanted(args: Namespace) -> dict[str, object]:
+def add_care(parser: ArgumentParser) -> None:
+    """For whatever may reach many jobs."""
+    parser.add_argument("--dry-run", action="store_true", help="only says how many, and which")
+    parser.add_argument("--yes", action="store_true", help="does not ask, at a terminal, whether so many are meant")
+
+
+def wanted_of(pairs: list[str]) -> dict[str, object]:
+    """The filter that `--where FIELD=VALUE` makes, where options have another meaning. Raises InvalidInput."""
+    fields: dict[str, object] = dict.fromkeys(_FILTERS)
+    for text in pairs:
+        name, sign, value = text.partition("=")
+        if name.startswith("tag.") and sign:
+            fields["tag"] = [*(fields["tag"] or []), f"{name[4:]}={value}"]  # type: ignore[misc]
+        elif name in fields and name != "tag" and sign:
+            fields[name] = value
+        else:
+            raise InvalidInput(
+                what=f"--where needs state=, queue=, name=, tag.KEY=, since= or until=, not {text[:40]!r}"
+            )
+    return wanted(SimpleNamespace(**fields))
+
+
+def wanted(args: Namespace | SimpleNamespace) -> dict[str, object]:
     """The filter that the options make; empty when there are none. Raises InvalidInput."""
     found: dict[str, object] = {}
     if getattr(args, "state", None) is not None:
@@ -65,31 +89,59 @@ def change(
     act: Callable[[Queue, list[str], bool], list[str]],
     done: str,
 ) -> int:
-    """Does something to the chosen jobs, and says to how many. `states` are those in which it can be done; `act` is
-    given some ids, and whether others may be passed over; `done` is what then has become of them.
+    """Does something to the jobs that were named or chosen, and says to how many (see `change_these`)."""
+    return change_these(args, wanted(args), screen, states, act, done)
+
+
+def change_these(
+    args: Namespace,
+    chosen: dict[str, object],
+    screen: Screen,
+    states: Sequence[str],
+    act: Callable[[Queue, list[str], bool], list[str]],
+    done: str,
+) -> int:
+    """`chosen` is a filter; `states` are those in which it can be done; `act` is given some ids, and whether others may
+    be passed over; `done` is what then has become of them.
     """
-    chosen = wanted(args)
     if bool(args.ids) and bool(chosen or args.all):
         raise InvalidInput(what="name jobs, or choose them; not both")
     if not (args.ids or chosen or args.all):
-        raise InvalidInput(what="name jobs, or choose them: --state, --queue, --name, --tag, --since, --until, --all")
+        raise InvalidInput(what="name jobs, or choose them by what they are, or say --all")
     with Queue(args.home, notice=screen.note) as queue:
         if args.ids:
             ids = _named(queue, args, states, done) if args.dry_run else act(queue, args.ids, False)
         else:
             portions = list(_chosen(queue, states, chosen))  # all of them before the first is changed
+            if not args.dry_run:
+                _confirm(sum(map(len, portions)), done, args.yes)
             ids = [id for portion in portions for id in (portion if args.dry_run else act(queue, portion, True))]
     if not ids and not args.ids:
         raise NothingToDo(what=f"there is no such job that could be {done}")
+    _tell(args, screen, ids, done)
+    return 0
+
+
+def _confirm(count: int, done: str, is_meant: bool) -> None:
+    """At a terminal somebody is there to be asked. Raises NothingToDo when it is not meant."""
+    import sys
+
+    if count < 2 or is_meant or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    sys.stderr.write(f"{count} jobs would be {done}; go on? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise NothingToDo(what="nothing was changed")
+
+
+def _tell(args: Namespace, screen: Screen, ids: list[str], done: str) -> None:
     if screen.json:
         screen.value({"ids": ids, "count": len(ids), "dry_run": args.dry_run})
-        return 0
-    if args.dry_run:
+    elif args.dry_run:
         screen.line("\n".join(ids))
         screen.note(f"{_jobs(len(ids))} would be {done}")
     else:
         screen.line(f"{_jobs(len(ids))} {'is' if len(ids) == 1 else 'are'} {done}")
-    return 0
 
 
 def _named(queue: Queue, args: Namespace, states: Sequence[str], done: str) -> list[str]:
