@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Optional, Protocol, Union
 
 from .entries import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
 from .errors import Corrupt, NewerFormat
-from .job import STATES, Job
+from .job import NO_OPTIONS, STATES, Job
 from .lane import READY
 from .places import counted_as, index_key, index_keys, index_of_key, indexes_of, queue_names
 from .schedule import Entry
@@ -96,6 +96,14 @@ class JobTable:
         if entry is None:
             return self._load(id)
         return job_from(entry) if type(entry) is tuple else entry.job
+
+    def options_of(self, id: str) -> Mapping[str, object]:
+        """Of a job; no Job is made of a fresh one for it."""
+        entry = self._changed.get(id)
+        if type(entry) is tuple:
+            return entry[0].options
+        job = self.get(id)
+        return NO_OPTIONS if job is None else job.options
 
     def known(self, ids: list[str]) -> set[str]:
         """Which of these are ids of jobs; at the cost of one look at the store for hundreds of them."""

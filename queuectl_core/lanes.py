@@ -136,8 +136,7 @@ class Lanes:
         )
 
     def _slots(self, id: str) -> int:
-        job = self._table.get(id)
-        return 1 if job is None else int(job.options.get("slots", 1))  # type: ignore[call-overload]
+        return int(self._table.options_of(id).get("slots", 1))  # type: ignore[call-overload]
 
     def _of(self, queue: str) -> Lane:
         lane = self._lanes.get(queue)
