@@ -29,9 +29,6 @@ class Lanes:
         for name in table.queue_names():
             self._of(name)
 
-    def names(self) -> list[str]:
-        return list(self._lanes)
-
     def lane(self, queue: str) -> Lane | None:
         return self._lanes.get(queue)
 

@@ -206,9 +206,6 @@ class Pool:
         """Whether every worker has so many runs waiting, so that none will miss the supervisor for a moment."""
         return bool(self.members) and all(len(member.runs) > worker.AHEAD // 2 for member in self.members.values())
 
-    def has_idle(self) -> bool:
-        return any(not member.runs and not member.draining for member in self.members.values())
-
     def busy(self) -> list[Member]:
         return [member for member in self.members.values() if member.runs]
 

@@ -30,6 +30,7 @@ from . import descriptors, durable, lockfile, process_tree
 from .clock import now_ms
 from .events import Ending
 from .home import Home
+from .launch import SHELL, command_line, open_input, why_not_begun
 from .output import OutputWriter
 from .reserve import Reserve
 from .runs import GONE, Kill, Place, Result, Run, Signal, plain
@@ -37,8 +38,6 @@ from .spec import DEFAULT_QUEUE
 
 AHEAD = 16
 """So many short runs wait in a worker at the most."""
-
-SHELL = "/bin/sh"
 
 STOPPED_BY_HAND = "stopped by hand"
 HANDED_BACK = "handed back, for the run before it takes long"
@@ -200,7 +199,7 @@ class Worker:
         try:
             pid, unbegun = self._begin(run, began_s)
         except (OSError, ValueError) as fault:
-            return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=_why_not_begun(run, fault)))
+            return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=why_not_begun(run, fault)))
         if pid is None:
             return Result(*run[:2], None, unbegun, begun=False)
         self._leader = pid
@@ -302,7 +301,7 @@ class Worker:
         environ = {**self._environ, "QUEUECTL_QUEUE": options.get("queue", DEFAULT_QUEUE), **options.get("env", {})}
         if "name" in options:
             environ["QUEUECTL_JOB_NAME"] = options["name"]
-        stdin = _open_input(options)
+        stdin = open_input(options)
         try:
             return process_tree.spawn(path, arguments, environ, stdin or self._stdin, *self._outlets)
         finally:
@@ -414,47 +413,3 @@ class Worker:
             except OSError:
                 Reserve(self._home.reserve).give_up_some()
                 time.sleep(1.0)
-
-
-def command_line(command: str, options: dict[str, object]) -> tuple[str, tuple[str, ...]]:
-    """Program and arguments. Limits are set by a shell that then becomes the job's: spawning the others, which have
-    none, costs nothing more.
-    """
-    shell = str(options.get("shell", SHELL))
-    words = []
-    if "limit_mem" in options:
-        words.append(f"ulimit -v {int(options['limit_mem']) // 1024} || exit 126")
-    if "limit_cpu" in options:
-        words.append(f"ulimit -t {math.ceil(options['limit_cpu'])} || exit 126")
-    if not words and "nice" not in options:
-        return shell, (os.path.basename(shell), "-c", command)
-    nice = f"nice -n {options['nice']} " if "nice" in options else ""
-    return SHELL, ("sh", "-c", "; ".join([*words, f'exec {nice}"$0" -c "$1"']), shell, command)
-
-
-def _open_input(options: dict[str, object]) -> int | None:
-    """What the command reads: a file that is named, or a nameless one with the text that is given."""
-    if "stdin" in options:
-        file = os.open(options["stdin"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
-        os.set_blocking(file, True)
-        return file
-    if "input" not in options:
-        return None
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        file.write(options["input"].encode())
-        file.seek(0)
-        return os.dup(file.fileno())
-
-
-def _why_not_begun(run: Run, fault: Exception) -> str:
-    if isinstance(fault, OSError) and fault.filename == run.cwd:
-        return f"cannot enter its folder {run.cwd}: {fault.strerror}"
-    if (
-        isinstance(fault, OSError)
-        and run.options
-        and fault.filename in (run.options.get("stdin"), run.options.get("shell"))
-    ):
-        return f"could not be started: {fault.filename}: {fault.strerror}"
-    return f"could not be started: {getattr(fault, 'strerror', None) or fault}"
