@@ -32,19 +32,21 @@ def with_dependants(
     table: JobTable,
     ended: Sequence[Event],
     now_ms: int,
-    more: Callable[[str], Iterable[Dependant]] = lambda id: (),
+    more: Callable[[str], Iterable[Dependant]] | None = None,
 ) -> list[Event]:
     """These events, and what follows from them for jobs that wait for those that ended. `more` names dependants that
     are not in the table yet.
     """
     found = list(ended)
+    if more is None and not table.counts.get(BLOCKED):
+        return found
     gone = {event.id for event in found if type(event) in _ENDS}
     for event in found:  # grows while we go
         how = _ENDS.get(type(event))
         if how is None and type(event) is not events.Succeeded:
             continue
         known = _dependants_of(table, event.id) if table.counts.get(BLOCKED) else ()
-        for id, after_any in (*known, *more(event.id)):
+        for id, after_any in (*known, *(more(event.id) if more is not None else ())):
             if id in gone:
                 continue
             if how is None or after_any:

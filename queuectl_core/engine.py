@@ -267,20 +267,11 @@ class Engine:
         kind = type(event)
         if self.sequence > self.table.ahead:  # else the store knows a later time, and another shift of the clock
             self.table.note_time(event.at_ms)
-        if kind is events.SettingChanged:
-            self._apply_setting(event)
-        elif kind is events.QueueChanged:
-            self._apply_rules(event)
-        elif kind is events.ScheduleChanged or kind is events.ScheduleFired:
-            self._apply_schedule(event)
-        elif kind is events.ClockShifted:
-            self.table.clock_shift_ms = event.shift_ms
-        elif kind is Enqueued:
-            self._apply_enqueued(event)
-        elif kind is events.Imported:
-            self._apply_imported(event)
-        else:
+        apply = _APPLIED.get(kind)
+        if apply is None:
             self._apply_transition(event, kind)
+        else:
+            apply(self, event)
 
     def _apply_setting(self, event: events.SettingChanged) -> None:
         if event.value is None:
@@ -296,6 +287,9 @@ class Engine:
         if not self.table.queues[event.name]:
             del self.table.queues[event.name]
         self.lanes.take_rules(event.name)
+
+    def _apply_shift(self, event: events.ClockShifted) -> None:
+        self.table.clock_shift_ms = event.shift_ms
 
     def _apply_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
         self.recurring.note_change()
@@ -342,20 +336,13 @@ class Engine:
             return
         job.revision = sequence
         CHANGES[kind](job, event)
-        self._note_run(job, state, event.at_ms)
+        if kind is events.Started:
+            self.lanes.note_begin(job, event.at_ms)
         job.state = job.state if state == SAME else state
         job.updated_ms = event.at_ms
         key, _ = self.table.settle(job)
         if job.state in (PENDING, FAILED):
             self.lanes.add(key, job)
-
-    def _note_run(self, job: Job, state: str, at_ms: int) -> None:
-        """Its queue hears of the beginning and the end of a run."""
-        if (job.state == PROCESSING) != (state == PROCESSING):
-            if state == PROCESSING:
-                self.lanes.note_begin(job.queue, at_ms)
-            elif job.state == PROCESSING:
-                self.lanes.note_end(job.queue)
 
     def _stale_change(self, id: str) -> Job | None:
         """While replay is behind what the store has: the job, unless its record has this event already."""
@@ -374,6 +361,17 @@ def _rows(happened: list[Event]) -> Iterator[list[Event]]:
     if row:
         yield row
 
+
+_APPLIED: dict[type, Callable[..., None]] = {
+    Enqueued: Engine._apply_enqueued,
+    events.Imported: Engine._apply_imported,
+    events.SettingChanged: Engine._apply_setting,
+    events.QueueChanged: Engine._apply_rules,
+    events.ScheduleChanged: Engine._apply_schedule,
+    events.ScheduleFired: Engine._apply_schedule,
+    events.ClockShifted: Engine._apply_shift,
+}
+"""All others are transitions of one job."""
 
 _HANDLERS: dict[type, Callable[..., tuple[list[Event], object]]] = {
     **dict.fromkeys(byhand.DECISIONS, Engine._by_hand),

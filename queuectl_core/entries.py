@@ -13,22 +13,22 @@ from typing import Union
 
 from .events import Enqueued
 from .job import NO_OPTIONS, PENDING, Job
-from .places import PLACING_OPTIONS, counted_as, index_keys, index_of_key
+from .places import PLACING_OPTIONS, Place, counted_as, places_of
 
 
 class Changed:
-    """A memtable entry. `job` None: removed. `stored_keys` is what the store has in its indexes, the first for its
-    state; `keys` where it stands now.
+    """A memtable entry. `job` None: removed. `stored_places` are those that it has in the indexes of the store, the
+    first for its state; `places` where it stands now.
     """
 
-    __slots__ = ("job", "first_sequence", "stored_keys", "stored_count", "keys", "count")
+    __slots__ = ("job", "first_sequence", "stored_places", "stored_count", "places", "count")
 
     def __init__(self, job: Job | None, sequence: int, stored: Job | None) -> None:
         self.job = job
         self.first_sequence = sequence
-        self.stored_keys: tuple[str, ...] = () if stored is None else index_keys(stored)
+        self.stored_places: tuple[Place, ...] = () if stored is None else places_of(stored)
         self.stored_count: tuple[str, ...] = () if stored is None else counted_as(stored)
-        self.keys: tuple[str, ...] = ()
+        self.places: tuple[Place, ...] = ()
         self.count = self.stored_count
         """The names of the counts that it is in."""
 
@@ -88,9 +88,9 @@ class Batch:
         job = job_from((event, row))
         entry = self.entries[event.id] = Changed(job, 0, None)
         del self.numbers[event.number]
-        entry.keys, entry.count = index_keys(job), counted_as(job)
-        for key in entry.keys:
-            self.indexes.setdefault(index_of_key(key), {})[key] = event.id
+        entry.places, entry.count = places_of(job), counted_as(job)
+        for index, key in entry.places:
+            self.indexes.setdefault(index, {})[key] = event.id
         bump(self.counts, FRESH_COUNT, -1)
         bump(self.counts, entry.count, 1)
         self.placed.append((entry, row))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Optional, Protocol, Union
@@ -27,7 +28,7 @@ from .entries import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequenc
 from .errors import Corrupt, NewerFormat
 from .job import NO_OPTIONS, STATES, Job
 from .lane import READY
-from .places import counted_as, index_key, index_keys, index_of_key, indexes_of, queue_names
+from .places import counted_as, indexes_of, place_in_state, places_of, queue_names
 from .schedule import Entry
 
 FORMAT = 1
@@ -88,7 +89,7 @@ class JobTable:
         self._fresh_from = 0
         """No fresh job has a number below this."""
         self._read: dict[str, Job] = {}
-        self._changed_index: dict[str, dict[str, str]] = {}
+        self._changed_index: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def get(self, id: str) -> Job | None:
         """The job, to be read."""
@@ -119,8 +120,10 @@ class JobTable:
         found = self._changed.get(id)
         if found is None:
             job = self._load(id)
-            return job is not None and index_key(job) == key
-        return key == (f"ready/{found[0].number:012}" if type(found) is tuple else (found.keys or ("",))[0])
+            return job is not None and place_in_state(job)[1] == key
+        if type(found) is tuple:
+            return key == f"ready/{found[0].number:012}"
+        return bool(found.places) and key == found.places[0][1]
 
     def read_ahead(self, entries: list[Entry]) -> None:
         """These jobs will be wanted soon, one after the other."""
@@ -179,7 +182,7 @@ class JobTable:
             self._fresh_from = min(self._fresh_from, first) if self._fresh else first
             self._fresh.update(batch.numbers)
         for name, keys in batch.indexes.items():
-            self._changed_index.setdefault(name, {}).update(keys)
+            self._changed_index[name].update(keys)
         for name, number in batch.counts.items():
             self.counts[name] = self.counts.get(name, 0) + number
         return first_sequence - 1
@@ -187,14 +190,16 @@ class JobTable:
     def settle(self, job: Job) -> Entry:
         """The job has been changed: it is counted and indexed anew. Returns its index entry."""
         entry = self._changed[job.id]
-        keys = index_keys(job)
-        if keys != entry.keys:
+        places = places_of(job)
+        if places != entry.places:
             self._unindex(entry)
-            entry.keys = keys
-            for key in keys:
-                self._changed_index.setdefault(index_of_key(key), {})[key] = job.id
-        self._count(entry, counted_as(job))
-        return keys[0], job.id
+            entry.places = places
+            for index, key in places:
+                self._changed_index[index][key] = job.id
+        names = counted_as(job)
+        if names != entry.count:
+            self._count(entry, names)
+        return places[0][1], job.id
 
     def remove(self, id: str, sequence: int) -> None:
         if self.change(id, sequence) is not None:
@@ -205,7 +210,8 @@ class JobTable:
 
     def note_time(self, at_ms: int) -> None:
         """Keeps the latest time of any event, by a clock without the shifts."""
-        self.latest_ms = max(self.latest_ms, at_ms - self.clock_shift_ms)
+        if at_ms - self.clock_shift_ms > self.latest_ms:
+            self.latest_ms = at_ms - self.clock_shift_ms
 
     def scan(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
         """The first `limit` entries of one index behind key `after` (with `reverse`: the last ones before it)."""
@@ -273,18 +279,20 @@ class JobTable:
         return job
 
     def _count(self, entry: Changed, names: tuple[str, ...]) -> None:
-        if entry.count != names:
-            bump(self.counts, entry.count, -1)
-            bump(self.counts, names, 1)
-            entry.count = names
+        counts = self.counts
+        for name in entry.count:
+            counts[name] -= 1
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+        entry.count = names
 
     def _unindex(self, entry: Changed) -> None:
-        for key in entry.keys:
-            name = index_of_key(key)
-            del self._changed_index[name][key]
-            if not self._changed_index[name]:
-                del self._changed_index[name]
-        entry.keys = ()
+        for index, key in entry.places:
+            keys = self._changed_index[index]
+            del keys[key]
+            if not keys:
+                del self._changed_index[index]
+        entry.places = ()
 
     def _scan_changed(self, index: str, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
         entries = (entry for entry in self._changed_index.get(index, _NOTHING).items() if start <= entry[0] < stop)
@@ -317,13 +325,13 @@ class JobTable:
         self, id: str, entry: Changed, counts: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
     ) -> None:
         bump(counts, entry.stored_count, -1)
-        deletes += [key.encode() for key in entry.stored_keys if key not in entry.keys]
+        deletes += [place[1].encode() for place in entry.stored_places if place not in entry.places]
         if entry.job is None:
             deletes.append(f"job/{id}".encode())
             return
         bump(counts, counted_as(entry.job), 1)
         puts.append((f"job/{id}".encode(), _encode(entry.job.fields()).encode()))
-        puts += [(key.encode(), id.encode()) for key in entry.keys if key not in entry.stored_keys]
+        puts += [(place[1].encode(), id.encode()) for place in entry.places if place not in entry.stored_places]
 
     def _meta(self, position: int, ahead: int, counts: dict[str, int]) -> bytes:
         meta = {

@@ -32,8 +32,10 @@ def index_of(kind: str, queue: str) -> str:
 
 
 class Lane:
-    def __init__(self, queue: str, scan: Callable[[str, str, int], list[Entry]]) -> None:
-        """`scan(index, after, n)` gives the first n entries of an index behind a key."""
+    def __init__(self, queue: str, scan: Callable[[str, str, int], list[Entry]], running: Callable[[], int]) -> None:
+        """`scan(index, after, n)` gives the first n entries of an index behind a key; `running` says how many of its
+        jobs run.
+        """
 
         def window(kind: str) -> Window:
             name = index_of(kind, queue)
@@ -44,7 +46,7 @@ class Lane:
         self.timed = {DUE: window(DUE), DELAYED: window(DELAYED)}
         self.ripe: list[Entry] = []
         """A heap of those whose time has come: rank and id."""
-        self.running = 0
+        self._running = running
         self.rules: Mapping[str, object] = {}
         self._open_at_ms = 0.0
 
@@ -64,7 +66,7 @@ class Lane:
     @property
     def is_full(self) -> bool:
         limit = self.rules.get("limit")
-        return limit is not None and self.running >= limit  # type: ignore[operator]
+        return limit is not None and self._running() >= limit  # type: ignore[operator]
 
     @property
     def open_at_ms(self) -> float:
@@ -72,14 +74,10 @@ class Lane:
         return self._open_at_ms
 
     def note_begin(self, at_ms: int) -> None:
-        self.running += 1
         rate = self.rules.get("rate")
         if rate is not None:
             count, period_s = rate  # type: ignore[misc]
             self._open_at_ms = max(self._open_at_ms, float(at_ms)) + period_s * 1000 / count
-
-    def note_end(self) -> None:
-        self.running -= 1
 
     def add(self, key: str, id: str) -> None:
         """An index of it has a new entry."""
@@ -100,12 +98,13 @@ class Lane:
     def ripen(self, now_ms: int, is_entry: Callable[[Entry], bool]) -> None:
         """Moves those whose time has come among those that may run, where their rank decides."""
         for window in self.timed.values():
-            while len(self.ripe) < MAX_RIPE:
-                at_ms = _due_ms(window, is_entry)
-                if at_ms is None or at_ms > now_ms:
+            while (entry := window.first()) is not None and len(self.ripe) < MAX_RIPE:
+                _, at_ms, rank = entry[0].split("/", 2)
+                if int(at_ms) > now_ms:
                     break
-                key, id = window.take()
-                heapq.heappush(self.ripe, (key.split("/", 2)[2], id))
+                window.take()
+                if is_entry(entry):
+                    heapq.heappush(self.ripe, (rank, entry[1]))
 
     def first_ready(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
         """Rank and id of the first that may run and did not wait for a time; it stays where it is."""

@@ -3,8 +3,8 @@
 The job of the highest priority runs first, wherever it stands, the oldest of several; but for queues that are paused,
 full or ahead of their rate. The cost of a choice grows with the number of queues, not with that of jobs.
 
-Pure. Knows the table of jobs. The trap: it must hear of every new entry (`add`, `narrow`), of every beginning and end
-of a run, and of every change of a queue's rules.
+Pure. Knows the table of jobs. The trap: it must hear of every new entry (`add`, `narrow`), of every beginning of a
+run, and of every change of a queue's rules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from .job import FAILED, PENDING, PROCESSING, Job
 from .jobtable import JobTable
 from .lane import DELAYED, DUE, READY, Lane, index_of
-from .places import ALL_QUEUES, index_key
+from .places import ALL_QUEUES, place_in_state
 from .schedule import Entry
 from .spec import DEFAULT_QUEUE
 
@@ -34,7 +34,8 @@ class Lanes:
 
     @property
     def are_paused(self) -> bool:
-        return self._table.queues.get(ALL_QUEUES, {}).get("paused_ms") is not None
+        rules = self._table.queues.get(ALL_QUEUES)
+        return rules is not None and rules.get("paused_ms") is not None
 
     def add(self, key: str, job: Job) -> None:
         """This is where the job stands now."""
@@ -62,11 +63,10 @@ class Lanes:
         for key, id in keys.items():
             lane.add(key, id)
 
-    def note_begin(self, queue: str, at_ms: int) -> None:
-        self._of(queue).note_begin(at_ms - self._table.clock_shift_ms)
-
-    def note_end(self, queue: str) -> None:
-        self._of(queue).note_end()
+    def note_begin(self, job: Job, at_ms: int) -> None:
+        """A run of it begins."""
+        if self._table.queues:
+            self._of(job.queue).note_begin(at_ms - self._table.clock_shift_ms)
 
     def take_rules(self, queue: str) -> None:
         """They have changed in the table."""
@@ -79,10 +79,11 @@ class Lanes:
         best: tuple[str, str] | None = None
         chosen: Lane | None = None
         for lane in self._lanes.values() if not self.are_paused else ():
-            if lane.may_begin(unshifted_ms):
-                head = self._head(lane, unshifted_ms)
-                if head is not None and (best is None or head < best):
-                    best, chosen = head, lane
+            if lane.rules and not lane.may_begin(unshifted_ms):
+                continue
+            head = self._head(lane, unshifted_ms)
+            if head is not None and (best is None or head < best):
+                best, chosen = head, lane
         if best is None or chosen is None or min(self._slots(best[1]), workers) > room:
             return None
         if chosen.ripe and chosen.ripe[0] == best:
@@ -115,7 +116,7 @@ class Lanes:
                 and job.state in (FAILED, PENDING)
                 and job.due_ms is not None
             ):
-                lane.add(index_key(job), job.id)  # the clock went back a little
+                lane.add(place_in_state(job)[1], job.id)  # the clock went back a little
         lane.ripen(unshifted_ms, self._table.is_entry)
         ready = lane.first_ready(self._table.is_entry)
         if lane.ripe and (ready is None or lane.ripe[0] < ready):
@@ -133,14 +134,14 @@ class Lanes:
         )
 
     def _slots(self, id: str) -> int:
-        return int(self._table.options_of(id).get("slots", 1))  # type: ignore[call-overload]
+        options = self._table.options_of(id)
+        return int(options.get("slots", 1)) if options else 1  # type: ignore[call-overload]
 
     def _of(self, queue: str) -> Lane:
         lane = self._lanes.get(queue)
         if lane is None:
-            lane = self._lanes[queue] = Lane(queue, self._scan)
+            lane = self._lanes[queue] = Lane(queue, self._scan, lambda: self._running(queue))
             lane.rules = self._table.queues.get(queue, {})
-            lane.running = self._running(queue)
         return lane
 
     def _running(self, queue: str) -> int:

@@ -20,6 +20,9 @@ from .job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, Job
 from .lane import DELAYED, DUE, READY, index_of
 from .spec import DEFAULT_QUEUE
 
+Place = tuple[str, str]
+"""The name of an index, and a key in it, which begins with that name."""
+
 BLOCKED = "blocked"
 ALL_QUEUES = "*"
 """In the place of a queue's name."""
@@ -28,37 +31,35 @@ PLACING_OPTIONS = frozenset(("queue", "priority", "key"))
 """Those that a job's index entries depend on."""
 
 
-def index_key(job: Job) -> str:
-    """Where a job stands among those in its state; keys sort in the order in which users want to see them."""
+def place_in_state(job: Job) -> Place:
+    """Where a job stands among those in its state."""
+    if job.state == PROCESSING:
+        return PROCESSING, f"{PROCESSING}/{job.number:012}"
     if job.state == PENDING:
         if job.blockers:
-            return f"{BLOCKED}/{job.number:012}"
-        if job.due_ms is not None:
-            return f"{index_of(DELAYED, job.queue)}/{job.due_ms:015}/{job.rank}"
-        return f"{index_of(READY, job.queue)}/{job.rank}" if job.options else f"ready/{job.number:012}"
+            return BLOCKED, f"{BLOCKED}/{job.number:012}"
+        if not job.options and job.due_ms is None:
+            return READY, f"{READY}/{job.number:012}"
+        index = index_of(READY if job.due_ms is None else DELAYED, job.queue)
+        return index, f"{index}/{job.rank}" if job.due_ms is None else f"{index}/{job.due_ms:015}/{job.rank}"
     if job.state == FAILED:
-        return f"{index_of(DUE, job.queue)}/{job.due_ms:015}/{job.rank}"
-    if job.state == PROCESSING:
-        return f"processing/{job.number:012}"
-    return f"{job.state}/{job.updated_ms:015}/{job.number:012}"
+        index = index_of(DUE, job.queue)
+        return index, f"{index}/{job.due_ms:015}/{job.rank}"
+    return job.state, f"{job.state}/{job.updated_ms:015}/{job.number:012}"
 
 
-def index_keys(job: Job) -> tuple[str, ...]:
+def places_of(job: Job) -> tuple[Place, ...]:
     """All its entries; that of its state comes first."""
-    first = index_key(job)
+    first = place_in_state(job)
     if not job.options:
         return (first,)
-    keys = [first]
+    found = [first]
     if job.blockers and job.state in (PENDING, DEAD):
-        keys += [f"needs/{other}/{job.number:012}" for other in job.blockers]
+        found += [(f"needs/{other}", f"needs/{other}/{job.number:012}") for other in job.blockers]
     if "key" in job.options and job.state not in FINAL_STATES:
-        keys.append(f"key/{job.options['key']}/{job.number:012}")
-    return tuple(keys)
-
-
-def index_of_key(key: str) -> str:
-    """The name of an index: what stands before its first slash; of `needs` and `key` before the last."""
-    return key[: key.rindex("/")] if key.startswith(("needs/", "key/")) else key[: key.index("/")]
+        index = f"key/{job.options['key']}"
+        found.append((index, f"{index}/{job.number:012}"))
+    return tuple(found)
 
 
 def counted_as(job: Job) -> tuple[str, ...]:

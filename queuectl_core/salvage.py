@@ -22,7 +22,7 @@ from .job import PROCESSING, Job
 from .jobtable import JobTable
 from .journal import begin_journal, segment_paths
 from .journal_format import Frame
-from .places import index_key
+from .places import place_in_state
 from .stores import open_store
 from .transitions import TRANSITIONS
 
@@ -108,7 +108,7 @@ def _take_meta(value: bytes, table: JobTable, affected: dict[str, str]) -> None:
 def _take_record(id: str, value: bytes, table: JobTable, affected: dict[str, str]) -> None:
     try:
         job = Job(**json.loads(value))
-        index_key(job)
+        place_in_state(job)
     except (ValueError, TypeError, AttributeError):
         affected[id] = "its record in the store is unreadable"
         return

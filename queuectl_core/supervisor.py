@@ -247,13 +247,15 @@ class Supervisor:
         """Runs are ended, stopped or let go on as was decided."""
         for event in happened:
             kind = type(event)
+            if kind not in _CONCERN_RUNS:
+                continue
             if kind is events.CancelAsked:
                 if not self._pool.kill_run_of(event.id, "canceled", event.signal):
                     self._strays.end(event.id)
             elif kind is events.Suspended:
                 if not self._pool.signal_run_of(event.id, signal.SIGSTOP):  # its worker hears nobody
                     self._ledger.decide(commands.Continue([event.id], lenient=True), now_ms())
-            elif kind is events.Continued:
+            else:
                 self._pool.signal_run_of(event.id, signal.SIGCONT)
 
     def _sync_if_due(self, wrote: bool) -> None:
@@ -454,6 +456,8 @@ class Supervisor:
                 except ProcessLookupError:  # it has ended just now
                     pass
 
+
+_CONCERN_RUNS = frozenset((events.CancelAsked, events.Suspended, events.Continued))
 
 _OWN_VERBS: dict[str, Callable[[Supervisor, Connection, Request], None]] = {
     "status": Supervisor._status,

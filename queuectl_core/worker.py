@@ -222,8 +222,7 @@ class Worker:
         outcome, detail = "exit" if number is None else "signal", None
         if timed_out:
             outcome, detail = "timeout", f"timed out after {run.options['timeout']:g} s"
-        ending = self._ending_of(began_s, outcome, code if number is None else None, number, detail)
-        return ending._replace(cpu_ms=reaped.cpu_ms, peak_bytes=reaped.peak_bytes)
+        return self._ending_of(began_s, outcome, code if number is None else None, number, detail, reaped)
 
     def _ending_of(
         self,
@@ -232,6 +231,7 @@ class Worker:
         code: int | None = None,
         number: int | None = None,
         detail: str | None = None,
+        reaped: process_tree.Reaped | None = None,
     ) -> Ending:
         duration_ms = round((time.monotonic() - began_s) * 1000)
         out = self._output
@@ -246,6 +246,7 @@ class Worker:
             out.kept_bytes,
             out.dropped_bytes,
             detail,
+            *(reaped[1:] if reaped is not None else ()),
         )
 
     def _open_pipe(self) -> None:

@@ -15,7 +15,7 @@ from queuectl_core.events import Enqueued
 from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.entries import Batch
 from queuectl_core.jobtable import JobTable
-from queuectl_core.places import counted_as, index_keys, index_of_key
+from queuectl_core.places import counted_as, places_of
 from queuectl_core.lane import DUE, READY
 from queuectl_core.schedule import Entry
 from queuectl_core.stores.memory_store import MemoryStore
@@ -326,8 +326,8 @@ class Model:
             name: [] for name in ("ready", "ready@a", "delayed", "due@a", "blocked", *STATES)
         }
         for id, fields in self.jobs.items():
-            for key in index_keys(Job(**fields)):  # type: ignore[arg-type]
-                found.setdefault(index_of_key(key), []).append((key, id))
+            for index, key in places_of(Job(**fields)):  # type: ignore[arg-type]
+                found.setdefault(index, []).append((key, id))
         return {name: sorted(entries) for name, entries in found.items()}
 
     def counts(self) -> dict[str, int]:
@@ -410,5 +410,5 @@ def test_table_agrees_with_a_dictionary_through_random_lives() -> None:
         table.flush(EVERYTHING, 100)
         model.flush(EVERYTHING, 100)
         check(source, table, model, f"seed {seed}, all flushed")
-        entries = sum(len(index_keys(Job(**fields))) for fields in model.jobs.values())  # type: ignore[arg-type]
+        entries = sum(len(places_of(Job(**fields))) for fields in model.jobs.values())  # type: ignore[arg-type]
         assert len(store.pairs) == len(model.jobs) + entries + 1, f"seed {seed}: a record, its entries, and meta"
