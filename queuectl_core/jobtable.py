@@ -26,7 +26,7 @@ from typing import Any, Optional, Protocol, Union
 
 from .entries import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
 from .errors import Corrupt, NewerFormat
-from .job import NO_OPTIONS, STATES, Job
+from .job import NO_OPTIONS, PENDING, STATES, Job
 from .lane import READY
 from .places import counted_as, indexes_of, place_in_state, places_of, queue_names
 from .schedule import Entry
@@ -105,6 +105,13 @@ class JobTable:
             return entry[0].options
         job = self.get(id)
         return NO_OPTIONS if job is None else job.options
+
+    def state_of(self, id: str) -> str | None:
+        """Of a job, if there is one; at the cost of a look where it is fresh."""
+        if type(self._changed.get(id)) is tuple:
+            return PENDING
+        job = self.get(id)
+        return None if job is None else job.state
 
     def known(self, ids: list[str]) -> set[str]:
         """Which of these are ids of jobs; at the cost of one look at the store for hundreds of them."""

@@ -28,16 +28,13 @@ class OutputWriter:
         self._folder = folder
         self._worker = worker
         self._number = 0
+        self.segment = f"{worker}.0000.log"
         self._descriptor = -1
         self._offset = SEGMENT_BYTES
         self._left = 0
         self.start = 0
         self.kept_bytes = 0
         self.dropped_bytes = 0
-
-    @property
-    def segment(self) -> str:
-        return f"{self._worker}.{self._number:04}.log"
 
     def begin(self, max_bytes: int) -> None:
         """The next attempt's output begins here. Raises OSError."""
@@ -51,6 +48,7 @@ class OutputWriter:
         descriptor = -1
         while descriptor < 0:
             self._number += 1
+            self.segment = f"{self._worker}.{self._number:04}.log"
             path = os.path.join(self._folder, self.segment)
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -219,7 +219,7 @@ class Pool:
     def send(self, member: Member, given: list[runs.Run]) -> bool:
         """Hands over runs that were promised. False when the member has just died, without having seen them."""
         try:
-            member.dispatch.put(given)
+            member.dispatch.put([tuple(run) for run in given])
         except OSError:
             for run in given:
                 member.drop(run.run)

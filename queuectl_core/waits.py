@@ -58,11 +58,11 @@ class Waits(Generic[Client]):
             raise InvalidInput(what=f"name from 1 to {WAIT_JOBS} jobs at a time")
         wait = self._asked.pop(client, None) or Wait(client)
         for id in ids:
-            job = table.get(id) if check_id(id) is None else None
-            if job is None:
+            state = table.state_of(id) if check_id(id) is None else None
+            if state is None:
                 raise UnknownJob(id=str(id)[:140])
-            if job.state in FINAL_STATES:
-                wait.note_end(job.state)
+            if state in FINAL_STATES:
+                wait.note_end(state)
             else:
                 self.add(wait, id)
         if request.get("more") is True:

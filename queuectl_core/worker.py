@@ -134,7 +134,7 @@ class Worker:
             self._note_death()
             return None
         if isinstance(order, list):
-            self._waiting.extend(order)
+            self._waiting.extend(Run(*fields) for fields in order)
         elif order is None:
             self._ending = True
             self._hand_back("the worker was told to end before it began")
@@ -169,7 +169,7 @@ class Worker:
         try:
             while not self._dispatch.empty():
                 order = self._dispatch.get()
-                self._waiting.extend(order if isinstance(order, list) else ())
+                self._waiting.extend(Run(*fields) for fields in (order if isinstance(order, list) else ()))
         except (EOFError, OSError):
             pass
         unbegun = [Result(run.job_id, run.run, None, GONE, begun=False) for run in self._waiting]
