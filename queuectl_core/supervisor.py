@@ -54,7 +54,7 @@ MAX_SLEEP_S = 86400.0
 KILL_WITHIN_S = 5.0
 """So long after the grace period a worker that is to end its run may take; then it is killed itself."""
 
-NAP_S = 0.003
+NAP_S = 0.005
 """While all workers have runs at hand, results gather for so long before a turn takes them together (interrupt
 coalescing).
 """
