@@ -7,13 +7,17 @@ The trap: `_json` is CPython's own affair; whatever it lacks or calls otherwise,
 from __future__ import annotations
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
 class _Scan:
-    """What the scanner reads its options from: those of `json.loads` without arguments, times the C types."""
+    """What the scanner reads its options from: those of `json.loads` without arguments, but that NaN is refused."""
 
     strict = True
     object_hook = object_pairs_hook = None
     parse_float, parse_int = float, int
-    parse_constant = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}.__getitem__
+    parse_constant = staticmethod(_refuse_constant)
 
 
 def _refuse(value: object) -> object:
@@ -35,15 +39,16 @@ try:
         text = text.strip(" \t\n\r")
         try:
             value, end = _scan(text, 0)
-        except StopIteration:
+        except (StopIteration, SystemError):  # where json.decoder was not imported, 3.11 fails to raise its error
             raise ValueError("no JSON value") from None
         if end != len(text):
             raise ValueError("more than one JSON value")
         return value
 
 except (ImportError, TypeError):  # another Python, or another version's idea of the two
-    from json import dumps
-    from json import loads as decode  # noqa: F401
+    from json import JSONDecoder, dumps
+
+    decode = JSONDecoder(parse_constant=_refuse_constant).decode
 
     def encode(value: object) -> str:
         return dumps(value, separators=(",", ":"))

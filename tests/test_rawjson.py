@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 
 import pytest
 
 from queuectl_core import rawjson
+from tests.homes import ROOT
 
 VALUES = [
     None, True, False, 0, -7, 2**70, 1.5, 1e300, "", "a", "\u00e4\u20ac\U0001f600", "\ud800", "\x00\n\x7f\"\\", [], {}, [[]], [1, [2, {"a": [None]}]],
@@ -29,6 +32,14 @@ def test_what_json_refuses_is_refused(text: str) -> None:
         json.loads(text)
     with pytest.raises(ValueError):
         rawjson.decode(text)
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1', "[1,]", "1 2", "nul", "NaN", '{"a": -Infinity}'])
+def test_without_the_json_module_refusals_are_the_same(text: str) -> None:
+    """Some versions of the C half rely on its being there when they refuse."""
+    script = "import sys; from queuectl_core import rawjson; rawjson.decode(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", script, text], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].startswith(("ValueError", "json.decoder.JSONDecodeError")), done.stderr
 
 
 def test_damaged_texts_are_taken_or_refused_as_by_json() -> None:

@@ -106,8 +106,6 @@ def _merge(job: object, flags: dict[str, object]) -> object:
 
 
 def _parse_job(text: str) -> object:
-    import shlex
-
     from ..jobtext import parse
 
     try:
@@ -115,6 +113,8 @@ def _parse_job(text: str) -> object:
     except ValueError as fault:
         what = f"not a job in JSON ({fault}): {text[:60]!r}"
         if not text.lstrip().startswith(("{", "[", '"')):
+            import shlex
+
             what += f"; to run a command: queuectl enqueue -- {shlex.quote(text[:60])}"
         raise InvalidInput(what=what) from None
 
