@@ -1,9 +1,8 @@
 """Commands: what can be asked of the engine. A command is a request and may be refused; events say what became of it.
 
 Pure. Knows neither who asks (a socket, a worker, the command line) nor how it is decided.
+Without the `annotations` of __future__: typing compiles each one that is text, and that costs every start 0.6 ms.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple, Optional, Union

@@ -4,9 +4,8 @@ An event says all that the engine needs to apply it, so that replaying events gi
 journal each is a JSON list: its name, then its fields in order. Pure; knows neither the engine nor the journal's
 framing. The trap: journals outlive versions. A field, once released, keeps its place; new ones go to the end, with a
 default.
+Without the `annotations` of __future__: typing compiles each one that is text, and that costs every start 2 ms.
 """
-
-from __future__ import annotations
 
 import json
 import re

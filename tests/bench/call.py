@@ -25,10 +25,14 @@ def contests(bench: Bench) -> Iterator[Contest]:
         python = bare_python(folder)
         alone, served = (stack.enter_context(new_home(bench.folder, workers, python)) for workers in (None, 0))
         turns = {FLOOR: calls(lambda: floors.empty_python_s(python))}
-        for words in (["enqueue", "--", "true"], ["status"]):
+        for called, words in (
+            ("enqueue", ["enqueue", "--", "true"]),
+            ("enqueue of JSON", ["enqueue", '{"command": "true"}']),
+            ("status", ["status"]),
+        ):
             for home, where in ((alone, "no supervisor"), (served, "supervisor")):
                 command = home.words(*words)
-                turns[f"queuectl {words[0]}, {where}"] = calls(lambda c=command, h=home: taken_s(c, h.environ))
+                turns[f"queuectl {called}, {where}"] = calls(lambda c=command, h=home: taken_s(c, h.environ))
         for name, words in (("enqueue", ["true"]), ("list", ["-l"])):
             turns[f"task-spooler {name}"] = lambda words=words: programs.call_tsp(bench, times, words)
         turns["nq enqueue"] = lambda: programs.call_nq(bench, times)
