@@ -58,13 +58,17 @@ class Engine:
         """Decides, applies, and says what happened. Raises QueueError, with nothing changed, when it is refused."""
         happened, reply = _HANDLERS[type(command)](self, command, now_ms)
         self._apply_all(happened)
+        if self._has_hooks:
+            happened = [*happened, *self._hooks_after(happened, now_ms)]
         if self._loads and happened:
             self._tell_loads(happened)
-        if self._has_hooks:
-            more = hooks.following(self.table, self.settings, happened, now_ms)
-            self._apply_all(more)
-            happened = [*happened, *more]
         return Step(happened, reply)
+
+    def _hooks_after(self, happened: list[Event], now_ms: int) -> list[Event]:
+        """What the hooks add to these events; it has been applied."""
+        found: list[Event] = list(hooks.following(self.table, self.settings, happened, now_ms))
+        self._apply_all(found)
+        return found
 
     def _tell_loads(self, happened: list[Event]) -> None:
         """Who has taken an id or a key of theirs meanwhile."""
@@ -120,8 +124,9 @@ class Engine:
         load.replaced += found.replaced
         return found.ids
 
-    def commit_load(self, load: Load, now_ms: int, write: Callable[[list[Event]], None]) -> None:
+    def commit_load(self, load: Load, now_ms: int, write: Callable[[list[Event]], None]) -> list[Event]:
         """All its jobs are in the queue, once `write` has written them, and with them the events that it is given.
+        Returns what hooks have added: that is still to be written.
 
         Raises what has made it impossible meanwhile (DuplicateJob, KeyTaken), and what `write` raises.
         """
@@ -135,6 +140,7 @@ class Engine:
         if load.count:
             self._take_in(load.batch)
         self._apply_all(follows)
+        return self._hooks_after(follows, now_ms) if self._has_hooks else []
 
     def _follow_from(self, load: Load, now_ms: int) -> list[Event]:
         """What the world has done to a load while it came: jobs that it waits for have ended. And what it does to the

@@ -71,3 +71,24 @@ def test_failing_hook_harms_nothing(queuectl: CommandLine) -> None:
         assert json.load(file)["id"] == "a"
     assert queuectl.job("a")["state"] == "completed"
     queuectl.ok("config", "unset", "on-success")
+
+
+def test_jobs_that_give_way_to_a_load_are_followed_by_the_hook() -> None:
+    engine = an_engine()
+    hook(engine, "on-dead")
+    enqueue(engine, "old", key="k")
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "new", "command": "true", "key": "k", "on_conflict": "replace"}], "/", NOW_MS)
+    follows = engine.commit_load(load, NOW_MS, lambda events: None)
+    assert hooks_of(engine) == ["on-dead old"]
+    assert [type(event).__name__ for event in follows] == ["Enqueued"]
+
+
+def test_hook_after_a_load_is_written(queuectl: CommandLine) -> None:
+    queuectl.ok("config", "set", "on-dead", "true")
+    queuectl.ok("enqueue", "--id", "old", "--key", "k", "--command", "true")
+    job = {"command": "true", "key": "k", "on_conflict": "replace"}
+    lines = [json.dumps({**job, "id": "new"})] + [json.dumps({"command": "true"})] * 2000
+    queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode())
+    assert queuectl.job("old")["state"] == "dead"
+    assert [job["id"].split(".")[0] for job in queuectl.json("list", "--queue", "hooks")] == ["old"]
