@@ -7,7 +7,7 @@ The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground 
               load lanes admission waits · byhand recurring migration hooks · engine
     devices   clock descriptors durable home lockfile output socket_path zones · journal process_tree reserve
               server client stores pidfile runs · launch · worker
-    joined    ledger pool · adoption inquiry past retention doctor salvage · verbs strays · supervisor local ·
+    joined    ledger pool · adoption inquiry past retention doctor salvage · verbs strays sessions · supervisor local ·
               daemon · child · api
     edge      cli
 

@@ -86,8 +86,10 @@ class Ledger:
         return ids
 
     def commit_load(self, load: Load, now_ms: int) -> None:
-        """Written, and in the queue; what hooks add to it is for the next `write`. Raises DuplicateJob, DiskFull, with nothing of it kept; StorageFailed when what
-        was decided before it cannot be written.
+        """Written, and in the queue; what hooks add to it is for the next `write`.
+
+        Raises DuplicateJob, KeyTaken, DiskFull, with nothing of it kept; StorageFailed when what was decided before it
+        cannot be written.
         """
         try:
             self._write_decided()

@@ -20,24 +20,23 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable
 from typing import Optional
 
-from . import adoption, commands, events, pidfile, process_tree, protocol, runs, server, timestamps, verbs, worker
+from . import adoption, commands, events, pidfile, process_tree, runs, timestamps, verbs, worker
 from .adoption import OpenRun
 from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
-from .errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed
+from .errors import Busy, InvalidInput, QueueError
 from .home import Home
 from .job import Job
 from .ledger import Ledger
 from .pool import Member, Pool, StartDelay
 from .retention import Retention
-from .server import Connection, Request, Server
+from .server import Request, Server
+from .sessions import Sessions
 from .settings import MAX_WORKERS
 from .spec import shortened
 from .strays import Strays
-from .waits import Waits
 
 SYNC_WITHIN_S = 1.0
 """What no reply waits for is synced at the latest so long after it was written."""
@@ -77,9 +76,6 @@ class Supervisor:
         self._killing = False
         self._leaving = False
         self._kill_workers_at_s = math.inf
-        self._replies: list[tuple[Connection, bytes]] = []
-        self._conversations: dict[Connection, verbs.Conversation] = {}
-        self._waits: Waits[Connection] = Waits(lambda connection: connection.is_open)
         self._nothing_at_ms = 0
         """When a job was last asked for and none could begin: whatever was due by then waits for something else."""
         self._sync_at_s: Optional[float] = None
@@ -102,7 +98,9 @@ class Supervisor:
         self._strays = Strays(home, self._ledger.table, self._selector, lambda: self._pool.pids() | foreign)
         self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._strays.instances()})
         self._adopt()
-        self._server = Server(home.socket, self._selector, self._handle, self._end_conversation)
+        own = {"status": self._status, "scale": self._scale_workers, "stop": self._stop}
+        self._sessions = Sessions(self._ledger, own)
+        self._server = Server(home.socket, self._selector, self._sessions.take, self._sessions.end)
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
@@ -160,8 +158,7 @@ class Supervisor:
             self._send(member, given)
         if happened:
             self._act_upon(happened)
-            for wait in self._waits.over(happened):
-                self._reply(wait.client, {"ended": wait.ended})
+            self._sessions.note(happened)
             self._retention.note(happened)
         self._sync_if_due(bool(happened))
         # What a failed handing-over has decided is written first: the store must not know it before the journal does.
@@ -169,7 +166,7 @@ class Supervisor:
 
     def _timeout_s(self) -> float | None:
         """Until the next thing is due; None: for ever."""
-        if self._more_to_tend or self._replies or self._server.has_next():
+        if self._more_to_tend or self._sessions.owe() or self._server.has_next():
             return 0
         due = []
         if self._server.paused_at_s is not None:
@@ -261,13 +258,11 @@ class Supervisor:
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
         is_time = self._sync_at_s is not None and time.monotonic() >= self._sync_at_s
-        if self._replies or self._strays.has_harvested() or is_time:
+        if self._sessions.owe() or self._strays.has_harvested() or is_time:
             self._ledger.sync()
             self._sync_at_s = None
             self._strays.forget_harvested()
-            replies, self._replies = self._replies, []
-            for connection, reply in replies:
-                connection.send(reply)
+            self._sessions.send()
         elif wrote and self._sync_at_s is None:
             self._sync_at_s = time.monotonic() + SYNC_WITHIN_S
 
@@ -350,39 +345,9 @@ class Supervisor:
         for command in self._strays.look():
             self._ledger.decide(command, now_ms())
 
-    # Requests
+    # Requests that are not the ledger's
 
-    def _handle(self, connection: Connection, request: Request) -> None:
-        try:
-            if request.get("v") != protocol.VERSION:
-                raise InvalidInput(
-                    what=f"the supervisor speaks protocol {protocol.VERSION}, not {str(request.get('v'))[:20]}"
-                )
-            own = _OWN_VERBS.get(str(request.get("verb")))
-            if own is not None:
-                own(self, connection, request)
-            else:
-                self._reply(connection, self._conversation_with(connection).answer(request, now_ms()))
-        except (StorageFailed, Corrupt):
-            raise  # no refusal: what the engine has is not what the journal has any more
-        except QueueError as refusal:
-            self._replies.append((connection, server.refusal(refusal)))
-
-    def _conversation_with(self, connection: Connection) -> verbs.Conversation:
-        if connection not in self._conversations:
-            self._conversations[connection] = verbs.Conversation(self._ledger)
-        return self._conversations[connection]
-
-    def _end_conversation(self, connection: Connection) -> None:
-        self._waits.forget(connection)
-        conversation = self._conversations.pop(connection, None)
-        if conversation is not None:
-            conversation.end()
-
-    def _reply(self, connection: Connection, fields: Request) -> None:
-        self._replies.append((connection, server.answer(fields)))
-
-    def _status(self, connection: Connection, request: Request) -> None:
+    def _status(self, request: Request) -> Request:
         reply = verbs.answer(self._ledger, request, now_ms())
         supervisor = {
             "pid": os.getpid(),
@@ -394,7 +359,7 @@ class Supervisor:
         workers = [self._record_of(run, "adopted") for run in self._strays.adopted.values()]
         workers += [self._record_of(run, "lost") for run in self._strays.lost.values()]
         workers += [member.record() for member in members]
-        self._reply(connection, {**reply, "supervisor": supervisor, "workers": workers})
+        return {**reply, "supervisor": supervisor, "workers": workers}
 
     def _record_of(self, run: OpenRun, state: str) -> Request:
         return {
@@ -406,17 +371,12 @@ class Supervisor:
             "since": timestamps.utc(run.since_ms),
         }
 
-    def _scale_workers(self, connection: Connection, request: Request) -> None:
+    def _scale_workers(self, request: Request) -> Request:
         count, before = request.get("count"), self._wanted
         if isinstance(count, bool) or not isinstance(count, int):
             raise InvalidInput(what="the number of workers must be a whole number")
         self._scale(before + count if request.get("add") is True else count)
-        self._reply(connection, {"before": before, "workers": self._wanted})
-
-    def _wait_for(self, connection: Connection, request: Request) -> None:
-        reply = self._waits.ask(connection, request, self._ledger.table)
-        if reply is not None:
-            self._reply(connection, reply)
+        return {"before": before, "workers": self._wanted}
 
     # Stopping
 
@@ -424,13 +384,13 @@ class Supervisor:
         received = os.read(self._wake, 4096)  # SIGCHLD only wakes: a lost run's process may be the one that died
         self._stop_asked += sum(number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) for number in received)
 
-    def _stop(self, connection: Connection, request: Request) -> None:
+    def _stop(self, request: Request) -> Request:
         if request.get("leave") is True:
             self._leaving = True
             say("leaving: workers finish what they run, for the next supervisor")
         else:
             self._stop_asked = max(self._stop_asked, 2 if request.get("now") is True else 1)
-        self._reply(connection, {"pid": os.getpid(), "workers": self._wanted})
+        return {"pid": os.getpid(), "workers": self._wanted}
 
     def _note_stop(self) -> None:
         """The first request lets running jobs finish, the second ends them."""
@@ -458,13 +418,6 @@ class Supervisor:
 
 
 _CONCERN_RUNS = frozenset((events.CancelAsked, events.Suspended, events.Continued))
-
-_OWN_VERBS: dict[str, Callable[[Supervisor, Connection, Request], None]] = {
-    "status": Supervisor._status,
-    "scale": Supervisor._scale_workers,
-    "wait": Supervisor._wait_for,
-    "stop": Supervisor._stop,
-}
 
 
 def say(text: str) -> None:

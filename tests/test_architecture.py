@@ -44,7 +44,7 @@ FLOORS: list[set[str]] = [
     {"ledger", "pool"},
     {"adoption", "inquiry", "past", "salvage", "doctor", "retention"},
     {"verbs"},
-    {"strays"},
+    {"strays", "sessions"},
     {"supervisor", "local"},
     {"daemon"},
     {"child"},

@@ -1,0 +1,74 @@
+"""Sessions: what the supervisor's clients have asked, and the replies that they are owed.
+
+    take     a request: most are answered by `verbs`, some by the supervisor itself (`own`), one when jobs have ended
+    note     what has been written: waits that are over with it
+    send     all replies; to be called when what they speak of is on the disk, and not before
+
+Knows requests and replies, not how anything is decided. The trap: a refusal has changed nothing, and is a reply; after
+a failure of the journal the engine is ahead of it, and nobody must be answered any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from . import protocol, server, verbs
+from .clock import now_ms
+from .errors import Corrupt, InvalidInput, QueueError, StorageFailed
+from .events import Event
+from .ledger import Ledger
+from .server import Connection, Request
+from .waits import Waits
+
+
+class Sessions:
+    def __init__(self, ledger: Ledger, own: Mapping[str, Callable[[Request], Request]]) -> None:
+        self._ledger = ledger
+        self._own = own
+        self._conversations: dict[Connection, verbs.Conversation] = {}
+        self._waits: Waits[Connection] = Waits(lambda connection: connection.is_open)
+        self._replies: list[tuple[Connection, bytes]] = []
+
+    def take(self, connection: Connection, request: Request) -> None:
+        """Raises StorageFailed, Corrupt."""
+        try:
+            reply = self._reply_to(connection, request)
+            if reply is not None:
+                self._replies.append((connection, server.answer(reply)))
+        except (StorageFailed, Corrupt):
+            raise
+        except QueueError as refusal:
+            self._replies.append((connection, server.refusal(refusal)))
+
+    def _reply_to(self, connection: Connection, request: Request) -> Request | None:
+        """None: it comes later. Raises QueueError."""
+        if request.get("v") != protocol.VERSION:
+            what = f"the supervisor speaks protocol {protocol.VERSION}, not {str(request.get('v'))[:20]}"
+            raise InvalidInput(what=what)
+        verb = str(request.get("verb"))
+        if verb == "wait":
+            return self._waits.ask(connection, request, self._ledger.table)
+        if verb in self._own:
+            return self._own[verb](request)
+        if connection not in self._conversations:
+            self._conversations[connection] = verbs.Conversation(self._ledger)
+        return self._conversations[connection].answer(request, now_ms())
+
+    def note(self, happened: Sequence[Event]) -> None:
+        for wait in self._waits.over(happened):
+            self._replies.append((wait.client, server.answer({"ended": wait.ended})))
+
+    def owe(self) -> bool:
+        return bool(self._replies)
+
+    def send(self) -> None:
+        replies, self._replies = self._replies, []
+        for connection, reply in replies:
+            connection.send(reply)
+
+    def end(self, connection: Connection) -> None:
+        """The client has gone."""
+        self._waits.forget(connection)
+        conversation = self._conversations.pop(connection, None)
+        if conversation is not None:
+            conversation.end()
