@@ -1,0 +1,116 @@
+"""Sessions: replies are owed until they may leave, refusals are replies, and a failed journal answers nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import commands, protocol
+from queuectl_core.errors import Busy, StorageFailed
+from queuectl_core.home import Home
+from queuectl_core.ledger import Ledger
+from queuectl_core.server import Request
+from queuectl_core.sessions import Sessions
+from tests.builders import NOW_MS
+
+
+class Client:
+    """Stands for a connection: it keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.decoder = protocol.Decoder()
+        self.got: list[dict[str, object]] = []
+
+    def send(self, reply: bytes) -> None:
+        self.got += self.decoder.feed(reply)
+
+
+class Desk:
+    """Sessions over a ledger of their own, with two verbs of the supervisor's."""
+
+    def __init__(self, home: Home) -> None:
+        self.ledger = Ledger(home)
+        self.sessions = Sessions(self.ledger, {"greet": lambda request: {"hello": True}, "fail": self._fail})
+        self.fault: Exception = Busy(what="later")
+
+    def _fail(self, request: Request) -> Request:
+        raise self.fault
+
+    def ask(self, client: Client, verb: str, **fields: object) -> None:
+        self.sessions.take(client, {"v": protocol.VERSION, "verb": verb, **fields})  # type: ignore[arg-type]
+
+    def enqueue(self, client: Client, id: str) -> None:
+        self.ask(client, "enqueue", jobs=[{"id": id, "command": "true"}], cwd="/")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    home = Home(str(tmp_path / "home"))
+    home.prepare()
+    desk = Desk(home)
+    yield desk
+    desk.ledger.close()
+
+
+def test_replies_leave_when_they_are_sent_and_not_before(desk: Desk) -> None:
+    client = Client()
+    desk.enqueue(client, "a")
+    assert desk.sessions.owe() and not client.got
+    desk.sessions.send()
+    assert client.got == [{"ok": True, "ids": ["a"]}] and not desk.sessions.owe()
+
+
+def test_own_verbs_come_before_all_others(desk: Desk) -> None:
+    client = Client()
+    desk.ask(client, "greet")
+    desk.sessions.send()
+    assert client.got == [{"ok": True, "hello": True}]
+
+
+@pytest.mark.parametrize(
+    "request_", [{"v": 99, "verb": "status"}, {"verb": "status"}, {"v": 1, "verb": "fly"}, {"v": 1}]
+)
+def test_refusals_are_replies(desk: Desk, request_: Request) -> None:
+    client = Client()
+    desk.sessions.take(client, request_)  # type: ignore[arg-type]
+    desk.sessions.send()
+    assert [reply["ok"] for reply in client.got] == [False]
+
+
+def test_refusal_of_an_own_verb_is_a_reply(desk: Desk) -> None:
+    client = Client()
+    desk.ask(client, "fail")
+    desk.sessions.send()
+    assert [reply["ok"] for reply in client.got] == [False]
+
+
+def test_failure_of_the_journal_is_nobodys_reply(desk: Desk) -> None:
+    desk.fault = StorageFailed(path="journal", why="gone")
+    with pytest.raises(StorageFailed):
+        desk.ask(Client(), "fail")
+    assert not desk.sessions.owe()
+
+
+def test_wait_is_answered_when_its_job_has_ended(desk: Desk) -> None:
+    client = Client()
+    desk.enqueue(client, "a")
+    desk.ask(client, "wait", ids=["a"])
+    desk.sessions.send()
+    assert len(client.got) == 1
+    desk.ledger.decide(commands.Cancel(["a"], 15), NOW_MS)
+    desk.sessions.note(desk.ledger.write())
+    desk.sessions.send()
+    assert client.got[1] == {"ok": True, "ended": {"dead": 1}}
+
+
+def test_load_of_a_client_that_has_gone_comes_to_nothing(desk: Desk) -> None:
+    client = Client()
+    desk.ask(client, "enqueue", jobs=[{"id": "a", "command": "true"}], cwd="/", part=0, more=True)
+    desk.sessions.end(client)  # type: ignore[arg-type]
+    desk.ask(client, "enqueue", jobs=[{"id": "b", "command": "true"}], cwd="/", part=1)
+    desk.sessions.send()
+    assert [reply["ok"] for reply in client.got] == [True, False]
+    assert desk.ledger.table.get("a") is None
