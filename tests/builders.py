@@ -16,8 +16,7 @@ from queuectl_core import commands, durable
 from queuectl_core.commands import Command
 from queuectl_core.engine import Engine
 from queuectl_core.events import Ending, Event
-from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
-from queuectl_core.job import STATES
+from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.jobtable import JobTable, Store
 from queuectl_core.stores.memory_store import MemoryStore
 

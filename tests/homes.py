@@ -84,6 +84,12 @@ class CommandLine:
         with open(os.path.join(self.home, "supervisor.pid")) as file:
             return int(file.readline())
 
+    def kill_supervisor(self) -> None:
+        """As a power cut would, but that workers and jobs live on; over when it is dead."""
+        pid = self.supervisor_pid()
+        os.kill(pid, 9)
+        until(lambda: not is_alive(pid), lambda: "the supervisor to be dead")
+
     def worker_running(self, id: str) -> Optional[int]:
         """The pid of the worker that runs this job."""
         for worker in self.json("status")["workers"]:

@@ -132,8 +132,7 @@ def test_all_that_a_job_says_is_kept_over_a_kill(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--queue", "q", "--priority", "4", "--tag", "k=v", "--env", "A=b", "--key", "x",
                 "--timeout", "1h", "--retry-on", "75,111", "--limit-mem", "1G", "--command", "true")  # fmt: skip
     before = queuectl.job("a")
-    os.kill(queuectl.supervisor_pid(), 9)
-    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to be gone")
+    queuectl.kill_supervisor()
     assert queuectl.job("a") == before
     assert (before["timeout"], before["limit_mem"], before["retry_on"]) == (3600, 2**30, [75, 111])
     (_, rules) = queuectl.json("queue", "list")

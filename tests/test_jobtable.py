@@ -10,13 +10,13 @@ from typing import Optional
 
 import pytest
 
+from queuectl_core.entries import Batch
 from queuectl_core.errors import NewerFormat
 from queuectl_core.events import Enqueued
 from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
-from queuectl_core.entries import Batch
 from queuectl_core.jobtable import JobTable
-from queuectl_core.places import counted_as, places_of
 from queuectl_core.lane import DUE, READY
+from queuectl_core.places import counted_as, places_of
 from queuectl_core.schedule import Entry
 from queuectl_core.stores.memory_store import MemoryStore
 from tests.builders import EVERYTHING, state_of

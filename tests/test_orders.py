@@ -32,8 +32,7 @@ def test_cancel_that_a_killed_supervisor_did_not_get_to_is_done_by_the_next(queu
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--command", "sleep 60")
     queuectl.until_state("a", "processing")
-    os.kill(queuectl.supervisor_pid(), 9)
-    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to be gone")
+    queuectl.kill_supervisor()
     queuectl.ok("cancel", "a")
     assert queuectl.job("a")["canceled"] is True
     queuectl.ok("worker", "start")
@@ -222,8 +221,7 @@ def test_suspended_run_goes_on_when_its_supervisor_is_killed(queuectl: CommandLi
     queuectl.ok("enqueue", "--id", "a", "--command", "sleep 0.3")
     queuectl.until_state("a", "processing")
     queuectl.ok("suspend", "a")
-    os.kill(queuectl.supervisor_pid(), 9)
-    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to be gone")
+    queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
 

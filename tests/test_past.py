@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from tests.homes import CommandLine, until
+from tests.homes import CommandLine
 
 
 def facts(queuectl: CommandLine, *words: str) -> list[dict[str, object]]:
@@ -18,8 +18,7 @@ def test_events_come_once_and_in_order_over_restarts_and_kills(queuectl: Command
     seen = facts(queuectl, "--since", "0")
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
-    os.kill(queuectl.supervisor_pid(), 9)
-    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to be gone")
+    queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
     queuectl.ok("worker", "stop")
     seen += facts(queuectl, "--since", str(seen[-1]["seq"]))

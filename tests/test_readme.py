@@ -13,8 +13,8 @@ import pytest
 from queuectl_core import errors
 from queuectl_core.cli.main import COMMANDS
 from queuectl_core.job import STATES
-from queuectl_core.spec import BASIC_FIELDS, OPTIONS
 from queuectl_core.settings import SETTINGS
+from queuectl_core.spec import BASIC_FIELDS, OPTIONS
 from tests import readme
 from tests.homes import ROOT, CommandLine
 

@@ -135,8 +135,8 @@ def test_malformed_lines_of_a_file(
     """Each is bad in its own way, so that the file must be refused, and nothing enqueued."""
     from queuectl_core.cli.lines import Lines
     from queuectl_core.errors import QueueError
-    from queuectl_core.spec import check_spec
     from queuectl_core.jobtext import parse
+    from queuectl_core.spec import check_spec
 
     good = b'{"id": "good", "command": "true"}'
     for n in range(rounds(request, 20_000)):

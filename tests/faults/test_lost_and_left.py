@@ -22,12 +22,6 @@ def begun(queuectl: CommandLine, id: str) -> None:
     until(lambda: queuectl("logs", id).out.startswith("begun"), lambda: f"{id} to have begun")
 
 
-def kill_supervisor(queuectl: CommandLine) -> None:
-    pid = queuectl.supervisor_pid()
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: not is_alive(pid), lambda: "the supervisor to be dead")
-
-
 @needs_flock
 def test_a_supervisors_death_costs_no_attempt_of_a_flow_of_short_jobs(queuectl: CommandLine) -> None:
     """Some of them stand in a worker or its queue at that moment, begun or not; with no retry, a wrong charge is
@@ -40,7 +34,7 @@ def test_a_supervisors_death_costs_no_attempt_of_a_flow_of_short_jobs(queuectl: 
     for round in range(1, 5):
         queuectl.ok("worker", "start", "--count", "2")
         until(lambda: queuectl.counts()["completed"] >= 200 * round, lambda: "some to be completed")
-        kill_supervisor(queuectl)
+        queuectl.kill_supervisor()
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.until_done(completed=1500)
     assert oracle.judge(set(ids), dict.fromkeys(ids, "completed")) == CLEAN
@@ -55,7 +49,7 @@ def test_a_retried_job_is_not_mistaken_for_its_earlier_attempt(queuectl: Command
     queuectl.ok("enqueue", "--id", "twice", "--backoff-base", "0.1", "--command", command)
     queuectl.ok("worker", "start")
     until(lambda: queuectl("logs", "twice").out == "begun 2\n", lambda: "the second attempt")
-    kill_supervisor(queuectl)
+    queuectl.kill_supervisor()
     assert queuectl.job("twice")["state"] == "processing"
     queuectl.ok("worker", "start", "--count", "2")
     job = queuectl.until_state("twice", "completed")
@@ -170,7 +164,7 @@ def test_both_killed_at_once_leave_no_tree_behind(queuectl: CommandLine) -> None
     queuectl.ok("worker", "start")
     begun(queuectl, "x")
     worker = queuectl.worker_running("x") or 0
-    kill_supervisor(queuectl)
+    queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
     until(lambda: queuectl.job("x")["state"] == "failed", lambda: "any call to see that the worker is lost")
     assert processes_of(queuectl.home) == []
@@ -184,7 +178,7 @@ def test_a_child_with_a_clean_environment_is_ended_with_the_rest(queuectl: Comma
     begun(queuectl, "x")
     until(lambda: sleepers("873.25"), lambda: "the child")
     worker = queuectl.worker_running("x") or 0
-    kill_supervisor(queuectl)
+    queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
     until(lambda: queuectl.job("x")["state"] == "failed", lambda: "any call to see that the worker is lost")
     assert sleepers("873.25") == []
@@ -208,7 +202,7 @@ def test_stop_now_does_not_wait_for_an_adopted_worker_that_is_stopped(queuectl: 
     queuectl.ok("worker", "start")
     begun(queuectl, "x")
     os.kill(queuectl.worker_running("x") or 0, signal.SIGSTOP)
-    kill_supervisor(queuectl)
+    queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
     queuectl.ok("worker", "stop", "--now")
     until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be given up")
@@ -220,7 +214,7 @@ def test_stop_now_does_not_wait_for_what_cannot_be_found(queuectl: CommandLine) 
     queuectl.ok("worker", "start")
     until(lambda: sleepers("872.5"), lambda: "the sleeper")
     worker = queuectl.worker_running("x") or 0
-    kill_supervisor(queuectl)
+    queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
     queuectl.ok("worker", "start")
     assert [worker["state"] for worker in queuectl.json("status")["workers"]] == ["lost", "idle"]
@@ -255,7 +249,7 @@ def test_a_call_harms_no_child_of_the_program_that_makes_it(queuectl: CommandLin
     queuectl.ok("worker", "start")
     begun(queuectl, "x")
     worker = queuectl.worker_running("x") or 0
-    kill_supervisor(queuectl)
+    queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
     from queuectl_core import Queue
 
