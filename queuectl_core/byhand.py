@@ -37,15 +37,15 @@ def with_dependants(
     """These events, and what follows from them for jobs that wait for those that ended. `more` names dependants that
     are not in the table yet.
     """
-    found = list(ended)
-    if more is None and not table.counts.get(BLOCKED):
+    found, has_blocked = list(ended), bool(table.counts.get(BLOCKED))
+    if more is None and not has_blocked:
         return found
     gone = {event.id for event in found if type(event) in _ENDS}
     for event in found:  # grows while we go
         how = _ENDS.get(type(event))
         if how is None and type(event) is not events.Succeeded:
             continue
-        known = _dependants_of(table, event.id) if table.counts.get(BLOCKED) else ()
+        known = _dependants_of(table, event.id) if has_blocked else ()
         for id, after_any in (*known, *(more(event.id) if more is not None else ())):
             if id in gone:
                 continue

@@ -29,7 +29,7 @@ from .load import Load
 from .migration import imported
 from .recurring import Recurring
 from .settings import Settings, check_key, check_setting
-from .transitions import CHANGES, GONE, SAME, TRANSITIONS
+from .transitions import GONE, TRANSITIONS, after, change
 
 FEW = 100
 """So many new jobs are told to the lanes one by one."""
@@ -59,16 +59,12 @@ class Engine:
         happened, reply = _HANDLERS[type(command)](self, command, now_ms)
         self._apply_all(happened)
         if self._has_hooks:
-            happened = [*happened, *self._hooks_after(happened, now_ms)]
+            more = hooks.following(self.table, self.settings, happened, now_ms, lambda event: self.table.get(event.id))
+            self._apply_all(more)
+            happened = [*happened, *more]
         if self._loads and happened:
             self._tell_loads(happened)
         return Step(happened, reply)
-
-    def _hooks_after(self, happened: list[Event], now_ms: int) -> list[Event]:
-        """What the hooks add to these events; it has been applied."""
-        found: list[Event] = list(hooks.following(self.table, self.settings, happened, now_ms))
-        self._apply_all(found)
-        return found
 
     def _tell_loads(self, happened: list[Event]) -> None:
         """Who has taken an id or a key of theirs meanwhile."""
@@ -124,9 +120,8 @@ class Engine:
         load.replaced += found.replaced
         return found.ids
 
-    def commit_load(self, load: Load, now_ms: int, write: Callable[[list[Event]], None]) -> list[Event]:
+    def commit_load(self, load: Load, now_ms: int, write: Callable[[list[Event]], None]) -> None:
         """All its jobs are in the queue, once `write` has written them, and with them the events that it is given.
-        Returns what hooks have added: that is still to be written.
 
         Raises what has made it impossible meanwhile (DuplicateJob, KeyTaken), and what `write` raises.
         """
@@ -140,7 +135,8 @@ class Engine:
         if load.count:
             self._take_in(load.batch)
         self._apply_all(follows)
-        return self._hooks_after(follows, now_ms) if self._has_hooks else []
+        if self._loads and follows:
+            self._tell_loads(follows)
 
     def _follow_from(self, load: Load, now_ms: int) -> list[Event]:
         """What the world has done to a load while it came: jobs that it waits for have ended. And what it does to the
@@ -157,7 +153,17 @@ class Engine:
             if other not in load.batch.entries and (job is None or job.state in (COMPLETED, DEAD))
         ]
         ended = [*over, *gone]
-        return byhand.with_dependants(self.table, ended, now_ms, load.dependants_of)[len(over) :]
+        follows = byhand.with_dependants(self.table, ended, now_ms, load.dependants_of)[len(over) :]
+        return [*follows, *self._hooks_after(follows, now_ms)] if self._has_hooks else follows
+
+    def _hooks_after(self, follows: list[Event], now_ms: int) -> list[Enqueued]:
+        """What hooks will add to events that are not applied yet."""
+
+        def job_of(event: Event) -> Job | None:
+            job = self.table.get(event.id)
+            return None if job is None else after(job, event)
+
+        return hooks.following(self.table, self.settings, follows, now_ms, job_of)
 
     def _prune(self, command: commands.Prune, now_ms: int) -> tuple[list[Event], object]:
         age_s, limit = self.settings.usable("retention"), int(self.settings.usable("retention-jobs"))
@@ -341,11 +347,9 @@ class Engine:
             self.table.remove(job.id, sequence)
             return
         job.revision = sequence
-        CHANGES[kind](job, event)
+        change(job, event)
         if kind is events.Started:
             self.lanes.note_begin(job, event.at_ms)
-        job.state = job.state if state == SAME else state
-        job.updated_ms = event.at_ms
         key, _ = self.table.settle(job)
         if job.state in (PENDING, FAILED):
             self.lanes.add(key, job)

@@ -2,13 +2,13 @@
 
     on-success   a job is completed        on-dead   one is dead        on-idle   nothing waits or runs any more
 Each reads the job's record as JSON, waits in the queue `hooks`, and is followed by no hook itself.
-Pure. The trap: the record is that of the job as it is now, so its end must have been applied before.
+Pure. The trap: the record is that of a job that has ended, so it is made of what the event has been applied to.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .events import Canceled, Died, Enqueued, Event, Succeeded
 from .job import FAILED, PENDING, PROCESSING, Job
@@ -26,10 +26,12 @@ def are_set(settings: Settings) -> bool:
     return any(settings.values.get(name) for name in HOOKS)
 
 
-def following(table: JobTable, settings: Settings, happened: list[Event], now_ms: int) -> list[Enqueued]:
-    """The jobs that these events, which have been applied, are followed by."""
+def following(
+    table: JobTable, settings: Settings, happened: list[Event], now_ms: int, job_of: Callable[[Event], Job | None]
+) -> list[Enqueued]:
+    """The jobs that these events are followed by. `job_of` gives a job as its event has left it, or will."""
     found: list[Enqueued] = []
-    for name, job in _occasions(table, happened):
+    for name, job in _occasions(table, happened, job_of):
         command = settings.usable(name)
         number = table.next_number + len(found)
         id = f"{job.id[:90]}.{name}.{number}"
@@ -52,11 +54,13 @@ def _record(job: Job, clock_shift_ms: int, name: str) -> str:
     return text
 
 
-def _occasions(table: JobTable, happened: list[Event]) -> Iterator[tuple[str, Job]]:
+def _occasions(
+    table: JobTable, happened: list[Event], job_of: Callable[[Event], Job | None]
+) -> Iterator[tuple[str, Job]]:
     last = None
     for event in happened:
         name = _ON.get(type(event))
-        job = None if name is None else table.get(event.id)
+        job = None if name is None else job_of(event)
         if job is not None and job.queue != QUEUE:
             last = job
             yield str(name), job

@@ -14,7 +14,7 @@ from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from .lane import READY, index_of
 from .places import ALL_QUEUES
 from .protocol import MAX_MESSAGE_BYTES
-from .spec import DEFAULT_QUEUE, check_id
+from .spec import check_id
 from .timestamps import utc
 from .verdict import backoff_ms
 
@@ -76,7 +76,7 @@ def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
         found.append(
             {
                 "queue": name,
-                "counts": {state: _count(ledger, name, state) for state in STATES},
+                "counts": {state: table.count_of(name, state) for state in STATES},
                 "limit": rules.get("limit"),
                 "rate": rate and {"jobs": rate[0], "per_s": rate[1]},  # type: ignore[index]
                 "paused_since": utc(rules.get("paused_ms")),  # type: ignore[arg-type]
@@ -104,13 +104,6 @@ def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
             }
         )
     return {"schedules": found}
-
-
-def _count(ledger: Ledger, queue: str, state: str) -> int:
-    counts = ledger.table.counts
-    if queue != DEFAULT_QUEUE:
-        return counts.get(index_of(state, queue), 0)
-    return counts[state] - sum(number for name, number in counts.items() if name.startswith(f"{state}@"))
 
 
 # Pages of jobs

@@ -27,9 +27,10 @@ from typing import Any, Optional, Protocol, Union
 from .entries import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
 from .errors import Corrupt, NewerFormat
 from .job import NO_OPTIONS, PENDING, STATES, Job
-from .lane import READY
+from .lane import READY, index_of
 from .places import counted_as, indexes_of, place_in_state, places_of, queue_names
 from .schedule import Entry
+from .spec import DEFAULT_QUEUE
 
 FORMAT = 1
 READ_LIMIT = 1000
@@ -230,6 +231,12 @@ class JobTable:
         fresh = self._scan_fresh(limit, start, stop, reverse) if index == READY and self._fresh else []
         return list(islice(heapq.merge(recent, stored, fresh, reverse=reverse), limit))
 
+    def count_of(self, queue: str, state: str) -> int:
+        """How many jobs of a queue are in a state."""
+        if queue != DEFAULT_QUEUE:
+            return self.counts.get(index_of(state, queue), 0)
+        return self.counts[state] - sum(n for name, n in self.counts.items() if name.startswith(f"{state}@"))
+
     def queue_names(self) -> list[str]:
         """Every queue that has a job or a rule, the default one first."""
         return queue_names(self.counts, self.queues)
@@ -288,7 +295,7 @@ class JobTable:
     def _count(self, entry: Changed, names: tuple[str, ...]) -> None:
         counts = self.counts
         for name in entry.count:
-            counts[name] -= 1
+            counts[name] = counts.get(name, 0) - 1
         for name in names:
             counts[name] = counts.get(name, 0) + 1
         entry.count = names

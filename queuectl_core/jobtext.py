@@ -1,7 +1,7 @@
 """JobText: a job as JSON text, as people and files bring it, to the value that the text stands for.
 
-Pure. Does not know what a job may say (`spec.check_spec`). The trap: a parser ends on text that is nested very deeply
-with an error that is no ValueError.
+Pure. Does not know what a job may say (`spec.check_spec`). The trap: parsers take NaN and Infinity, and end on text
+that is nested very deeply with an error that is no ValueError.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from . import rawjson
 def parse(text: str) -> object:
     """Raises ValueError, whose text is a clause that says what is wrong."""
     try:
-        return rawjson.decode(text)
-    except ValueError as fault:
-        raise ValueError(_clause(text) or str(fault)) from None
+        try:
+            return rawjson.decode_strictly(text)
+        except ValueError as fault:
+            raise ValueError(_fault_in(text) or str(fault)) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _clause(text: str) -> str | None:
-    """What the whole json module has to say of such text, and where; it takes time to import."""
+def _fault_in(text: str) -> str | None:
+    """What is wrong with it, and where, as the whole json module knows it, which takes time to import."""
     import json
 
     try:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from .job import FAILED, PENDING, PROCESSING, Job
 from .jobtable import JobTable
-from .lane import DELAYED, DUE, READY, Lane, index_of
+from .lane import DELAYED, DUE, READY, Lane
 from .places import ALL_QUEUES, place_in_state
 from .schedule import Entry
 from .spec import DEFAULT_QUEUE
@@ -140,16 +140,9 @@ class Lanes:
     def _of(self, queue: str) -> Lane:
         lane = self._lanes.get(queue)
         if lane is None:
-            lane = self._lanes[queue] = Lane(queue, self._scan, lambda: self._running(queue))
+            lane = self._lanes[queue] = Lane(queue, self._scan, lambda: self._table.count_of(queue, PROCESSING))
             lane.rules = self._table.queues.get(queue, {})
         return lane
-
-    def _running(self, queue: str) -> int:
-        counts: Mapping[str, int] = self._table.counts
-        if queue != DEFAULT_QUEUE:
-            return counts.get(index_of(PROCESSING, queue), 0)
-        others = sum(number for name, number in counts.items() if name.startswith(f"{PROCESSING}@"))
-        return counts[PROCESSING] - others
 
     def _scan(self, index: str, after: str, size: int) -> list[Entry]:
         entries = self._table.scan(index, size, after)

@@ -86,7 +86,7 @@ class Ledger:
         return ids
 
     def commit_load(self, load: Load, now_ms: int) -> None:
-        """Written, and in the queue; what hooks add to it is for the next `write`.
+        """Written, and in the queue.
 
         Raises DuplicateJob, KeyTaken, DiskFull, with nothing of it kept; StorageFailed when what was decided before it
         cannot be written.
@@ -101,7 +101,7 @@ class Ledger:
             self.journal.append_frames([*load.parts, *last])
             self._written += follows
 
-        self._decided += self.engine.commit_load(load, now_ms, write)
+        self.engine.commit_load(load, now_ms, write)
 
     def has_room(self) -> bool:
         """Whether something new may be begun; looks again when it was not so."""

@@ -204,7 +204,8 @@ class Pool:
 
     def is_flowing(self) -> bool:
         """Whether every worker has so many runs waiting, so that none will miss the supervisor for a moment."""
-        return bool(self.members) and all(len(member.runs) > worker.AHEAD // 2 for member in self.members.values())
+        enough = worker.AHEAD * 3 // 4
+        return bool(self.members) and all(len(member.runs) >= enough for member in self.members.values())
 
     def busy(self) -> list[Member]:
         return [member for member in self.members.values() if member.runs]
@@ -219,7 +220,7 @@ class Pool:
     def send(self, member: Member, given: list[runs.Run]) -> bool:
         """Hands over runs that were promised. False when the member has just died, without having seen them."""
         try:
-            member.dispatch.put([tuple(run) for run in given])
+            member.dispatch.put(runs.plain_runs(given))
         except OSError:
             for run in given:
                 member.drop(run.run)

@@ -6,18 +6,24 @@ The trap: `_json` is CPython's own affair; whatever it lacks or calls otherwise,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+
+class _Scan:
+    """What the scanner reads its options from: those of `json.loads` without arguments, times the C types."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int = float, int
+    parse_constant = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}.__getitem__
+
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-class _Scan:
-    """What the scanner reads its options from: those of `json.loads` without arguments, but that NaN is refused."""
-
-    strict = True
-    object_hook = object_pairs_hook = None
-    parse_float, parse_int = float, int
-    parse_constant = staticmethod(_refuse_constant)
+class _StrictScan(_Scan):
+    parse_constant = _refuse_constant  # type: ignore[assignment]
 
 
 def _refuse(value: object) -> object:
@@ -28,27 +34,36 @@ try:
     from _json import encode_basestring_ascii, make_encoder, make_scanner
 
     _chunks = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, True)
-    _scan = make_scanner(_Scan)
 
     def encode(value: object) -> str:
-        """Compact and ASCII. Raises TypeError, ValueError, RecursionError."""
+        """Compact and ASCII; of numbers also NaN and the infinite ones. Raises TypeError, ValueError,
+        RecursionError.
+        """
         return "".join(_chunks(value, 0))
 
-    def decode(text: str) -> object:
-        """Raises ValueError, RecursionError."""
-        text = text.strip(" \t\n\r")
-        try:
-            value, end = _scan(text, 0)
-        except (StopIteration, SystemError):  # where json.decoder was not imported, 3.11 fails to raise its error
-            raise ValueError("no JSON value") from None
-        if end != len(text):
-            raise ValueError("more than one JSON value")
-        return value
+    def _decoder(options: type) -> Callable[[str], object]:
+        scan = make_scanner(options)
+
+        def decode(text: str) -> object:
+            text = text.strip(" \t\n\r")
+            try:
+                value, end = scan(text, 0)
+            except (StopIteration, SystemError):  # where json.decoder was not imported, 3.10 and 3.11 raise no error
+                raise ValueError("no JSON value") from None
+            if end != len(text):
+                raise ValueError("more than one JSON value")
+            return value
+
+        return decode
+
+    decode, decode_strictly = _decoder(_Scan), _decoder(_StrictScan)
+    """Raise ValueError, RecursionError. What `encode` writes comes back; strictly: NaN and such are refused."""
 
 except (ImportError, TypeError):  # another Python, or another version's idea of the two
     from json import JSONDecoder, dumps
+    from json import loads as decode  # noqa: F401
 
-    decode = JSONDecoder(parse_constant=_refuse_constant).decode
+    decode_strictly = JSONDecoder(parse_constant=_refuse_constant).decode
 
     def encode(value: object) -> str:
         return dumps(value, separators=(",", ":"))

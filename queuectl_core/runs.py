@@ -98,9 +98,17 @@ class Left(NamedTuple):
 
 
 def plain(result: Result) -> tuple[object, ...]:
-    """As it crosses a queue: tuples of no class, as are runs on their way to a worker, are pickled in half the time."""
+    """As it crosses a queue: tuples of no class are pickled in half the time."""
     ending = result.ending
     return (*result[:2], None if ending is None else tuple(ending), *result[3:])
+
+
+def plain_runs(given: list[Run]) -> list[tuple[object, ...]]:
+    return [tuple(run) for run in given]
+
+
+def revive_runs(given: list[tuple[object, ...]]) -> list[Run]:
+    return [Run(*fields) for fields in given]  # type: ignore[arg-type]
 
 
 def revive(result: tuple[object, ...]) -> Result:

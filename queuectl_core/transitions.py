@@ -177,6 +177,22 @@ def _continue(job: Job, event: events.Continued) -> None:
     job.suspended = False
 
 
+def after(job: Job, event: events.Event) -> Job:
+    """The job as this event will leave it; it stays itself as it is."""
+    changed = Job(**job.fields())
+    change(changed, event)
+    return changed
+
+
+def change(job: Job, event: events.Event) -> None:
+    """The event, which may happen to it, happens to it."""
+    state = TRANSITIONS[type(event)][1]
+    CHANGES[type(event)](job, event)
+    if state is not SAME:
+        job.state = state
+    job.updated_ms = event.at_ms
+
+
 _EDITABLE_BASICS = ("command", "cwd", "max_retries", "backoff_base")
 
 

@@ -33,7 +33,7 @@ from .home import Home
 from .launch import SHELL, command_line, open_input, why_not_begun
 from .output import OutputWriter
 from .reserve import Reserve
-from .runs import GONE, Kill, Place, Result, Run, Signal, plain
+from .runs import GONE, Kill, Place, Result, Run, Signal, plain, revive_runs
 from .spec import DEFAULT_QUEUE
 
 AHEAD = 16
@@ -134,7 +134,7 @@ class Worker:
             self._note_death()
             return None
         if isinstance(order, list):
-            self._waiting.extend(Run(*fields) for fields in order)
+            self._waiting.extend(revive_runs(order))
         elif order is None:
             self._ending = True
             self._hand_back("the worker was told to end before it began")
@@ -169,7 +169,8 @@ class Worker:
         try:
             while not self._dispatch.empty():
                 order = self._dispatch.get()
-                self._waiting.extend(Run(*fields) for fields in (order if isinstance(order, list) else ()))
+                if isinstance(order, list):
+                    self._waiting.extend(revive_runs(order))
         except (EOFError, OSError):
             pass
         unbegun = [Result(run.job_id, run.run, None, GONE, begun=False) for run in self._waiting]

@@ -278,6 +278,10 @@ NEVER = {
             NEVER | {"sqlite3", "argparse", "typing", "re", "json", "queuectl_core.engine", "queuectl_core.ledger"},
         ),
         (
+            ["enqueue", '{"command": "true"}'],
+            NEVER | {"sqlite3", "argparse", "typing", "re", "json", "queuectl_core.engine", "queuectl_core.ledger"},
+        ),
+        (
             ["status"],
             NEVER | {"sqlite3", "argparse", "typing", "re", "json", "queuectl_core.engine", "queuectl_core.ledger"},
         ),

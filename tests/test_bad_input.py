@@ -48,7 +48,9 @@ def test_a_bad_job_is_refused_and_changes_nothing(queuectl: CommandLine, name: s
     assert sum(queuectl.counts().values()) == 0
 
 
-@pytest.mark.parametrize("name", ["a misspelt field", "a path as id", "boolean retries"])
+@pytest.mark.parametrize(
+    "name", ["a misspelt field", "a path as id", "boolean retries", "NaN", "infinity", "half a character"]
+)
 def test_a_running_supervisor_refuses_the_same_with_the_same_words(queuectl: CommandLine, name: str) -> None:
     text, _ = BAD_JOBS[name]
     alone = queuectl.refused(2, "enqueue", text)

@@ -14,6 +14,7 @@ CALLS = [
     ["enqueue", '{"id": "a", "command": "false", "max_retries": 0}'],
     ["enqueue", '{"id": "a", "command": "true"}'],
     ["enqueue", "--json", "--id", "b", "--command", "true"],
+    ["enqueue", "--backoff-base", "nan", "--command", "true"],
     ["list", "--state", "pending"],
     ["list", "--json"],
     ["show", "a"],

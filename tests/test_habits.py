@@ -184,21 +184,3 @@ def test_closed_standard_streams_are_no_obstacle(queuectl: CommandLine, closed: 
 def test_help_shows_no_internals(queuectl: CommandLine) -> None:
     for command in COMMANDS:
         assert "SUPPRESS" not in queuectl.ok(command, "--help")
-
-
-@pytest.mark.parametrize(
-    "words", [["enqueue", '{"command": "true"}'], ["enqueue", "--", "true"], ["status"]], ids=" ".join
-)
-def test_the_calls_of_every_day_import_next_to_nothing(queuectl: CommandLine, words: list[str]) -> None:
-    """What they bring in is most of what they cost."""
-    queuectl.ok("worker", "start", "--count", "1")
-    called = subprocess.run(
-        [queuectl.python, "-S", "-X", "importtime", SCRIPT, *words],
-        env=queuectl.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    imported = {line.rpartition("|")[2].strip() for line in called.stderr.splitlines()}
-    assert "queuectl_core.client" in imported
-    assert not imported & {"argparse", "enum", "functools", "json", "re", "shlex", "typing", "queuectl_core.engine"}

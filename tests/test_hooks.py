@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
+
 from queuectl_core import commands
 from queuectl_core.engine import Engine
+from queuectl_core.errors import DuplicateJob
+from queuectl_core.events import Canceled, Enqueued, Event
 from queuectl_core.job import PENDING
 from tests.builders import EVERYTHING, NOW_MS, an_engine, enqueue, exited, run_job
 from tests.homes import CommandLine
@@ -79,9 +83,25 @@ def test_jobs_that_give_way_to_a_load_are_followed_by_the_hook() -> None:
     enqueue(engine, "old", key="k")
     load = engine.begin_load()
     engine.add_to_load(load, [{"id": "new", "command": "true", "key": "k", "on_conflict": "replace"}], "/", NOW_MS)
-    follows = engine.commit_load(load, NOW_MS, lambda events: None)
+    written: list[Event] = []
+    engine.commit_load(load, NOW_MS, written.extend)
     assert hooks_of(engine) == ["on-dead old"]
-    assert [type(event).__name__ for event in follows] == ["Enqueued"]
+    assert [type(event) for event in written] == [Canceled, Enqueued]
+    ((_, hook_id),) = engine.table.scan("ready@hooks", 2)
+    record = json.loads(str(engine.table.get(hook_id).options["input"]))  # type: ignore[union-attr]
+    assert (record["id"], record["state"], record["reason"]) == ("old", "dead", "replaced")
+
+
+def test_id_that_a_hook_has_taken_refuses_another_load() -> None:
+    engine = an_engine()
+    hook(engine, "on-dead")
+    enqueue(engine, "old", key="k")
+    other, load = engine.begin_load(), engine.begin_load()
+    engine.add_to_load(load, [{"command": "true", "key": "k", "on_conflict": "replace"}], "/", NOW_MS)
+    engine.add_to_load(other, [{"id": f"old.on-dead.{n}", "command": "true"} for n in range(100, 300)], "/", NOW_MS)
+    engine.commit_load(load, NOW_MS, lambda events: None)
+    with pytest.raises(DuplicateJob):
+        engine.commit_load(other, NOW_MS, lambda events: None)
 
 
 def test_hook_after_a_load_is_written(queuectl: CommandLine) -> None:

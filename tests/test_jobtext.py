@@ -18,6 +18,7 @@ def test_text_becomes_the_value_it_stands_for() -> None:
         ('{"a": NaN}', "NaN is no JSON number"),
         ('{"a": -Infinity}', "-Infinity is no JSON number"),
         ("[" * 100_000, "nested too deeply"),
+        ("[NaN," + "[" * 100_000, "nested too deeply|NaN is no JSON number"),
         ('{"a": 1} {"b": 2}', "Extra data at character 10"),
         ("", "at character 1"),
     ],
@@ -25,3 +26,12 @@ def test_text_becomes_the_value_it_stands_for() -> None:
 def test_other_text_is_refused_with_a_clause(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         jobtext.parse(text)
+
+
+def test_text_that_is_nested_about_as_deep_as_goes_is_a_value_or_a_clause() -> None:
+    for depth in range(900, 1100):
+        for text in ("[" * depth, "[" * depth + "]" * depth):
+            try:
+                jobtext.parse(text)
+            except ValueError:
+                pass

@@ -7,7 +7,8 @@ import pytest
 from queuectl_core import commands
 from queuectl_core.engine import FEW, Engine
 from queuectl_core.errors import InvalidInput
-from tests.builders import NOW_MS, an_engine, dispatch, enqueue, exited, finish, job_of, run_job
+from queuectl_core.stores.memory_store import MemoryStore
+from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, exited, finish, job_of, run_job
 
 
 def order(engine: Engine, now_ms: int = NOW_MS) -> list[str]:
@@ -69,6 +70,31 @@ def test_limit_of_a_queue_bounds_what_runs_of_it() -> None:
     assert order(engine) == ["a", "b", "d"]
     finish(engine, "a", exited(0))
     assert order(engine) == ["c"]
+
+
+def test_limit_of_the_default_queue_does_not_count_what_others_run() -> None:
+    engine = an_engine()
+    rule(engine, "default", limit=1)
+    enqueue(engine, "x", queue="gpu")
+    enqueue(engine, "a", "b")
+    assert order(engine) == ["x", "a"]
+    finish(engine, "x", exited(0))
+    assert order(engine) == []
+    finish(engine, "a", exited(0))
+    assert order(engine) == ["b"]
+
+
+def test_limit_counts_what_ran_before_a_restart() -> None:
+    store = MemoryStore()
+    engine = an_engine(store)
+    rule(engine, "gpu", limit=1)
+    enqueue(engine, "a", "b", queue="gpu")
+    assert order(engine) == ["a"]
+    engine.table.flush(EVERYTHING, engine.sequence)
+    again = an_engine(store)
+    assert order(again) == []
+    finish(again, "a", exited(0))
+    assert order(again) == ["b"]
 
 
 def test_paused_queue_is_passed_over_until_it_is_resumed() -> None:

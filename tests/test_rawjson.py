@@ -34,7 +34,16 @@ def test_what_json_refuses_is_refused(text: str) -> None:
         rawjson.decode(text)
 
 
-@pytest.mark.parametrize("text", ["{", '{"a": 1', "[1,]", "1 2", "nul", "NaN", '{"a": -Infinity}'])
+def test_numbers_that_are_none_come_back_but_not_strictly() -> None:
+    assert rawjson.decode(rawjson.encode([float("inf"), float("-inf")])) == [float("inf"), float("-inf")]
+    assert str(rawjson.decode(rawjson.encode(float("nan")))) == "nan"
+    for text in ("NaN", "[Infinity]", '{"a": -Infinity}'):
+        with pytest.raises(ValueError, match="is no JSON number"):
+            rawjson.decode_strictly(text)
+    assert rawjson.decode_strictly('{"a": [1e3, "NaN"]}') == {"a": [1000.0, "NaN"]}
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1', "[1,]", "1 2", "nul"])
 def test_without_the_json_module_refusals_are_the_same(text: str) -> None:
     """Some versions of the C half rely on its being there when they refuse."""
     script = "import sys; from queuectl_core import rawjson; rawjson.decode(sys.argv[1])"
