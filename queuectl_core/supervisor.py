@@ -54,8 +54,8 @@ KILL_WITHIN_S = 5.0
 """So long after the grace period a worker that is to end its run may take; then it is killed itself."""
 
 NAP_S = 0.005
-"""While all workers have runs at hand, results gather for so long before a turn takes them together (interrupt
-coalescing).
+"""While all workers have runs at hand and no client asks, results gather for so long before a turn takes them together
+(interrupt coalescing).
 """
 
 MAX_FILES = 16384
@@ -71,6 +71,9 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._wake = signal_reader((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
         self._selector.register(self._wake, selectors.EVENT_READ, self._take_signals)
+        self._clients = selectors.DefaultSelector()
+        """Their sockets alone: what ends a nap."""
+        self._selector.register(self._clients, selectors.EVENT_READ, self._hear_clients)
         self._stop_asked = 0
         self._stopping = False
         self._killing = False
@@ -100,7 +103,7 @@ class Supervisor:
         self._adopt()
         own = {"status": self._status, "scale": self._scale_workers, "stop": self._stop}
         self._sessions = Sessions(self._ledger, own)
-        self._server = Server(home.socket, self._selector, self._sessions.take, self._sessions.end)
+        self._server = Server(home.socket, self._clients, self._sessions.take, self._sessions.end)
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
@@ -108,8 +111,8 @@ class Supervisor:
         started may live on. Raises StorageFailed, with nothing acknowledged that is not on the disk.
         """
         while not self._leaving and not (self._stopping and not self._pool.members and not self._strays.adopted):
-            if self._pool.is_flowing() and not self._stopping:
-                time.sleep(NAP_S)
+            if self._pool.is_flowing() and not self._stopping and not self._server.has_next():
+                self._clients.select(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
         self._ledger.write()
         self._ledger.checkpoint()
@@ -131,6 +134,10 @@ class Supervisor:
             self._stop_asked = 1
 
     # The turn
+
+    def _hear_clients(self, mask: int) -> None:
+        for key, ready in self._clients.select(0):
+            key.data(ready)
 
     def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
         jump_ms = self._clock.jump_ms()
