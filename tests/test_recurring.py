@@ -131,6 +131,7 @@ def test_schedule_runs_while_a_supervisor_does_and_is_kept_over_restarts(queuect
     queuectl.ok("schedule", "remove", "never")
     queuectl.refused(1, "schedule", "remove", "never")
     queuectl.refused(2, "schedule", "add", "x", "* *", "--", "true")
+    queuectl.refused(2, "schedule", "add", "x", "@daily", "--delay", "5m", "--", "true")
     queuectl.refused(2, "schedule", "add", "x", "* * * * *", "--tz", "Nowhere/Atall", "--", "true")
     queuectl.refused(2, "schedule", "add", "x", "--every", "10m")
 

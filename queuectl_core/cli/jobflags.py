@@ -61,9 +61,9 @@ _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _REPEATED = ("--tag", "--env", "--after")
 
 
-def add_job_flags(parser: ArgumentParser, first: tuple[Flag, ...] = ()) -> None:
+def add_job_flags(parser: ArgumentParser, first: tuple[Flag, ...] = (), without: tuple[str, ...] = ()) -> None:
     """With a help of two columns, so that it fits a screen: README says more of each."""
-    flags = (*first, *_FLAGS, *_MORE_FLAGS)
+    flags = tuple(flag for flag in (*first, *_FLAGS, *_MORE_FLAGS) if flag[0] not in without)
     hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # what argparse compares by identity
     group = parser.add_argument_group("what the job is to be (README says more of each)", _two_columns(flags))
     for flag, metavar, _ in flags:
@@ -87,7 +87,7 @@ def job_fields(args: Namespace) -> dict[str, object]:
     found: dict[str, object] = {}
     for flag, _, _ in _FLAGS:
         name = flag[2:].replace("-", "_")
-        text = getattr(args, name)
+        text = getattr(args, name, None)
         if text is not None:
             found[name] = _VALUES.get(name, _as_given)(text)
     if args.tag:

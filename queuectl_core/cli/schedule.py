@@ -37,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add.add_argument("--every", metavar="TIME", help="instead: so often, 10m or 2h")
     add.add_argument("--tz", metavar="ZONE", help="the zone of CRON, like Europe/Berlin (default: the local one)")
     add.add_argument("--overlap", action="store_true", help="also while the job of the last time is not over")
-    add_job_flags(add)
+    add_job_flags(add, without=("--delay", "--at"))
     add_action(actions, "list", "list the schedules, and when each is next", "queuectl schedule list")
     for name, help in _NAMED.items():
         action = add_action(actions, name, help, f"queuectl schedule {name} nightly")
