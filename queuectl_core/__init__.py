@@ -8,7 +8,7 @@ The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground 
     devices   clock descriptors durable home lockfile output socket_path zones · journal process_tree reserve
               server client stores pidfile runs · launch · worker
     joined    ledger pool · adoption inquiry past retention doctor salvage · verbs strays sessions · supervisor local ·
-              daemon · child · api
+              daemon · child caller · api
     edge      cli
 
 For programs that embed it: `Queue`, and the errors it raises.

@@ -7,9 +7,8 @@
         print(queue.get(id)["state"])
 
 Every call goes to the supervisor if one runs, else it takes the writer lock for an instant and does the work itself;
-the answers are the same. Calls may come from several threads, not at once. Knows where to ask, not how it is
-answered. The trap: between the two ways lies a moment (a supervisor that starts or stops) in which neither works;
-hence `_ask` tries again.
+the answers are the same. Calls may come from several threads, not at once. Knows what to ask, not how an answer is come
+by (`caller`). The trap: what is given page by page may have changed between two of them.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ import os
 import time
 from itertools import chain
 
-from .client import Client, NotSent, connect
-from .errors import Busy, InvalidInput, NoSupervisor, QueueError
+from .caller import Caller, load_requests, parts_of
+from .client import connect
+from .errors import Busy, InvalidInput, NoSupervisor
 from .home import Home, default_path
 from .protocol import WAIT_JOBS
 
@@ -36,24 +36,8 @@ if TYPE_CHECKING:
     """
 
 ANSWER_WITHIN_S = 30.0
-PART_JOBS = 1000
-PART_CHARACTERS = 256 * 1024
-"""Each takes up to twelve bytes in a message, and a message 4 MiB."""
-
 SELECT_JOBS = 500
 """So many jobs are changed at a time, where a filter chooses them."""
-
-_READ_ONLY_VERBS = (
-    "show",
-    "list",
-    "status",
-    "why",
-    "preview",
-    "queue-list",
-    "schedule-list",
-    "sequence",
-    "config-list",
-)
 
 
 class Queue:
@@ -68,9 +52,7 @@ class Queue:
         notice: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.home = Home(os.fspath(home) if home is not None else default_path(dict(os.environ)))
-        self.deadline_s = deadline_s
-        self._notice = notice
-        self._client: Client | None = None
+        self._caller = Caller(self.home, deadline_s, notice)
 
     def __enter__(self) -> Queue:
         return self
@@ -78,10 +60,17 @@ class Queue:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @property
+    def deadline_s(self) -> float:
+        """How long an answer may take, from the next call on."""
+        return self._caller.deadline_s
+
+    @deadline_s.setter
+    def deadline_s(self, deadline_s: float) -> None:
+        self._caller.deadline_s = deadline_s
+
     def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._caller.close()
 
     def enqueue(self, command: str, **fields: object) -> str:
         """Adds one job; returns its id once it is durable. Fields: those of `spec`, such as max_retries, queue, after.
@@ -109,15 +98,15 @@ class Queue:
 
     def get(self, id: str) -> Record:
         """The job's record. Raises UnknownJob."""
-        return self._ask("show", id=id)["job"]
+        return self._caller.ask("show", id=id)["job"]
 
     def preview(self, specs: Sequence[dict[str, object]], cwd: str | None = None) -> list[Record]:
         """What `enqueue_many` would make of them, with `retries_after_s`; nothing is added."""
-        return self._ask("preview", jobs=list(specs), cwd=cwd or _working_folder())["jobs"]
+        return self._caller.ask("preview", jobs=list(specs), cwd=cwd or _working_folder())["jobs"]
 
     def why(self, id: str) -> Record:
         """Why the job is as it is: `because`, a code, and the facts that belong to it. Raises UnknownJob."""
-        return self._ask("why", id=id)["why"]
+        return self._caller.ask("why", id=id)["why"]
 
     def list(self, state: str | Sequence[str] | None = None, limit: int = 0, **wanted: object) -> Iterator[Record]:
         """Records of the jobs in `state` (or several, or all), at most `limit` (0: no limit), page by page: alive
@@ -137,7 +126,7 @@ class Queue:
 
     def status(self) -> dict[str, Any]:
         """`counts` by state, `supervisor` (None when none runs) and `workers`."""
-        return self._ask("status")
+        return self._caller.ask("status")
 
     def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> dict[str, int] | None:
         """Until all these jobs have ended; how many of them in which way: completed, dead, purged. None when
@@ -200,37 +189,37 @@ class Queue:
         """What waits is dead at once, what runs is ended with this signal. The ids of those to which it was done; with
         `lenient`, here and below, others are passed over. Raises UnknownJob, WrongState.
         """
-        return self._ask("cancel", ids=list(ids), signal=signal, lenient=lenient)["ids"]
+        return self._caller.ask("cancel", ids=list(ids), signal=signal, lenient=lenient)["ids"]
 
     def remove(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
         """For good; not those that run. As `cancel`."""
-        return self._ask("remove", ids=list(ids), lenient=lenient)["ids"]
+        return self._caller.ask("remove", ids=list(ids), lenient=lenient)["ids"]
 
     def retry(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
         """What waits for a time runs now, what is dead is tried again. As `cancel`."""
-        return self._ask("retry", ids=list(ids), lenient=lenient)["ids"]
+        return self._caller.ask("retry", ids=list(ids), lenient=lenient)["ids"]
 
     def edit(self, ids: Sequence[str], fields: dict[str, object], lenient: bool = False) -> list[str]:
         """Gives jobs that do not run other fields; None: as if it had not been given. As `cancel`."""
-        return self._ask("edit", ids=list(ids), fields=fields, lenient=lenient)["ids"]
+        return self._caller.ask("edit", ids=list(ids), fields=fields, lenient=lenient)["ids"]
 
     def suspend(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
         """Stops running jobs (SIGSTOP) until they are continued. As `cancel`."""
-        return self._ask("suspend", ids=list(ids), lenient=lenient)["ids"]
+        return self._caller.ask("suspend", ids=list(ids), lenient=lenient)["ids"]
 
     def go_on(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
         """Continues suspended jobs. As `cancel`."""
-        return self._ask("continue", ids=list(ids), lenient=lenient)["ids"]
+        return self._caller.ask("continue", ids=list(ids), lenient=lenient)["ids"]
 
     def queues(self) -> list[Record]:
         """Every queue with jobs or rules: its counts, limit, rate, and since when it is paused."""
-        return self._ask("queue-list")["queues"]
+        return self._caller.ask("queue-list")["queues"]
 
     def set_queue(self, queue: str, **rules: object) -> None:
         """`limit`: so many run at once; `rate`: [so many, in so many seconds] begin; `paused`: none begins. None
         unsets. `*` is all queues, which can only be paused. Raises InvalidInput.
         """
-        self._ask("queue-set", queue=queue, fields=rules)
+        self._caller.ask("queue-set", queue=queue, fields=rules)
 
     def export(self, state: str | Sequence[str] | None = None, **wanted: object) -> Iterator[Record]:
         """All that is kept of the jobs that `list` would give: what `import_jobs` takes in another home."""
@@ -240,65 +229,65 @@ class Queue:
 
     def export_one(self, id: str) -> Record:
         """The same of one job. Raises UnknownJob."""
-        return _portable(self._ask("show", id=id, form="raw")["job"])
+        return _portable(self._caller.ask("show", id=id, form="raw")["job"])
 
     def import_jobs(self, jobs: Sequence[object], skip: bool = False) -> list[str]:
         """Adds jobs as another home has exported them, with their state and history; all or none. `skip`: but those
         whose ids are there already. The ids. Raises InvalidJob, DuplicateJob.
         """
-        return self._ask("import", jobs=list(jobs), skip=skip)["ids"]
+        return self._caller.ask("import", jobs=list(jobs), skip=skip)["ids"]
 
     def sequence(self) -> dict[str, Any]:
         """`sequence`, that of the last event, and `settings`, `queues`, `schedules` as they are kept."""
-        return self._ask("sequence")
+        return self._caller.ask("sequence")
 
     def schedules(self) -> list[Record]:
         """Every schedule: when it comes, when next, and its job."""
-        return self._ask("schedule-list")["schedules"]
+        return self._caller.ask("schedule-list")["schedules"]
 
     def set_schedule(self, name: str, job: dict[str, object], cwd: str | None = None, **when: object) -> None:
         """New, or in the place of one: `cron` (and `zone`, else UTC) or `every`, a time; `overlap`.
 
         Raises InvalidInput, InvalidJob.
         """
-        self._ask("schedule-set", name=name, schedule={"spec": job, "cwd": cwd or _working_folder(), **when})
+        self._caller.ask("schedule-set", name=name, schedule={"spec": job, "cwd": cwd or _working_folder(), **when})
 
     def remove_schedule(self, name: str) -> None:
         """Raises UnknownSchedule, here and below."""
-        self._ask("schedule-remove", name=name)
+        self._caller.ask("schedule-remove", name=name)
 
     def pause_schedule(self, name: str, paused: bool = True) -> None:
         """What a pause passes over is not made up for."""
-        self._ask("schedule-pause", name=name, paused=paused)
+        self._caller.ask("schedule-pause", name=name, paused=paused)
 
     def run_schedule(self, name: str) -> str:
         """Its job now, beside its times; the id."""
-        return self._ask("schedule-run", name=name)["id"]
+        return self._caller.ask("schedule-run", name=name)["id"]
 
     def settings(self) -> dict[str, Any]:
         """The config values that are set."""
-        return self._ask("config-list")["values"]
+        return self._caller.ask("config-list")["values"]
 
     def configure(self, key: str, value: object) -> None:
         """Sets a config value; None unsets it. Raises InvalidSetting."""
-        self._ask("config-set", key=key, value=value)
+        self._caller.ask("config-set", key=key, value=value)
 
     def scale(self, count: int, add: bool = False) -> dict[str, int]:
         """Sets (or adds to) the number of workers of the running supervisor. Raises NoSupervisor."""
-        return self._ask_supervisor("scale", count=count, add=add)
+        return self._caller.ask_supervisor("scale", count=count, add=add)
 
     def stop(self, now: bool = False) -> int:
         """Asks the running supervisor to stop, and does not wait for it: running jobs finish first or, with `now`,
         are ended and go back to pending. Its pid. Raises NoSupervisor, Busy.
         """
-        return self._ask_supervisor("stop", now=now)["pid"]
+        return self._caller.ask_supervisor("stop", now=now)["pid"]
 
     def leave(self) -> tuple[int, int]:
         """Makes the running supervisor end at once; its workers finish what they run, and leave it to be harvested.
 
         The supervisor's pid, and how many workers it had. Raises NoSupervisor.
         """
-        reply = self._ask_supervisor("stop", leave=True)
+        reply = self._caller.ask_supervisor("stop", leave=True)
         self.close()
         return reply["pid"], reply["workers"]
 
@@ -311,64 +300,19 @@ class Queue:
     def _enqueue(
         self, field: str, jobs: Iterable[object], cwd: str | None, progress: Callable[[int], None]
     ) -> list[str]:
-        parts = _parts(jobs)
+        parts = parts_of(jobs)
         first, second = next(parts, None), next(parts, None)
         if first is None:
             raise InvalidInput(what="there is no job to enqueue")
         fields = {"cwd": cwd or _working_folder()}
         if second is None:
-            return self._ask("enqueue", **{field: first}, **fields)["ids"]
-        return self._load(_load_requests(field, chain((first, second), parts), fields), progress)
-
-    def _load(self, requests: Iterator[dict[str, object]], progress: Callable[[int], None]) -> list[str]:
-        """Many jobs, as requests that count as one."""
-        ids: list[str] = []
-
-        def hear(reply: dict[str, Any]) -> None:
-            ids.extend(reply["ids"])
-            progress(len(ids))
-
-        self.close()  # an old connection may have ended unnoticed, and parts cannot be sent twice
-        for _ in self._tries():
-            client = self._connected()
-            if client is not None:
-                self._load_through(client, requests, hear)
-                return ids
-            from . import local
-
-            requests = iter(list(requests))  # all of it, before the lock is taken: whoever writes the file may be slow
-            if local.converse(self.home, requests, self._notice, hear):
-                return ids
-        raise self._unanswered()
-
-    def _load_through(
-        self, client: Client, requests: Iterator[dict[str, object]], hear: Callable[[dict[str, Any]], None]
-    ) -> None:
-        """The supervisor checks one part while the next is made."""
-        committing, unanswered, done = False, 0, False
-        try:
-            for request in requests:
-                committing = not request["more"]
-                client.send(**request)
-                unanswered += 1
-                if unanswered > 1 or committing:
-                    hear(client.receive(self.deadline_s))
-                    unanswered -= 1
-            while unanswered:
-                hear(client.receive(self.deadline_s))
-                unanswered -= 1
-            done = True
-        except ConnectionError:
-            what = "whether they were enqueued is not known" if committing else "nothing was enqueued"
-            raise Busy(what=f"the supervisor ended before it had all jobs; {what}") from None
-        finally:
-            if not done:
-                self.close()  # what it has so far comes to nothing
+            return self._caller.ask("enqueue", **{field: first}, **fields)["ids"]
+        return self._caller.load(load_requests(field, chain((first, second), parts), fields), progress)
 
     def _pages(self, **wanted: object) -> Iterator[list[Any]]:
         cursor = None
         while True:
-            page = self._ask("list", next=cursor, **wanted)
+            page = self._caller.ask("list", next=cursor, **wanted)
             if page["jobs"]:
                 yield page["jobs"]
             cursor = page["next"]
@@ -379,101 +323,19 @@ class Queue:
         self, verb: str, ids: Sequence[str] | None, progress: Callable[[int], None], **fields: object
     ) -> int:
         if ids is not None:
-            return self._ask(verb, ids=list(ids), **fields)["count"]
+            return self._caller.ask(verb, ids=list(ids), **fields)["count"]
         count, cursor = 0, None
         while True:
-            reply = self._ask(verb, all=True, next=cursor, **fields)
+            reply = self._caller.ask(verb, all=True, next=cursor, **fields)
             count, cursor = count + reply["count"], reply["next"]
             if cursor is None:
                 return count
             progress(count)
 
-    def _tries(self) -> Iterator[None]:
-        """Until the deadline."""
-        end_s = time.monotonic() + self.deadline_s
-        while True:
-            yield
-            if time.monotonic() > end_s:
-                return
-            time.sleep(0.005)
-
-    def _unanswered(self) -> Busy:
-        return Busy(what=f"{self.home.lock} is held, but nobody answers on {self.home.socket}")
-
-    def _ask(self, verb: str, **fields: object) -> dict[str, Any]:
-        for _ in self._tries():
-            client = self._connected()
-            reply = self._answer_locally(verb, fields) if client is None else self._answer_from(client, verb, fields)
-            if reply is not None:
-                return reply
-        raise self._unanswered()
-
-    def _ask_supervisor(self, verb: str, **fields: object) -> dict[str, Any]:
-        """What only a running supervisor can answer."""
-        client = self._connected()
-        reply = None if client is None else self._answer_from(client, verb, fields)
-        if reply is None:
-            raise NoSupervisor(home=self.home.path)
-        return reply
-
-    def _answer_from(self, client: Client, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        """The supervisor's answer; None when it has ended, and the question may be asked again."""
-        answered = False
-        try:
-            reply = client.ask(verb, **fields)
-            answered = True
-            return reply
-        except (NotSent, ConnectionError) as fault:
-            if not isinstance(fault, NotSent) and verb not in _READ_ONLY_VERBS:
-                what = f"the supervisor ended before it answered; whether {verb} was done is not known"
-                raise Busy(what=what) from None
-            return None
-        except QueueError as refusal:
-            answered = not isinstance(refusal, Busy)
-            raise
-        finally:
-            if not answered:
-                self.close()
-
-    def _connected(self) -> Client | None:
-        if self._client is None and self.home.exists():
-            self._client = connect(self.home.socket, self.deadline_s)
-        return self._client
-
-    def _answer_locally(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        from . import local
-
-        return local.answer(self.home, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
-
 
 def _portable(job: dict[str, Any]) -> dict[str, Any]:
     """Without what only this home gives a meaning."""
     return {name: value for name, value in job.items() if name not in ("number", "revision", "cancel", "suspended")}
-
-
-def _load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, object]]:
-    """One request a part; all but the last say that there is more."""
-    held = None
-    for n, part in enumerate(parts):
-        if held is not None:
-            yield {**held, "more": True}
-        held = {"verb": "enqueue", field: part, "part": n, **fields}
-    yield {**held, "more": False}
-
-
-def _parts(jobs: Iterable[object]) -> Iterator[list[object]]:
-    """As many at a time as the supervisor checks without anybody having to wait for it."""
-    part: list[object] = []
-    size = 0
-    for job in jobs:
-        part.append(job)
-        texts = job.values() if isinstance(job, dict) else (job,)
-        size += sum(len(text) for text in texts if isinstance(text, str))
-        if len(part) == PART_JOBS or size >= PART_CHARACTERS:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
 
 
 def _working_folder() -> str:

@@ -47,7 +47,7 @@ FLOORS: list[set[str]] = [
     {"strays", "sessions"},
     {"supervisor", "local"},
     {"daemon"},
-    {"child"},
+    {"child", "caller"},
     {"api"},
     {"__init__"},
     {"cli.render", "cli.plain"},

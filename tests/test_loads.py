@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from queuectl_core import Queue
-from queuectl_core.api import PART_JOBS
+from queuectl_core.caller import PART_JOBS
 from queuectl_core.errors import DuplicateJob, InvalidJob, QueueError
 from tests.homes import CommandLine, until
 
