@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -122,10 +123,14 @@ def test_a_supervisor_at_work(queuectl: CommandLine, request: pytest.FixtureRequ
 
 def one_life(queuectl: CommandLine, oracle: Oracle, acknowledged: set[str], name: str, strace: list[str]) -> None:
     """One supervisor's life under strace, with work to do and a stop at the end."""
-    command = [*strace, queuectl.python, SCRIPT, "worker", "start", "--foreground", "--count", "2"]
-    process = subprocess.Popen(command, env=queuectl.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    socket = os.path.join(queuectl.home, "control.sock")
-    until(lambda: process.poll() is not None or os.path.exists(socket), lambda: "a start, or a death")
+    ready, tell = os.pipe()
+    words = ["worker", "start", "--foreground", "--count", "2", "--ready-fd", str(tell)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "pass_fds": [tell]}
+    process = subprocess.Popen([*strace, queuectl.python, SCRIPT, *words], env=queuectl.environ, **quiet)
+    os.close(tell)
+    # The socket says nothing: the one before, killed, has left its own there.
+    until(lambda: select.select([ready], [], [], 0)[0], lambda: "word that it is ready, or its death")
+    os.close(ready)
     for n in range(4):
         id = f"{name}-{n}"
         if queuectl("enqueue", "--id", id, "--command", oracle.command()).status == 0:
