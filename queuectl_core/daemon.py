@@ -48,10 +48,18 @@ def start(home: Home, count: int) -> int:
         finally:
             os._exit(1)
     os.close(writable)
-    os.waitpid(child, 0)
+    _reap(child)
     with open(readable, "rb") as pipe:
         said = pipe.read()
     return parse_answer(home, said)
+
+
+def _reap(child: int) -> None:
+    """Waits for a child's end. Where our caller has SIGCHLD ignored, the kernel reaps it instead."""
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        pass
 
 
 def parse_answer(home: Home, said: bytes) -> int:
@@ -134,7 +142,7 @@ def _become_background(home: Home, kept: int) -> None:
     home.prepare()
     if os.path.exists(home.supervisor_log) and os.path.getsize(home.supervisor_log) > MAX_LOG_BYTES:
         os.rename(home.supervisor_log, f"{home.supervisor_log}.old")
-    log = os.open(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    log = os.open(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
     for descriptor, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, target)

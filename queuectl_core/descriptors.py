@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def close_all_but(kept: Iterable[int]) -> None:
@@ -23,9 +23,9 @@ def close_all_but(kept: Iterable[int]) -> None:
                 pass
 
 
-def signal_reader(numbers: Iterable[int]) -> int:
+def signal_reader(numbers: Collection[int]) -> int:
     """A descriptor from which the numbers of these signals can be read, a byte each. Their handlers do nothing
-    else.
+    else. Whoever started this process may have had them blocked, which is inherited.
     """
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
@@ -33,4 +33,5 @@ def signal_reader(numbers: Iterable[int]) -> int:
     for number in numbers:
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     return readable
