@@ -17,7 +17,7 @@ import signal
 from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
-from . import commands, lockfile, output, process_tree, runs
+from . import commands, durable, lockfile, output, process_tree, runs
 from .clock import now_ms
 from .events import Ending
 from .home import Home
@@ -124,7 +124,7 @@ def is_alive(home: Home, instance: str) -> bool:
 def pid_of(home: Home, instance: str) -> int:
     """The pid of a worker, as it has written it; 0 when it has not."""
     try:
-        with open(home.worker_lock(instance)) as file:
+        with open(home.worker_lock(instance), opener=durable.without_waiting) as file:
             return int(file.readline() or 0)
     except FileNotFoundError:
         return 0

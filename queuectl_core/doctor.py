@@ -12,7 +12,7 @@ import os
 import stat
 from typing import NamedTuple, Optional
 
-from . import journal_format, lockfile, pidfile
+from . import durable, journal_format, lockfile, pidfile
 from .errors import QueueError
 from .home import Home
 from .job import STATES, Job
@@ -74,7 +74,7 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
     paths = segment_paths(home.journal)
     for path in paths:
         name = os.path.basename(path)
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=durable.without_waiting) as file:
             data = file.read()
         header = journal_format.decode_segment_header(data)
         if header is None:

@@ -47,6 +47,11 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """The opener for a file of a home: a FIFO in its place must not hold us up. Raises OSError."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Writes every byte, however short the single writes are. Raises OSError; part of it may then be in the file."""
     written = os.write(descriptor, data)
@@ -57,7 +62,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 def replace_file(path: str, data: bytes, synced: bool = True) -> None:
     """Puts a whole new file in the place of `path`, or leaves what was there. Raises OSError."""
     draft = f"{path}.new"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     try:
         write_all(descriptor, data)
         if synced:

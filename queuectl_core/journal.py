@@ -217,7 +217,7 @@ def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> It
     journal.next_sequence = segments[wanted[0]].first_sequence
     for n in wanted:
         segment, is_last = segments[n], n + 1 == len(segments)
-        with open(segment.path, "rb") as file:
+        with open(segment.path, "rb", opener=durable.without_waiting) as file:
             data = file.read()
         found = journal_format.scan(data, journal.log_id, segment.first_sequence)
         _check_end(segment, data, found, None if is_last else segments[n + 1].first_sequence)
@@ -281,7 +281,7 @@ def segment_paths(folder: str) -> list[str]:
 
 def _read_header(path: str) -> SegmentHeader:
     """A segment gets its name only once its header is synced, so there is no excuse for a bad one."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=durable.without_waiting) as file:
         header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     if header is None:
         raise Corrupt(path=path, why="its header is unreadable")

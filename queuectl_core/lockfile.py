@@ -28,7 +28,7 @@ def acquire(path: str) -> int | None:
 def is_held(path: str) -> bool:
     """Whether somebody holds the lock now; a file that is not there is held by nobody."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # not to wait for a FIFO
     except FileNotFoundError:
         return False
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from . import events, journal_format
+from . import durable, events, journal_format
 from .errors import PastIsGone
 from .journal import segment_paths
 from .journal_format import MORE, Frame
@@ -62,7 +62,7 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
         if header is None or (following is not None and following.first_sequence <= after + 1):
             continue
         try:
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=durable.without_waiting) as file:
                 data = file.read()
         except FileNotFoundError:
             raise PastIsGone(after=expected - 1, first=header.first_sequence) from None  # freed while we were looking
@@ -79,7 +79,7 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
 
 def _header(path: str) -> journal_format.SegmentHeader | None:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=durable.without_waiting) as file:
             return journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     except FileNotFoundError:
         return None

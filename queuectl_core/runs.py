@@ -10,6 +10,7 @@ import json
 from signal import SIGTERM
 from typing import NamedTuple, Optional
 
+from . import durable
 from .events import Ending
 from .home import Home
 
@@ -120,7 +121,7 @@ def revive(result: tuple[object, ...]) -> Result:
 def read_left(home: Home, instance: str) -> Left | None:
     """What the worker has left, or None when it has left nothing: it had a supervisor to the end, or was killed."""
     try:
-        with open(home.outcome(instance), "rb") as file:
+        with open(home.outcome(instance), "rb", opener=durable.without_waiting) as file:
             left = json.loads(file.read())
     except FileNotFoundError:
         return None

@@ -122,7 +122,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
     lost: list[tuple[int, int]] = []
     engine.sequence = engine.table.position
     for path in segment_paths(home.journal):
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=durable.without_waiting) as file:
             data = file.read()
         header = journal_format.decode_segment_header(data)
         if header is None:

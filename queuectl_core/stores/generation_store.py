@@ -159,7 +159,7 @@ class GenerationStore:
     def _current_number(self) -> int:
         path = os.path.join(self._folder, _POINTER)
         try:
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=durable.without_waiting) as file:
                 return int(file.read(32))
         except FileNotFoundError:
             return 0
