@@ -13,11 +13,11 @@ import stat
 from typing import NamedTuple, Optional
 
 from . import durable, journal_format, lockfile, pidfile
-from .errors import QueueError
+from .errors import Corrupt, NewerFormat, QueueError
 from .home import Home
 from .job import STATES, Job
 from .jobtable import JobTable
-from .journal import segment_paths
+from .journal import check_version, events_of, segment_paths
 from .places import counted_as
 from .reserve import Reserve
 from .stores import current_backend, open_store
@@ -32,7 +32,9 @@ class Finding(NamedTuple):
 
 
 def examine(home: Home) -> list[Finding]:
-    """Everything that can be said of the home. Raises BadHome for one that cannot be looked at."""
+    """Everything that can be said of the home. Raises BadHome for one that cannot be looked at, and NewerFormat for
+    one that only a newer version can judge.
+    """
     if not home.exists():
         return [Finding("home", None, f"{home.path} does not exist yet")]
     in_use = lockfile.is_held(home.lock)
@@ -83,13 +85,24 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
         if expected is not None and header.first_sequence != expected:
             missing = f"events {expected} to {header.first_sequence - 1} are missing before it"
             findings.append(Finding("journal", False, f"{name}: {missing}"))
+        check_version(path, header)
         found = journal_format.scan(data, header.log_id, header.first_sequence)
         expected = found.frames[-1].next_sequence if found.frames else header.first_sequence
+        findings += _not_understood(name, found.frames)
         findings.append(_segment(name, header.first_sequence, expected, found, path == paths[-1], in_use))
     aside = [name for name in os.listdir(home.journal) if name.endswith(".torn")]
     if aside:
         findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes are set aside (*.torn)"))
     return findings or [Finding("journal", False, "there is no segment")]
+
+
+def _not_understood(name: str, frames: list[journal_format.Frame]) -> list[Finding]:
+    try:
+        for frame in frames:
+            events_of(frame, name)
+    except Corrupt as fault:
+        return [Finding("journal", False, f"{name}: {fault.fields['why']}")]
+    return []
 
 
 def _segment(name: str, first: int, reached: int, found: journal_format.Scan, is_last: bool, in_use: bool) -> Finding:
@@ -110,6 +123,8 @@ def _store(home: Home, in_use: bool) -> Finding:
         if in_use:
             return Finding("store", None, f"{backend}; in use, so not looked into")
         return _opened_store(home, backend)
+    except NewerFormat:
+        raise
     except QueueError as fault:
         return Finding("store", False, str(fault))
 

@@ -155,7 +155,7 @@ class BadHome(QueueError):
 
 class NewerFormat(QueueError):
     code = "newer_format"
-    text = "{path} was written by a newer queuectl (format {found}; this one knows up to {known})"
+    text = "{path} was written by a newer queuectl: it has {found}, and this one knows format {known}"
     hint = "use that version, or another --home"
 
 

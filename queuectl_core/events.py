@@ -15,6 +15,10 @@ from typing import NamedTuple, Optional, Union
 from .job import NO_OPTIONS
 
 
+class UnknownFact(ValueError):
+    """An event, or a field of one, that this version does not know; the text names it."""
+
+
 class Ending(NamedTuple):
     """How one attempt ended, and where its output lies. `outcome` is one of exit, signal, timeout, spawn-failed,
     worker-lost; `detail` a clause for people. `cpu_ms` and `peak_bytes` (of memory) are the shell's and those of what
@@ -290,7 +294,12 @@ def _as_list(event: Event) -> tuple[object, ...]:
 
 
 def decode(payload: bytes) -> list[Event]:
-    """What `encode` was given. Raises ValueError, TypeError or KeyError for anything it did not write."""
+    """Return what `encode` was given.
+
+    Raises:
+        UnknownFact: a newer version has written it.
+        ValueError, TypeError: nobody has.
+    """
     return [_revive(name, fields) for name, *fields in json.loads(payload)]
 
 
@@ -301,8 +310,19 @@ def ids_in(damaged: bytes) -> list[str]:
 
 
 def _revive(name: str, fields: list[object]) -> Event:
-    kind = EVENT_NAMES[name]
+    kind = EVENT_NAMES.get(name)
+    if kind is None:
+        raise UnknownFact(f"the event {name!r}")
     at = _ENDING_AT.get(kind)
-    if at is not None and at < len(fields):
-        fields[at] = Ending(*fields[at])
-    return kind(*fields)
+    if at is not None and at < len(fields) and fields[at] is not None:
+        fields[at] = _made(Ending, name, fields[at])
+    return _made(kind, name, fields)
+
+
+def _made(kind: type, name: str, fields: Sequence[object]) -> object:
+    try:
+        return kind(*fields)
+    except TypeError:
+        if len(fields) > len(kind._fields):
+            raise UnknownFact(f"a {name!r} event of {len(fields)} fields") from None
+        raise

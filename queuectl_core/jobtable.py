@@ -32,7 +32,7 @@ from .places import counted_as, indexes_of, place_in_state, places_of, queue_nam
 from .schedule import Entry
 from .spec import DEFAULT_QUEUE
 
-FORMAT = 1
+FORMAT = 2
 READ_LIMIT = 1000
 """Unchanged jobs kept in memory after they were read."""
 
@@ -69,7 +69,7 @@ class JobTable:
         """Raises NewerFormat, Corrupt."""
         meta = _parsed("meta", store.get(b"meta") or b"{}")
         if meta.get("format", FORMAT) > FORMAT:
-            raise NewerFormat(path="the store", found=meta["format"], known=FORMAT)
+            raise NewerFormat(path="the store", found=f"format {meta['format']}", known=FORMAT)
         self._store = store
         self.position: int = meta.get("position", 0)
         self.ahead: int = meta.get("ahead", 0)

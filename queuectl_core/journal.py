@@ -46,6 +46,7 @@ class _Segment(NamedTuple):
     path: str
     number: int
     first_sequence: int
+    version: int
 
 
 class Journal:
@@ -165,7 +166,7 @@ class Journal:
                 os.unlink(path)
                 durable.sync_folder(self.folder)
             raise
-        self._segments.append(_Segment(path, number, first_sequence))
+        self._segments.append(_Segment(path, number, first_sequence, header.version))
         self._size = journal_format.SEGMENT_HEADER_BYTES
 
 
@@ -197,7 +198,7 @@ def open_journal(
     for path, header in headers:
         if header.log_id != headers[0][1].log_id:
             raise Corrupt(path=path, why="it belongs to another journal")
-    segments = [_Segment(path, header.number, header.first_sequence) for path, header in headers]
+    segments = [_Segment(path, header.number, header.first_sequence, header.version) for path, header in headers]
     _check_row(folder, segments, position)
     journal = Journal(folder, headers[0][1].log_id)
     journal._segments = segments
@@ -234,6 +235,7 @@ def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> It
         raise Corrupt(path=journal.folder, why=f"it ends at event {reached}, and the store knows events up to {ahead}")
     if not read_only:
         _open_end(journal, data, good_end)
+        _leave_old_format(journal)
 
 
 def _check_end(segment: _Segment, data: bytes, found: Scan, next_first: int | None) -> None:
@@ -273,6 +275,12 @@ def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
     journal.synced = journal.next_sequence - 1
 
 
+def _leave_old_format(journal: Journal) -> None:
+    """Go on in a new segment, if the last one is of an older format: what is appended now may not fit that format."""
+    if journal._segments[-1].version < journal_format.VERSION and not journal.rotate():
+        raise DiskFull(path=journal.folder)
+
+
 def segment_paths(folder: str) -> list[str]:
     """The segments in a journal's folder, oldest first."""
     names = [name for name in os.listdir(folder) if len(name) == 14 and name.endswith(".log") and name[:10].isdigit()]
@@ -285,9 +293,29 @@ def _read_header(path: str) -> SegmentHeader:
         header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     if header is None:
         raise Corrupt(path=path, why="its header is unreadable")
-    if header.version > journal_format.VERSION:
-        raise NewerFormat(path=path, found=header.version, known=journal_format.VERSION)
+    check_version(path, header)
     return header
+
+
+def check_version(path: str, header: SegmentHeader) -> None:
+    """Refuse a segment of a later format. Raises NewerFormat."""
+    if header.version > journal_format.VERSION:
+        raise NewerFormat(path=path, found=f"format {header.version}", known=journal_format.VERSION)
+
+
+def events_of(frame: Frame, folder: str) -> list[events.Event]:
+    """Return the events of a frame. Its checksum holds, so what cannot be understood here is no damage.
+
+    Raises:
+        NewerFormat: it has an event, or a field of one, that is not known here.
+        Corrupt: it is no list of events.
+    """
+    try:
+        return events.decode(frame.payload)
+    except events.UnknownFact as fault:
+        raise NewerFormat(path=folder, found=str(fault), known=journal_format.VERSION) from None
+    except (ValueError, TypeError) as fault:
+        raise Corrupt(path=folder, why=f"a frame cannot be understood ({fault})") from fault
 
 
 def _check_row(folder: str, segments: list[_Segment], position: int) -> None:

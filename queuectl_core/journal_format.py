@@ -23,7 +23,9 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-VERSION = 1
+VERSION = 2
+"""Of the events too: it goes up when there is a new event, or one gains a field, or a job an option."""
+
 MORE = 1
 """Frame flag: the request goes on in the next frame."""
 

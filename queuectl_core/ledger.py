@@ -18,7 +18,7 @@ from .engine import Engine
 from .errors import Corrupt, DiskFull, StorageFailed
 from .home import Home
 from .jobtable import JobTable
-from .journal import Journal, TornTail, open_journal
+from .journal import Journal, TornTail, events_of, open_journal
 from .load import Load
 from .reserve import Reserve
 from .stores import open_store
@@ -206,9 +206,9 @@ class Ledger:
         try:
             journal, frames = open_journal(home.journal, self.table.position, self.table.ahead, read_only)
             for frame in frames:
-                self.engine.replay(events.decode(frame.payload), frame.sequence)
+                self.engine.replay(events_of(frame, home.journal), frame.sequence)
         except OSError as fault:
             raise durable.failure(home.journal, fault) from fault
         except (ValueError, TypeError, KeyError) as fault:
-            raise Corrupt(path=home.journal, why=f"a frame cannot be understood ({fault})") from fault
+            raise Corrupt(path=home.journal, why=f"an event cannot be applied ({fault!r})") from fault
         return journal

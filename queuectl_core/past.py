@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from . import durable, events, journal_format
 from .errors import PastIsGone
-from .journal import segment_paths
+from .journal import check_version, events_of, segment_paths
 from .journal_format import MORE, Frame
 from .timestamps import utc
 
@@ -29,7 +29,7 @@ def first_known(folder: str) -> int:
 def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
     """The facts behind sequence `after`, oldest first, up to what stands there now; only of one job, if one is named.
 
-    Raises PastIsGone when some of them are no longer there.
+    Raises PastIsGone when some of them are no longer there; NewerFormat.
     """
     first = first_known(folder)
     if after + 1 < first:
@@ -38,7 +38,7 @@ def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
     for frame in _frames(folder, after):
         if mark is not None and mark not in frame.payload:
             continue
-        for sequence, event in enumerate(events.decode(frame.payload), frame.sequence):
+        for sequence, event in enumerate(events_of(frame, folder), frame.sequence):
             if sequence > after and (of_job is None or getattr(event, "id", None) == of_job):
                 yield fact(sequence, event)
 
@@ -80,6 +80,9 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
 def _header(path: str) -> journal_format.SegmentHeader | None:
     try:
         with open(path, "rb", opener=durable.without_waiting) as file:
-            return journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
+            header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     except FileNotFoundError:
         return None
+    if header is not None:
+        check_version(path, header)
+    return header

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from . import durable, events, journal_format, lockfile
 from .engine import Engine
-from .errors import BadHome, Busy, Corrupt, QueueError
+from .errors import BadHome, Busy, Corrupt, NewerFormat, QueueError
 from .events import Event
 from .home import Home
 from .job import PROCESSING, Job
 from .jobtable import JobTable
-from .journal import begin_journal, segment_paths
+from .journal import begin_journal, check_version, events_of, segment_paths
 from .journal_format import Frame
 from .places import place_in_state
 from .stores import open_store
@@ -36,7 +36,7 @@ class Salvaged(NamedTuple):
 
 
 def salvage(home: Home, target: Home) -> Salvaged:
-    """Makes `target`, which must not exist. Raises BadHome, Busy (somebody uses the home), DiskFull,
+    """Makes `target`, which must not exist. Raises BadHome, Busy (somebody uses the home), NewerFormat, DiskFull,
     StorageFailed.
     """
     if os.path.lexists(target.path):
@@ -46,6 +46,7 @@ def salvage(home: Home, target: Home) -> Salvaged:
         raise Busy(what=f"{home.lock} is held: stop the workers first")
     try:
         _refuse_living_workers(home)
+        _refuse_newer(home)
         return _salvage(home, target)
     finally:
         os.close(lock)
@@ -71,6 +72,27 @@ def _refuse_living_workers(home: Home) -> None:
     for name in os.listdir(home.run):
         if name.endswith((".lock", ".tree")) and lockfile.is_held(os.path.join(home.run, name)):
             raise Busy(what=f"processes of worker {name.rpartition('.')[0]} still live: wait for them, or end them")
+
+
+def _refuse_newer(home: Home) -> None:
+    """What a newer version wrote is not damaged. Raises NewerFormat."""
+    for path in segment_paths(home.journal):
+        with open(path, "rb", opener=durable.without_waiting) as file:
+            header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
+        if header is not None:
+            check_version(path, header)
+    try:
+        store = open_store(home.store, read_only=True)
+    except QueueError:
+        return
+    try:
+        JobTable(store)
+    except NewerFormat:
+        raise
+    except QueueError:
+        pass
+    finally:
+        store.close()
 
 
 def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
@@ -137,7 +159,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
             good = frame.end
             if frame.sequence > engine.sequence + 1:
                 lost.append((engine.sequence + 1, frame.sequence - 1))
-            for sequence, event in enumerate(events.decode(frame.payload), frame.sequence):
+            for sequence, event in enumerate(events_of(frame, path), frame.sequence):
                 if sequence > engine.sequence:
                     _apply(engine, event, sequence, affected)
         _note_damage(data[max(good, journal_format.SEGMENT_HEADER_BYTES) :], affected)

@@ -23,9 +23,10 @@ def test_events_come_once_and_in_order_over_restarts_and_kills(queuectl: Command
     queuectl.ok("worker", "stop")
     seen += facts(queuectl, "--since", str(seen[-1]["seq"]))
     assert [one["seq"] for one in seen] == list(range(1, len(seen) + 1))
-    assert [one["event"] for one in seen] == ["enqueued", "started", "succeeded"]
-    assert seen[2]["ending"]["exit_code"] == 0  # type: ignore[index]
-    assert facts(queuectl, "--since", "3") == []
+    kinds = [one["event"] for one in seen if one["event"] != "located"]  # which only a slow machine has time for
+    assert kinds == ["enqueued", "started", "succeeded"]
+    assert seen[-1]["ending"]["exit_code"] == 0  # type: ignore[index]
+    assert facts(queuectl, "--since", str(len(seen))) == []
 
 
 def test_followed_events_appear_as_they_happen(queuectl: CommandLine) -> None:

@@ -1,0 +1,117 @@
+"""Homes that earlier versions have left open, list and run; and the version before this one refuses a home of today."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.homes import ROOT, CommandLine, short_folder
+
+GOLDEN = sorted(Path(ROOT, "tests", "golden").glob("*.tar.gz"))
+STATES = {
+    "done": "completed",
+    "dead": "dead",
+    "failed": "failed",
+    "long": "failed",
+    "later": "pending",
+    "after": "pending",
+    "waits": "pending",
+}
+
+
+@pytest.fixture(params=GOLDEN, ids=lambda path: path.name.partition(".")[0])
+def golden(request: pytest.FixtureRequest) -> Iterator[CommandLine]:
+    """The command line of today on a copy of a golden home."""
+    with short_folder() as folder:
+        with tarfile.open(request.param) as tar:
+            tar.extractall(folder, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
+        command_line = CommandLine(os.path.join(folder, "home"))
+        yield command_line
+        command_line.end()
+
+
+def test_there_are_golden_homes_of_every_format() -> None:
+    assert {path.name for path in GOLDEN} >= {"v1-sqlite.tar.gz", "v1-dumb.tar.gz"}
+
+
+def test_golden_home_is_sound_and_tells_all_that_it_held(golden: CommandLine) -> None:
+    golden.ok("doctor")
+    assert {job["id"]: job["state"] for job in golden.json("list")} == STATES
+    assert golden.job("long")["history"][-1]["reason"] == "its worker was lost"
+    assert golden.job("after")["command"] == "echo 'ä€'"
+    assert golden.job("later")["queue"] == "mail" and golden.job("later")["priority"] == 4
+    assert golden.ok("logs", "done") == "the output of done\n"
+    assert golden.ok("config", "get", "max-retries") == "2\n"
+    (mail,) = [one for one in golden.json("queue", "list") if one["queue"] == "mail"]
+    assert mail["limit"] == 3
+    assert [one["schedule"] for one in golden.json("schedule", "list")] == ["nightly"]
+    assert golden.ok("events", "--since", "0").count("\n") >= 19
+    golden.ok("doctor")
+
+
+def test_golden_home_runs_on(golden: CommandLine) -> None:
+    golden.ok("worker", "start")
+    golden.ok("enqueue", "--id", "new", "--", "echo", "new")
+    for id in ("waits", "long", "new"):
+        golden.until_state(id, "completed")
+    golden.ok("worker", "stop")
+    assert golden.ok("logs", "waits") == "waited\n"
+    golden.ok("doctor")
+
+
+# The version before
+
+
+@pytest.fixture(scope="module")
+def version_before() -> Iterator[str]:
+    """The script of the last version that wrote the format before this one, out of the history."""
+    log = ["git", "log", "-1", "-G^VERSION = [0-9]", "--format=%P", "--", "queuectl_core/journal_format.py"]
+    try:
+        parent = subprocess.run(log, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+        archive = ["git", "archive", parent, "queuectl.py", "queuectl_core"]
+        packed = subprocess.run(archive, cwd=ROOT, check=True, capture_output=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("there is no history here that has the version before")
+    with short_folder() as folder:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+            tar.extractall(folder, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
+        yield os.path.join(folder, "queuectl.py")
+
+
+def refused_by(script: str, home: str, *words: str) -> None:
+    command = [sys.executable, script, "--home", home, *words]
+    answer = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    assert answer.returncode == 1 and answer.stdout == "", answer
+    assert "was written by a newer queuectl" in answer.stderr and answer.stderr.count("\n") == 1, answer
+    assert "damaged" not in answer.stderr and "repair" not in answer.stderr, answer
+
+
+def the_version_before_refuses(script: str, home: str) -> None:
+    for words in (["status"], ["list"], ["enqueue", "--", "true"], ["worker", "start"]):
+        refused_by(script, home, *words)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "dumb"])
+def test_the_version_before_refuses_a_home_of_today(queuectl: CommandLine, version_before: str, backend: str) -> None:
+    queuectl.environ["QUEUECTL_STORE"] = backend
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    the_version_before_refuses(version_before, queuectl.home)
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    queuectl.ok("worker", "stop")
+    the_version_before_refuses(version_before, queuectl.home)
+    assert queuectl.job("a")["state"] == "completed"
+
+
+def test_the_version_before_refuses_its_own_home_once_it_was_used_today(
+    golden: CommandLine, version_before: str
+) -> None:
+    golden.ok("status")
+    the_version_before_refuses(version_before, golden.home)
