@@ -41,7 +41,8 @@ SELECT_JOBS = 500
 
 
 class Queue:
-    """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds.
+    """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds;
+    without a supervisor calls stand in line, and the time counts from when the line last moved.
     `notice` is told what a person should know of the home beside the answer, such as a torn tail that was set aside.
     """
 

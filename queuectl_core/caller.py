@@ -12,6 +12,7 @@ import time
 from .client import Client, NotSent, connect
 from .errors import Busy, NoSupervisor, QueueError
 from .home import Home
+from .lockfile import Line
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 PART_JOBS = 1000
 PART_CHARACTERS = 256 * 1024
 """Each takes up to twelve bytes in a message, and a message 4 MiB."""
+
+FIRST_LOOK_S = 0.005
+LOOK_EVERY_S = 0.1
+"""How often to look for a supervisor while waiting for the writer lock: more rarely each time."""
 
 _READ_ONLY_VERBS = (
     "show",
@@ -50,9 +55,12 @@ class Caller:
 
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
         """The answer of whoever there is. Raises what it was refused with; Busy when nobody answers in time."""
-        for _ in self._tries():
+        for line in self._tries():
             client = self._connected()
-            reply = self._answer_locally(verb, fields) if client is None else self._answer_from(client, verb, fields)
+            if client is None:
+                reply = self._answer_locally(line, verb, fields)
+            else:
+                reply = self._answer_from(client, verb, fields)
             if reply is not None:
                 return reply
         raise self._unanswered()
@@ -74,7 +82,7 @@ class Caller:
             progress(len(ids))
 
         self.close()  # an old connection may have ended unnoticed, and parts cannot be sent twice
-        for _ in self._tries():
+        for line in self._tries():
             client = self._connected()
             if client is not None:
                 self._load_through(client, requests, hear)
@@ -82,7 +90,7 @@ class Caller:
             from . import local
 
             requests = iter(list(requests))  # all of it, before the lock is taken: whoever writes the file may be slow
-            if local.converse(self.home, requests, self._notice, hear):
+            if local.converse(self.home, line, requests, self._notice, hear):
                 return ids
         raise self._unanswered()
 
@@ -110,14 +118,23 @@ class Caller:
             if not done:
                 self.close()  # what it has so far comes to nothing
 
-    def _tries(self) -> Iterator[None]:
-        """Until the deadline."""
-        end_s = time.monotonic() + self.deadline_s
-        while True:
-            yield
-            if time.monotonic() > end_s:
-                return
-            time.sleep(0.005)
+    def _tries(self) -> Iterator[Line]:
+        """Until the deadline, which is put off while the line for the writer lock moves: each time our place in that
+        line, and how long to stand there before the next look at the socket.
+        """
+        line, end_s = Line(), time.monotonic() + self.deadline_s
+        line.wait_s = FIRST_LOOK_S
+        try:
+            while True:
+                yield line
+                left_s = end_s - time.monotonic()
+                if left_s <= 0:
+                    if not line.has_moved():
+                        return
+                    left_s, end_s = self.deadline_s, time.monotonic() + self.deadline_s
+                line.wait_s = min(2 * line.wait_s, LOOK_EVERY_S, left_s)
+        finally:
+            line.leave()
 
     def _unanswered(self) -> Busy:
         return Busy(what=f"{self.home.lock} is held, but nobody answers on {self.home.socket}")
@@ -146,10 +163,10 @@ class Caller:
             self._client = connect(self.home.socket, self.deadline_s)
         return self._client
 
-    def _answer_locally(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
+    def _answer_locally(self, line: Line, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
         from . import local
 
-        return local.answer(self.home, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
+        return local.answer(self.home, line, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
 
 
 def load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, object]]:

@@ -123,9 +123,11 @@ def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) ->
 
 
 def _take_lock(home: Home) -> None:
-    deadline_s = time.monotonic() + LOCK_WITHIN_S
+    """Stands in line with the command lines."""
+    line, deadline_s = lockfile.Line(), time.monotonic() + LOCK_WITHIN_S
+    line.wait_s = 0.02
     while True:
-        if lockfile.acquire(home.lock) is not None:
+        if line.take(home.lock) is not None:
             return
         client = connect(home.socket, deadline_s=1.0)
         if client is not None:
@@ -133,7 +135,6 @@ def _take_lock(home: Home) -> None:
             raise Busy(what=f"a supervisor already runs for {home.path}")
         if time.monotonic() > deadline_s:
             raise Busy(what=f"another process holds {home.lock}")
-        time.sleep(0.01)
 
 
 def _become_background(home: Home, kept: int) -> None:

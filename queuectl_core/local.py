@@ -7,7 +7,6 @@ decided is synced it is done, and whatever fails behind that is no answer to the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 
@@ -25,19 +24,21 @@ CHANGED_LIMIT = 256
 """Changed jobs are moved into the store when there are more; else every call would replay them."""
 
 
-def answer(home: Home, request: Fields, only_reads: bool, notice: Callable[[str], None]) -> Fields | None:
-    """The answer, or None while somebody else holds the writer lock. `notice` is told what is found beside it. What
-    `only_reads` makes no home, and is answered from one on a read-only disk.
+def answer(
+    home: Home, line: lockfile.Line, request: Fields, only_reads: bool, notice: Callable[[str], None]
+) -> Fields | None:
+    """The answer, or None when the writer lock is not ours within the patience of `line`. `notice` is told what is
+    found beside it. What `only_reads` makes no home, and is answered from one on a read-only disk.
 
     Raises QueueError.
     """
     replies: list[Fields] = []
     if not only_reads:
-        return replies[0] if converse(home, [request], notice, replies.append) else None
+        return replies[0] if converse(home, line, [request], notice, replies.append) else None
     if not home.exists():
         return _answer_from_nothing(request)
     try:
-        lock = lockfile.acquire(home.lock)
+        lock = line.take(home.lock)
     except OSError as fault:
         if fault.errno in NOT_ALLOWED:
             return _answer_reading(home, request)
@@ -46,15 +47,20 @@ def answer(home: Home, request: Fields, only_reads: bool, notice: Callable[[str]
 
 
 def converse(
-    home: Home, requests: Iterable[Fields], notice: Callable[[str], None], hear: Callable[[Fields], None]
+    home: Home,
+    line: lockfile.Line,
+    requests: Iterable[Fields],
+    notice: Callable[[str], None],
+    hear: Callable[[Fields], None],
 ) -> bool:
-    """Answers one request after the other; durable when this returns True. False: somebody else holds the writer lock.
+    """Answers one request after the other; durable when this returns True. False: the writer lock is not ours within
+    the patience of `line`.
 
     Raises QueueError, with nothing changed.
     """
     try:
         home.prepare()
-        lock = lockfile.acquire(home.lock)
+        lock = line.take(home.lock)
     except OSError as fault:
         raise home.failure(fault) from fault
     return _converse(home, lock, requests, notice, hear)
@@ -69,12 +75,15 @@ def _converse(
 ) -> bool:
     if lock is None:
         return False
+    notes: list[str] = []
     try:
-        _converse_with_lock(home, requests, notice, hear)
+        _converse_with_lock(home, requests, notes.append, hear)
     except OSError as fault:
         raise home.failure(fault) from fault
     finally:
-        os.close(lock)
+        lockfile.release(lock)
+        for text in notes:  # only now, for whoever hears it may use the queue
+            notice(text)
     return True
 
 
