@@ -181,6 +181,33 @@ class ProtocolError(QueueError):
     text = "{what}"
 
 
+class OutOfMemory(QueueError):
+    code, exit_status = "out_of_memory", 75
+    text = "there is not enough memory"
+    hint = "try again"
+
+
+class Defect(QueueError):
+    """What nobody has foreseen. `where`: the lines of code that led there, the last one first."""
+
+    code, exit_status = "defect", 70
+    text = "this is a defect of queuectl: {what} (at {where})"
+
+
+def unforeseen(fault: BaseException) -> QueueError:
+    """What to say, in one line, of an exception that no code has expected."""
+    if isinstance(fault, MemoryError):
+        return OutOfMemory()
+    lines: list[str] = []
+    trace = fault.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename.rpartition("/")[2]
+        lines.insert(0, f"{file}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    what = " ".join(f"{type(fault).__name__}: {fault}".split())
+    return Defect(what=what, where=" < ".join(lines[:5]))
+
+
 def every_error() -> list[type[QueueError]]:
     """All error classes, in the order in which they stand here."""
     return list(QueueError.__subclasses__())

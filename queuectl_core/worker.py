@@ -21,12 +21,13 @@ import pickle
 import resource
 import select
 import signal
+import sys
 import time
 from collections import deque
 from multiprocessing.queues import SimpleQueue
 from typing import Optional
 
-from . import descriptors, durable, lockfile, process_tree
+from . import descriptors, durable, errors, lockfile, process_tree
 from .clock import now_ms
 from .events import Ending
 from .home import Home
@@ -81,7 +82,12 @@ def main(
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     gc.freeze()  # what was inherited stays shared with the supervisor
     gc.set_threshold(10_000)  # a run leaves no cycles behind
-    Worker(instance, home, dispatch, results).serve()
+    try:
+        Worker(instance, home, dispatch, results).serve()
+    except Exception as fault:  # what it ran counts as lost, as if it had been killed
+        why = fault if isinstance(fault, OSError) else errors.unforeseen(fault)
+        print(f"queuectl: worker {instance} cannot go on: {why}", file=sys.stderr, flush=True)
+        raise SystemExit(errors.Defect.exit_status) from None
 
 
 class Worker:

@@ -80,6 +80,11 @@ class CommandLine:
     def popen(self, *words: str, **more: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen([self.python, SCRIPT, *words], env=self.environ, **more)
 
+    def keep_bytecode(self) -> None:
+        """Calls start in a third of the time, for they compile nothing anew; the bytecode lies beside the home."""
+        self.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.environ["PYTHONPYCACHEPREFIX"] = os.path.join(os.path.dirname(self.home), "bytecode")
+
     def supervisor_pid(self) -> int:
         with open(os.path.join(self.home, "supervisor.pid")) as file:
             return int(file.readline())

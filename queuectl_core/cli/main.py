@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .. import errors
 from ..errors import InvalidInput, QueueError
 from . import plain
 from .render import Screen, flush, visible, write
@@ -115,6 +116,10 @@ def run(argv: list[str]) -> int:
         where = f"{fault.filename}: " if fault.filename else ""
         _complain(f"{where}{fault.strerror or fault}")
         return 1
+    except Exception as fault:
+        refusal = errors.unforeseen(fault)
+        _complain(str(refusal))
+        return refusal.exit_status
 
 
 def _run(argv: list[str]) -> int:

@@ -1,0 +1,333 @@
+"""Each system call of a command line, a supervisor, and a worker fails once: with an I/O error, without memory,
+descriptors or room, forbidden, interrupted, or to be tried again.
+
+What was acknowledged is there, and runs in the end, once; each refusal is one line; nothing hangs, and nothing is
+answered wrongly. A quick run takes a seeded sample, --long one error at every place.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Optional
+
+import pytest
+
+from queuectl_core.api import Queue
+from queuectl_core.errors import QueueError, unforeseen
+from tests.faults.failing import Fault, Place, needs_injection, places_in, sample, tracing
+from tests.faults.oracle import CLEAN, Oracle, needs_flock
+from tests.homes import SCRIPT, Answer, CommandLine, processes_of, short_folder, until
+
+pytestmark = [needs_injection, needs_flock, pytest.mark.timeout(7200)]
+
+QUICK_COMMANDS, QUICK_FAULTS = 3, 2
+QUICK_LIVES, LONG_LIVES = 2, 200
+HUNG_S = 20.0
+
+ASKING = (
+    ["status", "--json"],
+    ["list", "--json"],
+    ["show", "done", "--json"],
+    ["why", "waits"],
+    ["history", "done", "--json"],
+    ["events", "--since", "0"],
+    ["logs", "done"],
+    ["wait", "done"],
+    ["config", "list", "--json"],
+    ["queue", "list", "--json"],
+    ["schedule", "list", "--json"],
+    ["dlq", "list", "--json"],
+    ["export"],
+    ["doctor"],
+)
+CHANGING = (
+    ["enqueue", "--id", "new", "--command", "true"],
+    ["cancel", "waits"],
+    ["edit", "waits", "--priority", "4"],
+    ["rm", "waits"],
+    ["dlq", "retry", "bad"],
+    ["dlq", "purge", "--all"],
+    ["config", "set", "max-retries", "7"],
+    ["queue", "pause", "side"],
+    ["schedule", "add", "weekly", "--every", "168h", "--", "true"],
+    ["pause"],
+)
+
+
+def seed_of(request: pytest.FixtureRequest) -> int:
+    seed = request.config.getoption("--seed")
+    return random.randrange(10**9) if seed is None else seed
+
+
+def is_long(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--long"))
+
+
+# Command lines
+
+
+@pytest.fixture(scope="module")
+def furnished() -> Iterator[CommandLine]:
+    """A home to be copied: jobs in several states, and the marks of a supervisor that was there."""
+    with short_folder() as folder:
+        queuectl = CommandLine(os.path.join(folder, "home"))
+        queuectl.keep_bytecode()
+        queuectl.ok("enqueue", "--id", "done", "--command", "echo hello")
+        queuectl.ok("enqueue", "--id", "bad", "--max-retries", "0", "--command", "exit 3")
+        queuectl.ok("worker", "start")
+        queuectl.until_done(completed=1, dead=1)
+        queuectl.ok("worker", "stop")
+        queuectl.ok("enqueue", "--id", "waits", "--queue", "side", "--command", "true")
+        queuectl.ok("schedule", "add", "nightly", "--every", "24h", "--", "true")
+        yield queuectl
+
+
+def run_with(queuectl: CommandLine, words: Sequence[str], strace: Sequence[str] = ()) -> Optional[Answer]:
+    """None: it has hung."""
+    command = [*strace, queuectl.python, SCRIPT, *words]
+    quiet = {"stdin": subprocess.DEVNULL, "capture_output": True}
+    try:
+        done = subprocess.run(command, env=queuectl.environ, timeout=HUNG_S, **quiet)
+    except subprocess.TimeoutExpired:
+        return None
+    return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def complaint_about(answer: Optional[Answer], right: Optional[str]) -> Optional[str]:
+    """What is wrong with an answer; `right`: what a successful one must say, where that is always the same."""
+    if answer is None:
+        return "it hung"
+    lines = answer.err.splitlines()
+    if any(not line.startswith("queuectl: ") for line in lines) or "Traceback" in answer.err:
+        return f"it said: {answer}"
+    if answer.status == 0 and right is not None and steady(answer.out) != steady(right):
+        return f"it lied: {answer}, and not {right}"
+    if answer.status not in (0, 1, 2, 3, 70, 75):
+        return f"it ended strangely: {answer}"
+    is_silent = answer.status != 0 and len(lines) != 1 and not answer.out
+    return f"it said nothing of why: {answer}" if is_silent else None
+
+
+def steady(text: str) -> str:
+    """Without what changes from moment to moment, and from copy to copy."""
+    return re.sub(r"\d+ MiB free|/\S+/home\b", "", text)
+
+
+@contextmanager
+def a_copy_of(queuectl: CommandLine) -> Iterator[CommandLine]:
+    with short_folder() as folder:
+        copy = CommandLine(os.path.join(folder, "home"))
+        copy.environ.update({**queuectl.environ, "QUEUECTL_HOME": copy.home})
+        copy.environ["PYTHONPYCACHEPREFIX"] = queuectl.environ["PYTHONPYCACHEPREFIX"]
+        subprocess.run(["cp", "-a", queuectl.home, copy.home], check=True)
+        yield copy
+
+
+@pytest.mark.parametrize("kind", ["asks", "changes"])
+def test_a_command_that(furnished: CommandLine, request: pytest.FixtureRequest, kind: str) -> None:
+    """Without a supervisor, for then the command does all of it itself."""
+    seed = seed_of(request)
+    source = random.Random(seed)
+    commands = list(ASKING if kind == "asks" else CHANGING)
+    for words in commands if is_long(request) else source.sample(commands, QUICK_COMMANDS):
+        places, right = traced(furnished, words)
+        for fault in sample(source, places, 0 if is_long(request) else QUICK_FAULTS):
+            with a_copy_of(furnished) as copy:
+                answer = run_with(copy, words, fault.strace())
+                said = complaint_about(answer, right if kind == "asks" else None)
+                assert said is None, f"seed {seed}: {words}: {fault}: {said}"
+                assert kind == "asks" or sound_after(copy, answer, words), f"seed {seed}: {words}: {fault}"
+
+
+def traced(queuectl: CommandLine, words: Sequence[str]) -> tuple[list[Place], str]:
+    """Where the command can fail, and what it says when it does not."""
+    with a_copy_of(queuectl) as copy:
+        trace = os.path.join(os.path.dirname(copy.home), "trace")
+        right = run_with(copy, words, tracing(trace))
+        assert right is not None and right.status == 0, right
+        return places_in(trace), right.out
+
+
+def sound_after(queuectl: CommandLine, answer: Optional[Answer], words: Sequence[str]) -> bool:
+    """The home answers, and what was acknowledged is there."""
+    jobs = {job["id"] for job in queuectl.json("list", "--limit", "0")}
+    is_there = "new" in jobs or answer is None or answer.status != 0 or words[0] != "enqueue"
+    return is_there and {"done"} <= jobs and queuectl("doctor").status == 0
+
+
+# A supervisor and its workers
+
+
+class Life:
+    """One supervisor's life, with all kinds of work to do, and a stop at the end. `faults` says what went wrong."""
+
+    def __init__(self, folder: str, like: CommandLine) -> None:
+        self.queuectl = CommandLine(os.path.join(folder, "home"))
+        self.queuectl.environ["PYTHONPYCACHEPREFIX"] = like.environ["PYTHONPYCACHEPREFIX"]
+        self.queuectl.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.oracle = Oracle(folder)
+        self.log = os.path.join(folder, "log")
+        self.acknowledged: set[str] = set()
+        self.faults: list[str] = []
+
+    def lead(self, strace: Sequence[str], victim: str) -> None:
+        """`victim`: whose calls strace is to see, the supervisor's or a worker's."""
+        words = [self.queuectl.python, SCRIPT, "worker", "start", "--foreground", "--count", "2"]
+        command = words if victim == "worker" else [*strace, *words]
+        with open(self.log, "wb") as log:
+            quiet = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            process = subprocess.Popen(command, env=self.queuectl.environ, **quiet)
+        socket = os.path.join(self.queuectl.home, "control.sock")
+        until(lambda: process.poll() is not None or os.path.exists(socket), lambda: "a start, or a death")
+        if victim == "worker":
+            with attached(strace, self.queuectl.json("status")["workers"][0]["pid"]):
+                self._work()
+        else:
+            self._work()
+        self._ask("stop", lambda queue: queue.stop())
+        try:
+            until(lambda: process.poll() is not None, lambda: "the end")
+        except AssertionError:
+            self.faults.append("it did not stop")
+            process.kill()
+            process.wait()
+
+    def _work(self) -> None:
+        command = self.oracle.command
+        for n in range(4):
+            self._enqueue([{"id": f"n{n}", "command": command()}])
+        more = [{"id": f"m{n}", "command": command("sleep 0.05" if n % 5 == 0 else "true")} for n in range(20)]
+        self._enqueue(more)
+        self._enqueue([{"id": "later", "command": command(), "delay": 0.5}])
+        self._enqueue([{"id": "slow", "command": command("sleep 0.3")}])
+        self._ask("status", lambda queue: queue.status())
+        self._ask("configure", lambda queue: queue.configure("max-retries", 4))
+        self._ask("scale", lambda queue: queue.scale(3))
+        self._ask("wait", lambda queue: queue.wait(["m3", "n2", "m19"], timeout_s=5))
+        self._ask("scale", lambda queue: queue.scale(1))
+
+    def _enqueue(self, specs: list[dict[str, object]]) -> None:
+        ids = self._ask("enqueue", lambda queue: queue.enqueue_many(specs, "/"))
+        self.acknowledged.update(ids or ())
+
+    def _ask(self, what: str, question: Callable[[Queue], Any]) -> Any:
+        started_s = time.monotonic()
+        try:
+            with Queue(self.queuectl.home) as queue:
+                queue.deadline_s = HUNG_S / 2
+                return question(queue)
+        except QueueError as refusal:
+            if time.monotonic() - started_s >= HUNG_S / 2:
+                self.faults.append(f"{what} hung: {refusal}")
+        return None
+
+    def judge(self, victim: str) -> list[str]:
+        """After a second life without faults, in which all comes to its end. What a worker was at when it died may
+        run again.
+        """
+        self.queuectl("worker", "start", "--count", "2")
+        try:
+            until(self._is_over, lambda: f"all to be over: {self.queuectl('list')}", deadline_s=30)
+        except AssertionError as stuck:
+            self.faults.append(str(stuck))
+        self.queuectl("worker", "stop", "--now")
+        states = {job["id"]: job["state"] for job in self.queuectl.json("list", "--limit", "0")}
+        verdict = self.oracle.judge(self.acknowledged, states)
+        if victim == "worker":
+            verdict = verdict._replace(interrupted=[], reruns=0)
+        self.faults += [str(verdict)] if verdict != CLEAN else []
+        self.faults += [f"{id} is {state}" for id, state in states.items() if state != "completed"]
+        self.faults += [f"left behind: {pid}" for pid in processes_of(self.queuectl.home)]
+        with open(self.log, errors="replace") as log:
+            said = log.read()
+        self.faults += [said] if "Traceback" in said else []
+        return self.faults
+
+    def _is_over(self) -> bool:
+        counts = self.queuectl.counts()
+        return sum(counts.values()) == counts["completed"] + counts["dead"]
+
+
+@contextmanager
+def attached(strace: Sequence[str], pid: int) -> Iterator[None]:
+    tracer = subprocess.Popen([*strace, "-p", str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: tracer.poll() is not None or tracer_of(pid) == tracer.pid, lambda: "strace to attach")
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait()
+
+
+def tracer_of(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as file:
+        return int(next(line for line in file if line.startswith("TracerPid:")).split()[1])
+
+
+def faults_of_a_life(queuectl: CommandLine, strace: Sequence[str], victim: str) -> list[str]:
+    with short_folder() as folder:
+        life = Life(folder, queuectl)
+        try:
+            life.lead(strace, victim)
+            return life.judge(victim)
+        finally:
+            for pid in processes_of(life.queuectl.home):
+                os.kill(pid, 9)
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "worker"])
+def test_a_life_goes_on_after_a_call_that_failed(
+    queuectl: CommandLine, request: pytest.FixtureRequest, victim: str
+) -> None:
+    queuectl.keep_bytecode()
+    trace = os.path.join(os.path.dirname(queuectl.home), "trace")
+    assert faults_of_a_life(queuectl, tracing(trace), victim) == []
+    seed = seed_of(request)
+    places = places_in(trace, is_begun=victim == "worker")
+    for fault in sample(random.Random(seed), places, LONG_LIVES if is_long(request) else QUICK_LIVES):
+        found = faults_of_a_life(queuectl, fault.strace(), victim)
+        assert found == [], f"seed {seed}: {fault}: {found}"
+
+
+def test_strace_really_fails_a_call(queuectl: CommandLine) -> None:
+    """Else all of this would prove nothing."""
+    queuectl.keep_bytecode()
+    trace = os.path.join(os.path.dirname(queuectl.home), "trace")
+    run_with(queuectl, ["enqueue", "--id", "a", "--command", "true"], tracing(trace))
+    synced = next(place for place in places_in(trace) if place.call == "fdatasync" and "journal" in place.seen)
+    answer = run_with(queuectl, ["enqueue", "--id", "b", "--command", "true"], Fault(synced, "EIO").strace())
+    assert answer is not None and answer.status == 1 and "Input/output error" in answer.err
+
+
+def test_what_nobody_has_foreseen_is_one_line(furnished: CommandLine) -> None:
+    """No file on a disk says EAGAIN; Python then gives None for bytes."""
+    words = ["events", "--since", "0"]
+    read = next(place for place in traced(furnished, words)[0] if place.call == "read" and "journal" in place.seen)
+    answer = run_with(furnished, words, Fault(read, "EAGAIN").strace())
+    assert answer is not None and answer.status == 70
+    assert answer.err.startswith("queuectl: this is a defect of queuectl: TypeError: ") and "past.py:" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_a_worker_that_cannot_go_on_says_so_in_one_line(queuectl: CommandLine) -> None:
+    queuectl.keep_bytecode()
+    queuectl.ok("worker", "start")
+    pid = queuectl.json("status")["workers"][0]["pid"]
+    log = os.path.join(queuectl.home, "supervisor.log")
+    with attached(Fault(Place("poll", 1, ""), "EIO").strace(), pid):
+        queuectl.ok("enqueue", "--id", "a", "--backoff-base", "0.1", "--command", "true")
+        queuectl.until_state("a", "completed")
+    with open(log) as file:
+        said = file.read()
+    assert said.count("cannot go on: [Errno 5] Input/output error\n") == 1 and "Traceback" not in said
+
+
+@pytest.mark.parametrize(("fault", "said"), [(MemoryError(), "there is not enough memory"), (KeyError("x"), "'x'")])
+def test_the_unforeseen_has_words(fault: Exception, said: str) -> None:
+    assert said in str(unforeseen(fault))
