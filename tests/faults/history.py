@@ -1,0 +1,143 @@
+"""What must be true of a queue's history, whatever was killed meanwhile: read from `events` and `export`, and from the
+marks that the jobs themselves have left. Nothing else is asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+Event = dict[str, Any]
+
+STEPS = {
+    ("none", "enqueued"): "pending",
+    ("pending", "started"): "processing",
+    ("failed", "started"): "processing",
+    ("processing", "succeeded"): "completed",
+    ("processing", "failed"): "failed",
+    ("processing", "died"): "dead",
+    ("processing", "released"): "pending",
+    ("processing", "canceled"): "dead",
+    ("pending", "canceled"): "dead",
+    ("failed", "canceled"): "dead",
+    ("failed", "hastened"): "pending",
+    ("dead", "retried"): "pending",
+}
+"""What each event makes of a job; any other event must leave its state alone."""
+
+STAY = frozenset(("located", "edited", "hastened", "suspended", "continued", "cancel-asked", "unblocked"))
+
+
+class Mark(NamedTuple):
+    """One line that a job has left: `begin` or `end`, or `two` when it met itself."""
+
+    what: str
+    id: str
+    version: str
+
+
+def work(folder: str, version: str, body: str) -> str:
+    """A command that leaves its marks in `folder`, and says `version`."""
+    marks, id = os.path.join(folder, "marks"), "$QUEUECTL_JOB_ID"
+    guard = f"exec 8>>{folder}/held-{id}; flock -n -E 42 8; got=$?"
+    meet = f'[ "$got" != 42 ] || {{ echo two {id} {version} >>{marks}; exit 0; }}; [ "$got" = 0 ] || exit 1'
+    return f"{guard}; {meet}; echo begin {id} {version} >>{marks}; {body}; echo end {id} {version} >>{marks}"
+
+
+def marks_in(folder: str) -> list[Mark]:
+    with open(os.path.join(folder, "marks")) as file:
+        return [Mark(*line.split()) for line in file]
+
+
+def faults_of(
+    events: Sequence[Event],
+    exported: Sequence[Event],
+    marks: Sequence[Mark],
+    acknowledged: Iterable[str],
+    told: Sequence[Event],
+) -> list[str]:
+    """Every way in which this history cannot be right; none when it can. `told` is what a reader of `events` was told
+    while it happened, `acknowledged` the ids whose enqueue succeeded.
+    """
+    states = {str(job["id"]): str(job["state"]) for job in exported}
+    return [
+        *(f"{id} was acknowledged and is not there" for id in acknowledged if id not in states),
+        *gaps(events),
+        *untold(events, told),
+        *wrong_lives(events, states),
+        *begun_while_paused(events),
+        *wrong_marks(events, marks),
+    ]
+
+
+def gaps(events: Sequence[Event]) -> list[str]:
+    """Numbers must go on by one."""
+    pairs = zip(events, events[1:])
+    return [f"{a['seq']} is followed by {b['seq']}" for a, b in pairs if b["seq"] != a["seq"] + 1]
+
+
+def untold(events: Sequence[Event], told: Sequence[Event]) -> list[str]:
+    """What was told once stays true."""
+    known = {event["seq"]: event for event in events}
+    return [f"told {one}, and now it is {known.get(one['seq'])}" for one in told if known.get(one["seq"]) != one]
+
+
+def wrong_lives(events: Sequence[Event], states: dict[str, str]) -> list[str]:
+    """Each job goes from state to state as it may, and ends where the export has it."""
+    found, now = [], dict.fromkeys((str(event["id"]) for event in events if "id" in event), "none")
+    for event in events:
+        if "id" not in event:
+            continue
+        id, kind = str(event["id"]), str(event["event"])
+        after = STEPS.get((now[id], kind))
+        if after is None and (kind not in STAY or now[id] == "none"):
+            found.append(f"{id} was {now[id]} at {kind} ({event['seq']})")
+        now[id] = after or now[id]
+    return [*found, *(f"{id} is {states.get(id)}, by its events {now[id]}" for id in now if now[id] != states.get(id))]
+
+
+def begun_while_paused(events: Sequence[Event]) -> list[str]:
+    """Between a pause and its end, no job of that queue begins."""
+    queues: dict[str, str] = {}
+    paused: set[str] = set()
+    found = []
+    for event in events:
+        if event["event"] == "queue-changed" and "paused_ms" in event["fields"]:
+            (paused.add if event["fields"]["paused_ms"] else paused.discard)(event["name"])
+        elif event["event"] == "enqueued":
+            queues[event["id"]] = event["options"].get("queue", "default")
+        elif event["event"] == "edited":
+            queues[event["id"]] = event["fields"].get("queue", queues[event["id"]])
+        elif event["event"] == "started" and paused & {"*", queues[event["id"]]}:
+            found.append(f"{event['id']} began while {paused} stood still ({event['seq']})")
+    return found
+
+
+def wrong_marks(events: Sequence[Event], marks: Sequence[Mark]) -> list[str]:
+    """No job met itself; none began more often than it was started; each success has its end; and each edit counts."""
+    starts = Counter(event["id"] for event in events if event["event"] == "started")
+    successes = Counter(event["id"] for event in events if event["event"] == "succeeded")
+    begins = Counter(mark.id for mark in marks if mark.what == "begin")
+    ends = Counter(mark.id for mark in marks if mark.what == "end")
+    found = [f"{mark.id} ran twice at once" for mark in marks if mark.what == "two"]
+    found += [f"{id} began {begins[id]} times, of {starts[id]} starts" for id in begins if begins[id] > starts[id]]
+    found += [f"{id} ended {ends[id]} times, of {n} successes" for id, n in successes.items() if ends[id] < n]
+    return found + _old_versions(events, marks)
+
+
+def _old_versions(events: Sequence[Event], marks: Sequence[Mark]) -> list[str]:
+    """What was edited before its last success ran as edited."""
+    wanted: dict[str, str] = {}
+    for event in events:
+        if event["event"] == "edited" and "command" in event["fields"]:
+            wanted[event["id"]] = _version_of(event["fields"]["command"])
+    last = {mark.id: mark.version for mark in marks if mark.what == "end"}
+    return [f"{id} ran as {last.get(id)}, and was edited to {to}" for id, to in wanted.items() if last.get(id) != to]
+
+
+def _version_of(command: str) -> str:
+    """The word behind the id in the first mark that the command leaves."""
+    words = command.split()
+    return words[words.index("begin") + 2]
