@@ -79,8 +79,7 @@ class Line:
             descriptor = acquire(path)
             if descriptor is not None:
                 _held.add(descriptor)
-                os.utime(descriptor)
-                return descriptor
+                return _marked(descriptor)
             self._place = _place_for(path)
         if self._place is None:  # no thread can be started: try again later
             time.sleep(self.wait_s)
@@ -88,10 +87,10 @@ class Line:
         if self._seen_ns is None:
             self._seen_ns = self._place.changed_ns()
         descriptor = self._place.wait(self.wait_s)
-        if descriptor is not None:
-            os.utime(descriptor)
-            self._place = None
-        return descriptor
+        if descriptor is None:
+            return None
+        self._place = None
+        return _marked(descriptor)
 
     def has_moved(self) -> bool:
         """Whether somebody has got the lock since we joined the line, or last asked: then our turn will come."""
@@ -102,6 +101,16 @@ class Line:
         if self._place is not None:
             self._place.give_up()
             self._place = None
+
+
+def _marked(descriptor: int) -> int:
+    """Notes that the lock has changed hands. Raises OSError, with the lock let go."""
+    try:
+        os.utime(descriptor)
+    except OSError:
+        release(descriptor)  # else this very process would wait for itself
+        raise
+    return descriptor
 
 
 class _Place:

@@ -331,3 +331,12 @@ def test_a_worker_that_cannot_go_on_says_so_in_one_line(queuectl: CommandLine) -
 @pytest.mark.parametrize(("fault", "said"), [(MemoryError(), "there is not enough memory"), (KeyError("x"), "'x'")])
 def test_the_unforeseen_has_words(fault: Exception, said: str) -> None:
     assert said in str(unforeseen(fault))
+
+
+def test_a_lock_whose_time_cannot_be_set_is_let_go(furnished: CommandLine) -> None:
+    """Else the next question of the same call would wait for itself."""
+    words = ["why", "waits"]
+    places, right = traced(furnished, words)
+    mark = next(place for place in places if place.call == "utimensat")
+    answer = run_with(furnished, words, Fault(mark, "EACCES").strace())
+    assert answer is not None and (answer.status, answer.out) == (0, right)
