@@ -21,9 +21,17 @@ class QueueError(Exception):
         super().__init__(fields)
         self.fields = fields
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is pickled: an exception would give its class what `super().__init__` was given."""
+        return _made_again, (type(self), self.fields)
+
     def __str__(self) -> str:
         said = self.text.format(**self.fields)
         return f"{said}; {self.hint.format(**self.fields)}" if self.hint else said
+
+
+def _made_again(kind: type[QueueError], fields: dict[str, object]) -> QueueError:
+    return kind(**fields)
 
 
 class InvalidInput(QueueError):
@@ -169,6 +177,12 @@ class NoBackend(QueueError):
     code = "no_backend"
     text = "this home's store is a {backend} file, and this Python ({python}) has no module for it"
     hint = "use a Python that has it (`python3 -c 'import {module}'` must work)"
+
+
+class UnfitPython(QueueError):
+    code = "unfit_python"
+    text = "{what}"
+    hint = "use a complete CPython 3.9 or later on Linux or macOS (on Debian the package python3, not python3-minimal)"
 
 
 class OutputFailed(QueueError):

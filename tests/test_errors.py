@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import copy
 import json
+import pickle
 from string import Formatter
 
 import pytest
@@ -65,6 +68,25 @@ def test_error_says_every_fact_it_carries_in_one_line(kind: type[QueueError]) ->
     error = an_error(kind)
     assert "\n" not in str(error)
     assert [str(fact) for fact in error.fields.values() if str(fact) not in str(error)] == []
+
+
+@pytest.mark.parametrize("kind", [QueueError, *errors.every_error()], ids=lambda kind: kind.code)
+def test_error_is_the_same_after_it_was_pickled_or_copied(kind: type[QueueError]) -> None:
+    error = an_error(kind)
+    error.__cause__ = OSError("why")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert (type(again), again.fields, str(again)) == (kind, error.fields, str(error))
+
+
+def raise_a_refusal() -> None:
+    raise errors.DuplicateJob(id="a")
+
+
+def test_error_comes_out_of_a_pool_of_processes() -> None:
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        with pytest.raises(errors.DuplicateJob, match="job a exists already"):
+            pool.submit(raise_a_refusal).result(timeout=20)
+        assert pool.submit(abs, -1).result(timeout=20) == 1
 
 
 def test_hint_follows_what_is_wrong() -> None:
