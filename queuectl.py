@@ -3,6 +3,22 @@
 
 import sys
 
+if sys.version_info < (3, 9):  # such a Python must still be able to read this file
+    sys.exit("queuectl: it needs Python 3.9 or later, and %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
+
+import __future__  # noqa: F401  # Python's own, before the folder of this file counts
+import os
+
+FOLDER = os.path.dirname(os.path.realpath(__file__))
+if sys.path[0] == FOLDER:
+    del sys.path[0]  # a queue.py that lies there must not stand in for Python's
+sys.path.insert(0, FOLDER)
+try:
+    import queuectl_core
+except ImportError as fault:
+    sys.exit("queuectl: the folder queuectl_core must lie beside %s (%s)" % (__file__, fault))
+sys.path.remove(FOLDER)
+
 try:
     from queuectl_core.cli.main import main
 
@@ -10,3 +26,5 @@ try:
         main()
 except KeyboardInterrupt:  # before `main` could say so itself
     sys.exit(130)
+except ImportError as fault:  # the same
+    sys.exit("queuectl: %s lacks what it needs (%s); use a complete CPython 3.9 or later" % (sys.executable, fault))

@@ -2,7 +2,7 @@
 
 The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground up:
 
-    pure      errors retry timestamps rawjson cron states · spec jobtext journal_format protocol schedule ·
+    pure      errors retry timestamps rawjson cron states · spec interpreter jobtext journal_format protocol schedule ·
               job settings lane · events · commands places transitions verdict · entries · jobtable ·
               load lanes admission waits · byhand recurring migration hooks · engine
     devices   clock descriptors durable home lockfile output socket_path zones · journal process_tree reserve
@@ -28,6 +28,9 @@ __all__ = ["Queue", "QueueError", "__version__"]
 def __getattr__(name: str) -> object:
     """Imports what is asked for, when it is: the command line starts without it."""
     if name == "Queue":
+        from . import interpreter
+
+        interpreter.check()
         from .api import Queue
 
         return Queue

@@ -1,6 +1,26 @@
-"""`python3 -m queuectl_core` is the command line."""
+"""`python3 -m queuectl_core` is the command line. So is this file by its path, which is how a program that embeds
+queuectl starts a supervisor.
 
-from .cli.main import main
+The trap: Python puts the working folder, or the folder of this file, first on `sys.path`. A `queue.py` there must not
+stand in for Python's.
+"""
+
+import sys
+
+if sys.version_info < (3, 9):  # such a Python must still be able to read this file
+    sys.exit("queuectl: it needs Python 3.9 or later, and %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
 
 if __name__ == "__main__":
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        del sys.path[0]
+    if not __package__:  # run by its path
+        import __future__  # noqa: F401  # Python's own, before the folder of the package counts
+        import os
+
+        sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+        import queuectl_core  # noqa: F401
+
+        del sys.path[0]
+    from queuectl_core.cli.main import main
+
     main()

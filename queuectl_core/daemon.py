@@ -9,13 +9,14 @@ open in the background process keeps somebody's `$(queuectl worker start)` waiti
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
 
-from . import errors, lockfile
+from . import errors, interpreter, lockfile
 from .client import connect
 from .descriptors import close_all_but
 from .errors import Busy, QueueError, SupervisorFailed
@@ -23,6 +24,20 @@ from .home import NOT_ALLOWED, Home
 
 LOCK_WITHIN_S = 10.0
 """A command line may hold the writer lock for an instant, a stopping supervisor for longer."""
+
+_NEEDED_LATER = (
+    ".cron",
+    "ctypes",
+    "datetime",
+    "encodings.ascii",
+    "json",
+    "multiprocessing.popen_fork",
+    "re",
+    "shutil",
+    "tempfile",
+    "traceback",
+    "zoneinfo",
+)
 
 MAX_LOG_BYTES = 1024 * 1024
 
@@ -89,6 +104,10 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until
         failure = home.failure(fault) if fault.errno in NOT_ALLOWED else SupervisorFailed(why=str(fault))
         status = failure.exit_status
         _complain(failure, tell)
+    except ImportError as fault:
+        failure = interpreter.lacks(fault)
+        status = failure.exit_status
+        _complain(failure, tell)
     except BaseException:
         import traceback
 
@@ -100,6 +119,7 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until
 def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool) -> int:
     umask = os.umask(0o077)
     gc.set_threshold(10_000, 10, 1000)  # a full collection looks at every waiting job, and that work leaves no cycles
+    os.chdir("/")  # no disk is kept busy, and no Python that is started from here imports from a folder of a user's
     home.prepare()
     _take_lock(home)  # and never let go: it is free when this process is no more
     from .supervisor import Supervisor, say
@@ -107,11 +127,21 @@ def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None]
     supervisor = Supervisor(home, count, umask)
     if until_eof:
         supervisor.stop_at_end_of(0)
+    _import_what_comes_later()
     tell({"pid": os.getpid()})
     say(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
     supervisor.run()
     say("stopped")
     return 0
+
+
+def _import_what_comes_later() -> None:
+    """What supervisor and workers import at need, so that an upgrade in place does not take it away from them."""
+    for name in _NEEDED_LATER:
+        try:
+            importlib.import_module(name, __package__)
+        except ImportError:  # not every Python has it; whoever needs it says so
+            pass
 
 
 def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) -> None:
@@ -138,16 +168,21 @@ def _take_lock(home: Home) -> None:
 
 
 def _become_background(home: Home, kept: int) -> None:
-    """Lets go of the terminal, the folder and every descriptor; messages go to the supervisor's log."""
-    os.chdir("/")
+    """Lets go of the terminal and every descriptor; messages go to the supervisor's log."""
     home.prepare()
-    if os.path.exists(home.supervisor_log) and os.path.getsize(home.supervisor_log) > MAX_LOG_BYTES:
-        os.rename(home.supervisor_log, f"{home.supervisor_log}.old")
-    log = os.open(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    log = open_log(home)
     null = os.open(os.devnull, os.O_RDONLY)
     for descriptor, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, target)
     close_all_but({kept})
+
+
+def open_log(home: Home) -> int:
+    """The supervisor's log, to be appended to; a large one is put aside first. Raises OSError."""
+    if os.path.exists(home.supervisor_log) and os.path.getsize(home.supervisor_log) > MAX_LOG_BYTES:
+        os.rename(home.supervisor_log, f"{home.supervisor_log}.old")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(home.supervisor_log, flags, 0o600)
 
 
 def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:

@@ -17,7 +17,7 @@ PACKAGE = os.path.join(ROOT, "queuectl_core")
 
 FLOORS: list[set[str]] = [
     {"errors", "retry", "timestamps", "rawjson", "cron", "states"},
-    {"spec", "jobtext", "journal_format", "protocol", "schedule"},
+    {"spec", "interpreter", "jobtext", "journal_format", "protocol", "schedule"},
     {"job", "settings", "lane"},
     {"events"},
     {"commands", "places", "transitions", "verdict"},

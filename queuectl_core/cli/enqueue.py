@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
 from .jobflags import ORDER_FLAGS, add_job_flags, job_fields, join, order_fields
+from .plain import path_of
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -126,7 +127,7 @@ def _enqueue_file(queue: Queue, path: str) -> list[str]:
     from .progress import Progress
 
     try:
-        file = sys.stdin.buffer if path == "-" else open(path, "rb")
+        file = sys.stdin.buffer if path == "-" else open(path_of(path), "rb")
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
     except ValueError:  # a NUL, or what no encoding of file names has

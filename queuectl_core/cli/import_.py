@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
 from .exported import portions
+from .plain import path_of
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -47,7 +48,7 @@ def _jobs(path: str) -> Iterator[tuple[int, object]]:
 
     number = 0
     try:
-        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
+        with sys.stdin.buffer if path == "-" else open(path_of(path), "rb") as file:
             for number, line in enumerate(file, 1):
                 yield number, json.loads(line)
     except OSError as fault:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import InvalidInput
+from .plain import path_of
 from .times import instant
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -191,7 +192,7 @@ def _environment(args: Namespace) -> dict[str, str]:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path_of(path), encoding="utf-8") as file:
             lines = [line.strip() for line in file]
     except (OSError, ValueError) as fault:
         raise InvalidInput(what=f"cannot read {path}: {getattr(fault, 'strerror', None) or fault}") from None

@@ -112,6 +112,15 @@ def run(argv: list[str]) -> int:
         # The reader has seen enough (`| head`): end as a process killed by SIGPIPE would, without a word.
         _silence_stdout()
         return 141
+    except ImportError as fault:
+        from ..interpreter import lacks
+
+        refusal = lacks(fault)
+        _complain(str(refusal))
+        return refusal.exit_status
+    except UnicodeEncodeError as fault:
+        _complain(f"{fault.object!r:.100} cannot be a path in the {fault.encoding} of this locale; use one of UTF-8")
+        return 1
     except OSError as fault:
         where = f"{fault.filename}: " if fault.filename else ""
         _complain(f"{where}{fault.strerror or fault}")
@@ -125,6 +134,8 @@ def run(argv: list[str]) -> int:
 def _run(argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
+    if sys.getfilesystemencoding() != "utf-8":
+        argv = [_as_utf8(word) for word in argv]
     options, name, rest = _split(argv)
     if name == "--help":
         write(usage())
@@ -136,6 +147,10 @@ def _run(argv: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise InvalidInput(what=_unknown_command(name))
+    if sys.implementation.name != "cpython":
+        from ..interpreter import check
+
+        check()
     command = __import__(f"{__package__}.{COMMANDS[name][0]}", fromlist=["run"])  # importlib costs half a millisecond
     args = None if "argparse" in sys.modules else plain.parse(command, rest, options)
     if args is None:
@@ -143,6 +158,14 @@ def _run(argv: list[str]) -> int:
 
         args = parse(name, command, rest, options)
     return command.run(args, Screen(args.json))
+
+
+def _as_utf8(word: str) -> str:
+    """What was typed, whatever this locale takes it for: the text of a job is UTF-8 everywhere."""
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        return word
 
 
 def usage() -> str:

@@ -9,6 +9,7 @@ single command. The trap: it must never take what argparse would refuse, or woul
 from __future__ import annotations
 
 import os
+import sys
 
 from ..errors import InvalidInput
 
@@ -116,4 +117,9 @@ def home_of(path: object) -> object:
         return None
     if not path:
         raise InvalidInput(what="--home needs a folder")
-    return os.path.expanduser(str(path))
+    return path_of(os.path.expanduser(str(path)))
+
+
+def path_of(word: str) -> str:
+    """A word of the command line, which is taken for UTF-8, as a path in this locale."""
+    return word if sys.getfilesystemencoding() == "utf-8" else os.fsdecode(word.encode("utf-8", "surrogateescape"))

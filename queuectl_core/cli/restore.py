@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..api import Queue
 from ..errors import InvalidInput
 from .exported import portions
+from .plain import path_of
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -46,7 +47,7 @@ def _read(path: str) -> tuple[dict[str, dict[str, object]], list[object]]:
     found: dict[str, object] = {}
     count = 0
     try:
-        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
+        with sys.stdin.buffer if path == "-" else open(path_of(path), "rb") as file:
             lines = (json.loads(line) for line in file)
             head = next(lines, None)
             if not isinstance(head, dict) or head.get("queuectl_backup") != 1:

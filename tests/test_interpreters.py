@@ -1,0 +1,126 @@
+"""Pythons and systems that queuectl runs on, and one clear line on those that it does not."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.homes import ROOT, SCRIPT, CommandLine
+
+OLD_PYTHONS = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python")))
+
+
+def said_by(command: list[str], queuectl: CommandLine, **environ: str) -> subprocess.CompletedProcess[str]:
+    env = {**queuectl.environ, **environ}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+
+
+def one_line(said: subprocess.CompletedProcess[str]) -> str:
+    assert said.returncode == 1, said
+    assert said.stderr.count("\n") == 1 and said.stderr.startswith("queuectl: ") and not said.stdout, said
+    return said.stderr
+
+
+def pretending(queuectl: CommandLine, code: str) -> str:
+    """A folder for PYTHONPATH whose sitecustomize makes this Python seem another."""
+    folder = os.path.join(os.path.dirname(queuectl.home), "site")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "sitecustomize.py"), "w") as file:
+        file.write(code)
+    return folder
+
+
+def lacking(*names: str) -> str:
+    return f"""import sys
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Lacking())
+for name in {names!r}:
+    sys.modules.pop(name, None)
+"""
+
+
+@pytest.mark.parametrize("option", ["-I", "-E", "-s", "-S", "-B", "-O"])
+def test_every_option_of_python_works(queuectl: CommandLine, option: str) -> None:
+    for words in (["--home", queuectl.home, "enqueue", "--id", f"a{option}", "--", "true"], ["--home", queuectl.home, "list"]):
+        said = said_by([sys.executable, option, SCRIPT, *words], queuectl)
+        assert (said.returncode, said.stderr) == (0, ""), said
+
+
+@pytest.mark.parametrize("python", OLD_PYTHONS)
+def test_a_python_that_is_too_old_is_told_so_in_one_line(queuectl: CommandLine, python: str) -> None:
+    version = said_by([python, "-c", "import sys; print(sys.version_info >= (3, 9))"], queuectl).stdout
+    if version == "True\n":
+        pytest.skip("it is not too old")
+    for words in ([SCRIPT], [os.path.join(ROOT, "queuectl_core", "__main__.py")]):
+        assert "it needs Python 3.9 or later" in one_line(said_by([python, *words, "status"], queuectl))
+
+
+@pytest.mark.parametrize("module", ["fcntl", "resource", "_socket", "multiprocessing", "selectors", "sqlite3", "argparse"])
+def test_a_python_without_a_module_says_which_in_one_line(queuectl: CommandLine, module: str) -> None:
+    """As Debian's python3-minimal is."""
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    site = pretending(queuectl, lacking(module))
+    for words in (["enqueue", "--", "true"], ["list", "--limit=1"], ["worker", "start"], ["doctor"]):
+        said = said_by([sys.executable, SCRIPT, *words], queuectl, PYTHONPATH=site)
+        assert "Traceback" not in said.stderr, said
+        assert said.returncode == 0 or said.stderr.count("\n") == 1, said
+        if said.returncode == 0 or words == ["doctor"]:
+            continue
+        assert f"lacks the module {module}; use a complete CPython" in said.stderr or module == "sqlite3", said
+
+
+def test_another_python_than_cpython_is_told_so_in_one_line(queuectl: CommandLine) -> None:
+    site = pretending(queuectl, "import sys\nsys.implementation.name = 'pypy'\n")
+    assert "it needs CPython, and" in one_line(said_by([sys.executable, SCRIPT, "status"], queuectl, PYTHONPATH=site))
+    code = f"import sys; sys.path.insert(0, {ROOT!r}); from queuectl_core import Queue"
+    said = said_by([sys.executable, "-c", code], queuectl, PYTHONPATH=site)
+    assert said.stderr.splitlines()[-1].startswith("queuectl_core.errors.UnfitPython: it needs CPython")
+
+
+def test_windows_is_told_so_in_one_line(queuectl: CommandLine) -> None:
+    posix = lacking("fcntl", "resource", "pwd", "grp", "termios")
+    site = pretending(queuectl, posix + "sys.platform = 'win32'\n")
+    for words in (["status"], ["worker", "start"], ["enqueue", "--", "true"], []):
+        said = said_by([sys.executable, SCRIPT, *words], queuectl, PYTHONPATH=site)
+        assert "it does not run on Windows" in one_line(said)
+    assert said_by([sys.executable, SCRIPT, "--version"], queuectl, PYTHONPATH=site).returncode == 0
+
+
+def test_a_package_that_is_not_complete_is_told_so_in_one_line(queuectl: CommandLine) -> None:
+    folder = os.path.join(os.path.dirname(queuectl.home), "copy")
+    os.mkdir(folder)
+    shutil.copy(SCRIPT, folder)
+    script = os.path.join(folder, "queuectl.py")
+    assert "the folder queuectl_core must lie beside" in one_line(said_by([sys.executable, script, "status"], queuectl))
+    shutil.copytree(os.path.join(ROOT, "queuectl_core"), os.path.join(folder, "queuectl_core"))
+    os.unlink(os.path.join(folder, "queuectl_core", "client.py"))
+    said = one_line(said_by([sys.executable, script, "status"], queuectl))
+    assert "queuectl is not complete: there is no queuectl_core.client" in said
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_a_command_is_what_was_typed_whatever_the_locale(queuectl: CommandLine, locale: str) -> None:
+    plain = {"LC_ALL": locale, "LANG": locale}
+    python = [sys.executable, "-X", "utf8=0", SCRIPT]
+    home = f"{queuectl.home}-ä"
+    for id, command in (("a", "echo é ☃ 'ß'"), ("b", "printf '\\303\\244'")):
+        said = said_by([*python, "--home", home, "enqueue", "--id", id, "--name", "Größe", "--", command], queuectl, **plain)
+        assert (said.returncode, said.stderr) == (0, ""), said
+        assert queuectl.json("show", id, "--home", home)["command"] == command
+    assert queuectl.json("show", "a", "--home", home)["name"] == "Größe"
+    said = said_by([*python, "--home", home, "list", "--name", "Größe", "--json"], queuectl, **plain)
+    assert said.returncode == 0 and '"id": "a"' in said.stdout
+    with open(f"{home}/ä.jsonl", "w", encoding="utf-8") as file:
+        file.write('{"id": "c", "command": "echo ä"}')
+    said = said_by([*python, "--home", home, "enqueue", "--file", f"{home}/ä.jsonl"], queuectl, **plain)
+    assert (said.returncode, said.stdout) == (0, "c\n"), said
+    said = said_by([*python, "backup", f"{home}/ä"], queuectl, **plain)
+    assert "cannot be a path in the ascii of this locale" in one_line(said)
