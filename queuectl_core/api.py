@@ -292,11 +292,15 @@ class Queue:
         self.close()
         return reply["pid"], reply["workers"]
 
-    def supervisor(self, workers: int = 1) -> Running:
-        """Runs a supervisor as a child process within the block; its pid. At the end running jobs finish first."""
+    def supervisor(self, workers: int = 1, python: str | None = None) -> Running:
+        """Runs a supervisor as a child process within the block; its pid. At the end running jobs finish first.
+
+        `python`: the interpreter to run it; a frozen program must name one. It writes to `supervisor.log` in the home.
+        Raises InvalidInput.
+        """
         from .child import Running
 
-        return Running(self.home, workers, self.close)
+        return Running(self.home, workers, python, self.close)
 
     def _enqueue(
         self, field: str, jobs: Iterable[object], cwd: str | None, progress: Callable[[int], None]

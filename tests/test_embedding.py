@@ -1,0 +1,218 @@
+"""A supervisor within a program: what it imports, which signals reach it, how long it lives, and what it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+import zipfile
+
+import pytest
+
+from queuectl_core import Queue
+from queuectl_core.errors import InvalidInput, SupervisorFailed
+from tests.homes import ROOT, SCRIPT, CommandLine, is_alive, until
+
+SHADOWS = ("queue", "selectors", "json", "socket", "multiprocessing", "resource", "struct", "sqlite3", "tempfile", "ctypes")
+"""Modules of Python's own; a file of that name in a user's folder is the user's."""
+
+
+def a_folder_of_shadows(queuectl: CommandLine) -> str:
+    """Every file there says so when it is imported, in `imported`."""
+    folder = os.path.join(os.path.dirname(queuectl.home), "project")
+    os.mkdir(folder)
+    for name in SHADOWS:
+        with open(os.path.join(folder, f"{name}.py"), "w") as file:
+            file.write(f"import os\nos.close(os.open({folder!r} + '/imported', os.O_CREAT | os.O_WRONLY))\n")
+            file.write("raise SystemExit('imported from the folder of a user')\n")
+    return folder
+
+
+def program(queuectl: CommandLine, code: str, *options: str) -> list[str]:
+    """A program that embeds a queue."""
+    head = f"import os, sys, time; sys.path.insert(0, {ROOT!r}); from queuectl_core import Queue; q = Queue({queuectl.home!r})"
+    return [sys.executable, *options, "-c", f"{head}\n{code}"]
+
+
+def supervisor_is_gone(queuectl: CommandLine) -> None:
+    until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to stop")
+
+
+@pytest.mark.parametrize("options", [[], ["-I"], ["-E", "-s"], ["-X", "dev"], ["-O"]], ids=" ".join)
+def test_a_supervisor_imports_nothing_from_the_folder_of_the_program(queuectl: CommandLine, options: list[str]) -> None:
+    folder = a_folder_of_shadows(queuectl)
+    code = (
+        "sys.path = [p for p in sys.path if p]; q.enqueue('true', id='a')\n"  # the program itself is to see Python's own
+        "import queue, selectors, json, socket, multiprocessing, resource, struct, sqlite3, tempfile, subprocess\n"
+        "with q.supervisor() as pid: q.wait(['a'], 20); print(open(f'/proc/{pid}/cmdline').read().split('\\0')[1:-1])"
+    )
+    head = "import sys; sys.path = [p for p in sys.path if p]\n"
+    words = program(queuectl, code, *options)
+    words[-1] = head + words[-1]
+    said = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=40, check=False)
+    assert said.returncode == 0, said
+    assert not os.path.exists(os.path.join(folder, "imported"))
+    for option in options:
+        assert repr(option) in said.stdout or f"-X{option}" in options or "dev" in said.stdout
+
+
+@pytest.mark.parametrize("words", [[SCRIPT], ["-m", "queuectl_core"], [os.path.join(ROOT, "queuectl_core", "__main__.py")]])
+def test_a_supervisor_in_the_foreground_imports_nothing_from_the_working_folder(
+    queuectl: CommandLine, words: list[str]
+) -> None:
+    folder = a_folder_of_shadows(queuectl)
+    env = {**queuectl.environ, "PYTHONPATH": ROOT}
+    command = [sys.executable, *words, "worker", "start", "--foreground", "--until-eof"]
+    process = subprocess.Popen(command, env=env, cwd=folder, stdin=subprocess.PIPE)
+    try:
+        until(lambda: queuectl.json("status")["supervisor"], lambda: "a supervisor")
+        queuectl.ok("enqueue", "--id", "a", "--command", "true")
+        queuectl.until_state("a", "completed")
+    finally:
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert not os.path.exists(os.path.join(folder, "imported"))
+
+
+def test_a_copy_in_a_folder_with_modules_of_a_user_runs_none_of_them(queuectl: CommandLine) -> None:
+    folder = a_folder_of_shadows(queuectl)
+    os.symlink(os.path.join(ROOT, "queuectl_core"), os.path.join(folder, "queuectl_core"))
+    with open(SCRIPT, "rb") as file, open(os.path.join(folder, "queuectl.py"), "wb") as copy:
+        copy.write(file.read())
+    for words in (["worker", "start"], ["enqueue", "--id", "a", "--", "true"], ["status", "--json"], ["worker", "stop"]):
+        said = subprocess.run(
+            [sys.executable, "queuectl.py", *words], cwd=folder, env=queuectl.environ, capture_output=True, timeout=30
+        )
+        assert said.returncode == 0, said
+    assert not os.path.exists(os.path.join(folder, "imported"))
+
+
+def test_ctrl_c_at_the_program_stops_no_supervisor(queuectl: CommandLine) -> None:
+    """A terminal sends SIGINT to the whole foreground group."""
+    code = (
+        "with q.supervisor():\n"
+        "    try:\n        print('ready', flush=True); time.sleep(30)\n"
+        "    except KeyboardInterrupt:\n        print(q.status()['supervisor']['state'], flush=True)\n"
+        "        q.enqueue('true', id='after'); print(q.wait(['after'], 20))"
+    )
+    process = subprocess.Popen(program(queuectl, code), stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert out == "running\n{'completed': 1}\n"
+
+
+def test_a_forked_child_of_the_program_keeps_no_supervisor_alive(queuectl: CommandLine) -> None:
+    code = (
+        "with q.supervisor():\n"
+        "    if os.fork() == 0: time.sleep(60); os._exit(0)\n"
+        "    print('ready', flush=True)\n    os.kill(os.getpid(), 9)"
+    )
+    process = subprocess.Popen(program(queuectl, code), stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.wait(timeout=20)
+        supervisor_is_gone(queuectl)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()
+
+
+def test_the_end_of_the_block_in_a_forked_child_ends_nothing(queuectl: CommandLine) -> None:
+    code = (
+        "import traceback\n"
+        "with q.supervisor():\n"
+        "    child = os.fork()\n"
+        "    if child: print(os.waitpid(child, 0)[1], q.status()['supervisor']['state'], flush=True)\n"
+        "if not child: os._exit(0)"
+    )
+    said = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
+    assert (said.stdout, said.stderr) == ("0 running\n", "")
+
+
+def test_a_supervisor_within_a_program_writes_to_the_log_of_its_home(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue, queue.supervisor() as pid:
+        pass
+    with open(os.path.join(queuectl.home, "supervisor.log")) as file:
+        said = file.read()
+    assert f"ready: pid {pid}" in said and "stopped" in said
+
+
+def test_a_supervisor_that_did_not_end_as_it_was_told_is_warned_of(queuectl: CommandLine) -> None:
+    with pytest.warns(RuntimeWarning, match="was killed by signal 9; see .*supervisor.log"):
+        with Queue(queuectl.home) as queue, queue.supervisor() as pid:
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: not is_alive(pid), lambda: "its death")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Queue(queuectl.home) as queue, queue.supervisor():
+            pass
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None, True, 10**9])
+def test_a_wrong_number_of_workers_is_refused_before_anything_is_started(queuectl: CommandLine, workers: object) -> None:
+    with Queue(queuectl.home) as queue, pytest.raises(InvalidInput, match="workers must be a whole number from 1 to"):
+        queue.supervisor(workers=workers)  # type: ignore[arg-type]
+    assert not os.path.exists(queuectl.home)
+
+
+def test_a_frozen_program_must_name_a_python_and_is_not_started_again(
+    queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Queue(queuectl.home) as queue:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "frozen", True, raising=False)
+            with pytest.raises(InvalidInput, match=r"is no Python; name one: supervisor\(python="):
+                queue.supervisor()
+            with queue.supervisor(python=sys.executable):
+                assert queue.status()["supervisor"]["state"] == "running"
+        for name in ("/opt/app/app", "", None):
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, "executable", name)
+                with pytest.raises(InvalidInput, match="is no Python"):
+                    queue.supervisor()
+
+
+def test_a_python_that_cannot_be_started_is_one_error(queuectl: CommandLine) -> None:
+    before = len(os.listdir("/dev/fd"))
+    with Queue(queuectl.home) as queue:
+        with pytest.raises(InvalidInput, match="/no/such/python cannot be started: No such file"):
+            queue.supervisor(python="/no/such/python").__enter__()
+        with pytest.raises(SupervisorFailed, match="ended without a word; see .*supervisor.log"):
+            queue.supervisor(python="/bin/false").__enter__()
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_supervisor_starts_from_a_program_that_is_a_zip(queuectl: CommandLine) -> None:
+    archive = os.path.join(os.path.dirname(queuectl.home), "app.zip")
+    with zipfile.ZipFile(archive, "w") as file:
+        for folder, _, names in os.walk(os.path.join(ROOT, "queuectl_core")):
+            for name in (name for name in names if name.endswith(".py")):
+                path = os.path.join(folder, name)
+                file.write(path, os.path.relpath(path, ROOT))
+        code = "import sys; from queuectl_core import Queue\nwith Queue(sys.argv[1]) as q, q.supervisor():\n"
+        file.writestr("__main__.py", code + "    print(q.wait([q.enqueue('true')], 20))\n")
+    said = subprocess.run([sys.executable, archive, queuectl.home], capture_output=True, text=True, timeout=40, check=False)
+    assert (said.stdout, said.stderr) == ("{'completed': 1}\n", "")
+
+
+def test_a_supervisor_keeps_no_folder_of_the_program_busy(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue, queue.supervisor() as pid:
+        assert os.readlink(f"/proc/{pid}/cwd") == "/"
+
+
+def test_ctrl_c_while_a_supervisor_starts_leaves_none_behind(queuectl: CommandLine) -> None:
+    code = (
+        "import signal; from queuectl_core import daemon\n"
+        "heard = daemon.parse_answer\n"
+        "def interrupted(*words): heard(*words); raise KeyboardInterrupt\n"
+        "daemon.parse_answer = interrupted\n"
+        "with q.supervisor(): pass"
+    )
+    started_s = time.monotonic()
+    said = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
+    assert "KeyboardInterrupt" in said.stderr and time.monotonic() - started_s < 30
+    supervisor_is_gone(queuectl)
