@@ -5,7 +5,7 @@ The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground 
     pure      errors retry timestamps rawjson cron states · spec interpreter jobtext journal_format protocol schedule ·
               job settings lane · events · commands places transitions verdict · entries · jobtable ·
               load lanes admission waits · byhand recurring migration hooks · engine
-    devices   clock descriptors durable home lockfile output socket_path zones · journal process_tree reserve
+    devices   clock descriptors durable home lockfile output presence socket_path zones · journal process_tree reserve
               server client stores pidfile runs · launch · worker
     joined    ledger pool · adoption inquiry past retention doctor salvage · verbs strays sessions · supervisor local ·
               daemon · child caller · api

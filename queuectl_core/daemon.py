@@ -121,10 +121,10 @@ def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None]
     gc.set_threshold(10_000, 10, 1000)  # a full collection looks at every waiting job, and that work leaves no cycles
     os.chdir("/")  # no disk is kept busy, and no Python that is started from here imports from a folder of a user's
     home.prepare()
-    _take_lock(home)  # and never let go: it is free when this process is no more
+    lock = _take_lock(home)  # and never let go: it is free when this process is no more
     from .supervisor import Supervisor, say
 
-    supervisor = Supervisor(home, count, umask)
+    supervisor = Supervisor(home, lock, count, umask)
     if until_eof:
         supervisor.stop_at_end_of(0)
     _import_what_comes_later()
@@ -152,13 +152,14 @@ def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) ->
         pass
 
 
-def _take_lock(home: Home) -> None:
-    """Stands in line with the command lines."""
+def _take_lock(home: Home) -> int:
+    """Stands in line with the command lines. The descriptor that holds the writer lock. Raises Busy."""
     line, deadline_s = lockfile.Line(), time.monotonic() + LOCK_WITHIN_S
     line.wait_s = 0.02
     while True:
-        if line.take(home.lock) is not None:
-            return
+        lock = line.take(home.lock)
+        if lock is not None:
+            return lock
         client = connect(home.socket, deadline_s=1.0)
         if client is not None:
             client.close()

@@ -124,6 +124,14 @@ class NoOutput(QueueError):
     text = "{what}"
 
 
+class HomeGone(QueueError):
+    """The home was removed or moved away under its supervisor, which ends."""
+
+    code, exit_status = "home_gone", 75
+    text = "the home {path} was removed or moved while its supervisor ran, and the supervisor stops; nothing was changed"
+    hint = "try again when it has stopped"
+
+
 class NoSupervisor(QueueError):
     code, exit_status = "no_supervisor", 3
     text = "no supervisor runs for {home}"

@@ -38,7 +38,11 @@ class Sessions:
         except (StorageFailed, Corrupt):
             raise
         except QueueError as refusal:
-            self._replies.append((connection, server.refusal(refusal)))
+            self.refuse(connection, refusal)
+
+    def refuse(self, connection: Connection, refusal: QueueError) -> None:
+        """Without a look at what was asked."""
+        self._replies.append((connection, server.refusal(refusal)))
 
     def _reply_to(self, connection: Connection, request: Request) -> Request | None:
         """None: it comes later. Raises QueueError."""

@@ -26,13 +26,14 @@ from . import adoption, commands, events, pidfile, process_tree, runs, timestamp
 from .adoption import OpenRun
 from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
-from .errors import Busy, InvalidInput, QueueError
+from .errors import Busy, HomeGone, InvalidInput, QueueError
 from .home import Home
 from .job import Job
 from .ledger import Ledger
 from .pool import Member, Pool, StartDelay
+from .presence import Presence
 from .retention import Retention
-from .server import Request, Server
+from .server import Connection, Request, Server
 from .sessions import Sessions
 from .settings import MAX_WORKERS
 from .spec import shortened
@@ -64,9 +65,14 @@ MAX_FILES = 16384
 class Supervisor:
     """Made while the writer lock is held; `run` returns when it has stopped."""
 
-    def __init__(self, home: Home, count: int, umask: int) -> None:
-        """Recovers, starts `count` workers and opens the socket. Raises QueueError, or OSError."""
+    def __init__(self, home: Home, lock: int, count: int, umask: int) -> None:
+        """Recovers, starts `count` workers and opens the socket. `lock` holds the writer lock.
+
+        Raises QueueError, or OSError.
+        """
         self._home = home
+        self._presence = Presence(home.lock, lock)
+        self._is_gone = False
         self._wanted = count
         self._selector = selectors.DefaultSelector()
         self._wake = signal_reader((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
@@ -103,22 +109,32 @@ class Supervisor:
         self._adopt()
         own = {"status": self._status, "scale": self._scale_workers, "stop": self._stop}
         self._sessions = Sessions(self._ledger, own)
-        self._server = Server(home.socket, self._clients, self._sessions.take, self._sessions.end)
+        self._server = Server(home.socket, self._clients, self._hear, self._sessions.end)
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
         """The loop, until a stop is complete. Runs of lost workers are left to the next supervisor: what they have
-        started may live on. Raises StorageFailed, with nothing acknowledged that is not on the disk.
+        started may live on. Raises StorageFailed, with nothing acknowledged that is not on the disk; HomeGone when
+        that is why it has stopped.
         """
-        while not self._leaving and not (self._stopping and not self._pool.members and not self._strays.adopted):
+        while not self._is_over():
             if self._pool.is_flowing() and not self._stopping and not self._server.has_next():
                 self._clients.select(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
         self._ledger.write()
+        if self._is_gone:  # what has its name now is another's; this one's journal has all, wherever it may be
+            self._ledger.sync()
+            raise HomeGone(path=self._home.path)
         self._ledger.checkpoint()
         self._server.close()
         self._ledger.close()
         pidfile.remove(self._home.pid_file)
+
+    def _is_over(self) -> bool:
+        """Adopted runs of a home that is gone are left alone: nobody can say any more whether they live."""
+        return self._leaving or (
+            self._stopping and not self._pool.members and (self._is_gone or not self._strays.adopted)
+        )
 
     def stop_at_end_of(self, descriptor: int) -> None:
         """Whoever holds the other end of this pipe keeps us running; what it writes is ignored."""
@@ -135,6 +151,19 @@ class Supervisor:
 
     # The turn
 
+    def _hear(self, connection: Connection, request: Request) -> None:
+        if self._is_gone and request.get("verb") != "stop":
+            self._sessions.refuse(connection, HomeGone(path=self._home.path))
+        else:
+            self._sessions.take(connection, request)
+
+    def _look_for_home(self) -> None:
+        """Before anything is decided: what is acknowledged must be in the home that people mean."""
+        if not self._is_gone and not self._presence.is_there():
+            self._is_gone = True
+            self._stop_asked = max(1, self._stop_asked)
+            say(f"the home {self._home.path} was removed or moved away: stopping; running jobs may finish")
+
     def _hear_clients(self, mask: int) -> None:
         for key, ready in self._clients.select(0):
             key.data(ready)
@@ -147,13 +176,15 @@ class Supervisor:
             self._nothing_at_ms = 0
         for key, mask in ready:
             key.data(mask)
+        self._look_for_home()
         self._server.handle_next()
-        self._look_after_strays()
-        self._fill_up()
+        if not self._is_gone:
+            self._look_after_strays()
+            self._fill_up()
         if self._server.paused_at_s is not None and time.monotonic() >= self._server.paused_at_s + LOOK_S:
             self._server.resume()
         self._note_stop()
-        if not self._ledger.is_short:
+        if not self._ledger.is_short and not self._is_gone:
             self._retention.tend(now_ms())
             self._tick()
         decided = self._decide_runs() if self._may_begin() else {}
@@ -169,13 +200,13 @@ class Supervisor:
             self._retention.note(happened)
         self._sync_if_due(bool(happened))
         # What a failed handing-over has decided is written first: the store must not know it before the journal does.
-        self._more_to_tend = self._ledger.has_decided() or self._ledger.tend()
+        self._more_to_tend = self._ledger.has_decided() or (not self._is_gone and self._ledger.tend())
 
     def _timeout_s(self) -> float | None:
         """Until the next thing is due; None: for ever."""
         if self._more_to_tend or self._sessions.owe() or self._server.has_next():
             return 0
-        due = []
+        due = [] if self._is_gone else [self._presence.due_in_s()]
         if self._server.paused_at_s is not None:
             due.append(LOOK_S)
         if self._sync_at_s is not None:
@@ -187,7 +218,7 @@ class Supervisor:
         tick_ms = None if self._stopping or self._ledger.is_short else self._ledger.engine.recurring.next_ms()
         if tick_ms is not None:
             due.append((tick_ms - now_ms()) / 1000)
-        if self._strays.must_look_again():
+        if self._strays.must_look_again() and not self._is_gone:
             due.append(LOOK_S)
         if self._pool.staying() + self._strays.workers() < self._wanted and not self._stopping:
             due.append(self._start_delay.left_s())
@@ -265,10 +296,11 @@ class Supervisor:
     def _sync_if_due(self, wrote: bool) -> None:
         """Replies leave only when what they speak of is on the disk."""
         is_time = self._sync_at_s is not None and time.monotonic() >= self._sync_at_s
-        if self._sessions.owe() or self._strays.has_harvested() or is_time:
+        if self._sessions.owe() or (self._strays.has_harvested() and not self._is_gone) or is_time:
             self._ledger.sync()
             self._sync_at_s = None
-            self._strays.forget_harvested()
+            if not self._is_gone:
+                self._strays.forget_harvested()
             self._sessions.send()
         elif wrote and self._sync_at_s is None:
             self._sync_at_s = time.monotonic() + SYNC_WITHIN_S

@@ -281,7 +281,7 @@ class Worker:
             try:
                 return self._spawn(run), None
             except OSError as fault:
-                if fault.filename == self._tree_lock and fault.errno == errno.EAGAIN:
+                if fault.filename == self._tree_lock and fault.errno in (errno.EAGAIN, errno.ENOENT):
                     self._ending = True
                     self._hand_back(fault.strerror)
                     return None, fault.strerror

@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"byhand", "recurring", "migration", "hooks"},
     {"engine", "stores.memory_store"},
     {"clock", "descriptors", "durable", "lockfile"},
-    {"home", "output", "socket_path"},
+    {"home", "output", "presence", "socket_path"},
     {
         "journal",
         "process_tree",
