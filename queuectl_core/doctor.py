@@ -12,7 +12,8 @@ import os
 import stat
 from typing import NamedTuple, Optional
 
-from . import durable, journal_format, lockfile, pidfile
+from . import durable, journal_format, lockfile, pidfile, tallies
+from .entries import bump
 from .errors import Corrupt, NewerFormat, QueueError
 from .home import Home
 from .job import STATES, Job
@@ -21,6 +22,7 @@ from .journal import check_version, events_of, segment_paths
 from .places import counted_as
 from .reserve import Reserve
 from .stores import current_backend, open_store
+from .upgrade import upgraded
 
 
 class Finding(NamedTuple):
@@ -130,17 +132,19 @@ def _store(home: Home, in_use: bool) -> Finding:
 
 
 def _opened_store(home: Home, backend: str) -> Finding:
-    store = open_store(home.store, read_only=True)
+    store = upgraded(open_store(home.store, read_only=True), read_only=True)
     try:
         table = JobTable(store)
         counts: dict[str, int] = {}
+        said = {name: number for name, number in table.counts.items() if number}
         for key, value in store.readable():
             if key.startswith(b"job/"):
-                for name in counted_as(Job(**json.loads(value))):
-                    counts[name] = counts.get(name, 0) + 1
-        said = {name: number for name, number in table.counts.items() if number}
-        if counts != said:
-            return Finding("store", False, f"{backend}; it says {said}, and holds {counts}")
+                bump(counts, counted_as(Job(**json.loads(value))), 1)
+            said.update(tallies.counts_in(key, value))
+        wrong = sorted(name for name in {*counts, *said} if counts.get(name) != said.get(name))[:5]
+        if wrong:
+            told, found = ({name: all.get(name, 0) for name in wrong} for all in (said, counts))
+            return Finding("store", False, f"{backend}; it says {told}, and holds {found}")
         jobs = sum(counts.get(state, 0) for state in STATES)
         return Finding("store", True, f"{backend}; {jobs} jobs, complete up to event {table.position}")
     except (ValueError, TypeError, KeyError) as fault:

@@ -83,7 +83,7 @@ class Engine:
             self._apply_all(row)
 
     def next_due_ms(self, now_ms: int) -> int | None:
-        """When, by the wall clock, the next job may run that may not now; None when none waits for a time."""
+        """As `Lanes.next_due_ms`."""
         return self.lanes.next_due_ms(now_ms)
 
     # Deciding
@@ -347,9 +347,12 @@ class Engine:
             self.table.remove(job.id, sequence)
             return
         job.revision = sequence
+        was_running = job.state == PROCESSING
         change(job, event)
         if kind is events.Started:
-            self.lanes.note_begin(job, event.at_ms)
+            self.lanes.note_run(job, event.at_ms)
+        elif was_running:
+            self.lanes.note_run(job)
         key, _ = self.table.settle(job)
         if job.state in (PENDING, FAILED):
             self.lanes.add(key, job)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from .events import Canceled, Died, Enqueued, Event, Succeeded
 from .job import FAILED, PENDING, PROCESSING, Job
 from .jobtable import JobTable
-from .lane import index_of
 from .settings import HOOKS, Settings
 from .spec import MAX_INPUT_BYTES
 
@@ -64,7 +63,5 @@ def _occasions(
         if job is not None and job.queue != QUEUE:
             last = job
             yield str(name), job
-    if last is not None and not any(
-        table.counts[state] - table.counts.get(index_of(state, QUEUE), 0) for state in _LIVE
-    ):
+    if last is not None and not any(table.counts[state] - table.count_of(QUEUE, state) for state in _LIVE):
         yield "on-idle", last

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from .errors import InvalidInput, UnknownJob
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
-from .lane import READY, index_of
-from .places import ALL_QUEUES
+from .lane import READY
+from .places import ALL_QUEUES, indexes_of
 from .protocol import MAX_MESSAGE_BYTES
 from .spec import check_id
 from .timestamps import utc
@@ -29,7 +29,7 @@ LOOKED_AT = 1000
 """So many jobs are looked at for one page: a few milliseconds."""
 
 AHEAD_LIMIT = 1000
-"""Of the jobs that run before another, no more are counted."""
+"""Of the jobs that stand before another, no more are counted."""
 
 STATES_SHOWN = (PROCESSING, PENDING, FAILED, DEAD, COMPLETED)
 _NEWEST_FIRST = (COMPLETED, DEAD)
@@ -141,7 +141,8 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """One page: `next`, as the page before has given it, says where to go on; None at the end. `form` brief: ids
     alone; raw: all that is kept of a job.
     """
-    indexes = _wanted_indexes(ledger, request)
+    wanted = Filter(request)
+    indexes = _wanted_indexes(request, wanted.queue)
     limit, cursor = request.get("limit", PAGE_JOBS), request.get("next") or [indexes[0], ""]
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise InvalidInput(what="limit must be a whole number from 1 on")
@@ -151,9 +152,7 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     shape = _FORMS.get(str(request.get("form", "record")))
     if shape is None:
         raise InvalidInput(what=f"form must be one of {', '.join(_FORMS)}")
-    return _page(
-        ledger, rest, cursor[1], min(limit, PAGE_JOBS), Filter(request), shape, request.get("oldest_first") is True
-    )
+    return _page(ledger, rest, cursor[1], min(limit, PAGE_JOBS), wanted, shape, request.get("oldest_first") is True)
 
 
 Shape = Callable[[Job, int], object]
@@ -183,7 +182,7 @@ def _page(
     for index in indexes:
         key: str | None = after
         while key is not None:
-            entries = ledger.table.scan(index, limit - len(jobs), key, index in _NEWEST_FIRST and not oldest_first)
+            entries = ledger.table.in_order(index, limit - len(jobs), key, index in _NEWEST_FIRST and not oldest_first)
             key = entries[-1][0] if len(entries) == limit - len(jobs) else None
             for place, id in entries:
                 job = ledger.table.get(id)
@@ -204,7 +203,8 @@ def _size_of(job: Job) -> int:
     return len(job.command) + len(job.cwd) + reasons + options + 400 * (len(job.history) + 1)
 
 
-def _wanted_indexes(ledger: Ledger, request: Fields) -> list[str]:
+def _wanted_indexes(request: Fields, queue: str | None) -> list[str]:
+    """Those in which the jobs stand that are asked for, in the order in which they are shown."""
     wanted = request.get("state")
     states = STATES_SHOWN if wanted is None else wanted if isinstance(wanted, list) else [wanted]
     if not states:
@@ -212,7 +212,7 @@ def _wanted_indexes(ledger: Ledger, request: Fields) -> list[str]:
     for state in states:
         if state not in STATES:
             raise InvalidInput(what=f"there is no state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
-    return [index for name in STATES_SHOWN if name in states for index in ledger.table.indexes_of(name)]
+    return [index for name in STATES_SHOWN if name in states for index in indexes_of(name, queue)]
 
 
 def _text(request: Fields, field: str) -> str | None:
@@ -269,30 +269,34 @@ def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     everything = table.queues.get(ALL_QUEUES, {})
     if everything.get("paused_ms") is not None:
         return {"because": "everything is paused", "since": utc(everything["paused_ms"])}  # type: ignore[arg-type]
-    if lane is not None and lane.is_paused:
+    if lane.is_paused:
         return {"because": "its queue is paused", "queue": job.queue, "since": utc(lane.rules["paused_ms"])}  # type: ignore[arg-type]
-    if lane is not None and lane.is_full:
+    if lane.is_full:
         return {"because": "its queue is full", "queue": job.queue, "limit": lane.rules["limit"]}
-    ahead = _jobs_ahead(ledger, job)
+    ahead, is_more = _jobs_ahead(ledger, job)
     unshifted_ms = now_ms - table.clock_shift_ms
-    if lane is not None and lane.open_at_ms > unshifted_ms:
+    if lane.open_at_ms > unshifted_ms:
         in_ms = round(lane.open_at_ms - unshifted_ms)
         return {"because": "its queue is ahead of its rate", "queue": job.queue, "in_ms": in_ms}
-    return {"because": "waits for a worker", "ahead": ahead, "is_more": ahead >= AHEAD_LIMIT}
+    return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
 
 
-def _jobs_ahead(ledger: Ledger, job: Job) -> int:
+def _jobs_ahead(ledger: Ledger, job: Job) -> tuple[int, bool]:
+    """How many jobs run before it, and whether there may be more: only the first ones of all are looked at."""
+    table = ledger.table
+    before = [(key, id) for key, id in table.in_order(READY, AHEAD_LIMIT) if key < f"{READY}/{job.rank}"]
+    if not table.queues:
+        return len(before), len(before) == AHEAD_LIMIT
+    table.read_ahead(before)
+    held: dict[str, bool] = {}
     count = 0
-    for queue in ledger.table.queue_names():
-        lane = ledger.engine.lanes.lane(queue)
-        if lane is not None and (lane.is_paused or lane.is_full):
-            continue
-        index = index_of(READY, queue)
-        place = f"{index}/{job.rank}"
-        count += sum(key < place for key, _ in ledger.table.scan(index, AHEAD_LIMIT - count))
-        if count >= AHEAD_LIMIT:
-            break
-    return count
+    for _, id in before:
+        other = table.get(id)
+        if other is not None and other.queue not in held:
+            lane = ledger.engine.lanes.lane(other.queue)
+            held[other.queue] = lane.is_paused or lane.is_full
+        count += other is not None and not held[other.queue]
+    return count, len(before) == AHEAD_LIMIT
 
 
 def timetable(job: Job) -> list[float]:

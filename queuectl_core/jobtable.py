@@ -1,8 +1,8 @@
 """JobTable: the jobs as they are now. A memtable of what has changed lately, over a store that may lag behind.
 
 A job has its record, `job/ID`, and the entries in indexes that `places` says; `meta` has position, counts, settings,
-queues, schedules and the next job number. So every job has one record and few index entries, and nothing that is asked
-often needs a scan.
+queues, schedules and the next job number; `tallies` has the counts of each queue. So every job has one record and few
+index entries, and nothing that is asked often needs a scan.
 
 `flush` moves the longest-changed jobs into the store, a slice at a time, in one atomic write with the position up to
 which the store is then complete. Records may be ahead of that position; each carries the sequence of its last event
@@ -27,12 +27,16 @@ from typing import Any, Optional, Protocol, Union
 from .entries import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
 from .errors import Corrupt, NewerFormat
 from .job import NO_OPTIONS, PENDING, STATES, Job
-from .lane import READY, index_of
-from .places import counted_as, indexes_of, place_in_state, places_of, queue_names
+from .lane import DELAYED, DUE, READY, index_of
+from .places import ALL_QUEUES, FIXED_COUNTS, counted_as, place_in_state, places_of
 from .schedule import Entry
 from .spec import DEFAULT_QUEUE
+from .tallies import Tallies
+from .tallies import write as write_tallies
 
 FORMAT = 2
+"""Since 2 the order of jobs over all queues has an index, and each queue a record of its counts (see `upgrade`)."""
+
 READ_LIMIT = 1000
 """Unchanged jobs kept in memory after they were read."""
 
@@ -75,6 +79,7 @@ class JobTable:
         self.ahead: int = meta.get("ahead", 0)
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
         self.counts.update(meta.get("counts", {}))
+        self._tallies = Tallies(store)
         self.settings: dict[str, object] = meta.get("settings", {})
         self.queues: dict[str, dict[str, object]] = meta.get("queues", {})
         """The rules of queues that have any; `*` is all of them."""
@@ -192,7 +197,10 @@ class JobTable:
         for name, keys in batch.indexes.items():
             self._changed_index[name].update(keys)
         for name, number in batch.counts.items():
-            self.counts[name] = self.counts.get(name, 0) + number
+            if name in FIXED_COUNTS:
+                self.counts[name] = self.counts.get(name, 0) + number
+            else:
+                self._tallies.bump(name, number)
         return first_sequence - 1
 
     def settle(self, job: Job) -> Entry:
@@ -231,19 +239,29 @@ class JobTable:
         fresh = self._scan_fresh(limit, start, stop, reverse) if index == READY and self._fresh else []
         return list(islice(heapq.merge(recent, stored, fresh, reverse=reverse), limit))
 
+    def in_order(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
+        """As `scan`; of READY, DUE and DELAYED all queues together, their keys as if they stood in one index."""
+        found = self.scan(index, limit, after, reverse)
+        if index not in (READY, DUE, DELAYED):
+            return found
+        everywhere = f"{index}@{ALL_QUEUES}"
+        named = self.scan(everywhere, limit, after and everywhere + after[len(index) :], reverse)
+        others = [(index + key[len(everywhere) :], id) for key, id in named]
+        return list(islice(heapq.merge(found, others, reverse=reverse), limit)) if others else found
+
     def count_of(self, queue: str, state: str) -> int:
         """How many jobs of a queue are in a state."""
         if queue != DEFAULT_QUEUE:
-            return self.counts.get(index_of(state, queue), 0)
-        return self.counts[state] - sum(n for name, n in self.counts.items() if name.startswith(f"{state}@"))
+            return self._tallies.count_of(queue, state)
+        return self.counts[state] - self.counts.get(f"{state}@{ALL_QUEUES}", 0)
 
-    def queue_names(self) -> list[str]:
-        """Every queue that has a job or a rule, the default one first."""
-        return queue_names(self.counts, self.queues)
-
-    def indexes_of(self, state: str) -> list[str]:
-        """The names of the indexes in which the jobs in a state stand."""
-        return indexes_of(state, self.queue_names())
+    def queue_names(self, after: str = "", limit: int = 2**31) -> list[str]:
+        """The first `limit` queues behind that name that have a job or a rule, by name; the default one before all."""
+        first = [] if after else [DEFAULT_QUEUE]
+        after = "" if after == DEFAULT_QUEUE else after
+        ruled = [name for name in self.queues if name > after and name not in (ALL_QUEUES, DEFAULT_QUEUE)]
+        names = {*self._tallies.names(after, limit), *heapq.nsmallest(limit, ruled)}
+        return (first + sorted(names))[:limit]
 
     @property
     def changed_count(self) -> int:
@@ -257,18 +275,24 @@ class JobTable:
         puts: list[tuple[bytes, bytes]] = []
         deletes: list[bytes] = []
         ids = list(islice(self._changed, limit))
-        counts = dict(self._stored_counts)
+        changes: dict[str, int] = {}
         for id in ids:
             entry = self._changed[id]
             if type(entry) is tuple:
                 _write_fresh(entry, puts)
-                bump(counts, FRESH_COUNT, 1)
+                bump(changes, FRESH_COUNT, 1)
             else:
-                self._write_entry(id, entry, counts, puts, deletes)
+                self._write_entry(id, entry, changes, puts, deletes)
         left = next(islice(self._changed.values(), len(ids), None), None)
         position = _first_sequence(left) - 1 if left else last_sequence
+        counts = dict(self._stored_counts)
+        for name in FIXED_COUNTS & changes.keys():
+            bump(counts, (name,), changes.pop(name))
+        tallies = self._tallies.records_after(changes)
+        write_tallies(tallies, puts, deletes)
         puts.append((b"meta", self._meta(position, last_sequence, counts)))
         self._store.write(puts, deletes)
+        self._tallies.note_moved(changes, tallies)
         for id in ids:
             entry = self._changed.pop(id)
             if type(entry) is tuple:
@@ -295,9 +319,15 @@ class JobTable:
     def _count(self, entry: Changed, names: tuple[str, ...]) -> None:
         counts = self.counts
         for name in entry.count:
-            counts[name] = counts.get(name, 0) - 1
+            if name in FIXED_COUNTS:
+                counts[name] = counts.get(name, 0) - 1
+            else:
+                self._tallies.bump(name, -1)
         for name in names:
-            counts[name] = counts.get(name, 0) + 1
+            if name in FIXED_COUNTS:
+                counts[name] = counts.get(name, 0) + 1
+            else:
+                self._tallies.bump(name, 1)
         entry.count = names
 
     def _unindex(self, entry: Changed) -> None:
@@ -336,14 +366,14 @@ class JobTable:
         return found
 
     def _write_entry(
-        self, id: str, entry: Changed, counts: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
+        self, id: str, entry: Changed, changes: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
     ) -> None:
-        bump(counts, entry.stored_count, -1)
+        bump(changes, entry.stored_count, -1)
         deletes += [place[1].encode() for place in entry.stored_places if place not in entry.places]
         if entry.job is None:
             deletes.append(f"job/{id}".encode())
             return
-        bump(counts, counted_as(entry.job), 1)
+        bump(changes, counted_as(entry.job), 1)
         puts.append((f"job/{id}".encode(), _encode(entry.job.fields()).encode()))
         puts += [(place[1].encode(), id.encode()) for place in entry.places if place not in entry.stored_places]
 

@@ -44,20 +44,19 @@ class Lane:
         self.queue = queue
         self.ready = window(READY)
         self.timed = {DUE: window(DUE), DELAYED: window(DELAYED)}
+        self._timed = tuple(self.timed.values())
         self.ripe: list[Entry] = []
         """A heap of those whose time has come: rank and id."""
         self._running = running
         self.rules: Mapping[str, object] = {}
-        self._open_at_ms = 0.0
+        self.open_at_ms = 0.0
+        """When its rate lets the next one begin; without the shifts of the clock."""
 
     def take_rules(self, rules: Mapping[str, object]) -> None:
         """These are in force from now on; a new rate begins anew."""
         if rules.get("rate") != self.rules.get("rate"):
-            self._open_at_ms = 0.0
+            self.open_at_ms = 0.0
         self.rules = rules
-
-    def may_begin(self, now_ms: int) -> bool:
-        return not self.is_paused and not self.is_full and now_ms >= self._open_at_ms
 
     @property
     def is_paused(self) -> bool:
@@ -68,16 +67,11 @@ class Lane:
         limit = self.rules.get("limit")
         return limit is not None and self._running() >= limit  # type: ignore[operator]
 
-    @property
-    def open_at_ms(self) -> float:
-        """When its rate lets the next one begin; without the shifts of the clock."""
-        return self._open_at_ms
-
     def note_begin(self, at_ms: int) -> None:
         rate = self.rules.get("rate")
         if rate is not None:
             count, period_s = rate  # type: ignore[misc]
-            self._open_at_ms = max(self._open_at_ms, float(at_ms)) + period_s * 1000 / count
+            self.open_at_ms = max(self.open_at_ms, float(at_ms)) + period_s * 1000 / count
 
     def add(self, key: str, id: str) -> None:
         """An index of it has a new entry."""
@@ -90,23 +84,48 @@ class Lane:
         """An index of it has many new entries, all behind this key."""
         (self.ready if kind == READY else self.timed[kind]).narrow(last_key)
 
-    def first_due_ms(self, is_entry: Callable[[Entry], bool]) -> int | None:
-        """When the first of those that wait for a time is due; without the shifts of the clock."""
-        found = [_due_ms(window, is_entry) for window in self.timed.values()]
-        return min((at_ms for at_ms in found if at_ms is not None), default=None)
-
-    def ripen(self, now_ms: int, is_entry: Callable[[Entry], bool]) -> None:
-        """Moves those whose time has come among those that may run, where their rank decides."""
-        for window in self.timed.values():
-            while (entry := window.first()) is not None and len(self.ripe) < MAX_RIPE:
-                _, at_ms, rank = entry[0].split("/", 2)
-                if int(at_ms) > now_ms:
+    def ripen(self, now_ms: float, is_entry: Callable[[Entry], bool]) -> float | None:
+        """Moves those whose time has come among those that may run, where their rank decides. When the next one's time
+        comes, at the earliest: it may have gone.
+        """
+        next_ms: float | None = None
+        for window in self._timed:
+            while (entry := window.first()) is not None:
+                _, at, rank = entry[0].split("/", 2)
+                at_ms = int(at)
+                if at_ms > now_ms or len(self.ripe) >= MAX_RIPE:
+                    next_ms = at_ms if next_ms is None else min(next_ms, at_ms)
                     break
                 window.take()
                 if is_entry(entry):
                     heapq.heappush(self.ripe, (rank, entry[1]))
+        return next_ms
 
-    def first_ready(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
+    def drop_gone(self, is_entry: Callable[[Entry], bool]) -> None:
+        """Of those that wait for a time, the first ones are then still there."""
+        for window in self._timed:
+            while (entry := window.first()) is not None and not is_entry(entry):
+                window.take()
+
+    def first(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
+        """Rank and id of what is next, of those whose time has come and the others; it stays where it is."""
+        ready = self._first_ready(is_entry)
+        if self.ripe and (ready is None or self.ripe[0] < ready):
+            return self.ripe[0]
+        return ready
+
+    def take(self, first: Entry) -> None:
+        """Removes what `first` has just shown."""
+        if self.ripe and self.ripe[0] == first:
+            heapq.heappop(self.ripe)
+        else:
+            self.ready.take()
+
+    def drop_ripe(self) -> Entry:
+        """Removes and returns the first of those whose time has come."""
+        return heapq.heappop(self.ripe)
+
+    def _first_ready(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
         """Rank and id of the first that may run and did not wait for a time; it stays where it is."""
         while (entry := self.ready.first()) is not None:
             if is_entry(entry):
@@ -114,10 +133,3 @@ class Lane:
             self.ready.take()
         return None
 
-
-def _due_ms(window: Window, is_entry: Callable[[Entry], bool]) -> int | None:
-    while (entry := window.first()) is not None:
-        if is_entry(entry):
-            return int(entry[0].split("/", 2)[1])
-        window.take()
-    return None

@@ -17,11 +17,12 @@ from .commands import Command, Enqueue, Import
 from .engine import Engine
 from .errors import Corrupt, DiskFull, StorageFailed
 from .home import Home
-from .jobtable import JobTable
+from .jobtable import JobTable, Store
 from .journal import Journal, TornTail, events_of, open_journal
 from .load import Load
 from .reserve import Reserve
 from .stores import open_store
+from .upgrade import upgraded
 from .zones import zone_of
 
 CHANGED_LIMIT = 10_000
@@ -46,10 +47,7 @@ class Ledger:
 
         Raises Corrupt, NewerFormat, NoBackend, DiskFull, StorageFailed.
         """
-        try:
-            self._store = open_store(home.store, os.environ.get("QUEUECTL_STORE"), read_only)
-        except OSError as fault:
-            raise durable.failure(home.store, fault) from fault
+        self._store = _opened_store(home, read_only)
         try:
             self.table = JobTable(self._store)
             self.engine = Engine(self.table, zone_of)
@@ -212,3 +210,16 @@ class Ledger:
         except (ValueError, TypeError, KeyError) as fault:
             raise Corrupt(path=home.journal, why=f"an event cannot be applied ({fault!r})") from fault
         return journal
+
+
+def _opened_store(home: Home, read_only: bool) -> Store:
+    """As this version keeps it. Raises NoBackend, Corrupt, NewerFormat, StorageFailed."""
+    try:
+        store = open_store(home.store, os.environ.get("QUEUECTL_STORE"), read_only)
+    except OSError as fault:
+        raise durable.failure(home.store, fault) from fault
+    try:
+        return upgraded(store, read_only)
+    except BaseException:
+        store.close()
+        raise

@@ -5,7 +5,8 @@ Keys in the store, all text:
     due/MS/RANK               id of a failed job, by the time of its next run; delayed/MS/RANK: of a pending one
     blocked/NUMBER            id of a pending job that waits for others
     processing/NUMBER         id; completed/MS/NUMBER and dead/MS/NUMBER: id, by the time it ended
-The first three are ready@QUEUE, due@QUEUE and delayed@QUEUE for a queue with a name. And beside these:
+Ready, due and delayed are ready@QUEUE and so on for a queue with a name. Beside these:
+    ready@*/RANK              every job in a ready@QUEUE, in one order; due@* and delayed@*: the same of those
     needs/OTHER/NUMBER        id of a job that waits for the job OTHER, or died with it
     key/KEY/NUMBER            id of the live job with this key
 Keys sort in the order in which users want to see jobs. Pure. Knows Job, no table. The trap: stores outlive versions; a
@@ -14,9 +15,7 @@ job that says no more than it could in the first version stands where it stood t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-from .job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, Job
+from .job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES, Job
 from .lane import DELAYED, DUE, READY, index_of
 from .spec import DEFAULT_QUEUE
 
@@ -53,7 +52,7 @@ def places_of(job: Job) -> tuple[Place, ...]:
     first = place_in_state(job)
     if not job.options:
         return (first,)
-    found = [first]
+    found = [first, among_all(*first)] if "@" in first[0] else [first]
     if job.blockers and job.state in (PENDING, DEAD):
         found += [(f"needs/{other}", f"needs/{other}/{job.number:012}") for other in job.blockers]
     if "key" in job.options and job.state not in FINAL_STATES:
@@ -62,22 +61,31 @@ def places_of(job: Job) -> tuple[Place, ...]:
     return tuple(found)
 
 
+def among_all(index: str, key: str) -> Place:
+    """Where an entry of a queue with a name stands among those of all such queues."""
+    kind = index.partition("@")[0]
+    return f"{kind}@{ALL_QUEUES}", f"{kind}@{ALL_QUEUES}{key[len(index) :]}"
+
+
 def counted_as(job: Job) -> tuple[str, ...]:
-    """The counts that it is in: of its state; of its state and queue, where that has a name; of those with blockers."""
+    """The counts that it is in: of its state; where its queue has a name, of its state in all such queues and in this
+    one; of those with blockers.
+    """
     if not job.options:
         return (job.state,)
-    names = (job.state,) if job.queue == DEFAULT_QUEUE else (job.state, f"{job.state}@{job.queue}")
-    return (*names, BLOCKED) if job.blockers and job.state in (PENDING, DEAD) else names
+    state, queue = job.state, job.queue
+    names = (state,) if queue == DEFAULT_QUEUE else (state, f"{state}@{ALL_QUEUES}", f"{state}@{queue}")
+    return (*names, BLOCKED) if job.blockers and state in (PENDING, DEAD) else names
 
 
-def queue_names(counts: Mapping[str, int], queues: Iterable[str]) -> list[str]:
-    """Every queue that has a job or a rule, the default one first."""
-    names = {name.split("@", 1)[1] for name in counts if "@" in name}
-    return [DEFAULT_QUEUE, *sorted((names | set(queues)) - {DEFAULT_QUEUE, ALL_QUEUES})]
+FIXED_COUNTS = frozenset((*STATES, *(f"{state}@{ALL_QUEUES}" for state in STATES), BLOCKED))
+"""Those of the whole home; the others are of one queue each (see `tallies`)."""
 
 
-def indexes_of(state: str, queues: list[str]) -> list[str]:
-    """The names of the indexes in which the jobs in a state stand, of these queues."""
-    if state == PENDING:
-        return [index_of(kind, queue) for kind in (READY, DELAYED) for queue in queues] + [BLOCKED]
-    return [index_of(DUE, queue) for queue in queues] if state == FAILED else [state]
+def indexes_of(state: str, queue: str | None = None) -> list[str]:
+    """The names of the indexes in which the jobs in a state stand: of all queues, or of one and perhaps some more."""
+    kinds = {PENDING: (READY, DELAYED), FAILED: (DUE,)}.get(state)
+    if kinds is None:
+        return [state]
+    found = [kind if queue is None else index_of(kind, queue) for kind in kinds]
+    return [*found, BLOCKED] if state == PENDING else found

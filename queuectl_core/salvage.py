@@ -18,7 +18,7 @@ from .engine import Engine
 from .errors import BadHome, Busy, Corrupt, NewerFormat, QueueError
 from .events import Event
 from .home import Home
-from .job import PROCESSING, Job
+from .job import PROCESSING, STATES, Job
 from .jobtable import JobTable
 from .journal import begin_journal, check_version, events_of, segment_paths
 from .journal_format import Frame
@@ -65,7 +65,7 @@ def _salvage(home: Home, target: Home) -> Salvaged:
     store.close()
     begin_journal(target.journal, engine.sequence + 1).close()
     _copy_files(home, target)
-    return Salvaged(sum(table.counts.values()), lost, affected)
+    return Salvaged(sum(table.counts[state] for state in STATES), lost, affected)
 
 
 def _refuse_living_workers(home: Home) -> None:

@@ -18,6 +18,7 @@ from queuectl_core.engine import Engine
 from queuectl_core.events import Ending, Event
 from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.jobtable import JobTable, Store
+from queuectl_core.places import indexes_of
 from queuectl_core.stores.memory_store import MemoryStore
 
 NOW_MS = 1_700_000_000_000
@@ -87,14 +88,17 @@ def job_of(engine: Engine, id: str) -> Job:
 def state_of(table: JobTable) -> dict[str, object]:
     """Everything that can be asked of a table, copied: jobs in the order of the indexes, counts, settings, clock."""
     jobs: dict[str, object] = {}
-    for index in (name for state in STATES for name in table.indexes_of(state)):
-        for _, id in table.scan(index, EVERYTHING):
+    for index in (name for state in STATES for name in indexes_of(state)):
+        for _, id in table.in_order(index, EVERYTHING):
             job = table.get(id)
             assert job is not None and id not in jobs, f"the entry of {id} in {index} is wrong"
             jobs[id] = copy.deepcopy(job.fields())
     return {
         "jobs": list(jobs.items()),
         "counts": {name: number for name, number in table.counts.items() if number},
+        "counts by queue": {
+            queue: [table.count_of(queue, state) for state in STATES] for queue in table.queue_names()
+        },
         "schedules": copy.deepcopy(table.schedules),
         "queues": copy.deepcopy(table.queues),
         "settings": dict(table.settings),

@@ -16,16 +16,18 @@ from tests.homes import ROOT
 PACKAGE = os.path.join(ROOT, "queuectl_core")
 
 FLOORS: list[set[str]] = [
-    {"errors", "retry", "timestamps", "rawjson", "cron", "states"},
+    {"errors", "retry", "timestamps", "rawjson", "cron", "states", "agenda"},
     {"spec", "interpreter", "jobtext", "journal_format", "protocol", "schedule"},
     {"job", "settings", "lane"},
     {"events"},
     {"commands", "places", "transitions", "verdict"},
     {"entries"},
+    {"tallies"},
     {"jobtable"},
     {"load", "lanes", "admission", "waits"},
     {"byhand", "recurring", "migration", "hooks"},
     {"engine", "stores.memory_store"},
+    {"upgrade"},
     {"clock", "descriptors", "durable", "lockfile"},
     {"home", "output", "presence", "socket_path"},
     {
@@ -104,6 +106,8 @@ PURE = {
     "admission",
     "verdict",
     "states",
+    "agenda",
+    "tallies",
     "places",
     "entries",
     "byhand",

@@ -24,6 +24,7 @@ from queuectl_core.events import Ending, Event
 from queuectl_core.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, STATES
 from queuectl_core.jobtable import JobTable
 from queuectl_core.lane import MAX_RIPE
+from queuectl_core.places import indexes_of
 from queuectl_core.stores.memory_store import MemoryStore
 from queuectl_core.transitions import TRANSITIONS
 from queuectl_core.verdict import describe
@@ -148,7 +149,7 @@ def test_job_that_says_nothing_has_the_settings_of_its_birth() -> None:
 
 
 def state_ids(engine: Engine, state: str) -> list[str]:
-    return [id for name in engine.table.indexes_of(state) for _, id in engine.table.scan(name, EVERYTHING)]
+    return [id for name in indexes_of(state) for _, id in engine.table.in_order(name, EVERYTHING)]
 
 
 def test_ids_that_queuectl_gives_sort_by_time_then_by_arrival() -> None:

@@ -16,7 +16,7 @@ from queuectl_core.events import Enqueued
 from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.jobtable import JobTable
 from queuectl_core.lane import DUE, READY
-from queuectl_core.places import counted_as, places_of
+from queuectl_core.places import counted_as, indexes_of, places_of
 from queuectl_core.schedule import Entry
 from queuectl_core.stores.memory_store import MemoryStore
 from tests.builders import EVERYTHING, state_of
@@ -56,7 +56,7 @@ def test_new_table_is_empty() -> None:
     table = JobTable(MemoryStore())
     assert table.counts == dict.fromkeys(STATES, 0)
     assert table.get("a") is None
-    assert not any(table.scan(index, 10) for state in STATES for index in table.indexes_of(state))
+    assert not any(table.in_order(index, 10) for state in STATES for index in indexes_of(state))
     assert (table.position, table.ahead, table.next_number) == (0, 0, 1)
 
 
@@ -375,8 +375,14 @@ def enqueue(source: random.Random, table: JobTable, id: str, sequence: int) -> N
     table.enqueue(batch, sequence)
 
 
+def counts_of(table: JobTable) -> dict[str, int]:
+    """All counts, those of each queue with a name among them."""
+    named = table.queue_names()[1:]
+    return {**table.counts, **{f"{state}@{queue}": table.count_of(queue, state) for queue in named for state in STATES}}
+
+
 def check(source: random.Random, table: JobTable, model: Model, told: str) -> None:
-    assert {name: number for name, number in table.counts.items() if number} == model.counts(), told
+    assert {name: number for name, number in counts_of(table).items() if number} == model.counts(), told
     assert (table.position, table.changed_count) == (model.position, len(model.changed)), told
     for n in range(15):
         job = table.get(f"job{n}")
@@ -411,4 +417,6 @@ def test_table_agrees_with_a_dictionary_through_random_lives() -> None:
         model.flush(EVERYTHING, 100)
         check(source, table, model, f"seed {seed}, all flushed")
         entries = sum(len(places_of(Job(**fields))) for fields in model.jobs.values())  # type: ignore[arg-type]
-        assert len(store.pairs) == len(model.jobs) + entries + 1, f"seed {seed}: a record, its entries, and meta"
+        queues = len(table.queue_names()) - 1
+        kept = len(model.jobs) + entries + queues + 1
+        assert len(store.pairs) == kept, f"seed {seed}: a record, its entries, those of queues, and meta"

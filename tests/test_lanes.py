@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from queuectl_core import commands
 from queuectl_core.engine import FEW, Engine
-from queuectl_core.errors import InvalidInput
+from queuectl_core.errors import InvalidInput, QueueError
+from queuectl_core.job import FAILED, PENDING, PROCESSING, Job
+from queuectl_core.lanes import IDLE_QUEUES, Lanes
+from queuectl_core.places import indexes_of
+from queuectl_core.schedule import FIRST_SIZE
 from queuectl_core.stores.memory_store import MemoryStore
-from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, exited, finish, job_of, run_job
+from tests.builders import (
+    EVERYTHING,
+    NOW_MS,
+    an_engine,
+    dispatch,
+    enqueue,
+    exited,
+    finish,
+    job_of,
+    random_command,
+    run_job,
+)
 
 
 def order(engine: Engine, now_ms: int = NOW_MS) -> list[str]:
@@ -215,3 +232,111 @@ def test_time_at_the_beginning_of_all_times_is_a_time() -> None:
     enqueue(engine, "a", at="1970-01-01T00:00:00Z")
     engine.table.flush(10, engine.sequence)
     assert order(engine) == ["a"]
+
+
+def may_begin(engine: Engine, job: Job, now_ms: int) -> bool:
+    """Whether nothing but other jobs keeps it from running; by looking at everything."""
+    rules = engine.table.queues.get(job.queue, {})
+    running = [engine.table.get(id) for _, id in engine.table.scan(PROCESSING, EVERYTHING)]
+    of_queue = sum(other is not None and other.queue == job.queue for other in running)
+    is_due = job.due_ms is None or job.due_ms + engine.table.clock_shift_ms <= now_ms
+    is_held = engine.lanes.are_paused or rules.get("paused_ms") is not None
+    return is_due and not job.blockers and not is_held and of_queue < rules.get("limit", EVERYTHING)  # type: ignore[operator]
+
+
+def waiting(engine: Engine) -> list[Job]:
+    ids = [id for state in (PENDING, FAILED) for name in indexes_of(state) for _, id in engine.table.in_order(name, EVERYTHING)]  # fmt: skip
+    return [job_of(engine, id) for id in ids]
+
+
+def test_choice_is_that_of_looking_at_every_job_through_random_lives() -> None:
+    for seed in range(60):
+        source = random.Random(seed)
+        engine, now_ms = an_engine(), NOW_MS
+        for step in range(150):
+            told = f"seed {seed}, step {step}"
+            now_ms += source.choice([0, 1, 500, 3000, -1])
+            command = random_command(source, engine.table, now_ms)
+            if isinstance(command, commands.ShiftClock):
+                now_ms += command.jump_ms
+            if isinstance(command, commands.Dispatch):
+                fit = [job for job in waiting(engine) if may_begin(engine, job, now_ms)]
+                expected = min((job.rank, job.id) for job in fit)[1] if fit else None
+                assert dispatch(engine, now_ms) == expected, told
+                continue
+            try:
+                engine.handle(command, now_ms)
+            except QueueError:
+                pass
+            if source.random() < 0.2:
+                engine.table.flush(source.randint(0, 5), engine.sequence)
+            if source.random() < 0.1:
+                check_next_due(engine, now_ms, told)
+
+
+def check_next_due(engine: Engine, now_ms: int, told: str) -> None:
+    """Of a moment at which no job can begin any more, as it is when the supervisor asks."""
+    while dispatch(engine, now_ms) is not None:
+        pass
+    shift_ms = engine.table.clock_shift_ms
+    late = [(job, job.due_ms + shift_ms) for job in waiting(engine) if job.due_ms is not None]
+    fit = [at_ms for job, at_ms in late if at_ms > now_ms and may_begin(engine, job, at_ms)]
+    assert engine.next_due_ms(now_ms) == min(fit, default=None), told
+
+
+@pytest.mark.parametrize("names", [3, IDLE_QUEUES + 200])
+def test_queue_without_jobs_and_rules_is_forgotten(names: int) -> None:
+    engine = an_engine()
+    for n in range(names):
+        enqueue(engine, f"a{n}", queue=f"q{n}")
+        run_job(engine, exited(0))
+        engine.handle(commands.Remove([f"a{n}"], False), NOW_MS)
+    assert dispatch(engine) is None
+    engine.table.flush(EVERYTHING, engine.sequence)
+    assert engine.lanes.count <= IDLE_QUEUES + 2
+    assert engine.table.queue_names() == ["default"]
+    assert {name for name, number in engine.table.counts.items() if number} == set()
+    enqueue(engine, "b", queue="q1")
+    assert dispatch(engine) == "b"
+
+
+def test_choice_looks_at_few_queues_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = an_engine()
+    for n in range(0, 2000, 100):
+        specs: list[object] = [{"command": "true", "queue": f"q{n + m}", "priority": -1} for m in range(100)]
+        engine.handle(commands.Enqueue(specs, "/"), NOW_MS)
+    enqueue(engine, *(f"a{n}" for n in range(20)))
+    assert dispatch(engine) == "a0"
+    looked_at = []
+    look_at = Lanes._look_at
+    monkeypatch.setattr(Lanes, "_look_at", lambda self, lane, at: looked_at.append(lane.queue) or look_at(self, lane, at))
+    for n in range(1, 20):
+        assert dispatch(engine) == f"a{n}"
+        assert engine.next_due_ms(NOW_MS) is None
+        finish(engine, f"a{n}", exited(0))
+    assert set(looked_at) == {"default"} and len(looked_at) < 60
+
+
+def test_windows_of_many_queues_hold_few_jobs_each() -> None:
+    engine = an_engine()
+    for n in range(50):
+        enqueue(engine, *(f"q{n}.{m:03}" for m in range(60)), queue=f"q{n}")
+    assert dispatch(engine) == "q0.000"
+    held = [len(engine.lanes.lane(f"q{n}").ready._heap) for n in range(50)]
+    assert max(held) <= 2 * FIRST_SIZE
+    assert order(engine) == [f"q{n}.{m:03}" for n in range(50) for m in range(60)][1:]
+
+
+def test_job_that_becomes_due_between_a_choice_and_the_question_is_not_missed() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", delay=1)
+    assert dispatch(engine) is None
+    assert engine.next_due_ms(NOW_MS + 1500) == NOW_MS + 1000
+
+
+def test_rate_that_opens_between_a_choice_and_the_question_is_not_missed() -> None:
+    engine = an_engine()
+    rule(engine, "mail", rate=[1, 1])
+    enqueue(engine, "a", "b", queue="mail")
+    assert order(engine) == ["a"]
+    assert engine.next_due_ms(NOW_MS + 1500) == NOW_MS + 1000

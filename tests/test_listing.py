@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from queuectl_core.inquiry import listing
+from tests.builders import NOW_MS, an_engine, dispatch, enqueue
 from tests.homes import CommandLine
 
 
@@ -22,11 +26,38 @@ def ids(queuectl: CommandLine, *words: str) -> list[str]:
 def test_jobs_are_filtered_and_sorted(three: CommandLine) -> None:
     assert ids(three, "--queue", "q") == ["b"]
     assert ids(three, "--tag", "k=v") == ["c"]
-    assert ids(three, "--since", "1h", "--state", "pending,dead") == ["a", "c", "b"]
+    assert ids(three, "--since", "1h", "--state", "pending,dead") == ["b", "a", "c"]
     assert ids(three, "--until", "1h") == []
     assert ids(three, "--sort", "priority", "--reverse") == ["b", "a", "c"]
     assert ids(three, "--sort", "priority", "--limit", "2") == ["c", "a"]
-    assert ids(three, "--sort", "name") == ["c", "a", "b"]
+    assert ids(three, "--sort", "name") == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_jobs_of_several_queues_are_listed_in_the_order_in_which_they_run(flushed: bool) -> None:
+    engine = an_engine()
+    for n in range(60):
+        enqueue(engine, f"a{n}", queue=["default", "mail", "gpu"][n % 3], priority=n % 5 - 2)
+        enqueue(engine, f"d{n}", queue=["default", "mail", "gpu"][n % 3], delay=1 + n * 7 % 60)
+    if flushed:
+        engine.table.flush(70, engine.sequence)
+    listed: list[object] = []
+    cursor: object = []
+    while cursor is not None:
+        page = listing(SimpleNamespace(table=engine.table), {"limit": 7, "next": cursor or None, "form": "brief"}, NOW_MS)
+        listed += page["jobs"]  # type: ignore[arg-type]
+        cursor = page["next"]
+    runs = [dispatch(engine) for _ in range(60)]
+    runs += [dispatch(engine, NOW_MS + 1000 * s) for s in range(1, 61)]
+    assert listed == runs
+
+
+def test_list_of_one_queue_looks_at_no_other() -> None:
+    engine = an_engine()
+    enqueue(engine, *(f"a{n:04}" for n in range(1500)))
+    enqueue(engine, "b", queue="mail")
+    ledger = SimpleNamespace(table=engine.table)
+    assert listing(ledger, {"queue": "mail", "state": "pending", "form": "brief"}, NOW_MS) == {"jobs": ["b"], "next": None}
 
 
 def test_columns_and_templates_show_what_was_asked_for(three: CommandLine) -> None:
@@ -58,7 +89,7 @@ def test_prune_removes_what_is_over_by_its_age(three: CommandLine) -> None:
     assert three.json("prune", "--older", "1h", "--state", "completed,dead")["count"] == 0
     assert three.ok("prune", "--state", "dead", "--dry-run") == "1 job would be removed\n"
     assert three.ok("prune", "--state", "dead") == "1 job is removed\n"
-    assert ids(three) == ["c", "b"]
+    assert ids(three) == ["b", "c"]
     three.refused(2, "prune", "--state", "pending")
 
 

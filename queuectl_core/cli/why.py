@@ -48,8 +48,11 @@ def _for_a_worker(why: dict[str, object]) -> str:
         return "no supervisor runs; `queuectl worker start` starts one"
     if not why["workers"]:
         return "no worker runs; `queuectl worker scale 1` starts one"
-    ahead = "more than 1000 jobs" if why["is_more"] else "1 job" if why["ahead"] == 1 else f"{why['ahead']} jobs"
-    place = f"behind {ahead}" if why["ahead"] else "it is next"
+    ahead = "1 job" if why["ahead"] == 1 else f"{why['ahead']} jobs"
+    if why["is_more"]:
+        place = f"behind at least {ahead}" if why["ahead"] else "behind more jobs than were counted"
+    else:
+        place = f"behind {ahead}" if why["ahead"] else "it is next"
     return f"{place}; {why['busy']} of {why['workers']} workers are busy"
 
 

@@ -1,0 +1,113 @@
+"""Upgrade: stores of the first format, which had neither an order over all queues nor a record of each queue's counts."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from queuectl_core.errors import NewerFormat
+from queuectl_core.home import Home
+from queuectl_core.job import STATES
+from queuectl_core.jobtable import FORMAT, JobTable
+from queuectl_core.ledger import Ledger
+from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.upgrade import upgraded
+from tests.builders import EVERYTHING, NOW_MS, an_engine, enqueue, random_command, state_of
+from tests.homes import CommandLine
+
+
+def as_format_1(pairs: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """The same store, as the first version has kept it."""
+    found = {key: value for key, value in pairs.items() if b"@*/" not in key and not key.startswith(b"queue/")}
+    meta = json.loads(pairs[b"meta"])
+    counts = {name: number for name, number in meta["counts"].items() if not name.endswith("@*")}
+    for key, value in pairs.items():
+        if key.startswith(b"queue/"):
+            counts.update({f"{state}@{key[6:].decode()}": n for state, n in json.loads(value).items()})
+    found[b"meta"] = json.dumps({**meta, "format": 1, "counts": counts}).encode()
+    return found
+
+
+def a_life(seed: int) -> MemoryStore:
+    source, store = random.Random(seed), MemoryStore()
+    engine, now_ms = an_engine(store), NOW_MS
+    for _ in range(150):
+        now_ms += source.choice([0, 500, 3000])
+        try:
+            engine.handle(random_command(source, engine.table, now_ms), now_ms)
+        except Exception:  # a refusal
+            continue
+    engine.table.flush(EVERYTHING, engine.sequence)
+    return store
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_store_of_the_first_format_holds_the_same_after_an_upgrade(read_only: bool) -> None:
+    for seed in range(20):
+        now, old = a_life(seed), MemoryStore()
+        old.pairs = before = as_format_1(now.pairs)
+        kept = dict(before)
+        found = upgraded(old, read_only)
+        assert {**found.pairs, b"meta": b""} == {**now.pairs, b"meta": b""}  # type: ignore[attr-defined]
+        assert state_of(JobTable(found)) == state_of(JobTable(now)), f"seed {seed}"
+        assert old.pairs == kept or not read_only
+
+
+class Stopping(MemoryStore):
+    """Fails for good at one of its writes, as a kill does."""
+
+    def __init__(self, pairs: dict[bytes, bytes], writes: int) -> None:
+        super().__init__()
+        self.pairs = pairs
+        self.writes = writes
+
+    def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
+        self.writes -= 1
+        if self.writes < 0:
+            raise KeyboardInterrupt
+        super().write(puts, deletes)
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_upgrade_that_was_cut_off_is_made_once_more(writes: int) -> None:
+    now = MemoryStore()
+    engine = an_engine(now)
+    enqueue(engine, *(f"a{n}" for n in range(5)), queue="mail")
+    enqueue(engine, *(f"b{n}" for n in range(5)), queue="gpu", delay=5)
+    engine.table.flush(EVERYTHING, engine.sequence)
+    store = Stopping(as_format_1(now.pairs), writes)
+    try:
+        upgraded(store)
+    except KeyboardInterrupt:
+        assert json.loads(store.pairs[b"meta"])["format"] == 1
+    store.writes = EVERYTHING
+    store.write([(b"ready@*/left", b"by an earlier attempt")], []) if writes < 3 else None
+    assert state_of(JobTable(upgraded(store))) == state_of(JobTable(now))
+    assert b"ready@*/left" not in store.pairs
+
+
+def test_home_of_the_first_format_is_opened_listed_and_sound(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--queue", "mail", "--command", "true")
+    queuectl.ok("enqueue", "--id", "b", "--priority", "5", "--queue", "gpu", "--command", "true")
+    home = Home(queuectl.home)
+    ledger = Ledger(home)
+    ledger.checkpoint()
+    store = ledger._store
+    pairs = dict(store.readable())
+    store.write(list(as_format_1(pairs).items()), [key for key in pairs if b"@*/" in key or key.startswith(b"queue/")])
+    store.sync()
+    ledger.close()
+    assert "it says" not in queuectl.ok("doctor")
+    assert [job["id"] for job in queuectl.json("list")] == ["b", "a"]
+    assert [one["queue"] for one in queuectl.json("queue", "list")] == ["default", "gpu", "mail"]
+    assert queuectl.json("status")["counts"] == {**dict.fromkeys(STATES, 0), "pending": 2}
+    queuectl.ok("doctor")
+
+
+def test_store_of_a_later_format_is_refused() -> None:
+    store = MemoryStore()
+    store.write([(b"meta", json.dumps({"format": FORMAT + 1}).encode())], [])
+    with pytest.raises(NewerFormat):
+        JobTable(upgraded(store))
