@@ -17,7 +17,7 @@ import signal
 from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
-from . import commands, durable, lockfile, output, process_tree, runs
+from . import commands, durable, lockfile, ours, output, process_tree, runs
 from .clock import now_ms
 from .events import Ending
 from .home import Home
@@ -101,7 +101,7 @@ def lost(home: Home, attempt: dict[str, object]) -> Ending:
 def sweep(home: Home, kept: Iterable[str]) -> None:
     """Removes the traces of dead workers, but those of which a run is open (`kept`)."""
     spared = set(kept)
-    for name in os.listdir(home.run):
+    for name in filter(ours.is_worker_file, os.listdir(home.run)):
         instance = name.rpartition(".")[0]
         if instance not in spared and not is_alive(home, instance):
             forget(home, instance)
@@ -124,7 +124,7 @@ def is_alive(home: Home, instance: str) -> bool:
 def pid_of(home: Home, instance: str) -> int:
     """The pid of a worker, as it has written it; 0 when it has not."""
     try:
-        with open(home.worker_lock(instance), opener=durable.without_waiting) as file:
+        with open(home.worker_lock(instance), opener=durable.owned) as file:
             return int(file.readline() or 0)
     except FileNotFoundError:
         return 0

@@ -16,10 +16,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import errors, interpreter, lockfile
+from . import durable, errors, interpreter, lockfile
 from .client import connect
 from .descriptors import close_all_but
 from .errors import Busy, QueueError, SupervisorFailed
+from .escapes import visible
 from .home import NOT_ALLOWED, Home
 
 LOCK_WITHIN_S = 10.0
@@ -147,7 +148,7 @@ def _import_what_comes_later() -> None:
 def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) -> None:
     tell({"error": errors.to_wire(failure)})
     try:
-        print(f"queuectl: {failure}", file=sys.stderr, flush=True)
+        print(f"queuectl: {visible(str(failure))}", file=sys.stderr, flush=True)
     except OSError:  # nobody reads it
         pass
 
@@ -182,8 +183,9 @@ def open_log(home: Home) -> int:
     """The supervisor's log, to be appended to; a large one is put aside first. Raises OSError."""
     if os.path.exists(home.supervisor_log) and os.path.getsize(home.supervisor_log) > MAX_LOG_BYTES:
         os.rename(home.supervisor_log, f"{home.supervisor_log}.old")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    return os.open(home.supervisor_log, flags, 0o600)
+    if os.path.lexists(home.supervisor_log) and os.lstat(home.supervisor_log).st_nlink > 1:
+        os.unlink(home.supervisor_log)  # another name of some other file, to which we would write
+    return durable.owned(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
 def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-from . import durable, journal_format, lockfile, pidfile, tallies
+from . import durable, journal_format, lockfile, ours, output, pidfile, tallies
 from .entries import bump
 from .errors import Corrupt, NewerFormat, QueueError
 from .home import Home
@@ -39,24 +40,49 @@ def examine(home: Home) -> list[Finding]:
     """
     if not home.exists():
         return [Finding("home", None, f"{home.path} does not exist yet")]
+    if not home.has_begun():
+        return [Finding("home", None, f"nothing was written into {home.path} yet")]
     in_use = lockfile.is_held(home.lock)
-    findings = [_home(home), _supervisor(home, in_use), *_journal(home, in_use)]
+    findings = [_home(home), *_foreign(home), _supervisor(home, in_use), *_journal(home, in_use)]
     findings += [_store(home, in_use), _run(home, in_use), _logs(home), _disk(home)]
     return findings
 
 
 def _home(home: Home) -> Finding:
     open_to_others = []
-    for folder, _, names in os.walk(home.path):
-        for path in (folder, *(os.path.join(folder, name) for name in names)):
-            try:
-                if stat.S_IMODE(os.lstat(path).st_mode) & 0o077:
-                    open_to_others.append(os.path.relpath(path, home.path))
-            except FileNotFoundError:  # gone since it was listed
-                pass
+    for path in _paths_of_ours(home):
+        try:
+            if stat.S_IMODE(os.lstat(path).st_mode) & 0o077:
+                open_to_others.append(os.path.relpath(path, home.path))
+        except FileNotFoundError:  # gone since it was listed
+            pass
     if open_to_others:
         return Finding("home", False, f"{home.path}: others may look into {', '.join(sorted(open_to_others)[:5])}")
     return Finding("home", True, f"{home.path}, yours alone")
+
+
+def _paths_of_ours(home: Home) -> Iterator[str]:
+    """The home, and everything in it that has a name of ours."""
+    yield home.path
+    yield from (os.path.join(home.path, name) for name in (*ours.FILES, *ours.FOLDERS))
+    for folder in ours.FOLDERS:
+        path = os.path.join(home.path, folder)
+        for name in durable.names_in(path):
+            if ours.is_ours(folder, name):
+                yield os.path.join(path, name)
+                if ours.is_generation(name):
+                    yield from (os.path.join(path, name, file) for file in durable.names_in(os.path.join(path, name)))
+
+
+def _foreign(home: Home) -> list[Finding]:
+    """Names the files that others have put into the home: nothing of ours touches them."""
+    found = [name for name in durable.names_in(home.path) if name not in ours.FILES and name not in ours.FOLDERS]
+    for folder in ours.FOLDERS:
+        names = durable.names_in(os.path.join(home.path, folder))
+        found += [f"{folder}/{name}" for name in names if not ours.is_ours(folder, name)]
+    if not found:
+        return []
+    return [Finding("home", None, f"{len(found)} files here are not queuectl's, like {found[0]}: they stay as they are")]
 
 
 def _supervisor(home: Home, in_use: bool) -> Finding:
@@ -78,7 +104,7 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
     paths = segment_paths(home.journal)
     for path in paths:
         name = os.path.basename(path)
-        with open(path, "rb", opener=durable.without_waiting) as file:
+        with open(path, "rb", opener=durable.owned) as file:
             data = file.read()
         header = journal_format.decode_segment_header(data)
         if header is None:
@@ -92,7 +118,7 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
         expected = found.frames[-1].next_sequence if found.frames else header.first_sequence
         findings += _not_understood(name, found.frames)
         findings.append(_segment(name, header.first_sequence, expected, found, path == paths[-1], in_use))
-    aside = [name for name in os.listdir(home.journal) if name.endswith(".torn")]
+    aside = [name for name in os.listdir(home.journal) if ours.is_journal_file(name) and name.endswith(".torn")]
     if aside:
         findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes are set aside (*.torn)"))
     return findings or [Finding("journal", False, "there is no segment")]
@@ -154,7 +180,9 @@ def _opened_store(home: Home, backend: str) -> Finding:
 
 
 def _run(home: Home, in_use: bool) -> Finding:
-    names = os.listdir(home.run)
+    if not os.path.isdir(home.run):
+        return Finding("workers", None, "run/ is missing; the next command that writes makes it again")
+    names = list(filter(ours.is_worker_file, os.listdir(home.run)))
     alive = [name for name in names if name.endswith(".lock") and lockfile.is_held(os.path.join(home.run, name))]
     left = [name for name in names if name.endswith(".outcome")]
     if not in_use and (alive or left):
@@ -164,7 +192,9 @@ def _run(home: Home, in_use: bool) -> Finding:
 
 
 def _logs(home: Home) -> Finding:
-    sizes = [entry.stat().st_size for entry in os.scandir(home.logs)]
+    if not os.path.isdir(home.logs):
+        return Finding("logs", None, "logs/ is missing, and what jobs had printed with it")
+    sizes = [os.lstat(path).st_size for path in output.segment_paths(home.logs)]
     return Finding("logs", True, f"{len(sizes)} segments, {sum(sizes)} bytes")
 
 

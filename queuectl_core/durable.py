@@ -9,11 +9,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 
 from .errors import DiskFull, QueueError, StorageFailed
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """The error numbers that mean: no room, now. Nothing is broken, and it may pass."""
+
+NOT_OURS = "it is a link, or not a file of yours; remove it if you did not put it there"
 
 _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone stops at the drive's cache
 
@@ -47,11 +50,6 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
-def without_waiting(path: str, flags: int) -> int:
-    """The opener for a file of a home: a FIFO in its place must not hold us up. Raises OSError."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
 def write_all(descriptor: int, data: bytes) -> None:
     """Writes every byte, however short the single writes are. Raises OSError; part of it may then be in the file."""
     written = os.write(descriptor, data)
@@ -59,10 +57,59 @@ def write_all(descriptor: int, data: bytes) -> None:
         written += os.write(descriptor, memoryview(data)[written:])
 
 
+def owned(path: str, flags: int) -> int:
+    """Opens a file of ours; for the `opener` of `open`. Raises OSError, EPERM for a link and for what is not ours.
+
+    Somebody may have planted it while the folder stood open to others. A FIFO holds nobody up.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as fault:
+        if fault.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            raise OSError(errno.EPERM, NOT_OURS, path) from None
+        raise
+    if is_owned(os.fstat(descriptor)):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EPERM, NOT_OURS, path)
+
+
+def is_owned(found: os.stat_result) -> bool:
+    """Whether this is a plain file that belongs to us."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def check_owned(*paths: str) -> None:
+    """Refuses a link, and a file that is not ours, before somebody else's code opens it by its name. Raises OSError."""
+    for path in paths:
+        try:
+            if not is_owned(os.lstat(path)):
+                raise OSError(errno.EPERM, NOT_OURS, path)
+        except FileNotFoundError:
+            pass
+
+
+def names_in(folder: str) -> list[str]:
+    """The names in a folder, sorted; none where there is no such folder. Raises OSError."""
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def make_file(path: str) -> int:
+    """Makes a new file, 0600, in the place of whatever has this name. Raises OSError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 def replace_file(path: str, data: bytes, synced: bool = True) -> None:
     """Puts a whole new file in the place of `path`, or leaves what was there. Raises OSError."""
     draft = f"{path}.new"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    descriptor = make_file(draft)
     try:
         write_all(descriptor, data)
         if synced:

@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 
-from . import durable
+from . import durable, ours
 from .errors import BadHome, QueueError
 
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -61,8 +61,7 @@ class Home:
         """Makes what is missing, 0700, and checks the rest. Raises BadHome."""
         try:
             if not os.path.isdir(self.path):
-                os.makedirs(os.path.dirname(self.path), exist_ok=True)
-                _make_folder(self.path)
+                _make_folders(self.path)
             self.check()
             for folder in (self.journal, self.store, self.run, self.logs):
                 if not os.path.isdir(folder):
@@ -80,9 +79,13 @@ class Home:
             raise BadHome(path=self.path, why=_why(fault, self.path)) from None
         return os.path.isdir(self.journal)
 
+    def has_begun(self) -> bool:
+        """False when nothing was ever written here: the creation of the home was interrupted."""
+        return ours.has_begun(self.path)
+
     def check(self) -> None:
-        """Raises BadHome for a home that is no folder, not ours, or writable by others; OSError when it cannot be
-        looked at.
+        """Raises BadHome for a home that is no folder, not ours, writable by others, or a folder of other files;
+        OSError when it cannot be looked at.
         """
         found = os.stat(self.path)
         if not stat.S_ISDIR(found.st_mode):
@@ -91,12 +94,17 @@ class Home:
             raise BadHome(path=self.path, why=f"it belongs to uid {found.st_uid}, and you are uid {os.geteuid()}")
         if found.st_mode & 0o022:
             raise BadHome(
-                path=self.path, why="others may write to it, and may have done so (look into it, then chmod go-w)"
+                path=self.path,
+                why="others may write to it, and may have put files there (chmod go-w; what is not yours is then named)",
             )
         if not os.access(self.path, os.R_OK | os.X_OK):
             raise BadHome(path=self.path, why="you may not read it")
         for folder in (self.journal, self.store, self.run, self.logs):
             self._check_folder(folder)
+        self._check_files()
+        foreign = ours.first_foreign(self.path)
+        if foreign is not None:
+            raise BadHome(path=self.path, why=f"it holds {foreign}, so it is no home; a new one needs an empty folder")
 
     def _check_folder(self, folder: str) -> None:
         """A home that stood open for a while may have been furnished by somebody else."""
@@ -107,6 +115,17 @@ class Home:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             raise BadHome(path=self.path, why=f"{folder} is not a folder of yours alone")
 
+    def _check_files(self) -> None:
+        """The same for its files: whoever planted one would have us write through a link, or kill a process of ours."""
+        for name in ours.FILES:
+            path = os.path.join(self.path, name)
+            try:
+                found = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            if not (durable.is_owned(found) or (path == self.socket and _is_own_socket(found))):
+                raise BadHome(path=self.path, why=f"{name}: {durable.NOT_OURS}")
+
 
 def default_path(environ: dict[str, str]) -> str:
     """$QUEUECTL_HOME, else $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl."""
@@ -116,6 +135,18 @@ def default_path(environ: dict[str, str]) -> str:
     if not state or not os.path.isabs(state):
         state = os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(state, "queuectl")
+
+
+def _make_folders(path: str) -> None:
+    """A folder and those above it that are missing, none of them for others: who may rename a folder may replace it."""
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent):
+        _make_folders(parent)
+    _make_folder(path)
+
+
+def _is_own_socket(found: os.stat_result) -> bool:
+    return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _make_folder(path: str) -> None:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from . import durable, events, journal_format
+from . import durable, events, journal_format, ours
 from .errors import Corrupt, DiskFull, NewerFormat, StorageFailed
 from .journal_format import MORE, Frame, Scan, SegmentHeader
 
@@ -160,7 +160,7 @@ class Journal:
         header = SegmentHeader(journal_format.VERSION, self.log_id, number, first_sequence)
         try:
             durable.replace_file(path, journal_format.encode_segment_header(header))
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._descriptor = durable.owned(path, os.O_WRONLY | os.O_APPEND)
         except OSError:
             if os.path.exists(path):  # the old segment goes on, so there must be no successor
                 os.unlink(path)
@@ -218,7 +218,7 @@ def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> It
     journal.next_sequence = segments[wanted[0]].first_sequence
     for n in wanted:
         segment, is_last = segments[n], n + 1 == len(segments)
-        with open(segment.path, "rb", opener=durable.without_waiting) as file:
+        with open(segment.path, "rb", opener=durable.owned) as file:
             data = file.read()
         found = journal_format.scan(data, journal.log_id, segment.first_sequence)
         _check_end(segment, data, found, None if is_last else segments[n + 1].first_sequence)
@@ -264,7 +264,7 @@ def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
             aside = f"{path}.{time.time_ns()}.torn"
             durable.replace_file(aside, data[good_end:])
             journal.torn = TornTail(path, len(data) - good_end, aside)
-        journal._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        journal._descriptor = durable.owned(path, os.O_WRONLY | os.O_APPEND)
         if len(data) > good_end:
             os.ftruncate(journal._descriptor, good_end)
         # What was read may still be in the page cache only; it counts from now on, so it must not vanish later.
@@ -283,13 +283,12 @@ def _leave_old_format(journal: Journal) -> None:
 
 def segment_paths(folder: str) -> list[str]:
     """The segments in a journal's folder, oldest first."""
-    names = [name for name in os.listdir(folder) if len(name) == 14 and name.endswith(".log") and name[:10].isdigit()]
-    return [os.path.join(folder, name) for name in sorted(names)]
+    return [os.path.join(folder, name) for name in sorted(filter(ours.is_segment, os.listdir(folder)))]
 
 
 def _read_header(path: str) -> SegmentHeader:
     """A segment gets its name only once its header is synced, so there is no excuse for a bad one."""
-    with open(path, "rb", opener=durable.without_waiting) as file:
+    with open(path, "rb", opener=durable.owned) as file:
         header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     if header is None:
         raise Corrupt(path=path, why="its header is unreadable")

@@ -35,7 +35,7 @@ def answer(
     replies: list[Fields] = []
     if not only_reads:
         return replies[0] if converse(home, line, [request], notice, replies.append) else None
-    if not home.exists():
+    if not home.exists() or not home.has_begun():
         return _answer_from_nothing(request)
     try:
         lock = line.take(home.lock)

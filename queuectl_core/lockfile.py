@@ -18,6 +18,9 @@ _held: set[int] = set()
 _left: dict[str, list[_Place]] = {}
 """By path: places whose owners gave up. The next owner takes one over, so threads do not pile up."""
 
+_CAREFULLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""A link is not followed, and a FIFO of this name holds nobody up."""
+
 
 def acquire(path: str) -> int | None:
     """A descriptor that holds the lock until it is closed, or None while somebody else holds it."""
@@ -36,7 +39,7 @@ def acquire(path: str) -> int | None:
 def is_held(path: str) -> bool:
     """Whether somebody holds the lock now; a file that is not there is held by nobody."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # not to wait for a FIFO
+        descriptor = os.open(path, os.O_RDONLY | _CAREFULLY)
     except FileNotFoundError:
         return False
     try:

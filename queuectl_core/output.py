@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from . import durable, ours
+
 SEGMENT_BYTES = 16 * 1024 * 1024
 """No attempt begins in a segment that is longer than this."""
 
@@ -51,7 +53,7 @@ class OutputWriter:
             self.segment = f"{self._worker}.{self._number:04}.log"
             path = os.path.join(self._folder, self.segment)
             try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             except FileExistsError:  # of an earlier worker that was given the same name
                 pass
         if self._descriptor >= 0:
@@ -86,7 +88,7 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
     """The bytes of one attempt, in pieces; to the end of the segment when `size` is None. Raises OSError
     (FileNotFoundError: pruned).
     """
-    with open(os.path.join(folder, name), "rb") as file:
+    with open(os.path.join(folder, name), "rb", opener=durable.owned) as file:
         file.seek(offset)
         left = size
         while left is None or left > 0:
@@ -104,6 +106,8 @@ def prune(folder: str, writers: set[str], before_s: float, max_bytes: int) -> in
     found: list[tuple[float, str, int]] = []
     last: dict[str, tuple[int, str]] = {}
     for entry in os.scandir(folder):
+        if not ours.is_output_file(entry.name):
+            continue
         worker = entry.name.rsplit(".", 2)[0]
         if worker in writers:
             last[worker] = max(last.get(worker, (0, "")), (len(entry.name), entry.name))  # 9999, 10000
@@ -126,6 +130,11 @@ def prune(folder: str, writers: set[str], before_s: float, max_bytes: int) -> in
             total_bytes -= size
             removed += 1
     return removed
+
+
+def segment_paths(folder: str) -> list[str]:
+    """The segments in a folder, in the order of their names; files of others are none. Raises OSError."""
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if ours.is_output_file(name)]
 
 
 def size_from(folder: str, name: str, offset: int) -> int:

@@ -62,7 +62,7 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
         if header is None or (following is not None and following.first_sequence <= after + 1):
             continue
         try:
-            with open(path, "rb", opener=durable.without_waiting) as file:
+            with open(path, "rb", opener=durable.owned) as file:
                 data = file.read()
         except FileNotFoundError:
             raise PastIsGone(after=expected - 1, first=header.first_sequence) from None  # freed while we were looking
@@ -79,7 +79,7 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
 
 def _header(path: str) -> journal_format.SegmentHeader | None:
     try:
-        with open(path, "rb", opener=durable.without_waiting) as file:
+        with open(path, "rb", opener=durable.owned) as file:
             header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     except FileNotFoundError:
         return None

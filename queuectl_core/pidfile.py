@@ -21,7 +21,7 @@ def write(path: str) -> None:
 def read(path: str) -> int | None:
     """The pid, if the process that wrote the file still lives; None otherwise."""
     try:
-        with open(path, "rb", opener=durable.without_waiting) as file:
+        with open(path, "rb", opener=durable.owned) as file:
             first, second = file.read(256).decode("utf-8", "replace").split("\n")[:2]
         pid = int(first)
     except (FileNotFoundError, ValueError):

@@ -37,7 +37,11 @@ class Reserve:
         size = self._size()
         if size == 0:
             return False
-        os.truncate(self._path, max(0, size - STEP_BYTES))
+        descriptor = durable.owned(self._path, os.O_WRONLY)
+        try:
+            os.ftruncate(descriptor, max(0, size - STEP_BYTES))
+        finally:
+            os.close(descriptor)
         return True
 
     def has_room_for(self, size_bytes: int) -> bool:
@@ -47,13 +51,14 @@ class Reserve:
 
     def _size(self) -> int:
         try:
-            return os.path.getsize(self._path)
+            found = os.lstat(self._path)
         except FileNotFoundError:
             return 0
+        return found.st_size if durable.is_owned(found) and found.st_nlink == 1 else 0
 
     def _allocate(self) -> bool:
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+            descriptor = durable.make_file(self._path)  # never the file of somebody else, linked to this name
         except OSError:
             return False
         try:

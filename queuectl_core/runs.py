@@ -121,7 +121,7 @@ def revive(result: tuple[object, ...]) -> Result:
 def read_left(home: Home, instance: str) -> Left | None:
     """What the worker has left, or None when it has left nothing: it had a supervisor to the end, or was killed."""
     try:
-        with open(home.outcome(instance), "rb", opener=durable.without_waiting) as file:
+        with open(home.outcome(instance), "rb", opener=durable.owned) as file:
             left = json.loads(file.read())
     except FileNotFoundError:
         return None

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from . import durable, events, journal_format, lockfile
+from . import durable, events, journal_format, lockfile, ours
 from .engine import Engine
 from .errors import BadHome, Busy, Corrupt, NewerFormat, QueueError
 from .events import Event
@@ -41,6 +42,7 @@ def salvage(home: Home, target: Home) -> Salvaged:
     """
     if os.path.lexists(target.path):
         raise BadHome(path=target.path, why="it exists already, and a salvage needs a new one")
+    home.check()
     lock = lockfile.acquire(home.lock)
     if lock is None:
         raise Busy(what=f"{home.lock} is held: stop the workers first")
@@ -69,7 +71,7 @@ def _salvage(home: Home, target: Home) -> Salvaged:
 
 
 def _refuse_living_workers(home: Home) -> None:
-    for name in os.listdir(home.run):
+    for name in filter(ours.is_worker_file, durable.names_in(home.run)):
         if name.endswith((".lock", ".tree")) and lockfile.is_held(os.path.join(home.run, name)):
             raise Busy(what=f"processes of worker {name.rpartition('.')[0]} still live: wait for them, or end them")
 
@@ -77,7 +79,7 @@ def _refuse_living_workers(home: Home) -> None:
 def _refuse_newer(home: Home) -> None:
     """What a newer version wrote is not damaged. Raises NewerFormat."""
     for path in segment_paths(home.journal):
-        with open(path, "rb", opener=durable.without_waiting) as file:
+        with open(path, "rb", opener=durable.owned) as file:
             header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
         if header is not None:
             check_version(path, header)
@@ -144,7 +146,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
     lost: list[tuple[int, int]] = []
     engine.sequence = engine.table.position
     for path in segment_paths(home.journal):
-        with open(path, "rb", opener=durable.without_waiting) as file:
+        with open(path, "rb", opener=durable.owned) as file:
             data = file.read()
         header = journal_format.decode_segment_header(data)
         if header is None:
@@ -206,8 +208,17 @@ def _make_fit(engine: Engine, job: Job, event: Event) -> None:
 
 def _copy_files(home: Home, target: Home) -> None:
     """The outputs, and the results that workers have left: the next to open the new home harvests those."""
-    for folder, copy, ending in ((home.logs, target.logs, ".log"), (home.run, target.run, ".outcome")):
-        for name in os.listdir(folder):
-            if name.endswith(ending):
-                shutil.copy2(os.path.join(folder, name), os.path.join(copy, name))
+    outcomes = [name for name in durable.names_in(home.run) if ours.is_worker_file(name) and name.endswith(".outcome")]
+    _copy(outcomes, home.run, target.run)
+    _copy(filter(ours.is_output_file, durable.names_in(home.logs)), home.logs, target.logs)
     durable.sync_folder(target.path)
+
+
+def _copy(names: Iterable[str], folder: str, target: str) -> None:
+    """Copies files of ours, 0600, with their times, for retention goes by those."""
+    for name in names:
+        source, copy = os.path.join(folder, name), os.path.join(target, name)
+        with open(source, "rb", opener=durable.owned) as old, open(durable.make_file(copy), "wb") as new:
+            shutil.copyfileobj(old, new)
+            found = os.fstat(old.fileno())
+        os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -27,6 +27,7 @@ from .adoption import OpenRun
 from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
 from .errors import Busy, HomeGone, InvalidInput, QueueError
+from .escapes import visible
 from .home import Home
 from .job import Job
 from .ledger import Ledger
@@ -462,7 +463,7 @@ _CONCERN_RUNS = frozenset((events.CancelAsked, events.Suspended, events.Continue
 def say(text: str) -> None:
     """A line for the supervisor's log, or its terminal."""
     try:
-        print(f"{timestamps.utc(now_ms())} {text}", file=sys.stderr, flush=True)
+        print(f"{timestamps.utc(now_ms())} {visible(text)}", file=sys.stderr, flush=True)
     except OSError:  # a full disk, a closed terminal: no reason to end
         pass
 

@@ -16,7 +16,7 @@ from tests.homes import ROOT
 PACKAGE = os.path.join(ROOT, "queuectl_core")
 
 FLOORS: list[set[str]] = [
-    {"errors", "retry", "timestamps", "rawjson", "cron", "states", "agenda"},
+    {"errors", "retry", "timestamps", "rawjson", "cron", "states", "agenda", "ours", "escapes"},
     {"spec", "interpreter", "jobtext", "journal_format", "protocol", "schedule"},
     {"job", "settings", "lane"},
     {"events"},
@@ -53,8 +53,8 @@ FLOORS: list[set[str]] = [
     {"api"},
     {"__init__"},
     {"cli.render", "cli.plain"},
-    {"cli.outlet", "cli.sheet", "cli.exported"},
-    {"cli.parser", "cli.lines", "cli.progress", "cli.times", "cli.follower"},
+    {"cli.outlet", "cli.sheet", "cli.outfile"},
+    {"cli.parser", "cli.lines", "cli.progress", "cli.times", "cli.follower", "cli.exported"},
     {"cli.listing", "cli.selection", "cli.jobflags"},
     {
         "cli.enqueue",
@@ -97,6 +97,7 @@ it.
 
 PURE = {
     "errors",
+    "escapes",
     "retry",
     "timestamps",
     "spec",
@@ -130,7 +131,7 @@ PURE = {
     "engine",
 }
 PURE_MAY_IMPORT = {
-    "__future__", "_json", "bisect", "calendar", "collections", "datetime", "difflib", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
+    "__future__", "_json", "bisect", "calendar", "codecs", "collections", "datetime", "difflib", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
 }  # fmt: skip
 """`signal` for the names of signals, `time` for calendar arithmetic: what they may call of them is checked below."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..api import Queue
-from ..errors import InvalidInput, PastIsGone, UnknownJob
+from ..errors import PastIsGone, UnknownJob
+from .outfile import write_lines
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -18,43 +19,16 @@ VERSION = 1
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a new file; - is standard output")
+    parser.add_argument("file", metavar="FILE", help="a new file, for you alone; - is standard output")
 
 
 def run(args: Namespace, screen: Screen) -> int:
     import json
-    import os
 
     with Queue(args.home, notice=screen.note) as queue:
         lines = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in _lines(queue))
-        if args.file == "-":
-            for line in lines:
-                screen.line(line)
-            return 0
-        draft = f"{args.file}.part"
-        try:
-            with open(draft, "x", encoding="utf-8") as file:
-                for line in lines:
-                    file.write(line + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(draft, args.file)
-        except BaseException as fault:
-            _discard(draft, fault)
-            if not isinstance(fault, OSError):
-                raise
-            raise InvalidInput(what=f"cannot write {fault.filename or draft}: {fault.strerror}") from None
+        write_lines(args.file, lines, screen)
     return 0
-
-
-def _discard(draft: str, fault: BaseException) -> None:
-    import os
-
-    if not isinstance(fault, FileExistsError):
-        try:
-            os.unlink(draft)
-        except OSError:
-            pass
 
 
 def _lines(queue: Queue) -> Iterator[dict[str, object]]:

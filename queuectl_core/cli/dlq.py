@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..api import Queue
 from ..errors import InvalidInput, NotDead, NothingToDo
-from .exported import print_exported
+from .exported import add_output, write_exported
 from .jobflags import number
 from .listing import age_of, limit_of, show
 from .parser import add_action, add_actions
@@ -46,8 +46,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     retry.add_argument("--max-retries", metavar="N", help="with so many retries")
     retry.add_argument("--with-dependants", action="store_true", help="and those that died because they did")
     export = add_action(
-        actions, "export", "print dead jobs as JSON lines, for `import`", "queuectl dlq export > dead.jsonl"
+        actions, "export", "print dead jobs as JSON lines, for `import`", "queuectl dlq export --output dead.jsonl"
     )
+    add_output(export)
     for action in (shown, retry, purge, export):
         add_filters(action, with_state=False)
 
@@ -59,7 +60,7 @@ def run(args: Namespace, screen: Screen) -> int:
         if args.action == "show":
             return _show(queue, args.id, screen)
         if args.action == "export":
-            return print_exported(queue, {"state": "dead", **wanted(args)}, screen)
+            return write_exported(queue, {"state": "dead", **wanted(args)}, args.output, screen)
         count = _change(queue, args)
     if screen.json:
         screen.value({"count": count})

@@ -30,9 +30,13 @@ def _examine(home: object, screen: Screen) -> int:
     if screen.json:
         screen.value([finding._asdict() for finding in findings])
     else:
-        words = {True: screen.paint("sound", "completed"), False: screen.paint("DAMAGED", "dead"), None: "note"}
+        words = {
+            True: screen.paint(f"{'sound':9}", "completed"),
+            False: screen.paint(f"{'DAMAGED':9}", "dead"),
+            None: f"{'note':9}",
+        }
         for area, sound, text in findings:
-            screen.line(f"{area:12}{words[sound]:9}{visible(text)}")
+            screen.line(f"{area:12}", words[sound], visible(text))
     return 1 if any(finding.sound is False for finding in findings) else 0
 
 

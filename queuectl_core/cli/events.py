@@ -22,7 +22,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    import json
     import time
 
     from .. import past
@@ -36,7 +35,7 @@ def run(args: Namespace, screen: Screen) -> int:
             after = max((one["seq"] for one in past.read(folder, after)), default=after)
         while True:
             for one in past.read(folder, after):
-                screen.line(json.dumps(one, ensure_ascii=screen.is_terminal))
+                screen.value_line(one)
                 after = one["seq"]
             if not args.follow:
                 return 0

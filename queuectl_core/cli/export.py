@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..api import Queue
-from .exported import print_exported
+from .exported import add_output, write_exported
 from .render import Screen
 from .selection import add_filters, wanted
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 SUMMARY = """Prints jobs with their state and history, one JSON object a line, as `queuectl import` takes them in
 another home. Output stays behind; a job that runs will wait there."""
-EXAMPLES = ["queuectl export > jobs.jsonl", "queuectl export --state dead --queue mail | ssh there queuectl import -"]
+EXAMPLES = ["queuectl export --output jobs.jsonl", "queuectl export --state dead --queue mail | ssh there queuectl import -"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    add_output(parser)
     add_filters(parser)
 
 
 def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
-        return print_exported(queue, wanted(args), screen)
+        return write_exported(queue, wanted(args), args.output, screen)

@@ -6,13 +6,22 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ..api import Queue
+from .outfile import write_lines
 from .render import Screen
 
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
-def print_exported(queue: Queue, chosen: dict[str, object], screen: Screen) -> int:
-    """The jobs that `chosen` says (see `Queue.list`)."""
-    for job in queue.export(**chosen):  # type: ignore[arg-type]
-        screen.line(json.dumps(job, ensure_ascii=False, separators=(",", ":")))
+
+def add_output(parser: ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help="into a new file, for you alone")
+
+
+def write_exported(queue: Queue, chosen: dict[str, object], path: str | None, screen: Screen) -> int:
+    """Writes the jobs that `chosen` says (see `Queue.list`) to a file, or to standard output if `path` is None."""
+    jobs = queue.export(**chosen)  # type: ignore[arg-type]
+    write_lines(path, (json.dumps(job, ensure_ascii=False, separators=(",", ":")) for job in jobs), screen)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from .listing import TABLE_LIMIT, columns_of, key_of, limit_of, show
-from .render import Screen
+from .render import Screen, write
 from .selection import add_filters, wanted
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -44,6 +44,6 @@ def run(args: Namespace, screen: Screen) -> int:
 
         while True:
             if screen.is_terminal:
-                screen.raw(b"\x1b[H\x1b[2J")
+                write("\x1b[H\x1b[2J")
             show(queue, chosen, args.limit, screen, columns, sort, args.format)
             time.sleep(WATCH_EVERY_S)

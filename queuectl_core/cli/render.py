@@ -10,6 +10,7 @@ import os
 import sys
 
 from ..errors import OutputFailed
+from ..escapes import Sieve, visible, visible_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ _LAST_COLUMNS, _LEAST_COLUMNS = 20, 10
 """Where a table is too wide, its last column is cut to the one, then others to the other."""
 
 
+class Painted(str):
+    """Text with colours of ours: nothing else in it acts upon a terminal."""
+
+
 class Screen:
     """Where a command puts its results. `json` as asked for by --json; colours only on a terminal, and not with
     NO_COLOR.
@@ -37,29 +42,46 @@ class Screen:
     def __init__(self, json: bool) -> None:
         self.json = json
         self.is_terminal = sys.stdout.isatty()
+        self._sieve: Sieve | None = None
         self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
-    def line(self, text: str = "") -> None:
-        write(text + "\n")
+    def line(self, *parts: str) -> None:
+        """Texts one after the other, and the end of a line. On a terminal with everything escaped that it might act
+        upon, except in parts that `paint` has made.
+        """
+        if self.is_terminal:
+            parts = tuple(part if type(part) is Painted else visible(part, "\n\t") for part in parts)
+        write("".join(parts) + "\n")
 
     def value(self, value: object) -> None:
-        """One JSON value, and nothing else; on a terminal with everything escaped that it might act upon."""
-        import json
-
-        write(json.dumps(value, ensure_ascii=self.is_terminal, indent=2) + "\n")
+        """One JSON value, and nothing else; on a terminal escaped as `line` does."""
+        write(self._json(value, 2) + "\n")
 
     def values(self, values: Iterable[object]) -> None:
         """A JSON array, written as its items come."""
-        import json
-
         opening = "["
         for value in values:
-            write(opening + "\n" + json.dumps(value, ensure_ascii=self.is_terminal))
+            write(opening + "\n" + self._json(value))
             opening = ","
         write("[]\n" if opening == "[" else "\n]\n")
 
+    def value_line(self, value: object) -> None:
+        """One JSON value on one line."""
+        write(self._json(value) + "\n")
+
+    def _json(self, value: object, indent: int | None = None) -> str:
+        import json
+
+        text = json.dumps(value, ensure_ascii=self.is_terminal, indent=indent)
+        return visible_json(text) if self.is_terminal else text
+
     def raw(self, data: bytes) -> None:
-        """Bytes as they are."""
+        """Output of a job: bytes as they are; on a terminal without what it might act upon, but for colours."""
+        if self.is_terminal:
+            self._sieve = self._sieve or Sieve()
+            write(self._sieve.take(data))
+            flush()
+            return
         with _Telling():
             sys.stdout.flush()
             sys.stdout.buffer.write(data)
@@ -71,7 +93,10 @@ class Screen:
         sys.stderr.write(f"{visible(text)}\n")
 
     def paint(self, text: str, colour: str) -> str:
-        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colours and colour in _COLOURS else text
+        """A part for `line`."""
+        if not self.colours or colour not in _COLOURS:
+            return text
+        return Painted(f"\x1b[{_COLOURS[colour]}m{visible(text)}\x1b[0m")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], colour_column: int | None = None) -> None:
         """Columns as wide as their widest cell. On a terminal lines fit; an id, the first, is cut last."""
@@ -87,7 +112,7 @@ class Screen:
                 before, state, after = row[:colour_column], row[colour_column], row[colour_column + 1 :]
                 start = "".join(_padded(cell, columns) + "  " for cell, columns in zip(before, widths))
                 rest = _row([state, *after], widths[colour_column:])
-                self.line(start + self.paint(state, state) + rest[len(state) :])
+                self.line(start, self.paint(state, state), rest[len(state) :])
 
     def _columns(self) -> int:
         import shutil
@@ -115,13 +140,6 @@ class _Telling:
     def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
         if isinstance(fault, OSError) and not isinstance(fault, BrokenPipeError):
             raise OutputFailed(why=fault.strerror) from None
-
-
-def visible(text: str) -> str:
-    """The text on one line, with every character that a terminal would act upon written as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(_visible_character(character) for character in text)
 
 
 def shown(value: object) -> str:
@@ -181,9 +199,3 @@ def _columns_of(character: str, unicodedata: object) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def _visible_character(character: str) -> str:
-    if character.isprintable():
-        return character
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character) or ascii(character)[1:-1]

@@ -28,7 +28,7 @@ def run(args: Namespace, screen: Screen) -> int:
     screen.line(visible(_supervisor_line(status["supervisor"], queue.home.path)))
     screen.line()
     for state, count in status["counts"].items():
-        screen.line(f"{screen.paint(f'{state:12}', state)}{count:>8}")
+        screen.line(screen.paint(f"{state:12}", state), f"{count:>8}")
     if status["workers"]:
         screen.line()
         rows = [

@@ -61,7 +61,7 @@ def current_backend(folder: str) -> str | None:
     """The backend that the home was made with; None for a new home. Raises Corrupt."""
     path = os.path.join(folder, CURRENT)
     try:
-        with open(path, "rb", opener=durable.without_waiting) as file:
+        with open(path, "rb", opener=durable.owned) as file:
             name = file.read(64).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None

@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from .. import durable
+from .. import durable, ours
 from ..errors import Corrupt, StorageFailed
 
 _POINTER = "GENERATION"
@@ -126,7 +126,7 @@ class GenerationStore:
 
     def _sync_files(self, folder: str) -> None:
         for name in os.listdir(folder):
-            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = durable.owned(os.path.join(folder, name), os.O_RDONLY)
             try:
                 durable.sync(descriptor)
             finally:
@@ -159,7 +159,7 @@ class GenerationStore:
     def _current_number(self) -> int:
         path = os.path.join(self._folder, _POINTER)
         try:
-            with open(path, "rb", opener=durable.without_waiting) as file:
+            with open(path, "rb", opener=durable.owned) as file:
                 return int(file.read(32))
         except FileNotFoundError:
             return 0
@@ -172,6 +172,7 @@ class GenerationStore:
         path = os.path.join(self._generation(self._number), "jobs")
         if not self._files(self._number):
             raise Corrupt(path=path, why="the current generation is gone")
+        durable.check_owned(*self._files(self._number))
         try:
             return self._module.open(path, "r")
         except (self._module.error, ValueError, SyntaxError) as fault:
@@ -181,5 +182,5 @@ class GenerationStore:
         """All but the generation that is named on the disk, which a failed switch may have changed."""
         current = self._current_number()
         for name in os.listdir(self._folder):
-            if name.startswith("gen-") and name != f"gen-{current}":
+            if ours.is_generation(name) and name != f"gen-{current}":
                 shutil.rmtree(os.path.join(self._folder, name), ignore_errors=True)

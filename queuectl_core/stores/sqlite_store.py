@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from .. import durable
 from ..errors import Corrupt, DiskFull, StorageFailed
 
 TYPE_CHECKING = False
@@ -32,10 +33,11 @@ class SqliteStore:
         self._path = path
         self._unsynced_bytes = 0
         self._copy: TemporaryDirectory[str] | None = None
+        durable.check_owned(*(path + end for end in ("", "-wal", "-shm", "-journal")))
         if read_only and os.path.exists(f"{path}-wal"):
             path = self._copy_of(path)
         if not read_only and not os.path.exists(path):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.close(durable.make_file(path))
         try:
             self._db = sqlite3.connect(_uri(path, read_only), timeout=10, isolation_level=None, uri=True)
             if read_only:

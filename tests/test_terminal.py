@@ -1,0 +1,131 @@
+"""What a terminal gets to see: nothing that it would act upon, from no command, on neither stream. And what a pipe
+gets: the bytes as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shlex
+import subprocess
+import sys
+from typing import Optional
+
+import pytest
+
+from queuectl_core.escapes import Sieve, visible
+from tests.homes import SCRIPT, CommandLine
+
+EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\x90\u202e\u2066\x7f\x08end"
+"""OSC, CSI, C1, DCS, characters that turn the direction of writing, DEL, backspace."""
+
+DANGEROUS = set(EVIL) - set("]0;title[2J31mend")
+
+
+def seen_on_terminal(queuectl: CommandLine, *words: str, status: Optional[int] = 0) -> str:
+    """Both streams."""
+    ours, theirs = pty.openpty()
+    env = {**queuectl.environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "24"}
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, *words], env=env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # Linux says EIO when the other side is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(ours)
+    assert status in (None, process.wait(timeout=20)), seen
+    return seen.decode()
+
+
+@pytest.fixture
+def evil(queuectl: CommandLine) -> CommandLine:
+    queuectl.ok("enqueue", "--id", "dead", "--name", EVIL, "--tag", f"k={EVIL}", "--max-retries", "0", "--command", f"printf '%s' '{EVIL}'; exit 1 # {EVIL}")  # fmt: skip
+    queuectl.ok("enqueue", json.dumps({"id": "waits", "delay": "1h", "env": {"X": EVIL}, "input": EVIL, "command": EVIL}))
+    queuectl.ok("config", "set", "on-idle", f"true # {EVIL}")
+    queuectl.ok("schedule", "add", "s", "--every", "1h", "--", f"echo {EVIL}")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("dead", "dead")
+    return queuectl
+
+
+COMMANDS = [
+    "status", "list", "list --json", "list --format {id}{command}{name}", "list --columns id,command,name,tags",
+    "show dead", "show dead --json", "why dead", "history dead", "events", "logs dead", "logs dead --all",
+    "logs dead waits", "logs dead --tail 1", "dlq list", "dlq show dead", "dlq export", "export", "export --state dead",
+    "backup -", "config get on-idle", "config list", "config get on-idle --json", "schedule list", "schedule list --json",
+    "queue list", "doctor", "run -- printf '\\033[2J\\302\\233X'",
+]  # fmt: skip
+
+
+def test_no_command_lets_a_job_speak_to_the_terminal(evil: CommandLine) -> None:
+    for command in COMMANDS:
+        seen = seen_on_terminal(evil, *shlex.split(command), status=None)
+        assert not DANGEROUS & set(seen), (command, seen)
+
+
+def test_no_error_lets_its_words_speak_to_the_terminal(queuectl: CommandLine) -> None:
+    for words in (
+        [EVIL], ["show", EVIL], ["--home", f"/dev/null/{EVIL}", "status"], ["enqueue", "--id", EVIL, "--command", "true"],
+        ["enqueue", f'{{"{EVIL}": 1}}'], ["config", "get", EVIL], ["import", f"/nowhere/{EVIL}"], ["list", EVIL],
+        ["enqueue", "--file", f"/nowhere/{EVIL}"], ["backup", f"/nowhere/{EVIL}"], ["list", "--format", EVIL + "{"],
+    ):  # fmt: skip
+        seen = seen_on_terminal(queuectl, *words, status=None)
+        assert not DANGEROUS & set(seen), (words, seen)
+
+
+def test_a_supervisor_at_a_terminal_shows_no_raw_path(queuectl: CommandLine) -> None:
+    home = os.path.join(os.path.dirname(queuectl.home), "h" + EVIL.replace("/", ""))
+    queuectl.environ["QUEUECTL_HOME"] = home
+    seen = seen_on_terminal(queuectl, "run", "--", "true", status=None)
+    ours, theirs = pty.openpty()
+    process = queuectl.popen("worker", "start", "--foreground", stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        while "ready" not in seen:
+            seen += os.read(ours, 65536).decode()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        os.close(ours)
+    assert not DANGEROUS & set(seen), repr(seen)
+
+
+def test_a_pipe_gets_what_is_there(evil: CommandLine) -> None:
+    for command in ("config get on-idle", "logs dead"):
+        assert EVIL in evil.ok(*command.split())
+    for command in ("export --state dead", "list --json"):
+        said = evil.ok(*command.split())
+        assert "\u202e" in said and "\x9b" in said and "\\u001b" in said
+
+
+def test_colours_of_a_job_reach_the_terminal(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("run", "--id", "a", "--", "printf '\\033[1;31mred\\033[0m\\ttab\\n'")
+    assert seen_on_terminal(queuectl, "logs", "a") == "\x1b[1;31mred\x1b[0m\ttab\r\n"
+
+
+def test_states_stay_coloured(evil: CommandLine) -> None:
+    del evil.environ["NO_COLOR"]
+    for words in (["status"], ["list"], ["doctor"]):
+        seen = seen_on_terminal(evil, *words)
+        assert "\x1b[3" in seen and "\\x1b" not in seen.replace("\\x1b]0;", "").replace("\\x1b[2J", ""), seen
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_sequence_that_comes_in_two_pieces_is_judged_as_one(cut: int) -> None:
+    data = "\x1b[31mä\x1b[2J\x1b[0m".encode()
+    sieve = Sieve()
+    assert sieve.take(data[:cut]) + sieve.take(data[cut:]) == "\x1b[31mä\\x1b[2J\x1b[0m"
+
+
+def test_bytes_that_are_no_text_are_written_out() -> None:
+    assert Sieve().take(b"\xff\x00") == "\\xff\\x00"
+    assert visible("a\nb\u202e") == "a\\nb\\u202e" and visible("a\nb", "\n") == "a\nb"

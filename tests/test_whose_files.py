@@ -1,0 +1,338 @@
+"""A home touches files of ours alone: no folder of other files becomes one, no planted link is written through, and
+nobody else reads what it holds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import durable, ours, output
+from queuectl_core.home import Home
+from queuectl_core.reserve import RESERVE_BYTES, Reserve
+from tests.homes import SCRIPT, CommandLine, until
+
+SECRET = '{"id": "a", "command": "echo hi", "env": {"TOKEN": "secret"}}'
+OLD_S = 1_000_000_000
+
+
+def a_file(path: str, content: str = "mine", at_s: int = OLD_S) -> str:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    Path(path).write_text(content)
+    os.utime(path, (at_s, at_s))
+    return path
+
+
+def contents(folder: str) -> dict[str, bytes]:
+    return {
+        os.path.join(place, name): Path(place, name).read_bytes()
+        for place, _, names in os.walk(folder)
+        for name in names
+    }
+
+
+# Which folders become a home
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["logs/app.log", "logs/w1.txt", "README", "lock", "reserve", "journal/notes", "store/CURRENTLY", "run/web.pid", "supervisor.pid"],
+)  # fmt: skip
+def test_a_folder_of_other_files_becomes_no_home(queuectl: CommandLine, name: str) -> None:
+    a_file(os.path.join(queuectl.home, name))
+    before = contents(queuectl.home)
+    for words in (["enqueue", "--command", "true"], ["worker", "start"], ["status"], ["doctor"], ["doctor", "--repair", queuectl.home + "-new"]):  # fmt: skip
+        said = queuectl.refused(2, *words)
+        assert name in said and "no home" in said
+    assert contents(queuectl.home) == before and len(os.listdir(queuectl.home)) == 1
+
+
+def test_a_home_whose_creation_was_interrupted_anywhere_is_completed(queuectl: CommandLine) -> None:
+    """Of what a first call makes, in this order, each beginning stands alone once."""
+    names = ["supervisor.log", "journal", "store", "run", "logs", "lock", "run/w1-abc123.lock", "store/CURRENT.new",
+             "journal/0000000001.log.new"]
+    for count in range(len(names) + 1):
+        shutil.rmtree(queuectl.home, ignore_errors=True)
+        os.mkdir(queuectl.home, 0o700)
+        for name in names[:count]:
+            path = os.path.join(queuectl.home, name)
+            os.mkdir(path, 0o700) if name in ours.FOLDERS else a_file(path, "")
+        assert queuectl.counts()["pending"] == 0
+        queuectl.ok("enqueue", "--id", "a", "--command", "true")
+        assert queuectl.counts()["pending"] == 1
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "dumb"])
+def test_every_file_of_a_home_in_use_has_a_name_of_ours(queuectl: CommandLine, backend: str) -> None:
+    queuectl.environ["QUEUECTL_STORE"] = backend
+    go = queuectl.home + "-go"
+    queuectl.ok("enqueue", "--id", "a", "--command", f"echo hi; while ! test -e {go}; do sleep 0.02; done")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "processing")
+    assert "not queuectl's" not in queuectl.ok("doctor")
+    queuectl.kill_supervisor()
+    Path(go).touch()
+    queuectl.until_state("a", "completed")
+    queuectl.ok("worker", "start")
+    queuectl.ok("worker", "stop")
+    assert "not queuectl's" not in queuectl.ok("doctor")
+
+
+def test_a_home_that_lies_among_other_files_already_opens_and_spares_them(queuectl: CommandLine) -> None:
+    """Made by a version that asked for no empty folder. `config` makes retention remove all that it may."""
+    queuectl.ok("enqueue", "--id", "a", "--command", "echo hi")
+    names = ["logs/app.log", "logs/w1.app.log", "run/web.pid", "run/web.lock", "run/x.outcome", "journal/x.torn",
+             "store/gen-old/data", "README"]  # fmt: skip
+    mine = [a_file(os.path.join(queuectl.home, name)) for name in names]
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    queuectl.ok("worker", "stop")
+    queuectl.ok("config", "set", "log-retention", "1")
+    queuectl.ok("config", "set", "log-retention-bytes", "1")
+    queuectl.ok("worker", "start")
+    written = lambda: list(filter(ours.is_output_file, os.listdir(queuectl.home + "/logs")))  # noqa: E731
+    until(lambda: not written(), lambda: f"our own log to be removed: {written()}")
+    queuectl.ok("worker", "stop")
+    assert [Path(path).read_text() for path in mine] == ["mine"] * len(mine)
+    said = queuectl.ok("doctor")
+    assert "8 files here are not queuectl's, like README" in said and "0 segments, 0 bytes" in said
+    queuectl.ok("doctor", "--repair", queuectl.home + "-new")
+    assert not list(filter(os.path.exists, (os.path.join(queuectl.home + "-new", name) for name in names)))
+    shutil.rmtree(queuectl.home + "-new")
+
+
+def test_generations_that_are_not_ours_stay(tmp_path: Path) -> None:
+    from queuectl_core.stores import open_store
+
+    for name in ("gen-old", "gen-"):
+        a_file(str(tmp_path / name / "data"))
+    store = open_store(str(tmp_path), "dumb")
+    store.write([(b"k", b"v")], [])
+    store.sync()
+    store.close()
+    open_store(str(tmp_path)).close()
+    assert (tmp_path / "gen-old" / "data").exists() and (tmp_path / "gen-" / "data").exists()
+
+
+def test_output_of_others_is_neither_counted_nor_removed(tmp_path: Path) -> None:
+    a_file(str(tmp_path / "app.log"), "x" * 1000)
+    assert output.prune(str(tmp_path), set(), OLD_S + 1.0, 10) == 0
+    assert os.listdir(tmp_path) == ["app.log"]
+
+
+# What is missing
+
+
+@pytest.mark.parametrize("folder", ["run", "logs"])
+def test_doctor_and_repair_bear_that_a_folder_is_missing(queuectl: CommandLine, folder: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    shutil.rmtree(os.path.join(queuectl.home, folder))
+    said = queuectl.ok("doctor")
+    assert f"{folder}/ is missing" in said and "DAMAGED" not in said
+    target = queuectl.home + "-new"
+    queuectl.ok("doctor", "--repair", target)
+    assert queuectl.ok("--home", target, "list", "--format", "{id}") == "a\n"
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+
+
+# Who may read
+
+
+@pytest.fixture
+def umask_0() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def readable_by_others(folder: str) -> list[str]:
+    found = []
+    for place, _, names in os.walk(folder):
+        for path in (place, *(os.path.join(place, name) for name in names)):
+            if stat.S_IMODE(os.lstat(path).st_mode) & 0o077:
+                found.append(path)
+    return found
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "dumb"])
+def test_nothing_of_a_home_is_for_others_whatever_the_umask(
+    queuectl: CommandLine, umask_0: None, backend: str
+) -> None:
+    queuectl.environ["QUEUECTL_STORE"] = backend
+    deep = CommandLine(os.path.join(queuectl.home, "some", "where", "home"))
+    deep.environ["QUEUECTL_STORE"] = backend
+    deep.ok("enqueue", SECRET)
+    deep.ok("worker", "start")
+    deep.until_state("a", "completed")
+    assert readable_by_others(queuectl.home) == []
+    deep.kill_supervisor()
+    with open(sorted(Path(deep.home, "journal").glob("*.log"))[-1], "ab") as file:
+        file.write(b"torn")
+    deep.ok("worker", "start")
+    deep.ok("worker", "stop")
+    assert list(Path(deep.home, "journal").glob("*.torn"))
+    deep.ok("doctor", "--repair", os.path.join(queuectl.home, "new"))
+    assert readable_by_others(queuectl.home) == []
+
+
+def test_a_salvage_of_what_others_can_read_is_not_for_them(queuectl: CommandLine, umask_0: None) -> None:
+    """Outputs that stand open, as after a careless copy of a home, get no open copies."""
+    queuectl.ok("enqueue", SECRET)
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    queuectl.ok("worker", "stop")
+    for log in Path(queuectl.home, "logs").iterdir():
+        log.chmod(0o644)
+    target = queuectl.home + "-new"
+    queuectl.ok("doctor", "--repair", target)
+    assert readable_by_others(target) == []
+    assert queuectl.ok("--home", target, "logs", "a") == "hi\n"
+
+
+def mode_of(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_files_that_take_jobs_out_are_for_their_owner_alone(queuectl: CommandLine, umask_0: None) -> None:
+    queuectl.ok("enqueue", SECRET)
+    queuectl.ok("enqueue", "--id", "b", "--command", "true")
+    queuectl.ok("cancel", "b")
+    folder = os.path.dirname(queuectl.home)
+    backup, export, dead = (os.path.join(folder, name) for name in ("backup", "export", "dead"))
+    queuectl.ok("backup", backup)
+    assert queuectl.ok("export", "--output", export) == ""
+    queuectl.ok("dlq", "export", "--output", dead)
+    assert [mode_of(path) for path in (backup, export, dead)] == [0o600] * 3
+    assert "secret" in Path(export).read_text() and '"b"' in Path(dead).read_text()
+    restored = os.path.join(folder, "restored")
+    queuectl.ok("--home", restored, "restore", backup)
+    assert readable_by_others(restored) == []
+
+
+def test_an_export_into_an_open_file_says_that_others_can_read_it(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", SECRET)
+    path = os.path.join(os.path.dirname(queuectl.home), "jobs")
+    for words in (["export"], ["backup", "-"]):
+        for mode, is_told in ((0o644, True), (0o600, False)):
+            with open(path, "wb") as file:
+                os.chmod(path, mode)
+                done = subprocess.run(
+                    [sys.executable, SCRIPT, *words], env=queuectl.environ, stdout=file, stderr=subprocess.PIPE
+                )
+            assert done.returncode == 0 and (b"others can read" in done.stderr) is is_told, (words, done.stderr)
+
+
+def test_an_export_replaces_no_link_and_leaves_no_half_file(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    folder = os.path.dirname(queuectl.home)
+    victim = a_file(os.path.join(folder, "victim"))
+    os.symlink(victim, os.path.join(folder, "out.part"))
+    queuectl.refused(2, "export", "--output", os.path.join(folder, "out"))
+    queuectl.refused(2, "backup", os.path.join(folder, "out"))
+    assert Path(victim).read_text() == "mine"
+
+
+# What somebody has planted
+
+
+@pytest.mark.parametrize("name", ["supervisor.pid.new", "reserve", "supervisor.log", "supervisor.log.old", "lock"])
+@pytest.mark.parametrize("how", ["symlink", "link"])
+def test_a_link_that_was_planted_is_not_written_through(queuectl: CommandLine, name: str, how: str) -> None:
+    """While the home stood open; now it has had the chmod that the error asks for."""
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    victim = a_file(os.path.join(os.path.dirname(queuectl.home), "victim"), "precious" * 1000)
+    path = os.path.join(queuectl.home, name)
+    os.chmod(queuectl.home, 0o777)
+    if os.path.exists(path):
+        os.unlink(path)
+    getattr(os, how)(victim, path)
+    assert "chmod go-w" in queuectl.refused(2, "status")
+    os.chmod(queuectl.home, 0o700)
+    if how == "symlink":
+        for words in (["status"], ["worker", "start"], ["enqueue", "--command", "true"]):
+            assert name in queuectl.refused(2, *words)
+    else:
+        queuectl("worker", "start")
+        queuectl("worker", "stop")
+    assert Path(victim).read_text() == "precious" * 1000
+    if os.path.lexists(path):
+        os.unlink(path)
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+
+
+@pytest.mark.parametrize(
+    "name", ["journal/0000000001.log", "store/jobs.db", "store/CURRENT", "run/w1-abc.outcome", "store/jobs.db-wal"]
+)
+def test_links_inside_the_folders_are_refused_in_one_line(queuectl: CommandLine, name: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    path = os.path.join(queuectl.home, name)
+    victim = os.path.join(os.path.dirname(queuectl.home), "victim")
+    os.rename(path, victim) if os.path.exists(path) else a_file(victim, "{}")
+    before = Path(victim).read_bytes()
+    os.symlink(victim, path)
+    answer = queuectl("enqueue", "--command", "true")
+    assert "Traceback" not in answer.err and answer.err.count("\n") <= 1, answer
+    if not name.startswith("run"):
+        assert answer.status != 0 and "link" in answer.err, answer
+    assert Path(victim).read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+@pytest.mark.parametrize("name", ["supervisor.pid", "control.sock", "journal/0000000001.log", "run/w1-abc.outcome"])
+def test_a_file_of_somebody_else_is_not_believed(queuectl: CommandLine, name: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    path = os.path.join(queuectl.home, name)
+    if not os.path.exists(path):
+        a_file(path, "1\n1\n")
+    os.chown(path, 54321, -1)
+    answer = queuectl("worker", "stop") if name == "supervisor.pid" else queuectl("status")
+    if not name.startswith("run"):
+        assert answer.status != 0 and name.rpartition("/")[2] in answer.err and answer.err.count("\n") == 1, answer
+
+
+def test_a_fifo_in_the_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
+    from queuectl_core import lockfile
+
+    os.mkfifo(tmp_path / "fifo")
+    assert lockfile.is_held(str(tmp_path / "fifo")) is False
+    with pytest.raises(PermissionError):
+        durable.owned(str(tmp_path / "fifo"), os.O_RDONLY)
+    with pytest.raises(PermissionError):
+        durable.owned(str(tmp_path / "fifo"), os.O_WRONLY)
+
+
+def test_a_draft_that_is_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    victim = a_file(str(tmp_path / "victim"))
+    os.symlink(victim, tmp_path / "file.new")
+    durable.replace_file(str(tmp_path / "file"), b"new")
+    assert Path(victim).read_text() == "mine" and (tmp_path / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("how", ["symlink", "link"])
+def test_a_reserve_that_is_another_file_is_neither_shortened_nor_filled(tmp_path: Path, how: str) -> None:
+    victim = a_file(str(tmp_path / "victim"), "x" * RESERVE_BYTES)
+    getattr(os, how)(victim, tmp_path / "reserve")
+    reserve = Reserve(str(tmp_path / "reserve"))
+    assert not reserve.is_whole() and not reserve.give_up_some()
+    assert reserve.make_whole() and reserve.is_whole()
+    assert Path(victim).read_text() == "x" * RESERVE_BYTES
+    assert not os.path.islink(tmp_path / "reserve") and os.stat(victim).st_nlink == 1
+
+
+def test_names_of_ours_are_told_from_others() -> None:
+    assert all(map(ours.is_journal_file, ("0000000001.log", "0000000001.log.new", "0000000001.log.123.torn")))
+    assert not any(map(ours.is_journal_file, ("app.log", "0000000001.log.torn", "1.log", "000000000x.log", "a.torn")))
+    assert all(map(ours.is_worker_file, ("w1.lock", "w12-3fa2b1.tree", "w1-3fa2b1.outcome.new")))
+    assert not any(map(ours.is_worker_file, ("w1", "web.lock", "w.lock", "w1-xyz.lock", "x1.lock", "W1.lock")))
+    assert ours.is_output_file("w1-3fa2b1.0001.log")
+    assert not any(map(ours.is_output_file, ("app.log", "w1.app.log", "w1.0001.txt", "web.0001.log")))
+    assert Home("/h").lock == "/h/lock"
