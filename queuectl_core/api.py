@@ -7,8 +7,8 @@
         print(queue.get(id)["state"])
 
 Every call goes to the supervisor if one runs, else it takes the writer lock for an instant and does the work itself;
-the answers are the same. Calls may come from several threads, not at once. Knows what to ask, not how an answer is come
-by (`caller`). The trap: what is given page by page may have changed between two of them.
+the answers are the same. Knows what to ask, not how an answer is come by (`caller`). The trap: what is given page by page
+may have changed between two of them.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ class Queue:
     """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds;
     without a supervisor calls stand in line, and the time counts from when the line last moved.
     `notice` is told what a person should know of the home beside the answer, such as a torn tail that was set aside.
+
+    Threads may share one, also through `asyncio.to_thread`, and so may a signal handler: each call has a connection to
+    itself while it lasts. A forked child may go on using its copy, which connects anew. An iterator (`list`, `select`,
+    `export`) and the object that `supervisor` returns belong to one thread in one process.
     """
 
     def __init__(

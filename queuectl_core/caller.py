@@ -1,16 +1,18 @@
 """Caller: asks whoever answers for a home: the supervisor if one runs, else this process, which takes the writer lock
 for an instant and does the work itself.
 
-Knows how an answer is come by, not what is asked. The trap: between the two ways lies a moment (a supervisor that
-starts or stops) in which neither works; hence `ask` tries again, but never what may have been done already.
+Knows how an answer is come by, not what is asked. Any number of threads may use it, and a forked child: each request has
+a connection to itself. The trap: between the two ways lies a moment (a supervisor that starts or stops) in which
+neither works; hence `ask` tries again, but never what may have been done already.
 """
 
 from __future__ import annotations
 
+import os
 import time
 
 from .client import Client, NotSent, connect
-from .errors import Busy, NoSupervisor, QueueError
+from .errors import Busy, NoSupervisor, OutcomeUnknown, ProtocolError, QueueError
 from .home import Home
 from .lockfile import Line
 
@@ -40,18 +42,29 @@ _READ_ONLY_VERBS = (
 )
 
 
+_UNLESS_BEGUN = "unless it has begun, it will not do this any more"
+
+KEPT_CONNECTIONS = 4
+"""So many stay open for the next requests."""
+
+
 class Caller:
     def __init__(self, home: Home, deadline_s: float, notice: Callable[[str], None]) -> None:
         """`deadline_s`: how long an answer may take; `notice` is told what a person should know beside it."""
         self.home = home
         self.deadline_s = deadline_s
         self._notice = notice
-        self._client: Client | None = None
+        self._idle: list[Client] = []
+        """Connections that nobody uses now. Whoever takes one out has it to himself: no lock is needed, which a fork
+        or a signal handler could find held for ever.
+        """
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Ends the connections that are not in use."""
+        while self._idle:
+            client = self._pop_idle()
+            if client is not None:
+                client.close()
 
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
         """The answer of whoever there is. Raises what it was refused with; Busy when nobody answers in time."""
@@ -81,11 +94,13 @@ class Caller:
             ids.extend(reply["ids"])
             progress(len(ids))
 
-        self.close()  # an old connection may have ended unnoticed, and parts cannot be sent twice
         for line in self._tries():
-            client = self._connected()
+            client = self._connect()  # a kept one may have ended unnoticed, and parts cannot be sent twice
             if client is not None:
-                self._load_through(client, requests, hear)
+                try:
+                    self._load_through(client, requests, hear)
+                finally:
+                    client.close()  # a load that was not committed comes to nothing
                 return ids
             from . import local
 
@@ -98,25 +113,23 @@ class Caller:
         self, client: Client, requests: Iterator[dict[str, object]], hear: Callable[[dict[str, Any]], None]
     ) -> None:
         """The supervisor checks one part while the next is made."""
-        committing, unanswered, done = False, 0, False
+        request: dict[str, object] = {"more": True}
+        unanswered = 0
         try:
             for request in requests:
-                committing = not request["more"]
-                client.send(**request)
+                client.send(deadline_ms=client.deadline_ms(), **request)
                 unanswered += 1
-                if unanswered > 1 or committing:
+                if unanswered > 1 or not request["more"]:
                     hear(client.receive(self.deadline_s))
                     unanswered -= 1
             while unanswered:
                 hear(client.receive(self.deadline_s))
                 unanswered -= 1
-            done = True
-        except ConnectionError:
-            what = "whether they were enqueued is not known" if committing else "nothing was enqueued"
-            raise Busy(what=f"the supervisor ended before it had all jobs; {what}") from None
-        finally:
-            if not done:
-                self.close()  # what it has so far comes to nothing
+        except (ConnectionError, OutcomeUnknown) as fault:
+            what = fault.fields["what"] if isinstance(fault, QueueError) else "the supervisor ended before it had all jobs"
+            if request["more"] or isinstance(fault, NotSent):
+                raise Busy(what=f"{what}; nothing was enqueued") from None
+            raise _unknown("enqueue", request, str(what)) from None
 
     def _tries(self) -> Iterator[Line]:
         """Until the deadline, which is put off while the line for the writer lock moves: each time our place in that
@@ -141,32 +154,66 @@ class Caller:
 
     def _answer_from(self, client: Client, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
         """The supervisor's answer; None when it has ended, and the question may be asked again."""
-        answered = False
+        is_in_order = False
         try:
-            reply = client.ask(verb, **fields)
-            answered = True
+            reply = client.ask(verb, deadline_ms=client.deadline_ms(), **fields)
+            is_in_order = True
             return reply
-        except (NotSent, ConnectionError) as fault:
+        except ConnectionError as fault:
             if not isinstance(fault, NotSent) and verb not in _READ_ONLY_VERBS:
-                what = f"the supervisor ended before it answered; whether {verb} was done is not known"
-                raise Busy(what=what) from None
+                raise _unknown(verb, fields, "the supervisor ended before it answered") from None
+            self.close()  # what was kept has ended with it
+            time.sleep(FIRST_LOOK_S)
             return None
+        except OutcomeUnknown as silence:
+            if verb in _READ_ONLY_VERBS:
+                raise Busy(**{"what": silence.fields["what"]}) from None
+            raise _unknown(verb, fields, f"{silence.fields['what']}. {_UNLESS_BEGUN.capitalize()}") from None
         except QueueError as refusal:
-            answered = not isinstance(refusal, Busy)
+            is_in_order = not isinstance(refusal, (Busy, ProtocolError))
             raise
         finally:
-            if not answered:
-                self.close()
+            self._give_back(client, is_in_order)
 
     def _connected(self) -> Client | None:
-        if self._client is None and self.home.exists():
-            self._client = connect(self.home.socket, self.deadline_s)
-        return self._client
+        while self._idle:
+            client = self._pop_idle()
+            if client is not None and client.pid == os.getpid():  # else a fork that told nobody has copied it
+                client.deadline_s = self.deadline_s
+                return client
+        return self._connect()
+
+    def _connect(self) -> Client | None:
+        return connect(self.home.socket, self.deadline_s) if self.home.exists() else None
+
+    def _pop_idle(self) -> Client | None:
+        try:
+            return self._idle.pop()
+        except IndexError:  # another thread was faster
+            return None
+
+    def _give_back(self, client: Client, is_in_order: bool) -> None:
+        if is_in_order and len(self._idle) < KEPT_CONNECTIONS:
+            self._idle.append(client)
+        else:
+            client.close()
 
     def _answer_locally(self, line: Line, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
         from . import local
 
         return local.answer(self.home, line, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
+
+
+def _unknown(verb: str, fields: dict[str, object], what: str) -> OutcomeUnknown:
+    if verb != "enqueue":
+        how = f"whether {verb} was done is not known; look with `queuectl status` or `queuectl show` before you repeat it"
+        return OutcomeUnknown(what=what, how=how)
+    jobs = [job for job in fields.get("jobs") or () if isinstance(job, dict)]  # type: ignore[attr-defined]
+    id = jobs[0].get("id") if jobs else None
+    look = f"`queuectl show {id}`" if id else "`queuectl list`"
+    safe = "with --on-conflict skip you can repeat it safely"
+    how = f"whether it was enqueued is not known; {look} tells, and {safe if id else f'if jobs have ids, {safe}'}"
+    return OutcomeUnknown(what=what, how=how)
 
 
 def load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, object]]:

@@ -9,23 +9,40 @@ the first.
 from __future__ import annotations
 
 import _socket
+import _weakref
 import errno
+import os
+import sys
 import time
 
 from . import errors, protocol
-from .errors import Busy, QueueError
+from .clock import steady_ms
+from .errors import Busy, OutcomeUnknown, ProtocolError, QueueError
 from .socket_path import reachable
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from typing import Any
+
+_MARGIN_S = 1.0
+"""A request is not begun any more so long before its client gives up: the rest is for the answer."""
+
+_RESET_IS_UNREAD = sys.platform.startswith("linux")
+"""Whether a peer that closes resets the connection if, and only if, it has not read all that it was sent."""
+
+_open: set[Any] = set()
+"""Weak references to all that are connected."""
 
 
 class NotSent(ConnectionError):
-    """The supervisor was gone before the request had been handed over: it cannot have been heard."""
+    """The supervisor was gone before it had read the request: it cannot have been heard."""
 
 
 def connect(path: str, deadline_s: float) -> Client | None:
     """A connection, or None when nobody listens there. Raises Busy when there is no place for us until the
     deadline.
     """
-    end_s = time.monotonic() + deadline_s
+    end_s, pause_s = time.monotonic() + deadline_s, 0.01
     while True:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         sock.settimeout(deadline_s)
@@ -42,55 +59,92 @@ def connect(path: str, deadline_s: float) -> Client | None:
                 fault.errno != errno.EAGAIN or time.monotonic() >= end_s
             ):  # EAGAIN: more are waiting than the kernel keeps
                 raise Busy(what=f"the supervisor's socket {path} cannot be reached ({fault})") from None
-            time.sleep(0.01)
+            time.sleep(pause_s)
+            pause_s = min(0.2, 1.5 * pause_s)
 
 
 class Client:
-    """After anything but an answer (a time-out, an interrupt) it is of no use: the next answer would be the old
-    one.
+    """For one thread at a time, in the process that has made it; a forked child has none of its connections.
+
+    Requests and replies carry a number, so an answer that comes late is never taken for another's.
     """
 
     def __init__(self, sock: _socket.socket, deadline_s: float) -> None:
+        self.deadline_s = deadline_s
+        """How long `send` and `ask` may take, in seconds."""
+        self.pid = os.getpid()
         self._sock = sock
-        self._deadline_s = deadline_s
         self._decoder = protocol.Decoder()
         self._replies: list[dict[str, object]] = []
+        self._asked = 0
+        self._heard = 0
+        _open.add(_weakref.ref(self, _open.discard))
 
     def ask(self, verb: str, **fields: object) -> dict[str, object]:
-        """The reply. Raises the QueueError that the supervisor answers with; Busy when it does not answer in time;
-        NotSent or ConnectionError when it ends meanwhile.
+        """The reply. Raises the QueueError that the supervisor answers with; Busy when it takes no request in time,
+        OutcomeUnknown when it does not answer; NotSent or ConnectionError when it ends meanwhile.
         """
-        self.send(verb, **fields)
-        return self.receive(self._deadline_s)
+        self._heard = self.send(verb, **fields) - 1  # whatever was asked before was given up
+        return self.receive(self.deadline_s)
 
-    def send(self, verb: str, **fields: object) -> None:
-        message = protocol.encode({"v": protocol.VERSION, "verb": verb, **fields})
+    def send(self, verb: str, **fields: object) -> int:
+        """The request's number. Raises Busy, NotSent: it is not heard then."""
+        self._asked += 1
+        message = protocol.encode({"v": protocol.VERSION, "verb": verb, "number": self._asked, **fields})
         try:
-            self._sock.settimeout(self._deadline_s)
+            self._sock.settimeout(self.deadline_s)
             self._sock.sendall(message)
         except _socket.timeout:
-            raise self._silent(self._deadline_s) from None
+            raise Busy(what=f"the supervisor takes no request within {self.deadline_s:g} s; nothing was done") from None
         except (BrokenPipeError, ConnectionResetError):
             raise NotSent("the supervisor has ended") from None
+        return self._asked
 
     def receive(self, timeout_s: float | None) -> dict[str, object]:
-        """The next reply; like `ask`. `timeout_s` None: however long it takes."""
-        self._sock.settimeout(timeout_s)
-        while not self._replies:
-            try:
-                data = self._sock.recv(256 * 1024)
-            except _socket.timeout:
-                raise self._silent(timeout_s) from None
-            if not data:
-                raise ConnectionError("the supervisor has ended")
-            self._replies += self._decoder.feed(data)  # several, where several requests were sent
-        reply = self._replies.pop(0)
+        """The reply to the oldest request that has had none; like `ask`. `timeout_s` None: however long it takes."""
+        end_s = None if timeout_s is None else time.monotonic() + timeout_s
+        reply = self._next_reply(timeout_s, end_s)
+        while (number := reply.pop("number", None)) is not None and number != self._heard + 1:
+            if not isinstance(number, int) or number > self._heard:
+                raise ProtocolError(what="the supervisor has answered what was not asked")
+            reply = self._next_reply(timeout_s, end_s)
+        self._heard += 1
         if reply.pop("ok", None) is True:
             return reply
         raise errors.from_wire(reply.get("error") or {})
 
+    def deadline_ms(self) -> int:
+        """What a request says that is to be answered within `deadline_s` from now, and is void later."""
+        return steady_ms() + round(1000 * (self.deadline_s - min(_MARGIN_S, self.deadline_s / 10)))
+
     def close(self) -> None:
         self._sock.close()
 
+    def _next_reply(self, timeout_s: float | None, end_s: float | None) -> dict[str, object]:
+        while not self._replies:
+            self._sock.settimeout(None if end_s is None else max(0.001, end_s - time.monotonic()))
+            try:
+                data = self._sock.recv(256 * 1024)
+            except _socket.timeout:
+                raise self._silent(timeout_s) from None
+            except ConnectionResetError:
+                raise (NotSent if _RESET_IS_UNREAD else ConnectionError)("the supervisor has ended") from None
+            if not data:
+                raise ConnectionError("the supervisor has ended")
+            self._replies += self._decoder.feed(data)  # several, where several requests were sent
+        return self._replies.pop(0)
+
     def _silent(self, timeout_s: float | None) -> QueueError:
-        return Busy(what=f"the supervisor has not answered within {timeout_s:g} s; it may be stopped or overloaded")
+        what = f"the supervisor has not answered within {timeout_s:g} s; it may be stopped or overloaded"
+        return OutcomeUnknown(what=what, how="try again")
+
+
+def _close_in_child() -> None:
+    """A forked child would steal the answers of its parent, and keep its connections open."""
+    for client in [reference() for reference in _open]:
+        if client is not None:
+            client.close()
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

@@ -20,6 +20,13 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def steady_ms() -> int:
+    """Milliseconds by a clock that nobody sets and that all processes of this machine share. On Linux it goes on while
+    the machine sleeps.
+    """
+    return time.clock_gettime_ns(_STEADY) // 1_000_000
+
+
 class JumpWatch:
     """Tells by how much the wall clock was set since it was last asked."""
 

@@ -149,6 +149,13 @@ class Busy(QueueError):
     hint = "try again"
 
 
+class OutcomeUnknown(Busy):
+    """A request may have been heard, and no answer has come. `how` says how to find out, and how to repeat it."""
+
+    code = "outcome_unknown"
+    hint = "{how}"
+
+
 class DiskFull(QueueError):
     code, exit_status = "disk_full", 75
     text = "the disk that holds {path} is full; nothing was changed"
@@ -231,8 +238,9 @@ def unforeseen(fault: BaseException) -> QueueError:
 
 
 def every_error() -> list[type[QueueError]]:
-    """All error classes, in the order in which they stand here."""
-    return list(QueueError.__subclasses__())
+    """All error classes."""
+    direct = QueueError.__subclasses__()
+    return [*direct, *(narrower for kind in direct for narrower in kind.__subclasses__())]
 
 
 def to_wire(error: QueueError) -> dict[str, object]:

@@ -1,12 +1,15 @@
 """Local: answers to requests while no supervisor runs, by whoever asks: it takes the writer lock, recovers the home,
 does the work, and lets go.
 
-Knows the order in which that must happen; what is asked and answered is the affair of `verbs`. The trap: once what was
-decided is synced it is done, and whatever fails behind that is no answer to the request.
+Knows the order in which that must happen; what is asked and answered is the affair of `verbs`. The traps: once what was
+decided is synced it is done, and whatever fails behind that is no answer to the request; and SQLite, once forked with an
+open file, calls it locked for ever, so a fork in another thread waits until the work is done.
 """
 
 from __future__ import annotations
 
+import _thread
+import os
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 
@@ -19,6 +22,9 @@ from .jobtable import JobTable
 from .ledger import Ledger
 from .stores.memory_store import MemoryStore
 from .verbs import Fields
+
+_work = _thread.RLock()
+"""Held while a store is open in this process, and during a fork."""
 
 CHANGED_LIMIT = 256
 """Changed jobs are moved into the store when there are more; else every call would replay them."""
@@ -77,7 +83,8 @@ def _converse(
         return False
     notes: list[str] = []
     try:
-        _converse_with_lock(home, requests, notes.append, hear)
+        with _work:
+            _converse_with_lock(home, requests, notes.append, hear)
     except OSError as fault:
         raise home.failure(fault) from fault
     finally:
@@ -132,14 +139,18 @@ def _harvest(home: Home, ledger: Ledger) -> None:
 
 def _answer_reading(home: Home, request: Fields) -> Fields:
     """The answer from a home on a read-only disk. What workers have left there is not harvested."""
-    ledger = Ledger(home, read_only=True)
-    try:
-        return verbs.answer(ledger, request, now_ms())
-    finally:
-        ledger.close()
+    with _work:
+        ledger = Ledger(home, read_only=True)
+        try:
+            return verbs.answer(ledger, request, now_ms())
+        finally:
+            ledger.close()
 
 
 def _answer_from_nothing(request: Fields) -> Fields:
     """The answer of a home that does not exist; asking makes none."""
     table = JobTable(MemoryStore())
     return verbs.answer(SimpleNamespace(table=table, engine=Engine(table)), request, now_ms())
+
+
+os.register_at_fork(before=_work.acquire, after_in_parent=_work.release, after_in_child=_work.release)

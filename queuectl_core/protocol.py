@@ -2,6 +2,7 @@
 
 A message is its length (u32, big-endian, of what follows) and a JSON object in UTF-8. A request has `v` (the
 version), `verb` and the verb's own fields; a reply has `ok` true and its fields, or `error` (see `errors.to_wire`).
+A request may have a `number`, which its reply repeats, and a `deadline_ms` by `clock.steady_ms`, after which it is void.
 Pure; does not know verbs. The trap: lengths come from strangers; `feed` refuses one before it has buffered it.
 """
 
@@ -25,6 +26,18 @@ def encode(message: dict[str, object]) -> bytes:
     if len(body) > MAX_MESSAGE_BYTES:
         raise ProtocolError(what=f"a message of {len(body)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
     return _LENGTH.pack(len(body)) + body
+
+
+def number_of(request: dict[str, object]) -> int | None:
+    """What its reply repeats."""
+    number = request.get("number")
+    return number if type(number) is int else None
+
+
+def is_void(request: dict[str, object], steady_ms: int) -> bool:
+    """Whether its client has given it up by now, and it must not be done any more."""
+    deadline_ms = request.get("deadline_ms")
+    return type(deadline_ms) is int and deadline_ms < steady_ms
 
 
 class Decoder:

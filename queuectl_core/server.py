@@ -49,13 +49,17 @@ class Connection:
             self._server.flush(self)
 
 
-def answer(fields: dict[str, object]) -> bytes:
-    """Raises ProtocolError when it is larger than the client would take."""
-    return protocol.encode({"ok": True, **fields})
+def answer(fields: dict[str, object], number: int | None = None) -> bytes:
+    """To the request of this number, if it had one. Raises ProtocolError when it is larger than the client takes."""
+    return protocol.encode({"ok": True, **_numbered(number), **fields})
 
 
-def refusal(error: QueueError) -> bytes:
-    return protocol.encode({"ok": False, "error": errors.to_wire(error)})
+def refusal(error: QueueError, number: int | None = None) -> bytes:
+    return protocol.encode({"ok": False, **_numbered(number), "error": errors.to_wire(error)})
+
+
+def _numbered(number: int | None) -> dict[str, object]:
+    return {} if number is None else {"number": number}
 
 
 class Server:

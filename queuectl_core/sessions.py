@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from . import protocol, server, verbs
-from .clock import now_ms
-from .errors import Corrupt, InvalidInput, QueueError, StorageFailed
+from .clock import now_ms, steady_ms
+from .errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed
 from .events import Event
 from .ledger import Ledger
 from .server import Connection, Request
@@ -31,24 +31,27 @@ class Sessions:
 
     def take(self, connection: Connection, request: Request) -> None:
         """Raises StorageFailed, Corrupt."""
+        number = protocol.number_of(request)
         try:
             reply = self._reply_to(connection, request)
             if reply is not None:
-                self._replies.append((connection, server.answer(reply)))
+                self._replies.append((connection, server.answer(reply, number)))
         except (StorageFailed, Corrupt):
             raise
         except QueueError as refusal:
-            self.refuse(connection, refusal)
+            self._replies.append((connection, server.refusal(refusal, number)))
 
-    def refuse(self, connection: Connection, refusal: QueueError) -> None:
+    def refuse(self, connection: Connection, request: Request, refusal: QueueError) -> None:
         """Without a look at what was asked."""
-        self._replies.append((connection, server.refusal(refusal)))
+        self._replies.append((connection, server.refusal(refusal, protocol.number_of(request))))
 
     def _reply_to(self, connection: Connection, request: Request) -> Request | None:
         """None: it comes later. Raises QueueError."""
         if request.get("v") != protocol.VERSION:
             what = f"the supervisor speaks protocol {protocol.VERSION}, not {str(request.get('v'))[:20]}"
             raise InvalidInput(what=what)
+        if protocol.is_void(request, steady_ms()):
+            raise Busy(what="the supervisor has read the request too late, and done nothing")
         verb = str(request.get("verb"))
         if verb == "wait":
             return self._waits.ask(connection, request, self._ledger.table)
@@ -60,7 +63,7 @@ class Sessions:
 
     def note(self, happened: Sequence[Event]) -> None:
         for wait in self._waits.over(happened):
-            self._replies.append((wait.client, server.answer({"ended": wait.ended})))
+            self._replies.append((wait.client, server.answer({"ended": wait.ended}, wait.number)))
 
     def owe(self) -> bool:
         return bool(self._replies)

@@ -154,7 +154,7 @@ class Supervisor:
 
     def _hear(self, connection: Connection, request: Request) -> None:
         if self._is_gone and request.get("verb") != "stop":
-            self._sessions.refuse(connection, HomeGone(path=self._home.path))
+            self._sessions.refuse(connection, request, HomeGone(path=self._home.path))
         else:
             self._sessions.take(connection, request)
 

@@ -13,7 +13,7 @@ from .errors import InvalidInput, UnknownJob
 from .events import Canceled, Died, Event, Purged, Succeeded
 from .job import COMPLETED, DEAD, FINAL_STATES
 from .jobtable import JobTable
-from .protocol import WAIT_JOBS
+from .protocol import WAIT_JOBS, number_of
 from .spec import check_id
 
 Client = TypeVar("Client")
@@ -29,6 +29,8 @@ class Wait(Generic[Client]):
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.number: int | None = None
+        """That of the request which is answered when it is over."""
         self.open_ids: set[str] = set()
         self.ended: dict[str, int] = {}
         self.is_whole = False
@@ -68,7 +70,7 @@ class Waits(Generic[Client]):
         if request.get("more") is True:
             self._asked[client] = wait
             return {}
-        wait.is_whole = True
+        wait.is_whole, wait.number = True, number_of(request)
         return {"ended": wait.ended} if wait.is_over else None
 
     def forget(self, client: Client) -> None:
