@@ -7,8 +7,8 @@ it; so no circle of dependencies can arise.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from .errors import BadDependency, DuplicateJob, KeyTaken, RepeatedId
 from .events import Enqueued
@@ -62,11 +62,14 @@ def admit(
         spec = check_spec(raw, n)
         id = spec.get("id") or time + base32(number, 5)  # sorts by time
         if id in seen or id in earlier:
-            raise RepeatedId(id=id, index=n)
+            if not _may_stand(spec):
+                raise RepeatedId(id=id, index=n)
+            found.ids.append(id)
+            continue
         retries, base = spec.get("max_retries", max_retries), spec.get("backoff_base", backoff_base)
         event = Enqueued(id, number, now_ms, spec["command"], spec.get("cwd", cwd), retries, base)
         if defaults or spec is not raw:  # it has more than basic fields
-            taken = _holder_of_key(table, keys, spec, n, found.replaced)
+            taken = id if _stands(table, spec) else _holder_of_key(table, keys, spec, n, found.replaced)
             if taken is not None:
                 found.ids.append(taken)
                 continue
@@ -80,13 +83,28 @@ def admit(
     known = table.known([event.id for event in found.events])
     for event in found.events if known else ():
         if event.id in known:
-            raise DuplicateJob(id=event.id, index=first_index + found.ids.index(event.id))
+            raise DuplicateJob(id=event.id, index=first_index + _index_of(event.id, specs))
     for event in found.events if found.replaced else ():
         given_way = next((other for other in event.blockers if other in found.replaced), None)
         if given_way is not None:
             why = f"job {given_way}, to run after, gives way to a job of this request"
             raise BadDependency(index=first_index + found.ids.index(event.id), why=why)
     return found
+
+
+def _may_stand(spec: Mapping[str, object]) -> bool:
+    """Whether a job that has its id already is as good."""
+    return spec.get("on_conflict") == "skip" and "id" in spec
+
+
+def _stands(table: JobTable, spec: Mapping[str, object]) -> bool:
+    """Whether it need not be added: one with its id is there, over or not, and that is as good."""
+    return _may_stand(spec) and bool(table.known([str(spec["id"])]))
+
+
+def _index_of(id: str, specs: list[Any]) -> int:
+    """Of the job that cannot have its id. Ids that are made are taken by nobody."""
+    return next((n for n, spec in enumerate(specs) if spec.get("id") == id and not _may_stand(spec)), 0)
 
 
 def _defaults(settings: Settings) -> dict[str, object]:

@@ -114,6 +114,7 @@ class Engine:
         """
         found = admit(self.table, self.settings, specs, cwd, now_ms, load.batch.entries, load.keys, load.asked)
         load.asked += len(specs)
+        load.note_policies(specs)
         self.table.next_number += len(found.events)
         if found.events:
             load.add(found.events)

@@ -8,9 +8,10 @@ a part and the commit somebody else may take an id; `note_taken` must hear of it
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from .entries import Batch
-from .errors import DuplicateJob, KeyTaken, QueueError
+from .errors import Busy, DuplicateJob, KeyTaken, QueueError
 from .events import Enqueued, encode
 from .job import Job
 
@@ -31,6 +32,8 @@ class Load:
         self.keys: dict[str, str] = {}
         self.replaced: list[str] = []
         self.waiting: dict[str, list[tuple[str, bool]]] = {}
+        self.skippable: set[object] = set()
+        """Ids and keys that another job may have just as well."""
         self.taken: QueueError | None = None
 
     @property
@@ -46,6 +49,11 @@ class Load:
             for other in event.blockers:
                 self.waiting.setdefault(other, []).append((event.id, bool(event.options.get("after_any"))))
 
+    def note_policies(self, specs: Iterable[Any]) -> None:
+        for spec in specs:
+            if spec.get("on_conflict") == "skip":
+                self.skippable.update((spec.get("id"), spec.get("key")))
+
     def dependants_of(self, id: str) -> list[tuple[str, bool]]:
         """Those of it that wait for this job, and whether they are content with any end of it."""
         return self.waiting.get(id, [])
@@ -54,15 +62,26 @@ class Load:
         """Somebody else has added these, or brought them back."""
         for job in added if self.taken is None else ():
             if job.id in self.batch.entries:
-                self.taken = DuplicateJob(id=job.id)
+                self.taken = self._id_taken(job.id)
             elif self.keys and job.options.get("key") in self.keys:
-                self.taken = KeyTaken(key=job.options["key"], id=job.id, runs=False)
+                self.taken = self._key_taken(job.options["key"], job.id)
 
     def note_load(self, other: Load) -> None:
         """Another load has been committed."""
         id = next((id for id in other.batch.entries if id in self.batch.entries), None)
         key = next((key for key in other.keys if key in self.keys), None)
         if self.taken is None and id is not None:
-            self.taken = DuplicateJob(id=id)
+            self.taken = self._id_taken(id)
         elif self.taken is None and key is not None:
-            self.taken = KeyTaken(key=key, id=other.keys[key], runs=False)
+            self.taken = self._key_taken(key, other.keys[key])
+
+    def _id_taken(self, id: str) -> QueueError:
+        return _come_again(id) if id in self.skippable else DuplicateJob(id=id)
+
+    def _key_taken(self, key: object, id: str) -> QueueError:
+        return _come_again(id) if key in self.skippable else KeyTaken(key=key, id=id, runs=False)
+
+
+def _come_again(id: str) -> QueueError:
+    """Its jobs are encoded already, so it cannot skip one now; the next try does."""
+    return Busy(what=f"job {id} was added meanwhile; nothing was enqueued")

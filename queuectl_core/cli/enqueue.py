@@ -66,7 +66,7 @@ def _preview(queue: Queue, args: Namespace, screen: Screen) -> int:
                 screen.line(f"{name:13} {visible(shown(value))}")
         screen.line(f"{'retries after':13} {', '.join(span(round(wait_s * 1000)) for wait_s in waits) or 'none'}")
     if not jobs:
-        screen.note("nothing would be added: a job with this key is not over yet")
+        screen.note("nothing would be added: a job with this id is there, or one with this key is not over yet")
     return 0
 
 
