@@ -243,10 +243,12 @@ class Pool:
             member.last_run_ms, member.since_ms = result.ending.duration_ms, result.ending.ended_ms
         return result
 
-    def kill_runs(self, member: Member, reason: str) -> None:
-        """Ends what the member runs, and takes back what waits; its results then say `reason`."""
+    def kill_runs(self, member: Member, reason: str, culprit: str | None) -> None:
+        """Ends what the member runs, and takes back what waits; its results then say `reason`. The attempt of the job
+        `culprit` counts.
+        """
         for run in reversed(member.runs):
-            self._tell(member, runs.Kill(run.job_id, reason))
+            self._tell(member, runs.Kill(run.job_id, None if run.job_id == culprit else reason))
 
     def kill_run_of(self, job_id: str, reason: str, number: int) -> bool:
         """Ends the run of this job; False when nobody here has it."""

@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from . import lockfile
@@ -187,6 +188,33 @@ def _children_but(spared: frozenset[int]) -> list[int]:
 def parent_pid(pid: int) -> int | None:
     fields = _stat_fields(pid)
     return None if fields is None else int(fields[1])
+
+
+def ancestors() -> list[int]:
+    """The parent of this process, its parent, and so on; the first alone where there is no /proc."""
+    found = []
+    pid: int | None = os.getppid()
+    while pid:
+        found.append(pid)
+        pid = parent_pid(pid)
+    return found
+
+
+def marks_of(pids: Iterable[int]) -> set[str]:
+    """The marks that this process and these bear in their environment."""
+    prefix = f"{COOKIE}=".encode()
+    words = [os.fsencode(f"{COOKIE}={os.environ.get(COOKIE, '')}"), *(word for pid in pids for word in _environ(pid))]
+    return {os.fsdecode(word[len(prefix) :]) for word in words if word.startswith(prefix)}
+
+
+def reap_all_but(spared: Collection[int]) -> None:
+    """Takes leave of the children that have ended, but of these. Where there is no /proc, nobody is found."""
+    for pid in child_pids():
+        if pid not in spared:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
 
 
 def start_time(pid: int) -> str | None:

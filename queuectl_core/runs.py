@@ -48,10 +48,12 @@ EXECUTION = ("timeout", "env", "stdin", "input", "shell", "nice", "limit_mem", "
 
 
 class Kill(NamedTuple):
-    """End the run under way, with this signal first, and give the job back; `reason` goes into its history."""
+    """End the run under way, with this signal first, and give the job back; `reason` goes into its history. None: the
+    attempt counts.
+    """
 
     job_id: str
-    reason: str
+    reason: Optional[str]
     signal: int = SIGTERM
 
 

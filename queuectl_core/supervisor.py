@@ -82,6 +82,8 @@ class Supervisor:
         """Their sockets alone: what ends a nap."""
         self._selector.register(self._clients, selectors.EVENT_READ, self._hear_clients)
         self._stop_asked = 0
+        self._culprit: Optional[str] = None
+        """The job that asked for the stop. Its attempt counts, else it would do so after each start."""
         self._stopping = False
         self._killing = False
         self._leaving = False
@@ -421,7 +423,9 @@ class Supervisor:
     # Stopping
 
     def _take_signals(self, mask: int) -> None:
-        received = os.read(self._wake, 4096)  # SIGCHLD only wakes: a lost run's process may be the one that died
+        received = os.read(self._wake, 4096)
+        if signal.SIGCHLD in received:  # it also wakes those that wait for a process of a lost run
+            process_tree.reap_all_but(self._pool.pids())
         self._stop_asked += sum(number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) for number in received)
 
     def _stop(self, request: Request) -> Request:
@@ -430,6 +434,7 @@ class Supervisor:
             say("leaving: workers finish what they run, for the next supervisor")
         else:
             self._stop_asked = max(self._stop_asked, 2 if request.get("now") is True else 1)
+            self._culprit = str(request["job"]) if request.get("job") else self._culprit
         return {"pid": os.getpid(), "workers": self._wanted}
 
     def _note_stop(self) -> None:
@@ -443,7 +448,7 @@ class Supervisor:
             self._killing = True
             say("stopping now: running jobs are ended and go back to pending")
             for member in self._pool.busy():
-                self._pool.kill_runs(member, worker.STOPPED_BY_HAND)
+                self._pool.kill_runs(member, worker.STOPPED_BY_HAND, self._culprit)
             self._strays.end_all()
             grace_s = float(self._ledger.engine.settings.usable("grace"))
             self._kill_workers_at_s = time.monotonic() + grace_s + KILL_WITHIN_S

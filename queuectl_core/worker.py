@@ -149,7 +149,7 @@ class Worker:
         elif self._running is not None and self._running.job_id == order.job_id:
             return order
         else:
-            self._hand_back(order.reason, order.job_id)
+            self._hand_back(order.reason or STOPPED_BY_HAND, order.job_id)
         return None
 
     def _pass_on(self, order: Signal) -> None:
@@ -290,8 +290,10 @@ class Worker:
             self._long = True
             self._hand_back(HANDED_BACK)
             kill = self._take_order() if self._inbox in self._wait(pause_s) else None
-            if kill is not None or self._ending:
-                return None, kill.reason if kill is not None else "the worker was told to end before it began"
+            if kill is not None:
+                return None, kill.reason or STOPPED_BY_HAND
+            if self._ending:
+                return None, "the worker was told to end before it began"
             pause_s = min(5.0, pause_s * 2)
 
     def _spawn(self, run: Run) -> int:
