@@ -98,6 +98,19 @@ def lost(home: Home, attempt: dict[str, object]) -> Ending:
     return Ending("worker-lost", None, None, ended_ms, duration_ms, file, offset, printed, detail="its worker was lost")
 
 
+def is_inside_a_run() -> bool:
+    """Whether this process is part of what a living worker runs, of whatever home."""
+    above = process_tree.ancestors()
+    for mark in process_tree.marks_of(above):
+        worker, _, home_path = mark.partition(":")
+        try:
+            if pid_of(Home(home_path), worker) in above:
+                return True
+        except (OSError, ValueError):  # a mark that somebody has made up
+            pass
+    return False
+
+
 def sweep(home: Home, kept: Iterable[str]) -> None:
     """Removes the traces of dead workers, but those of which a run is open (`kept`)."""
     spared = set(kept)

@@ -283,9 +283,11 @@ class Queue:
 
     def stop(self, now: bool = False) -> int:
         """Asks the running supervisor to stop, and does not wait for it: running jobs finish first or, with `now`,
-        are ended and go back to pending. Its pid. Raises NoSupervisor, Busy.
+        are ended and go back to pending. A job that stops its own queue so is ended too, and its attempt counts.
+        The supervisor's pid. Raises NoSupervisor, Busy.
         """
-        return self._caller.ask_supervisor("stop", now=now)["pid"]
+        job = self.home.job_inside(os.environ)
+        return self._caller.ask_supervisor("stop", now=now, job=job)["pid"]
 
     def leave(self) -> tuple[int, int]:
         """Makes the running supervisor end at once; its workers finish what they run, and leave it to be harvested.

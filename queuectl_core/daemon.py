@@ -16,10 +16,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import durable, errors, interpreter, lockfile
+from . import adoption, durable, errors, interpreter, lockfile
 from .client import connect
 from .descriptors import close_all_but
-from .errors import Busy, QueueError, SupervisorFailed
+from .errors import Busy, InvalidInput, QueueError, SupervisorFailed
 from .escapes import visible
 from .home import NOT_ALLOWED, Home
 
@@ -45,6 +45,7 @@ MAX_LOG_BYTES = 1024 * 1024
 
 def start(home: Home, count: int) -> int:
     """Starts a supervisor in the background; its pid once it is ready. Raises the QueueError it ended with."""
+    refuse_inside_a_run()
     readable, writable = os.pipe()
     child = os.fork()
     if child == 0:
@@ -68,6 +69,13 @@ def start(home: Home, count: int) -> int:
     with open(readable, "rb") as pipe:
         said = pipe.read()
     return parse_answer(home, said)
+
+
+def refuse_inside_a_run() -> None:
+    """Raises InvalidInput within a job: what it starts in the background is ended with it."""
+    if adoption.is_inside_a_run():
+        what = "a supervisor that a job starts in the background would be ended with the job"
+        raise InvalidInput(what=f"{what}; start it from outside, or with --foreground as a part of the job")
 
 
 def _reap(child: int) -> None:

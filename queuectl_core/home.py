@@ -17,6 +17,10 @@ import stat
 from . import durable, ours
 from .errors import BadHome, QueueError
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -34,6 +38,12 @@ class Home:
         self.store = os.path.join(self.path, "store")
         self.run = os.path.join(self.path, "run")
         self.logs = os.path.join(self.path, "logs")
+
+    def job_inside(self, environ: Mapping[str, str]) -> str | None:
+        """The job of this home that a process with these variables is part of; None: of none."""
+        home = environ.get("QUEUECTL_HOME")
+        is_ours = home is not None and os.path.realpath(home) == os.path.realpath(self.path)
+        return environ.get("QUEUECTL_JOB_ID") if is_ours else None
 
     def mark(self, worker: str) -> str:
         """What tells the processes of this worker from those of any other, also in a copy of this home."""

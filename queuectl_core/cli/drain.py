@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from ..api import Queue
+from ..errors import UnknownJob
 from .render import Screen
 from .times import TIMED_OUT, seconds_of
 
@@ -25,7 +27,8 @@ def run(args: Namespace, screen: Screen) -> int:
     end_s = None if args.timeout is None else time.monotonic() + seconds_of(args.timeout, "--timeout")
     with Queue(args.home, notice=screen.note) as queue:
         queue.set_queue("*", paused=True)
-        while (running := queue.status()["counts"]["processing"]) > 0:
+        own = _own(queue)
+        while (running := queue.status()["counts"]["processing"] - own) > 0:
             if end_s is not None and time.monotonic() >= end_s:
                 break
             time.sleep(LOOK_EVERY_S)
@@ -36,3 +39,12 @@ def run(args: Namespace, screen: Screen) -> int:
     else:
         screen.line("no job runs, and none will begin until `queuectl resume`")
     return TIMED_OUT if running else 0
+
+
+def _own(queue: Queue) -> int:
+    """How many of the running jobs wait for this call: 1 within a job of this queue, else 0."""
+    id = queue.home.job_inside(os.environ)
+    try:
+        return int(id is not None and queue.get(id)["state"] == "processing")
+    except UnknownJob:
+        return 0

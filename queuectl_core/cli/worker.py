@@ -112,16 +112,15 @@ def _start_in_foreground(queue: Queue, args: Namespace) -> int:
 def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
     from .. import lockfile, pidfile
 
-    if os.environ.get("QUEUECTL_JOB_ID") and os.environ.get("QUEUECTL_HOME") == queue.home.path and not args.now:
-        raise InvalidInput(
-            what="a job that stops its own queue would wait for itself; let it stop with --now, or in the background"
-        )
     if not queue.home.exists() or not lockfile.is_held(queue.home.lock):
         raise NoSupervisor(home=queue.home.path)
     pid = pidfile.read(queue.home.pid_file)
     if pid is None:
         what = f"{queue.home.lock} is held, but {queue.home.pid_file} names no living process"
         raise Busy(what=f"{what}; a supervisor is starting or stopping")
+    if queue.home.job_inside(os.environ) and not args.now:  # it would wait for itself
+        queue.stop()
+        return _tell(screen, "stopping; this job may finish first", pid=pid)
     if not screen.json:
         _say_what_runs(queue, args.now, screen)
     _ask_to_stop(queue, pid, args.now)
@@ -133,6 +132,7 @@ def _restart(queue: Queue, count: int | None, screen: Screen) -> int:
     """The old supervisor leaves at once; its workers finish what they run, and the new one adopts them."""
     from .. import daemon
 
+    daemon.refuse_inside_a_run()
     pid, workers = queue.leave()
     _wait_for_end(queue, pid, None)
     count = workers if count is None else count
