@@ -46,6 +46,13 @@ EARLY_S = 5.0
 MAX_START_DELAY_S = 30.0
 
 
+def _let_others_find_the_package() -> None:
+    """A worker that is a new interpreter looks where `sys.path` of this one says: last of all beside the package."""
+    parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if parent not in sys.path:
+        sys.path.append(parent)
+
+
 def _widen(pipe: int) -> None:
     """Makes room for the longest commands, so that handing one over does not wait for a worker that is stopped."""
     if sys.platform.startswith("linux"):
@@ -147,6 +154,8 @@ class Pool:
         self._umask = umask
         self._max_files = max_files
         self._context = multiprocessing.get_context(_START_METHOD)
+        if _START_METHOD == "spawn":
+            _let_others_find_the_package()
         self.members: dict[str, Member] = {}
 
     def start_one(self) -> Member:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,34 @@ def test_a_copy_in_a_folder_with_modules_of_a_user_runs_none_of_them(queuectl: C
             [sys.executable, "queuectl.py", *words], cwd=folder, env=queuectl.environ, capture_output=True, timeout=30
         )
         assert said.returncode == 0, said
+    assert not os.path.exists(os.path.join(folder, "imported"))
+
+
+@pytest.mark.parametrize("words", [["{}/queuectl.py"], ["-m", "queuectl_core"], ["{}/queuectl_core/__main__.py"]], ids=" ".join)
+def test_workers_that_are_new_interpreters_import_nothing_from_a_folder_of_the_user(
+    queuectl: CommandLine, words: list[str]
+) -> None:
+    """As on macOS. The package lies among the modules of the user."""
+    folder = a_folder_of_shadows(queuectl)
+    shutil.copy(SCRIPT, folder)
+    package = os.path.join(folder, "queuectl_core")
+    shutil.copytree(os.path.join(ROOT, "queuectl_core"), package)
+    with open(os.path.join(package, "pool.py")) as file:
+        text = file.read()
+    assert '_START_METHOD = "fork" if' in text
+    with open(os.path.join(package, "pool.py"), "w") as file:
+        file.write(text.replace('_START_METHOD = "fork" if', '_START_METHOD = "spawn" if'))
+    command = [sys.executable, *(word.format(folder) for word in words), "worker", "start", "--foreground", "--until-eof"]
+    process = subprocess.Popen(
+        command, env=queuectl.environ, cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until(lambda: queuectl.json("status")["supervisor"], lambda: "a supervisor")
+        queuectl.ok("enqueue", "--id", "a", "--command", "true")
+        assert queuectl.until_state("a", "completed")["attempts"] == 1
+    finally:
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and "Error" not in err, err
     assert not os.path.exists(os.path.join(folder, "imported"))
 
 
