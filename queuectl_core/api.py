@@ -40,10 +40,17 @@ SELECT_JOBS = 500
 """So many jobs are changed at a time, where a filter chooses them."""
 
 
+def _warn(text: str) -> None:
+    import warnings
+
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
 class Queue:
     """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds;
     without a supervisor calls stand in line, and the time counts from when the line last moved.
-    `notice` is told what a person should know of the home beside the answer, such as a torn tail that was set aside.
+    `notice` is told what a person should know of the home beside the answer, such as a torn tail that was set aside; by
+    default it is a RuntimeWarning.
 
     Threads may share one, also through `asyncio.to_thread`, and so may a signal handler: each call has a connection to
     itself while it lasts. A forked child may go on using its copy, which connects anew. An iterator (`list`, `select`,
@@ -54,7 +61,7 @@ class Queue:
         self,
         home: str | os.PathLike[str] | None = None,
         deadline_s: float = ANSWER_WITHIN_S,
-        notice: Callable[[str], None] = lambda text: None,
+        notice: Callable[[str], None] = _warn,
     ) -> None:
         self.home = Home(os.fspath(home) if home is not None else default_path(dict(os.environ)))
         self._caller = Caller(self.home, deadline_s, notice)

@@ -95,6 +95,7 @@ class Supervisor:
         self._start_delay = StartDelay()
         self._clock = JumpWatch()
         self._started_ms = now_ms()
+        process_tree.reap_all_but(frozenset())  # nobody was told of those that have ended before
         foreign = process_tree.children()
         process_tree.become_subreaper()
         self._pool = Pool(home, umask, _allow_many_files())

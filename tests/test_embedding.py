@@ -181,6 +181,16 @@ def test_a_supervisor_that_did_not_end_as_it_was_told_is_warned_of(queuectl: Com
             pass
 
 
+def test_a_program_is_warned_of_what_is_found_beside_the_answer(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue:
+        queue.enqueue("true")
+        journal = os.path.join(queuectl.home, "journal")
+        with open(os.path.join(journal, sorted(os.listdir(journal))[-1]), "ab") as file:
+            file.write(b"torn")
+        with pytest.warns(RuntimeWarning, match="4 bytes"):
+            queue.enqueue("true")
+
+
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None, True, 10**9])
 def test_a_wrong_number_of_workers_is_refused_before_anything_is_started(queuectl: CommandLine, workers: object) -> None:
     with Queue(queuectl.home) as queue, pytest.raises(InvalidInput, match="workers must be a whole number from 1 to"):

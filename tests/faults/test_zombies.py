@@ -59,7 +59,7 @@ def test_as_the_first_process_of_a_container_it_reaps_orphans(queuectl: CommandL
 
 def test_children_that_it_had_before_it_was_a_supervisor_are_reaped(queuectl: CommandLine) -> None:
     """A shell that starts something in the background and then becomes the supervisor."""
-    command = f"sleep 1 & (sleep 1.1 &) ; exec {sys.executable} {SCRIPT} worker start --foreground --until-eof"
+    command = f"true & sleep 1 & (sleep 1.1 &) ; exec {sys.executable} {SCRIPT} worker start --foreground --until-eof"
     process = subprocess.Popen(["sh", "-c", command], env=queuectl.environ, stdin=subprocess.PIPE)
     try:
         until(lambda: queuectl.json("status")["supervisor"], lambda: "a supervisor")
