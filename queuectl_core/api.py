@@ -21,7 +21,7 @@ from .caller import Caller, load_requests, parts_of
 from .client import connect
 from .errors import Busy, InvalidInput, NoSupervisor
 from .home import Home, default_path
-from .protocol import WAIT_JOBS
+from .protocol import WAIT_JOBS, jobs_at_once
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class Queue:
         return self._caller.ask("show", id=id)["job"]
 
     def preview(self, specs: Sequence[dict[str, object]], cwd: str | None = None) -> list[Record]:
-        """What `enqueue_many` would make of them, with `retries_after_s`; nothing is added."""
-        return self._caller.ask("preview", jobs=list(specs), cwd=cwd or _working_folder())["jobs"]
+        """What `enqueue_many` would make of them, with `retries_after_s`; nothing is added. At most 5000, of 4 MiB."""
+        return list(self._paged("preview", "jobs", jobs=list(specs), cwd=cwd or _working_folder()))
 
     def why(self, id: str) -> Record:
         """Why the job is as it is: `because`, a code, and the facts that belong to it. Raises UnknownJob."""
@@ -213,7 +213,11 @@ class Queue:
 
     def edit(self, ids: Sequence[str], fields: dict[str, object], lenient: bool = False) -> list[str]:
         """Gives jobs that do not run other fields; None: as if it had not been given. As `cancel`."""
-        return self._caller.ask("edit", ids=list(ids), fields=fields, lenient=lenient)["ids"]
+        if not lenient:
+            return self._caller.ask("edit", ids=list(ids), fields=fields, lenient=False)["ids"]
+        size, ids = jobs_at_once(fields), list(ids)
+        parts = [ids[start : start + size] for start in range(0, len(ids), size)]
+        return [id for part in parts for id in self._caller.ask("edit", ids=part, fields=fields, lenient=True)["ids"]]
 
     def suspend(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
         """Stops running jobs (SIGSTOP) until they are continued. As `cancel`."""
@@ -223,9 +227,9 @@ class Queue:
         """Continues suspended jobs. As `cancel`."""
         return self._caller.ask("continue", ids=list(ids), lenient=lenient)["ids"]
 
-    def queues(self) -> list[Record]:
-        """Every queue with jobs or rules: its counts, limit, rate, and since when it is paused."""
-        return self._caller.ask("queue-list")["queues"]
+    def queues(self, queue: str | None = None) -> list[Record]:
+        """Every queue with jobs or rules, or one: its counts, limit, rate, and since when it is paused."""
+        return list(self._paged("queue-list", "queues", queue=queue))
 
     def set_queue(self, queue: str, **rules: object) -> None:
         """`limit`: so many run at once; `rate`: [so many, in so many seconds] begin; `paused`: none begins. None
@@ -251,11 +255,14 @@ class Queue:
 
     def sequence(self) -> dict[str, Any]:
         """`sequence`, that of the last event, and `settings`, `queues`, `schedules` as they are kept."""
-        return self._caller.ask("sequence")
+        found = self._caller.ask("sequence")
+        found["queues"] = dict(self._paged("queue-list", "queues", form="raw"))
+        found["schedules"] = dict(self._paged("schedule-list", "schedules", form="raw"))
+        return found
 
-    def schedules(self) -> list[Record]:
-        """Every schedule: when it comes, when next, and its job."""
-        return self._caller.ask("schedule-list")["schedules"]
+    def schedules(self, name: str | None = None) -> list[Record]:
+        """Every schedule, by name, or one: when it comes, when next, and its job."""
+        return list(self._paged("schedule-list", "schedules", name=name))
 
     def set_schedule(self, name: str, job: dict[str, object], cwd: str | None = None, **when: object) -> None:
         """New, or in the place of one: `cron` (and `zone`, else UTC) or `every`, a time; `overlap`.
@@ -328,11 +335,18 @@ class Queue:
         return self._caller.load(load_requests(field, chain((first, second), parts), fields), progress)
 
     def _pages(self, **wanted: object) -> Iterator[list[Any]]:
+        return self._pages_of("list", "jobs", **wanted)
+
+    def _paged(self, verb: str, field: str, **wanted: object) -> Iterator[Any]:
+        return chain.from_iterable(self._pages_of(verb, field, **wanted))
+
+    def _pages_of(self, verb: str, field: str, **wanted: object) -> Iterator[list[Any]]:
+        """What stands in this field of each page that answers the verb."""
         cursor = None
         while True:
-            page = self._caller.ask("list", next=cursor, **wanted)
-            if page["jobs"]:
-                yield page["jobs"]
+            page = self._caller.ask(verb, next=cursor, **wanted)
+            if page[field]:
+                yield page[field]
             cursor = page["next"]
             if cursor is None:
                 return

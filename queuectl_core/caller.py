@@ -231,11 +231,18 @@ def parts_of(jobs: Iterable[object]) -> Iterator[list[object]]:
     part: list[object] = []
     size = 0
     for job in jobs:
-        part.append(job)
-        texts = job.values() if isinstance(job, dict) else (job,)
-        size += sum(len(text) for text in texts if isinstance(text, str))
-        if len(part) == PART_JOBS or size >= PART_CHARACTERS:
+        more = sum(map(_characters, job.values() if isinstance(job, dict) else (job,)))
+        if part and (len(part) == PART_JOBS or size + more > PART_CHARACTERS):
             yield part
             part, size = [], 0
+        part.append(job)
+        size += more
     if part:
         yield part
+
+
+def _characters(value: object) -> int:
+    """About as many as a field of a job has, if it may have many."""
+    if isinstance(value, str):
+        return len(value)
+    return len(str(value)) if isinstance(value, (dict, list)) else 0

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 Fields = dict[str, object]
 
 PAGE_JOBS = 500
-_PAGE_BYTES = MAX_MESSAGE_BYTES // 16  # in characters, of which JSON may need six bytes for one
+_PAGE_CHARACTERS = MAX_MESSAGE_BYTES // 16
+"""A page has no more, unless it has one job alone. JSON needs up to twelve bytes for a character."""
+
 LOOKED_AT = 1000
 """So many jobs are looked at for one page: a few milliseconds."""
+
+_CHARACTERS_LOOKED_AT = 16 * _PAGE_CHARACTERS
+"""The same where jobs are long."""
 
 AHEAD_LIMIT = 1000
 """Of the jobs that stand before another, no more are counted."""
@@ -45,10 +50,8 @@ def job_of(ledger: Ledger, id: object) -> Job:
 
 
 def sequence(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """That of the last event, and what a home has beside its jobs."""
-    table = ledger.table
-    rest = {"settings": table.settings, "queues": table.queues, "schedules": table.schedules}
-    return {"sequence": ledger.engine.sequence, **rest}
+    """That of the last event, and the settings."""
+    return {"sequence": ledger.engine.sequence, "settings": ledger.table.settings}
 
 
 def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -65,45 +68,6 @@ def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
         "supervisor": None,
         "workers": [],
     }
-
-
-def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    table = ledger.table
-    found = []
-    for name in table.queue_names():
-        rules = table.queues.get(name, {})
-        rate = rules.get("rate")
-        found.append(
-            {
-                "queue": name,
-                "counts": {state: table.count_of(name, state) for state in STATES},
-                "limit": rules.get("limit"),
-                "rate": rate and {"jobs": rate[0], "per_s": rate[1]},  # type: ignore[index]
-                "paused_since": utc(rules.get("paused_ms")),  # type: ignore[arg-type]
-            }
-        )
-    return {"queues": found, "paused_since": utc(table.queues.get(ALL_QUEUES, {}).get("paused_ms"))}  # type: ignore[arg-type]
-
-
-def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    found = []
-    for name, one in ledger.table.schedules.items():
-        paused_ms, next_ms = one.get("paused_ms"), one.get("next_ms")
-        found.append(
-            {
-                "schedule": name,
-                "cron": one.get("cron"),
-                "zone": one.get("zone"),
-                "every_s": one.get("every_s"),
-                "overlap": bool(one.get("overlap")),
-                "paused_since": utc(paused_ms),  # type: ignore[arg-type]
-                "next_run_at": None if paused_ms is not None else utc(next_ms),  # type: ignore[arg-type]
-                "last_job": one.get("last_id"),
-                "problem": one.get("problem"),
-                "job": {**one["spec"], "cwd": one["cwd"]},  # type: ignore[dict-item]
-            }
-        )
-    return {"schedules": found}
 
 
 # Pages of jobs
@@ -177,23 +141,51 @@ def is_key(text: object, index: str) -> bool:
 def _page(
     ledger: Ledger, indexes: list[str], after: str, limit: int, wanted: Filter, shape: Shape, oldest_first: bool
 ) -> Fields:
-    jobs: list[object] = []
-    size = looked_at = 0
+    page = Page(limit)
     for index in indexes:
         key: str | None = after
         while key is not None:
-            entries = ledger.table.in_order(index, limit - len(jobs), key, index in _NEWEST_FIRST and not oldest_first)
-            key = entries[-1][0] if len(entries) == limit - len(jobs) else None
+            size = limit - len(page.jobs)
+            entries = ledger.table.in_order(index, size, key, index in _NEWEST_FIRST and not oldest_first)
             for place, id in entries:
                 job = ledger.table.get(id)
-                looked_at += 1
-                if job is not None and wanted.takes(job):
-                    jobs.append(shape(job, ledger.table.clock_shift_ms))
-                    size += _size_of(job)
-                if len(jobs) == limit or size >= _PAGE_BYTES or looked_at >= LOOKED_AT:
-                    return {"jobs": jobs, "next": [index, place]}
+                if job is not None and not page.look_at(job, wanted.takes(job), shape, ledger.table.clock_shift_ms):
+                    return {"jobs": page.jobs, "next": [index, key]}
+                key = place
+            if page.is_full:
+                return {"jobs": page.jobs, "next": [index, key]}
+            key = key if len(entries) == size else None
         after = ""
-    return {"jobs": jobs, "next": None}
+    return {"jobs": page.jobs, "next": None}
+
+
+class Page:
+    """Jobs that are found for one page of a list."""
+
+    def __init__(self, limit: int) -> None:
+        self.jobs: list[object] = []
+        self._limit = limit
+        self._looked_at = self._characters = self._characters_looked_at = 0
+
+    @property
+    def is_full(self) -> bool:
+        return (
+            len(self.jobs) == self._limit
+            or self._looked_at >= LOOKED_AT
+            or self._characters_looked_at >= _CHARACTERS_LOOKED_AT
+        )
+
+    def look_at(self, job: Job, is_wanted: bool, shape: Shape, clock_shift_ms: int) -> bool:
+        """False: there is no place for it on this page."""
+        size = _size_of(job)
+        if self.is_full or (is_wanted and self.jobs and self._characters + size > _PAGE_CHARACTERS):
+            return False
+        self._looked_at += 1
+        self._characters_looked_at += size
+        if is_wanted:
+            self.jobs.append(shape(job, clock_shift_ms))
+            self._characters += size
+        return True
 
 
 def _size_of(job: Job) -> int:

@@ -18,6 +18,9 @@ __all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING
 MAX_HISTORY = 100
 """Attempts kept in a record; older ones are dropped, so that a record stays small."""
 
+MAX_REASON = 1000
+"""Characters of why an attempt has failed; what is longer is cut."""
+
 NO_OPTIONS: Mapping[str, object] = {}
 
 

@@ -40,8 +40,17 @@ FORMAT = 2
 READ_LIMIT = 1000
 """Unchanged jobs kept in memory after they were read."""
 
+READ_BYTES = 16 * 1024 * 1024
+"""The same, where jobs are long."""
+
 GET_LIMIT = 250
 """Keys asked of the store at once."""
+
+AHEAD_LIMIT = 50
+"""The same, where each brings a record with it."""
+
+FLUSH_BYTES = 4 * 1024 * 1024
+"""No more is moved into the store at a time, but for the last job of those."""
 
 
 class Store(Protocol):
@@ -95,6 +104,8 @@ class JobTable:
         self._fresh_from = 0
         """No fresh job has a number below this."""
         self._read: dict[str, Job] = {}
+        self._read_bytes = 0
+        """Of their records, at the most."""
         self._changed_index: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def get(self, id: str) -> Job | None:
@@ -141,12 +152,13 @@ class JobTable:
     def read_ahead(self, entries: list[Entry]) -> None:
         """These jobs will be wanted soon, one after the other."""
         wanted = [f"job/{id}".encode() for _, id in entries if id not in self._changed and id not in self._read]
-        if len(self._read) + len(wanted) > READ_LIMIT:
-            self._read.clear()
-        for start in range(0, len(wanted), GET_LIMIT):
-            for key, raw in self._store.get_many(wanted[start : start + GET_LIMIT]):
-                id = key[4:].decode()
-                self._read[id] = _job_of_record(id, raw)
+        size = 0
+        for start in range(0, len(wanted), AHEAD_LIMIT):
+            if size > READ_BYTES // 2:
+                return
+            for key, raw in self._store.get_many(wanted[start : start + AHEAD_LIMIT]):
+                self._keep(key[4:].decode(), raw)
+                size += len(raw)
 
     def change(self, id: str, sequence: int) -> Job | None:
         """The job, to be changed on account of event `sequence` and then given to `settle`. None: there is no such
@@ -268,21 +280,28 @@ class JobTable:
         return len(self._changed)
 
     def flush(self, limit: int, last_sequence: int) -> int:
-        """Moves up to `limit` of the longest-changed jobs into the store; returns how many are left.
+        """Moves up to `limit` of the longest-changed jobs into the store, fewer where they are long; returns how many
+        are left.
 
         `last_sequence` is that of the last event applied: where the position goes when nothing is left.
         """
         puts: list[tuple[bytes, bytes]] = []
         deletes: list[bytes] = []
-        ids = list(islice(self._changed, limit))
+        ids: list[str] = []
         changes: dict[str, int] = {}
-        for id in ids:
+        size = seen = 0
+        for id in islice(self._changed, limit):
+            if size > FLUSH_BYTES:
+                break
+            ids.append(id)
             entry = self._changed[id]
             if type(entry) is tuple:
                 _write_fresh(entry, puts)
                 bump(changes, FRESH_COUNT, 1)
             else:
                 self._write_entry(id, entry, changes, puts, deletes)
+            size += sum(len(value) for _, value in puts[seen:])
+            seen = len(puts)
         left = next(islice(self._changed.values(), len(ids), None), None)
         position = _first_sequence(left) - 1 if left else last_sequence
         counts = dict(self._stored_counts)
@@ -310,10 +329,16 @@ class JobTable:
             raw = self._store.get(f"job/{id}".encode())
             if raw is None:
                 return None
-            if len(self._read) >= READ_LIMIT:
-                self._read.clear()
-            job = _job_of_record(id, raw)
-            self._read[id] = job
+            job = self._keep(id, raw)
+        return job
+
+    def _keep(self, id: str, raw: bytes) -> Job:
+        """The job of a record, remembered for a while."""
+        if len(self._read) >= READ_LIMIT or self._read_bytes + len(raw) > READ_BYTES:
+            self._read.clear()
+            self._read_bytes = 0
+        self._read_bytes += len(raw)
+        job = self._read[id] = _job_of_record(id, raw)
         return job
 
     def _count(self, entry: Changed, names: tuple[str, ...]) -> None:

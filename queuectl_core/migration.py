@@ -13,9 +13,9 @@ from . import events
 from .admission import holder_of_key
 from .errors import DuplicateJob, InvalidJob, KeyTaken, RepeatedId
 from .events import Imported
-from .job import FINAL_STATES, PENDING, PROCESSING, STATES
+from .job import FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STATES
 from .jobtable import JobTable
-from .spec import BASIC_FIELDS, check_id, check_option, check_spec, parse_name
+from .spec import BASIC_FIELDS, MAX_AFTER, check_id, check_option, check_spec, parse_name
 from .timestamps import END_MS
 
 _TIMES = ("created_ms", "updated_ms", "due_ms")
@@ -97,8 +97,14 @@ def _kept(given: dict[str, Any]) -> dict[str, object]:
         raise ValueError("reason is text, and history a list")
     for attempt in given.get("history", []):
         _check_attempt(attempt)
+    if "reason" in given:
+        given["reason"] = given["reason"][:MAX_REASON]
+    if "history" in given:
+        given["history"] = [_shortened(attempt) for attempt in given["history"][-MAX_HISTORY:]]
     if "options" in given:
         given["options"] = {name: _option(name, value) for name, value in given["options"].items()}
+    if len(given.get("blockers", [])) > MAX_AFTER:
+        raise ValueError(f"blockers are at most {MAX_AFTER}")
     for id in given.get("blockers", []):
         if check_id(id) or "after" not in given.get("options", {}):
             raise ValueError("blockers are ids of jobs that it runs after")
@@ -122,6 +128,11 @@ def _check_attempt(attempt: dict[str, object]) -> None:
             raise ValueError(f"{name} of an attempt must be text")
         if name not in _ATTEMPT_NUMBERS and name not in _ATTEMPT_TEXTS:
             raise ValueError(f"an attempt has no {name!r:.40}")
+
+
+def _shortened(attempt: dict[str, object]) -> dict[str, object]:
+    """A record stays small, whoever wrote it."""
+    return {name: value[:MAX_REASON] if isinstance(value, str) else value for name, value in attempt.items()}
 
 
 def _at_rest(fields: dict[str, object]) -> dict[str, object]:

@@ -17,7 +17,19 @@ VERSION = 1
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 WAIT_JOBS = 1000
 """So many jobs may be named in one request of a `wait`: looking at each takes a few microseconds."""
+
+MAX_JOBS = 5000
+"""So many jobs come in one request at the most: more of them are a load, in parts."""
+
+CHANGE_BYTES = 16 * 1024 * 1024
+"""A change of several jobs writes their new fields once for each; no more than this in all."""
+
 _LENGTH = struct.Struct(">I")
+
+
+def jobs_at_once(fields: object) -> int:
+    """To so many jobs these new fields may be given in one request."""
+    return max(1, min(MAX_JOBS, CHANGE_BYTES // (len(rawjson.encode(fields)) if fields else 1)))
 
 
 def encode(message: dict[str, object]) -> bytes:

@@ -62,7 +62,8 @@ def _salvage(home: Home, target: Home) -> Salvaged:
     _take_store(home, table, affected)
     engine = Engine(table)
     lost = _take_journal(home, engine, affected)
-    table.flush(table.changed_count, engine.sequence)
+    while table.flush(table.changed_count, engine.sequence):
+        pass
     store.sync()
     store.close()
     begin_journal(target.journal, engine.sequence + 1).close()

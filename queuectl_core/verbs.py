@@ -12,11 +12,13 @@ from collections.abc import Callable
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from . import commands, inquiry, jobtext
+from . import commands, inquiry, jobtext, rosters
 from .admission import admit
 from .entries import Row, job_from
 from .errors import InvalidInput, InvalidJob, NothingToDo, UnknownJob
-from .job import DEAD
+from .inquiry import Page
+from .job import DEAD, Job
+from .protocol import MAX_JOBS, jobs_at_once
 from .spec import check_cwd, check_id
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 Fields = dict[str, object]
 
-MAX_JOBS = 5000
-"""So many jobs come in one request at the most: more of them are a load, in parts."""
+PREVIEW_JOBS = 500
+"""So many of them stand in one reply."""
 
 MAX_LOAD_JOBS = 5_000_000
 MAX_LOAD_BYTES = 1_000_000_000
@@ -112,12 +114,24 @@ def _parse_line(line: object, index: int) -> object:
 
 
 def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """What enqueueing these jobs would make, and when each would be retried; nothing is changed."""
+    """What enqueueing these jobs would make, and when each would be retried; nothing is changed. A page of it: `next`
+    is the number of the first one that is not in it.
+    """
     specs, cwd = _wanted_jobs(request, 0)
-    found = admit(ledger.table, ledger.engine.settings, specs, cwd, now_ms)
-    jobs = [job_from((event, Row(event.number))) for event in found.events]
-    shift_ms = ledger.table.clock_shift_ms
-    return {"jobs": [{**job.record(shift_ms), "retries_after_s": inquiry.timetable(job)} for job in jobs]}
+    first = request.get("next") or 0
+    if type(first) is not int or first < 0:
+        raise InvalidInput(what="next is not what an earlier page gave")
+    events = admit(ledger.table, ledger.engine.settings, specs, cwd, now_ms).events
+    page = Page(PREVIEW_JOBS)
+    for n, event in enumerate(events[first:], first):
+        job = job_from((event, Row(event.number)))
+        if not page.look_at(job, True, _previewed, ledger.table.clock_shift_ms):
+            return {"jobs": page.jobs, "next": n}
+    return {"jobs": page.jobs, "next": None}
+
+
+def _previewed(job: Job, clock_shift_ms: int) -> Fields:
+    return {**job.record(clock_shift_ms), "retries_after_s": inquiry.timetable(job)}
 
 
 def _retry_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -134,8 +148,9 @@ def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[list[str]], commands.Command]) -> Fields:
     """`ids`; or with `all` those of the next page that were dead at the first one, which `next` remembers."""
+    at_once = jobs_at_once(request.get("fields"))
     if request.get("all") is not True:
-        return {"count": len(ledger.decide(kind(_wanted_ids(request)), now_ms)), "next": None}
+        return {"count": len(ledger.decide(kind(_wanted_ids(request, at_once)), now_ms)), "next": None}
     first = [f"{DEAD}/", ledger.engine.sequence]
     cursor = request.get("next") or first
     if not (
@@ -143,18 +158,22 @@ def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[l
     ):
         raise InvalidInput(what="next is not what an earlier reply gave")
     after, last = cursor
-    page = ledger.table.scan(DEAD, DEAD_JOBS, after)
+    limit = min(DEAD_JOBS, at_once)
+    page = ledger.table.scan(DEAD, limit, after)
     if not page and cursor is first:
         raise NothingToDo(what="the dead letter queue is empty")
     ids = [id for _, id in page if ledger.table.get(id).revision <= last]
     ledger.decide(kind(ids), now_ms)
-    return {"count": len(ids), "next": [page[-1][0], last] if len(page) == DEAD_JOBS else None}
+    return {"count": len(ids), "next": [page[-1][0], last] if len(page) == limit else None}
 
 
-def _wanted_ids(request: Fields) -> list[str]:
+def _wanted_ids(request: Fields, limit: int) -> list[str]:
+    """Raises InvalidInput, UnknownJob."""
     ids = request.get("ids")
     if not isinstance(ids, list) or not ids:
         raise InvalidInput(what="name at least one job")
+    if len(ids) > limit:
+        raise InvalidInput(what=f"name at most {limit} jobs at a time{'' if limit == MAX_JOBS else ' for such a change'}")
     for id in ids:
         if check_id(id):
             raise UnknownJob(id=str(id)[:140])
@@ -165,9 +184,8 @@ def _by_hand(kind: Callable[..., commands.Command]) -> Callable[[Ledger, Fields,
     """The answer of a verb that does one thing to some jobs: the ids of those to which it was done."""
 
     def change(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-        ids, lenient = _wanted_ids(request), request.get("lenient") is True
-        if len(ids) > MAX_JOBS:
-            raise InvalidInput(what=f"name at most {MAX_JOBS} jobs at a time")
+        ids = _wanted_ids(request, jobs_at_once(request.get("fields")))
+        lenient = request.get("lenient") is True
         return {"ids": ledger.decide(kind(ids, request, lenient), now_ms)}
 
     return change
@@ -245,9 +263,9 @@ VERBS: dict[str, Callable[[Ledger, Fields, int], Fields]] = {
     "list": inquiry.listing,
     "status": inquiry.status,
     "why": inquiry.why,
-    "queue-list": inquiry.queues,
+    "queue-list": rosters.queues,
     "queue-set": _queue_set,
-    "schedule-list": inquiry.schedules,
+    "schedule-list": rosters.schedules,
     "schedule-set": _schedule_set,
     "schedule-remove": _schedule_remove,
     "schedule-pause": _schedule_pause,

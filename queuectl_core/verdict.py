@@ -10,7 +10,7 @@ import signal
 
 from . import retry
 from .events import Canceled, Died, Ending, Event, Failed, Released, Snoozed, Succeeded
-from .job import Job
+from .job import MAX_REASON, Job
 
 SNOOZE_S = 60
 
@@ -57,7 +57,7 @@ def backoff_ms(job: Job, attempts: int) -> int:
 def describe(ending: Ending) -> str:
     """Why an attempt counts as failed, in a clause: what `show` and `dlq list` say."""
     if ending.detail:
-        return ending.detail
+        return ending.detail if len(ending.detail) <= MAX_REASON else f"{ending.detail[: MAX_REASON - 1]}…"
     if ending.outcome == "signal":
         return f"killed by {_signal_name(ending.signal)}"
     code = ending.exit_code

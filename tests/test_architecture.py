@@ -44,7 +44,7 @@ FLOORS: list[set[str]] = [
     {"stores", "pidfile", "launch"},
     {"worker"},
     {"ledger", "pool"},
-    {"adoption", "inquiry", "past", "salvage", "doctor", "retention"},
+    {"adoption", "inquiry", "rosters", "past", "salvage", "doctor", "retention"},
     {"verbs"},
     {"strays", "sessions"},
     {"supervisor", "local"},

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..api import Queue
+from ..api import SELECT_JOBS, Queue
 from ..errors import InvalidInput, NotDead, NothingToDo
+from ..protocol import jobs_at_once
 from .exported import add_output, write_exported
 from .jobflags import number
 from .listing import age_of, limit_of, show
@@ -85,10 +86,12 @@ def _change(queue: Queue, args: Namespace) -> int:
     with Progress("jobs so far") as progress:
         if not chosen:
             return _change_these(queue, args, None if args.all else args.ids, progress)
-        portions = list(queue.select(state="dead", **chosen))  # type: ignore[arg-type]
-        if not portions:
+        ids = [id for portion in queue.select(state="dead", **chosen) for id in portion]  # type: ignore[arg-type]
+        if not ids:
             raise NothingToDo(what="no dead job is such")
-        return sum(_change_these(queue, args, ids, progress) for ids in portions)
+        size = min(SELECT_JOBS, jobs_at_once(_fields(args) if args.action == "retry" else None))
+        portions = (ids[start : start + size] for start in range(0, len(ids), size))
+        return sum(_change_these(queue, args, portion, progress) for portion in portions)
 
 
 def _change_these(queue: Queue, args: Namespace, ids: list[str] | None, progress: Progress) -> int:

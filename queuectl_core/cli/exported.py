@@ -46,10 +46,11 @@ def portions(jobs: Iterable[tuple[int, object]]) -> Iterator[list[tuple[int, obj
         yield from held
 
     for line, job in rest():
-        portion.append((line, job))
-        size += len(str(job))
-        if len(portion) == PORTION_JOBS or size >= PORTION_CHARACTERS:
+        more = len(str(job))
+        if portion and (len(portion) == PORTION_JOBS or size + more > PORTION_CHARACTERS):
             yield portion
             portion, size = [], 0
+        portion.append((line, job))
+        size += more
     if portion:
         yield portion

@@ -47,7 +47,7 @@ def run(args: Namespace, screen: Screen) -> int:
         else:
             queue.set_queue(args.queue, paused=args.action == "pause")
         if screen.json:
-            screen.value(next((found for found in queue.queues() if found["queue"] == args.queue), None))
+            screen.value(next(iter(queue.queues(args.queue)), None))
     return 0
 
 

@@ -61,7 +61,7 @@ def run(args: Namespace, screen: Screen) -> int:
         else:
             queue.pause_schedule(args.name, args.action == "pause")
         if screen.json:
-            screen.value(next((one for one in queue.schedules() if one["schedule"] == args.name), None))
+            screen.value(next(iter(queue.schedules(args.name)), None))
     return 0
 
 
