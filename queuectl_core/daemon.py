@@ -103,26 +103,27 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until
     With `until_eof` it stops when standard input ends. It ends by `os._exit`: nothing may run after a failure of the
     journal, not even multiprocessing's own farewell, which would wait for workers that wait for our death.
     """
-    status = 70  # EX_SOFTWARE: a defect of ours
+    status = errors.Defect.exit_status
     try:
         status = _supervise(home, count, tell, until_eof)
-    except QueueError as failure:
+    except BaseException as fault:
+        failure = _refusal(home, fault)
         status = failure.exit_status
         _complain(failure, tell)
-    except OSError as fault:
-        failure = home.failure(fault) if fault.errno in NOT_ALLOWED else SupervisorFailed(why=str(fault))
-        status = failure.exit_status
-        _complain(failure, tell)
-    except ImportError as fault:
-        failure = interpreter.lacks(fault)
-        status = failure.exit_status
-        _complain(failure, tell)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _refusal(home: Home, fault: BaseException) -> QueueError:
+    """What to say of the exception that has ended a supervisor."""
+    if isinstance(fault, QueueError):
+        return fault
+    if isinstance(fault, OSError):
+        not_allowed = fault.errno in NOT_ALLOWED
+        return home.failure(fault) if not_allowed else SupervisorFailed(why=errors.in_words(fault))
+    if isinstance(fault, ImportError):
+        return interpreter.lacks(fault)
+    return errors.unforeseen(fault)
 
 
 def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool) -> int:

@@ -223,6 +223,14 @@ class Defect(QueueError):
     text = "this is a defect of queuectl: {what} (at {where})"
 
 
+def in_words(fault: BaseException) -> str:
+    """What happened, without the number that Python puts before it: the file, where there is one, and the cause."""
+    if not isinstance(fault, OSError):
+        return str(fault)
+    cause = fault.strerror or str(fault)
+    return f"{fault.filename}: {cause}" if fault.filename else cause
+
+
 def unforeseen(fault: BaseException) -> QueueError:
     """What to say, in one line, of an exception that no code has expected."""
     if isinstance(fault, MemoryError):

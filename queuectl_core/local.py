@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from . import adoption, lockfile, verbs
 from .clock import now_ms
 from .engine import Engine
-from .errors import QueueError
+from .errors import QueueError, in_words
 from .home import NOT_ALLOWED, Home
 from .jobtable import JobTable
 from .ledger import Ledger
@@ -114,7 +114,7 @@ def _converse_with_lock(
         adoption.sweep(home, {run.instance for run in adoption.find(ledger.table)})
         ledger.relieve(CHANGED_LIMIT)
     except (QueueError, OSError) as fault:
-        notice(str(fault))
+        notice(in_words(fault))
     except KeyboardInterrupt:  # it is done; whoever comes next moves the rest
         pass
     finally:
@@ -125,7 +125,7 @@ def _close(ledger: Ledger, notice: Callable[[str], None]) -> None:
     try:
         ledger.close()
     except (QueueError, OSError) as fault:
-        notice(str(fault))
+        notice(in_words(fault))
 
 
 def _harvest(home: Home, ledger: Ledger) -> None:

@@ -26,7 +26,7 @@ from . import adoption, commands, events, pidfile, process_tree, runs, timestamp
 from .adoption import OpenRun
 from .clock import JUMP_MS, JumpWatch, now_ms
 from .descriptors import signal_reader
-from .errors import Busy, HomeGone, InvalidInput, QueueError
+from .errors import Busy, HomeGone, InvalidInput, QueueError, in_words
 from .escapes import visible
 from .home import Home
 from .job import Job
@@ -360,7 +360,7 @@ class Supervisor:
                 self._start_worker()
             except (OSError, QueueError) as fault:
                 delay_s = self._start_delay.note_death(0.0, 0)
-                say(f"cannot start a worker ({fault}); trying again in {delay_s:g} s")
+                say(f"cannot start a worker ({in_words(fault)}); trying again in {delay_s:g} s")
 
     def _scale(self, count: int) -> None:
         if not 0 <= count <= MAX_WORKERS:

@@ -85,7 +85,7 @@ def main(
     try:
         Worker(instance, home, dispatch, results).serve()
     except Exception as fault:  # what it ran counts as lost, as if it had been killed
-        why = fault if isinstance(fault, OSError) else errors.unforeseen(fault)
+        why = errors.in_words(fault) if isinstance(fault, OSError) else errors.unforeseen(fault)
         print(f"queuectl: worker {instance} cannot go on: {why}", file=sys.stderr, flush=True)
         raise SystemExit(errors.Defect.exit_status) from None
 

@@ -256,7 +256,7 @@ def test_a_home_of_a_newer_format_is_refused(queuectl: CommandLine) -> None:
         file.seek(0)
         file.write(journal_format.encode_segment_header(header._replace(version=99)))
     for words in (["enqueue", "--command", "true"], ["status"], ["worker", "start"]):
-        assert "newer queuectl (format 99" in queuectl.refused(1, *words)
+        assert "newer queuectl: it has format 99" in queuectl.refused(1, *words)
 
 
 def test_a_damaged_config_value_is_named_and_can_be_mended(queuectl: CommandLine) -> None:

@@ -122,8 +122,7 @@ def run(argv: list[str]) -> int:
         _complain(f"{fault.object!r:.100} cannot be a path in the {fault.encoding} of this locale; use one of UTF-8")
         return 1
     except OSError as fault:
-        where = f"{fault.filename}: " if fault.filename else ""
-        _complain(f"{where}{fault.strerror or fault}")
+        _complain(errors.in_words(fault))
         return 1
     except Exception as fault:
         refusal = errors.unforeseen(fault)
