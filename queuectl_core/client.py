@@ -58,7 +58,8 @@ def connect(path: str, deadline_s: float) -> Client | None:
             if (
                 fault.errno != errno.EAGAIN or time.monotonic() >= end_s
             ):  # EAGAIN: more are waiting than the kernel keeps
-                raise Busy(what=f"the supervisor's socket {path} cannot be reached ({fault})") from None
+                why = errors.in_words(fault)
+                raise Busy(what=f"the supervisor's socket {path} cannot be reached ({why})") from None
             time.sleep(pause_s)
             pause_s = min(0.2, 1.5 * pause_s)
 

@@ -8,6 +8,7 @@ wakeup fd.
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Collection, Iterable
 
@@ -24,14 +25,22 @@ def close_all_but(kept: Iterable[int]) -> None:
 
 
 def signal_reader(numbers: Collection[int]) -> int:
-    """A descriptor from which the numbers of these signals can be read, a byte each. Their handlers do nothing
-    else. Whoever started this process may have had them blocked, which is inherited.
+    """A descriptor from which the numbers of these signals can be read, a byte each. Their handlers see to that
+    alone. Whoever started this process may have had them blocked, which is inherited.
     """
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
+    arrived = select.poll()
+    arrived.register(readable, select.POLLIN)
+
+    def mend(number: int, frame: object) -> None:
+        """The interpreter has written the number, unless the system had no memory for it: then a wait went on."""
+        if not arrived.poll(0):
+            os.write(writable, bytes((number,)))
+
     for number in numbers:
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, mend)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     return readable
