@@ -41,10 +41,10 @@ class Fault(NamedTuple):
     place: Place
     error: str
 
-    def strace(self) -> list[str]:
-        """The command line's first words, which let this call fail."""
+    def strace(self, ever_after: bool = False) -> list[str]:
+        """The command line's first words, which let this call fail; `ever_after`: and all such calls behind it."""
         call, number, _ = self.place
-        inject = f"inject={call}:error={self.error}:when={number}"
+        inject = f"inject={call}:error={self.error}:when={number}{'+' if ever_after else ''}"
         return ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
 
     def __str__(self) -> str:

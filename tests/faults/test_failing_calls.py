@@ -322,7 +322,7 @@ def test_a_worker_that_cannot_go_on_says_so_in_one_line(queuectl: CommandLine) -
     queuectl.ok("worker", "start")
     pid = queuectl.json("status")["workers"][0]["pid"]
     log = os.path.join(queuectl.home, "supervisor.log")
-    with attached(Fault(Place("poll", 1, ""), "EIO").strace(), pid):
+    with attached(Fault(Place("poll", 1, ""), "EIO").strace(ever_after=True), pid):
         queuectl.ok("enqueue", "--id", "a", "--backoff-base", "0.1", "--command", "true")
         queuectl.until_state("a", "completed")
     with open(log) as file:
