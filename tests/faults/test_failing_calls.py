@@ -278,6 +278,8 @@ def faults_of_a_life(queuectl: CommandLine, strace: Sequence[str], victim: str) 
         try:
             life.lead(strace, victim)
             return life.judge(victim)
+        except subprocess.TimeoutExpired as hung:
+            return [*life.faults, str(hung)]
         finally:
             for pid in processes_of(life.queuectl.home):
                 os.kill(pid, 9)
