@@ -7,23 +7,18 @@ doctor that makes a missing file finds it there.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-from . import durable, journal_format, lockfile, ours, output, pidfile, tallies
-from .entries import bump
+from . import durable, journal_format, lockfile, ours, output, pidfile, storecheck
 from .errors import Corrupt, NewerFormat, QueueError
 from .home import Home
-from .job import STATES, Job
-from .jobtable import JobTable
 from .journal import check_version, events_of, segment_paths
-from .places import counted_as
+from .ledger import Ledger
 from .reserve import Reserve
 from .stores import current_backend, open_store
-from .upgrade import upgraded
 
 
 class Finding(NamedTuple):
@@ -44,7 +39,7 @@ def examine(home: Home) -> list[Finding]:
         return [Finding("home", None, f"nothing was written into {home.path} yet")]
     in_use = lockfile.is_held(home.lock)
     findings = [_home(home), *_foreign(home), _supervisor(home, in_use), *_journal(home, in_use)]
-    findings += [_store(home, in_use), _run(home, in_use), _logs(home), _disk(home)]
+    findings += [*_store(home, in_use), *_together(home, in_use), _run(home, in_use), _logs(home), _disk(home)]
     return findings
 
 
@@ -118,7 +113,8 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
         expected = found.frames[-1].next_sequence if found.frames else header.first_sequence
         findings += _not_understood(name, found.frames)
         findings.append(_segment(name, header.first_sequence, expected, found, path == paths[-1], in_use))
-    aside = [name for name in os.listdir(home.journal) if ours.is_journal_file(name) and name.endswith(".torn")]
+    names = filter(ours.is_journal_file, durable.names_in(home.journal))
+    aside = [name for name in names if name.endswith(".torn")]
     if aside:
         findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes are set aside (*.torn)"))
     return findings or [Finding("journal", False, "there is no segment")]
@@ -143,40 +139,42 @@ def _segment(name: str, first: int, reached: int, found: journal_format.Scan, is
     return Finding("journal", None, f"{bad}: {'being written' if in_use else 'a torn tail, never acknowledged'}")
 
 
-def _store(home: Home, in_use: bool) -> Finding:
+def _store(home: Home, in_use: bool) -> list[Finding]:
     try:
         backend = current_backend(home.store)
         if backend is None:
-            return Finding("store", None, "there is none yet")
+            return [Finding("store", None, "there is none yet")]
         if in_use:
-            return Finding("store", None, f"{backend}; in use, so not looked into")
+            return [Finding("store", None, f"{backend}; in use, so not looked into")]
         return _opened_store(home, backend)
     except NewerFormat:
         raise
     except QueueError as fault:
-        return Finding("store", False, str(fault))
+        return [Finding("store", False, str(fault))]
 
 
-def _opened_store(home: Home, backend: str) -> Finding:
-    store = upgraded(open_store(home.store, read_only=True), read_only=True)
+def _opened_store(home: Home, backend: str) -> list[Finding]:
+    store = open_store(home.store, read_only=True)
     try:
-        table = JobTable(store)
-        counts: dict[str, int] = {}
-        said = {name: number for name, number in table.counts.items() if number}
-        for key, value in store.readable():
-            if key.startswith(b"job/"):
-                bump(counts, counted_as(Job(**json.loads(value))), 1)
-            said.update(tallies.counts_in(key, value))
-        wrong = sorted(name for name in {*counts, *said} if counts.get(name) != said.get(name))[:5]
-        if wrong:
-            told, found = ({name: all.get(name, 0) for name in wrong} for all in (said, counts))
-            return Finding("store", False, f"{backend}; it says {told}, and holds {found}")
-        jobs = sum(counts.get(state, 0) for state in STATES)
-        return Finding("store", True, f"{backend}; {jobs} jobs, complete up to event {table.position}")
-    except (ValueError, TypeError, KeyError) as fault:
-        return Finding("store", False, f"{backend}; a record of it cannot be understood ({fault})")
+        report = storecheck.look_into(store)
     finally:
         store.close()
+    if report.faults:
+        return [Finding("store", False, f"{backend}; {fault}") for fault in report.faults]
+    return [Finding("store", True, f"{backend}; {report.jobs} jobs, complete up to event {report.position}")]
+
+
+def _together(home: Home, in_use: bool) -> list[Finding]:
+    """What is wrong for whoever opens the home, although each part may be sound by itself."""
+    if in_use:
+        return []
+    try:
+        Ledger(home, read_only=True).close()
+    except NewerFormat:
+        raise
+    except QueueError as fault:
+        return [Finding("home", False, f"no command can open it: {fault}")]
+    return []
 
 
 def _run(home: Home, in_use: bool) -> Finding:

@@ -87,7 +87,7 @@ class Home:
             return False
         except OSError as fault:
             raise BadHome(path=self.path, why=_why(fault, self.path)) from None
-        return os.path.isdir(self.journal)
+        return any(map(os.path.isdir, (self.journal, self.store, self.run, self.logs)))
 
     def has_begun(self) -> bool:
         """False when nothing was ever written here: the creation of the home was interrupted."""

@@ -69,6 +69,9 @@ class Store(Protocol):
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
         """Every pair that can still be read, in any order; damage between them is passed over."""
 
+    def problems(self) -> list[str]:
+        """What the backend itself finds wrong with its file."""
+
     def sync(self) -> None: ...
 
     def sync_is_due(self, freed_bytes: int) -> bool:
@@ -84,6 +87,8 @@ class JobTable:
         if meta.get("format", FORMAT) > FORMAT:
             raise NewerFormat(path="the store", found=f"format {meta['format']}", known=FORMAT)
         self._store = store
+        self.log_id: str = meta.get("log_id", "")
+        """Of the journal that this store belongs to; empty: of none yet."""
         self.position: int = meta.get("position", 0)
         self.ahead: int = meta.get("ahead", 0)
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
@@ -405,6 +410,7 @@ class JobTable:
     def _meta(self, position: int, ahead: int, counts: dict[str, int]) -> bytes:
         meta = {
             "format": FORMAT,
+            "log_id": self.log_id,
             "position": position,
             "ahead": ahead,
             "counts": {name: number for name, number in counts.items() if number or name in STATES},
@@ -435,9 +441,13 @@ def _first_sequence(entry: Changed | Fresh) -> int:
 
 
 def _job_of_record(id: str, raw: bytes) -> Job:
-    """Raises Corrupt."""
+    """Raises Corrupt, NewerFormat."""
+    fields = _parsed(f"job/{id}", raw)
+    unknown = fields.keys() - set(Job.__slots__)
+    if unknown:
+        raise NewerFormat(path="the store", found=f"a job's field {min(unknown)!r}", known=FORMAT)
     try:
-        return Job(**_parsed(f"job/{id}", raw))
+        return Job(**fields)
     except TypeError as fault:
         raise Corrupt(path="the store", why=f"the record of job {id} cannot be understood ({fault})") from None
 

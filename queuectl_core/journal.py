@@ -43,6 +43,8 @@ class TornTail(NamedTuple):
 
 
 class _Segment(NamedTuple):
+    """With a first sequence of 0 it was not opened: the store has all that it holds."""
+
     path: str
     number: int
     first_sequence: int
@@ -61,8 +63,20 @@ class Journal:
         self.synced = 0
         self.torn: TornTail | None = None
         self._segments: list[_Segment] = []
+        self._sizes: dict[str, int] = {}
+        """Of the segments that are complete, as far as somebody has asked."""
         self._descriptor = -1
         self._size = 0
+
+    @property
+    def name(self) -> str:
+        """What others note of it, to know it again."""
+        return f"{self.log_id:016x}"
+
+    @property
+    def size(self) -> int:
+        """Of the last segment, in bytes."""
+        return self._size
 
     def append(self, happened: list[events.Event]) -> None:
         """One group commit. Raises DiskFull, with nothing kept of it, or StorageFailed."""
@@ -128,7 +142,7 @@ class Journal:
     def _to_free(self, position: int, kept_bytes: int) -> list[tuple[str, int]]:
         pairs = zip(self._segments, self._segments[1:])
         done = [segment.path for segment, after in pairs if after.first_sequence <= position + 1]
-        sizes = [os.path.getsize(path) for path in done]
+        sizes = [self._size_of(path) for path in done]
         over = sum(sizes) - kept_bytes
         found = []
         for path, size in zip(done, sizes):
@@ -137,6 +151,11 @@ class Journal:
             found.append((path, size))
             over -= size
         return found
+
+    def _size_of(self, path: str) -> int:
+        if path not in self._sizes:
+            self._sizes[path] = os.path.getsize(path)
+        return self._sizes[path]
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -179,30 +198,49 @@ def begin_journal(folder: str, next_sequence: int) -> Journal:
 
 
 def open_journal(
-    folder: str, position: int, ahead: int = 0, read_only: bool = False
+    folder: str, position: int, ahead: int = 0, read_only: bool = False, log_id: str = ""
 ) -> tuple[Journal, Iterator[Frame]]:
     """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
 
-    `ahead` is the last event that the store knows of. A torn tail is set aside while they are read (`Journal.torn`);
-    `read_only`: nothing is set aside, and nothing can be appended. Raises Corrupt, NewerFormat, DiskFull,
-    StorageFailed.
+    `ahead` is the last event that the store knows of, `log_id` the journal that it belongs to, if it belongs to one. A
+    torn tail is set aside while they are read (`Journal.torn`); `read_only`: nothing is set aside, and nothing can be
+    appended. Raises Corrupt, NewerFormat, DiskFull, StorageFailed.
     """
     paths = segment_paths(folder)
     if not paths:
-        if ahead or position:
-            raise Corrupt(
-                path=folder, why=f"it has no segment, and the store knows events up to {max(ahead, position)}"
-            )
+        if ahead or position or log_id:
+            known = max(ahead, position)
+            more = f"the store knows events up to {known}" if known else "the store belongs to one that had"
+            raise Corrupt(path=folder, why=f"it has no segment, and {more}")
         return Journal(folder, 0) if read_only else begin_journal(folder, 1), iter(())
-    headers = [(path, _read_header(path)) for path in paths]
-    for path, header in headers:
-        if header.log_id != headers[0][1].log_id:
-            raise Corrupt(path=path, why="it belongs to another journal")
-    segments = [_Segment(path, header.number, header.first_sequence, header.version) for path, header in headers]
+    found, segments = _read_headers(paths, position)
+    journal = Journal(folder, found)
+    if log_id not in ("", journal.name):
+        raise Corrupt(path=folder, why="it is not the journal that the store of this home belongs to")
     _check_row(folder, segments, position)
-    journal = Journal(folder, headers[0][1].log_id)
     journal._segments = segments
     return journal, _recover(journal, position, ahead, read_only)
+
+
+def _read_headers(paths: list[str], position: int) -> tuple[int, list[_Segment]]:
+    """Return the log id and the segments. From the last one back, so that those which the store has long are not opened.
+
+    Raises:
+        Corrupt, NewerFormat: a header of those that are opened is not as it must be.
+    """
+    segments: list[_Segment] = []
+    log_id: int | None = None
+    for path in reversed(paths):
+        number = int(os.path.basename(path)[:10])
+        if segments and segments[-1].first_sequence <= position + 1:
+            segments.append(_Segment(path, number, 0, 0))
+            continue
+        header = _read_header(path)
+        if log_id is not None and header.log_id != log_id:
+            raise Corrupt(path=path, why="it belongs to another journal")
+        log_id = header.log_id
+        segments.append(_Segment(path, number, header.first_sequence, header.version))
+    return log_id or 0, segments[::-1]
 
 
 def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> Iterator[Frame]:
@@ -282,8 +320,8 @@ def _leave_old_format(journal: Journal) -> None:
 
 
 def segment_paths(folder: str) -> list[str]:
-    """The segments in a journal's folder, oldest first."""
-    return [os.path.join(folder, name) for name in sorted(filter(ours.is_segment, os.listdir(folder)))]
+    """The segments in a journal's folder, oldest first; none where there is no such folder."""
+    return [os.path.join(folder, name) for name in sorted(filter(ours.is_segment, durable.names_in(folder)))]
 
 
 def _read_header(path: str) -> SegmentHeader:

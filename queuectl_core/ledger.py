@@ -18,7 +18,7 @@ from .engine import Engine
 from .errors import Corrupt, DiskFull, StorageFailed
 from .home import Home
 from .jobtable import JobTable, Store
-from .journal import Journal, TornTail, events_of, open_journal
+from .journal import Journal, TornTail, events_of, open_journal, segment_paths
 from .load import Load
 from .reserve import Reserve
 from .stores import open_store
@@ -37,6 +37,9 @@ SLICE = 250
 KEPT_BYTES = 16 * 1024 * 1024
 """So much of the journal stays although the store has it: for those who read events behind us."""
 
+WORTH_A_SEGMENT = 32 * 1024
+"""The next opening reads up to so many bytes of the journal (half a millisecond) rather than have a segment a stop."""
+
 RELIEF = 5000
 """The same, where nobody does."""
 
@@ -52,6 +55,8 @@ class Ledger:
             self.table = JobTable(self._store)
             self.engine = Engine(self.table, zone_of)
             self.journal: Journal = self._replay(home, read_only)
+            if not read_only and self.table.log_id != self.journal.name:
+                self._mark_store()
         except BaseException:
             self._store.close()
             raise
@@ -153,10 +158,11 @@ class Ledger:
             self._flush_all()
 
     def checkpoint(self) -> None:
-        """Moves everything into the store, and begins the journal anew."""
+        """Moves everything into the store, and begins the journal anew if it is worth a segment."""
         self._flush_all()
-        if self.journal.rotate():
-            self._free()
+        if self.journal.size >= WORTH_A_SEGMENT:
+            self.journal.rotate()
+        self._free()
 
     def close(self) -> None:
         self.journal.close()
@@ -200,9 +206,19 @@ class Ledger:
             return
         self.journal.free(self.table.position, KEPT_BYTES)
 
+    def _mark_store(self) -> None:
+        """Note in a store that belongs to no journal yet that it belongs to this one, so that neither is missed in
+        silence.
+        """
+        self.table.log_id = self.journal.name
+        self.table.flush(0, self.engine.sequence)
+        self._store.sync()
+
     def _replay(self, home: Home, read_only: bool) -> Journal:
         try:
-            journal, frames = open_journal(home.journal, self.table.position, self.table.ahead, read_only)
+            _check_traces(home, self.table)
+            table = self.table
+            journal, frames = open_journal(home.journal, table.position, table.ahead, read_only, table.log_id)
             for frame in frames:
                 self.engine.replay(events_of(frame, home.journal), frame.sequence)
         except OSError as fault:
@@ -219,7 +235,18 @@ def _opened_store(home: Home, read_only: bool) -> Store:
     except OSError as fault:
         raise durable.failure(home.store, fault) from fault
     try:
+        if store.is_old and not read_only:
+            store.seal_old()
         return upgraded(store, read_only)
     except BaseException:
         store.close()
         raise
+
+
+def _check_traces(home: Home, table: JobTable) -> None:
+    """Refuse to begin a queue where there was one. Raises Corrupt.
+
+    A home is made with empty folders; output in `logs/` shows that a journal and a store have been lost, both.
+    """
+    if not table.log_id and not segment_paths(home.journal) and os.path.isdir(home.logs) and os.listdir(home.logs):
+        raise Corrupt(path=home.journal, why="it is gone, and so is the store: logs/ holds the output of jobs")

@@ -97,6 +97,7 @@ def _converse(
 def _converse_with_lock(
     home: Home, requests: Iterable[Fields], notice: Callable[[str], None], hear: Callable[[Fields], None]
 ) -> None:
+    home.prepare()  # a folder may be missing: whoever only asks gets the same answer as whoever writes
     ledger = Ledger(home)
     if ledger.torn is not None:
         notice(ledger.torn.told())

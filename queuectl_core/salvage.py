@@ -62,11 +62,13 @@ def _salvage(home: Home, target: Home) -> Salvaged:
     _take_store(home, table, affected)
     engine = Engine(table)
     lost = _take_journal(home, engine, affected)
+    journal = begin_journal(target.journal, engine.sequence + 1)
+    table.log_id = journal.name
     while table.flush(table.changed_count, engine.sequence):
         pass
     store.sync()
     store.close()
-    begin_journal(target.journal, engine.sequence + 1).close()
+    journal.close()
     _copy_files(home, target)
     return Salvaged(sum(table.counts[state] for state in STATES), lost, affected)
 
@@ -106,10 +108,10 @@ def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
         affected["(store)"] = f"the store cannot be opened at all: {fault}"
         return
     try:
-        for key, value in old.readable():
+        for key, value in old.checked():
             if key == b"meta":
                 _take_meta(value, table, affected)
-            elif key.startswith(b"job/"):
+            elif isinstance(key, bytes) and key.startswith(b"job/"):
                 _take_record(key[4:].decode("utf-8", "replace"), value, table, affected)
     except QueueError as fault:
         affected["(store)"] = f"not all of the store could be read: {fault}"
@@ -117,9 +119,9 @@ def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
         old.close()
 
 
-def _take_meta(value: bytes, table: JobTable, affected: dict[str, str]) -> None:
+def _take_meta(value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
     try:
-        meta = json.loads(value)
+        meta = json.loads(value or b"")
         table.settings.update(meta["settings"])
         table.queues.update(meta.get("queues", {}))
         table.schedules.update(meta.get("schedules", {}))
@@ -130,9 +132,9 @@ def _take_meta(value: bytes, table: JobTable, affected: dict[str, str]) -> None:
         affected["(store)"] = "its own record of where it stands, and of the settings, is unreadable"
 
 
-def _take_record(id: str, value: bytes, table: JobTable, affected: dict[str, str]) -> None:
+def _take_record(id: str, value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
     try:
-        job = Job(**json.loads(value))
+        job = Job(**json.loads(value or b""))
         place_in_state(job)
     except (ValueError, TypeError, AttributeError):
         affected[id] = "its record in the store is unreadable"

@@ -289,6 +289,7 @@ def journal_bytes(home: Home) -> int:
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the journal only what is needed; `test_journal_keeps_a_bounded_past` has it otherwise."""
     monkeypatch.setattr(ledger, "KEPT_BYTES", 0)
+    monkeypatch.setattr(ledger, "WORTH_A_SEGMENT", 0)
 
 
 def test_journal_does_not_grow_without_bound(homes: Homes, each_backend: str, small_segments: None) -> None:
@@ -582,7 +583,7 @@ def test_reading_only_a_home_in_which_nothing_was_written_yet_makes_nothing(home
 
 def limit_pages(opened: Ledger, more: int) -> None:
     """The SQLite file of this ledger may grow by so many pages, and then says that the disk is full."""
-    database = opened._store._db  # type: ignore[attr-defined]
+    database = opened._store.inner._db  # type: ignore[attr-defined]
     (count,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {count + more}")
 
@@ -662,7 +663,9 @@ def test_write_that_finds_no_room_gives_the_reserve_up_before_it_fails(homes: Ho
 
 
 def test_new_home_on_a_full_disk_is_refused_and_can_be_opened_later(homes: Homes, efbig_is_full: None) -> None:
-    homes.open().close()
+    opened = homes.open()
+    opened._store.write([], [b"meta"])
+    opened.close()
     segments(homes.home)[0].unlink()
     with file_size_limit(SEGMENT_HEADER_BYTES - 1):
         with pytest.raises(DiskFull):

@@ -664,7 +664,7 @@ def test_sqlite_write_that_fails_leaves_nothing_of_itself(sqlite: Shelf) -> None
     store = sqlite.open()
     put(store, b"a", b"b", value=b"1")
     with pytest.raises(StorageFailed):
-        store.write([(b"c", b"2"), (b"d", None)], [b"a"])  # type: ignore[list-item]
+        store.inner.write([(b"c", b"2"), (b"d", None)], [b"a"])  # type: ignore[attr-defined]
     assert everything(store) == {b"a": b"1", b"b": b"1"}
     put(store, b"c", value=b"3")
     assert everything(store) == {b"a": b"1", b"b": b"1", b"c": b"3"}
@@ -674,7 +674,7 @@ def test_sqlite_write_that_fails_leaves_nothing_of_itself(sqlite: Shelf) -> None
 def test_sqlite_write_without_room_is_a_full_disk_and_leaves_nothing_of_itself(sqlite: Shelf) -> None:
     store = sqlite.open()
     put(store, b"a")
-    store._db.execute("PRAGMA max_page_count = 5")  # type: ignore[attr-defined]
+    store.inner._db.execute("PRAGMA max_page_count = 5")  # type: ignore[attr-defined]
     with pytest.raises(DiskFull):
         store.write([(b"b", b"2"), (b"c", b"x" * 100_000)], [b"a"])
     assert everything(store) == {b"a": b"v"}

@@ -4,6 +4,7 @@
     generation_store   gnu, ndbm or dumb, which survive no kill in mid-write: each sync is a whole new file, then a
     switch
     memory_store       a dictionary, for tests and dry runs
+    sealed_store       stands before each of those on disk: every value has a checksum
 
 All meet the contract `jobtable.Store`. `open_store` reads which kind a home has (store/CURRENT), or chooses one for
 a new home. Does not know what is stored. The trap: a home outlives the Python that made it; what this one lacks gets
@@ -20,6 +21,7 @@ from .. import durable
 from ..errors import Corrupt, InvalidInput, NoBackend
 from ..jobtable import Store
 from .memory_store import MemoryStore
+from .sealed_store import SealedStore
 
 MODULES = {"sqlite": "sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
 """The backends in the order of preference, and the module that each needs."""
@@ -32,7 +34,7 @@ def available() -> list[str]:
     return [name for name, module in MODULES.items() if _is_there(module)]
 
 
-def open_store(folder: str, wanted: str | None = None, read_only: bool = False) -> Store:
+def open_store(folder: str, wanted: str | None = None, read_only: bool = False) -> SealedStore:
     """The store of a home, made when there is none. `wanted` names the backend of a new one.
 
     `read_only` changes no file; it is for a home that has a store.
@@ -41,20 +43,24 @@ def open_store(folder: str, wanted: str | None = None, read_only: bool = False) 
     """
     chosen = current_backend(folder)
     if chosen is None and read_only:
-        return MemoryStore()
+        return SealedStore(MemoryStore(), folder)
     backend = chosen or _choose(wanted)
     module = MODULES[backend]
     if not _is_there(module):
         raise NoBackend(backend=backend, module=module, python=".".join(map(str, sys.version_info[:3])))
     if chosen is None:
         durable.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
+    return SealedStore(_opened(folder, backend, read_only), folder)
+
+
+def _opened(folder: str, backend: str, read_only: bool) -> Store:
     if backend == "sqlite":
         from .sqlite_store import SqliteStore
 
         return SqliteStore(os.path.join(folder, "jobs.db"), read_only)
     from .generation_store import GenerationStore
 
-    return GenerationStore(folder, module, read_only)
+    return GenerationStore(folder, MODULES[backend], read_only)
 
 
 def current_backend(folder: str) -> str | None:

@@ -72,10 +72,13 @@ class GenerationStore:
         for key in list(self._keys):
             try:
                 value = self.get(key)
-            except (self._module.error, ValueError, Corrupt):
+            except (*self._faults(), Corrupt):
                 continue
             if value is not None:
                 yield key, value
+
+    def problems(self) -> list[str]:
+        return []  # what is wrong in such a file shows when its pairs are read
 
     def sync(self) -> None:
         if not self._pairs:
@@ -146,8 +149,13 @@ class GenerationStore:
             return first + b"".join(bytes(file[key + b"\0%d" % n]) for n in range(1, int(count)))
         except KeyError:
             return None
-        except ValueError:
-            raise Corrupt(path=self._generation(self._number), why=f"its value of {key!r} is damaged") from None
+        except self._faults() as fault:
+            why = f"its value of {key!r} is damaged ({fault})"
+            raise Corrupt(path=self._generation(self._number), why=why) from None
+
+    def _faults(self) -> tuple[type[Exception], ...]:
+        """Return what the module raises when it meets damage: dumb also fails where it takes its index apart."""
+        return (self._module.error, ValueError, SyntaxError, TypeError, AttributeError, OverflowError, MemoryError)
 
     def _generation(self, number: int) -> str:
         return os.path.join(self._folder, f"gen-{number}")
@@ -175,7 +183,7 @@ class GenerationStore:
         durable.check_owned(*self._files(self._number))
         try:
             return self._module.open(path, "r")
-        except (self._module.error, ValueError, SyntaxError) as fault:
+        except self._faults() as fault:
             raise Corrupt(path=path, why=f"{self._module.__name__} says: {fault}") from fault
 
     def _remove_others(self) -> None:

@@ -29,6 +29,9 @@ class MemoryStore:
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
         yield from self.pairs.items()
 
+    def problems(self) -> list[str]:
+        return []
+
     def sync(self) -> None:
         pass
 

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
 
 _FREED_BYTES = 4 * 1024 * 1024
+_ROWS = 10_000
+"""Read at a time when everything is read."""
+
+_ALL_ROWS = "SELECT rowid, key, value FROM Dict WHERE rowid >= ? AND rowid <= ? ORDER BY rowid LIMIT ?"
+
+_DAMAGE = ("malformed", "not a database", "unsupported file format", "no such table", "no such column")
 _UNSYNCED_BYTES = 512 * 1024
 """Of keys and values. So much is moved into the file within some 10 ms; a long write-ahead log takes as long as it
 is.
@@ -40,6 +46,8 @@ class SqliteStore:
             os.close(durable.make_file(path))
         try:
             self._db = sqlite3.connect(_uri(path, read_only), timeout=10, isolation_level=None, uri=True)
+            self._db.text_factory = bytes  # damage can make a text of a value
+            self._db.execute("PRAGMA cell_size_check = ON")
             if read_only:
                 return
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -77,11 +85,24 @@ class SqliteStore:
             raise self._error(fault) from fault
 
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
-        try:
-            (last,) = self._db.execute("SELECT max(rowid) FROM Dict").fetchone()
-        except sqlite3.Error as fault:
-            raise self._error(fault) from fault
-        yield from self._rows(0, (last or 0) + 1)
+        (last,) = self._run("SELECT max(rowid) FROM Dict", ()).fetchone()
+        low, last = 0, last or 0
+        while low <= last:
+            try:
+                rows = self._db.execute(_ALL_ROWS, (low, last, _ROWS)).fetchall()
+            except sqlite3.Error:
+                yield from self._rows(low, last + 1)
+                return
+            yield from ((key, value) for _, key, value in rows)
+            if len(rows) < _ROWS or rows[-1][0] < low:  # in a damaged tree they may go round in a circle
+                return
+            low = rows[-1][0] + 1
+
+    def problems(self) -> list[str]:
+        """Return what SQLite finds wrong with its file; the first few."""
+        rows = self._run("PRAGMA integrity_check(5)", ()).fetchall()
+        said = [bytes(row[0]).decode("utf-8", "replace") for row in rows]
+        return [] if said == ["ok"] else said
 
     def _rows(self, low: int, high: int) -> Iterator[tuple[bytes, bytes]]:
         """Rows with low <= rowid < high; where a page of them is damaged, the halves by themselves."""
@@ -135,7 +156,7 @@ class SqliteStore:
         said = str(fault)
         if "disk is full" in said:
             return DiskFull(path=self._path)
-        if "malformed" in said or "not a database" in said:
+        if any(word in said for word in _DAMAGE):
             return Corrupt(path=self._path, why=f"SQLite says: {said}")
         return StorageFailed(path=self._path, why=f"SQLite says: {said}")
 

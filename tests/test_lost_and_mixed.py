@@ -1,0 +1,226 @@
+"""What is lost or damaged in a home, or comes from another one: every call says so, in the same words, and `doctor` too."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import commands, doctor, salvage
+from queuectl_core.errors import Corrupt, QueueError
+from queuectl_core.home import Home
+from queuectl_core.ledger import Ledger
+from queuectl_core.stores import available, open_store
+from tests.builders import NOW_MS, state_of
+from tests.homes import CommandLine
+
+CALLS = (["status"], ["list"], ["show", "a"], ["enqueue", "--", "true"], ["queue", "list"], ["worker", "start"])
+needs_sqlite = pytest.mark.skipif("sqlite" not in available(), reason="this Python has no sqlite3")
+
+
+@pytest.fixture(params=available())
+def each_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("QUEUECTL_STORE", request.param)
+    return str(request.param)
+
+
+def a_home(path: Path, *ids: str, stored: bool = True) -> Home:
+    """A home with these jobs; with `stored`, the store has them."""
+    home = Home(str(path))
+    home.prepare()
+    opened = Ledger(home)
+    specs: list[object] = [{"id": id, "command": f"echo {id}", "priority": 1} for id in ids]
+    opened.decide(commands.Enqueue(specs, "/"), NOW_MS)
+    opened.write()
+    opened.sync()
+    if stored:
+        opened.checkpoint()
+    opened.close()
+    return home
+
+
+@pytest.fixture
+def used(queuectl: CommandLine) -> Iterator[CommandLine]:
+    """A home in which a job has run and another waits, with no supervisor."""
+    queuectl.ok("enqueue", "--id", "a", "--", "echo", "out")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    queuectl.ok("worker", "stop")
+    queuectl.ok("enqueue", "--id", "b", "--", "true")
+    yield queuectl
+
+
+def all_refuse(queuectl: CommandLine, said: str) -> None:
+    for words in CALLS:
+        assert said in queuectl.refused(1, *words), words
+    answer = queuectl("doctor")
+    assert answer.status == 1 and said in answer.out, answer
+
+
+# Lost
+
+
+@pytest.mark.parametrize("lost", ["folder", "segments"])
+def test_lost_journal_is_no_empty_queue(used: CommandLine, lost: str) -> None:
+    folder = Path(used.home, "journal")
+    if lost == "folder":
+        shutil.rmtree(folder)
+    else:
+        for path in folder.iterdir():
+            path.unlink()
+    all_refuse(used, "it has no segment, and the store knows events up to")
+
+
+def test_lost_journal_of_jobs_that_never_reached_the_store_is_no_empty_queue(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    shutil.rmtree(os.path.join(queuectl.home, "journal"))
+    all_refuse(queuectl, "it has no segment, and the store belongs to one")
+
+
+def test_lost_journal_and_store_are_no_empty_queue(used: CommandLine) -> None:
+    for name in ("journal", "store"):
+        shutil.rmtree(os.path.join(used.home, name))
+    all_refuse(used, "it is gone, and so is the store")
+
+
+@pytest.mark.parametrize("words", [["status"], ["list"], ["enqueue", "--id", "c", "--", "true"], ["worker", "start"]])
+def test_lost_store_is_rebuilt_by_whatever_call_comes_first(used: CommandLine, words: list[str]) -> None:
+    shutil.rmtree(os.path.join(used.home, "store"))
+    used.ok(*words)
+    used.ok("worker", "stop") if words[0] == "worker" else None
+    assert used.job("a")["state"] == "completed" and used.job("b")["command"] == "true"
+    used.ok("doctor")
+
+
+def test_lost_store_whose_journal_begins_later_is_refused_by_every_call(used: CommandLine) -> None:
+    first = min(Path(used.home, "journal").glob("*.log"))
+    opened = Ledger(Home(used.home))
+    opened.journal.rotate()
+    opened.close()
+    first.unlink()
+    shutil.rmtree(os.path.join(used.home, "store"))
+    all_refuse(used, "the segment that held events 1 to")
+
+
+# Mixed
+
+
+@pytest.mark.parametrize("part", ["journal", "store"])
+def test_part_of_another_home_is_refused_by_every_call(
+    tmp_path: Path, queuectl: CommandLine, part: str, each_backend: str
+) -> None:
+    mine, other = a_home(Path(queuectl.home), "a"), a_home(tmp_path / "other", "b")
+    shutil.rmtree(getattr(mine, part))
+    shutil.copytree(getattr(other, part), getattr(mine, part))
+    all_refuse(queuectl, "is not the journal that the store of this home belongs to")
+
+
+# Damaged
+
+
+def test_changed_command_in_the_default_store_is_refused_and_not_run(queuectl: CommandLine) -> None:
+    """One bit makes a slash of a hyphen, or the other way round; the JSON stays sound."""
+    home = a_home(Path(queuectl.home), "old-data", "b")
+    (path,) = [path for path in Path(home.store).rglob("*") if path.is_file() and b"echo old-data" in path.read_bytes()]
+    path.write_bytes(path.read_bytes().replace(b"echo old-data", b"echo old/data"))
+    for words in (["show", "old-data"], ["list"]):
+        assert "the checksum of its value of job/old-data is wrong" in queuectl.refused(1, *words)
+    answer = queuectl("doctor")
+    assert answer.status == 1 and "values are damaged: job/old-data" in answer.out
+    assert "old-data" in queuectl.ok("doctor", "--repair", queuectl.home + "-new")
+    assert queuectl.ok("--home", queuectl.home + "-new", "list", "--state", "pending", "--format", "{id}") == "b\n"
+
+
+def test_value_under_the_key_of_another_is_refused(tmp_path: Path, each_backend: str) -> None:
+    home = a_home(tmp_path / "home", "a", "b")
+    store = open_store(home.store)
+    raw = store.inner.get(b"job/a")
+    assert raw is not None
+    store.inner.write([(b"job/b", raw)], [])
+    store.sync()
+    store.close()
+    opened = Ledger(home)
+    with pytest.raises(Corrupt, match="job/b"):
+        opened.table.get("b")
+    opened.close()
+    assert any(finding.sound is False and "job/b" in finding.text for finding in doctor.examine(home))
+
+
+def test_doctor_finds_what_is_missing_from_an_index(tmp_path: Path, each_backend: str) -> None:
+    home = a_home(tmp_path / "home", "a", "b")
+    store = open_store(home.store)
+    (key, _), *_ = [pair for pair in store.readable() if pair[0].startswith(b"ready")]
+    store.write([], [key])
+    store.sync()
+    store.close()
+    assert any("its indexes are not those of its jobs" in finding.text for finding in doctor.examine(home))
+
+
+def test_salvage_copes_with_checksums_and_names_what_they_refuse(tmp_path: Path, each_backend: str) -> None:
+    home = a_home(tmp_path / "home", "a", "b")
+    for path in Path(home.journal).iterdir():
+        path.unlink()
+    store = open_store(home.store)
+    store.inner.write([(b"job/a", (store.inner.get(b"job/a") or b"").replace(b"echo a", b"echo c"))], [])
+    store.sync()
+    store.close()
+    target = Home(str(tmp_path / "new"))
+    salvaged = salvage.salvage(home, target)
+    assert salvaged.kept == 1 and "a" in salvaged.affected
+    opened = Ledger(target)
+    assert opened.table.get("b") is not None and opened.table.get("a") is None
+    opened.close()
+    assert all(finding.sound is not False for finding in doctor.examine(target))
+
+
+def answer_of(home: Home) -> object:
+    """The whole state, or that it is refused."""
+    try:
+        opened = Ledger(home, read_only=True)
+        try:
+            return state_of(opened.table)
+        finally:
+            opened.close()
+    except (QueueError, AssertionError):
+        return None
+
+
+@pytest.mark.parametrize("flips", [150, pytest.param(3000, marks=pytest.mark.long)])
+def test_flipped_bit_never_passes_for_the_truth(
+    tmp_path: Path, each_backend: str, flips: int, request: pytest.FixtureRequest
+) -> None:
+    """In any byte of the store: all is as it was, or a read is refused, or `doctor` finds it."""
+    home = a_home(tmp_path / "home", *(f"job{n}" for n in range(30)))
+    truth = answer_of(home)
+    files = [path for path in Path(home.store).rglob("*") if path.is_file() and path.stat().st_size]
+    source = random.Random(request.config.getoption("--seed") or 1)
+    for _ in range(flips):
+        path = source.choice(files)
+        whole = path.read_bytes()
+        place, bit = source.randrange(len(whole)), source.randrange(8)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        if answer_of(home) not in (truth, None):
+            findings = doctor.examine(home)
+            assert any(finding.sound is False for finding in findings), (path.name, place, bit)
+        path.write_bytes(whole)
+
+
+@needs_sqlite
+def test_text_in_the_place_of_a_value_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUECTL_STORE", "sqlite")
+    home = a_home(tmp_path / "home", "a")
+    for value in ("'a text'", "7", "1.5"):
+        database = sqlite3.connect(os.path.join(home.store, "jobs.db"))
+        database.execute(f"UPDATE Dict SET value = {value} WHERE key = CAST('job/a' AS BLOB)")
+        database.commit()
+        database.close()
+        opened = Ledger(home)
+        with pytest.raises(Corrupt):
+            opened.table.get("a")
+        opened.close()
+        assert any(finding.sound is False for finding in doctor.examine(home))
