@@ -25,6 +25,9 @@ from .job import PROCESSING, Job
 from .jobtable import JobTable
 
 
+LOST = "its worker was lost"
+
+
 class OpenRun(NamedTuple):
     """A run that the journal has begun and not ended, of a worker that is not this process's, or not any more."""
 
@@ -68,7 +71,7 @@ def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> Optional[co
         return None
     if not os.path.exists(home.tree_lock(run.instance)):  # made with the first command that a worker starts
         return commands.Release(job.id, run.run, "its worker died before it began", False)
-    return commands.Finish(job.id, run.run, lost(home, job.running()))
+    return commands.Finish(job.id, run.run, lost(home, job.running(), _why_lost(home, run.instance)))
 
 
 def command_of(result: runs.Result) -> commands.Command:
@@ -77,6 +80,13 @@ def command_of(result: runs.Result) -> commands.Command:
     if reason is None:
         return commands.Finish(job_id, run, ending)
     return commands.Release(job_id, run, reason, begun, ending)
+
+
+def told_of_damage(command: commands.Command) -> str | None:
+    """For people, when what the worker of a lost run has left is damaged."""
+    if type(command) is commands.Finish and command.ending.outcome == "worker-lost" and command.ending.detail != LOST:
+        return f"{command.id}: {command.ending.detail}"
+    return None
 
 
 def kill_run(home: Home, run: OpenRun) -> None:
@@ -89,13 +99,20 @@ def kill_run(home: Home, run: OpenRun) -> None:
             pass
 
 
-def lost(home: Home, attempt: dict[str, object]) -> Ending:
+def lost(home: Home, attempt: dict[str, object], why: str = LOST) -> Ending:
     """The ending of an attempt whose worker has died under it."""
     ended_ms = now_ms()
     duration_ms = max(0, ended_ms - attempt["started_ms"])
     file, offset = attempt.get("log_file"), attempt.get("log_offset", 0)
     printed = 0 if file is None else output.size_from(home.logs, file, offset)
-    return Ending("worker-lost", None, None, ended_ms, duration_ms, file, offset, printed, detail="its worker was lost")
+    return Ending("worker-lost", None, None, ended_ms, duration_ms, file, offset, printed, detail=why)
+
+
+def _why_lost(home: Home, instance: str) -> str:
+    path = home.damaged_outcome(instance)
+    if os.path.lexists(path):
+        return f"its worker was lost, and what it left is damaged (set aside as run/{os.path.basename(path)})"
+    return LOST
 
 
 def is_inside_a_run() -> bool:
@@ -115,18 +132,22 @@ def sweep(home: Home, kept: Iterable[str]) -> None:
     """Removes the traces of dead workers, but those of which a run is open (`kept`)."""
     spared = set(kept)
     for name in filter(ours.is_worker_file, os.listdir(home.run)):
-        instance = name.rpartition(".")[0]
+        instance = name.partition(".")[0]
         if instance not in spared and not is_alive(home, instance):
             forget(home, instance)
 
 
 def forget(home: Home, instance: str) -> None:
     """Removes what a dead worker has in run/. Only after what it left has been synced elsewhere."""
-    for path in (home.worker_lock(instance), home.tree_lock(instance), home.outcome(instance)):
+    outcome = home.outcome(instance)
+    for path in (home.worker_lock(instance), home.tree_lock(instance), outcome, f"{outcome}.new"):
         try:
             os.unlink(path)
         except FileNotFoundError:
             pass
+        except OSError:
+            if not os.path.isdir(path):
+                raise
 
 
 def is_alive(home: Home, instance: str) -> bool:
@@ -135,9 +156,11 @@ def is_alive(home: Home, instance: str) -> bool:
 
 
 def pid_of(home: Home, instance: str) -> int:
-    """The pid of a worker, as it has written it; 0 when it has not."""
+    """The pid of a worker, as it has written it; 0 when it has not, or what stands there can be no pid of it."""
     try:
         with open(home.worker_lock(instance), opener=durable.owned) as file:
-            return int(file.readline() or 0)
-    except FileNotFoundError:
+            written = file.readline().strip()
+    except (OSError, UnicodeDecodeError):
         return 0
+    pid = int(written) if written.isascii() and written.isdigit() and len(written) < 10 else 0
+    return pid if pid > 1 else 0

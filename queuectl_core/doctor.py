@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-from . import durable, journal_format, lockfile, ours, output, pidfile, storecheck
+from . import durable, journal_format, lockfile, ours, output, pidfile, runs, storecheck
 from .errors import Corrupt, NewerFormat, QueueError
 from .home import Home
 from .journal import check_version, events_of, segment_paths
@@ -39,7 +39,7 @@ def examine(home: Home) -> list[Finding]:
         return [Finding("home", None, f"nothing was written into {home.path} yet")]
     in_use = lockfile.is_held(home.lock)
     findings = [_home(home), *_foreign(home), _supervisor(home, in_use), *_journal(home, in_use)]
-    findings += [*_store(home, in_use), *_together(home, in_use), _run(home, in_use), _logs(home), _disk(home)]
+    findings += [*_store(home, in_use), *_together(home, in_use), *_run(home, in_use), _logs(home), _disk(home)]
     return findings
 
 
@@ -177,16 +177,35 @@ def _together(home: Home, in_use: bool) -> list[Finding]:
     return []
 
 
-def _run(home: Home, in_use: bool) -> Finding:
+def _run(home: Home, in_use: bool) -> list[Finding]:
     if not os.path.isdir(home.run):
-        return Finding("workers", None, "run/ is missing; the next command that writes makes it again")
+        return [Finding("workers", None, "run/ is missing; the next command that writes makes it again")]
     names = list(filter(ours.is_worker_file, os.listdir(home.run)))
     alive = [name for name in names if name.endswith(".lock") and lockfile.is_held(os.path.join(home.run, name))]
     left = [name for name in names if name.endswith(".outcome")]
+    aside = [name for name in names if name.endswith(".outcome.damaged")]
+    findings = [_damaged_result(home, name) for name in left]
+    if aside:
+        text = f"{len(aside)} damaged results of workers are set aside, and their runs counted as lost: {aside[0]}"
+        findings.append(Finding("workers", None, text))
     if not in_use and (alive or left):
         text = f"{len(alive)} workers finish their jobs without a supervisor; {len(left)} results wait for one"
-        return Finding("workers", None, text)
-    return Finding("workers", True, f"{len(alive)} alive")
+        findings.append(Finding("workers", None, text))
+    elif not any(findings):
+        findings.append(Finding("workers", True, f"{len(alive)} alive"))
+    return [finding for finding in findings if finding is not None]
+
+
+def _damaged_result(home: Home, name: str) -> Optional[Finding]:
+    try:
+        with open(os.path.join(home.run, name), "rb", opener=durable.owned) as file:
+            runs.decode_left(file.read())
+    except FileNotFoundError:  # harvested since it was listed
+        pass
+    except (ValueError, OSError) as fault:
+        text = f"{name} is damaged ({fault}): the next call sets it aside, and counts the run as lost"
+        return Finding("workers", False, text)
+    return None
 
 
 def _logs(home: Home) -> Finding:

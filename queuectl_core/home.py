@@ -67,6 +67,10 @@ class Home:
         """What the worker has left for the next supervisor."""
         return os.path.join(self.run, f"{worker}.outcome")
 
+    def damaged_outcome(self, worker: str) -> str:
+        """Where that is set aside when it cannot be read."""
+        return f"{self.outcome(worker)}.damaged"
+
     def prepare(self) -> None:
         """Makes what is missing, 0700, and checks the rest. Raises BadHome."""
         try:

@@ -102,7 +102,7 @@ def _converse_with_lock(
     if ledger.torn is not None:
         notice(ledger.torn.told())
     try:
-        _harvest(home, ledger)
+        _harvest(home, ledger, notice)
         conversation = verbs.Conversation(ledger)
         for request in requests:
             hear(conversation.answer(request, now_ms()))
@@ -129,13 +129,16 @@ def _close(ledger: Ledger, notice: Callable[[str], None]) -> None:
         notice(in_words(fault))
 
 
-def _harvest(home: Home, ledger: Ledger) -> None:
+def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
     """Decides what became of runs that are over."""
     for run in adoption.find(ledger.table):
         if not adoption.is_under_way(home, run):
             command = adoption.conclude(home, ledger.table.get(run.job_id), spared=None)
             if command is not None:
                 ledger.decide(command, now_ms())
+                damage = adoption.told_of_damage(command)
+                if damage is not None:
+                    notice(damage)
 
 
 def _answer_reading(home: Home, request: Fields) -> Fields:

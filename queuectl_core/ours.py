@@ -63,7 +63,12 @@ def is_ours(folder: str, name: str) -> bool:
 
 def has_begun(path: str) -> bool:
     """Whether something may have been written into a home: a creation that was interrupted has left folders alone."""
-    return _has_segment(os.path.join(path, "journal")) or os.path.lexists(os.path.join(path, "store", "CURRENT"))
+    if _has_segment(os.path.join(path, "journal")) or os.path.lexists(os.path.join(path, "store", "CURRENT")):
+        return True
+    try:
+        return any(map(is_output_file, os.listdir(os.path.join(path, "logs"))))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def first_foreign(path: str) -> str | None:

@@ -7,6 +7,8 @@ even the same attempt of it, may have been with the same worker before.
 from __future__ import annotations
 
 import json
+import os
+import zlib
 from signal import SIGTERM
 from typing import NamedTuple, Optional
 
@@ -120,11 +122,43 @@ def revive(result: tuple[object, ...]) -> Result:
     return Result(job_id, run, None if ending is None else Ending(*ending), reason, begun)
 
 
-def read_left(home: Home, instance: str) -> Left | None:
-    """What the worker has left, or None when it has left nothing: it had a supervisor to the end, or was killed."""
+def encode_left(running: Optional[int], results: list[tuple[object, ...]]) -> bytes:
+    """What a worker leaves: the run it is at, and results as `plain` gives them; with a checksum in its last line."""
+    content = json.dumps({"running": running, "results": results}).encode()
+    return b"%b\n%08x" % (content, zlib.crc32(content))
+
+
+def decode_left(data: bytes) -> Left:
+    """Return what a worker has left. The workers of the first format left no checksum.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    content, line, checksum = data.partition(b"\n")
+    if line and checksum != b"%08x" % zlib.crc32(content):
+        raise ValueError("its checksum is wrong")
     try:
-        with open(home.outcome(instance), "rb", opener=durable.owned) as file:
-            left = json.loads(file.read())
+        left = json.loads(content)
+        return Left(left["running"], [revive(result) for result in left["results"]])
+    except (TypeError, KeyError, RecursionError) as fault:
+        raise ValueError(f"it cannot be understood ({fault})") from None
+
+
+def read_left(home: Home, instance: str) -> Left | None:
+    """What the worker has left, or None when it has left nothing: it had a supervisor to the end, or was killed.
+
+    What is damaged is set aside, and the worker has then left nothing. Raises OSError.
+    """
+    path = home.outcome(instance)
+    try:
+        with open(path, "rb", opener=durable.owned) as file:
+            return decode_left(file.read())
     except FileNotFoundError:
         return None
-    return Left(left["running"], [revive(result) for result in left["results"]])
+    except ValueError:
+        pass
+    except PermissionError as fault:
+        if fault.strerror != durable.NOT_OURS:  # a folder, a link, or a FIFO that lies in its place
+            raise
+    os.replace(path, home.damaged_outcome(instance))
+    return None

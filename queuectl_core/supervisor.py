@@ -387,6 +387,9 @@ class Supervisor:
     def _look_after_strays(self) -> None:
         for command in self._strays.look():
             self._ledger.decide(command, now_ms())
+            damage = adoption.told_of_damage(command)
+            if damage is not None:
+                say(damage)
 
     # Requests that are not the ledger's
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
 import math
 import os
 import pickle
@@ -34,7 +33,7 @@ from .home import Home
 from .launch import SHELL, command_line, open_input, why_not_begun
 from .output import OutputWriter
 from .reserve import Reserve
-from .runs import GONE, Kill, Place, Result, Run, Signal, plain, revive_runs
+from .runs import GONE, Kill, Place, Result, Run, Signal, encode_left, plain, revive_runs
 from .spec import DEFAULT_QUEUE
 
 AHEAD = 16
@@ -413,7 +412,7 @@ class Worker:
         running = None if self._running is None else self._running.run
         if running is None and not self._recent:
             return
-        content = json.dumps({"running": running, "results": list(self._recent)}).encode()
+        content = encode_left(running, list(self._recent))
         while True:
             try:
                 durable.replace_file(self._home.outcome(self._instance), content)

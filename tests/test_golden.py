@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.golden import FOLDER, unpack, unpack_home
 from tests.homes import ROOT, CommandLine, short_folder
 
-GOLDEN = sorted(Path(ROOT, "tests", "golden").glob("*.tar.gz"))
+GOLDEN = sorted(path.name.partition(".")[0] for path in Path(FOLDER).glob("*.tar.gz"))
 STATES = {
     "done": "completed",
     "dead": "dead",
@@ -26,19 +25,17 @@ STATES = {
 }
 
 
-@pytest.fixture(params=GOLDEN, ids=lambda path: path.name.partition(".")[0])
+@pytest.fixture(params=GOLDEN)
 def golden(request: pytest.FixtureRequest) -> Iterator[CommandLine]:
     """The command line of today on a copy of a golden home."""
     with short_folder() as folder:
-        with tarfile.open(request.param) as tar:
-            tar.extractall(folder, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
-        command_line = CommandLine(os.path.join(folder, "home"))
+        command_line = CommandLine(unpack_home(request.param, folder))
         yield command_line
         command_line.end()
 
 
 def test_there_are_golden_homes_of_every_format() -> None:
-    assert {path.name for path in GOLDEN} >= {"v1-sqlite.tar.gz", "v1-dumb.tar.gz"}
+    assert set(GOLDEN) >= {"v1-sqlite", "v1-dumb"}
 
 
 def test_golden_home_is_sound_and_tells_all_that_it_held(golden: CommandLine) -> None:
@@ -80,8 +77,7 @@ def version_before() -> Iterator[str]:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("there is no history here that has the version before")
     with short_folder() as folder:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-            tar.extractall(folder, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
+        unpack(packed, folder)
         yield os.path.join(folder, "queuectl.py")
 
 

@@ -1,0 +1,137 @@
+"""A damaged file in `run/` costs the run that it tells of, and nothing else: it is set aside, and everybody says so."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import adoption, runs
+from queuectl_core.events import Ending
+from queuectl_core.home import Home
+from queuectl_core.runs import Result
+from tests.golden import unpack_home
+from tests.homes import CommandLine, short_folder
+
+RESULT = Result("long", 12, Ending("exit", 0, None, 1_800_000_000_000, 5))
+WHOLE = runs.encode_left(None, [runs.plain(RESULT)])
+DAMAGED = [
+    b"",
+    b"\x00" * 40,
+    b"\xff\xfe garbage",
+    b"{}",
+    b"[]",
+    b"7",
+    b'{"running": null, "results": [[1]]}',
+    b'{"running": null, "results": 7}',
+    WHOLE[:-30],
+    WHOLE.replace(b'"exit", 0', b'"exit", 1'),
+    b"[" * 100_000,
+]
+
+
+@pytest.fixture
+def interrupted() -> Iterator[CommandLine]:
+    """A home in which the job `long` was running when its supervisor and its worker were killed."""
+    with short_folder() as folder:
+        command_line = CommandLine(unpack_home("v1-sqlite", folder))
+        yield command_line
+        command_line.end()
+
+
+def file_in_run(queuectl: CommandLine, ending: str) -> Path:
+    (lock,) = Path(queuectl.home, "run").glob("*.lock")
+    return lock.with_name(lock.name.replace(".lock", ending))
+
+
+def everybody_says_so(queuectl: CommandLine) -> None:
+    attempt = queuectl.job("long")["history"][-1]
+    assert attempt["outcome"] == "worker-lost" and "what it left is damaged" in attempt["reason"], attempt
+    aside = file_names(queuectl, ".outcome.damaged")
+    assert len(aside) == 1 and aside[0] in attempt["reason"]
+    answer = queuectl("doctor")
+    assert answer.status == 0 and aside[0] in answer.out, answer
+
+
+def file_names(queuectl: CommandLine, ending: str) -> list[str]:
+    return [name for name in os.listdir(os.path.join(queuectl.home, "run")) if name.endswith(ending)]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
+def test_damaged_result_is_set_aside_and_its_run_is_lost(interrupted: CommandLine, content: bytes) -> None:
+    path = file_in_run(interrupted, ".outcome")
+    path.write_bytes(content)
+    path.chmod(0o600)
+    answer = interrupted("doctor")
+    assert answer.status == 1 and f"{path.name} is damaged" in answer.out, answer
+    answer = interrupted("status")
+    assert answer.status == 0 and answer.err.count("\n") == 1 and "what it left is damaged" in answer.err, answer
+    everybody_says_so(interrupted)
+    assert interrupted("status").err == ""
+
+
+def test_folder_in_the_place_of_a_result_is_set_aside(interrupted: CommandLine) -> None:
+    path = file_in_run(interrupted, ".outcome")
+    path.mkdir(0o700)
+    Path(path, "inside").touch(0o600)
+    interrupted.ok("list")
+    everybody_says_so(interrupted)
+
+
+def test_supervisor_starts_beside_a_damaged_result_and_says_so_in_its_log(interrupted: CommandLine) -> None:
+    file_in_run(interrupted, ".outcome").write_bytes(b"garbage")
+    interrupted.ok("worker", "start")
+    interrupted.until_state("long", "completed")
+    interrupted.ok("worker", "stop")
+    log = Path(interrupted.home, "supervisor.log").read_text()
+    assert "long: its worker was lost, and what it left is damaged" in log and "Traceback" not in log
+    assert [attempt["outcome"] for attempt in interrupted.job("long")["history"]] == ["worker-lost", "exit"]
+
+
+@pytest.mark.parametrize("ending", [".lock", ".tree", ".outcome", ".outcome.new", ".outcome.damaged", ".other"])
+@pytest.mark.parametrize("kind", ["garbage", "folder", "minus one"])
+def test_nothing_that_lies_in_run_stops_a_command(interrupted: CommandLine, ending: str, kind: str) -> None:
+    path = file_in_run(interrupted, ending)
+    if path.exists():
+        path.unlink()
+    if kind == "folder":
+        path.mkdir(0o700)
+    else:
+        path.write_bytes(b"\xff\x00" if kind == "garbage" else b"-1\n")
+        path.chmod(0o600)
+    for words in (["status"], ["list"], ["enqueue", "--", "true"], ["worker", "start"], ["status"], ["worker", "stop"]):
+        answer = interrupted(*words)
+        assert answer.status == 0 and "Traceback" not in answer.err, (words, answer)
+        assert "directory" not in answer.err, (words, answer)
+    assert interrupted.counts()["processing"] == 0
+
+
+def test_whole_result_is_harvested_and_that_of_the_first_format_too(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "home"))
+    home.prepare()
+    for content in (WHOLE, WHOLE.partition(b"\n")[0]):
+        Path(home.outcome("w1-a")).write_bytes(content)
+        left = runs.read_left(home, "w1-a")
+        assert left is not None and left.results == [RESULT]
+
+
+def test_flipped_bit_in_a_result_is_never_taken_for_another_result() -> None:
+    source = random.Random(1)
+    for _ in range(2000):
+        place, bit = source.randrange(len(WHOLE)), source.randrange(8)
+        data = WHOLE[:place] + bytes([WHOLE[place] ^ 1 << bit]) + WHOLE[place + 1 :]
+        try:
+            assert runs.decode_left(data) == runs.decode_left(WHOLE), (place, bit)
+        except ValueError:
+            pass
+
+
+@pytest.mark.parametrize("content", [b"", b"-1\n", b"0\n", b"1\n", b"+7\n", b"7 8\n", b"\xff\n", b"9" * 5000])
+def test_what_no_pid_can_be_is_signalled_by_nobody(tmp_path: Path, content: bytes) -> None:
+    home = Home(str(tmp_path / "home"))
+    home.prepare()
+    Path(home.worker_lock("w1-a")).write_bytes(content)
+    assert adoption.pid_of(home, "w1-a") == 0
