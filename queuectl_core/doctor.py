@@ -154,11 +154,7 @@ def _store(home: Home, in_use: bool) -> list[Finding]:
 
 
 def _opened_store(home: Home, backend: str) -> list[Finding]:
-    store = open_store(home.store, read_only=True)
-    try:
-        report = storecheck.look_into(store)
-    finally:
-        store.close()
+    report = storecheck.look_into(open_store(home.store, read_only=True))
     if report.faults:
         return [Finding("store", False, f"{backend}; {fault}") for fault in report.faults]
     return [Finding("store", True, f"{backend}; {report.jobs} jobs, complete up to event {report.position}")]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from . import durable, events
+from . import durable, events, ours
 from .commands import Command, Enqueue, Import
 from .engine import Engine
 from .errors import Corrupt, DiskFull, StorageFailed
@@ -248,5 +248,7 @@ def _check_traces(home: Home, table: JobTable) -> None:
 
     A home is made with empty folders; output in `logs/` shows that a journal and a store have been lost, both.
     """
-    if not table.log_id and not segment_paths(home.journal) and os.path.isdir(home.logs) and os.listdir(home.logs):
+    if table.log_id or segment_paths(home.journal):
+        return
+    if any(map(ours.is_output_file, durable.names_in(home.logs))):
         raise Corrupt(path=home.journal, why="it is gone, and so is the store: logs/ holds the output of jobs")

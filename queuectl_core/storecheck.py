@@ -11,10 +11,12 @@ import json
 import zlib
 from typing import NamedTuple
 
+from . import tallies
 from .job import STATES, Job
-from .jobtable import JobTable
+from .jobtable import JobTable, Store
 from .places import counted_as, places_of
 from .stores.sealed_store import SealedStore
+from .upgrade import upgraded
 
 NAMED = 5
 """So many damaged values are called by their names."""
@@ -23,18 +25,22 @@ NAMED = 5
 class Report(NamedTuple):
     jobs: int
     position: int
-    log_id: str
     faults: list[str]
 
 
-def look_into(store: SealedStore) -> Report:
-    """Read everything. Raises Corrupt, NewerFormat, StorageFailed when it cannot even be begun."""
-    table = JobTable(store)
-    tally = _Tally()
-    for key, value in store.checked():
-        tally.take(key, value)
-    jobs = sum(tally.counts.get(state, 0) for state in STATES)
-    return Report(jobs, table.position, table.log_id, [*store.problems(), *tally.faults(table)])
+def look_into(sealed: SealedStore) -> Report:
+    """Read everything, and close the store. Raises Corrupt, NewerFormat, StorageFailed when it cannot even be begun."""
+    store: Store = sealed
+    try:
+        problems = sealed.problems()
+        store = upgraded(sealed, read_only=True)
+        table, tally = JobTable(store), _Tally()
+        for key, value in sealed.checked() if store is sealed else store.readable():
+            tally.take(key, value)
+        jobs = sum(tally.counts.get(state, 0) for state in STATES)
+        return Report(jobs, table.position, [*problems, *tally.faults(table)])
+    finally:
+        store.close()
 
 
 class _Tally:
@@ -42,6 +48,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self._said: dict[str, int] = {}
         self._damaged: list[str] = []
         self._wanted_entries = 0
         self._found_entries = 0
@@ -51,6 +58,8 @@ class _Tally:
             self._damaged.append(key.decode("utf-8", "replace") if isinstance(key, bytes) else repr(key))
         elif key.startswith(b"job/"):
             self._take_job(key.decode("utf-8", "replace"), value)
+        elif key.startswith(b"queue/"):
+            self._said.update(tallies.counts_in(key, value))
         elif key != b"meta":
             self._found_entries += _sum_of(key, value)
 
@@ -59,9 +68,11 @@ class _Tally:
         if self._damaged:
             named = ", ".join(self._damaged[:NAMED])
             found.append(f"{len(self._damaged)} values are damaged: {named}")
-        said = {name: number for name, number in table.counts.items() if number}
-        if self.counts != said:
-            found.append(f"it says {said}, and holds {self.counts}")
+        said = {name: number for name, number in {**table.counts, **self._said}.items() if number}
+        wrong = sorted(name for name in {*said, *self.counts} if said.get(name) != self.counts.get(name))[:NAMED]
+        if wrong:
+            told, held = ({name: all.get(name, 0) for name in wrong} for all in (said, self.counts))
+            found.append(f"it says {told}, and holds {held}")
         if self._wanted_entries != self._found_entries:
             found.append("its indexes are not those of its jobs")
         return found
