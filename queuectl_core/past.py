@@ -2,12 +2,13 @@
 
 The journal's sequence is a cursor that lives through restarts: who has read up to N asks for what is behind N. How far
 back it reaches is what the store does not need any more, less what `ledger.KEPT_BYTES` keeps. Knows files and frames;
-changes nothing. The trap: the last group may be half written; it counts once its last frame is there.
+changes nothing, but syncs what it tells. The trap: the last group may be half written; it counts once its last frame
+is there.
 """
 
 from __future__ import annotations
 
-import os
+import errno
 from collections.abc import Iterator
 
 from . import durable, events, journal_format
@@ -21,7 +22,7 @@ Fact = dict[str, object]
 
 def first_known(folder: str) -> int:
     """The sequence of the oldest event that is still there; 1 where there is no journal yet."""
-    paths = segment_paths(folder) if os.path.isdir(folder) else []
+    paths = segment_paths(folder)
     header = _header(paths[0]) if paths else None
     return 1 if header is None else header.first_sequence
 
@@ -53,28 +54,58 @@ def fact(sequence: int, event: events.Event) -> Fact:
 
 
 def _frames(folder: str, after: int) -> Iterator[Frame]:
-    """Whole groups of frames, of the segments that reach behind `after`."""
-    paths = segment_paths(folder) if os.path.isdir(folder) else []
-    headers = [_header(path) for path in paths]
+    """Whole groups of frames, of the segments that reach behind `after`; all of them on the disk."""
     expected = after + 1
-    for n, (path, header) in enumerate(zip(paths, headers)):
-        following = headers[n + 1] if n + 1 < len(headers) else None
-        if header is None or (following is not None and following.first_sequence <= after + 1):
-            continue
-        try:
-            with open(path, "rb", opener=durable.owned) as file:
-                data = file.read()
-        except FileNotFoundError:
-            raise PastIsGone(after=expected - 1, first=header.first_sequence) from None  # freed while we were looking
+    for path, header in _segments(folder, after):
         if header.first_sequence > expected:
             raise PastIsGone(after=expected - 1, first=header.first_sequence)
         group: list[Frame] = []
-        for frame in journal_format.scan(data, header.log_id, header.first_sequence).frames:
+        for frame in _synced_frames(path, header, expected - 1):
             group.append(frame)
             if not frame.flags & MORE:
                 yield from (part for part in group if part.next_sequence > after + 1)
                 expected = max(expected, frame.next_sequence)
                 group.clear()
+
+
+def _segments(folder: str, after: int) -> list[tuple[str, journal_format.SegmentHeader]]:
+    """Those that reach behind `after`, oldest first. Looked for from the end, so that no older one is opened."""
+    found = []
+    for path in reversed(segment_paths(folder)):
+        header = _header(path)
+        if header is not None:
+            found.append((path, header))
+            if header.first_sequence <= after + 1:
+                break
+    return found[::-1]
+
+
+def _synced_frames(path: str, header: journal_format.SegmentHeader, after: int) -> list[Frame]:
+    """Read the frames of a segment, and sync what their writer may not have synced yet: a power cut gives the numbers
+    of lost facts to others, and a reader's cursor would pass over those.
+
+    Raises:
+        PastIsGone: it was freed meanwhile.
+        StorageFailed: it cannot be synced.
+    """
+    try:
+        with open(path, "rb", opener=durable.owned) as file:
+            data = file.read()
+            frames = journal_format.scan(data, header.log_id, header.first_sequence).frames
+            known = max((frame.synced for frame in frames), default=0)
+            if frames and frames[-1].next_sequence - 1 > max(known, after):
+                _sync(path, file.fileno())
+    except FileNotFoundError:
+        raise PastIsGone(after=after, first=header.first_sequence) from None
+    return frames
+
+
+def _sync(path: str, descriptor: int) -> None:
+    try:
+        durable.sync(descriptor)
+    except OSError as fault:
+        if fault.errno not in (errno.EROFS, errno.EINVAL):  # on a read-only disk nothing is left to sync
+            raise durable.failure(path, fault) from fault
 
 
 def _header(path: str) -> journal_format.SegmentHeader | None:

@@ -33,6 +33,7 @@ def a_home(path: Path, *ids: str, stored: bool = True) -> Home:
     """A home with these jobs; with `stored`, the store has them."""
     home = Home(str(path))
     home.prepare()
+    Path(home.lock).touch(0o600)
     opened = Ledger(home)
     specs: list[object] = [{"id": id, "command": f"echo {id}", "priority": 1} for id in ids]
     opened.decide(commands.Enqueue(specs, "/"), NOW_MS)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from pathlib import Path
 
+import pytest
+
+from queuectl_core import durable, past
+from queuectl_core.errors import StorageFailed
+from queuectl_core.events import Purged
+from queuectl_core.home import Home
+from queuectl_core.journal import Journal, open_journal, segment_paths
+from queuectl_core.ledger import Ledger
+from tests.builders import Syncs
 from tests.homes import CommandLine
 
 
@@ -49,6 +60,9 @@ def test_cursor_of_what_is_gone_is_refused_and_says_so(queuectl: CommandLine) ->
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
     queuectl.ok("worker", "stop")
+    opened = Ledger(Home(queuectl.home))
+    opened.journal.rotate()
+    opened.close()
     os.unlink(os.path.join(folder, sorted(os.listdir(folder))[0]))
     assert "no longer kept" in queuectl.refused(1, "events", "--since", "0")
     assert facts(queuectl) == []
@@ -104,3 +118,83 @@ def test_gap_in_the_journal_is_told_and_not_passed_over(queuectl: CommandLine) -
         assert [one["seq"] for one in reader] == "refused"
     except PastIsGone as fault:
         assert fault.fields["after"] == 1
+
+
+def a_journal(folder: Path) -> Journal:
+    opened, frames = open_journal(str(folder), 0)
+    assert list(frames) == []
+    return opened
+
+
+def test_fact_is_told_only_once_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut would give its number to another fact, and whoever has read it would never see that one."""
+    opened = a_journal(tmp_path)
+    segment = os.stat(segment_paths(str(tmp_path))[-1]).st_ino
+    opened.append([Purged("a", 1)])
+    syncs = Syncs(monkeypatch)
+    facts = past.read(str(tmp_path), 0)
+    assert next(facts)["id"] == "a" and syncs.inodes == [segment]
+    opened.sync()
+    opened.append([Purged("b", 2)])
+    syncs.inodes.clear()
+    assert [one["id"] for one in past.read(str(tmp_path), 0)] == ["a", "b"] and syncs.inodes == [segment]
+    opened.sync()
+    syncs.inodes.clear()
+    assert list(past.read(str(tmp_path), 2)) == [] and syncs.inodes == []
+    opened.close()
+
+
+def test_fact_that_cannot_be_synced_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = a_journal(tmp_path)
+    opened.append([Purged("a", 1)])
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(durable, "sync", fail)
+    with pytest.raises(StorageFailed):
+        list(past.read(str(tmp_path), 0))
+    opened.close()
+
+
+@pytest.fixture
+def opens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of segments that are opened from now on."""
+    seen: list[str] = []
+    real = os.open
+
+    def noted(path: str, *more: object, **named: object) -> int:
+        if str(path).endswith(".log"):
+            seen.append(os.path.basename(str(path)))
+        return real(path, *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", noted)
+    return seen
+
+
+def test_opening_and_reading_on_look_only_at_the_segments_that_they_need(tmp_path: Path, opens: list[str]) -> None:
+    opened = a_journal(tmp_path)
+    for n in range(1, 41):
+        opened.append([Purged(str(n), n)])
+        opened.rotate()
+    opened.close()
+    opens.clear()
+    assert len(list(past.read(str(tmp_path), 39))) == 1
+    assert len(opens) <= 6, opens
+    opens.clear()
+    again, frames = open_journal(str(tmp_path), 40)
+    assert list(frames) == [] and again.next_sequence == 41
+    assert len(opens) <= 3, opens
+    again.append([Purged("41", 41)])
+    again.sync()
+    again.free(41)
+    again.close()
+    assert len(segment_paths(str(tmp_path))) == 1
+
+
+def test_stops_leave_no_segment_each(queuectl: CommandLine) -> None:
+    for _ in range(4):
+        queuectl.ok("enqueue", "--", "true")
+        queuectl.ok("worker", "start")
+        queuectl.ok("worker", "stop")
+    assert len(segment_paths(os.path.join(queuectl.home, "journal"))) == 1
