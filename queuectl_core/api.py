@@ -14,14 +14,12 @@ may have changed between two of them.
 from __future__ import annotations
 
 import os
-import time
 from itertools import chain
 
 from .caller import Caller, load_requests, parts_of
-from .client import connect
-from .errors import Busy, InvalidInput, NoSupervisor
+from .errors import InvalidInput
 from .home import Home, default_path
-from .protocol import WAIT_JOBS, jobs_at_once
+from .protocol import jobs_at_once
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -144,41 +142,21 @@ class Queue:
         """Until all these jobs have ended; how many of them in which way: completed, dead, purged. None when
         `timeout_s` is over first. Raises UnknownJob, NoSupervisor.
         """
-        if not ids:
-            return {}
-        end_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            client = connect(self.home.socket, self.deadline_s)  # its own, for the answer may be long in coming
-            if client is None:
-                return self._ended_without_supervisor(ids)
-            try:
-                for start in range(0, len(ids), WAIT_JOBS):
-                    portion, more = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS < len(ids)
-                    client.send("wait", ids=portion, more=more)
-                    if more:
-                        client.receive(self.deadline_s)
-                return client.receive(None if end_s is None else max(0.001, end_s - time.monotonic()))["ended"]
-            except Busy:
-                if end_s is None or time.monotonic() < end_s:
-                    raise
-                return None
-            except ConnectionError:  # the supervisor has ended: look again who answers now
-                if end_s is not None and time.monotonic() >= end_s:
-                    return None
-                time.sleep(0.05)
-            finally:
-                client.close()
+        from .awaiting import Awaiting
 
-    def _ended_without_supervisor(self, ids: Sequence[str]) -> dict[str, int]:
-        from .job import FINAL_STATES
+        return Awaiting(self._caller, timeout_s).these(list(dict.fromkeys(ids)))
 
-        ended: dict[str, int] = {}
-        for id in ids:
-            state = self.get(id)["state"]
-            if state not in FINAL_STATES:
-                raise NoSupervisor(home=self.home.path)
-            ended[state] = ended.get(state, 0) + 1
-        return ended
+    def wait_for(
+        self, state: str | Sequence[str] | None = None, timeout_s: float | None = None, **wanted: object
+    ) -> dict[str, int] | None:
+        """The same for the jobs that `list` would give now. Those that were over before count too; empty when no job
+        matches. Raises InvalidInput, NoSupervisor.
+        """
+        from .awaiting import Awaiting
+        from .states import STATES
+
+        states = STATES if state is None else [state] if isinstance(state, str) else list(state)
+        return Awaiting(self._caller, timeout_s).matching(states, wanted)
 
     def retry_dead(
         self,

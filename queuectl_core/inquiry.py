@@ -83,6 +83,7 @@ class Filter:
         self.since_ms = _number(request, "since_ms")
         self.until_ms = _number(request, "until_ms")
         self.ended_until_ms = _number(request, "ended_until_ms")
+        self.before = _number(request, "before")
         tags = request.get("tags") or {}
         if not isinstance(tags, dict):
             raise InvalidInput(what="tags must be an object of texts")
@@ -97,13 +98,15 @@ class Filter:
             and (self.since_ms is None or job.created_ms >= self.since_ms)
             and (self.until_ms is None or job.created_ms < self.until_ms)
             and (self.ended_until_ms is None or job.updated_ms < self.ended_until_ms)
+            and (self.before is None or job.number < self.before)
             and (not self.tags or self.tags.items() <= options.get("tags", {}).items())  # type: ignore[attr-defined]
         )
 
 
 def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """One page: `next`, as the page before has given it, says where to go on; None at the end. `form` brief: ids
-    alone; raw: all that is kept of a job.
+    alone; raw: all that is kept of a job. `before` leaves out jobs from this number on, such as the `next_number` that an
+    earlier page gave, for it was `numbered`.
     """
     wanted = Filter(request)
     indexes = _wanted_indexes(request, wanted.queue)
@@ -116,7 +119,8 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     shape = _FORMS.get(str(request.get("form", "record")))
     if shape is None:
         raise InvalidInput(what=f"form must be one of {', '.join(_FORMS)}")
-    return _page(ledger, rest, cursor[1], min(limit, PAGE_JOBS), wanted, shape, request.get("oldest_first") is True)
+    page = _page(ledger, rest, cursor[1], min(limit, PAGE_JOBS), wanted, shape, request.get("oldest_first") is True)
+    return {**page, "next_number": ledger.table.next_number} if request.get("numbered") is True else page
 
 
 Shape = Callable[[Job, int], object]

@@ -51,10 +51,11 @@ FLOORS: list[set[str]] = [
     {"supervisor", "local"},
     {"daemon"},
     {"child", "caller"},
+    {"awaiting"},
     {"api"},
     {"__init__"},
     {"cli.render", "cli.plain"},
-    {"cli.outlet", "cli.sheet", "cli.outfile"},
+    {"cli.empty", "cli.outlet", "cli.sheet", "cli.outfile"},
     {"cli.parser", "cli.lines", "cli.progress", "cli.times", "cli.follower", "cli.exported"},
     {"cli.listing", "cli.selection", "cli.jobflags"},
     {

@@ -66,6 +66,7 @@ def test_a_request_that_was_given_up_is_not_done_later(served: CommandLine, name
     assert served.json("status")["supervisor"]["workers_wanted"] == 0
 
 
+@pytest.mark.long
 def test_a_call_that_was_given_up_is_not_done_later(served: CommandLine, stopped: int) -> None:
     """The same with a real call, which has more patience."""
     call = served.popen("enqueue", "--id", "late", "--command", "true", stderr=-1, stdout=-1)

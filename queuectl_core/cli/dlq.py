@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from ..api import SELECT_JOBS, Queue
 from ..errors import InvalidInput, NotDead, NothingToDo
 from ..protocol import jobs_at_once
+from .empty import add_allow_empty
 from .exported import add_output, write_exported
 from .jobflags import number
 from .listing import age_of, limit_of, show
@@ -50,6 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         actions, "export", "print dead jobs as JSON lines, for `import`", "queuectl dlq export --output dead.jsonl"
     )
     add_output(export)
+    add_allow_empty(export)
     for action in (shown, retry, purge, export):
         add_filters(action, with_state=False)
 
@@ -61,7 +63,9 @@ def run(args: Namespace, screen: Screen) -> int:
         if args.action == "show":
             return _show(queue, args.id, screen)
         if args.action == "export":
-            return write_exported(queue, {"state": "dead", **wanted(args)}, args.output, screen)
+            chosen = wanted(args)
+            may_be_empty = not chosen or args.allow_empty
+            return write_exported(queue, {"state": "dead", **chosen}, args.output, screen, may_be_empty)
         count = _change(queue, args)
     if screen.json:
         screen.value({"count": count})

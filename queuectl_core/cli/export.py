@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..api import Queue
+from .empty import add_allow_empty
 from .exported import add_output, write_exported
 from .render import Screen
 from .selection import add_filters, wanted
@@ -19,8 +20,10 @@ EXAMPLES = ["queuectl export --output jobs.jsonl", "queuectl export --state dead
 def add_arguments(parser: ArgumentParser) -> None:
     add_output(parser)
     add_filters(parser)
+    add_allow_empty(parser)
 
 
 def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
-        return write_exported(queue, wanted(args), args.output, screen)
+        chosen = wanted(args)
+        return write_exported(queue, chosen, args.output, screen, may_be_empty=not chosen or args.allow_empty)

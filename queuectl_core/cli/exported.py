@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ..api import Queue
+from .empty import at_least_one
 from .outfile import write_lines
 from .render import Screen
 
@@ -18,9 +19,16 @@ def add_output(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="into a new file, for you alone")
 
 
-def write_exported(queue: Queue, chosen: dict[str, object], path: str | None, screen: Screen) -> int:
-    """Writes the jobs that `chosen` says (see `Queue.list`) to a file, or to standard output if `path` is None."""
+def write_exported(
+    queue: Queue, chosen: dict[str, object], path: str | None, screen: Screen, may_be_empty: bool
+) -> int:
+    """Writes the jobs that `chosen` says (see `Queue.list`) to a file, or to standard output if `path` is None.
+
+    Raises NothingToDo when there is none, unless that may be.
+    """
     jobs = queue.export(**chosen)  # type: ignore[arg-type]
+    if not may_be_empty:
+        jobs = at_least_one(jobs)
     write_lines(path, (json.dumps(job, ensure_ascii=False, separators=(",", ":")) for job in jobs), screen)
     return 0
 

@@ -8,6 +8,7 @@ from ..api import Queue
 from ..clock import now_ms
 from ..errors import InvalidInput
 from ..timestamps import age, from_utc
+from .empty import noted
 from .render import Screen, shown, visible
 
 TABLE_LIMIT = 100
@@ -30,7 +31,7 @@ def show(
 ) -> int:
     """The jobs that `chosen` says (see `Queue.list`). `limit` None: the table's own; 0: all."""
     if screen.json or template is not None:
-        jobs = _jobs(queue, chosen, limit or 0, sort)
+        jobs = noted(_jobs(queue, chosen, limit or 0, sort), chosen, screen)
         if template is None:
             screen.values(jobs)
         else:
@@ -38,7 +39,7 @@ def show(
                 screen.line(_filled(template, job))
         return 0
     limit = TABLE_LIMIT if limit is None else limit
-    found = list(_jobs(queue, chosen, limit and limit + 1, sort))
+    found = list(noted(_jobs(queue, chosen, limit and limit + 1, sort), chosen, screen))
     listed = found[:limit] if limit else found
     columns = columns or _COLUMNS
     names = [name for name, _ in columns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput
+from .empty import add_allow_empty, nothing_matches
 from .render import Screen
 from .selection import add_filters, wanted
 from .times import TIMED_OUT, seconds_of
@@ -12,14 +13,18 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Waits until the jobs have ended: those named, those chosen of what is not over yet, or all that is not.
-Ends with 0 when all are completed, 1 when some ended otherwise, 124 when the time is over."""
+SUMMARY = """Waits until the jobs have ended: those named, those that match, or all that are not over. Jobs that match and
+are over count too. Ends with 0 when all are completed, 1 when some ended otherwise or no job matches, 124 when the time
+is over."""
 EXAMPLES = ["queuectl wait job1 job2", "queuectl wait --queue mail --timeout 10m", "queuectl wait"]
+
+_NOT_OVER = ("pending", "processing", "failed")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="the jobs (default: all that are not over yet)")
     parser.add_argument("--timeout", metavar="TIME", help="waits no longer: 90s, 10m")
+    add_allow_empty(parser)
     add_filters(parser)
 
 
@@ -29,19 +34,18 @@ def run(args: Namespace, screen: Screen) -> int:
     if args.ids and chosen:
         raise InvalidInput(what="name jobs, or choose them; not both")
     with Queue(args.home, notice=screen.note) as queue:
-        ids = list(dict.fromkeys(args.ids)) or _chosen(queue, chosen)
-        ended = queue.wait(ids, timeout_s) if ids else {}
+        if args.ids:
+            ended = queue.wait(args.ids, timeout_s)
+        else:
+            ended = queue.wait_for(timeout_s=timeout_s, **(chosen or {"state": _NOT_OVER}))  # type: ignore[arg-type]
+    if ended == {} and chosen and not args.allow_empty:
+        raise nothing_matches()
     if screen.json:
         screen.value({"ended": ended, "timed_out": ended is None})
     elif ended is None:
-        screen.note(f"the time is over, and {'the job is' if len(ids) == 1 else f'some of {len(ids)} jobs are'} not")
+        screen.note(f"the time is over, and {'the job is' if len(args.ids) == 1 else 'some jobs are'} not")
     elif set(ended) - {"completed"}:
         screen.note(", ".join(f"{count} {how}" for how, count in ended.items()))
     if ended is None:
         return TIMED_OUT
     return 1 if set(ended) - {"completed"} else 0
-
-
-def _chosen(queue: Queue, chosen: dict[str, object]) -> list[str]:
-    states = {"state": ["pending", "processing", "failed"], **chosen}
-    return [id for ids in queue.select(**states) for id in ids]  # type: ignore[arg-type]

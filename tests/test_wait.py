@@ -1,0 +1,171 @@
+"""`wait` tells the truth: failures that are over count, a filter that matches nothing is an error, and neither a restart
+nor a page that moves loses a job.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from queuectl_core import Queue
+from queuectl_core.awaiting import Awaiting
+from queuectl_core.errors import NoSupervisor
+from tests.homes import CommandLine, until
+
+
+@pytest.fixture
+def ended(queuectl: CommandLine) -> CommandLine:
+    """One job of each end in queue `mixed`, a completed one in queue `good`; all of them are over."""
+    queuectl.ok("worker", "start")
+    for id, queue, command in (("a", "mixed", "true"), ("b", "mixed", "false"), ("c", "good", "true")):
+        name = ["--name", f"name-{id}", "--tag", f"of={queue}"]
+        queuectl.ok("enqueue", "--id", id, "--queue", queue, *name, "--max-retries", "0", "--command", command)
+    queuectl.until_done(completed=2, dead=1)
+    return queuectl
+
+
+@pytest.mark.parametrize(
+    "words", [["--queue", "mixed"], ["--tag", "of=mixed"], ["--name", "name-b"], ["--state", "dead"], ["--since", "1h"]]
+)
+@pytest.mark.parametrize("running", [True, False], ids=["served", "alone"])
+def test_failures_that_are_over_count(ended: CommandLine, words: list[str], running: bool) -> None:
+    if not running:
+        ended.ok("worker", "stop")
+    answer = ended("wait", *words)
+    assert answer.status == 1 and "1 dead" in answer.err, answer
+
+
+def test_a_filter_whose_jobs_are_all_completed_answers_0(ended: CommandLine) -> None:
+    ended.ok("wait", "--queue", "good")
+    assert ended.json("wait", "--tag", "of=good") == {"ended": {"completed": 1}, "timed_out": False}
+
+
+@pytest.mark.parametrize("words", [["--queue", "mix"], ["--tag", "of=mix"], ["--name", "x"], ["--state", "failed"]])
+def test_a_filter_that_matches_nothing_is_an_error_unless_it_is_allowed(ended: CommandLine, words: list[str]) -> None:
+    assert "no job matches" in ended.refused(1, "wait", *words)
+    ended.ok("wait", *words, "--allow-empty")
+
+
+def test_without_a_filter_only_what_is_not_over_counts(ended: CommandLine) -> None:
+    ended.ok("wait")
+
+
+def test_what_is_over_and_what_is_not_count_together(ended: CommandLine) -> None:
+    ended.ok("enqueue", "--id", "d", "--queue", "mixed", "--command", "sleep 0.3")
+    with Queue(ended.home) as queue:
+        assert queue.wait_for(queue="mixed") == {"completed": 2, "dead": 1}
+        assert queue.wait_for(queue="mix") == {}
+
+
+def test_the_time_may_be_over_first(ended: CommandLine) -> None:
+    ended.ok("enqueue", "--id", "d", "--queue", "mixed", "--command", "sleep 30")
+    assert ended("wait", "--queue", "mixed", "--timeout", "0.2s").status == 124
+
+
+@pytest.mark.parametrize("words", [["export"], ["dlq", "export"]])
+def test_an_export_that_matches_nothing_is_an_error_unless_it_is_allowed(ended: CommandLine, words: list[str]) -> None:
+    assert "no job matches" in ended.refused(1, *words, "--queue", "mix")
+    assert ended.ok(*words, "--queue", "mix", "--allow-empty") == ""
+    assert ended.ok(*words, "--queue", "mixed").count("\n") == (2 if words == ["export"] else 1)
+    file = ended.home + "-export"
+    ended.refused(1, *words, "--queue", "mix", "--output", file)
+    assert not os.path.exists(file)
+
+
+def test_a_list_that_matches_nothing_says_so(ended: CommandLine) -> None:
+    for words in (["list", "--queue", "mix"], ["list", "--tag", "of=mix", "--json"], ["dlq", "list", "--name", "x"]):
+        answer = ended(*words)
+        assert (answer.status, answer.err) == (0, "no job matches\n"), answer
+    assert ended("list", "--state", "pending").err == "", "a state cannot be misspelt"
+
+
+class Moving:
+    """Stands for a caller: a job is on the second page at first, and on the first one later."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.scans = 0
+
+    def ask(self, verb: str, **fields: Any) -> dict[str, Any]:
+        assert verb == "list"
+        self.asked.append(fields)
+        if fields["state"] == ["completed"]:
+            return {"jobs": [], "next": None, "next_number": 9}
+        if fields["next"] is None:
+            self.scans += 1
+            return {"jobs": ["a"] if self.scans == 1 else ["a", "moved"], "next": ["pending", "x"], "next_number": 9}
+        return {"jobs": ["z"], "next": None, "next_number": 11}
+
+
+def test_a_job_that_moves_between_two_pages_is_found() -> None:
+    """And jobs that are added meanwhile are not, else there would be no end."""
+    caller = Moving()
+    found = Awaiting(caller, None)._open_ids(["pending"], {})  # type: ignore[arg-type]
+    assert sorted(found) == ["a", "moved", "z"]
+    assert [fields.get("before") for fields in caller.asked] == [None, None, 9, 9, 9, 9]
+
+
+def test_many_jobs_are_waited_for_by_filter(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue:
+        queue.enqueue_many({"command": "true", "queue": "many"} for _ in range(1300))
+        queue.set_queue("many", paused=True)
+        with queue.supervisor():
+            got: list[object] = []
+            thread = threading.Thread(target=lambda: got.append(queue.wait_for(queue="many")))
+            thread.start()
+            ids = [job["id"] for job in queue.list(queue="many")]
+            for start in range(0, 1300, 100):
+                queue.cancel(ids[start : start + 100], lenient=True)
+            thread.join(30)
+            assert got == [{"dead": 1300}]
+
+
+def test_a_restart_of_the_supervisor_ends_no_wait(queuectl: CommandLine) -> None:
+    """Even while nobody answers for a moment."""
+    go = queuectl.home + "-go"
+    queuectl.ok("enqueue", "--id", "a", "--command", f"while ! test -e {go}; do sleep 0.02; done")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "processing")
+    with Queue(queuectl.home) as queue:
+        got: list[object] = []
+
+        def wait() -> None:
+            try:
+                got.append(queue.wait(["a"]))
+            except Exception as fault:
+                got.append(fault)
+
+        threads = [threading.Thread(target=wait) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            queuectl.ok("worker", "restart")
+        with open(go, "w"):
+            pass
+        for thread in threads:
+            thread.join(30)
+    assert got == [{"completed": 1}] * 5
+
+
+def test_a_wait_ends_when_no_supervisor_comes_back(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--queue", "held", "--command", "true")
+    queuectl.ok("queue", "pause", "held")
+    queuectl.ok("worker", "start")
+    waiting = queuectl.popen("wait", "a", stderr=-1)
+    until(lambda: queuectl.json("status")["supervisor"] is not None, lambda: "the supervisor")
+    queuectl.ok("worker", "stop")
+    _, said = waiting.communicate(timeout=30)
+    assert waiting.returncode == NoSupervisor.exit_status and b"no supervisor runs" in said
+
+
+def test_a_job_that_is_removed_meanwhile_counts_as_purged(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    with Queue(queuectl.home) as queue:
+        assert Awaiting(queue._caller, 5).these(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
+        queuectl.ok("worker", "stop")
+        assert Awaiting(queue._caller, 5).these(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
