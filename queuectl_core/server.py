@@ -1,7 +1,7 @@
 """Server: the control socket, as the supervisor sees it: connections in, whole requests out, replies back.
 
 Nothing here ever blocks: a silent client costs a descriptor, a babbling one is cut off at the size limit, one that
-does not read its replies is dropped. Only processes of our own uid (or root's) are heard. Knows no verbs.
+does not read its replies is dropped. Those that wait for jobs cost nothing but their descriptor. Only processes of our own uid (or root's) are heard. Knows no verbs.
 The trap: a reply is owed for every request, in order, but not at once; a client that has gone meanwhile is no error.
 """
 
@@ -22,6 +22,8 @@ from .errors import QueueError
 from .socket_path import reachable
 
 MAX_CONNECTIONS = 256
+"""So many stay open that do not wait for jobs, and are owed nothing: clients that may ask again."""
+BACKLOG = 4096
 _MAX_UNREAD_BYTES = 32 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 
@@ -40,6 +42,18 @@ class Connection:
         self.owed = 0
         self.requests: deque[Request] = deque()
         self.interest = selectors.EVENT_READ
+        self._is_waiting = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is owed a reply that may be long in coming."""
+        return self._is_waiting
+
+    @is_waiting.setter
+    def is_waiting(self, is_waiting: bool) -> None:
+        if is_waiting != self._is_waiting:
+            self._is_waiting = is_waiting
+            self._server.note_waiting(self)
 
     def send(self, reply: bytes) -> None:
         """One of the replies that are owed, as `answer` or `refusal` has made it."""
@@ -69,16 +83,21 @@ class Server:
         selector: selectors.BaseSelector,
         handle: Callable[[Connection, Request], None],
         dropped: Callable[[Connection], None] = lambda connection: None,
+        crowded: Callable[[], None] = lambda: None,
     ) -> None:
         """Takes over `path`, stale socket or not: the caller holds the writer lock. Raises OSError.
 
-        `handle` is given each request, `dropped` each connection that has ended.
+        `handle` is given each request, `dropped` each connection that has ended; `crowded` is called when there are
+        descriptors only for those that wait.
         """
         self._path = path
         self._selector = selector
         self._handle = handle
         self._dropped = dropped
+        self._crowded = crowded
         self._connections: dict[Connection, None] = {}
+        """Those that do not wait, the one that was silent for longest first."""
+        self._waiting: dict[Connection, None] = {}
         self._unheard: dict[Connection, None] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.setblocking(False)
@@ -90,12 +109,12 @@ class Server:
                 self._listener.bind(name)
         finally:
             os.umask(before)
-        self._listener.listen(MAX_CONNECTIONS)
+        self._listener.listen(BACKLOG)
         self.paused_at_s: float | None = None
         self._listen()
 
     def close(self) -> None:
-        for connection in list(self._connections):
+        for connection in [*self._connections, *self._waiting]:
             self._drop(connection)
         self._pause()
         self._listener.close()
@@ -154,25 +173,36 @@ class Server:
         try:
             sock, _ = self._listener.accept()
         except OSError as fault:
-            if fault.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+            if fault.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM) and not self._make_place():
+                self._crowded()
                 self._pause()
             return  # else it has gone again
         if _peer_uid(sock) not in (os.geteuid(), 0):
             sock.close()
             return
-        self._make_place()
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._make_place()
         sock.setblocking(False)
         connection = Connection(self, sock)
         self._connections[connection] = None
         self._selector.register(sock, selectors.EVENT_READ, lambda mask: self._serve(connection, mask))
 
-    def _make_place(self) -> None:
-        """At the limit, the one that has been silent for longest goes; where all wait for an answer, the oldest. Their
-        clients connect again.
+    def _make_place(self) -> bool:
+        """Drops the one that has been silent for longest; its client connects again. Nobody is dropped who is owed an
+        answer.
         """
-        if len(self._connections) >= MAX_CONNECTIONS:
-            silent = (connection for connection in self._connections if not connection.owed)
-            self._drop(next(silent, None) or next(iter(self._connections)))
+        silent = next((connection for connection in self._connections if not connection.owed), None)
+        if silent is not None:
+            self._drop(silent)
+        return silent is not None
+
+    def note_waiting(self, connection: Connection) -> None:
+        """It has begun or ceased to wait."""
+        if connection.is_open:
+            before, after = self._connections, self._waiting
+            if not connection.is_waiting:
+                before, after = after, before
+            after[connection] = before.pop(connection)
 
     def _pause(self) -> None:
         """No descriptor is left for a client: it waits in the queue of the kernel, and we must not spin meanwhile."""
@@ -192,7 +222,8 @@ class Server:
         if mask & selectors.EVENT_WRITE:
             self.flush(connection)
         if mask & selectors.EVENT_READ and connection.is_open:
-            self._connections[connection] = self._connections.pop(connection)  # now the last to have been silent
+            if not connection.is_waiting:
+                self._connections[connection] = self._connections.pop(connection)  # the last to have been silent
             self._read(connection)
 
     def _read(self, connection: Connection) -> None:
@@ -218,7 +249,7 @@ class Server:
     def _drop(self, connection: Connection) -> None:
         if connection.is_open:
             connection.is_open = False
-            del self._connections[connection]
+            del (self._waiting if connection.is_waiting else self._connections)[connection]
             self._unheard.pop(connection, None)
             if connection.interest:
                 self._selector.unregister(connection.sock)

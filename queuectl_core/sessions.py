@@ -18,11 +18,19 @@ from .errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed
 from .events import Event
 from .ledger import Ledger
 from .server import Connection, Request
-from .waits import Waits
+from .waits import Wait, Waits
+
+ASK_LATER: Request = {"ended": None}
+TURNED_AWAY = 16
+"""So many at a time."""
 
 
 class Sessions:
-    def __init__(self, ledger: Ledger, own: Mapping[str, Callable[[Request], Request]]) -> None:
+    def __init__(
+        self, ledger: Ledger, own: Mapping[str, Callable[[Request], Request]], max_waiting: int = 1000
+    ) -> None:
+        """So many clients may wait for jobs; each more is told to ask again later."""
+        self._max_waiting = max_waiting
         self._ledger = ledger
         self._own = own
         self._conversations: dict[Connection, verbs.Conversation] = {}
@@ -54,16 +62,36 @@ class Sessions:
             raise Busy(what="the supervisor has read the request too late, and done nothing")
         verb = str(request.get("verb"))
         if verb == "wait":
-            return self._waits.ask(connection, request, self._ledger.table)
+            return self._wait(connection, request)
         if verb in self._own:
             return self._own[verb](request)
         if connection not in self._conversations:
             self._conversations[connection] = verbs.Conversation(self._ledger)
         return self._conversations[connection].answer(request, now_ms())
 
+    def _wait(self, connection: Connection, request: Request) -> Request | None:
+        reply = self._waits.ask(connection, request, self._ledger.table)
+        if not reply and (self._waits.is_full or len(self._waits) > self._max_waiting):
+            self._waits.forget(connection)
+            return dict(ASK_LATER)
+        connection.is_waiting = reply is None
+        return reply
+
+    def turn_away(self) -> None:
+        """Tells some that wait to ask again later: descriptors are wanted for others."""
+        for _ in range(TURNED_AWAY):
+            wait = self._waits.latest()
+            if wait is not None:
+                self._waits.forget(wait.client)
+                self._answer(wait, ASK_LATER)
+
     def note(self, happened: Sequence[Event]) -> None:
         for wait in self._waits.over(happened):
-            self._replies.append((wait.client, server.answer({"ended": wait.ended}, wait.number)))
+            self._answer(wait, {"ended": wait.ended})
+
+    def _answer(self, wait: Wait[Connection], reply: Request) -> None:
+        wait.client.is_waiting = False
+        self._replies.append((wait.client, server.answer(reply, wait.number)))
 
     def owe(self) -> bool:
         return bool(self._replies)

@@ -112,8 +112,10 @@ class Supervisor:
         self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._strays.instances()})
         self._adopt()
         own = {"status": self._status, "scale": self._scale_workers, "stop": self._stop}
-        self._sessions = Sessions(self._ledger, own)
-        self._server = Server(home.socket, self._clients, self._hear, self._sessions.end)
+        self._sessions = Sessions(self._ledger, own, _places_to_wait())
+        self._server = Server(
+            home.socket, self._clients, self._hear, self._sessions.end, self._sessions.turn_away
+        )
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
@@ -487,3 +489,9 @@ def _allow_many_files() -> int:
         except (ValueError, OSError):  # macOS has a limit of its own below the hard one
             pass
     return soft
+
+
+def _places_to_wait() -> int:
+    """So many clients may wait for jobs: the other half of the descriptors is for all else."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (MAX_FILES if soft == resource.RLIM_INFINITY else min(soft, MAX_FILES)) // 2

@@ -1,0 +1,210 @@
+"""Clients that wait are cheap, however many, and cost nobody his answer; nor do those that are silent."""
+
+from __future__ import annotations
+
+import os
+import resource
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import Queue, protocol, waits
+from queuectl_core.events import Succeeded
+from queuectl_core.server import MAX_CONNECTIONS, Connection, Server
+from queuectl_core.waits import FIRST_LIMIT, Wait, Waits
+from tests.builders import exited
+from tests.faults.test_limits import cpu_ticks
+from tests.homes import SCRIPT, CommandLine, until
+
+WAITERS = 2000
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """This process plays all the clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WAITERS + 500
+    if hard != resource.RLIM_INFINITY and hard < 2 * wanted:
+        pytest.skip(f"needs {2 * wanted} descriptors for the supervisor")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Clients:
+    """Raw connections to the supervisor of a home, which are closed at the end."""
+
+    def __init__(self, home: str) -> None:
+        self._path = os.path.join(home, "control.sock")
+        self.socks: list[socket.socket] = []
+
+    def wait_for(self, id: str, count: int) -> None:
+        request = protocol.encode({"v": protocol.VERSION, "verb": "wait", "ids": [id]})
+        for _ in range(count):
+            self.connect().sendall(request)
+
+    def connect(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(20)
+        sock.connect(self._path)
+        self.socks.append(sock)
+        return sock
+
+    def close(self) -> None:
+        for sock in self.socks:
+            sock.close()
+
+    def replies(self) -> list[dict[str, object]]:
+        """One of each."""
+        found = []
+        for sock in self.socks:
+            decoder = protocol.Decoder()
+            messages: list[dict[str, object]] = []
+            while not messages:
+                data = sock.recv(65536)
+                assert data, "the supervisor has closed the connection"
+                messages = decoder.feed(data)
+            found += messages
+        return found
+
+
+@pytest.fixture
+def clients(queuectl: CommandLine) -> Iterator[Clients]:
+    queuectl.ok("enqueue", "--id", "x", "--queue", "held", "--command", "true")
+    queuectl.ok("queue", "pause", "held")
+    queuectl.ok("worker", "start")
+    clients = Clients(queuectl.home)
+    yield clients
+    clients.close()
+
+
+def test_thousands_wait_for_nothing_but_a_descriptor(
+    queuectl: CommandLine, clients: Clients, many_files: None
+) -> None:
+    """They take no processor time, harm nobody, and each is answered once."""
+    clients.wait_for("x", WAITERS)
+    with Queue(queuectl.home, deadline_s=10) as queue:
+        for n in range(20):
+            queue.enqueue("true", id=f"n{n}", queue="held")
+        pid = queuectl.supervisor_pid()
+        before = cpu_ticks(pid)
+        time.sleep(1)  # what is measured is this second
+        assert cpu_ticks(pid) - before < 0.1 * os.sysconf("SC_CLK_TCK")
+        for n in range(20):
+            queuectl.ok("enqueue", "--id", f"c{n}", "--queue", "held", "--command", "true")
+        queue.set_queue("held", paused=False)
+        replies = clients.replies()
+        assert replies == [{"ok": True, "ended": {"completed": 1}}] * WAITERS
+        assert queue.status()["counts"]["completed"] >= 1
+
+
+def test_those_who_wait_cost_the_idle_no_place(queuectl: CommandLine, clients: Clients) -> None:
+    clients.wait_for("x", 2 * MAX_CONNECTIONS)
+    idle = Clients(queuectl.home)
+    for _ in range(MAX_CONNECTIONS - 50):
+        idle.connect()
+    queuectl.ok("status")
+    for sock in idle.socks:
+        sock.sendall(protocol.encode({"v": protocol.VERSION, "verb": "sequence"}))
+    assert [reply["ok"] for reply in idle.replies()] == [True] * (MAX_CONNECTIONS - 50)
+    idle.close()
+
+
+def start_with_files(queuectl: CommandLine, count: int) -> None:
+    words = f'ulimit -n {count}; "{sys.executable}" "{SCRIPT}" worker start'
+    subprocess.run(["sh", "-c", words], env=queuectl.environ, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_who_finds_no_place_to_wait_asks_again(queuectl: CommandLine) -> None:
+    """With few descriptors: those who wait beyond a half of them are told so, and hear of the end all the same."""
+    queuectl.ok("enqueue", "--id", "x", "--queue", "held", "--command", "true")
+    queuectl.ok("queue", "pause", "held")
+    start_with_files(queuectl, 64)
+    clients = Clients(queuectl.home)
+    clients.wait_for("x", 32)
+    calls = [queuectl.popen("wait", "x", stderr=-1) for _ in range(3)]
+    turned_away = Clients(queuectl.home)
+    turned_away.wait_for("x", 1)
+    assert turned_away.replies() == [{"ok": True, "ended": None}]
+    turned_away.close()
+    queuectl.ok("enqueue", "--id", "y", "--queue", "held", "--command", "true")
+    queuectl.ok("queue", "resume", "held")
+    assert [call.wait(30) for call in calls] == [0] * 3
+    assert {str(reply["ended"]) for reply in clients.replies()} <= {"{'completed': 1}", "None"}
+    clients.close()
+    for call in calls:
+        call.stderr.close()
+
+
+def test_silent_clients_that_hold_all_descriptors_give_way(queuectl: CommandLine) -> None:
+    """Also to a call that is made while they are there."""
+    start_with_files(queuectl, 48)
+    silent = Clients(queuectl.home)
+    for _ in range(80):
+        silent.connect()
+    for n in range(5):
+        queuectl.ok("enqueue", "--id", f"a{n}", "--command", "true")
+    queuectl.until_done(completed=5)
+    silent.close()
+
+
+class Desk:
+    """A server whose requests nobody answers before it is told to."""
+
+    def __init__(self, path: str) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.taken: list[Connection] = []
+        self.server = Server(path, self.selector, lambda connection, request: self.taken.append(connection))
+
+    def serve_until(self, count: int) -> None:
+        def look() -> bool:
+            for key, mask in self.selector.select(0):
+                key.data(mask)
+            self.server.handle_next()
+            return len(self.taken) >= count
+
+        until(look, lambda: f"{count} requests; there are {len(self.taken)}")
+
+
+def test_nobody_who_is_owed_an_answer_is_put_out(tmp_path: Path, many_files: None) -> None:
+    """More at once than may stay open: the others wait for a moment, or are over the limit for one."""
+    desk = Desk(str(tmp_path / "control.sock"))
+    clients = Clients(str(tmp_path))
+    count = MAX_CONNECTIONS + 100
+    for n in range(count):
+        clients.connect().sendall(protocol.encode({"v": 1, "verb": "show"}))
+        desk.serve_until(n + 1)
+    for connection in desk.taken:
+        connection.send(protocol.encode({"ok": True}))
+    assert clients.replies() == [{"ok": True}] * count
+    desk.server.close()
+    clients.close()
+
+
+def test_waits_of_one_job_that_were_given_up_do_not_pile_up() -> None:
+    """As of a script that asks again and again with a time limit."""
+    found: Waits[object] = Waits(lambda client: True)
+    for _ in range(5 * FIRST_LIMIT):
+        wait = Wait[object](object())
+        found.add(wait, "x")
+        wait.is_given_up = True
+    assert len(found._by_id["x"]) <= 2 * FIRST_LIMIT
+    assert found.over([Succeeded("x", 1, exited(0))]) == []
+
+
+def test_so_many_jobs_are_waited_for_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "MAX_ENTRIES", 100)
+    found: Waits[object] = Waits(lambda client: True)
+    wait = Wait[object](object())
+    for n in range(101):
+        assert not found.is_full
+        found.add(wait, f"job{n}")
+    assert found.is_full
+    wait.is_given_up = True
+    assert not found.is_full and found._by_id == {}
