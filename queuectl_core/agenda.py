@@ -26,6 +26,9 @@ class Agenda(Generic[Key]):
             self._keys.pop(name, None)
         elif self._keys.get(name) != key:
             self._keys[name] = key
+            if self._heap and self._heap[0][1] == name:  # its old place is the first: nobody has to drop it later
+                heapq.heapreplace(self._heap, (key, name))
+                return
             heapq.heappush(self._heap, (key, name))
             if len(self._heap) > 2 * len(self._keys) + _SPARE:
                 self._heap = [(key, name) for name, key in self._keys.items()]

@@ -109,7 +109,12 @@ class Lane:
 
     def first(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
         """Rank and id of what is next, of those whose time has come and the others; it stays where it is."""
-        ready = self._first_ready(is_entry)
+        ready = None
+        while (entry := self.ready.first()) is not None:
+            if is_entry(entry):
+                ready = entry[0].split("/", 1)[1], entry[1]
+                break
+            self.ready.take()
         if self.ripe and (ready is None or self.ripe[0] < ready):
             return self.ripe[0]
         return ready
@@ -124,12 +129,3 @@ class Lane:
     def drop_ripe(self) -> Entry:
         """Removes and returns the first of those whose time has come."""
         return heapq.heappop(self.ripe)
-
-    def _first_ready(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
-        """Rank and id of the first that may run and did not wait for a time; it stays where it is."""
-        while (entry := self.ready.first()) is not None:
-            if is_entry(entry):
-                return entry[0].split("/", 1)[1], entry[1]
-            self.ready.take()
-        return None
-

@@ -1,0 +1,30 @@
+"""Agenda: the first of many names, whatever becomes of their keys."""
+
+from __future__ import annotations
+
+import random
+
+from queuectl_core.agenda import Agenda
+
+
+def test_first_is_the_name_of_the_smallest_key_through_random_lives() -> None:
+    for seed in range(100):
+        source, agenda, model = random.Random(seed), Agenda[int](), {}  # type: ignore[var-annotated]
+        for step in range(300):
+            name, key = f"n{source.randrange(8)}", source.choice([None, *range(12)])
+            agenda.put(name, key)
+            model[name] = key
+            known = {name: key for name, key in model.items() if key is not None}
+            first = agenda.first()
+            assert (first is None) == (not known), f"seed {seed}, step {step}"
+            if first is not None:
+                assert first[0] == min(known.values()) == known[first[1]], f"seed {seed}, step {step}"
+            assert (name in agenda) == (key is not None)
+
+
+def test_places_of_old_do_not_pile_up() -> None:
+    agenda: Agenda[int] = Agenda()
+    agenda.put("first", -1)
+    for n in range(10_000):
+        agenda.put("other", n % 7)
+    assert len(agenda) < 100
