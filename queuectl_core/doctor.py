@@ -44,16 +44,32 @@ def examine(home: Home) -> list[Finding]:
 
 
 def _home(home: Home) -> Finding:
-    open_to_others = []
+    open_to_others, unusable = [], []
     for path in _paths_of_ours(home):
+        name = os.path.relpath(path, home.path)
         try:
-            if stat.S_IMODE(os.lstat(path).st_mode) & 0o077:
-                open_to_others.append(os.path.relpath(path, home.path))
+            found = os.lstat(path)
         except FileNotFoundError:  # gone since it was listed
-            pass
+            continue
+        if _is_unusable(name, found):
+            unusable.append(name)
+        elif stat.S_IMODE(found.st_mode) & 0o077:
+            open_to_others.append(name)
+    if unusable:
+        what = ", ".join(sorted(unusable)[:5])
+        return Finding("home", False, f"{home.path}: not what queuectl has made, or not yours to use: {what}")
     if open_to_others:
         return Finding("home", False, f"{home.path}: others may look into {', '.join(sorted(open_to_others)[:5])}")
     return Finding("home", True, f"{home.path}, yours alone")
+
+
+def _is_unusable(name: str, found: os.stat_result) -> bool:
+    """Whether a file is of a kind that we never make, belongs to somebody else, or forbids its owner to use it."""
+    if name == "." or name in ours.FOLDERS or ours.is_generation(os.path.basename(name)):
+        is_ours, wanted = stat.S_ISDIR(found.st_mode), 0o700
+    else:
+        is_ours, wanted = stat.S_ISREG(found.st_mode) or stat.S_ISSOCK(found.st_mode), 0o600
+    return not is_ours or found.st_uid != os.geteuid() or found.st_mode & wanted != wanted
 
 
 def _paths_of_ours(home: Home) -> Iterator[str]:

@@ -11,13 +11,25 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-from . import durable, events, journal_format
-from .errors import PastIsGone
+from . import durable, events, journal_format, lockfile
+from .errors import Corrupt, PastIsGone
+from .home import Home
 from .journal import check_version, events_of, segment_paths
 from .journal_format import MORE, Frame
 from .timestamps import utc
 
 Fact = dict[str, object]
+
+
+def folder_of(home: Home) -> str:
+    """Where the facts of this home lie. Raises BadHome; Corrupt for a home that has lost its journal.
+
+    A home that is being made has none yet; its maker holds the lock.
+    """
+    is_begun = home.exists() and home.has_begun()
+    if is_begun and not segment_paths(home.journal) and not lockfile.is_held(home.lock):
+        raise Corrupt(path=home.journal, why="it has no segment")
+    return home.journal
 
 
 def first_known(folder: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -115,3 +116,19 @@ def test_a_salvage_needs_a_new_home_and_nobody_at_work(queuectl: CommandLine, ta
     assert "exists already" in queuectl.refused(2, "doctor", "--repair", target)
     queuectl.ok("worker", "start")
     assert "stop the workers first" in queuectl.refused(75, "doctor", "--repair", target + "2")
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda path: os.chmod(path, 0o400),
+        lambda path: (os.unlink(path), os.mkdir(path, 0o700)),
+        lambda path: (os.unlink(path), os.symlink("/dev/null", path)),
+    ],
+    ids=["read-only", "a folder", "a link"],
+)
+def test_what_is_not_as_queuectl_has_made_it_is_named(queuectl: CommandLine, break_it: Callable[[str], object]) -> None:
+    queuectl.ok("enqueue", "--command", "true")
+    break_it(os.path.join(queuectl.home, "reserve"))
+    answer = queuectl("doctor")
+    assert answer.status in (1, 2) and "reserve" in answer.out + answer.err

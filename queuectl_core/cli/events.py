@@ -29,7 +29,7 @@ def run(args: Namespace, screen: Screen) -> int:
     from .render import flush
 
     with Queue(args.home, notice=screen.note) as queue:
-        folder = queue.home.journal
+        folder = past.folder_of(queue.home)
         after = _since(args.since, past.first_known(folder) - 1)
         if args.follow and args.since is None:
             after = max((one["seq"] for one in past.read(folder, after)), default=after)
