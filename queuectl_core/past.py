@@ -15,7 +15,7 @@ from . import durable, events, journal_format, lockfile
 from .errors import Corrupt, PastIsGone
 from .home import Home
 from .journal import check_version, events_of, segment_paths
-from .journal_format import MORE, Frame
+from .journal_format import MORE, Frame, Scan
 from .timestamps import utc
 
 Fact = dict[str, object]
@@ -68,16 +68,25 @@ def fact(sequence: int, event: events.Event) -> Fact:
 def _frames(folder: str, after: int) -> Iterator[Frame]:
     """Whole groups of frames, of the segments that reach behind `after`; all of them on the disk."""
     expected = after + 1
-    for path, header in _segments(folder, after):
-        if header.first_sequence > expected:
+    for n, (path, header) in enumerate(_segments(folder, after)):
+        if header.first_sequence > expected and n == 0:
             raise PastIsGone(after=expected - 1, first=header.first_sequence)
+        if header.first_sequence > expected:
+            raise _damage(path, expected, header.first_sequence - 1)
         group: list[Frame] = []
-        for frame in _synced_frames(path, header, expected - 1):
+        scan = _synced_scan(path, header, expected - 1)
+        for frame in scan.frames:
             group.append(frame)
             if not frame.flags & MORE:
                 yield from (part for part in group if part.next_sequence > after + 1)
                 expected = max(expected, frame.next_sequence)
                 group.clear()
+        if scan.witness is not None:
+            raise _damage(path, expected, min(scan.witness.synced, scan.witness.sequence - 1))
+
+
+def _damage(path: str, first: int, last: int) -> Corrupt:
+    return Corrupt(path=path, why=f"the events from {first} to {last} are unreadable")
 
 
 def _segments(folder: str, after: int) -> list[tuple[str, journal_format.SegmentHeader]]:
@@ -92,7 +101,7 @@ def _segments(folder: str, after: int) -> list[tuple[str, journal_format.Segment
     return found[::-1]
 
 
-def _synced_frames(path: str, header: journal_format.SegmentHeader, after: int) -> list[Frame]:
+def _synced_scan(path: str, header: journal_format.SegmentHeader, after: int) -> Scan:
     """Read the frames of a segment, and sync what their writer may not have synced yet: a power cut gives the numbers
     of lost facts to others, and a reader's cursor would pass over those.
 
@@ -103,13 +112,14 @@ def _synced_frames(path: str, header: journal_format.SegmentHeader, after: int) 
     try:
         with open(path, "rb", opener=durable.owned) as file:
             data = file.read()
-            frames = journal_format.scan(data, header.log_id, header.first_sequence).frames
+            scan = journal_format.scan(data, header.log_id, header.first_sequence)
+            frames = scan.frames
             known = max((frame.synced for frame in frames), default=0)
             if frames and frames[-1].next_sequence - 1 > max(known, after):
                 _sync(path, file.fileno())
     except FileNotFoundError:
         raise PastIsGone(after=after, first=header.first_sequence) from None
-    return frames
+    return scan
 
 
 def _sync(path: str, descriptor: int) -> None:
@@ -126,6 +136,7 @@ def _header(path: str) -> journal_format.SegmentHeader | None:
             header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     except FileNotFoundError:
         return None
-    if header is not None:
-        check_version(path, header)
+    if header is None:
+        raise Corrupt(path=path, why="its header is unreadable")
+    check_version(path, header)
     return header

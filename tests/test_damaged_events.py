@@ -20,3 +20,29 @@ def test_events_of_a_home_that_has_lost_its_journal_are_refused(queuectl: Comman
 def test_events_of_a_home_that_cannot_be_used_are_refused(queuectl: CommandLine) -> None:
     with open(queuectl.home, "w"):
         assert "not a folder" in queuectl.refused(2, "events")
+
+
+def test_events_stop_at_damage_and_say_so(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "first", "--command", "true")
+    for id in ("second", "third", "fourth"):
+        queuectl.ok("enqueue", "--id", id, "--command", "true")
+    path = segment_of(queuectl)
+    with open(path, "rb") as file:
+        data = file.read()
+    with open(path, "wb") as file:
+        file.write(data.replace(b"second", b"sekond"))
+    answer = queuectl("events", "--since", "0")
+    assert answer.status == 1 and "are unreadable" in answer.err
+    assert '"first"' in answer.out and '"third"' not in answer.out
+
+
+def test_events_of_a_segment_without_its_header_are_refused(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--command", "true")
+    os.truncate(segment_of(queuectl), 10)
+    assert "header" in queuectl.refused(1, "events", "--since", "0")
+
+
+def segment_of(queuectl: CommandLine) -> str:
+    folder = os.path.join(queuectl.home, "journal")
+    (name,) = os.listdir(folder)
+    return os.path.join(folder, name)
