@@ -128,7 +128,10 @@ def _with_options(
         if other in seen or other in earlier or _is_open(table, other, index, bool(options.get("after_any"))):
             blockers.append(other)
     return event._replace(
-        options=options or NO_OPTIONS, due_ms=due_ms(spec, event.at_ms, table.clock_shift_ms), blockers=blockers or ()
+        options=options or NO_OPTIONS,
+        due_ms=due_ms(spec, event.at_ms, table.clock_shift_ms),
+        blockers=blockers or (),
+        wall_ms=spec.get("at"),
     )
 
 

@@ -8,6 +8,7 @@ Pure. Changes nothing itself. The trap: a job that ends without `with_dependants
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Optional
 
 from . import commands, events
 from .admission import due_ms, holder_of_key
@@ -102,7 +103,7 @@ def _dead(table: JobTable, ids: Iterable[str]) -> list[Job]:
 
 def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> Decision:
     jobs = _dead(table, command.ids)
-    fields, at_ms = _checked_fields(table, command.fields, now_ms) if command.fields else ({}, None)
+    fields, at_ms, _ = _checked_fields(table, command.fields, now_ms) if command.fields else ({}, None, None)
     found: list[Event] = []
     if command.lenient:
         jobs = _with_free_keys(table, jobs)
@@ -203,21 +204,31 @@ def _hasten(table: JobTable, command: commands.Hasten, now_ms: int) -> Decision:
 
 
 def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
-    fields, at_ms = _checked_fields(table, command.fields, now_ms)
+    fields, at_ms, wall_ms = _checked_fields(table, command.fields, now_ms)
     jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED, DEAD), "edited")
     if at_ms is not None:
         jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED), "given a time; retry it first")
     found: list[Event] = []
     for job in jobs:
         is_due = job.state == FAILED and at_ms == 0
-        found.append(events.Edited(job.id, now_ms, fields, None if is_due else at_ms))
+        found.append(events.Edited(job.id, now_ms, fields, None if is_due else at_ms, wall_ms))
         if is_due:  # it fails no more to be pending
             found.append(events.Hastened(job.id, now_ms))
     return found, [job.id for job in jobs]
 
 
-def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) -> tuple[dict[str, object], int | None]:
-    """As they are kept, and the time that they give it, 0 being now. Raises InvalidInput."""
+class _Change(NamedTuple):
+    """Fields as they are kept; the time that they give the job, without the shifts of the clock, 0 being now; and that
+    time by the wall clock, where it was said so.
+    """
+
+    fields: dict[str, object]
+    at_ms: Optional[int]
+    wall_ms: Optional[int]
+
+
+def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) -> _Change:
+    """Checks fields that are to change. Raises InvalidInput."""
     try:
         fixed = next((name for name in wanted if name in _FIXED_FIELDS), None)
         if fixed is not None:
@@ -237,7 +248,8 @@ def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) 
     at_ms = due_ms(fields, now_ms, table.clock_shift_ms)
     if at_ms is None and fields.keys() & PASSING_OPTIONS:
         at_ms = 0
-    return {name: value for name, value in fields.items() if name not in PASSING_OPTIONS}, at_ms
+    kept = {name: value for name, value in fields.items() if name not in PASSING_OPTIONS}
+    return _Change(kept, at_ms, fields.get("at"))  # type: ignore[arg-type]
 
 
 def _suspend(table: JobTable, command: commands.Suspend, now_ms: int) -> Decision:

@@ -35,9 +35,11 @@ class JumpWatch:
 
     def jump_ms(self) -> int:
         """0 for drift."""
-        before, self._offset_ms = self._offset_ms, self._offset()
-        jump_ms = self._offset_ms - before
-        return jump_ms if abs(jump_ms) >= JUMP_MS else 0
+        jump_ms = self._offset() - self._offset_ms
+        if abs(jump_ms) < JUMP_MS:
+            return 0  # small steps add up until they count
+        self._offset_ms += jump_ms
+        return jump_ms
 
     def _offset(self) -> int:
         return (time.time_ns() - time.clock_gettime_ns(_STEADY)) // 1_000_000

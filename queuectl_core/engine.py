@@ -29,7 +29,11 @@ from .load import Load
 from .migration import imported
 from .recurring import Recurring
 from .settings import Settings, check_key, check_setting
-from .transitions import GONE, TRANSITIONS, after, change
+from .places import WALL
+from .transitions import GONE, TRANSITIONS, after, change, set_clock
+
+WALL_PAGE = 500
+"""So many jobs that wait for a time of the wall clock are looked at together when the clock is set."""
 
 FEW = 100
 """So many new jobs are told to the lanes one by one."""
@@ -303,6 +307,22 @@ class Engine:
 
     def _apply_shift(self, event: events.ClockShifted) -> None:
         self.table.clock_shift_ms = event.shift_ms
+        after = ""
+        while entries := self.table.scan(WALL, WALL_PAGE, after):
+            after = entries[-1][0]
+            for _, id in entries:
+                self._set_clock_of(id)
+
+    def _set_clock_of(self, id: str) -> None:
+        """Of a job that waits for a time of the wall clock, unless its record has this event already."""
+        job = self._stale_change(id) if self.sequence <= self.table.ahead else self.table.change(id, self.sequence)
+        if job is None:
+            return
+        set_clock(job, self.table.clock_shift_ms)
+        job.revision = self.sequence
+        key, _ = self.table.settle(job)
+        if job.state in (PENDING, FAILED):
+            self.lanes.add(key, job)
 
     def _apply_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
         self.recurring.note_change()

@@ -97,7 +97,7 @@ class Batch:
 
 
 def job_from(fresh: Fresh) -> Job:
-    id, number, at_ms, command, cwd, max_retries, backoff_base, options, due_ms, blockers = fresh[0]
+    id, number, at_ms, command, cwd, max_retries, backoff_base, options, due_ms, blockers, wall_ms = fresh[0]
     return Job(
         id,
         number,
@@ -110,6 +110,7 @@ def job_from(fresh: Fresh) -> Job:
         revision=sequence_of(fresh),
         options=options or NO_OPTIONS,
         blockers=list(blockers),
+        wall_ms=wall_ms,
     )
 
 

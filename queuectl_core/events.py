@@ -50,6 +50,8 @@ class Enqueued(NamedTuple):
     options: Mapping[str, object] = NO_OPTIONS
     due_ms: Optional[int] = None
     blockers: Sequence[str] = ()
+    wall_ms: Optional[int] = None
+    """What the wall clock is to say when it may run first; `due_ms` follows from it, and from how the clock is set."""
 
 
 class Imported(NamedTuple):
@@ -156,6 +158,7 @@ class Edited(NamedTuple):
     at_ms: int
     fields: Mapping[str, object]
     due_ms: Optional[int] = None
+    wall_ms: Optional[int] = None
 
 
 class Suspended(NamedTuple):
@@ -266,7 +269,8 @@ Event = Union[tuple(EVENT_NAMES.values())]  # type: ignore[valid-type]
 _NAME_OF = {kind: name for name, kind in EVENT_NAMES.items()}
 _ENDING_AT = {Succeeded: 2, Failed: 2, Died: 2, Snoozed: 2, Released: 4, Canceled: 3}
 _FIRST_ENDING_FIELDS = 10
-_FIRST_FIELDS = {Enqueued: 7, Retried: 2, Released: 4, Canceled: 3}
+_FIRST_FIELDS = {Enqueued: 7, Retried: 2, Released: 4, Canceled: 3, Edited: 4}
+_ENQUEUED_FIELDS = 10
 _OF_NO_JOB = (b"setting-changed", b"queue-changed", b"schedule-changed", b"schedule-fired")
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
@@ -290,6 +294,8 @@ def _as_list(event: Event) -> tuple[object, ...]:
     first = _FIRST_FIELDS.get(kind)
     if first is not None and not any(event[first:]):
         return (_NAME_OF[kind], *event[:first])
+    if kind is Enqueued and event.wall_ms is None:
+        return (_NAME_OF[kind], *event[:_ENQUEUED_FIELDS])
     return (_NAME_OF[kind], *event)
 
 

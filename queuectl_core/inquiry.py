@@ -135,7 +135,7 @@ _FORMS: dict[object, Shape] = {
 def _raw(job: Job, shift_ms: int) -> Fields:
     """All that is kept, times by the wall clock."""
     fields = job.fields()
-    return fields if job.due_ms is None else {**fields, "due_ms": job.due_ms + shift_ms}
+    return fields if job.due_ms is None else {**fields, "due_ms": job.next_run_ms(shift_ms)}
 
 
 def is_key(text: object, index: str) -> bool:
@@ -251,8 +251,8 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
         }
     if job.blockers:
         return {"because": "waits for jobs", "jobs": job.blockers}
-    if job.due_ms is not None and job.due_ms + table.clock_shift_ms > now_ms:
-        at_ms = job.due_ms + table.clock_shift_ms
+    at_ms = job.next_run_ms(table.clock_shift_ms)
+    if at_ms is not None and at_ms > now_ms:
         because = "waits for a retry" if job.state == FAILED else "waits for its time"
         retry = {"retry": job.attempts, "max_retries": job.max_retries, "reason": job.reason}
         return {"because": because, "at": utc(at_ms), "in_ms": at_ms - now_ms, **(retry if job.state == FAILED else {})}

@@ -37,7 +37,7 @@ class Job:
     __slots__ = (
         "id", "number", "command", "cwd", "state", "attempts", "max_retries", "backoff_base", "created_ms",
         "updated_ms", "due_ms", "losses", "reason", "history", "revision", "options", "blockers", "cancel",
-        "suspended",
+        "suspended", "wall_ms",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,7 @@ class Job:
         blockers: list[str] | None = None,
         cancel: int | None = None,
         suspended: bool = False,
+        wall_ms: int | None = None,
     ) -> None:
         self.id = id
         self.number = number
@@ -81,6 +82,7 @@ class Job:
         self.blockers = blockers or []
         self.cancel = cancel
         self.suspended = suspended
+        self.wall_ms = wall_ms
 
     @property
     def queue(self) -> str:
@@ -112,6 +114,8 @@ class Job:
             known["updated_ms"] = self.updated_ms
         if self.due_ms is not None:
             known["due_ms"] = self.due_ms
+        if self.wall_ms is not None:
+            known["wall_ms"] = self.wall_ms
         if self.options:
             known["options"] = self.options
             if self.blockers:
@@ -128,6 +132,12 @@ class Job:
                     known[name] = value
         return known
 
+    def next_run_ms(self, clock_shift_ms: int) -> int | None:
+        """When it may run next, by the wall clock; None when it waits for no time."""
+        if self.wall_ms is not None or self.due_ms is None:
+            return self.wall_ms
+        return self.due_ms + clock_shift_ms
+
     def running(self) -> dict[str, object]:
         """The attempt under way. Only for a job that is processing."""
         return self.history[-1]
@@ -136,7 +146,8 @@ class Job:
         """The job as users see it, in `--json` and in the embedding API; times as RFC 3339 text. Of its options, those
         that were given; `queue` and `priority` always.
 
-        `due_ms` is kept without the jumps that the wall clock has made; what they add up to comes on top here.
+        `due_ms` is kept without the jumps that the wall clock has made; what they add up to comes on top here. A time
+        that was asked for, `wall_ms`, is shown as it is.
         """
         known = {
             "id": self.id,
@@ -151,7 +162,7 @@ class Job:
             "queue": DEFAULT_QUEUE,
             "priority": 0,
             **self.options,
-            "next_run_at": None if self.due_ms is None else utc(self.due_ms + clock_shift_ms),
+            "next_run_at": utc(self.next_run_ms(clock_shift_ms)),
             "reason": self.reason,
             "worker": self.running()["worker"] if self.state == PROCESSING else None,
             "history": [attempt_record(attempt) for attempt in self.history],

@@ -17,8 +17,9 @@ from .job import FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STA
 from .jobtable import JobTable
 from .spec import BASIC_FIELDS, MAX_AFTER, check_id, check_option, check_spec, parse_name
 from .timestamps import END_MS
+from .transitions import due_at
 
-_TIMES = ("created_ms", "updated_ms", "due_ms")
+_TIMES = ("created_ms", "updated_ms", "due_ms", "wall_ms")
 _COUNTS = ("attempts", "losses")
 _KEPT = (*_TIMES, *_COUNTS, "state", "reason", "history", "options", "blockers")
 _ATTEMPT_NUMBERS = (
@@ -48,8 +49,9 @@ def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> li
             raise DuplicateJob(id=id, index=n)
         if fields["state"] == PENDING and "blockers" in fields:
             fields["blockers"] = [other for other in fields["blockers"] if _is_live(table, other, live)]  # type: ignore[attr-defined]
-        if fields.get("due_ms") is not None:
-            fields["due_ms"] = max(1, int(str(fields["due_ms"])) - table.clock_shift_ms)
+        wall_ms = fields.get("wall_ms", fields.get("due_ms"))
+        if wall_ms is not None:
+            fields["due_ms"] = due_at(int(str(wall_ms)), table.clock_shift_ms)
         live[id] = fields["state"] not in FINAL_STATES
         key = fields.get("options", {}).get("key")  # type: ignore[attr-defined]
         if key is not None and live[id]:
@@ -93,6 +95,8 @@ def _kept(given: dict[str, Any]) -> dict[str, object]:
             raise ValueError(f"{name} must be a whole number from 0 on")
     if given["state"] == "failed" and "due_ms" not in given:
         raise ValueError("a failed job has a due_ms")
+    if "wall_ms" in given and given["state"] == PROCESSING:
+        raise ValueError("a job that runs waits for no time")
     if not isinstance(given.get("reason", ""), str) or not isinstance(given.get("history", []), list):
         raise ValueError("reason is text, and history a list")
     for attempt in given.get("history", []):
@@ -143,4 +147,5 @@ def _at_rest(fields: dict[str, object]) -> dict[str, object]:
         fields["history"] = list(fields.get("history", []))[:-1]  # type: ignore[call-overload]
     if fields["state"] in FINAL_STATES:
         fields.pop("due_ms", None)
+        fields.pop("wall_ms", None)
     return fields

@@ -9,6 +9,7 @@ Ready, due and delayed are ready@QUEUE and so on for a queue with a name. Beside
     ready@*/RANK              every job in a ready@QUEUE, in one order; due@* and delayed@*: the same of those
     needs/OTHER/NUMBER        id of a job that waits for the job OTHER, or died with it
     key/KEY/NUMBER            id of the live job with this key
+    wall/NUMBER               id of a job that waits for a time of the wall clock
 Keys sort in the order in which users want to see jobs. Pure. Knows Job, no table. The trap: stores outlive versions; a
 job that says no more than it could in the first version stands where it stood there.
 """
@@ -23,6 +24,7 @@ Place = tuple[str, str]
 """The name of an index, and a key in it, which begins with that name."""
 
 BLOCKED = "blocked"
+WALL = "wall"
 ALL_QUEUES = "*"
 """In the place of a queue's name."""
 
@@ -50,9 +52,11 @@ def place_in_state(job: Job) -> Place:
 def places_of(job: Job) -> tuple[Place, ...]:
     """All its entries; that of its state comes first."""
     first = place_in_state(job)
-    if not job.options:
+    if not job.options and job.wall_ms is None:
         return (first,)
     found = [first, among_all(*first)] if "@" in first[0] else [first]
+    if job.wall_ms is not None:
+        found.append((WALL, f"{WALL}/{job.number:012}"))
     if job.blockers and job.state in (PENDING, DEAD):
         found += [(f"needs/{other}", f"needs/{other}/{job.number:012}") for other in job.blockers]
     if "key" in job.options and job.state not in FINAL_STATES:

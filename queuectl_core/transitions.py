@@ -37,7 +37,7 @@ TRANSITIONS: dict[type, tuple[tuple[str, ...], str]] = {
 
 def _start(job: Job, event: events.Started) -> None:
     job.attempts += 1
-    job.due_ms = job.reason = None
+    job.due_ms = job.wall_ms = job.reason = None
     job.history = job.history[1 - MAX_HISTORY :]
     job.history.append(
         {
@@ -132,7 +132,7 @@ def _go_back(job: Job, event: events.Released) -> None:
 
 def _begin_again(job: Job, event: events.Retried) -> None:
     job.attempts = job.losses = 0
-    job.reason = job.due_ms = None
+    job.reason = job.due_ms = job.wall_ms = None
     job.blockers = list(event.blockers)
 
 
@@ -143,7 +143,7 @@ def _ask_to_cancel(job: Job, event: events.CancelAsked) -> None:
 def _cancel(job: Job, event: events.Canceled) -> None:
     if job.state == PROCESSING:
         _stop(job, event.ending, "canceled", event.at_ms, event.reason)
-    job.due_ms = job.cancel = None
+    job.due_ms = job.wall_ms = job.cancel = None
     job.reason = event.reason
 
 
@@ -152,7 +152,7 @@ def _unblock(job: Job, event: events.Unblocked) -> None:
 
 
 def _hasten(job: Job, event: events.Hastened) -> None:
-    job.due_ms = None
+    job.due_ms = job.wall_ms = None
 
 
 def _edit(job: Job, event: events.Edited) -> None:
@@ -167,6 +167,7 @@ def _edit(job: Job, event: events.Edited) -> None:
     job.options = options or NO_OPTIONS
     if event.due_ms is not None:
         job.due_ms = event.due_ms or None  # 0: now
+        job.wall_ms = event.wall_ms
 
 
 def _suspend(job: Job, event: events.Suspended) -> None:
@@ -175,6 +176,17 @@ def _suspend(job: Job, event: events.Suspended) -> None:
 
 def _continue(job: Job, event: events.Continued) -> None:
     job.suspended = False
+
+
+def set_clock(job: Job, clock_shift_ms: int) -> None:
+    """The wall clock was set: a time that was asked for comes sooner or later, and stays the time it is."""
+    if job.wall_ms is not None:
+        job.due_ms = due_at(job.wall_ms, clock_shift_ms)
+
+
+def due_at(wall_ms: int, clock_shift_ms: int) -> int:
+    """A time of the wall clock, by a clock without its jumps."""
+    return max(1, wall_ms - clock_shift_ms)
 
 
 def after(job: Job, event: events.Event) -> Job:

@@ -58,6 +58,7 @@ def test_job_survives_the_store_with_every_field() -> None:
         blockers=["b"],
         cancel=15,
         suspended=True,
+        wall_ms=98,
     )
     again = Job(**json.loads(json.dumps(job.fields())))
     assert again.fields() == job.fields()

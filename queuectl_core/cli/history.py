@@ -41,7 +41,7 @@ def _what(one: dict[str, object]) -> str:
             parts.append(_ended(value))  # type: ignore[arg-type]
         elif name in ("worker", "reason", "by", "signal", "fields", "command") and value:
             parts.append(f"{value}" if name in ("worker", "reason", "command") else f"{name} {value}")
-        elif name == "due_ms" and value:
+        elif name == "wall_ms" and value or (name == "due_ms" and value and not one.get("wall_ms")):
             from ..timestamps import utc
 
             parts.append(f"due {utc(int(str(value)))}")
