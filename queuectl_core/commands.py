@@ -115,9 +115,12 @@ class Tick(NamedTuple):
 
 
 class Prune(NamedTuple):
-    """Completed jobs that are older, or more, than the settings keep: at most so many of them, the oldest."""
+    """Completed jobs that are older, or more, than the settings keep: at most so many of them, the oldest. Not
+    `by_age`: only those that are too many.
+    """
 
     limit: int
+    by_age: bool = True
 
 
 class ChangeSetting(NamedTuple):

@@ -173,7 +173,7 @@ class Engine:
     def _prune(self, command: commands.Prune, now_ms: int) -> tuple[list[Event], object]:
         age_s, limit = self.settings.usable("retention"), int(self.settings.usable("retention-jobs"))
         too_many = self.table.counts[COMPLETED] - limit if limit else 0
-        before_ms = now_ms - age_s * 1000 if age_s else 0
+        before_ms = now_ms - age_s * 1000 if age_s and command.by_age else 0
         oldest = self.table.scan(COMPLETED, command.limit)
         gone = [id for n, (key, id) in enumerate(oldest) if n < too_many or int(key.split("/")[1]) < before_ms]
         return [events.Purged(id, now_ms) for id in gone], len(gone)

@@ -1,6 +1,6 @@
 """Home: the folder that holds all state of one queue; where each file lies, and whether the folder may be trusted.
 
-    lock  supervisor.pid  control.sock  supervisor.log  reserve
+    lock  supervisor.pid  control.sock  supervisor.log  reserve  clock
     journal/NNNNNNNNNN.log   append-only segments         store/   the dbm store, CURRENT names its backend
     run/                     locks and left outcomes of workers     logs/   output of attempts, in segments
 
@@ -32,6 +32,7 @@ class Home:
         self.lock = os.path.join(self.path, "lock")
         self.pid_file = os.path.join(self.path, "supervisor.pid")
         self.socket = os.path.join(self.path, "control.sock")
+        self.clock = os.path.join(self.path, "clock")
         self.reserve = os.path.join(self.path, "reserve")
         self.supervisor_log = os.path.join(self.path, "supervisor.log")
         self.journal = os.path.join(self.path, "journal")

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 
-from . import adoption, lockfile, verbs
+from . import adoption, anchor, lockfile, verbs
 from .clock import now_ms
 from .engine import Engine
 from .errors import QueueError, in_words
@@ -102,6 +102,7 @@ def _converse_with_lock(
     if ledger.torn is not None:
         notice(ledger.torn.told())
     try:
+        anchor.follow(home, ledger.engine, ledger.decide, now_ms())
         _harvest(home, ledger, notice)
         conversation = verbs.Conversation(ledger)
         for request in requests:

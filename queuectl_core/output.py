@@ -10,7 +10,7 @@ Knows nothing of jobs. The trap: bytes behind the end of an attempt's output may
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from . import durable, ours
 
@@ -99,9 +99,18 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
             yield piece
 
 
-def prune(folder: str, writers: set[str], before_s: float, max_bytes: int) -> int:
+def can_prune(folder: str, before_s: float, max_bytes: int) -> bool:
+    """Whether `prune` may find something to remove. Raises OSError."""
+    found = [os.lstat(path) for path in segment_paths(folder)]
+    return any(one.st_mtime < before_s for one in found) or 0 < max_bytes < sum(one.st_size for one in found)
+
+
+def prune(
+    folder: str, writers: set[str], before_s: float, max_bytes: int, kept: Collection[str] = frozenset()
+) -> int:
     """Removes segments last written before `before_s` (a wall time) and, the oldest first, what is over `max_bytes`
-    (0: no limit). How many. Spared is the one that each of `writers` may be at, its last. Raises OSError.
+    (0: no limit). How many. Spared is the one that each of `writers` may be at, its last; those `kept` go by size
+    alone, after all others. Raises OSError.
     """
     found: list[tuple[float, str, int]] = []
     last: dict[str, tuple[int, str]] = {}
@@ -119,10 +128,9 @@ def prune(folder: str, writers: set[str], before_s: float, max_bytes: int) -> in
     spared = {name for _, name in last.values()}
     total_bytes = sum(size for _, _, size in found)
     removed = 0
-    for written_s, name, size in sorted(found):
-        if written_s >= before_s and not 0 < max_bytes < total_bytes:
-            break
-        if name not in spared:
+    for written_s, name, size in sorted(found, key=lambda one: (one[1] in kept, one)):
+        is_old = written_s < before_s and name not in kept
+        if (is_old or 0 < max_bytes < total_bytes) and name not in spared:
             try:
                 os.unlink(os.path.join(folder, name))
             except FileNotFoundError:

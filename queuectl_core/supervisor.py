@@ -22,9 +22,9 @@ import sys
 import time
 from typing import Optional
 
-from . import adoption, commands, events, pidfile, process_tree, runs, timestamps, verbs, worker
+from . import adoption, anchor, commands, events, pidfile, process_tree, runs, timestamps, verbs, worker
 from .adoption import OpenRun
-from .clock import JUMP_MS, JumpWatch, now_ms
+from .clock import JumpWatch, now_ms
 from .descriptors import signal_reader
 from .errors import Busy, HomeGone, InvalidInput, QueueError, in_words
 from .escapes import visible
@@ -104,10 +104,11 @@ class Supervisor:
         self._ledger = Ledger(home)
         if self._ledger.torn is not None:
             say(self._ledger.torn.told())
-        lag_ms = self._ledger.engine.lag_ms(now_ms())
-        if lag_ms > JUMP_MS:
-            say(f"the clock is {lag_ms / 1000:g} s behind what it was; what waits goes on from there")
-            self._ledger.decide(commands.ShiftClock(-lag_ms), now_ms())
+        jump_ms = anchor.follow(home, self._ledger.engine, self._ledger.decide, now_ms())
+        if jump_ms < 0:
+            say(f"the clock is {-jump_ms / 1000:g} s behind what it was; what waits goes on from there")
+        elif jump_ms:
+            say(f"the clock was set ahead by {jump_ms / 1000:g} s; what waits goes on waiting as long as it had to")
         self._strays = Strays(home, self._ledger.table, self._selector, lambda: self._pool.pids() | foreign)
         self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._strays.instances()})
         self._adopt()
@@ -179,6 +180,8 @@ class Supervisor:
         if jump_ms:
             say(f"the clock was set by {jump_ms / 1000:g} s; what waits goes on waiting as long as it had to")
             self._ledger.decide(commands.ShiftClock(jump_ms), now_ms())
+            anchor.note(self._home, self._ledger.engine, now_ms(), jump_ms)
+            self._retention.doubt(jump_ms / 1000)
             self._nothing_at_ms = 0
         for key, mask in ready:
             key.data(mask)

@@ -41,6 +41,7 @@ FLOORS: list[set[str]] = [
         "client",
         "runs",
         "zones",
+        "anchor",
     },
     {"stores", "pidfile", "launch"},
     {"worker"},
