@@ -50,15 +50,24 @@ class Reserve:
         return disk.f_bavail * disk.f_frsize >= size_bytes
 
     def _size(self) -> int:
+        found = self._found()
+        return 0 if found is None else found.st_size
+
+    def _found(self) -> os.stat_result | None:
+        """The file, if it is ours alone: another may be linked to its name, and that must stay as it is."""
         try:
             found = os.lstat(self._path)
         except FileNotFoundError:
-            return 0
-        return found.st_size if durable.is_owned(found) and found.st_nlink == 1 else 0
+            return None
+        return found if durable.is_owned(found) and found.st_nlink == 1 else None
+
+    def _opened(self) -> int:
+        """What is left of it stays held while the rest is added. Raises OSError."""
+        return durable.make_file(self._path) if self._found() is None else durable.owned(self._path, os.O_WRONLY)
 
     def _allocate(self) -> bool:
         try:
-            descriptor = durable.make_file(self._path)  # never the file of somebody else, linked to this name
+            descriptor = self._opened()
         except OSError:
             return False
         try:

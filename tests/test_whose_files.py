@@ -328,6 +328,14 @@ def test_a_reserve_that_is_another_file_is_neither_shortened_nor_filled(tmp_path
     assert not os.path.islink(tmp_path / "reserve") and os.stat(victim).st_nlink == 1
 
 
+def test_a_reserve_that_was_given_up_in_part_is_made_whole_without_letting_go_of_the_rest(tmp_path: Path) -> None:
+    reserve = Reserve(str(tmp_path / "reserve"))
+    assert reserve.make_whole() and reserve.give_up_some()
+    inode = os.stat(tmp_path / "reserve").st_ino
+    assert reserve.make_whole() and reserve.is_whole()
+    assert os.stat(tmp_path / "reserve").st_ino == inode
+
+
 def test_names_of_ours_are_told_from_others() -> None:
     assert all(map(ours.is_journal_file, ("0000000001.log", "0000000001.log.new", "0000000001.log.123.torn")))
     assert not any(map(ours.is_journal_file, ("app.log", "0000000001.log.torn", "1.log", "000000000x.log", "a.torn")))
