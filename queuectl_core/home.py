@@ -89,6 +89,8 @@ class Home:
         try:
             self.check()
         except FileNotFoundError:
+            if os.path.islink(self.path):
+                raise BadHome(path=self.path, why="it is a link to what is not there") from None
             return False
         except OSError as fault:
             raise BadHome(path=self.path, why=_why(fault, self.path)) from None

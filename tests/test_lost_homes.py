@@ -1,4 +1,4 @@
-"""What `events` says of a home whose journal is lost: not that nothing has happened."""
+"""What is said of a home that is lost, in part or whole: not that nothing has happened."""
 
 from __future__ import annotations
 
@@ -46,3 +46,9 @@ def segment_of(queuectl: CommandLine) -> str:
     folder = os.path.join(queuectl.home, "journal")
     (name,) = os.listdir(folder)
     return os.path.join(folder, name)
+
+
+def test_a_home_that_is_a_link_to_nowhere_is_not_an_empty_queue(queuectl: CommandLine) -> None:
+    """Its disk may not be mounted."""
+    os.symlink(f"{queuectl.home}.gone", queuectl.home)
+    assert "is a link to what is not there" in queuectl.refused(2, "status")
