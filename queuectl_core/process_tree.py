@@ -22,9 +22,8 @@ import time
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from . import lockfile
+from . import environment, lockfile
 
-COOKIE = "QUEUECTL_WORKER"
 _LOCK_FD = 19
 """Where the lock stands in the command's file table: high enough to be out of the way of a script's own `exec 3>`."""
 
@@ -150,7 +149,7 @@ def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> boo
     is a subreaper, every child that is not `spared`. None: this process's children are none of our business. Without
     /proc nobody can be found: the answer stays False until what holds the lock has ended by itself.
     """
-    left = _kill_marked(f"{COOKIE}={mark}".encode())
+    left = _kill_marked(f"{environment.MARK}={mark}".encode())
     if spared is not None and os.getpid() != 1:  # the first process of a container inherits everybody's orphans
         for pid in _children_but(spared):
             _kill(pid)

@@ -26,7 +26,7 @@ from collections import deque
 from multiprocessing.queues import SimpleQueue
 from typing import Optional
 
-from . import descriptors, durable, errors, lockfile, process_tree
+from . import descriptors, durable, environment, errors, lockfile, process_tree
 from .clock import now_ms
 from .events import Ending
 from .home import Home
@@ -108,7 +108,8 @@ class Worker:
         self._tree_lock = home.tree_lock(instance)
         self._output = OutputWriter(home.logs, instance)
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._environ = {**os.environ, process_tree.COOKIE: home.mark(instance), "QUEUECTL_HOME": home.path}
+        ours = {environment.MARK: home.mark(instance), environment.HOME: home.path}
+        self._environ = {**environment.without_own(os.environ), **ours}
         self._signals = descriptors.signal_reader((signal.SIGCHLD, signal.SIGTERM))
         self._inbox = dispatch._reader.fileno()
         self._poll = select.poll()
@@ -298,8 +299,8 @@ class Worker:
     def _spawn(self, run: Run) -> int:
         self._output.begin(run.max_output)
         os.chdir(run.cwd)
-        self._environ["QUEUECTL_JOB_ID"] = run.job_id
-        self._environ["QUEUECTL_ATTEMPT"] = str(run.attempt)
+        self._environ[environment.JOB_ID] = run.job_id
+        self._environ[environment.ATTEMPT] = str(run.attempt)
         if run.options is None:
             return process_tree.spawn(SHELL, ("sh", "-c", run.command), self._environ, self._stdin, *self._outlets)
         return self._spawn_with(run, run.options)
@@ -307,9 +308,10 @@ class Worker:
     def _spawn_with(self, run: Run, options: dict[str, object]) -> int:
         """The same for a job that says more than what to run and where."""
         path, arguments = command_line(run.command, options)
-        environ = {**self._environ, "QUEUECTL_QUEUE": options.get("queue", DEFAULT_QUEUE), **options.get("env", {})}
+        environ = {**self._environ, **environment.without_own(options.get("env", {}))}
+        environ[environment.QUEUE] = options.get("queue", DEFAULT_QUEUE)
         if "name" in options:
-            environ["QUEUECTL_JOB_NAME"] = options["name"]
+            environ[environment.JOB_NAME] = options["name"]
         stdin = open_input(options)
         try:
             return process_tree.spawn(path, arguments, environ, stdin or self._stdin, *self._outlets)

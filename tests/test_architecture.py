@@ -16,7 +16,7 @@ from tests.homes import ROOT
 PACKAGE = os.path.join(ROOT, "queuectl_core")
 
 FLOORS: list[set[str]] = [
-    {"errors", "retry", "timestamps", "rawjson", "cron", "states", "agenda", "ours", "escapes"},
+    {"errors", "environment", "retry", "timestamps", "rawjson", "cron", "states", "agenda", "ours", "escapes"},
     {"spec", "interpreter", "jobtext", "journal_format", "protocol", "schedule"},
     {"job", "settings", "lane"},
     {"events"},
@@ -101,6 +101,7 @@ it.
 PURE = {
     "errors",
     "escapes",
+    "environment",
     "retry",
     "timestamps",
     "spec",

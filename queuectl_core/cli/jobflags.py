@@ -183,7 +183,9 @@ def _environment(args: Namespace) -> dict[str, str]:
 
     found: dict[str, str] = {}
     if args.inherit_env:
-        found.update(os.environ)
+        from ..environment import without_own
+
+        found.update(without_own(os.environ))
     if args.env_file is not None:
         found.update(_pairs(_lines(args.env_file), "a line of --env-file"))
     found.update(_pairs(args.env or [], "--env"))
