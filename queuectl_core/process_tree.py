@@ -113,22 +113,21 @@ def reap(leader: int) -> tuple[Reaped | None, bool]:
         return found, False
 
 
-def end_rest(leader: int, lock_path: str, is_subreaper: bool, others: bool) -> bool:
-    """Ends what a run has left behind after its shell was reaped. True when there was nothing.
+def end_rest(leader: int, lock_path: str, is_subreaper: bool, others: bool) -> None:
+    """Ends what a run has left behind after its shell was reaped.
 
     `others`: whether this process had children besides the shell, as `reap` has said.
     """
-    if is_subreaper:
-        return not others or end_orphans()
-    if lockfile.is_held(lock_path):
-        # As something of the run lives, its group most likely does, and keeps its number from being used again.
-        signal_group(leader, signal.SIGKILL)
-        return False
-    return True
+    if not is_subreaper:
+        if lockfile.is_held(lock_path):
+            # As something of the run lives, its group most likely does, and keeps its number from being used again.
+            signal_group(leader, signal.SIGKILL)
+    elif others:
+        end_orphans()
 
 
-def end_orphans() -> bool:
-    """KILLs every child of this process until none is left; True when there was none.
+def end_orphans() -> None:
+    """KILLs every child of this process until none is left.
 
     Children of those killed become ours in their turn. One that we may not kill, somebody else's by now, is waited
     for.
@@ -139,7 +138,6 @@ def end_orphans() -> bool:
             _kill(pid)
         time.sleep(pause_s)  # they die at once, unless the kernel holds them
         pause_s = min(0.1, pause_s * 2)
-    return pause_s == 0.0005
 
 
 def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> bool:

@@ -116,7 +116,6 @@ class Worker:
         for descriptor in (self._inbox, self._signals):
             self._poll.register(descriptor, select.POLLIN)
         self._pipe, self._pipe_in = -1, -1
-        self._open_pipe()
 
     def serve(self) -> None:
         while True:
@@ -215,10 +214,9 @@ class Worker:
         killed, timed_out, reaped, others = self._attend(pid, run, began_s)
         self._leader = None
         self._suspended.discard(run.run)
-        clean = process_tree.end_rest(pid, self._tree_lock, self._is_subreaper, others)
+        process_tree.end_rest(pid, self._tree_lock, self._is_subreaper, others)
         self._take_last_output()
-        if not clean:
-            self._open_pipe()
+        self._close_pipe()
         if killed is not None:
             return Result(*run[:2], self._ending_of_run(run, began_s, reaped, False), killed)
         return Result(*run[:2], self._ending_of_run(run, began_s, reaped, timed_out))
@@ -257,17 +255,22 @@ class Worker:
         )
 
     def _open_pipe(self) -> None:
-        """The pipe that output comes through. It serves one run after the other, for this side holds its writing end
-        too: no end of file wakes the loop. A new one only where something of the last run may still write to the
-        old.
+        """Opens the pipe that a run's output comes through, unless it is open. Raises OSError.
+
+        This side keeps the writing end as well, so that no end of file wakes the loop.
         """
+        if self._pipe < 0:
+            self._pipe, self._pipe_in = os.pipe()
+            os.set_blocking(self._pipe, False)
+            self._poll.register(self._pipe, select.POLLIN)
+
+    def _close_pipe(self) -> None:
+        """Ends the pipe with its run: the flags that the run gave it, and what still writes to it, reach no other."""
         if self._pipe >= 0:
             self._poll.unregister(self._pipe)
             os.close(self._pipe)
             os.close(self._pipe_in)
-        self._pipe, self._pipe_in = os.pipe()
-        os.set_blocking(self._pipe, False)
-        self._poll.register(self._pipe, select.POLLIN)
+            self._pipe = self._pipe_in = -1
 
     def _begin(self, run: Run, began_s: float) -> tuple[int | None, str | None]:
         """Starts the command: its pid; or None, and why it was not to be. Raises OSError.
@@ -298,6 +301,7 @@ class Worker:
 
     def _spawn(self, run: Run) -> int:
         self._output.begin(run.max_output)
+        self._open_pipe()
         os.chdir(run.cwd)
         self._environ[environment.JOB_ID] = run.job_id
         self._environ[environment.ATTEMPT] = str(run.attempt)
