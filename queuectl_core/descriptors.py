@@ -7,21 +7,46 @@ wakeup fd.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import select
 import signal
 from collections.abc import Collection, Iterable
 
+_MANY = 65_536
+
 
 def close_all_but(kept: Iterable[int]) -> None:
     """Closes everything above the standard streams but these."""
-    spared = {0, 1, 2, *kept}
-    for name in os.listdir("/dev/fd"):
-        if int(name) not in spared:
-            try:
-                os.close(int(name))
-            except OSError:  # the descriptor of this very listing
-                pass
+    close_all(open_ones() - {0, 1, 2, *kept})
+
+
+def open_ones() -> frozenset[int]:
+    """The descriptors that this process has open."""
+    try:
+        listed = map(int, os.listdir("/dev/fd"))  # with that of the listing itself, which is closed by now
+    except OSError:  # no /proc, or no descriptor left
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        listed = iter(range(_MANY if soft == resource.RLIM_INFINITY else min(soft, _MANY)))
+    return frozenset(filter(_is_open, listed))
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_GETFD)
+    except OSError:
+        return False
+    return True
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Closes those of these descriptors that are open."""
+    for descriptor in descriptors:
+        try:
+            os.close(descriptor)
+        except OSError:
+            pass
 
 
 def signal_reader(numbers: Collection[int]) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import multiprocessing
 import os
 import select
@@ -21,7 +22,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
 
-from . import lockfile, runs, worker
+from . import descriptors, durable, lockfile, runs, worker
 from .clock import now_ms
 from .errors import SupervisorFailed
 from .home import Home
@@ -34,7 +35,7 @@ survive it.
 
 _LONG_MS = 1_000_000
 _SHORT_MS = worker.PATIENCE_S * 1000 / 2
-_NO_SEMAPHORES = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS)
+_NO_SEMAPHORES = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS, *durable.FULL)
 _MAX_WAITING_CHARACTERS = 64 * 1024
 _QUEUE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ = 1031  # Linux; in the fcntl module from 3.10 on
@@ -110,6 +111,12 @@ class Member:
     def pid(self) -> int:
         return self.process.pid
 
+    def close_queues(self) -> None:
+        """Closes what there is of them: a worker that could not be started may have one, or none."""
+        for name in ("dispatch", "results"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+
     def watch_results(self) -> None:
         """To be called once the result queue is there: `has_message` may then be asked at the cost of a system call."""
         self._arrived = select.poll()
@@ -147,6 +154,46 @@ class Member:
         }
 
 
+def why_no_queues() -> str | None:
+    """Why no worker can be started here: the semaphores that its queues need cannot be had. None: they can."""
+    try:
+        for queue in [_queue(multiprocessing.get_context(_START_METHOD))]:
+            queue.close()
+        return None
+    except SupervisorFailed as fault:
+        return str(fault.fields["why"])
+    except OSError as fault:
+        return str(fault)
+
+
+def _queue(context: multiprocessing.context.BaseContext) -> SimpleQueue:
+    """Raises SupervisorFailed where there are no semaphores; OSError."""
+    try:
+        return context.SimpleQueue()
+    except (OSError, ImportError) as fault:
+        if isinstance(fault, OSError) and fault.errno not in _NO_SEMAPHORES:
+            raise
+        why = f"multiprocessing's queues need semaphores, and this system refuses them ({fault})"
+        raise SupervisorFailed(why=f"{why}; on Linux, /dev/shm must be writable, and have room") from fault
+
+
+def _begin_process(process: multiprocessing.process.BaseProcess) -> None:
+    """Starts it. Raises OSError; multiprocessing then leaves the pipes open that it has made for the process."""
+    before = descriptors.open_ones()
+    try:
+        process.start()
+    except OSError:
+        descriptors.close_all(descriptors.open_ones() - before)
+        raise
+
+
+def _remove_file(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
 class Pool:
     def __init__(self, home: Home, umask: int, max_files: int) -> None:
         """`umask` and `max_files` (the soft RLIMIT_NOFILE) are what commands run with; our own may be others."""
@@ -157,20 +204,28 @@ class Pool:
         if _START_METHOD == "spawn":
             _let_others_find_the_package()
         self.members: dict[str, Member] = {}
+        self.leaving: dict[str, float] = {}
+        """Since when (`time.monotonic`) each member that is to end has had nothing to run any more."""
 
     def start_one(self) -> Member:
-        """A new worker in the lowest free slot. Raises OSError when the system has no more to give."""
+        """A new worker in the lowest free slot. Raises OSError when the system has no more to give; SupervisorFailed.
+
+        A failure leaves nothing behind.
+        """
         taken = {member.slot for member in self.members.values()}
         slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
         member = Member(slot, f"w{slot}-{os.urandom(3).hex()}")
         try:
-            member.dispatch = self._context.SimpleQueue()
-            member.results = self._context.SimpleQueue()
-        except (OSError, ImportError) as fault:
-            if isinstance(fault, OSError) and fault.errno not in _NO_SEMAPHORES:
-                raise
-            why = f"multiprocessing's queues need semaphores, and this system refuses them ({fault})"
-            raise SupervisorFailed(why=f"{why}; on Linux, /dev/shm must be writable") from fault
+            self._start(member)
+        except BaseException:
+            member.close_queues()
+            _remove_file(self._home.worker_lock(member.instance))
+            raise
+        self.members[member.instance] = member
+        return member
+
+    def _start(self, member: Member) -> None:
+        member.dispatch, member.results = _queue(self._context), _queue(self._context)
         # Taken before the fork and shared with the child: there is no moment in which the worker lives without it.
         lock = lockfile.acquire(self._home.worker_lock(member.instance)) if _START_METHOD == "fork" else None
         _widen(member.dispatch._writer.fileno())
@@ -187,14 +242,14 @@ class Pool:
             ),
             name=f"queuectl worker {member.instance}",
         )
-        member.process.start()
+        try:
+            _begin_process(member.process)
+        finally:
+            if lock is not None:
+                os.close(lock)
         member.results._writer.close()  # so that a dead worker's queue ends instead of blocking
         member.dispatch._reader.close()
-        if lock is not None:
-            os.close(lock)
         member.watch_results()
-        self.members[member.instance] = member
-        return member
 
     def with_room(self) -> Iterator[Member]:
         """Who can be given a run now, as often as each can: the idle first, then those whose runs are so short that
@@ -247,7 +302,9 @@ class Pool:
             return message
         result = runs.revive(message)
         member.drop(result.run)
-        member.finished += 1
+        member.finished += result.begun
+        if member.draining and not member.runs:
+            self.leaving[member.instance] = time.monotonic()
         if result.ending is not None:
             member.last_run_ms, member.since_ms = result.ending.duration_ms, result.ending.ended_ms
         return result
@@ -285,6 +342,8 @@ class Pool:
         """The member ends after the run under way."""
         if not member.draining:
             member.draining = True
+            if not member.runs:
+                self.leaving[member.instance] = time.monotonic()
             self._tell(member, None)
 
     def _tell(self, member: Member, order: runs.Kill | runs.Signal | None) -> None:
@@ -307,9 +366,21 @@ class Pool:
         """The member's process has ended: reaps it. What it has left in run/ is the caller's to remove."""
         member.process.join()
         member.process.close()
-        member.results.close()
-        member.dispatch.close()
+        member.close_queues()
         del self.members[member.instance]
+        self.leaving.pop(member.instance, None)
+
+    def take_overdue(self, within_s: float) -> list[Member]:
+        """Members that were to end and have not, `within_s` after their last run; each is given once."""
+        now_s = time.monotonic()
+        found = [instance for instance, since_s in self.leaving.items() if now_s >= since_s + within_s]
+        for instance in found:
+            self.leaving[instance] = math.inf
+        return [self.members[instance] for instance in found]
+
+    def overdue_in_s(self, within_s: float) -> float:
+        """Until `take_overdue` gives a member; infinite when none is to end."""
+        return min(self.leaving.values(), default=math.inf) + within_s - time.monotonic()
 
     def pids(self) -> frozenset[int]:
         return frozenset(member.pid for member in self.members.values())
