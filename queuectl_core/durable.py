@@ -25,7 +25,15 @@ def failure(path: str, fault: OSError) -> QueueError:
     """What a failed write means: DiskFull, which may pass, or StorageFailed, after which nothing is known."""
     if fault.errno in FULL:
         return DiskFull(path=path)
-    return StorageFailed(path=fault.filename or path, why=fault.strerror or str(fault))
+    return StorageFailed(path=fault.filename or path, why=with_limit(fault.strerror or str(fault)))
+
+
+def with_limit(why: str) -> str:
+    """The cause of a failed write, and the limit of this process that may be behind it."""
+    import resource  # only where something has failed: an ordinary call must not pay for it
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return why if limit == resource.RLIM_INFINITY else f"{why} (`ulimit -f` lets no file grow beyond {limit} bytes)"
 
 
 def sync(descriptor: int) -> None:

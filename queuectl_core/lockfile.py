@@ -8,9 +8,14 @@ shares it until it closes its copy; and unlinking a locked file would let two ho
 from __future__ import annotations
 
 import _thread
+import errno
 import fcntl
 import os
 import time
+
+from .errors import BadHome
+
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 _held: set[int] = set()
 """Descriptors that a forked child must close: it shares the locks, and would keep them."""
@@ -26,7 +31,7 @@ def acquire(path: str) -> int | None:
     """A descriptor that holds the lock until it is closed, or None while somebody else holds it."""
     descriptor = _opened(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _try_to_lock(descriptor, fcntl.LOCK_EX, path)
     except BlockingIOError:
         os.close(descriptor)
         return None
@@ -43,12 +48,23 @@ def is_held(path: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _try_to_lock(descriptor, fcntl.LOCK_SH, path)
     except BlockingIOError:
         return True
     finally:
         os.close(descriptor)
     return False
+
+
+def _try_to_lock(descriptor: int, how: int, path: str) -> None:
+    """Raises BlockingIOError when somebody else holds the lock; BadHome where the file system has no locks; OSError."""
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except OSError as fault:
+        if fault.errno not in _NO_LOCKS:
+            raise
+        why = f"its file system has no locks that hold ({fault.strerror})"
+        raise BadHome(path=os.path.dirname(path), why=why) from fault
 
 
 def release(descriptor: int) -> None:

@@ -158,7 +158,7 @@ class SqliteStore:
             return DiskFull(path=self._path)
         if any(word in said for word in _DAMAGE):
             return Corrupt(path=self._path, why=f"SQLite says: {said}")
-        return StorageFailed(path=self._path, why=f"SQLite says: {said}")
+        return StorageFailed(path=self._path, why=durable.with_limit(f"SQLite says: {said}"))
 
 
 def _uri(path: str, read_only: bool) -> str:
