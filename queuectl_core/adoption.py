@@ -76,7 +76,7 @@ def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> Optional[co
 
 def command_of(result: runs.Result) -> commands.Command:
     """What tells the engine of it."""
-    job_id, run, ending, reason, begun = result
+    job_id, run, ending, reason, begun = result[:5]
     if reason is None:
         return commands.Finish(job_id, run, ending)
     return commands.Release(job_id, run, reason, begun, ending)

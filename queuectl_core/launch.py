@@ -5,53 +5,78 @@ Knows options and files, no queue and no process. The trap: jobs that say nothin
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 
+from . import durable
 from .runs import Run
 
-SHELL = "/bin/sh"
+SHELL = b"/bin/sh"
 
 
-def command_line(command: str, options: dict[str, object]) -> tuple[str, tuple[str, ...]]:
-    """Program and arguments. Limits are set by a shell that then becomes the job's: spawning the others, which have
+def command_line(command: str, options: dict[str, object]) -> tuple[bytes, tuple[bytes, ...]]:
+    """Program and arguments, in UTF-8 whatever the locale. Limits are set by a shell that then becomes the job's: spawning the others, which have
     none, costs nothing more.
     """
-    shell = str(options.get("shell", SHELL))
+    shell = str(options["shell"]).encode() if "shell" in options else SHELL
     words = []
     if "limit_mem" in options:
         words.append(f"ulimit -v {int(options['limit_mem']) // 1024} || exit 126")
     if "limit_cpu" in options:
         words.append(f"ulimit -t {math.ceil(options['limit_cpu'])} || exit 126")
     if not words and "nice" not in options:
-        return shell, (os.path.basename(shell), "-c", command)
+        return shell, (os.path.basename(shell), b"-c", command.encode())
     nice = f"nice -n {options['nice']} " if "nice" in options else ""
-    return SHELL, ("sh", "-c", "; ".join([*words, f'exec {nice}"$0" -c "$1"']), shell, command)
+    script = "; ".join([*words, f'exec {nice}"$0" -c "$1"'])
+    return SHELL, (b"sh", b"-c", script.encode(), shell, command.encode())
 
 
-def open_input(options: dict[str, object]) -> int | None:
-    """What the command reads: a file that is named, or a nameless one with the text that is given."""
+def open_input(options: dict[str, object], draft: str) -> int | None:
+    """What the command reads: a file that is named, or a nameless one with the text that is given. Raises OSError.
+
+    `draft` is where such a file may lie until it has lost its name.
+    """
     if "stdin" in options:
-        file = os.open(options["stdin"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not hold us up
+        file = os.open(str(options["stdin"]).encode(), flags)
         os.set_blocking(file, True)
         return file
     if "input" not in options:
         return None
-    import tempfile
+    file = _open_nameless(draft)
+    try:
+        durable.write_all(file, str(options["input"]).encode())
+        os.lseek(file, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
 
-    with tempfile.TemporaryFile() as file:
-        file.write(options["input"].encode())
-        file.seek(0)
-        return os.dup(file.fileno())
+
+def _open_nameless(draft: str) -> int:
+    """An empty file in memory, so that neither a full disk nor a full $TMPDIR matters; where the system has no such
+    file, one that was `draft`. Raises OSError.
+    """
+    if hasattr(os, "memfd_create"):
+        try:
+            return os.memfd_create("queuectl-input")
+        except OSError as fault:
+            if fault.errno not in (errno.ENOSYS, errno.EPERM):
+                raise
+    file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.unlink(draft)
+    return file
 
 
 def why_not_begun(run: Run, fault: Exception) -> str:
-    if isinstance(fault, OSError) and fault.filename == run.cwd:
-        return f"cannot enter its folder {run.cwd}: {fault.strerror}"
-    if (
-        isinstance(fault, OSError)
-        and run.options
-        and fault.filename in (run.options.get("stdin"), run.options.get("shell"))
-    ):
-        return f"could not be started: {fault.filename}: {fault.strerror}"
-    return f"could not be started: {getattr(fault, 'strerror', None) or fault}"
+    """The clause for people. It names a file if that is what the job itself has named."""
+    name = getattr(fault, "filename", None)
+    path = name.decode() if isinstance(name, bytes) else name
+    why = getattr(fault, "strerror", None) or fault
+    if path is not None and path == run.cwd:
+        return f"cannot enter its folder {path}: {why}"
+    options = run.options or {}
+    if path is not None and path in (options.get("stdin"), options.get("shell")):
+        return f"could not be started: {path}: {why}"
+    return f"could not be started: {why}"

@@ -20,7 +20,7 @@ from .home import Home
 from .jobtable import JobTable, Store
 from .journal import Journal, TornTail, events_of, open_journal, segment_paths
 from .load import Load
-from .reserve import Reserve
+from .reserve import SPACE, Reserve
 from .stores import open_store
 from .upgrade import upgraded
 from .zones import zone_of
@@ -51,19 +51,20 @@ class Ledger:
         Raises Corrupt, NewerFormat, NoBackend, DiskFull, StorageFailed.
         """
         self._store = _opened_store(home, read_only)
+        self._home = home
+        self._reserve = Reserve(home.reserve)
         try:
             self.table = JobTable(self._store)
             self.engine = Engine(self.table, zone_of)
             self.journal: Journal = self._replay(home, read_only)
             if not read_only and self.table.log_id != self.journal.name:
                 self._mark_store()
+            self.is_short = not read_only and not self._reserve.make_whole()
+            """The disk is full, or was when this was last looked at: nothing new is begun."""
+            self._reserve.check_limit()
         except BaseException:
             self._store.close()
             raise
-        self._home = home
-        self._reserve = Reserve(home.reserve)
-        self.is_short = not read_only and not self._reserve.make_whole()
-        """The disk is full, or was when this was last looked at: nothing new is begun."""
         self._decided: list[events.Event] = []
         self._written: list[events.Event] = []
         self._checkpoint_goal = 0
@@ -111,6 +112,16 @@ class Ledger:
         if self.is_short:
             self.is_short = not self._reserve.make_whole()
         return not self.is_short
+
+    def note_full_disk(self) -> None:
+        """Somebody else has found no room on the disk, so nothing new is begun until there is some."""
+        if not self.is_short:
+            self.is_short = True
+            self._reserve.give_up_some()  # what says so to whoever looks at the home
+
+    def shortage(self) -> str | None:
+        """What the disk lacks, as `Reserve.lack` says it; None while new runs may begin."""
+        return (self._reserve.lack() or SPACE) if self.is_short else None
 
     def has_decided(self) -> bool:
         return bool(self._decided)

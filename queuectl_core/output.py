@@ -37,29 +37,47 @@ class OutputWriter:
         self.start = 0
         self.kept_bytes = 0
         self.dropped_bytes = 0
+        self.found_full = False
 
     def begin(self, max_bytes: int) -> None:
         """The next attempt's output begins here. Raises OSError."""
-        if self._offset >= SEGMENT_BYTES:
+        if self._offset >= SEGMENT_BYTES or not os.fstat(self._descriptor).st_nlink:  # or somebody has removed it
             self._next_segment()
         self.start = self._offset
         self._left = max_bytes
         self.kept_bytes = self.dropped_bytes = 0
+        self.found_full = False
 
     def _next_segment(self) -> None:
         descriptor = -1
         while descriptor < 0:
             self._number += 1
             self.segment = f"{self._worker}.{self._number:04}.log"
-            path = os.path.join(self._folder, self.segment)
             try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                descriptor = self._create(os.path.join(self._folder, self.segment))
             except FileExistsError:  # of an earlier worker that was given the same name
                 pass
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        self._close()
         self._descriptor = descriptor
         self._offset = 0
+
+    def _close(self) -> None:
+        """The next attempt begins in another segment."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._offset = -1, SEGMENT_BYTES
+
+    def _create(self, path: str) -> int:
+        """A new file; in a new folder, when somebody has removed the old one. Raises OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            try:
+                os.mkdir(self._folder, 0o700)
+            except FileExistsError:  # another worker was faster
+                pass
+            return os.open(path, flags, 0o600)
 
     def write(self, data: bytes) -> None:
         self._keep(data[: self._left])
@@ -67,21 +85,37 @@ class OutputWriter:
         self._left = max(0, self._left - len(data))
 
     def finish(self) -> None:
-        """Says in the log what was cut."""
+        """Says in the log what was cut; not in part, where that finds no room either."""
         if self.dropped_bytes:
-            self._keep(b"\n[queuectl: %d more bytes of output were dropped]\n" % self.dropped_bytes)
+            kept_bytes, dropped_bytes, offset = self.kept_bytes, self.dropped_bytes, self._offset
+            self._keep(_cut(dropped_bytes))
+            if self.dropped_bytes > dropped_bytes:
+                self.kept_bytes, self.dropped_bytes, self._offset = kept_bytes, dropped_bytes, offset
+        if self.found_full:
+            self._close()  # removed to make room, it must not take up room any more
 
     def _keep(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
             try:
                 written = os.pwrite(self._descriptor, view, self._offset)
-            except OSError:
+            except OSError as fault:
+                self.found_full |= fault.errno in durable.FULL
                 self.dropped_bytes += len(view)
                 return
             self._offset += written
             self.kept_bytes += written
             view = view[written:]
+
+
+def _cut(dropped_bytes: int) -> bytes:
+    return b"\n[queuectl: %d more bytes of output were dropped]\n" % dropped_bytes
+
+
+def is_cut_told(folder: str, name: str, end: int, dropped_bytes: int) -> bool:
+    """Whether an attempt's output, which ends at `end`, says itself that so much of it was dropped. Raises OSError."""
+    line = _cut(dropped_bytes)
+    return end >= len(line) and b"".join(read(folder, name, end - len(line), len(line))) == line
 
 
 def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[bytes]:

@@ -14,8 +14,8 @@ children of this process are, or (`end_tree_of`) a process held by a pidfd that 
 
 from __future__ import annotations
 
-import errno
 import os
+import resource
 import signal
 import sys
 import time
@@ -25,12 +25,21 @@ from typing import NamedTuple
 from . import environment, lockfile
 
 _LOCK_FD = 19
-"""Where the lock stands in the command's file table: high enough to be out of the way of a script's own `exec 3>`."""
+"""Where a command has the lock, if it may have so many files: out of the way of a script's own `exec 3>`."""
 
 _DEFAULT_SIGNALS = sorted({int(number) for number in signal.Signals} - {signal.SIGKILL, signal.SIGSTOP})
 _PR_SET_CHILD_SUBREAPER = 36
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 """The unit of ru_maxrss in getrusage(2)."""
+
+
+Inherited = tuple[int, int, int]
+"""What a command takes over beside its input: the descriptors of output and lock, and the number of the lock there."""
+
+
+def can_find_processes() -> bool:
+    """Whether this system shows what a run has started. On Linux that takes a mounted /proc."""
+    return not sys.platform.startswith("linux") or os.path.exists("/proc/self/stat")
 
 
 def become_subreaper() -> bool:
@@ -44,35 +53,35 @@ def become_subreaper() -> bool:
     return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
+def lock_descriptor() -> int:
+    """The number that the lock has in a command's file table; below the limit that this process hands on."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _LOCK_FD if soft == resource.RLIM_INFINITY else min(_LOCK_FD, soft - 1)
+
+
 def spawn(
-    path: str, arguments: tuple[str, ...], environ: dict[str, str], stdin: int, output: int, lock_path: str
+    path: bytes, arguments: tuple[bytes, ...], environ: dict[bytes, bytes], stdin: int, inherited: Inherited
 ) -> int:
-    """Starts the program in this process's working folder; returns its pid. Raises OSError; BlockingIOError while an
-    earlier tree holds the lock.
+    """Starts the program in this process's working folder; returns its pid. Raises OSError.
 
     posix_spawn costs the same from a large process as from a small one. Python ignores SIGPIPE, a worker some more,
     and who knows what `worker start` was told to ignore: the command gets the defaults.
     """
-    lock = lockfile.acquire(lock_path)
-    if lock is None:
-        raise BlockingIOError(errno.EAGAIN, "processes of an earlier run are still alive", lock_path)
-    try:
-        return os.posix_spawn(
-            path,
-            arguments,
-            environ,
-            file_actions=(
-                (os.POSIX_SPAWN_DUP2, stdin, 0),
-                (os.POSIX_SPAWN_DUP2, output, 1),
-                (os.POSIX_SPAWN_DUP2, output, 2),
-                (os.POSIX_SPAWN_DUP2, lock, _LOCK_FD),
-            ),
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_DEFAULT_SIGNALS,
-        )
-    finally:
-        os.close(lock)
+    output, lock, lock_number = inherited
+    return os.posix_spawn(
+        path,
+        arguments,
+        environ,
+        file_actions=(
+            (os.POSIX_SPAWN_DUP2, stdin, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_DUP2, output, 2),
+            (os.POSIX_SPAWN_DUP2, lock, lock_number),
+        ),
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_DEFAULT_SIGNALS,
+    )
 
 
 def children() -> frozenset[int]:
@@ -147,7 +156,7 @@ def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> boo
     is a subreaper, every child that is not `spared`. None: this process's children are none of our business. Without
     /proc nobody can be found: the answer stays False until what holds the lock has ended by itself.
     """
-    left = _kill_marked(f"{environment.MARK}={mark}".encode())
+    left = _kill_marked(os.fsencode(f"{environment.MARK}={mark}"))
     if spared is not None and os.getpid() != 1:  # the first process of a container inherits everybody's orphans
         for pid in _children_but(spared):
             _kill(pid)

@@ -10,27 +10,57 @@ allocated. Nor must all of it be given up at once: whatever fills the disk would
 
 from __future__ import annotations
 
+import errno
 import os
 
 from . import durable
 
 RESERVE_BYTES = 1024 * 1024
 STEP_BYTES = 64 * 1024
+SPARE_INODES = 16
+"""A disk on which fewer files can be made is full. One that does not count them has none at all."""
+
+SPACE, INODES = "space", "inodes"
+_TOLD = {SPACE: "is full", INODES: "has no free inodes"}
 
 
 class Reserve:
     def __init__(self, path: str) -> None:
         self._path = path
+        self._fault: OSError | None = None
 
     def is_whole(self) -> bool:
         return self._size() >= RESERVE_BYTES
 
     def make_whole(self) -> bool:
-        """Tries to hold all of it; True when it is held. Leaves as much room again for others."""
+        """Tries to hold all of it; True when it is held. Leaves as much room again for others, and some inodes."""
         if self.is_whole():
             return True
-        disk = os.statvfs(os.path.dirname(self._path))
-        return disk.f_bavail * disk.f_frsize >= 2 * RESERVE_BYTES and self._allocate()
+        disk = self._disk()
+        has_room = disk.f_bavail * disk.f_frsize >= 2 * RESERVE_BYTES
+        return has_room and not _lacks_inodes(disk) and self._allocate()
+
+    def check_limit(self) -> None:
+        """Raises StorageFailed when the reserve is not whole because of a limit of this process, and not of the disk."""
+        fault = self._fault
+        if fault is not None and fault.errno == errno.EFBIG and fault.errno not in durable.FULL:
+            raise durable.failure(self._path, fault) from fault
+
+    def shortage(self) -> str | None:
+        """What the disk lacks, SPACE or INODES, while the reserve is not whole; None while it is.
+
+        None also where nobody has held one yet, and on a disk that nobody can write to.
+        """
+        if self.is_whole() or not os.path.exists(self._path) or self._disk().f_flag & os.ST_RDONLY:
+            return None
+        return self.lack() or SPACE
+
+    def lack(self) -> str | None:
+        """What the disk lacks by now, SPACE or INODES, whether the reserve is whole or not."""
+        disk = self._disk()
+        if _lacks_inodes(disk):
+            return INODES
+        return SPACE if disk.f_bavail * disk.f_frsize < RESERVE_BYTES else None
 
     def give_up_some(self) -> bool:
         """Frees a little of it; False when nothing is left."""
@@ -46,8 +76,11 @@ class Reserve:
 
     def has_room_for(self, size_bytes: int) -> bool:
         """Whether the disk would still be usable after that much more; a guess, for others write as well."""
-        disk = os.statvfs(os.path.dirname(self._path))
+        disk = self._disk()
         return disk.f_bavail * disk.f_frsize >= size_bytes
+
+    def _disk(self) -> os.statvfs_result:
+        return os.statvfs(os.path.dirname(self._path))
 
     def _size(self) -> int:
         found = self._found()
@@ -72,12 +105,22 @@ class Reserve:
             return False
         try:
             _fill(descriptor)
-        except OSError:
+        except OSError as fault:
             os.ftruncate(descriptor, 0)
+            self._fault = fault
             return False
         finally:
             os.close(descriptor)
         return True
+
+
+def told(home_path: str, lack: str) -> str:
+    """What a disk that lacks this means for the home on it, as a sentence for people."""
+    return f"the disk that holds {home_path} {_TOLD[lack]}: nothing new begins until there is room"
+
+
+def _lacks_inodes(disk: os.statvfs_result) -> bool:
+    return bool(disk.f_files) and disk.f_favail < SPARE_INODES
 
 
 def _fill(descriptor: int) -> None:

@@ -67,13 +67,16 @@ class Signal(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a run. With a `reason` it is not counted, because of that; not `begun`: it was never started."""
+    """What became of a run. With a `reason` it is not counted, because of that; not `begun`: it was never started.
+    `full`: the disk had no room for it, or for all of its output.
+    """
 
     job_id: str
     run: int
     ending: Optional[Ending]
     reason: Optional[str] = None
     begun: bool = True
+    full: bool = False
 
 
 class Place(NamedTuple):
@@ -118,8 +121,8 @@ def revive_runs(given: list[tuple[object, ...]]) -> list[Run]:
 
 def revive(result: tuple[object, ...]) -> Result:
     """A Result as it was before it crossed a queue or lay in a file."""
-    job_id, run, ending, reason, begun = result
-    return Result(job_id, run, None if ending is None else Ending(*ending), reason, begun)
+    job_id, run, ending, *rest = result
+    return Result(job_id, run, None if ending is None else Ending(*ending), *rest)
 
 
 def encode_left(running: Optional[int], results: list[tuple[object, ...]]) -> bytes:

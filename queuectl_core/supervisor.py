@@ -26,13 +26,14 @@ from . import adoption, anchor, commands, events, pidfile, process_tree, runs, t
 from .adoption import OpenRun
 from .clock import JumpWatch, now_ms
 from .descriptors import signal_reader
-from .errors import Busy, HomeGone, InvalidInput, QueueError, in_words
+from .errors import Busy, HomeGone, InvalidInput, QueueError, SupervisorFailed, in_words
 from .escapes import visible
 from .home import Home
 from .job import Job
 from .ledger import Ledger
 from .pool import Member, Pool, StartDelay
 from .presence import Presence
+from .reserve import told
 from .retention import Retention
 from .server import Connection, Request, Server
 from .sessions import Sessions
@@ -53,7 +54,9 @@ MAX_SLEEP_S = 86400.0
 """A selector takes no more than 24 days."""
 
 KILL_WITHIN_S = 5.0
-"""So long after the grace period a worker that is to end its run may take; then it is killed itself."""
+"""So long after the grace period a worker that is to end its run may take; and so long one that has nothing to run, to
+end. Then it is killed.
+"""
 
 NAP_S = 0.005
 """While all workers have runs at hand and no client asks, results gather for so long before a turn takes them together
@@ -90,11 +93,15 @@ class Supervisor:
         self._kill_workers_at_s = math.inf
         self._nothing_at_ms = 0
         """When a job was last asked for and none could begin: whatever was due by then waits for something else."""
+        self._said_short = False
+        self._held_until_s = 0.0
         self._sync_at_s: Optional[float] = None
         self._more_to_tend = True
         self._start_delay = StartDelay()
         self._clock = JumpWatch()
         self._started_ms = now_ms()
+        if not process_tree.can_find_processes():
+            raise SupervisorFailed(why="/proc is not mounted here, and without it the processes of jobs cannot be found")
         process_tree.reap_all_but(frozenset())  # nobody was told of those that have ended before
         foreign = process_tree.children()
         process_tree.become_subreaper()
@@ -197,10 +204,9 @@ class Supervisor:
             self._retention.tend(now_ms())
             self._tick()
         decided = self._decide_runs() if self._may_begin() else {}
-        was_short = self._ledger.is_short
         happened = self._ledger.write()
-        if self._ledger.is_short and not was_short:
-            say(f"the disk that holds {self._home.path} is full: what runs is noted, nothing new is begun")
+        if self._ledger.is_short != self._said_short:
+            self._tell_of_room()
         for member, given in decided.items():
             self._send(member, given)
         if happened:
@@ -231,13 +237,15 @@ class Supervisor:
             due.append(LOOK_S)
         if self._pool.staying() + self._strays.workers() < self._wanted and not self._stopping:
             due.append(self._start_delay.left_s())
-        if self._ledger.is_short:
+        if self._ledger.is_short or time.monotonic() < self._held_until_s:
             due.append(ROOM_LOOK_S)
         retention_in_s = None if self._ledger.is_short else self._retention.due_in_s()
         if retention_in_s is not None:
             due.append(retention_in_s)
         if self._killing:
             due.append(self._kill_workers_at_s - time.monotonic())
+        if self._pool.leaving:
+            due.append(self._pool.overdue_in_s(KILL_WITHIN_S))
         return max(0.0, min(*due, MAX_SLEEP_S)) if due else None
 
     def _tick(self) -> None:
@@ -248,12 +256,19 @@ class Supervisor:
 
     def _may_begin(self) -> bool:
         """On a full disk nothing is begun whose end could not be noted."""
-        if self._stopping or self._leaving:
+        if self._stopping or self._leaving or time.monotonic() < self._held_until_s:
             return False
-        was_short = self._ledger.is_short
-        if was_short and self._ledger.has_room():
-            say("there is room again on the disk: going on")
-        return not self._ledger.is_short
+        return self._ledger.has_room()
+
+    def _tell_of_room(self) -> None:
+        self._said_short = self._ledger.is_short
+        lack = self._ledger.shortage()
+        say("there is room again on the disk: going on" if lack is None else told(self._home.path, lack))
+
+    def _hold_back(self) -> None:
+        """A worker has found the disk full. Whoever asks the disk may be told otherwise, so nothing begins at once."""
+        self._ledger.note_full_disk()
+        self._held_until_s = time.monotonic() + ROOM_LOOK_S
 
     def _decide_runs(self) -> dict[Member, list[runs.Run]]:
         """What the workers that have room do next."""
@@ -336,6 +351,8 @@ class Supervisor:
             self._settle(message)
 
     def _settle(self, result: runs.Result) -> None:
+        if result.full:
+            self._hold_back()
         self._ledger.decide(adoption.command_of(result), now_ms())
 
     def _bury(self, member: Member) -> None:
@@ -464,14 +481,21 @@ class Supervisor:
         if self._killing and time.monotonic() >= self._kill_workers_at_s:
             self._kill_workers_at_s = math.inf
             for pid in [member.pid for member in self._pool.busy()] + self._strays.living_pids():
-                say(f"the worker of pid {pid} does not end its run: it is killed")
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:  # it has ended just now
-                    pass
+                _kill_worker(pid, "does not end its run")
+        if self._pool.leaving:
+            for member in self._pool.take_overdue(KILL_WITHIN_S):
+                _kill_worker(member.pid, "has nothing to run, and does not end")
 
 
 _CONCERN_RUNS = frozenset((events.CancelAsked, events.Suspended, events.Continued))
+
+
+def _kill_worker(pid: int, why: str) -> None:
+    say(f"the worker of pid {pid} {why}: it is killed")
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:  # it has ended just now
+        pass
 
 
 def say(text: str) -> None:

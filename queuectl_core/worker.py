@@ -28,6 +28,7 @@ from typing import Optional
 
 from . import descriptors, durable, environment, errors, lockfile, process_tree
 from .clock import now_ms
+from .errors import QueueError
 from .events import Ending
 from .home import Home
 from .launch import SHELL, command_line, open_input, why_not_begun
@@ -49,8 +50,15 @@ back, for a worker that may be idle."""
 SCARCE_WITHIN_S = 60.0
 """So long a worker tries to start a command for which the system has no process, memory or descriptor."""
 
+LEAVE_TRIES = 3
+"""So often, a second apart, a worker tries to leave word, if its supervisor has heard everything anyway."""
+
 _SCARCE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _READ_BYTES = 64 * 1024
+_JOB_ID = environment.JOB_ID.encode()
+_ATTEMPT = environment.ATTEMPT.encode()
+_QUEUE = environment.QUEUE.encode()
+_JOB_NAME = environment.JOB_NAME.encode()
 _MAX_WAIT_S = 86_400.0
 """poll(2) takes no more than 2^31 ms; who waits longer looks again."""
 
@@ -79,6 +87,7 @@ def main(
         signal.signal(number, signal.SIG_IGN)
     os.umask(umask)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    os.chdir("/")  # the supervisor may stand in somebody's folder
     gc.freeze()  # what was inherited stays shared with the supervisor
     gc.set_threshold(10_000)  # a run leaves no cycles behind
     try:
@@ -87,6 +96,10 @@ def main(
         why = errors.in_words(fault) if isinstance(fault, OSError) else errors.unforeseen(fault)
         print(f"queuectl: worker {instance} cannot go on: {why}", file=sys.stderr, flush=True)
         raise SystemExit(errors.Defect.exit_status) from None
+
+
+class NotReady(Exception):
+    """What this worker needs for any run cannot be had: that is for another worker, and no fault of the job."""
 
 
 class Worker:
@@ -106,10 +119,12 @@ class Worker:
         self._suspended: set[int] = set()
         self._recent: deque[Result] = deque(maxlen=2 * AHEAD)
         self._tree_lock = home.tree_lock(instance)
+        self._lock_number = process_tree.lock_descriptor()
         self._output = OutputWriter(home.logs, instance)
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         ours = {environment.MARK: home.mark(instance), environment.HOME: home.path}
-        self._environ = {**environment.without_own(os.environ), **ours}
+        all_of_it = {**environment.without_own(os.environ), **ours}
+        self._environ = {os.fsencode(name): os.fsencode(value) for name, value in all_of_it.items()}
         self._signals = descriptors.signal_reader((signal.SIGCHLD, signal.SIGTERM))
         self._inbox = dispatch._reader.fileno()
         self._poll = select.poll()
@@ -178,7 +193,7 @@ class Worker:
                     self._waiting.extend(revive_runs(order))
         except (EOFError, OSError):
             pass
-        unbegun = [Result(run.job_id, run.run, None, GONE, begun=False) for run in self._waiting]
+        unbegun = [_unbegun(run, GONE) for run in self._waiting]
         self._waiting.clear()
         self._recent = deque([*self._recent, *unbegun])
         self._leave()
@@ -188,7 +203,7 @@ class Worker:
         waiting, self._waiting = self._waiting, deque()
         for run in waiting:
             if job_id is None or run.job_id == job_id:
-                self._report(Result(run.job_id, run.run, None, reason, begun=False))
+                self._report(_unbegun(run, reason))
             else:
                 self._waiting.append(run)
 
@@ -202,12 +217,9 @@ class Worker:
 
     def _serve_run(self, run: Run) -> Result:
         began_s, self._long = time.monotonic(), False
-        try:
-            pid, unbegun = self._begin(run, began_s)
-        except (OSError, ValueError) as fault:
-            return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=why_not_begun(run, fault)))
-        if pid is None:
-            return Result(*run[:2], None, unbegun, begun=False)
+        pid = self._begin(run, began_s)
+        if isinstance(pid, Result):
+            return pid
         self._leader = pid
         if run.run in self._suspended:
             process_tree.signal_group(pid, signal.SIGSTOP)
@@ -217,9 +229,10 @@ class Worker:
         process_tree.end_rest(pid, self._tree_lock, self._is_subreaper, others)
         self._take_last_output()
         self._close_pipe()
-        if killed is not None:
-            return Result(*run[:2], self._ending_of_run(run, began_s, reaped, False), killed)
-        return Result(*run[:2], self._ending_of_run(run, began_s, reaped, timed_out))
+        if not self._waiting:
+            os.chdir("/")  # an idle worker keeps no disk busy
+        ending = self._ending_of_run(run, began_s, reaped, timed_out and killed is None)
+        return Result(*run[:2], ending, killed, full=self._output.found_full)
 
     def _ending_of_run(self, run: Run, began_s: float, reaped: process_tree.Reaped, timed_out: bool) -> Ending:
         code = os.waitstatus_to_exitcode(reaped.status)
@@ -272,60 +285,85 @@ class Worker:
             os.close(self._pipe_in)
             self._pipe = self._pipe_in = -1
 
-    def _begin(self, run: Run, began_s: float) -> tuple[int | None, str | None]:
-        """Starts the command: its pid; or None, and why it was not to be. Raises OSError.
+    def _begin(self, run: Run, began_s: float) -> int | Result:
+        """Starts the command: its pid, or what has become of the run instead.
 
-        Where the system is short of something for a while (processes, memory, descriptors), it tries again: that is
-        no failure of the job. Nor is it when what an earlier run has left cannot be ended: that is for another
-        worker.
+        Where the system is short of something for a while (processes, memory, descriptors), it tries again.
         """
         pause_s = 0.05
         while True:
             try:
-                return self._spawn(run), None
-            except OSError as fault:
-                if fault.filename == self._tree_lock and fault.errno in (errno.EAGAIN, errno.ENOENT):
-                    self._ending = True
-                    self._hand_back(fault.strerror)
-                    return None, fault.strerror
-                if fault.errno not in _SCARCE or time.monotonic() > began_s + SCARCE_WITHIN_S:
-                    raise
+                return self._spawn(run)
+            except NotReady as fault:
+                self._ending = True
+                self._hand_back(str(fault))
+                return _unbegun(run, str(fault))
+            except (OSError, ValueError) as fault:
+                is_scarce = getattr(fault, "errno", None) in _SCARCE
+                if not is_scarce or time.monotonic() > began_s + SCARCE_WITHIN_S:
+                    return self._result_without_process(run, fault, began_s)
             self._long = True
             self._hand_back(HANDED_BACK)
             kill = self._take_order() if self._inbox in self._wait(pause_s) else None
             if kill is not None:
-                return None, kill.reason or STOPPED_BY_HAND
+                return _unbegun(run, kill.reason or STOPPED_BY_HAND)
             if self._ending:
-                return None, "the worker was told to end before it began"
+                return _unbegun(run, "the worker was told to end before it began")
             pause_s = min(5.0, pause_s * 2)
 
-    def _spawn(self, run: Run) -> int:
-        self._output.begin(run.max_output)
-        self._open_pipe()
-        os.chdir(run.cwd)
-        self._environ[environment.JOB_ID] = run.job_id
-        self._environ[environment.ATTEMPT] = str(run.attempt)
-        if run.options is None:
-            return process_tree.spawn(SHELL, ("sh", "-c", run.command), self._environ, self._stdin, *self._outlets)
-        return self._spawn_with(run, run.options)
+    def _result_without_process(self, run: Run, fault: Exception, began_s: float) -> Result:
+        """What has become of a run that could not be started: a full disk is no failure of the job."""
+        if getattr(fault, "errno", None) in durable.FULL:
+            return _unbegun(run, "the disk is full")._replace(full=True)
+        return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=why_not_begun(run, fault)))
 
-    def _spawn_with(self, run: Run, options: dict[str, object]) -> int:
+    def _spawn(self, run: Run) -> int:
+        lock = self._make_ready(run)
+        inherited = self._pipe_in, lock, self._lock_number
+        try:
+            os.chdir(run.cwd.encode())
+            self._environ[_JOB_ID] = run.job_id.encode()
+            self._environ[_ATTEMPT] = b"%d" % run.attempt
+            if run.options is not None:
+                return self._spawn_with(run, run.options, inherited)
+            arguments = (b"sh", b"-c", run.command.encode())
+            return process_tree.spawn(SHELL, arguments, self._environ, self._stdin, inherited)
+        finally:
+            os.close(lock)
+
+    def _make_ready(self, run: Run) -> int:
+        """Opens what any run needs, whatever the job: the descriptor that holds the lock of its processes.
+
+        Raises NotReady; OSError for what may be there again in a while.
+        """
+        try:
+            self._output.begin(run.max_output)
+            self._open_pipe()
+            lock = lockfile.acquire(self._tree_lock)
+        except OSError as fault:
+            if fault.errno in (*_SCARCE, *durable.FULL):
+                raise
+            raise NotReady(f"its worker cannot use {fault.filename}: {fault.strerror}") from fault
+        except QueueError as fault:
+            raise NotReady(str(fault)) from fault
+        if lock is None:
+            raise NotReady("processes of an earlier run are still alive")
+        return lock
+
+    def _spawn_with(self, run: Run, options: dict[str, object], inherited: process_tree.Inherited) -> int:
         """The same for a job that says more than what to run and where."""
         path, arguments = command_line(run.command, options)
-        environ = {**self._environ, **environment.without_own(options.get("env", {}))}
-        environ[environment.QUEUE] = options.get("queue", DEFAULT_QUEUE)
+        given = environment.without_own(options.get("env", {}))
+        environ = {**self._environ, **{name.encode(): value.encode() for name, value in given.items()}}
+        environ[_QUEUE] = str(options.get("queue", DEFAULT_QUEUE)).encode()
         if "name" in options:
-            environ[environment.JOB_NAME] = options["name"]
-        stdin = open_input(options)
+            environ[_JOB_NAME] = str(options["name"]).encode()
+        stdin = open_input(options, os.path.join(self._home.run, f"{self._instance}.input"))
         try:
-            return process_tree.spawn(path, arguments, environ, stdin or self._stdin, *self._outlets)
+            return process_tree.spawn(path, arguments, environ, stdin or self._stdin, inherited)
         finally:
             if stdin is not None:
                 os.close(stdin)
-
-    @property
-    def _outlets(self) -> tuple[int, str]:
-        return self._pipe_in, self._tree_lock
 
     def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, bool, process_tree.Reaped, bool]:
         """Waits until the command has ended; why it was killed, if it was, whether because its time was over, what it
@@ -412,19 +450,45 @@ class Worker:
             self._note_death()
 
     def _leave(self) -> None:
-        """What the next supervisor must know: the run under way, and the latest results, as many as can be on their
-        way unnoted. Tried until there is room for it: this process and its lock stand for the result as long.
+        """Leaves word for the next supervisor: the run under way, and the latest results, which may be on their way.
+
+        Without a supervisor it tries until there is room: this process and its lock stand for the result as long.
+        With one, which has the results, only for a while, for it waits for this process to end.
         """
+        tries = 0
+        while not self._is_word_left():
+            tries += 1
+            self._give_up_reserve()
+            if self._orphaned:
+                time.sleep(1.0)
+            elif tries == LEAVE_TRIES:
+                return
+            elif self._inbox in self._wait(1.0):
+                self._take_order()
+                self._hand_back("its worker is about to end")
+                if self._orphaned:
+                    return  # and so has left word already
+
+    def _is_word_left(self) -> bool:
+        """Tries to leave word. True also when there is none to leave, or nobody to leave it to."""
         running = None if self._running is None else self._running.run
         if running is None and not self._recent:
-            return
+            return True
         content = encode_left(running, list(self._recent))
-        while True:
-            try:
-                durable.replace_file(self._home.outcome(self._instance), content)
-                return
-            except FileNotFoundError:
-                return  # the home has been removed: there is nobody to leave anything to
-            except OSError:
-                Reserve(self._home.reserve).give_up_some()
-                time.sleep(1.0)
+        try:
+            durable.replace_file(self._home.outcome(self._instance), content)
+        except FileNotFoundError:  # the home has been removed
+            return True
+        except OSError:
+            return False
+        return True
+
+    def _give_up_reserve(self) -> None:
+        try:
+            Reserve(self._home.reserve).give_up_some()
+        except OSError:  # a read-only disk, say
+            pass
+
+
+def _unbegun(run: Run, reason: str) -> Result:
+    return Result(*run[:2], None, reason, begun=False)

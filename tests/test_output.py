@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from queuectl_core import output
+from queuectl_core import durable, output
 from queuectl_core.output import OutputWriter
 from tests.builders import file_size_limit, open_descriptors
 
@@ -145,3 +146,29 @@ def test_disk_that_takes_no_more_costs_output_and_nothing_else(tmp_path: Path) -
     assert writer.dropped_bytes >= 20
     place = written(writer, b"there is room again")
     assert read(tmp_path, place) == b"there is room again"
+
+
+def test_output_is_not_written_into_a_segment_that_somebody_has_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    writer = OutputWriter(str(folder), "w1")
+    segment, _, _ = written(writer, b"removed")
+    (folder / segment).unlink()
+    folder.rmdir()
+    place = written(writer, b"to be found")
+    assert read(folder, place) == b"to be found"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_what_a_full_disk_has_cut_says_so_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = OutputWriter(str(tmp_path), "w1")
+    monkeypatch.setattr(durable, "FULL", (errno.EFBIG,))
+    with file_size_limit(70):
+        segment, start, kept = written(writer, b"x" * 99, max_bytes=60)
+    assert (kept, writer.dropped_bytes, writer.found_full) == (60, 39, True)
+    assert not output.is_cut_told(str(tmp_path), segment, start + kept, 39)
+    place = written(writer, b"x" * 99, max_bytes=60)
+    assert (writer.dropped_bytes, writer.found_full, place[0]) == (39, False, "w1.0002.log")
+    assert output.is_cut_told(str(tmp_path), place[0], place[1] + place[2], 39)
