@@ -119,8 +119,8 @@ def _refusal(home: Home, fault: BaseException) -> QueueError:
     if isinstance(fault, QueueError):
         return fault
     if isinstance(fault, OSError):
-        not_allowed = fault.errno in NOT_ALLOWED
-        return home.failure(fault) if not_allowed else SupervisorFailed(why=errors.in_words(fault))
+        is_of_home = fault.errno in (*NOT_ALLOWED, *durable.FULL)
+        return home.failure(fault) if is_of_home else SupervisorFailed(why=errors.in_words(fault))
     if isinstance(fault, ImportError):
         return interpreter.lacks(fault)
     return errors.unforeseen(fault)

@@ -17,7 +17,8 @@ from .errors import Corrupt, NewerFormat, QueueError
 from .home import Home
 from .journal import check_version, events_of, segment_paths
 from .ledger import Ledger
-from .reserve import Reserve
+from .pool import why_no_queues
+from .reserve import Reserve, told
 from .stores import current_backend, open_store
 
 
@@ -39,7 +40,8 @@ def examine(home: Home) -> list[Finding]:
         return [Finding("home", None, f"nothing was written into {home.path} yet")]
     in_use = lockfile.is_held(home.lock)
     findings = [_home(home), *_foreign(home), _supervisor(home, in_use), *_journal(home, in_use)]
-    findings += [*_store(home, in_use), *_together(home, in_use), *_run(home, in_use), _logs(home), _disk(home)]
+    findings += [*_store(home, in_use), *_together(home, in_use), *_run(home, in_use)]
+    findings += [*_queues_of_workers(), _logs(home), _disk(home)]
     return findings
 
 
@@ -227,9 +229,17 @@ def _logs(home: Home) -> Finding:
     return Finding("logs", True, f"{len(sizes)} segments, {sum(sizes)} bytes")
 
 
+def _queues_of_workers() -> list[Finding]:
+    why = why_no_queues()
+    return [] if why is None else [Finding("workers", None, f"none can be started: {why}")]
+
+
 def _disk(home: Home) -> Finding:
-    disk = os.statvfs(home.path)
+    disk, reserve = os.statvfs(home.path), Reserve(home.reserve)
     free = f"{disk.f_bavail * disk.f_frsize // 2**20} MiB free"
-    if Reserve(home.reserve).is_whole():
+    lack = reserve.lack() or reserve.shortage()
+    if lack is not None:
+        return Finding("disk", None, f"{free}; {told(home.path, lack)}")
+    if reserve.is_whole():
         return Finding("disk", True, f"{free}; the reserve is held")
     return Finding("disk", None, f"{free}; the reserve is not whole: nothing new is begun until there is room for it")

@@ -65,6 +65,7 @@ def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return {
         "counts": {state: ledger.table.counts[state] for state in STATES},
         "paused_since": utc(paused_ms),  # type: ignore[arg-type]
+        "short_of": ledger.shortage(),
         "supervisor": None,
         "workers": [],
     }
@@ -261,6 +262,9 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
 
 def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     table, lanes = ledger.table, ledger.engine.lanes
+    lack = ledger.shortage()
+    if lack is not None:
+        return {"because": "the disk is full", "short_of": lack}
     lane = lanes.lane(job.queue)
     everything = table.queues.get(ALL_QUEUES, {})
     if everything.get("paused_ms") is not None:

@@ -155,7 +155,8 @@ def _answer_reading(home: Home, request: Fields) -> Fields:
 def _answer_from_nothing(request: Fields) -> Fields:
     """The answer of a home that does not exist; asking makes none."""
     table = JobTable(MemoryStore())
-    return verbs.answer(SimpleNamespace(table=table, engine=Engine(table)), request, now_ms())
+    ledger = SimpleNamespace(table=table, engine=Engine(table), shortage=lambda: None)
+    return verbs.answer(ledger, request, now_ms())
 
 
 os.register_at_fork(before=_work.acquire, after_in_parent=_work.release, after_in_child=_work.release)

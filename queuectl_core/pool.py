@@ -24,7 +24,7 @@ from multiprocessing.queues import SimpleQueue
 
 from . import descriptors, durable, lockfile, runs, worker
 from .clock import now_ms
-from .errors import SupervisorFailed
+from .errors import SupervisorFailed, in_words
 from .home import Home
 from .timestamps import utc
 
@@ -163,7 +163,7 @@ def why_no_queues() -> str | None:
     except SupervisorFailed as fault:
         return str(fault.fields["why"])
     except OSError as fault:
-        return str(fault)
+        return in_words(fault)
 
 
 def _queue(context: multiprocessing.context.BaseContext) -> SimpleQueue:
@@ -173,7 +173,7 @@ def _queue(context: multiprocessing.context.BaseContext) -> SimpleQueue:
     except (OSError, ImportError) as fault:
         if isinstance(fault, OSError) and fault.errno not in _NO_SEMAPHORES:
             raise
-        why = f"multiprocessing's queues need semaphores, and this system refuses them ({fault})"
+        why = f"multiprocessing's queues need semaphores, and this system refuses them ({in_words(fault)})"
         raise SupervisorFailed(why=f"{why}; on Linux, /dev/shm must be writable, and have room") from fault
 
 

@@ -208,9 +208,9 @@ def ancestors() -> list[int]:
 
 def marks_of(pids: Iterable[int]) -> set[str]:
     """The marks that this process and these bear in their environment."""
-    prefix = f"{COOKIE}=".encode()
-    words = [os.fsencode(f"{COOKIE}={os.environ.get(COOKIE, '')}"), *(word for pid in pids for word in _environ(pid))]
-    return {os.fsdecode(word[len(prefix) :]) for word in words if word.startswith(prefix)}
+    prefix = f"{environment.MARK}=".encode()
+    found = {os.fsdecode(word[len(prefix) :]) for pid in pids for word in _environ(pid) if word.startswith(prefix)}
+    return found | {os.environ.get(environment.MARK, "")}
 
 
 def reap_all_but(spared: Collection[int]) -> None:

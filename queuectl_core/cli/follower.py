@@ -57,6 +57,7 @@ class Follower:
         self._queue = queue
         self._screen = screen
         self._place: tuple[object, object] | None = None
+        self._ended: tuple[object, object] | None = None
         self._printed = 0
         self._sizes: dict[object, int] = {}
 
@@ -90,6 +91,25 @@ class Follower:
                 self._printed += len(piece)
         except FileNotFoundError:
             pass
+        if attempt["output_bytes"] is not None and _place_of(attempt) != self._ended:
+            self._ended = _place_of(attempt)
+            lost = lost_output(self._queue, attempt)
+            if lost is not None:
+                self._screen.note(lost)
+
+
+def lost_output(queue: Queue, attempt: dict[str, object]) -> str | None:
+    """What to say of output that found no room, where the output itself could not; None when there is nothing to say."""
+    dropped, kept = attempt["dropped_bytes"], attempt["output_bytes"]
+    if not dropped:
+        return None
+    file, end = str(attempt["output_file"]), int(str(attempt["output_offset"])) + int(str(kept))
+    try:
+        if kept and output.is_cut_told(queue.home.logs, file, end, int(str(dropped))):
+            return None
+    except FileNotFoundError:  # it has been removed, and with it what it said
+        return None
+    return f"{dropped} bytes of the output of attempt {attempt['attempt']} are lost: the disk had no room for them"
 
 
 def _place_of(attempt: dict[str, object]) -> tuple[object, object]:

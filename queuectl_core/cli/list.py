@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..api import Queue
-from .listing import TABLE_LIMIT, columns_of, key_of, limit_of, show
+from .listing import TABLE_LIMIT, columns_of, key_of, limit_of, note_shortage, show
 from .render import Screen, write
 from .selection import add_filters, wanted
 
@@ -39,11 +39,14 @@ def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
         chosen = wanted(args)
         if not args.watch:
-            return show(queue, chosen, args.limit, screen, columns, sort, args.format)
+            show(queue, chosen, args.limit, screen, columns, sort, args.format)
+            note_shortage(queue, screen)
+            return 0
         import time
 
         while True:
             if screen.is_terminal:
                 write("\x1b[H\x1b[2J")
             show(queue, chosen, args.limit, screen, columns, sort, args.format)
+            note_shortage(queue, screen)
             time.sleep(WATCH_EVERY_S)

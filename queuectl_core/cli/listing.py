@@ -50,6 +50,15 @@ def show(
     return 0
 
 
+def note_shortage(queue: Queue, screen: Screen) -> None:
+    """Says when nothing begins for want of room. The home shows that, so nobody need be asked."""
+    from ..reserve import Reserve, told
+
+    lack = Reserve(queue.home.reserve).shortage()
+    if lack is not None:
+        screen.note(told(queue.home.path, lack))
+
+
 def _jobs(queue: Queue, chosen: dict[str, object], limit: int, sort: Sort | None) -> Iterable[Record]:
     if sort is None:
         return queue.list(limit=limit, **chosen)  # type: ignore[arg-type]

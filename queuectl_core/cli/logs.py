@@ -5,8 +5,8 @@ from __future__ import annotations
 from .. import output
 from ..api import Queue
 from ..errors import InvalidInput, NoOutput
-from .follower import Follower, follow_all
-from .listing import limit_of
+from .follower import Follower, follow_all, lost_output
+from .listing import limit_of, note_shortage
 from .outlet import Outlet
 from .render import Screen
 
@@ -41,12 +41,15 @@ def run(args: Namespace, screen: Screen) -> int:
     tail = None if args.tail is None else limit_of(args.tail, "--tail")
     ids = list(dict.fromkeys(args.ids))
     with Queue(args.home, notice=screen.note) as queue:
+        note_shortage(queue, screen)
         jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
         if args.follow:
             return follow_all(queue, jobs)
         for job, outlet in jobs:
-            _print_all(queue, job, args, outlet)
-            outlet.close()
+            try:
+                _print_all(queue, job, args, outlet)
+            finally:
+                outlet.close()
     return 0
 
 
@@ -94,6 +97,9 @@ def _print(queue: Queue, attempt: dict[str, object], screen: Outlet) -> None:
         if attempt["output_bytes"]:
             what = f"the output of attempt {attempt['attempt']} is gone: its log was removed (config log-retention)"
             raise NoOutput(what=what) from None
+    lost = lost_output(queue, attempt)
+    if lost is not None:
+        raise NoOutput(what=lost)
 
 
 def _attempt(text: str) -> int:

@@ -26,6 +26,10 @@ def run(args: Namespace, screen: Screen) -> int:
         screen.value(status)
         return 0
     screen.line(visible(_supervisor_line(status["supervisor"], queue.home.path)))
+    if status.get("short_of") is not None:  # an older supervisor does not say
+        from ..reserve import told
+
+        screen.line(visible(told(queue.home.path, status["short_of"])))
     screen.line()
     for state, count in status["counts"].items():
         screen.line(screen.paint(f"{state:12}", state), f"{count:>8}")

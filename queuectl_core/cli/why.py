@@ -32,6 +32,8 @@ def run(args: Namespace, screen: Screen) -> int:
 
 
 def _who_works(queue: Queue, why: dict[str, object]) -> dict[str, object]:
+    if why["because"] == "the disk is full":
+        return {"home": queue.home.path}
     if why["because"] != "waits for a worker":
         return {}
     status = queue.status()
@@ -75,6 +77,12 @@ def _for_its_rate(why: dict[str, object]) -> str:
     return f"queue {why['queue']} is at its rate; the next begins in {span(int(str(why['in_ms'])))}"
 
 
+def _for_room(why: dict[str, object]) -> str:
+    from ..reserve import told
+
+    return told(str(why["home"]), str(why["short_of"]))
+
+
 def _as_dead(why: dict[str, object]) -> str:
     spent = f" (attempt {why['attempts']}, max_retries {why['max_retries']})" if why["attempts"] else ""
     return f"{why['reason']}{spent}, at {why['at']}"
@@ -96,4 +104,5 @@ _SENTENCES = {
     "its queue is full": lambda why: f"queue {why['queue']} is at its limit of {why['limit']}",
     "its queue is ahead of its rate": _for_its_rate,
     "waits for a worker": _for_a_worker,
+    "the disk is full": _for_room,
 }

@@ -42,16 +42,17 @@ def test_a_supervisors_death_costs_no_attempt_of_a_flow_of_short_jobs(queuectl: 
 
 def test_a_retried_job_is_not_mistaken_for_its_earlier_attempt(queuectl: CommandLine) -> None:
     """The worker remembers how the first attempt ended when its supervisor is killed during the second."""
-    trace = os.path.join(os.path.dirname(queuectl.home), "trace")
-    command = (
-        f"echo begun $QUEUECTL_ATTEMPT; echo x >> {trace}; test $QUEUECTL_ATTEMPT = 2 || exit 1; sleep 1.5; echo end"
-    )
+    trace, go = (os.path.join(os.path.dirname(queuectl.home), name) for name in ("trace", "go"))
+    command = f"echo begun $QUEUECTL_ATTEMPT; echo x >> {trace}; test $QUEUECTL_ATTEMPT = 2 || exit 1; "
+    command += f"while ! test -e {go}; do sleep 0.02; done; echo end"
     queuectl.ok("enqueue", "--id", "twice", "--backoff-base", "0.1", "--command", command)
     queuectl.ok("worker", "start")
     until(lambda: queuectl("logs", "twice").out == "begun 2\n", lambda: "the second attempt")
     queuectl.kill_supervisor()
     assert queuectl.job("twice")["state"] == "processing"
     queuectl.ok("worker", "start", "--count", "2")
+    with open(go, "w"):
+        pass
     job = queuectl.until_state("twice", "completed")
     assert [attempt["exit_code"] for attempt in job["history"]] == [1, 0]
     with open(trace) as file:

@@ -196,7 +196,7 @@ def test_start_without_proc_says_so(queuectl: CommandLine) -> None:
 @needs_strace
 @pytest.mark.parametrize("error", ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EINVAL"])
 def test_file_system_without_locks_is_named_as_the_cause(queuectl: CommandLine, error: str) -> None:
-    os.mkdir(queuectl.home, 0o700)
+    queuectl.ok("enqueue", "--command", "true")
     inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", f"inject=flock:error={error}"]
     for words in (["enqueue", "--command", "true"], ["worker", "start"], ["status"], ["doctor"]):
         command = [*inject, sys.executable, SCRIPT, *words]
