@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from .. import durable
 from ..errors import Corrupt, DiskFull, StorageFailed
@@ -60,17 +61,17 @@ class SqliteStore:
             raise self._error(fault) from fault
 
     def get(self, key: bytes) -> bytes | None:
-        row = self._run("SELECT value FROM Dict WHERE key = ?", (key,)).fetchone()
-        return None if row is None else row[0]
+        rows = self._run("SELECT value FROM Dict WHERE key = ?", (key,))
+        return rows[0][0] if rows else None
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
         places = ",".join("?" * len(keys))
-        return self._run(f"SELECT key, value FROM Dict WHERE key IN ({places})", keys).fetchall()
+        return self._run(f"SELECT key, value FROM Dict WHERE key IN ({places})", keys)
 
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         order = "DESC" if reverse else "ASC"
         query = f"SELECT key, value FROM Dict WHERE key >= ? AND key < ? ORDER BY key {order} LIMIT ?"
-        return self._run(query, (start, stop, limit)).fetchall()
+        return self._run(query, (start, stop, limit))
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
         try:
@@ -85,7 +86,7 @@ class SqliteStore:
             raise self._error(fault) from fault
 
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
-        (last,) = self._run("SELECT max(rowid) FROM Dict", ()).fetchone()
+        ((last,),) = self._run("SELECT max(rowid) FROM Dict", ())
         low, last = 0, last or 0
         while low <= last:
             try:
@@ -100,7 +101,7 @@ class SqliteStore:
 
     def problems(self) -> list[str]:
         """Return what SQLite finds wrong with its file; the first few."""
-        rows = self._run("PRAGMA integrity_check(5)", ()).fetchall()
+        rows = self._run("PRAGMA integrity_check(5)", ())
         said = [bytes(row[0]).decode("utf-8", "replace") for row in rows]
         return [] if said == ["ok"] else said
 
@@ -120,7 +121,7 @@ class SqliteStore:
 
     def sync(self) -> None:
         """Moves the write-ahead log into the file; SQLite syncs first the one, then the other."""
-        busy, _, _ = self._run("PRAGMA wal_checkpoint(RESTART)", ()).fetchone()
+        ((busy, _, _),) = self._run("PRAGMA wal_checkpoint(RESTART)", ())
         if busy:
             raise StorageFailed(path=self._path, why="another process has the store open")
         self._unsynced_bytes = 0
@@ -146,9 +147,10 @@ class SqliteStore:
             shutil.copy(name, self._copy.name)
         return os.path.join(self._copy.name, os.path.basename(path))
 
-    def _run(self, query: str, values: Sequence[object]) -> sqlite3.Cursor:
+    def _run(self, query: str, values: Sequence[object]) -> list[Any]:
+        """All rows of the answer: damage may show only while they are fetched."""
         try:
-            return self._db.execute(query, values)
+            return self._db.execute(query, values).fetchall()
         except sqlite3.Error as fault:
             raise self._error(fault) from fault
 
