@@ -81,7 +81,7 @@ def _paths_of_ours(home: Home) -> Iterator[str]:
     for folder in ours.FOLDERS:
         path = os.path.join(home.path, folder)
         for name in durable.names_in(path):
-            if ours.is_ours(folder, name):
+            if ours.is_ours(folder, name) and not ours.is_set_aside(name):
                 yield os.path.join(path, name)
                 if ours.is_generation(name):
                     yield from (os.path.join(path, name, file) for file in durable.names_in(os.path.join(path, name)))
@@ -197,7 +197,7 @@ def _run(home: Home, in_use: bool) -> list[Finding]:
     names = list(filter(ours.is_worker_file, os.listdir(home.run)))
     alive = [name for name in names if name.endswith(".lock") and lockfile.is_held(os.path.join(home.run, name))]
     left = [name for name in names if name.endswith(".outcome")]
-    aside = [name for name in names if name.endswith(".outcome.damaged")]
+    aside = [name for name in names if ours.is_set_aside(name)]
     findings = [_damaged_result(home, name) for name in left]
     if aside:
         text = f"{len(aside)} damaged results of workers are set aside, and their runs counted as lost: {aside[0]}"

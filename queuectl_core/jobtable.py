@@ -89,6 +89,8 @@ class JobTable:
         self._store = store
         self.log_id: str = meta.get("log_id", "")
         """Of the journal that this store belongs to; empty: of none yet."""
+        self.segment: int = meta.get("segment", 0)
+        """The number of a segment that this journal has had; there is one of this number or a higher one."""
         self.position: int = meta.get("position", 0)
         self.ahead: int = meta.get("ahead", 0)
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
@@ -411,6 +413,7 @@ class JobTable:
         meta = {
             "format": FORMAT,
             "log_id": self.log_id,
+            "segment": self.segment,
             "position": position,
             "ahead": ahead,
             "counts": {name: number for name, number in counts.items() if number or name in STATES},

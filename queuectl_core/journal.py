@@ -74,6 +74,11 @@ class Journal:
         return f"{self.log_id:016x}"
 
     @property
+    def number(self) -> int:
+        """The number of the last segment; 0 when there is none."""
+        return self._segments[-1].number if self._segments else 0
+
+    @property
     def size(self) -> int:
         """Of the last segment, in bytes."""
         return self._size

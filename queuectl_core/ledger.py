@@ -153,7 +153,7 @@ class Ledger:
         """Does a little of what is due; True when more of it is due at once."""
         if self.journal.rotate_if_full():
             self._checkpoint_goal = self.engine.sequence
-        behind = self.table.position < self._checkpoint_goal
+        behind = self.table.position < self._checkpoint_goal or self.table.segment < self.journal.number
         if self.is_short or not (behind or self.table.changed_count > CHANGED_LIMIT):
             return False
         self._flush(SLICE)
@@ -165,14 +165,14 @@ class Ledger:
         them all.
         """
         self.journal.rotate_if_full()
-        if self.table.changed_count > limit:
+        if self.table.changed_count > limit or self.table.segment < self.journal.number:
             self._flush_all()
 
     def checkpoint(self) -> None:
         """Moves everything into the store, and begins the journal anew if it is worth a segment."""
         self._flush_all()
-        if self.journal.size >= WORTH_A_SEGMENT:
-            self.journal.rotate()
+        if self.journal.size >= WORTH_A_SEGMENT and self.journal.rotate():
+            self._flush(0)
         self._free()
 
     def close(self) -> None:
@@ -201,6 +201,7 @@ class Ledger:
         if self._decided:
             raise AssertionError("the store must not get ahead of the journal")
         self.sync()
+        self.table.segment = self.journal.number
         try:
             self.table.flush(limit, self.engine.sequence)
         except DiskFull:
@@ -221,7 +222,7 @@ class Ledger:
         """Note in a store that belongs to no journal yet that it belongs to this one, so that neither is missed in
         silence.
         """
-        self.table.log_id = self.journal.name
+        self.table.log_id, self.table.segment = self.journal.name, self.journal.number
         self.table.flush(0, self.engine.sequence)
         self._store.sync()
 
@@ -230,6 +231,8 @@ class Ledger:
             _check_traces(home, self.table)
             table = self.table
             journal, frames = open_journal(home.journal, table.position, table.ahead, read_only, table.log_id)
+            if journal.number < table.segment:
+                raise Corrupt(path=home.journal, why=f"segment {table.segment:010}.log is missing")
             for frame in frames:
                 self.engine.replay(events_of(frame, home.journal), frame.sequence)
         except OSError as fault:

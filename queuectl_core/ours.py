@@ -50,6 +50,11 @@ def is_worker_file(name: str) -> bool:
     return bool(dot) and name.startswith("w") and _is_number(slot) and (not dash or _HEX.issuperset(random))
 
 
+def is_set_aside(name: str) -> bool:
+    """Whether this stood in the place of a result: it may be of any kind, and belong to anybody."""
+    return name.endswith(".outcome.damaged")
+
+
 def is_output_file(name: str) -> bool:
     """Whether this is a segment of output, like `w1-3fa2b1.0001.log`."""
     parts = name.split(".")

@@ -98,6 +98,32 @@ def test_lost_store_is_rebuilt_by_whatever_call_comes_first(used: CommandLine, w
     used.ok("doctor")
 
 
+@pytest.mark.parametrize("opened_for", ["an instant", "a supervisor's life"])
+def test_last_segment_that_is_lost_after_a_rotation_is_refused_by_every_call(
+    queuectl: CommandLine, opened_for: str
+) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    opened = Ledger(Home(queuectl.home))
+    opened.journal.rotate()
+    if opened_for == "an instant":
+        opened.relieve(256)
+    else:
+        opened.tend()
+    opened.close()
+    queuectl.ok("enqueue", "--id", "b", "--", "true")
+    max(Path(queuectl.home, "journal").glob("*.log")).unlink()
+    all_refuse(queuectl, "segment 0000000002.log is missing")
+
+
+def test_segment_that_a_stop_has_begun_is_missed_when_it_is_lost(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", *(f"job-{n:04}" for n in range(1000)))
+    segments = sorted(Path(home.journal).glob("*.log"))
+    assert len(segments) == 2, "a checkpoint of a long journal must begin a segment"
+    segments[-1].unlink()
+    with pytest.raises(Corrupt, match="segment 0000000002.log is missing"):
+        Ledger(home)
+
+
 def test_lost_store_whose_journal_begins_later_is_refused_by_every_call(used: CommandLine) -> None:
     first = min(Path(used.home, "journal").glob("*.log"))
     opened = Ledger(Home(used.home))

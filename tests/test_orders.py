@@ -71,7 +71,7 @@ def test_jobs_are_chosen_by_what_they_are(queuectl: CommandLine) -> None:
     assert chosen("--tag", "u=bob", "--tag", "x=y") == ["b"]
     assert chosen("--name", "some name") == ["c"]
     assert chosen("--since", "1h") == ["a", "b", "c"]
-    assert chosen("--all", "--state", "pending,failed") == ["c", "a", "b"]
+    assert chosen("--all", "--state", "pending,failed") == ["a", "b", "c"]
     queuectl.refused(1, "cancel", "--until", "1h")
     queuectl.refused(2, "cancel")
     queuectl.refused(2, "cancel", "a", "--all")

@@ -32,7 +32,9 @@ def a_ledger(engine: Engine) -> SimpleNamespace:
     def decide(command: object, now_ms: int) -> object:
         return engine.handle(command, now_ms).reply  # type: ignore[arg-type]
 
-    return SimpleNamespace(table=engine.table, engine=engine, decide=decide)
+    return SimpleNamespace(
+        table=engine.table, engine=engine, decide=decide, shortage=lambda: None
+    )
 
 
 def ask(engine: Engine, verb: str, **fields: object) -> dict[str, object]:
