@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+from tests.faults.wrong_clock import WrongClock, needs_wrong_clock
 from tests.homes import SCRIPT, CommandLine, until
 
 
@@ -152,30 +153,24 @@ def test_a_jump_of_the_clock_leaves_waits_as_they_are() -> None:
     assert watch.jump_ms() == 0, "half a second is drift"
 
 
-@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime")
-@pytest.mark.parametrize("jump", ["-1h", "+1h"])
-def test_a_supervisor_whose_clock_is_set_keeps_its_retries(queuectl: CommandLine, jump: str) -> None:
+@needs_wrong_clock
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+def test_a_supervisor_whose_clock_is_set_keeps_its_retries(
+    queuectl: CommandLine, jump_s: float
+) -> None:
     """The supervisor alone sees another time, which changes while it runs."""
-    control = os.path.join(os.path.dirname(queuectl.home), "faketimerc")
-    with open(control, "w") as file:
-        file.write("+0")
-    library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-    environ = {
-        **queuectl.environ,
-        "LD_PRELOAD": library[0],
-        "FAKETIME_TIMESTAMP_FILE": control,
-        "FAKETIME_NO_CACHE": "1",
-    }
-    environ["DONT_FAKE_MONOTONIC"] = environ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
+    clock = WrongClock(os.path.dirname(queuectl.home))
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "1", "--backoff-base", "3", "--command", "exit 1")
     process = subprocess.Popen(
-        [sys.executable, SCRIPT, "worker", "start", "--foreground"], env=environ, stderr=subprocess.PIPE, text=True
+        [sys.executable, SCRIPT, "worker", "start", "--foreground"],
+        env={**queuectl.environ, **clock.environ},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None
-    assert "ready" in process.stderr.readline()  # waiting for a lock, it would sleep, which faketime does not bear
+    assert "ready" in process.stderr.readline()
     queuectl.until_state("x", "failed")
-    with open(control, "w") as file:
-        file.write(jump)
+    clock.set(jump_s)
     queuectl.ok("status")  # wakes it, so that it sees the new time
     queuectl.until_state("x", "dead")  # an hour's wait would not end here
     process.terminate()

@@ -13,8 +13,10 @@ import pytest
 
 from queuectl_core import clock
 from queuectl_core.timestamps import from_utc, utc
+from tests.faults.wrong_clock import WrongClock, needs_wrong_clock
 from tests.homes import CommandLine, short_folder, until
-from tests.wrong_clock import WrongClock
+
+pytestmark = needs_wrong_clock
 
 DAY_S = 86_400
 YEAR_S = 365 * DAY_S
