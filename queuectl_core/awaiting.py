@@ -6,11 +6,12 @@ place for one more who waits; and a job may move from one index to another betwe
 
 from __future__ import annotations
 
+import os
 import time
 
 from .caller import Caller
 from .client import Client, connect
-from .errors import Busy, NoSupervisor, UnknownJob
+from .errors import Busy, InvalidInput, NoSupervisor, UnknownJob
 from .protocol import WAIT_JOBS
 from .states import FINAL_STATES, STATES
 
@@ -37,12 +38,16 @@ class Awaiting:
         """The time begins now."""
         self._caller = caller
         self._end_s = None if timeout_s is None else time.monotonic() + timeout_s
+        self._own_id = caller.home.job_inside(os.environ)
+        """The job that this process is part of: it would wait for itself for ever."""
 
     def these(self, ids: Sequence[str], lenient: bool = False) -> Ended | None:
         """Until these have ended; None when the time is over. `lenient`: one that is not there has been purged.
 
-        Raises UnknownJob, NoSupervisor, Busy.
+        Raises InvalidInput, UnknownJob, NoSupervisor, Busy.
         """
+        if self._own_id in ids:
+            raise InvalidInput(what=f"job {self._own_id} cannot wait for itself")
         pause_s, alone_from_s = FIRST_PAUSE_S, 0.0
         while ids:
             client = connect(self._caller.home.socket, self._caller.deadline_s)
@@ -59,10 +64,11 @@ class Awaiting:
         return {}
 
     def matching(self, states: Sequence[str], wanted: dict[str, object]) -> Ended | None:
-        """Until all that are in one of these states now, and match, have ended, those counted that are over already; as
-        `these`. Empty when there is none.
+        """Until all that are in one of these states now, and match, have ended, those counted that are over already, and
+        not the job that this process is part of; as `these`. Empty when there is none.
         """
         open_ids = self._open_ids([state for state in states if state not in FINAL_STATES], wanted)
+        open_ids.pop(self._own_id or "", None)
         ended: Ended = {}
         for state in states:
             for page in self._pages([state], wanted) if state in FINAL_STATES else ():

@@ -38,6 +38,20 @@ def test_a_job_that_drains_its_queue_does_not_wait_for_itself(queuectl: CommandL
     queuectl.ok("resume")
 
 
+def test_a_job_that_waits_for_its_queue_does_not_wait_for_itself(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "other", "--", "true")
+    queuectl.ok("enqueue", "--id", "all", "--max-retries", "0", "--", f"{QUEUECTL} wait --timeout 20")
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.until_state("all", "completed")
+
+
+def test_a_job_that_names_itself_to_wait_for_is_refused(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "own", "--max-retries", "0", "--", f"{QUEUECTL} wait own --timeout 20")
+    queuectl.ok("worker", "start")
+    assert queuectl.until_state("own", "dead")["history"][-1]["exit_code"] == 2
+    assert "job own cannot wait for itself" in output_of(queuectl, "own")
+
+
 @pytest.mark.parametrize("how", ["command line", "api"])
 def test_a_job_that_stops_its_queue_now_stops_it_as_often_as_it_has_attempts(queuectl: CommandLine, how: str) -> None:
     api = f"cd {ROOT} && {sys.executable} -c 'from queuectl_core import Queue; Queue().stop(now=True)'; sleep 9"

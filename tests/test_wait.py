@@ -13,6 +13,7 @@ import pytest
 from queuectl_core import Queue
 from queuectl_core.awaiting import Awaiting
 from queuectl_core.errors import NoSupervisor
+from queuectl_core.home import Home
 from tests.homes import CommandLine, until
 
 
@@ -86,6 +87,7 @@ class Moving:
     """Stands for a caller: a job is on the second page at first, and on the first one later."""
 
     def __init__(self) -> None:
+        self.home = Home("/nowhere")
         self.asked: list[dict[str, Any]] = []
         self.scans = 0
 
