@@ -60,9 +60,15 @@ def signal_reader(numbers: Collection[int]) -> int:
     arrived.register(readable, select.POLLIN)
 
     def mend(number: int, frame: object) -> None:
-        """The interpreter has written the number, unless the system had no memory for it: then a wait went on."""
-        if not arrived.poll(0):
-            os.write(writable, bytes((number,)))
+        """The interpreter has written the number, unless the system had no memory for it: then a wait went on.
+
+        Whatever fails here must not end what the signal has interrupted.
+        """
+        try:
+            if not arrived.poll(0):
+                os.write(writable, bytes((number,)))
+        except OSError:  # the interpreter has most likely written it, and a second SIGTERM means another thing
+            pass
 
     for number in numbers:
         signal.signal(number, mend)
