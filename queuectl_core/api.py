@@ -19,6 +19,7 @@ from itertools import chain
 from .caller import Caller, load_requests, parts_of
 from .errors import InvalidInput
 from .home import Home, default_path
+from .lockfile import no_fork
 from .protocol import jobs_at_once
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -142,7 +143,8 @@ class Queue:
         """Until all these jobs have ended; how many of them in which way: completed, dead, purged. None when
         `timeout_s` is over first. Raises UnknownJob, NoSupervisor.
         """
-        from .awaiting import Awaiting
+        with no_fork:
+            from .awaiting import Awaiting
 
         return Awaiting(self._caller, timeout_s).these(list(dict.fromkeys(ids)))
 
@@ -152,8 +154,9 @@ class Queue:
         """The same for the jobs that `list` would give now. Those that were over before count too; empty when no job
         matches. Raises InvalidInput, NoSupervisor.
         """
-        from .awaiting import Awaiting
-        from .states import STATES
+        with no_fork:
+            from .awaiting import Awaiting
+            from .states import STATES
 
         states = STATES if state is None else [state] if isinstance(state, str) else list(state)
         return Awaiting(self._caller, timeout_s).matching(states, wanted)
@@ -296,7 +299,8 @@ class Queue:
         `python`: the interpreter to run it; a frozen program must name one. It writes to `supervisor.log` in the home.
         Raises InvalidInput.
         """
-        from .child import Running
+        with no_fork:
+            from .child import Running
 
         return Running(self.home, workers, python, self.close)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 
+from . import lockfile
 from .client import Client, NotSent, connect
 from .errors import Busy, NoSupervisor, OutcomeUnknown, ProtocolError, QueueError
 from .home import Home
@@ -102,7 +103,8 @@ class Caller:
                 finally:
                     client.close()  # a load that was not committed comes to nothing
                 return ids
-            from . import local
+            with lockfile.no_fork:
+                from . import local
 
             requests = iter(list(requests))  # all of it, before the lock is taken: whoever writes the file may be slow
             if local.converse(self.home, line, requests, self._notice, hear):
@@ -199,7 +201,8 @@ class Caller:
             client.close()
 
     def _answer_locally(self, line: Line, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        from . import local
+        with lockfile.no_fork:
+            from . import local
 
         return local.answer(self.home, line, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
 

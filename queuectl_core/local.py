@@ -8,8 +8,6 @@ open file, calls it locked for ever, so a fork in another thread waits until the
 
 from __future__ import annotations
 
-import _thread
-import os
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 
@@ -22,9 +20,6 @@ from .jobtable import JobTable
 from .ledger import Ledger
 from .stores.memory_store import MemoryStore
 from .verbs import Fields
-
-_work = _thread.RLock()
-"""Held while a store is open in this process, and during a fork."""
 
 CHANGED_LIMIT = 256
 """Changed jobs are moved into the store when there are more; else every call would replay them."""
@@ -83,7 +78,7 @@ def _converse(
         return False
     notes: list[str] = []
     try:
-        with _work:
+        with lockfile.no_fork:
             _converse_with_lock(home, requests, notes.append, hear)
     except OSError as fault:
         raise home.failure(fault) from fault
@@ -144,7 +139,7 @@ def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
 
 def _answer_reading(home: Home, request: Fields) -> Fields:
     """The answer from a home on a read-only disk. What workers have left there is not harvested."""
-    with _work:
+    with lockfile.no_fork:
         ledger = Ledger(home, read_only=True)
         try:
             return verbs.answer(ledger, request, now_ms())
@@ -157,6 +152,3 @@ def _answer_from_nothing(request: Fields) -> Fields:
     table = JobTable(MemoryStore())
     ledger = SimpleNamespace(table=table, engine=Engine(table), shortage=lambda: None)
     return verbs.answer(ledger, request, now_ms())
-
-
-os.register_at_fork(before=_work.acquire, after_in_parent=_work.release, after_in_child=_work.release)

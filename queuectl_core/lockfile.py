@@ -17,6 +17,11 @@ from .errors import BadHome
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
+no_fork = _thread.RLock()
+"""Held while this process imports a module late, or works on a home: a fork waits for it. A child that is forked amid
+an import would wait for a thread that it does not have.
+"""
+
 _held: set[int] = set()
 """Descriptors that a forked child must close: it shares the locks, and would keep them."""
 
@@ -98,7 +103,7 @@ class Line:
             descriptor = acquire(path)
             if descriptor is not None:
                 _held.add(descriptor)
-                return _marked(descriptor)
+                return _marked(descriptor, path)
             self._place = _place_for(path)
         if self._place is None:  # no thread can be started: try again later
             time.sleep(self.wait_s)
@@ -109,7 +114,7 @@ class Line:
         if descriptor is None:
             return None
         self._place = None
-        return _marked(descriptor)
+        return _marked(descriptor, path)
 
     def has_moved(self) -> bool:
         """Whether somebody has got the lock since we joined the line, or last asked: then our turn will come."""
@@ -122,13 +127,21 @@ class Line:
             self._place = None
 
 
-def _marked(descriptor: int) -> int:
-    """Notes that the lock has changed hands. Raises OSError, with the lock let go."""
+def _marked(descriptor: int, path: str) -> int | None:
+    """Note that the lock has changed hands; None when it is of a file that is no longer at this path. Raises OSError,
+    with the lock let go.
+    """
     try:
         os.utime(descriptor)
+        is_there = os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        is_there = False
     except OSError:
         release(descriptor)  # else this very process would wait for itself
         raise
+    if not is_there:
+        release(descriptor)
+        return None
     return descriptor
 
 
@@ -221,3 +234,6 @@ def _forget_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(
+    before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=no_fork.release
+)

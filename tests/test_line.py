@@ -229,3 +229,20 @@ def test_two_hundred_calls_at_once_without_a_supervisor_all_succeed(queuectl: Co
     said = [call.communicate(timeout=300)[1] for call in calls]
     assert [(call.returncode, text) for call, text in zip(calls, said) if call.returncode] == []
     assert queuectl.counts()["pending"] == 200
+
+
+def test_a_lock_of_a_home_that_has_moved_is_not_taken_for_that_of_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    holder = lockfile.acquire(str(path))
+    assert holder is not None
+    line = lockfile.Line()
+    assert line.take(str(path)) is None, "it is held"
+    path.rename(tmp_path / "moved")
+    path.touch(0o600)
+    os.close(holder)
+    line.wait_s = 20.0
+    assert line.take(str(path)) is None, "the lock that came is that of the moved file"
+    descriptor = line.take(str(path))
+    assert descriptor is not None
+    assert os.path.samestat(os.fstat(descriptor), path.stat())
+    lockfile.release(descriptor)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import traceback
@@ -18,7 +19,7 @@ import pytest
 from queuectl_core import Queue, client, protocol
 from queuectl_core.client import Client
 from queuectl_core.errors import ProtocolError, UnknownJob
-from tests.homes import CommandLine, until
+from tests.homes import ROOT, CommandLine, until
 
 
 @pytest.fixture(params=["served", "alone"])
@@ -213,3 +214,27 @@ def test_a_queue_that_nobody_closed_leaves_no_descriptor(queuectl: CommandLine) 
     for _ in range(10):
         Queue(queuectl.home).status()
     assert len(os.listdir("/proc/self/fd")) <= before + 1, sys.version
+
+
+FORKED_AMID_THE_FIRST_CALL = """
+import os, sys, threading, time
+from queuectl_core import Queue
+queue = Queue(sys.argv[1])
+threading.Thread(target=queue.enqueue, args=("true",)).start()
+children = []
+for n in range(12):
+    time.sleep(0.002)  # spreads the forks over the imports of the first call
+    pid = os.fork()
+    if pid == 0:
+        queue.enqueue("true", id=f"c{n}")
+        os._exit(0)
+    children.append(pid)
+print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children])
+"""
+
+
+def test_a_child_forked_amid_the_first_call_of_a_thread_does_not_hang(queuectl: CommandLine) -> None:
+    words = [sys.executable, "-c", FORKED_AMID_THE_FIRST_CALL, queuectl.home]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    assert done.stdout == f"{[0] * 12}\n", done.stderr
+    assert {f"c{n}" for n in range(12)} <= {job["id"] for job in queuectl.json("list")}

@@ -240,6 +240,22 @@ def test_an_export_replaces_no_link_and_leaves_no_half_file(queuectl: CommandLin
     assert Path(victim).read_text() == "mine"
 
 
+@pytest.mark.parametrize("words", [["export", "--output"], ["dlq", "export", "--output"], ["backup"]])
+@pytest.mark.parametrize("kind", ["file", "link", "fifo"])
+def test_what_leaves_a_home_replaces_nothing(queuectl: CommandLine, words: list[str], kind: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    path = Path(queuectl.home).parent / "out"
+    if kind == "file":
+        path.write_text("mine")
+    elif kind == "link":
+        path.symlink_to("nowhere")
+    else:
+        os.mkfifo(path)
+    before = os.lstat(path)
+    assert "is there already" in queuectl.refused(2, *words, str(path))
+    assert os.lstat(path) == before
+
+
 # What somebody has planted
 
 

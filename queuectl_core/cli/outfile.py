@@ -18,13 +18,14 @@ from .render import Screen
 def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
     """Writes each line to a new file that appears when it is whole; to standard output if `path` is None or `-`.
 
-    Raises InvalidInput when the file cannot be written.
+    Raises InvalidInput when there is something of that name, or the file cannot be written.
     """
     if path is None or path == "-":
         _warn_if_readable(screen)
         for line in lines:
             screen.line(line)
         return
+    _check_new(path)
     draft = f"{path}.part"
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -35,12 +36,19 @@ def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
             file.writelines(line + "\n" for line in lines)
             file.flush()
             os.fsync(file.fileno())
+        _check_new(path)
         os.rename(draft, path)
     except BaseException as fault:
         os.unlink(draft)
         if isinstance(fault, OSError):
             raise _refusal(draft, fault) from None
         raise
+
+
+def _check_new(path: str) -> None:
+    """Refuse to replace a file, a link, or a device. Raises InvalidInput."""
+    if os.path.lexists(path):
+        raise InvalidInput(what=f"{path} is there already; name a new file, or remove it first")
 
 
 def _refusal(draft: str, fault: OSError) -> InvalidInput:
