@@ -158,7 +158,7 @@ class Queue:
             from .awaiting import Awaiting
             from .states import STATES
 
-        states = STATES if state is None else [state] if isinstance(state, str) else list(state)
+        states = [state] if isinstance(state, str) else list(state or STATES)
         return Awaiting(self._caller, timeout_s).matching(states, wanted)
 
     def retry_dead(

@@ -95,7 +95,8 @@ def test_a_job_that_has_succeeded_does_not_run_again_because_its_start_is_lost(
     queuectl.ok("enqueue", "--id", "b", "--command", "true")
     damage_event_of(queuectl, "a", "started")
     said = queuectl.ok("doctor", "--repair", target)
-    assert re.search(r"affected: a: it was pending when succeeded|affected: a: an event of it is damaged", said)
+    # A run of more than 20 ms has a `located` event before that of its end.
+    assert re.search(r"affected: a: (it was pending when (located|succeeded)|an event of it is damaged)", said)
     assert jobs_in(queuectl, target) == {"a": "completed", "b": "pending"}
     assert queuectl.ok("--home", target, "logs", "a") == "precious\n"
 
