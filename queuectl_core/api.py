@@ -158,7 +158,8 @@ class Queue:
             from .awaiting import Awaiting
             from .states import STATES
 
-        states = [state] if isinstance(state, str) else list(state or STATES)
+        wanted_states = STATES if state is None else state
+        states = [wanted_states] if isinstance(wanted_states, str) else list(wanted_states)
         return Awaiting(self._caller, timeout_s).matching(states, wanted)
 
     def retry_dead(
