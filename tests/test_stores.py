@@ -23,6 +23,7 @@ from queuectl_core.jobtable import Store
 from queuectl_core.stores import CURRENT, MODULES, available, current_backend, open_store
 from queuectl_core.stores.generation_store import GenerationStore
 from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.stores.sealed_store import unsealed
 from tests.builders import Syncs, file_size_limit
 
 Pairs = dict[bytes, bytes]
@@ -776,7 +777,7 @@ def test_sqlite_file_is_what_the_standard_dbm_of_newer_pythons_opens(sqlite: She
     path = str(sqlite.folder / "jobs.db")
     assert dbm.whichdb(path) == "dbm.sqlite3"
     with dbm.open(path, "r") as found:
-        assert {key: found[key] for key in found.keys()} == {b"a": b"v", b"b": b"v"}
+        assert {key: unsealed(key, found[key]) for key in found.keys()} == {b"a": b"v", b"b": b"v"}
 
 
 def has_module(name: str) -> bool:
