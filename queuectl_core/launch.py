@@ -38,16 +38,24 @@ def open_input(options: dict[str, object], draft: str) -> int | None:
     `draft` is where such a file may lie until it has lost its name.
     """
     if "stdin" in options:
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not hold us up
-        file = os.open(str(options["stdin"]).encode(), flags)
-        os.set_blocking(file, True)
-        return file
+        return _open_blocking(str(options["stdin"]).encode())
     if "input" not in options:
         return None
     file = _open_nameless(draft)
     try:
         durable.write_all(file, str(options["input"]).encode())
         os.lseek(file, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _open_blocking(path: bytes) -> int:
+    """Open a file to read; a FIFO without a writer holds nothing up. Raises OSError."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        os.set_blocking(file, True)
     except BaseException:
         os.close(file)
         raise

@@ -272,10 +272,16 @@ class Worker:
 
         This side keeps the writing end as well, so that no end of file wakes the loop.
         """
-        if self._pipe < 0:
-            self._pipe, self._pipe_in = os.pipe()
-            os.set_blocking(self._pipe, False)
-            self._poll.register(self._pipe, select.POLLIN)
+        if self._pipe >= 0:
+            return
+        readable, writable = os.pipe()
+        try:
+            os.set_blocking(readable, False)
+            self._poll.register(readable, select.POLLIN)
+        except BaseException:  # half a pipe would block every later read
+            descriptors.close_all((readable, writable))
+            raise
+        self._pipe, self._pipe_in = readable, writable
 
     def _close_pipe(self) -> None:
         """Ends the pipe with its run: the flags that the run gave it, and what still writes to it, reach no other."""

@@ -366,3 +366,14 @@ def test_the_word_of_a_signal_that_cannot_be_written_is_not_lost(queuectl: Comma
     assert pid is not None
     with attached(Fault(Place("write", 1, ""), "ENOMEM").strace(), pid):
         queuectl.until_state("a", "completed")
+
+
+def test_a_pipe_that_cannot_be_set_up_is_opened_anew(queuectl: CommandLine) -> None:
+    """Half a pipe, whose reading end blocks, would hang its worker at the end of the job."""
+    queuectl.keep_bytecode()
+    queuectl.ok("worker", "start")
+    pid = queuectl.json("status")["workers"][0]["pid"]
+    with attached(Fault(Place("ioctl", 1, ""), "EMFILE").strace(), pid):
+        queuectl.ok("enqueue", "--id", "a", "--command", "true")
+        queuectl.until_state("a", "completed")
+    queuectl.ok("worker", "stop")
