@@ -18,8 +18,8 @@ from itertools import chain
 
 from .caller import Caller, load_requests, parts_of
 from .errors import InvalidInput
+from .forks import no_fork
 from .home import Home, default_path
-from .lockfile import no_fork
 from .protocol import jobs_at_once
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line

@@ -11,16 +11,17 @@ from __future__ import annotations
 import os
 import time
 
-from . import lockfile
 from .client import Client, NotSent, connect
 from .errors import Busy, NoSupervisor, OutcomeUnknown, ProtocolError, QueueError
+from .forks import no_fork
 from .home import Home
-from .lockfile import Line
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
+
+    from .lockfile import Line
 
 PART_JOBS = 1000
 PART_CHARACTERS = 256 * 1024
@@ -69,23 +70,28 @@ class Caller:
 
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
         """The answer of whoever there is. Raises what it was refused with; Busy when nobody answers in time."""
+        reply = self._ask_supervisor(verb, fields)
+        if reply is not None:  # the usual case, which needs no lock, and loads no code for one
+            return reply
         for line in self._tries():
-            client = self._connected()
-            if client is None:
-                reply = self._answer_locally(line, verb, fields)
-            else:
-                reply = self._answer_from(client, verb, fields)
+            reply = self._answer_locally(line, verb, fields)
+            if reply is None:
+                reply = self._ask_supervisor(verb, fields)
             if reply is not None:
                 return reply
         raise self._unanswered()
 
     def ask_supervisor(self, verb: str, **fields: object) -> dict[str, Any]:
         """What only a running supervisor can answer."""
-        client = self._connected()
-        reply = None if client is None else self._answer_from(client, verb, fields)
+        reply = self._ask_supervisor(verb, fields)
         if reply is None:
             raise NoSupervisor(home=self.home.path)
         return reply
+
+    def _ask_supervisor(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
+        """Return the supervisor's answer; None when none runs, or it has ended without a trace."""
+        client = self._connected()
+        return None if client is None else self._answer_from(client, verb, fields)
 
     def load(self, requests: Iterator[dict[str, object]], progress: Callable[[int], None]) -> list[str]:
         """Many jobs, as requests that count as one."""
@@ -103,7 +109,7 @@ class Caller:
                 finally:
                     client.close()  # a load that was not committed comes to nothing
                 return ids
-            with lockfile.no_fork:
+            with no_fork:
                 from . import local
 
             requests = iter(list(requests))  # all of it, before the lock is taken: whoever writes the file may be slow
@@ -137,6 +143,9 @@ class Caller:
         """Until the deadline, which is put off while the line for the writer lock moves: each time our place in that
         line, and how long to stand there before the next look at the socket.
         """
+        with no_fork:
+            from .lockfile import Line
+
         line, end_s = Line(), time.monotonic() + self.deadline_s
         line.wait_s = FIRST_LOOK_S
         try:
@@ -201,7 +210,7 @@ class Caller:
             client.close()
 
     def _answer_locally(self, line: Line, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        with lockfile.no_fork:
+        with no_fork:
             from . import local
 
         return local.answer(self.home, line, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)

@@ -15,6 +15,7 @@ from . import adoption, anchor, lockfile, verbs
 from .clock import now_ms
 from .engine import Engine
 from .errors import QueueError, in_words
+from .forks import no_fork
 from .home import NOT_ALLOWED, Home
 from .jobtable import JobTable
 from .ledger import Ledger
@@ -78,7 +79,7 @@ def _converse(
         return False
     notes: list[str] = []
     try:
-        with lockfile.no_fork:
+        with no_fork:
             _converse_with_lock(home, requests, notes.append, hear)
     except OSError as fault:
         raise home.failure(fault) from fault
@@ -139,7 +140,7 @@ def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
 
 def _answer_reading(home: Home, request: Fields) -> Fields:
     """The answer from a home on a read-only disk. What workers have left there is not harvested."""
-    with lockfile.no_fork:
+    with no_fork:
         ledger = Ledger(home, read_only=True)
         try:
             return verbs.answer(ledger, request, now_ms())

@@ -17,11 +17,6 @@ from .errors import BadHome
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
-no_fork = _thread.RLock()
-"""Held while this process imports a module late, or works on a home: a fork waits for it. A child that is forked amid
-an import would wait for a thread that it does not have.
-"""
-
 _held: set[int] = set()
 """Descriptors that a forked child must close: it shares the locks, and would keep them."""
 
@@ -234,6 +229,3 @@ def _forget_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
-os.register_at_fork(
-    before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=no_fork.release
-)

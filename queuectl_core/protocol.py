@@ -8,8 +8,6 @@ Pure; does not know verbs. The trap: lengths come from strangers; `feed` refuses
 
 from __future__ import annotations
 
-import struct
-
 from . import rawjson
 from .errors import ProtocolError
 
@@ -24,7 +22,7 @@ MAX_JOBS = 5000
 CHANGE_BYTES = 16 * 1024 * 1024
 """A change of several jobs writes their new fields once for each; no more than this in all."""
 
-_LENGTH = struct.Struct(">I")
+_LENGTH_BYTES = 4
 
 
 def jobs_at_once(fields: object) -> int:
@@ -37,7 +35,7 @@ def encode(message: dict[str, object]) -> bytes:
     body = rawjson.encode(message).encode()
     if len(body) > MAX_MESSAGE_BYTES:
         raise ProtocolError(what=f"a message of {len(body)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
-    return _LENGTH.pack(len(body)) + body
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
 def number_of(request: dict[str, object]) -> int | None:
@@ -64,14 +62,14 @@ class Decoder:
         """
         self._buffer += data
         messages = []
-        while len(self._buffer) >= _LENGTH.size:
-            (size,) = _LENGTH.unpack_from(self._buffer)
+        while len(self._buffer) >= _LENGTH_BYTES:
+            size = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")
             if size > MAX_MESSAGE_BYTES:
                 raise ProtocolError(what=f"a message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}")
-            end = _LENGTH.size + size
+            end = _LENGTH_BYTES + size
             if len(self._buffer) < end:
                 break
-            messages.append(_parse(bytes(self._buffer[_LENGTH.size : end])))
+            messages.append(_parse(bytes(self._buffer[_LENGTH_BYTES : end])))
             del self._buffer[:end]
         return messages
 

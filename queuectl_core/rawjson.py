@@ -6,7 +6,9 @@ The trap: `_json` is CPython's own affair; whatever it lacks or calls otherwise,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+TYPE_CHECKING = False  # collections.abc brings all of collections with it
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _Scan:

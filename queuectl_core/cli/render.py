@@ -10,11 +10,12 @@ import os
 import sys
 
 from ..errors import OutputFailed
-from ..escapes import Sieve, visible, visible_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from ..escapes import Sieve
 
 _COLOURS = {
     "pending": "36",
@@ -73,11 +74,17 @@ class Screen:
         import json
 
         text = json.dumps(value, ensure_ascii=self.is_terminal, indent=indent)
-        return visible_json(text) if self.is_terminal else text
+        if not self.is_terminal:
+            return text
+        from ..escapes import visible_json
+
+        return visible_json(text)
 
     def raw(self, data: bytes) -> None:
         """Output of a job: bytes as they are; on a terminal without what it might act upon, but for colours."""
         if self.is_terminal:
+            from ..escapes import Sieve
+
             self._sieve = self._sieve or Sieve()
             write(self._sieve.take(data))
             flush()
@@ -118,6 +125,15 @@ class Screen:
         import shutil
 
         return max(40, shutil.get_terminal_size().columns)
+
+
+def visible(text: str, kept: str = "") -> str:
+    """Do what `escapes.visible` does; text that needs no escapes does not load it."""
+    if text.isprintable():
+        return text
+    from ..escapes import visible
+
+    return visible(text, kept)
 
 
 def write(text: str) -> None:
