@@ -74,9 +74,9 @@ class Caller:
         if reply is not None:  # the usual case, which needs no lock, and loads no code for one
             return reply
         for line in self._tries():
-            reply = self._answer_locally(line, verb, fields)
+            reply = self._ask_supervisor(verb, fields)
             if reply is None:
-                reply = self._ask_supervisor(verb, fields)
+                reply = self._answer_locally(line, verb, fields)
             if reply is not None:
                 return reply
         raise self._unanswered()
