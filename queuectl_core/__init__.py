@@ -1,6 +1,6 @@
 """queuectl: a durable job queue for one machine, with nothing to install.
 
-The codemap is in ARCHITECTURE.md beside this file. The floors, from the ground up:
+The codemap is in docs/architecture.md of the project. The floors, from the ground up:
 
     pure      errors retry timestamps rawjson cron states · spec interpreter jobtext journal_format protocol schedule ·
               job settings lane · events · commands places transitions verdict · entries · jobtable ·

@@ -1,4 +1,4 @@
-"""FAILURES.md: each case that it lists is held by tests that are there."""
+"""docs/guarantees.md: each case that it lists is held by tests that are there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 
 from tests.homes import ROOT
 
-DOCUMENT = os.path.join(ROOT, "queuectl_core", "FAILURES.md")
+DOCUMENT = os.path.join(ROOT, "docs", "guarantees.md")
 
 
 def named_tests() -> dict[str, list[str]]:
