@@ -1,14 +1,18 @@
-"""The README's console blocks: read, run in a shell with `queuectl` on the path, and made comparable."""
+"""Console: run the console blocks of README.md and docs/, and compare what they print.
+
+    python3 -m tests.readme    write what the blocks print today into the pages, where it differs
+"""
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import subprocess
 import sys
 from typing import NamedTuple
 
-from tests.homes import ROOT, SCRIPT
+from tests.homes import ROOT, SCRIPT, CommandLine, short_folder
 
 VARIABLE = [
     (re.compile(r"\d+\.\d MiB"), "16.5 MiB"),
@@ -27,12 +31,25 @@ padding.
 
 
 class Step(NamedTuple):
+    """A command of a console block, and the output that stands below it."""
+
     command: str
     output: str
 
 
+def pages() -> list[str]:
+    """Return the README and the pages of docs/, by their paths from the root."""
+    return ["README.md", *sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "docs", "*.md")))]
+
+
+def read(page: str) -> str:
+    """Return the text of a page."""
+    with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+        return file.read()
+
+
 def steps(text: str) -> list[Step]:
-    """Every command of the console blocks, in order, with the output that stands below it."""
+    """Return every command of the console blocks, in order, with its output."""
     found = []
     for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -42,8 +59,9 @@ def steps(text: str) -> list[Step]:
 
 
 def run(command: str, home: str, folder: str) -> str:
-    """What a person sees who types it, stdout and stderr as they come. `queuectl` stands for the script beside the
-    tests.
+    """Return what a person sees who types the command, stdout and stderr as they come.
+
+    `queuectl` stands for the script beside the tests.
     """
     path = os.path.join(folder, "bin")
     if not os.path.isdir(path):
@@ -58,16 +76,43 @@ def run(command: str, home: str, folder: str) -> str:
     return done.stdout.decode()
 
 
-def comparable(text: str, folder: str) -> str:
+def plain_paths(text: str, folder: str) -> str:
+    """Return the text with the paths that a reader would have."""
     home = os.path.join(os.path.dirname(folder), "home")
-    text = (
-        text.replace(home, "/home/me/queue").replace(os.path.realpath(folder), "/home/me").replace(folder, "/home/me")
-    )
+    text = text.replace(home, "/home/me/queue")
+    return text.replace(os.path.realpath(folder), "/home/me").replace(folder, "/home/me")
+
+
+def comparable(text: str) -> str:
+    """Return the text without what differs from run to run."""
     for pattern, stands_for in VARIABLE:
         text = pattern.sub(stands_for, text)
     return text
 
 
-def read_readme() -> str:
-    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        return file.read()
+def rewrite(page: str, home: str, folder: str) -> None:
+    """Run the console blocks of a page, and write what they print into it where it differs."""
+    text = read(page)
+    for step in steps(text):
+        seen = plain_paths(run(step.command, home, folder), folder)
+        if comparable(seen) != comparable(step.output):
+            text = text.replace(f"$ {step.command}\n{step.output}", f"$ {step.command}\n{seen}", 1)
+    with open(os.path.join(ROOT, page), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def main() -> None:
+    """Rewrite the console blocks of all pages."""
+    for page in pages():
+        with short_folder() as parent:
+            folder = os.path.join(parent, "work")
+            os.mkdir(folder)
+            command_line = CommandLine(os.path.join(parent, "home"))
+            try:
+                rewrite(page, command_line.home, folder)
+            finally:
+                command_line.end()
+
+
+if __name__ == "__main__":
+    main()

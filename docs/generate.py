@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+"""Rewrite the generated parts of the documentation from the code.
+
+    python3 docs/generate.py            rewrite them
+    python3 docs/generate.py --check    change nothing; exit 1 when a page is out of date
+
+A page says `<!-- generated: NAME -->` where a part begins and `<!-- end -->` where it ends. PARTS has the names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+
+DOCS = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(DOCS)
+sys.path[:0] = [ROOT, DOCS]
+
+import texts  # noqa: E402
+
+from queuectl_core import errors, events, job, settings, spec, states  # noqa: E402
+from queuectl_core.cli import parser as arguments  # noqa: E402
+from queuectl_core.cli.main import COMMANDS  # noqa: E402
+from queuectl_core.cli.times import TIMED_OUT  # noqa: E402
+
+MARKED = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+COMMON = ("-h", "--home", "--json")
+
+
+# Commands
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return the parser of a command."""
+    module = import_module(f"queuectl_core.cli.{COMMANDS[name][0]}")
+    return arguments.make_parser(name, module, {"home": None, "json": False})
+
+
+def actions_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of the actions of a group like `worker`, by name."""
+    groups = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(next(groups).choices) if any(map(is_group, parser._actions)) else {}
+
+
+def is_group(action: argparse.Action) -> bool:
+    """Return whether an argument of a parser is the name of an action."""
+    return isinstance(action, argparse._SubParsersAction)
+
+
+def all_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of every command and action, by the words that lead to it."""
+    found = {}
+    for name in COMMANDS:
+        found[name] = parser_of(name)
+        found.update({f"{name} {word}": parser for word, parser in actions_of(found[name]).items()})
+    return found
+
+
+def flags_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return the options of a parser, without those that every command has."""
+    return [action for action in parser._actions if action.option_strings and action.option_strings[0] not in COMMON]
+
+
+def commands() -> Iterator[str]:
+    """Yield the table of commands."""
+    yield from table(("command", "what it does"), ((f"[`{n}`](#{n})", says) for n, (_, says) in COMMANDS.items()))
+
+
+def command(name: str) -> Iterator[str]:
+    """Yield the reference of one command: its summary, arguments, options, and examples."""
+    parser = parser_of(name)
+    yield from reference(parser)
+    for word, action in actions_of(parser).items():
+        yield from ("", f"### {name} {word}", "")
+        yield from reference(action)
+
+
+def reference(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the reference of one parser."""
+    yield from sentences(parser.description or "")
+    if any(map(is_group, parser._actions)):
+        return
+    yield from ("", "```text", usage_of(parser), "```")
+    bullets = list(bullets_of(parser))
+    yield from ("", *bullets) if bullets else ()
+    yield from ("", "```sh", *examples_of(parser), "```")
+
+
+def bullets_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the lines of the arguments of a parser; the options of the job share one."""
+    yield from (bullet(action) for action in parser._actions if is_positional(action) or is_shown(action))
+    hidden = [action for action in flags_of(parser) if not is_shown(action)]
+    if hidden:
+        names = ", ".join(f"`{spelled(action)}`" for action in hidden)
+        yield f"- Options of the job ([job fields](job-fields.md)): {names}."
+
+
+def is_positional(action: argparse.Action) -> bool:
+    """Return whether an argument is no option."""
+    return not action.option_strings
+
+
+def is_shown(action: argparse.Action) -> bool:
+    """Return whether an option has a help text of its own."""
+    return bool(action.option_strings) and action.option_strings[0] not in COMMON and action.help != argparse.SUPPRESS
+
+
+def usage_of(parser: argparse.ArgumentParser) -> str:
+    """Return one line of usage, the same on every version of Python."""
+    if parser.usage:
+        return re.sub(r"\s+", " ", parser.usage % {"prog": parser.prog})
+    words = [parser.prog, "[options]" if flags_of(parser) else "", *map(argument, filter(is_positional, parser._actions))]
+    return " ".join(filter(None, words))
+
+
+def argument(action: argparse.Action) -> str:
+    """Return how usage names a positional argument."""
+    name = str(action.metavar or action.dest)
+    return {"*": f"[{name} …]", "+": f"{name} …", "?": f"[{name}]"}.get(str(action.nargs), name)
+
+
+def spelled(action: argparse.Action) -> str:
+    """Return an option with its value, the long spelling last."""
+    value = f" {action.metavar or action.dest.upper()}" if action.nargs != 0 else ""
+    return f"{', '.join(action.option_strings)}{value}"
+
+
+def bullet(action: argparse.Action) -> str:
+    """Return the line of one argument: its name, help, and default."""
+    name = spelled(action) if action.option_strings else argument(action)
+    says = (action.help or "").rstrip(".")
+    known = action.default in (None, False, argparse.SUPPRESS) or "default" in says
+    default = "" if known else f" (default: {action.default})"
+    return f"- `{name}`: {says}{default}." if says else f"- `{name}`{default}"
+
+
+def examples_of(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the example command lines of a parser."""
+    return [line.strip() for line in (parser.epilog or "").splitlines()[1:]]
+
+
+# Settings and fields
+
+
+def settings_table() -> Iterator[str]:
+    """Yield the table of settings."""
+    rows = ((f"`{key}`", shown_default(one.default), one.help) for key, one in settings.SETTINGS.items())
+    yield from table(("key", "default", "meaning"), rows)
+
+
+def shown_default(default: object) -> str:
+    """Return a default as a person writes it."""
+    return "–" if default in ("", []) else str(default)
+
+
+def job_fields() -> Iterator[str]:
+    """Yield the tables of the fields that a request for a job may have."""
+    wanted = {*spec.BASIC_FIELDS, *spec.OPTIONS}
+    agree("JOB_FIELDS", wanted, [field for group in texts.JOB_FIELDS.values() for field in group])
+    flags = {action.dest: spelled(action) for action in flags_of(parser_of("enqueue"))}
+    for title, group in texts.JOB_FIELDS.items():
+        yield from (f"### {title}", "")
+        yield from table(
+            ("field", "flag", "meaning", "default"),
+            ((f"`{field}`", flag_of(field, flags), *row) for field, row in with_settings(group)),
+        )
+        yield ""
+
+
+def with_settings(group: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield fields with meaning and default; the default is a setting where there is one of the same name."""
+    for field, (meaning, default) in group.items():
+        key = field.replace("_", "-")
+        yield field, (meaning, f"setting `{key}`" if key in settings.SETTINGS else default)
+
+
+OTHER_FLAGS = {"tags": "--tag K=V", "input": "--stdin -"}
+
+
+def flag_of(field: str, flags: Mapping[str, str]) -> str:
+    """Return the flag that gives a field."""
+    return f"`{OTHER_FLAGS.get(field) or flags[field]}`"
+
+
+def record_fields() -> Iterator[str]:
+    """Yield the table of the fields that a record has beside those of the request."""
+    sample = job.Job("a", 1, "true", "/", 3, 2, 0, state="processing", history=[SAMPLE_ATTEMPT], blockers=["b"])
+    sample.suspended = True
+    own = set(sample.record()) - spec.BASIC_FIELDS - set(spec.OPTIONS)
+    agree("RECORD_FIELDS", own, texts.RECORD_FIELDS)
+    yield from described("field", texts.RECORD_FIELDS)
+
+
+SAMPLE_ATTEMPT: dict[str, object] = {"attempt": 1, "worker": "w1", "started_ms": 0}
+
+
+def attempt_fields() -> Iterator[str]:
+    """Yield the table of the fields of an attempt."""
+    agree("ATTEMPT_FIELDS", job.attempt_record(SAMPLE_ATTEMPT), texts.ATTEMPT_FIELDS)
+    yield from described("field", texts.ATTEMPT_FIELDS)
+
+
+def states_table() -> Iterator[str]:
+    """Yield the table of states."""
+    agree("STATES", states.STATES, texts.STATES)
+    yield from described("state", texts.STATES)
+
+
+def events_table() -> Iterator[str]:
+    """Yield the table of events."""
+    agree("EVENTS", events.EVENT_NAMES, texts.EVENTS)
+    yield from described("event", texts.EVENTS)
+
+
+# Errors
+
+
+def exit_statuses() -> Iterator[str]:
+    """Yield the list of exit statuses."""
+    known = {error.exit_status for error in errors.every_error()} | {0, TIMED_OUT, 130, 141}
+    agree("EXIT_STATUSES", {*map(str, known), "128+n"}, texts.EXIT_STATUSES)
+    for status, says in texts.EXIT_STATUSES.items():
+        first, *rest = sentences(says)
+        yield from (f"- `{status}`: {first}", *(f"  {line}" for line in rest))
+
+
+def error_codes() -> Iterator[str]:
+    """Yield the section of each error: its code, exit status, and message."""
+    every = {error.code: error for error in (errors.QueueError, *errors.every_error())}
+    agree("ERRORS", every, texts.ERRORS)
+    for code, error in sorted(every.items()):
+        yield from (f"### {code}", "", *sentences(texts.ERRORS[code]), "", f"- Exit status: {error.exit_status}")
+        if error.text not in ("{what}", "{why}"):
+            yield f"- Message: `` {'; '.join(filter(None, (error.text, error.hint)))} ``"
+        yield ""
+
+
+# Code
+
+
+def codemap() -> Iterator[str]:
+    """Yield the modules of the package by folder, each with the first sentence of its docstring."""
+    package = os.path.join(ROOT, "queuectl_core")
+    for folder, folders, files in os.walk(package):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        yield from (f"### {os.path.relpath(folder, ROOT)}", "")
+        for file in sorted(file for file in files if file.endswith(".py") and not file.startswith("__main")):
+            yield f"- `{file[:-3]}`: {first_sentence(os.path.join(folder, file))}"
+        yield ""
+
+
+def first_sentence(path: str) -> str:
+    """Return the first sentence of the docstring of a module, without its name."""
+    with open(path, encoding="utf-8") as file:
+        text = " ".join((ast.get_docstring(ast.parse(file.read())) or "").split("\n\n")[0].split())
+    first = re.split(r"(?<=[.:]) (?=[A-Z])", re.sub(r"^[\w ]+: ", "", text))[0]
+    return first.rstrip(".:") + "."
+
+
+# Pages
+
+
+PARTS: dict[str, Callable[[], Iterable[str]]] = {
+    "commands": commands,
+    **{f"command {name}": lambda name=name: command(name) for name in COMMANDS},  # type: ignore[misc]
+    "settings": settings_table,
+    "job fields": job_fields,
+    "record fields": record_fields,
+    "attempt fields": attempt_fields,
+    "states": states_table,
+    "events": events_table,
+    "exit statuses": exit_statuses,
+    "errors": error_codes,
+    "codemap": codemap,
+}
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text, which stand on a line each."""
+    return re.split(r"(?<=[.!?]) (?=[A-Z`])", " ".join(text.split()))
+
+
+def described(title: str, meanings: Mapping[str, str]) -> Iterator[str]:
+    """Yield a table of names and their meanings."""
+    yield from table((title, "meaning"), ((f"`{name}`", says) for name, says in meanings.items()))
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yield a Markdown table."""
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def agree(name: str, known: Iterable[str], described: Iterable[str]) -> None:
+    """Raise SystemExit unless texts.py describes exactly the names that the code knows."""
+    missing, gone = sorted({*known} - {*described}), sorted({*described} - {*known})
+    if missing or gone:
+        raise SystemExit(f"docs/texts.py: {name} lacks {missing} and describes {gone}, which the code lacks")
+
+
+def generated(text: str) -> str:
+    """Return a page with its generated parts as the code has them now."""
+    return MARKED.sub(lambda found: found[1] + "\n".join(PARTS[found[2]]()).rstrip() + "\n" + found[3], text)
+
+
+def pages() -> list[str]:
+    """Return the paths of all pages."""
+    return sorted(os.path.join(DOCS, name) for name in os.listdir(DOCS) if name.endswith(".md"))
+
+
+def main() -> int:
+    """Rewrite the pages, or only say which are out of date; return the exit status."""
+    parser = argparse.ArgumentParser(description="Rewrite the generated parts of the documentation.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a page is out of date")
+    check = parser.parse_args().check
+    stale = 0
+    for path in pages():
+        with open(path, encoding="utf-8") as file:
+            before = file.read()
+        after = generated(before)
+        if after != before:
+            stale += 1
+            print(f"{os.path.relpath(path, ROOT)} is out of date" if check else f"wrote {os.path.relpath(path, ROOT)}")
+            if not check:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(after)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
