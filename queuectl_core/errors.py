@@ -53,60 +53,60 @@ class InvalidSetting(QueueError):
 
 class DamagedSetting(QueueError):
     code = "damaged_setting"
-    text = "the stored config value of {key} is damaged: {why}"
-    hint = "set it anew, or remove it with `queuectl config unset {key}`"
+    text = "the stored value of config {key} is damaged: {why}"
+    hint = "set it again, or reset it with `queuectl config unset {key}`"
 
 
 class DuplicateJob(QueueError):
     code = "duplicate_job"
-    text = "job {id} exists already"
-    hint = "choose another id, or look at it with `queuectl show {id}`"
+    text = "job {id} already exists"
+    hint = "choose another ID, or run `queuectl show {id}` to see that job"
 
 
 class RepeatedId(QueueError):
     code = "repeated_id"
-    text = "id {id} stands more than once in this request"
+    text = "ID {id} appears more than once in this request"
 
 
 class UnknownJob(QueueError):
     code = "unknown_job"
-    text = "there is no job {id!r}"
-    hint = "`queuectl list` shows the jobs there are"
+    text = "job {id!r} does not exist"
+    hint = "`queuectl list` shows the jobs that exist"
 
 
 class NotDead(QueueError):
     code = "not_dead"
     text = "job {id} is {state}, not in the dead letter queue"
-    hint = "`queuectl dlq list` shows what is"
+    hint = "`queuectl dlq list` shows the dead jobs"
 
 
 class WrongState(QueueError):
     """`what` is what cannot be done to a job in this state."""
 
     code = "wrong_state"
-    text = "job {id} is {state}, and cannot be {what}"
+    text = "job {id} is {state} and cannot be {what}"
 
 
 class KeyTaken(QueueError):
     """`runs`: it was to be replaced, but runs already."""
 
     code = "key_taken"
-    text = "job {id}, which is not over yet, has the key {key}"
-    hint = "wait for it, or say on_conflict skip or replace (which replaces a job that does not run yet)"
+    text = "unfinished job {id} already has the key {key}"
+    hint = "wait for it, or use on_conflict skip or replace (replace works only before the job starts)"
 
 
 class PastIsGone(QueueError):
     """Events that were asked for have been removed with the segments that they stood in."""
 
     code = "past_is_gone"
-    text = "the events from {after} to {first} are no longer kept"
-    hint = "`queuectl events` shows what there is"
+    text = "events {after} to {first} are no longer kept"
+    hint = "`queuectl events` shows the events that are kept"
 
 
 class UnknownSchedule(QueueError):
     code = "unknown_schedule"
-    text = "there is no schedule {name!r}"
-    hint = "`queuectl schedule list` shows those there are"
+    text = "schedule {name!r} does not exist"
+    hint = "`queuectl schedule list` shows the schedules that exist"
 
 
 class BadDependency(QueueError):
@@ -128,19 +128,19 @@ class HomeGone(QueueError):
     """The home was removed or moved away under its supervisor, which ends."""
 
     code, exit_status = "home_gone", 75
-    text = "the home {path} was removed or moved while its supervisor ran, and the supervisor stops; nothing was changed"
-    hint = "try again when it has stopped"
+    text = "home {path} was removed or moved while its supervisor ran; the supervisor stops and nothing was changed"
+    hint = "try again after it stops"
 
 
 class NoSupervisor(QueueError):
     code, exit_status = "no_supervisor", 3
-    text = "no supervisor runs for {home}"
-    hint = "`queuectl worker start` starts one"
+    text = "no supervisor is running for {home}"
+    hint = "start one with `queuectl worker start`"
 
 
 class SupervisorFailed(QueueError):
     code = "supervisor_failed"
-    text = "the supervisor cannot go on: {why}"
+    text = "the supervisor cannot continue: {why}"
 
 
 class Busy(QueueError):
@@ -159,45 +159,45 @@ class OutcomeUnknown(Busy):
 class DiskFull(QueueError):
     code, exit_status = "disk_full", 75
     text = "the disk that holds {path} is full; nothing was changed"
-    hint = "make room and try again"
+    hint = "free some space and try again"
 
 
 class StorageFailed(QueueError):
     """A write or a sync failed; what is on disk is known again only after recovery. Never retried."""
 
     code = "storage_failed"
-    text = "writing {path} failed: {why}; nothing was acknowledged"
+    text = "cannot write {path}: {why}; nothing was acknowledged"
     hint = "check the disk, then start again"
 
 
 class BadHome(QueueError):
     code, exit_status = "bad_home", 2
-    text = "the home {path} cannot be used: {why}"
-    hint = "name another with --home DIR"
+    text = "cannot use home {path}: {why}"
+    hint = "choose another with --home DIR"
 
 
 class NewerFormat(QueueError):
     code = "newer_format"
-    text = "{path} was written by a newer queuectl: it has {found}, and this one knows format {known}"
-    hint = "use that version, or another --home"
+    text = "a newer queuectl wrote {path}: it has {found}, but this version supports format {known}"
+    hint = "use that version, or choose another --home"
 
 
 class Corrupt(QueueError):
     code = "corrupt"
     text = "{path} is damaged: {why}"
-    hint = "nothing was changed; `queuectl doctor` says more, and `doctor --repair DIR` salvages into a new home"
+    hint = "nothing was changed; `queuectl doctor` shows details, and `queuectl doctor --repair DIR` recovers into a new home"
 
 
 class NoBackend(QueueError):
     code = "no_backend"
-    text = "this home's store is a {backend} file, and this Python ({python}) has no module for it"
-    hint = "use a Python that has it (`python3 -c 'import {module}'` must work)"
+    text = "this home's store is a {backend} file, but this Python ({python}) has no module for it"
+    hint = "use a Python where `python3 -c 'import {module}'` works"
 
 
 class UnfitPython(QueueError):
     code = "unfit_python"
     text = "{what}"
-    hint = "use a complete CPython 3.9 or later on Linux or macOS (on Debian the package python3, not python3-minimal)"
+    hint = "use a complete CPython 3.9 or later on Linux or macOS (on Debian, package python3, not python3-minimal)"
 
 
 class OutputFailed(QueueError):
@@ -212,7 +212,7 @@ class ProtocolError(QueueError):
 
 class OutOfMemory(QueueError):
     code, exit_status = "out_of_memory", 75
-    text = "there is not enough memory"
+    text = "not enough memory"
     hint = "try again"
 
 
@@ -220,7 +220,7 @@ class Defect(QueueError):
     """What nobody has foreseen. `where`: the lines of code that led there, the last one first."""
 
     code, exit_status = "defect", 70
-    text = "this is a defect of queuectl: {what} (at {where})"
+    text = "this is a bug in queuectl: {what} (at {where})"
 
 
 def in_words(fault: BaseException) -> str:
@@ -261,5 +261,5 @@ def from_wire(wire: dict[str, object]) -> QueueError:
     fields = wire.get("fields")
     known = {cls.code: cls for cls in every_error()}.get(str(wire.get("code")))
     if known is None or not isinstance(fields, dict):
-        return QueueError(what=f"the supervisor answered with an error this version does not know: {wire}")
+        return QueueError(what=f"the supervisor sent an error that this version does not know: {wire}")
     return known(**fields)

@@ -83,7 +83,7 @@ def test_bytes_that_are_not_utf8_are_refused(queuectl: CommandLine) -> None:
 
 def test_a_duplicate_id_is_refused_with_status_1(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
-    assert "job a exists already" in queuectl.refused(1, "enqueue", "--id", "a", "--command", "false")
+    assert "job a already exists" in queuectl.refused(1, "enqueue", "--id", "a", "--command", "false")
     assert queuectl.job("a")["command"] == "true"
 
 
@@ -96,7 +96,7 @@ def test_a_file_with_one_bad_line_enqueues_nothing_and_names_the_line(queuectl: 
 
 def test_a_file_with_an_id_twice_enqueues_nothing(queuectl: CommandLine) -> None:
     lines = b'{"id": "a", "command": "true"}\n{"id": "a", "command": "true"}\n'
-    assert "line 2: id a stands more than once" in queuectl.refused(1, "enqueue", "--file", "-", stdin=lines)
+    assert "line 2: ID a appears more than once" in queuectl.refused(1, "enqueue", "--file", "-", stdin=lines)
     assert sum(queuectl.counts().values()) == 0
 
 

@@ -76,7 +76,7 @@ def test_a_large_file_is_one_request(queuectl: CommandLine, running: bool) -> No
         queuectl.ok("worker", "scale", "0")
     lines = [f'{{"id": "n{n}", "command": "true"}}' for n in range(12_000)]
     said = queuectl.refused(1, "enqueue", "--file", "-", stdin="\n".join([*lines, lines[5]]).encode())
-    assert "line 12001: id n5 stands more than once" in said
+    assert "line 12001: ID n5 appears more than once" in said
     assert queuectl.counts()["pending"] == 0
     assert queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode()).split() == [
         f"n{n}" for n in range(12_000)

@@ -115,7 +115,7 @@ def test_one_live_job_has_a_key(flushed: bool) -> None:
     engine.handle(with_key("a"), NOW_MS)
     if flushed:
         engine.table.flush(EVERYTHING, engine.sequence)
-    with pytest.raises(KeyTaken, match="job a, which is not over yet, has the key k"):
+    with pytest.raises(KeyTaken, match="unfinished job a already has the key k"):
         engine.handle(with_key("b"), NOW_MS)
     assert engine.handle(with_key("b", "skip"), NOW_MS).reply == ["a"]
     assert engine.handle(with_key("c", "replace"), NOW_MS).reply == ["c"]

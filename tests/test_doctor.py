@@ -114,7 +114,7 @@ def test_a_store_that_is_garbage_is_rebuilt_from_the_journal(queuectl: CommandLi
 def test_a_salvage_needs_a_new_home_and_nobody_at_work(queuectl: CommandLine, target: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     os.mkdir(target)
-    assert "exists already" in queuectl.refused(2, "doctor", "--repair", target)
+    assert "already exists" in queuectl.refused(2, "doctor", "--repair", target)
     queuectl.ok("worker", "start")
     assert "stop the workers first" in queuectl.refused(75, "doctor", "--repair", target + "2")
 

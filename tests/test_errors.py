@@ -84,14 +84,14 @@ def raise_a_refusal() -> None:
 
 def test_error_comes_out_of_a_pool_of_processes() -> None:
     with concurrent.futures.ProcessPoolExecutor(1) as pool:
-        with pytest.raises(errors.DuplicateJob, match="job a exists already"):
+        with pytest.raises(errors.DuplicateJob, match="job a already exists"):
             pool.submit(raise_a_refusal).result(timeout=20)
         assert pool.submit(abs, -1).result(timeout=20) == 1
 
 
 def test_hint_follows_what_is_wrong() -> None:
     said = str(errors.DuplicateJob(id="a"))
-    assert said == "job a exists already; choose another id, or look at it with `queuectl show a`"
+    assert said == "job a already exists; choose another ID, or run `queuectl show a` to see that job"
 
 
 def test_braces_in_a_fact_are_shown_as_they_are() -> None:

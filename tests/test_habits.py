@@ -36,7 +36,7 @@ def on_terminal(queuectl: CommandLine, *words: str, **environ: str) -> str:
 
 def test_a_bare_call_shows_the_status(queuectl: CommandLine) -> None:
     assert queuectl.ok() == queuectl.ok("status")
-    assert "no supervisor runs" in queuectl.ok()
+    assert "no supervisor is running" in queuectl.ok()
 
 
 def test_asking_makes_no_home(queuectl: CommandLine) -> None:

@@ -38,7 +38,7 @@ def test_exported_jobs_are_the_same_in_another_home(lived_in: CommandLine) -> No
         for id in ("good", "bad", "again", "later", "after"):
             assert other.job(id) == lived_in.job(id)
         refused = other.refused(2, "import", "-", stdin=exported.encode())
-        assert "line 1: job " in refused and "exists already" in refused
+        assert "line 1: job " in refused and "already exists" in refused
         assert other.ok("import", "-", "--skip-existing", stdin=exported.encode()) == "0 jobs are in\n"
         other.ok("cancel", "later")
         assert other.job("after")["state"] == "dead"

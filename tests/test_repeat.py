@@ -187,7 +187,7 @@ def test_a_repeat_with_skip_counts_as_success_and_prints_the_id(home: CommandLin
     assert home.ok("enqueue", '{"id": "a", "command": "true", "on_conflict": "skip"}') == "a\n"
     assert home.json(*words) == {"ids": ["a"]}
     assert home.counts()["pending"] == 1
-    assert "job a exists already" in home.refused(1, "enqueue", "--id", "a", "--command", "true")
+    assert "job a already exists" in home.refused(1, "enqueue", "--id", "a", "--command", "true")
 
 
 def test_a_repeat_is_safe_after_the_job_has_ended(queuectl: CommandLine) -> None:

@@ -160,7 +160,7 @@ def test_a_wait_ends_when_no_supervisor_comes_back(queuectl: CommandLine) -> Non
     until(lambda: queuectl.json("status")["supervisor"] is not None, lambda: "the supervisor")
     queuectl.ok("worker", "stop")
     _, said = waiting.communicate(timeout=30)
-    assert waiting.returncode == NoSupervisor.exit_status and b"no supervisor runs" in said
+    assert waiting.returncode == NoSupervisor.exit_status and b"no supervisor is running" in said
 
 
 def test_a_job_that_is_removed_meanwhile_counts_as_purged(queuectl: CommandLine) -> None:

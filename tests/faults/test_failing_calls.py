@@ -315,7 +315,7 @@ def test_what_nobody_has_foreseen_is_one_line(furnished: CommandLine) -> None:
     read = next(place for place in traced(furnished, words)[0] if place.call == "read" and "journal" in place.seen)
     answer = run_with(furnished, words, Fault(read, "EAGAIN").strace())
     assert answer is not None and answer.status == 70
-    assert answer.err.startswith("queuectl: this is a defect of queuectl: TypeError: ") and "past.py:" in answer.err
+    assert answer.err.startswith("queuectl: this is a bug in queuectl: TypeError: ") and "past.py:" in answer.err
     assert answer.err.count("\n") == 1
 
 
@@ -332,7 +332,7 @@ def test_a_worker_that_cannot_go_on_says_so_in_one_line(queuectl: CommandLine) -
     assert said.count("cannot go on: Input/output error\n") == 1 and "Traceback" not in said
 
 
-@pytest.mark.parametrize(("fault", "said"), [(MemoryError(), "there is not enough memory"), (KeyError("x"), "'x'")])
+@pytest.mark.parametrize(("fault", "said"), [(MemoryError(), "not enough memory"), (KeyError("x"), "'x'")])
 def test_the_unforeseen_has_words(fault: Exception, said: str) -> None:
     assert said in str(unforeseen(fault))
 

@@ -109,7 +109,7 @@ def test_a_supervisor_in_the_foreground_says_so_and_ends_with_an_error(queuectl:
     nudge(process.pid)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 75
-    assert err.splitlines()[-1].startswith(f"queuectl: the home {queuectl.home} was removed or moved")
+    assert err.splitlines()[-1].startswith(f"queuectl: home {queuectl.home} was removed or moved")
 
 
 def test_stop_reaches_the_supervisor_of_a_moved_home(queuectl: CommandLine) -> None:

@@ -202,7 +202,7 @@ def test_file_system_without_locks_is_named_as_the_cause(queuectl: CommandLine, 
         command = [*inject, sys.executable, SCRIPT, *words]
         done = subprocess.run(command, env=queuectl.environ, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 2 and done.stderr.count("\n") == 1, done
-        assert f"the home {queuectl.home} cannot be used: its file system has no locks" in done.stderr
+        assert f"cannot use home {queuectl.home}: its file system has no locks" in done.stderr
 
 
 @pytest.mark.parametrize("blocks", [1, 8, 100])
