@@ -8,7 +8,7 @@ it; so no circle of dependencies can arise.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BadDependency, DuplicateJob, KeyTaken, RepeatedId
 from .events import Enqueued
@@ -16,6 +16,9 @@ from .job import DEAD, FAILED, FINAL_STATES, NO_OPTIONS, PENDING
 from .jobtable import JobTable
 from .settings import Settings
 from .spec import BASIC_FIELDS, PASSING_OPTIONS, check_spec
+
+if TYPE_CHECKING:
+    from .records import CheckedSpec, Options
 
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _BASE32 for low in _BASE32]
@@ -75,7 +78,7 @@ def admit(
                 continue
             event = _with_options(table, event, spec, defaults, seen, earlier, n)
             if "key" in spec:
-                keys[str(spec["key"])] = id
+                keys[spec["key"]] = id
         seen.add(id)
         found.ids.append(id)
         found.events.append(event)
@@ -92,14 +95,14 @@ def admit(
     return found
 
 
-def _may_stand(spec: Mapping[str, object]) -> bool:
+def _may_stand(spec: CheckedSpec) -> bool:
     """Whether a job that has its id already is as good."""
     return spec.get("on_conflict") == "skip" and "id" in spec
 
 
-def _stands(table: JobTable, spec: Mapping[str, object]) -> bool:
+def _stands(table: JobTable, spec: CheckedSpec) -> bool:
     """Whether it need not be added: one with its id is there, over or not, and that is as good."""
-    return _may_stand(spec) and bool(table.known([str(spec["id"])]))
+    return _may_stand(spec) and bool(table.known([spec["id"]]))
 
 
 def _index_of(id: str, specs: list[Any]) -> int:
@@ -107,22 +110,26 @@ def _index_of(id: str, specs: list[Any]) -> int:
     return next((n for n, spec in enumerate(specs) if spec.get("id") == id and not _may_stand(spec)), 0)
 
 
-def _defaults(settings: Settings) -> dict[str, object]:
+def _defaults(settings: Settings) -> Options:
     values = {name: settings[key] for name, key in SETTINGS_OF_JOBS.items() if key in settings.values}
-    return {name: value for name, value in values.items() if value or name == "backoff_max"}
+    defaults: Any = {name: value for name, value in values.items() if value or name == "backoff_max"}
+    options: Options = defaults
+    return options
 
 
 def _with_options(
     table: JobTable,
     event: Enqueued,
-    spec: dict[str, object],
-    defaults: dict[str, object],
+    spec: CheckedSpec,
+    defaults: Options,
     seen: Collection[str],
     earlier: Collection[str],
     index: int,
 ) -> Enqueued:
-    given = {name: value for name, value in spec.items() if name not in BASIC_FIELDS and name not in PASSING_OPTIONS}
-    options = {**defaults, **given}
+    given: Any = {
+        name: value for name, value in spec.items() if name not in BASIC_FIELDS and name not in PASSING_OPTIONS
+    }
+    options: Options = {**defaults, **given}
     blockers = []
     for other in options.get("after", ()):
         if other in seen or other in earlier or _is_open(table, other, index, bool(options.get("after_any"))):
@@ -135,12 +142,12 @@ def _with_options(
     )
 
 
-def due_ms(fields: dict[str, object], now_ms: int, clock_shift_ms: int) -> int | None:
+def due_ms(fields: Mapping[str, Any], now_ms: int, clock_shift_ms: int) -> int | None:
     """When it may run first, by a clock without its jumps; None when nothing was said."""
     if fields.get("at") is not None:
-        return max(1, int(fields["at"]) - clock_shift_ms)  # type: ignore[call-overload]
+        return max(1, int(fields["at"]) - clock_shift_ms)
     if fields.get("delay"):
-        return now_ms - clock_shift_ms + round(float(fields["delay"]) * 1000)  # type: ignore[arg-type]
+        return now_ms - clock_shift_ms + round(float(fields["delay"]) * 1000)
     return None
 
 
@@ -151,12 +158,12 @@ def holder_of_key(table: JobTable, key: str) -> str | None:
 
 
 def _holder_of_key(
-    table: JobTable, keys: dict[str, str], spec: dict[str, object], index: int, replaced: list[str]
+    table: JobTable, keys: dict[str, str], spec: CheckedSpec, index: int, replaced: list[str]
 ) -> str | None:
     """The id of the job in whose favour this one is skipped; None: it is to be added. Raises KeyTaken."""
     if "key" not in spec:
         return None
-    key, policy = str(spec["key"]), spec.get("on_conflict", "refuse")
+    key, policy = spec["key"], spec.get("on_conflict", "refuse")
     holder = keys.get(key) or holder_of_key(table, key)
     if holder is None or holder in replaced:
         return None

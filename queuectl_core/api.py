@@ -24,15 +24,15 @@ from .protocol import jobs_at_once
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    import builtins  # `Queue.list` hides `list` in the annotations behind it
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from .child import Running
+    from typing_extensions import Unpack  # type checkers bring it; nothing imports it at run time
 
-    Record = dict[str, Any]
-    """A job as `Job.record` gives it: id, command, state, attempts, max_retries, created_at, updated_at, history,
-    …
-    """
+    from . import records
+    from .child import Running
+    from .records import Ended, JobRecord, JobSpec, QueueRecord, ScheduleRecord
 
 ANSWER_WITHIN_S = 30.0
 SELECT_JOBS = 500
@@ -83,14 +83,14 @@ class Queue:
     def close(self) -> None:
         self._caller.close()
 
-    def enqueue(self, command: str, **fields: object) -> str:
+    def enqueue(self, command: str, **fields: Unpack[records.JobFields]) -> str:
         """Adds one job; returns its id once it is durable. Fields: those of `spec`, such as max_retries, queue, after.
 
         Raises InvalidJob, DuplicateJob, KeyTaken, BadDependency, DiskFull, Busy.
         """
         return self.enqueue_many([{"command": command, **fields}])[0]
 
-    def enqueue_many(self, specs: Iterable[dict[str, object]], cwd: str | None = None) -> list[str]:
+    def enqueue_many(self, specs: Iterable[JobSpec], cwd: str | None = None) -> list[str]:
         """Adds all of these jobs or, when one is refused, none; returns their ids. `cwd` (default: this process's)
         is for those that name none.
 
@@ -107,19 +107,23 @@ class Queue:
         """
         return self._enqueue("lines", lines, cwd, progress)
 
-    def get(self, id: str) -> Record:
+    def get(self, id: str) -> JobRecord:
         """The job's record. Raises UnknownJob."""
-        return self._caller.ask("show", id=id)["job"]
+        job: JobRecord = self._caller.ask("show", id=id)["job"]
+        return job
 
-    def preview(self, specs: Sequence[dict[str, object]], cwd: str | None = None) -> list[Record]:
+    def preview(self, specs: Sequence[JobSpec], cwd: str | None = None) -> list[JobRecord]:
         """What `enqueue_many` would make of them, with `retries_after_s`; nothing is added. At most 5000, of 4 MiB."""
         return list(self._paged("preview", "jobs", jobs=list(specs), cwd=cwd or _working_folder()))
 
-    def why(self, id: str) -> Record:
+    def why(self, id: str) -> dict[str, Any]:
         """Why the job is as it is: `because`, a code, and the facts that belong to it. Raises UnknownJob."""
-        return self._caller.ask("why", id=id)["why"]
+        found: dict[str, Any] = self._caller.ask("why", id=id)["why"]
+        return found
 
-    def list(self, state: str | Sequence[str] | None = None, limit: int = 0, **wanted: object) -> Iterator[Record]:
+    def list(
+        self, state: str | Sequence[str] | None = None, limit: int = 0, **wanted: Unpack[records.Filter]
+    ) -> Iterator[JobRecord]:
         """Records of the jobs in `state` (or several, or all), at most `limit` (0: no limit), page by page: alive
         first, then what is over, newest first. `wanted`: queue, name, key, tags, since_ms, until_ms (of their
         creation); to find those, all others are looked at. Raises InvalidInput.
@@ -131,15 +135,19 @@ class Queue:
             if limit and left <= 0:
                 return
 
-    def select(self, state: str | Sequence[str] | None = None, **wanted: object) -> Iterator[list[str]]:
+    def select(
+        self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
+    ) -> Iterator[builtins.list[str]]:
         """The ids of the jobs that `list` would give, some hundred at a time."""
         yield from self._pages(state=state, limit=SELECT_JOBS, form="brief", **wanted)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> records.StatusRecord:
         """`counts` by state, `supervisor` (None when none runs) and `workers`."""
-        return self._caller.ask("status")
+        status: Any = self._caller.ask("status")
+        found: records.StatusRecord = status
+        return found
 
-    def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> dict[str, int] | None:
+    def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> Ended | None:
         """Until all these jobs have ended; how many of them in which way: completed, dead, purged. None when
         `timeout_s` is over first. Raises UnknownJob, NoSupervisor.
         """
@@ -149,8 +157,11 @@ class Queue:
         return Awaiting(self._caller, timeout_s).these(list(dict.fromkeys(ids)))
 
     def wait_for(
-        self, state: str | Sequence[str] | None = None, timeout_s: float | None = None, **wanted: object
-    ) -> dict[str, int] | None:
+        self,
+        state: str | Sequence[str] | None = None,
+        timeout_s: float | None = None,
+        **wanted: Unpack[records.Filter],
+    ) -> Ended | None:
         """The same for the jobs that `list` would give now. Those that were over before count too; empty when no job
         matches. Raises InvalidInput, NoSupervisor.
         """
@@ -166,7 +177,7 @@ class Queue:
         self,
         ids: Sequence[str] | None = None,
         progress: Callable[[int], None] = lambda count: None,
-        fields: dict[str, object] | None = None,
+        fields: Mapping[str, object] | None = None,
         dependants: bool = False,
     ) -> int:
         """Takes these jobs out of the dead letter queue; how many. None: all, some hundred at a time, each of which
@@ -179,61 +190,66 @@ class Queue:
         """Removes these dead jobs for good; how many. As `retry_dead`."""
         return self._change_dead("dlq-purge", ids, progress)
 
-    def cancel(self, ids: Sequence[str], signal: int = 15, lenient: bool = False) -> list[str]:
+    def cancel(self, ids: Sequence[str], signal: int = 15, lenient: bool = False) -> builtins.list[str]:
         """What waits is dead at once, what runs is ended with this signal. The ids of those to which it was done; with
         `lenient`, here and below, others are passed over. Raises UnknownJob, WrongState.
         """
-        return self._caller.ask("cancel", ids=list(ids), signal=signal, lenient=lenient)["ids"]
+        return self._change("cancel", ids, lenient, signal=signal)
 
-    def remove(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
+    def remove(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """For good; not those that run. As `cancel`."""
-        return self._caller.ask("remove", ids=list(ids), lenient=lenient)["ids"]
+        return self._change("remove", ids, lenient)
 
-    def retry(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
+    def retry(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """What waits for a time runs now, what is dead is tried again. As `cancel`."""
-        return self._caller.ask("retry", ids=list(ids), lenient=lenient)["ids"]
+        return self._change("retry", ids, lenient)
 
-    def edit(self, ids: Sequence[str], fields: dict[str, object], lenient: bool = False) -> list[str]:
+    def edit(
+        self, ids: Sequence[str], fields: Mapping[str, object], lenient: bool = False
+    ) -> builtins.list[str]:
         """Gives jobs that do not run other fields; None: as if it had not been given. As `cancel`."""
         if not lenient:
-            return self._caller.ask("edit", ids=list(ids), fields=fields, lenient=False)["ids"]
+            return self._change("edit", ids, False, fields=fields)
         size, ids = jobs_at_once(fields), list(ids)
         parts = [ids[start : start + size] for start in range(0, len(ids), size)]
-        return [id for part in parts for id in self._caller.ask("edit", ids=part, fields=fields, lenient=True)["ids"]]
+        return [id for part in parts for id in self._change("edit", part, True, fields=fields)]
 
-    def suspend(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
+    def suspend(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """Stops running jobs (SIGSTOP) until they are continued. As `cancel`."""
-        return self._caller.ask("suspend", ids=list(ids), lenient=lenient)["ids"]
+        return self._change("suspend", ids, lenient)
 
-    def go_on(self, ids: Sequence[str], lenient: bool = False) -> list[str]:
+    def go_on(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """Continues suspended jobs. As `cancel`."""
-        return self._caller.ask("continue", ids=list(ids), lenient=lenient)["ids"]
+        return self._change("continue", ids, lenient)
 
-    def queues(self, queue: str | None = None) -> list[Record]:
+    def queues(self, queue: str | None = None) -> builtins.list[QueueRecord]:
         """Every queue with jobs or rules, or one: its counts, limit, rate, and since when it is paused."""
         return list(self._paged("queue-list", "queues", queue=queue))
 
-    def set_queue(self, queue: str, **rules: object) -> None:
+    def set_queue(self, queue: str, **rules: Unpack[records.QueueLimits]) -> None:
         """`limit`: so many run at once; `rate`: [so many, in so many seconds] begin; `paused`: none begins. None
         unsets. `*` is all queues, which can only be paused. Raises InvalidInput.
         """
         self._caller.ask("queue-set", queue=queue, fields=rules)
 
-    def export(self, state: str | Sequence[str] | None = None, **wanted: object) -> Iterator[Record]:
+    def export(
+        self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
+    ) -> Iterator[dict[str, Any]]:
         """All that is kept of the jobs that `list` would give: what `import_jobs` takes in another home."""
         for page in self._pages(state=state, form="raw", oldest_first=True, **wanted):
             for job in page:
                 yield _portable(job)
 
-    def export_one(self, id: str) -> Record:
+    def export_one(self, id: str) -> dict[str, Any]:
         """The same of one job. Raises UnknownJob."""
         return _portable(self._caller.ask("show", id=id, form="raw")["job"])
 
-    def import_jobs(self, jobs: Sequence[object], skip: bool = False) -> list[str]:
+    def import_jobs(self, jobs: Sequence[object], skip: bool = False) -> builtins.list[str]:
         """Adds jobs as another home has exported them, with their state and history; all or none. `skip`: but those
         whose ids are there already. The ids. Raises InvalidJob, DuplicateJob.
         """
-        return self._caller.ask("import", jobs=list(jobs), skip=skip)["ids"]
+        ids: builtins.list[str] = self._caller.ask("import", jobs=list(jobs), skip=skip)["ids"]
+        return ids
 
     def sequence(self) -> dict[str, Any]:
         """`sequence`, that of the last event, and `settings`, `queues`, `schedules` as they are kept."""
@@ -242,11 +258,13 @@ class Queue:
         found["schedules"] = dict(self._paged("schedule-list", "schedules", form="raw"))
         return found
 
-    def schedules(self, name: str | None = None) -> list[Record]:
+    def schedules(self, name: str | None = None) -> builtins.list[ScheduleRecord]:
         """Every schedule, by name, or one: when it comes, when next, and its job."""
         return list(self._paged("schedule-list", "schedules", name=name))
 
-    def set_schedule(self, name: str, job: dict[str, object], cwd: str | None = None, **when: object) -> None:
+    def set_schedule(
+        self, name: str, job: JobSpec, cwd: str | None = None, **when: Unpack[records.ScheduleTimes]
+    ) -> None:
         """New, or in the place of one: `cron` (and `zone`, else UTC) or `every`, a time; `overlap`.
 
         Raises InvalidInput, InvalidJob.
@@ -263,11 +281,13 @@ class Queue:
 
     def run_schedule(self, name: str) -> str:
         """Its job now, beside its times; the id."""
-        return self._caller.ask("schedule-run", name=name)["id"]
+        id: str = self._caller.ask("schedule-run", name=name)["id"]
+        return id
 
     def settings(self) -> dict[str, Any]:
         """The config values that are set."""
-        return self._caller.ask("config-list")["values"]
+        values: dict[str, Any] = self._caller.ask("config-list")["values"]
+        return values
 
     def configure(self, key: str, value: object) -> None:
         """Sets a config value; None unsets it. Raises InvalidSetting."""
@@ -283,7 +303,8 @@ class Queue:
         The supervisor's pid. Raises NoSupervisor, Busy.
         """
         job = self.home.job_inside(os.environ)
-        return self._caller.ask_supervisor("stop", now=now, job=job)["pid"]
+        pid: int = self._caller.ask_supervisor("stop", now=now, job=job)["pid"]
+        return pid
 
     def leave(self) -> tuple[int, int]:
         """Makes the running supervisor end at once; its workers finish what they run, and leave it to be harvested.
@@ -307,23 +328,28 @@ class Queue:
 
     def _enqueue(
         self, field: str, jobs: Iterable[object], cwd: str | None, progress: Callable[[int], None]
-    ) -> list[str]:
+    ) -> builtins.list[str]:
         parts = parts_of(jobs)
         first, second = next(parts, None), next(parts, None)
         if first is None:
             raise InvalidInput(what="there is no job to enqueue")
-        fields = {"cwd": cwd or _working_folder()}
+        fields: dict[str, object] = {"cwd": cwd or _working_folder()}
         if second is None:
-            return self._caller.ask("enqueue", **{field: first}, **fields)["ids"]
+            ids: builtins.list[str] = self._caller.ask("enqueue", **{field: first}, **fields)["ids"]
+            return ids
         return self._caller.load(load_requests(field, chain((first, second), parts), fields), progress)
 
-    def _pages(self, **wanted: object) -> Iterator[list[Any]]:
+    def _change(self, verb: str, ids: Sequence[str], lenient: bool, **more: object) -> builtins.list[str]:
+        changed: builtins.list[str] = self._caller.ask(verb, ids=list(ids), lenient=lenient, **more)["ids"]
+        return changed
+
+    def _pages(self, **wanted: object) -> Iterator[builtins.list[Any]]:
         return self._pages_of("list", "jobs", **wanted)
 
     def _paged(self, verb: str, field: str, **wanted: object) -> Iterator[Any]:
         return chain.from_iterable(self._pages_of(verb, field, **wanted))
 
-    def _pages_of(self, verb: str, field: str, **wanted: object) -> Iterator[list[Any]]:
+    def _pages_of(self, verb: str, field: str, **wanted: object) -> Iterator[builtins.list[Any]]:
         """What stands in this field of each page that answers the verb."""
         cursor = None
         while True:
@@ -338,7 +364,8 @@ class Queue:
         self, verb: str, ids: Sequence[str] | None, progress: Callable[[int], None], **fields: object
     ) -> int:
         if ids is not None:
-            return self._caller.ask(verb, ids=list(ids), **fields)["count"]
+            changed: int = self._caller.ask(verb, ids=list(ids), **fields)["count"]
+            return changed
         count, cursor = 0, None
         while True:
             reply = self._caller.ask(verb, all=True, next=cursor, **fields)

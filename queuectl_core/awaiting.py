@@ -17,11 +17,9 @@ from .states import FINAL_STATES, STATES
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+    from collections.abc import Iterator, Mapping, Sequence
 
-    Ended = dict[str, int]
-    """How many have ended in which way: completed, dead, purged."""
+    from .records import Ended, Reply
 
 OPEN_STATES = tuple(state for state in STATES if state not in FINAL_STATES)
 PAGE_JOBS = 500
@@ -59,11 +57,12 @@ class Awaiting:
                 ended = self._ended_alone(ids, lenient) if time.monotonic() >= alone_from_s else None
             if ended is not None or self._is_late():
                 return ended
-            time.sleep(min(pause_s, self._left_s(LAST_PAUSE_S)))
+            left_s = self._left_s()
+            time.sleep(pause_s if left_s is None else min(pause_s, left_s))
             pause_s = min(LAST_PAUSE_S, 2 * pause_s) if client is not None else FIRST_PAUSE_S
         return {}
 
-    def matching(self, states: Sequence[str], wanted: dict[str, object]) -> Ended | None:
+    def matching(self, states: Sequence[str], wanted: Mapping[str, object]) -> Ended | None:
         """Until all that are in one of these states now, and match, have ended, those counted that are over already, and
         not the job that this process is part of; as `these`. Empty when there is none.
         """
@@ -80,7 +79,7 @@ class Awaiting:
             return None
         return {how: ended.get(how, 0) + later.get(how, 0) for how in {**ended, **later}}
 
-    def _open_ids(self, states: list[str], wanted: dict[str, object]) -> dict[str, None]:
+    def _open_ids(self, states: list[str], wanted: Mapping[str, object]) -> dict[str, None]:
         """Those in these states. They are looked for until there is no other: what moves between two pages is missed."""
         found: dict[str, None] = {}
         while states:
@@ -93,8 +92,9 @@ class Awaiting:
                 break
         return found
 
-    def _pages(self, states: list[str], wanted: dict[str, object]) -> Iterator[dict[str, Any]]:
-        cursor, how = None, {"state": states, "limit": PAGE_JOBS, "form": "brief", "numbered": True}
+    def _pages(self, states: list[str], wanted: Mapping[str, object]) -> Iterator[Reply]:
+        cursor = None
+        how: dict[str, object] = {"state": states, "limit": PAGE_JOBS, "form": "brief", "numbered": True}
         while True:
             page = self._caller.ask("list", next=cursor, **how, **wanted)
             yield page
@@ -108,9 +108,9 @@ class Awaiting:
             for start in range(0, len(ids), WAIT_JOBS):
                 portion, more = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS < len(ids)
                 client.send("wait", ids=portion, more=more, lenient=lenient)
-                reply = client.receive(self._caller.deadline_s if more else self._left_s(None))
+                reply = client.receive(self._caller.deadline_s if more else self._left_s())
                 if "ended" in reply:
-                    return reply["ended"], True  # type: ignore[return-value]
+                    return reply["ended"], True
         except Busy:
             if not self._is_late():
                 raise
@@ -143,9 +143,6 @@ class Awaiting:
     def _is_late(self) -> bool:
         return self._end_s is not None and time.monotonic() >= self._end_s
 
-    def _left_s(self, limit_s: float | None) -> float | None:
-        """At the most `limit_s`, if there is one."""
-        if self._end_s is None:
-            return limit_s
-        left_s = max(0.001, self._end_s - time.monotonic())
-        return left_s if limit_s is None else min(left_s, limit_s)
+    def _left_s(self) -> float | None:
+        """Until the time is over; None when there is no limit."""
+        return None if self._end_s is None else max(0.001, self._end_s - time.monotonic())

@@ -8,21 +8,28 @@ Pure. Changes nothing itself. The trap: a job that ends without `with_dependants
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 from . import commands, events
 from .admission import due_ms, holder_of_key
 from .errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
-from .events import Event
+from .events import Event, JobEvent
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
 from .jobtable import JobTable
 from .places import ALL_QUEUES, BLOCKED
 from .settings import Settings
 from .spec import MAX_WAIT_S, PASSING_OPTIONS, check_field, check_id
 
-Decision = tuple[list[Event], object]
+if TYPE_CHECKING:
+    from .records import Rules
 
-_ENDS = {events.Died: "has died", events.Canceled: "was canceled", events.Purged: "was removed"}
+    _Lenient = Union[
+        commands.Cancel, commands.Remove, commands.Hasten, commands.Edit, commands.Suspend, commands.Continue
+    ]
+
+Decision = tuple[Sequence[Event], object]
+
+_ENDS: dict[type, str] = {events.Died: "has died", events.Canceled: "was canceled", events.Purged: "was removed"}
 _FIXED_FIELDS = frozenset(("id", "after", "after_any", "key", "on_conflict"))
 
 Dependant = tuple[str, bool]
@@ -31,10 +38,10 @@ Dependant = tuple[str, bool]
 
 def with_dependants(
     table: JobTable,
-    ended: Sequence[Event],
+    ended: Sequence[JobEvent],
     now_ms: int,
     more: Callable[[str], Iterable[Dependant]] | None = None,
-) -> list[Event]:
+) -> list[JobEvent]:
     """These events, and what follows from them for jobs that wait for those that ended. `more` names dependants that
     are not in the table yet.
     """
@@ -58,7 +65,7 @@ def with_dependants(
     return found
 
 
-def end_of(job: Job | None, id: str, now_ms: int) -> Event:
+def end_of(job: Job | None, id: str, now_ms: int) -> JobEvent:
     """An event such as has ended this job; None: it is gone."""
     if job is None or job.state == DEAD:
         return events.Canceled(id, now_ms, "")
@@ -81,12 +88,12 @@ def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:
     return found
 
 
-def _those(table: JobTable, command: object, can: Callable[[Job], object], what: str) -> list[Job]:
+def _those(table: JobTable, command: _Lenient, can: Callable[[Job], object], what: str) -> list[Job]:
     """The jobs of a command, all of which this can be done to. Raises WrongState for another, if not lenient."""
-    if command.lenient:  # type: ignore[attr-defined]
-        known = [table.get(id) for id in dict.fromkeys(command.ids)]  # type: ignore[attr-defined]
+    if command.lenient:
+        known = [table.get(id) for id in dict.fromkeys(command.ids)]
         return [job for job in known if job is not None and can(job)]
-    found = _jobs(table, command.ids)  # type: ignore[attr-defined]
+    found = _jobs(table, command.ids)
     for job in found:
         if not can(job):
             raise WrongState(id=job.id, state=job.state, what=what)
@@ -104,7 +111,7 @@ def _dead(table: JobTable, ids: Iterable[str]) -> list[Job]:
 def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> Decision:
     jobs = _dead(table, command.ids)
     fields, at_ms, _ = _checked_fields(table, command.fields, now_ms) if command.fields else ({}, None, None)
-    found: list[Event] = []
+    found: list[JobEvent] = []
     if command.lenient:
         jobs = _with_free_keys(table, jobs)
     revived = {job.id for job in jobs}
@@ -118,7 +125,7 @@ def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> De
     return found, [event.id for event in found if type(event) is events.Retried]
 
 
-def _retried(table: JobTable, job: Job, now_ms: int, revived: set[str], keys: set[object]) -> Event:
+def _retried(table: JobTable, job: Job, now_ms: int, revived: set[str], keys: set[object]) -> JobEvent:
     """It waits again for those of its blockers that are not over, or come back with it. `keys` grow by its own."""
     holder = _key_holder(table, job, keys)
     if holder is not None:
@@ -129,7 +136,8 @@ def _retried(table: JobTable, job: Job, now_ms: int, revived: set[str], keys: se
 
 def _with_free_keys(table: JobTable, jobs: list[Job]) -> list[Job]:
     """Those that may come back: nobody has their key, nor one before them."""
-    found, keys = [], set()  # type: ignore[var-annotated]
+    found: list[Job] = []
+    keys: set[object] = set()
     for job in jobs:
         if job.state != DEAD or _key_holder(table, job, keys) is None:
             found.append(job)
@@ -143,9 +151,9 @@ def _key_holder(table: JobTable, job: Job, keys: set[object]) -> str | None:
     return None if key is None else job.id if key in keys else holder_of_key(table, str(key))
 
 
-def _revived_dependants(table: JobTable, ids: list[str], now_ms: int, keys: set[object]) -> list[Event]:
+def _revived_dependants(table: JobTable, ids: list[str], now_ms: int, keys: set[object]) -> list[JobEvent]:
     """Those that died with these jobs, and with those, and so on: they wait again for what is not completed."""
-    found: list[Event] = []
+    found: list[JobEvent] = []
     revived = set(ids)
     for id in ids:  # grows while we go
         for _, other in table.scan(f"needs/{id}", table.counts.get(BLOCKED, 0)):
@@ -195,7 +203,8 @@ def _hasten(table: JobTable, command: commands.Hasten, now_ms: int) -> Decision:
     jobs = _those(table, command, can, "retried")
     if command.lenient:
         jobs = _with_free_keys(table, jobs)
-    revived, keys = {job.id for job in jobs}, set()  # type: ignore[var-annotated]
+    revived = {job.id for job in jobs}
+    keys: set[object] = set()
     found: list[Event] = []
     for job in jobs:
         is_dead = job.state == DEAD
@@ -222,7 +231,7 @@ class _Change(NamedTuple):
     time by the wall clock, where it was said so.
     """
 
-    fields: dict[str, object]
+    fields: dict[str, Any]
     at_ms: Optional[int]
     wall_ms: Optional[int]
 
@@ -238,7 +247,9 @@ def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) 
         basic = next((name for name in ("command", "cwd") if wanted.get(name, "") is None), None)
         if basic is not None:
             raise ValueError(f"{basic} must stay something")
-        fields = {name: None if value is None else check_field(name, value) for name, value in wanted.items()}
+        fields: dict[str, Any] = {
+            name: None if value is None else check_field(name, value) for name, value in wanted.items()
+        }
     except ValueError as fault:
         raise InvalidInput(what=str(fault)) from None
     settings = Settings(table.settings)
@@ -249,7 +260,7 @@ def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) 
     if at_ms is None and fields.keys() & PASSING_OPTIONS:
         at_ms = 0
     kept = {name: value for name, value in fields.items() if name not in PASSING_OPTIONS}
-    return _Change(kept, at_ms, fields.get("at"))  # type: ignore[arg-type]
+    return _Change(kept, at_ms, fields.get("at"))
 
 
 def _suspend(table: JobTable, command: commands.Suspend, now_ms: int) -> Decision:
@@ -265,7 +276,7 @@ def _continue(table: JobTable, command: commands.Continue, now_ms: int) -> Decis
 def _change_queue(table: JobTable, command: commands.ChangeQueue, now_ms: int) -> Decision:
     if command.name != ALL_QUEUES and check_id(command.name):
         raise InvalidInput(what=f"{command.name[:60]!r} cannot be the name of a queue")
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = {}
     for name, value in command.fields.items():
         if name == "paused":
             was_ms = table.queues.get(command.name, {}).get("paused_ms")
@@ -275,7 +286,7 @@ def _change_queue(table: JobTable, command: commands.ChangeQueue, now_ms: int) -
         else:
             raise InvalidInput(what=f"a queue has a limit, a rate, and may be paused; not {name[:40]!r}")
     now = table.queues.get(command.name, {})
-    changed = {name: value for name, value in fields.items() if value != now.get(name)}
+    changed: Any = {name: value for name, value in fields.items() if value != now.get(name)}
     return ([events.QueueChanged(command.name, now_ms, changed)] if changed else []), None
 
 
@@ -285,7 +296,7 @@ def _limit(value: object) -> int:
     return value
 
 
-def _rate(value: object) -> list[float | int]:
+def _rate(value: object) -> list[float]:
     if isinstance(value, list) and len(value) == 2:
         count, period_s = value
         if (

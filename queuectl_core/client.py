@@ -24,6 +24,8 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from typing import Any
 
+    from .records import Reply
+
 _MARGIN_S = 1.0
 """A request is not begun any more so long before its client gives up: the rest is for the answer."""
 
@@ -76,12 +78,12 @@ class Client:
         self.pid = os.getpid()
         self._sock = sock
         self._decoder = protocol.Decoder()
-        self._replies: list[dict[str, object]] = []
+        self._replies: list[Reply] = []
         self._asked = 0
         self._heard = 0
         _open.add(_weakref.ref(self, _open.discard))
 
-    def ask(self, verb: str, **fields: object) -> dict[str, object]:
+    def ask(self, verb: str, **fields: object) -> Reply:
         """The reply. Raises the QueueError that the supervisor answers with; Busy when it takes no request in time,
         OutcomeUnknown when it does not answer; NotSent or ConnectionError when it ends meanwhile.
         """
@@ -101,7 +103,7 @@ class Client:
             raise NotSent("the supervisor has ended") from None
         return self._asked
 
-    def receive(self, timeout_s: float | None) -> dict[str, object]:
+    def receive(self, timeout_s: float | None) -> Reply:
         """The reply to the oldest request that has had none; like `ask`. `timeout_s` None: however long it takes."""
         end_s = None if timeout_s is None else time.monotonic() + timeout_s
         reply = self._next_reply(timeout_s, end_s)
@@ -121,7 +123,7 @@ class Client:
     def close(self) -> None:
         self._sock.close()
 
-    def _next_reply(self, timeout_s: float | None, end_s: float | None) -> dict[str, object]:
+    def _next_reply(self, timeout_s: float | None, end_s: float | None) -> Reply:
         while not self._replies:
             self._sock.settimeout(None if end_s is None else max(0.001, end_s - time.monotonic()))
             try:

@@ -13,14 +13,15 @@ The trap: `handle` must check everything before the first event, for a refused c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import byhand, commands, events, hooks, verdict
 from .admission import admit
+from .byhand import Decision
 from .commands import Command
 from .entries import Batch
 from .errors import Corrupt, KeyTaken
-from .events import Enqueued, Event
+from .events import Enqueued, Event, JobEvent
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
 from .jobtable import JobTable
 from .lane import READY
@@ -32,6 +33,11 @@ from .settings import Settings, check_key, check_setting
 from .places import WALL
 from .transitions import GONE, TRANSITIONS, after, change, set_clock
 
+if TYPE_CHECKING:
+    import datetime
+
+    from .records import Schedule
+
 WALL_PAGE = 500
 """So many jobs that wait for a time of the wall clock are looked at together when the clock is set."""
 
@@ -42,12 +48,12 @@ FEW = 100
 class Step(NamedTuple):
     """What a command led to. `reply` is the answer: ids, a count, the job dispatched, or None."""
 
-    events: list[Event]
-    reply: object
+    events: Sequence[Event]
+    reply: Any
 
 
 class Engine:
-    def __init__(self, table: JobTable, zone_of: Callable[[str], object] = lambda name: None) -> None:
+    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None] = lambda name: None) -> None:
         """`zone_of` gives the time zone of a name; the default knows UTC alone."""
         self.table = table
         self.sequence = table.position
@@ -70,14 +76,14 @@ class Engine:
             self._tell_loads(happened)
         return Step(happened, reply)
 
-    def _tell_loads(self, happened: list[Event]) -> None:
+    def _tell_loads(self, happened: Sequence[Event]) -> None:
         """Who has taken an id or a key of theirs meanwhile."""
         kinds = (Enqueued, events.Imported, events.Retried)
-        jobs = [self.table.get(event.id) for event in happened if type(event) in kinds]
+        jobs = [self.table.get(event.id) for event in happened if isinstance(event, kinds)]
         for load in self._loads:
             load.note_taken([job for job in jobs if job is not None])
 
-    def replay(self, happened: list[Event], first_sequence: int) -> None:
+    def replay(self, happened: Sequence[Event], first_sequence: int) -> None:
         """Applies events of the journal; those that the table has already are skipped. Raises Corrupt for an
         impossible one.
         """
@@ -92,7 +98,7 @@ class Engine:
 
     # Deciding
 
-    def _enqueue(self, command: commands.Enqueue, now_ms: int) -> tuple[list[Event], object]:
+    def _enqueue(self, command: commands.Enqueue, now_ms: int) -> Decision:
         found = admit(self.table, self.settings, command.specs, command.cwd, now_ms)
         if not found.replaced:
             return list(found.events), found.ids
@@ -157,28 +163,28 @@ class Engine:
             for other, job in ((other, self.table.get(other)) for other in load.waiting)
             if other not in load.batch.entries and (job is None or job.state in (COMPLETED, DEAD))
         ]
-        ended = [*over, *gone]
+        ended: list[JobEvent] = [*over, *gone]
         follows = byhand.with_dependants(self.table, ended, now_ms, load.dependants_of)[len(over) :]
-        return [*follows, *self._hooks_after(follows, now_ms)] if self._has_hooks else follows
+        return [*follows, *(self._hooks_after(follows, now_ms) if self._has_hooks else ())]
 
-    def _hooks_after(self, follows: list[Event], now_ms: int) -> list[Enqueued]:
+    def _hooks_after(self, follows: Sequence[JobEvent], now_ms: int) -> list[Enqueued]:
         """What hooks will add to events that are not applied yet."""
 
-        def job_of(event: Event) -> Job | None:
+        def job_of(event: JobEvent) -> Job | None:
             job = self.table.get(event.id)
             return None if job is None else after(job, event)
 
         return hooks.following(self.table, self.settings, follows, now_ms, job_of)
 
-    def _prune(self, command: commands.Prune, now_ms: int) -> tuple[list[Event], object]:
-        age_s, limit = self.settings.usable("retention"), int(self.settings.usable("retention-jobs"))
+    def _prune(self, command: commands.Prune, now_ms: int) -> Decision:
+        age_s, limit = self.settings.usable("retention"), self.settings.usable("retention-jobs")
         too_many = self.table.counts[COMPLETED] - limit if limit else 0
         before_ms = now_ms - age_s * 1000 if age_s and command.by_age else 0
         oldest = self.table.scan(COMPLETED, command.limit)
         gone = [id for n, (key, id) in enumerate(oldest) if n < too_many or int(key.split("/")[1]) < before_ms]
         return [events.Purged(id, now_ms) for id in gone], len(gone)
 
-    def _change_setting(self, command: commands.ChangeSetting, now_ms: int) -> tuple[list[Event], object]:
+    def _change_setting(self, command: commands.ChangeSetting, now_ms: int) -> Decision:
         check_key(command.key)
         if command.value is not None:
             return [events.SettingChanged(command.key, check_setting(command.key, command.value), now_ms)], None
@@ -186,28 +192,28 @@ class Engine:
             return [], None
         return [events.SettingChanged(command.key, None, now_ms)], None
 
-    def _set_schedule(self, command: commands.SetSchedule, now_ms: int) -> tuple[list[Event], object]:
+    def _set_schedule(self, command: commands.SetSchedule, now_ms: int) -> Decision:
         changed = self.recurring.set(command.name, command.wanted, now_ms)
         return [changed], changed.fields
 
-    def _remove_schedule(self, command: commands.RemoveSchedule, now_ms: int) -> tuple[list[Event], object]:
+    def _remove_schedule(self, command: commands.RemoveSchedule, now_ms: int) -> Decision:
         return [self.recurring.remove(command.name, now_ms)], None
 
-    def _pause_schedule(self, command: commands.PauseSchedule, now_ms: int) -> tuple[list[Event], object]:
+    def _pause_schedule(self, command: commands.PauseSchedule, now_ms: int) -> Decision:
         return [self.recurring.pause(command.name, command.paused, now_ms)], None
 
-    def _run_schedule(self, command: commands.RunSchedule, now_ms: int) -> tuple[list[Event], object]:
-        happened = self.recurring.run_now(command.name, self.settings, now_ms)
-        return happened, happened[-1].job_id
+    def _run_schedule(self, command: commands.RunSchedule, now_ms: int) -> Decision:
+        added, fired = self.recurring.run_now(command.name, self.settings, now_ms)
+        return [*added, fired], fired.job_id
 
-    def _import(self, command: commands.Import, now_ms: int) -> tuple[list[Event], object]:
+    def _import(self, command: commands.Import, now_ms: int) -> Decision:
         found = imported(self.table, command.jobs, command.skip, now_ms)
         return list(found), [event.id for event in found]
 
-    def _tick(self, command: commands.Tick, now_ms: int) -> tuple[list[Event], object]:
+    def _tick(self, command: commands.Tick, now_ms: int) -> Decision:
         return self.recurring.tick(self.settings, now_ms), None
 
-    def _by_hand(self, command: Command, now_ms: int) -> tuple[list[Event], object]:
+    def _by_hand(self, command: Command, now_ms: int) -> Decision:
         return byhand.DECISIONS[type(command)](self.table, command, now_ms)
 
     def lag_ms(self, now_ms: int) -> int:
@@ -216,31 +222,31 @@ class Engine:
         """
         return max(0, self.table.latest_ms - (now_ms - self.table.clock_shift_ms))
 
-    def _shift_clock(self, command: commands.ShiftClock, now_ms: int) -> tuple[list[Event], object]:
+    def _shift_clock(self, command: commands.ShiftClock, now_ms: int) -> Decision:
         shifted = events.ClockShifted(self.table.clock_shift_ms + command.jump_ms, now_ms)
         return [shifted, *self.recurring.after_jump(command.jump_ms, now_ms)], None
 
-    def _dispatch(self, command: commands.Dispatch, now_ms: int) -> tuple[list[Event], object]:
+    def _dispatch(self, command: commands.Dispatch, now_ms: int) -> Decision:
         id = self.lanes.take_next(now_ms, command.room, command.workers)
         if id is None:
             return [], None
         started = events.Started(id, now_ms, command.worker)
         return [started], self.table.change(id, self.sequence + 1)  # the one that the event is applied to
 
-    def _locate(self, command: commands.Locate, now_ms: int) -> tuple[list[Event], object]:
+    def _locate(self, command: commands.Locate, now_ms: int) -> Decision:
         job = self._run_of(command.id, command.run)
         if job is None:
             return [], None
         return [events.Located(job.id, command.began_ms, command.log_file, command.log_offset)], None
 
-    def _finish(self, command: commands.Finish, now_ms: int) -> tuple[list[Event], object]:
+    def _finish(self, command: commands.Finish, now_ms: int) -> Decision:
         job = self._run_of(command.id, command.run)
         if job is None:
             return [], None
         ended = verdict.of_ending(job, command.ending, now_ms, self.table.clock_shift_ms)
         return byhand.with_dependants(self.table, [ended], now_ms), None
 
-    def _release(self, command: commands.Release, now_ms: int) -> tuple[list[Event], object]:
+    def _release(self, command: commands.Release, now_ms: int) -> Decision:
         job = self._run_of(command.id, command.run)
         if job is None:
             return [], None
@@ -257,12 +263,12 @@ class Engine:
     def _apply_all(self, happened: Sequence[Event]) -> None:
         """What one decision has led to, or a part of it."""
         if len(happened) and type(happened[-1]) is Enqueued and self.sequence >= self.table.ahead:
-            others = sum(type(event) is not Enqueued for event in happened)  # what gives way to them comes first
-            for event in happened[:others]:
+            new = [event for event in happened if isinstance(event, Enqueued)]
+            for event in happened[: len(happened) - len(new)]:  # what gives way to them comes first
                 self.sequence += 1
                 self._apply(event)
             batch = Batch()
-            batch.add(happened[others:])
+            batch.add(new)
             self._take_in(batch)
             return
         for event in happened:
@@ -286,7 +292,7 @@ class Engine:
             self.table.note_time(event.at_ms)
         apply = _APPLIED.get(kind)
         if apply is None:
-            self._apply_transition(event, kind)
+            self._apply_transition(event, kind)  # type: ignore[arg-type]  # what concerns no job is in _APPLIED
         else:
             apply(self, event)
 
@@ -299,10 +305,12 @@ class Engine:
         self._has_hooks = hooks.are_set(self.settings)
 
     def _apply_rules(self, event: events.QueueChanged) -> None:
-        rules = {**self.table.queues.get(event.name, {}), **event.fields}
-        self.table.queues[event.name] = {name: value for name, value in rules.items() if value is not None}
-        if not self.table.queues[event.name]:
-            del self.table.queues[event.name]
+        changed = {**self.table.queues.get(event.name, {}), **event.fields}
+        rules: Any = {name: value for name, value in changed.items() if value is not None}
+        if rules:
+            self.table.queues[event.name] = rules
+        else:
+            self.table.queues.pop(event.name, None)
         self.lanes.take_rules(event.name)
 
     def _apply_shift(self, event: events.ClockShifted) -> None:
@@ -327,7 +335,7 @@ class Engine:
     def _apply_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
         self.recurring.note_change()
         schedules = self.table.schedules
-        if type(event) is events.ScheduleFired:
+        if isinstance(event, events.ScheduleFired):
             if event.name not in schedules:  # the store is past its removal
                 return
             one = schedules[event.name]
@@ -335,7 +343,7 @@ class Engine:
         elif event.fields is None:
             schedules.pop(event.name, None)
         else:
-            schedules[event.name] = dict(event.fields)
+            schedules[event.name] = {**event.fields}
 
     def _apply_enqueued(self, event: Enqueued) -> None:
         """In replay, while the store may be past this event."""
@@ -354,7 +362,7 @@ class Engine:
         if job.state in (PENDING, FAILED):
             self.lanes.add(key, job)
 
-    def _apply_transition(self, event: Event, kind: type) -> None:
+    def _apply_transition(self, event: JobEvent, kind: type) -> None:
         sequence = self.sequence
         job = self.table.change(event.id, sequence) if sequence > self.table.ahead else self._stale_change(event.id)
         if job is None:
@@ -384,13 +392,16 @@ class Engine:
         return None if job is None or job.revision >= self.sequence else self.table.change(id, self.sequence)
 
 
-def _rows(happened: list[Event]) -> Iterator[list[Event]]:
+def _rows(happened: Sequence[Event]) -> Iterator[list[Event]]:
     """The same events; new jobs of numbers in a row together, everything else by itself."""
     row: list[Event] = []
+    next_number: int | None = None
     for event in happened:
-        if row and not (type(event) is type(row[-1]) is Enqueued and event.number == row[-1].number + 1):
+        number = event.number if isinstance(event, Enqueued) else None
+        if row and (number is None or number != next_number):
             yield row
             row = []
+        next_number = None if number is None else number + 1
         row.append(event)
     if row:
         yield row
@@ -407,7 +418,7 @@ _APPLIED: dict[type, Callable[..., None]] = {
 }
 """All others are transitions of one job."""
 
-_HANDLERS: dict[type, Callable[..., tuple[list[Event], object]]] = {
+_HANDLERS: dict[type, Callable[..., Decision]] = {
     **dict.fromkeys(byhand.DECISIONS, Engine._by_hand),
     commands.Enqueue: Engine._enqueue,
     commands.Prune: Engine._prune,

@@ -10,9 +10,14 @@ Without the `annotations` of __future__: typing compiles each one that is text, 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 from .job import NO_OPTIONS
+
+if TYPE_CHECKING:
+    from .records import ImportedFields, Options, Rules, Schedule
+else:  # evaluated below, where text would cost more
+    ImportedFields = Options = Rules = Schedule = Mapping
 
 
 class UnknownFact(ValueError):
@@ -47,7 +52,7 @@ class Enqueued(NamedTuple):
     cwd: str
     max_retries: int
     backoff_base: float
-    options: Mapping[str, object] = NO_OPTIONS
+    options: Options = NO_OPTIONS
     due_ms: Optional[int] = None
     blockers: Sequence[str] = ()
     wall_ms: Optional[int] = None
@@ -60,7 +65,7 @@ class Imported(NamedTuple):
     id: str
     number: int
     at_ms: int
-    fields: Mapping[str, object]
+    fields: ImportedFields
 
 
 class Started(NamedTuple):
@@ -213,7 +218,7 @@ class QueueChanged(NamedTuple):
 
     name: str
     at_ms: int
-    fields: Mapping[str, object]
+    fields: Rules
 
 
 class ScheduleChanged(NamedTuple):
@@ -221,7 +226,7 @@ class ScheduleChanged(NamedTuple):
 
     name: str
     at_ms: int
-    fields: Optional[Mapping[str, object]]
+    fields: Optional[Schedule]
 
 
 class ScheduleFired(NamedTuple):
@@ -240,7 +245,15 @@ class ClockShifted(NamedTuple):
     at_ms: int
 
 
-EVENT_NAMES: dict[str, type] = {
+JobEvent = Union[
+    Enqueued, Imported, Started, Located, Succeeded, Failed, Died, Snoozed, Released, CancelAsked, Canceled, Unblocked,
+    Hastened, Edited, Suspended, Continued, Retried, Purged,
+]  # fmt: skip
+"""What happens to one job: its `id`."""
+
+Event = Union[JobEvent, QueueChanged, ScheduleChanged, ScheduleFired, SettingChanged, ClockShifted]
+
+EVENT_NAMES: dict[str, type[Event]] = {
     "enqueued": Enqueued,
     "imported": Imported,
     "started": Started,
@@ -265,11 +278,10 @@ EVENT_NAMES: dict[str, type] = {
     "setting-changed": SettingChanged,
     "clock-shifted": ClockShifted,
 }
-Event = Union[tuple(EVENT_NAMES.values())]  # type: ignore[valid-type]
-_NAME_OF = {kind: name for name, kind in EVENT_NAMES.items()}
-_ENDING_AT = {Succeeded: 2, Failed: 2, Died: 2, Snoozed: 2, Released: 4, Canceled: 3}
+_NAME_OF: dict[type, str] = {kind: name for name, kind in EVENT_NAMES.items()}
+_ENDING_AT: dict[type, int] = {Succeeded: 2, Failed: 2, Died: 2, Snoozed: 2, Released: 4, Canceled: 3}
 _FIRST_ENDING_FIELDS = 10
-_FIRST_FIELDS = {Enqueued: 7, Retried: 2, Released: 4, Canceled: 3, Edited: 4}
+_FIRST_FIELDS: dict[type, int] = {Enqueued: 7, Retried: 2, Released: 4, Canceled: 3, Edited: 4}
 _ENQUEUED_FIELDS = 10
 _OF_NO_JOB = (b"setting-changed", b"queue-changed", b"schedule-changed", b"schedule-fired")
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
@@ -285,7 +297,7 @@ def name_of(event: Event) -> str:
     return _NAME_OF[type(event)]
 
 
-def _as_list(event: Event) -> tuple[object, ...]:
+def _as_list(event: Any) -> tuple[object, ...]:
     """Fields that were added later are written when one of them says something."""
     kind = type(event)
     at = _ENDING_AT.get(kind)
@@ -315,17 +327,18 @@ def ids_in(damaged: bytes) -> list[str]:
     return list(dict.fromkeys(id.decode() for name, id in found if name not in _OF_NO_JOB))
 
 
-def _revive(name: str, fields: list[object]) -> Event:
+def _revive(name: str, fields: list[Any]) -> Event:
     kind = EVENT_NAMES.get(name)
     if kind is None:
         raise UnknownFact(f"the event {name!r}")
     at = _ENDING_AT.get(kind)
     if at is not None and at < len(fields) and fields[at] is not None:
         fields[at] = _made(Ending, name, fields[at])
-    return _made(kind, name, fields)
+    event: Event = _made(kind, name, fields)
+    return event
 
 
-def _made(kind: type, name: str, fields: Sequence[object]) -> object:
+def _made(kind: Any, name: str, fields: Sequence[object]) -> Any:
     try:
         return kind(*fields)
     except TypeError:

@@ -8,16 +8,22 @@ Pure. The trap: the record is that of a job that has ended, so it is made of wha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .events import Canceled, Died, Enqueued, Event, Succeeded
+from .events import Canceled, Died, Enqueued, Succeeded
 from .job import FAILED, PENDING, PROCESSING, Job
 from .jobtable import JobTable
 from .settings import HOOKS, Settings
 from .spec import MAX_INPUT_BYTES
 
+if TYPE_CHECKING:
+    from .events import Event
+    from .records import Options
+    from .settings import CommandKey
+
 QUEUE = "hooks"
-_ON = {Succeeded: "on-success", Died: "on-dead", Canceled: "on-dead"}
+_ON: dict[type, CommandKey] = {Succeeded: "on-success", Died: "on-dead", Canceled: "on-dead"}
 _LIVE = (PENDING, PROCESSING, FAILED)
 
 
@@ -26,7 +32,7 @@ def are_set(settings: Settings) -> bool:
 
 
 def following(
-    table: JobTable, settings: Settings, happened: list[Event], now_ms: int, job_of: Callable[[Event], Job | None]
+    table: JobTable, settings: Settings, happened: Sequence[Event], now_ms: int, job_of: Callable[[Any], Job | None]
 ) -> list[Enqueued]:
     """The jobs that these events are followed by. `job_of` gives a job as its event has left it, or will."""
     found: list[Enqueued] = []
@@ -36,32 +42,32 @@ def following(
         id = f"{job.id[:90]}.{name}.{number}"
         if command and table.get(id) is None:
             record = _record(job, table.clock_shift_ms, name)
-            options = {"queue": QUEUE, "name": name, "input": record}
-            retries, base = int(settings.usable("max-retries")), float(settings.usable("backoff-base"))
-            found.append(Enqueued(id, number, now_ms, str(command), job.cwd, retries, base, options))
+            options: Options = {"queue": QUEUE, "name": name, "input": record}
+            retries, base = settings.usable("max-retries"), float(settings.usable("backoff-base"))
+            found.append(Enqueued(id, number, now_ms, command, job.cwd, retries, base, options))
     return found
 
 
 def _record(job: Job, clock_shift_ms: int, name: str) -> str:
     """The job as users see it, but its variables and its own input; shortened to what may be an input."""
-    record = {**job.record(clock_shift_ms), "hook": name}
+    record: dict[str, Any] = {**job.record(clock_shift_ms), "hook": name}
     record = {field: value for field, value in record.items() if field not in ("env", "input")}
     text = json.dumps(record, ensure_ascii=False)
     if len(text.encode()) > MAX_INPUT_BYTES:
-        record.update(command=job.command[:1000], history=record["history"][-1:], tags={})  # type: ignore[index]
+        record.update(command=job.command[:1000], history=record["history"][-1:], tags={})
         text = json.dumps(record, ensure_ascii=False)
     return text
 
 
 def _occasions(
-    table: JobTable, happened: list[Event], job_of: Callable[[Event], Job | None]
-) -> Iterator[tuple[str, Job]]:
+    table: JobTable, happened: Sequence[Event], job_of: Callable[[Any], Job | None]
+) -> Iterator[tuple[CommandKey, Job]]:
     last = None
     for event in happened:
         name = _ON.get(type(event))
         job = None if name is None else job_of(event)
-        if job is not None and job.queue != QUEUE:
+        if name is not None and job is not None and job.queue != QUEUE:
             last = job
-            yield str(name), job
+            yield name, job
     if last is not None and not any(table.counts[state] - table.count_of(QUEUE, state) for state in _LIVE):
         yield "on-idle", last

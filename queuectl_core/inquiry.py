@@ -15,11 +15,12 @@ from .lane import READY
 from .places import ALL_QUEUES, indexes_of
 from .protocol import MAX_MESSAGE_BYTES
 from .spec import check_id
-from .timestamps import utc
+from .timestamps import utc, utc_or_none
 from .verdict import backoff_ms
 
 if TYPE_CHECKING:
     from .ledger import Ledger
+    from .records import StoredJob
 
 Fields = dict[str, object]
 
@@ -43,7 +44,7 @@ _NEWEST_FIRST = (COMPLETED, DEAD)
 
 def job_of(ledger: Ledger, id: object) -> Job:
     """Raises UnknownJob."""
-    job = ledger.table.get(id) if check_id(id) is None else None  # type: ignore[arg-type]
+    job = ledger.table.get(str(id)) if check_id(id) is None else None
     if job is None:
         raise UnknownJob(id=str(id)[:140])
     return job
@@ -64,7 +65,7 @@ def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     paused_ms = ledger.table.queues.get(ALL_QUEUES, {}).get("paused_ms")
     return {
         "counts": {state: ledger.table.counts[state] for state in STATES},
-        "paused_since": utc(paused_ms),  # type: ignore[arg-type]
+        "paused_since": utc_or_none(paused_ms),
         "short_of": ledger.shortage(),
         "supervisor": None,
         "workers": [],
@@ -100,7 +101,7 @@ class Filter:
             and (self.until_ms is None or job.created_ms < self.until_ms)
             and (self.ended_until_ms is None or job.updated_ms < self.ended_until_ms)
             and (self.before is None or job.number < self.before)
-            and (not self.tags or self.tags.items() <= options.get("tags", {}).items())  # type: ignore[attr-defined]
+            and (not self.tags or self.tags.items() <= options.get("tags", {}).items())
         )
 
 
@@ -126,14 +127,14 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 Shape = Callable[[Job, int], object]
 
-_FORMS: dict[object, Shape] = {
+_FORMS: dict[str, Shape] = {
     "record": lambda job, shift_ms: job.record(shift_ms),
     "brief": lambda job, shift_ms: job.id,
     "raw": lambda job, shift_ms: _raw(job, shift_ms),
 }
 
 
-def _raw(job: Job, shift_ms: int) -> Fields:
+def _raw(job: Job, shift_ms: int) -> StoredJob:
     """All that is kept, times by the wall clock."""
     fields = job.fields()
     return fields if job.due_ms is None else {**fields, "due_ms": job.next_run_ms(shift_ms)}
@@ -241,7 +242,7 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     if job.state == PROCESSING:
         run = job.running()
         because = "canceled" if job.cancel else "suspended" if job.suspended else "runs"
-        return {"because": because, "worker": run["worker"], "since": utc(run["started_ms"])}  # type: ignore[arg-type]
+        return {"because": because, "worker": run["worker"], "since": utc(run["started_ms"])}
     if job.state in (COMPLETED, DEAD):
         return {
             "because": job.state,
@@ -266,11 +267,12 @@ def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     if lack is not None:
         return {"because": "the disk is full", "short_of": lack}
     lane = lanes.lane(job.queue)
-    everything = table.queues.get(ALL_QUEUES, {})
-    if everything.get("paused_ms") is not None:
-        return {"because": "everything is paused", "since": utc(everything["paused_ms"])}  # type: ignore[arg-type]
-    if lane.is_paused:
-        return {"because": "its queue is paused", "queue": job.queue, "since": utc(lane.rules["paused_ms"])}  # type: ignore[arg-type]
+    paused_ms = table.queues.get(ALL_QUEUES, {}).get("paused_ms")
+    if paused_ms is not None:
+        return {"because": "everything is paused", "since": utc(paused_ms)}
+    paused_ms = lane.rules.get("paused_ms")
+    if paused_ms is not None:
+        return {"because": "its queue is paused", "queue": job.queue, "since": utc(paused_ms)}
     if lane.is_full:
         return {"because": "its queue is full", "queue": job.queue, "limit": lane.rules["limit"]}
     ahead, is_more = _jobs_ahead(ledger, job)

@@ -7,11 +7,13 @@ current turn keeps `job.record()`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from .spec import DEFAULT_QUEUE, MAX_PRIORITY
 from .states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES
-from .timestamps import utc
+from .timestamps import utc, utc_or_none
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from .records import Attempt, AttemptRecord, JobRecord, Options, State, StoredJob
 
 __all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING", "STATES", "Job", "attempt_record"]
 
@@ -21,7 +23,7 @@ MAX_HISTORY = 100
 MAX_REASON = 1000
 """Characters of why an attempt has failed; what is longer is cut."""
 
-NO_OPTIONS: Mapping[str, object] = {}
+NO_OPTIONS: Options = {}
 
 
 class Job:
@@ -49,15 +51,15 @@ class Job:
         max_retries: int,
         backoff_base: float,
         created_ms: int,
-        state: str = PENDING,
+        state: State = PENDING,
         attempts: int = 0,
         updated_ms: int | None = None,
         due_ms: int | None = None,
         losses: int = 0,
         reason: str | None = None,
-        history: list[dict[str, object]] | None = None,
+        history: list[Attempt] | None = None,
         revision: int = 0,
-        options: Mapping[str, object] = NO_OPTIONS,
+        options: Options = NO_OPTIONS,
         blockers: list[str] | None = None,
         cancel: int | None = None,
         suspended: bool = False,
@@ -86,20 +88,20 @@ class Job:
 
     @property
     def queue(self) -> str:
-        return str(self.options.get("queue", DEFAULT_QUEUE))
+        return self.options.get("queue", DEFAULT_QUEUE)
 
     @property
     def rank(self) -> str:
         """Where it stands among those that could run now: by priority, higher first, then by number. Sorts as text, and
         is the number alone where no priority was given.
         """
-        return rank_of(self.number, self.options.get("priority", 0))  # type: ignore[arg-type]
+        return rank_of(self.number, self.options.get("priority", 0))
 
-    def fields(self) -> dict[str, object]:
+    def fields(self) -> StoredJob:
         """The fields by name, without those that are as in a new job: `Job(**job.fields())` is the same job. What
         the store keeps.
         """
-        known = {
+        known: StoredJob = {
             "id": self.id,
             "number": self.number,
             "command": self.command,
@@ -121,15 +123,15 @@ class Job:
             if self.blockers:
                 known["blockers"] = self.blockers
         if self.state != PENDING or self.attempts or self.history:
-            known.update(attempts=self.attempts, history=self.history)
-            for name, value in (
-                ("losses", self.losses),
-                ("reason", self.reason),
-                ("cancel", self.cancel),
-                ("suspended", self.suspended),
-            ):
-                if value:
-                    known[name] = value
+            known["attempts"], known["history"] = self.attempts, self.history
+            if self.losses:
+                known["losses"] = self.losses
+            if self.reason:
+                known["reason"] = self.reason
+            if self.cancel:
+                known["cancel"] = self.cancel
+            if self.suspended:
+                known["suspended"] = self.suspended
         return known
 
     def next_run_ms(self, clock_shift_ms: int) -> int | None:
@@ -138,18 +140,18 @@ class Job:
             return self.wall_ms
         return self.due_ms + clock_shift_ms
 
-    def running(self) -> dict[str, object]:
+    def running(self) -> Attempt:
         """The attempt under way. Only for a job that is processing."""
         return self.history[-1]
 
-    def record(self, clock_shift_ms: int = 0) -> dict[str, object]:
+    def record(self, clock_shift_ms: int = 0) -> JobRecord:
         """The job as users see it, in `--json` and in the embedding API; times as RFC 3339 text. Of its options, those
         that were given; `queue` and `priority` always.
 
         `due_ms` is kept without the jumps that the wall clock has made; what they add up to comes on top here. A time
         that was asked for, `wall_ms`, is shown as it is.
         """
-        known = {
+        known: JobRecord = {
             "id": self.id,
             "command": self.command,
             "state": self.state,
@@ -161,8 +163,8 @@ class Job:
             "cwd": self.cwd,
             "queue": DEFAULT_QUEUE,
             "priority": 0,
-            **self.options,
-            "next_run_at": utc(self.next_run_ms(clock_shift_ms)),
+            **self.options,  # type: ignore[typeddict-item]  # no option has the name of a field of the record
+            "next_run_at": utc_or_none(self.next_run_ms(clock_shift_ms)),
             "reason": self.reason,
             "worker": self.running()["worker"] if self.state == PROCESSING else None,
             "history": [attempt_record(attempt) for attempt in self.history],
@@ -181,13 +183,13 @@ def rank_of(number: int, priority: int) -> str:
     return f"+{MAX_PRIORITY - priority:03}/{number:012}" if priority > 0 else f":{-priority:03}/{number:012}"
 
 
-def attempt_record(attempt: dict[str, object]) -> dict[str, object]:
+def attempt_record(attempt: Attempt) -> AttemptRecord:
     """One attempt as users see it; `outcome` is None while it runs."""
     return {
         "attempt": attempt["attempt"],
         "worker": attempt["worker"],
         "started_at": utc(attempt["started_ms"]),
-        "ended_at": utc(attempt.get("ended_ms")),
+        "ended_at": utc_or_none(attempt.get("ended_ms")),
         "duration_ms": attempt.get("duration_ms"),
         "outcome": attempt.get("outcome"),
         "exit_code": attempt.get("exit_code"),

@@ -20,9 +20,9 @@ from __future__ import annotations
 import heapq
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
 from .entries import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
 from .errors import Corrupt, NewerFormat
@@ -33,6 +33,9 @@ from .schedule import Entry
 from .spec import DEFAULT_QUEUE
 from .tallies import Tallies
 from .tallies import write as write_tallies
+
+if TYPE_CHECKING:
+    from .records import Options, Rules, Schedule, State
 
 FORMAT = 2
 """Since 2 the order of jobs over all queues has an index, and each queue a record of its counts (see `upgrade`)."""
@@ -96,10 +99,10 @@ class JobTable:
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
         self.counts.update(meta.get("counts", {}))
         self._tallies = Tallies(store)
-        self.settings: dict[str, object] = meta.get("settings", {})
-        self.queues: dict[str, dict[str, object]] = meta.get("queues", {})
+        self.settings: dict[str, Any] = meta.get("settings", {})
+        self.queues: dict[str, Rules] = meta.get("queues", {})
         """The rules of queues that have any; `*` is all of them."""
-        self.schedules: dict[str, dict[str, object]] = meta.get("schedules", {})
+        self.schedules: dict[str, Schedule] = meta.get("schedules", {})
         self.clock_shift_ms: int = meta.get("clock_shift_ms", 0)
         self.latest_ms: int = meta.get("latest_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
@@ -120,19 +123,19 @@ class JobTable:
         entry = self._changed.get(id)
         if entry is None:
             return self._load(id)
-        return job_from(entry) if type(entry) is tuple else entry.job
+        return job_from(entry) if isinstance(entry, tuple) else entry.job
 
-    def options_of(self, id: str) -> Mapping[str, object]:
+    def options_of(self, id: str) -> Options:
         """Of a job; no Job is made of a fresh one for it."""
         entry = self._changed.get(id)
-        if type(entry) is tuple:
+        if isinstance(entry, tuple):
             return entry[0].options
         job = self.get(id)
         return NO_OPTIONS if job is None else job.options
 
-    def state_of(self, id: str) -> str | None:
+    def state_of(self, id: str) -> State | None:
         """Of a job, if there is one; at the cost of a look where it is fresh."""
-        if type(self._changed.get(id)) is tuple:
+        if isinstance(self._changed.get(id), tuple):
             return PENDING
         job = self.get(id)
         return None if job is None else job.state
@@ -152,7 +155,7 @@ class JobTable:
         if found is None:
             job = self._load(id)
             return job is not None and place_in_state(job)[1] == key
-        if type(found) is tuple:
+        if isinstance(found, tuple):
             return key == f"ready/{found[0].number:012}"
         return bool(found.places) and key == found.places[0][1]
 
@@ -172,17 +175,17 @@ class JobTable:
         job.
         """
         entry = self._changed.get(id)
-        if type(entry) is tuple:  # it keeps its place among the changed
+        if isinstance(entry, tuple):  # it keeps its place among the changed
             job = job_from(entry)
             del self._fresh[job.number]
             entry = self._changed[id] = Changed(job, job.revision, None)
             entry.count = FRESH_COUNT  # as such it has been counted
         elif entry is None:
-            job = self._load(id)
-            if job is None:
+            loaded = self._load(id)
+            if loaded is None:
                 return None
             del self._read[id]
-            entry = self._changed[id] = Changed(job, sequence, job)
+            entry = self._changed[id] = Changed(loaded, sequence, loaded)
         return entry.job
 
     def add(self, job: Job) -> None:
@@ -191,6 +194,7 @@ class JobTable:
         if entry is None:
             self._changed[job.id] = Changed(job, job.revision, None)
         else:  # removed, and not flushed since
+            assert not isinstance(entry, tuple)
             entry.job = job
         self.next_number = max(self.next_number, job.number + 1)
 
@@ -200,11 +204,13 @@ class JobTable:
             row.first_sequence = first_sequence
             first_sequence += length
         for entry, row in batch.placed:
+            assert entry.job is not None  # none of a batch has been removed
             entry.first_sequence = entry.job.revision = row.first_sequence + entry.job.number - row.first_number
         self.next_number = max(self.next_number, batch.last_number + 1)
         if not self._changed.keys().isdisjoint(batch.entries):  # removed, and not flushed since
             for found in batch.entries.values():
-                job = job_from(found) if type(found) is tuple else found.job
+                job = job_from(found) if isinstance(found, tuple) else found.job
+                assert job is not None  # none of a batch has been removed
                 self.add(job)
                 self.settle(job)
             return first_sequence - 1
@@ -225,6 +231,7 @@ class JobTable:
     def settle(self, job: Job) -> Entry:
         """The job has been changed: it is counted and indexed anew. Returns its index entry."""
         entry = self._changed[job.id]
+        assert not isinstance(entry, tuple)  # `change` and `add` make it a Changed
         places = places_of(job)
         if places != entry.places:
             self._unindex(entry)
@@ -239,6 +246,7 @@ class JobTable:
     def remove(self, id: str, sequence: int) -> None:
         if self.change(id, sequence) is not None:
             entry = self._changed[id]
+            assert not isinstance(entry, tuple)  # `change` makes it a Changed
             entry.job = None
             self._unindex(entry)
             self._count(entry, ())
@@ -302,7 +310,7 @@ class JobTable:
                 break
             ids.append(id)
             entry = self._changed[id]
-            if type(entry) is tuple:
+            if isinstance(entry, tuple):
                 _write_fresh(entry, puts)
                 bump(changes, FRESH_COUNT, 1)
             else:
@@ -321,7 +329,7 @@ class JobTable:
         self._tallies.note_moved(changes, tallies)
         for id in ids:
             entry = self._changed.pop(id)
-            if type(entry) is tuple:
+            if isinstance(entry, tuple):
                 del self._fresh[entry[0].number]
             else:
                 self._unindex(entry)
@@ -440,7 +448,7 @@ def _number_of(key: str, otherwise: int) -> int:
 
 
 def _first_sequence(entry: Changed | Fresh) -> int:
-    return sequence_of(entry) if type(entry) is tuple else entry.first_sequence
+    return sequence_of(entry) if isinstance(entry, tuple) else entry.first_sequence
 
 
 def _job_of_record(id: str, raw: bytes) -> Job:

@@ -10,10 +10,14 @@ out of it; an entry that is not used after all must be added again.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .schedule import Entry, Window
 from .spec import DEFAULT_QUEUE
+
+if TYPE_CHECKING:
+    from .records import Rules
 
 READY, DUE, DELAYED = "ready", "due", "delayed"
 
@@ -48,11 +52,11 @@ class Lane:
         self.ripe: list[Entry] = []
         """A heap of those whose time has come: rank and id."""
         self._running = running
-        self.rules: Mapping[str, object] = {}
+        self.rules: Rules = {}
         self.open_at_ms = 0.0
         """When its rate lets the next one begin; without the shifts of the clock."""
 
-    def take_rules(self, rules: Mapping[str, object]) -> None:
+    def take_rules(self, rules: Rules) -> None:
         """These are in force from now on; a new rate begins anew."""
         if rules.get("rate") != self.rules.get("rate"):
             self.open_at_ms = 0.0
@@ -65,12 +69,12 @@ class Lane:
     @property
     def is_full(self) -> bool:
         limit = self.rules.get("limit")
-        return limit is not None and self._running() >= limit  # type: ignore[operator]
+        return limit is not None and self._running() >= limit
 
     def note_begin(self, at_ms: int) -> None:
         rate = self.rules.get("rate")
         if rate is not None:
-            count, period_s = rate  # type: ignore[misc]
+            count, period_s = rate
             self.open_at_ms = max(self.open_at_ms, float(at_ms)) + period_s * 1000 / count
 
     def add(self, key: str, id: str) -> None:

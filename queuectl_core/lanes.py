@@ -87,8 +87,9 @@ class Lanes:
             self.narrow(index, min(keys)[:-1])  # sorts before them all
             return
         lane = self._told(queue or DEFAULT_QUEUE)
-        for key, id in keys.items() if lane is not None else ():
-            lane.add(key, id)
+        if lane is not None:
+            for key, id in keys.items():
+                lane.add(key, id)
 
     def note_run(self, job: Job, began_ms: int | None = None) -> None:
         """A run of it begins, or has ended."""
@@ -222,8 +223,7 @@ class Lanes:
         )
 
     def _slots(self, id: str) -> int:
-        options = self._table.options_of(id)
-        return int(options.get("slots", 1)) if options else 1  # type: ignore[call-overload]
+        return self._table.options_of(id).get("slots", 1)
 
     # Which queues are known
 

@@ -39,7 +39,7 @@ def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> li
     live: dict[str, bool] = {}
     keys: dict[str, str] = {}
     for n, raw in enumerate(jobs):
-        fields = _checked(raw, n)
+        fields: Any = _checked(raw, n)
         id = str(fields.pop("id"))
         if id in live:
             raise RepeatedId(id=id, index=n)
@@ -48,12 +48,12 @@ def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> li
                 continue
             raise DuplicateJob(id=id, index=n)
         if fields["state"] == PENDING and "blockers" in fields:
-            fields["blockers"] = [other for other in fields["blockers"] if _is_live(table, other, live)]  # type: ignore[attr-defined]
+            fields["blockers"] = [other for other in fields["blockers"] if _is_live(table, other, live)]
         wall_ms = fields.get("wall_ms", fields.get("due_ms"))
         if wall_ms is not None:
-            fields["due_ms"] = due_at(int(str(wall_ms)), table.clock_shift_ms)
+            fields["due_ms"] = due_at(wall_ms, table.clock_shift_ms)
         live[id] = fields["state"] not in FINAL_STATES
-        key = fields.get("options", {}).get("key")  # type: ignore[attr-defined]
+        key = fields.get("options", {}).get("key")
         if key is not None and live[id]:
             holder = keys.get(key) or holder_of_key(table, str(key))
             if holder is not None:
@@ -72,7 +72,7 @@ def _is_live(table: JobTable, id: str, live: Mapping[str, bool]) -> bool:
     return live.get(id, False) or (job is not None and job.state not in FINAL_STATES)
 
 
-def _checked(raw: object, index: int) -> dict[str, object]:
+def _checked(raw: object, index: int) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         raise InvalidJob(index=index, why="an exported job is a JSON object")
     basic = check_spec({name: raw[name] for name in BASIC_FIELDS if name in raw}, index)
@@ -86,7 +86,7 @@ def _checked(raw: object, index: int) -> dict[str, object]:
     return _at_rest({**basic, **kept})
 
 
-def _kept(given: dict[str, Any]) -> dict[str, object]:
+def _kept(given: dict[str, Any]) -> dict[str, Any]:
     """Each field as it is kept. Raises ValueError, TypeError, AttributeError, KeyError."""
     if given["state"] not in STATES:
         raise ValueError(f"state {given['state']!r:.40}")
@@ -139,12 +139,12 @@ def _shortened(attempt: dict[str, object]) -> dict[str, object]:
     return {name: value[:MAX_REASON] if isinstance(value, str) else value for name, value in attempt.items()}
 
 
-def _at_rest(fields: dict[str, object]) -> dict[str, object]:
+def _at_rest(fields: dict[str, Any]) -> dict[str, Any]:
     """Where it ran there, it waits here, its attempt not counted."""
     if fields["state"] == PROCESSING:
         fields["state"] = PENDING
-        fields["attempts"] = max(0, int(str(fields.get("attempts", 1))) - 1)
-        fields["history"] = list(fields.get("history", []))[:-1]  # type: ignore[call-overload]
+        fields["attempts"] = max(0, fields.get("attempts", 1) - 1)
+        fields["history"] = fields.get("history", [])[:-1]
     if fields["state"] in FINAL_STATES:
         fields.pop("due_ms", None)
         fields.pop("wall_ms", None)

@@ -10,7 +10,9 @@ zone.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import events
 from .admission import admit
@@ -21,15 +23,20 @@ from .jobtable import JobTable
 from .settings import Settings
 from .spec import check_cwd, check_id, check_spec, parse_seconds
 
-Schedule = Mapping[str, object]
+if TYPE_CHECKING:
+    from .records import Schedule
+
 MAX_SCHEDULES = 1000
 MAX_NAME = 64
 _EVERY = parse_seconds(1, 10 * 365 * 86_400)
+Fired = tuple[list[events.Enqueued], events.ScheduleFired]
+"""The job that a schedule added, if any, and the event that says so."""
+
 _UNFIT = ("id", "delay", "at", "after", "after_any")
 
 
 class Recurring:
-    def __init__(self, table: JobTable, zone_of: Callable[[str], object]) -> None:
+    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None]) -> None:
         self._table = table
         self._zone_of = zone_of
         self._next_ms: int | None = None
@@ -47,9 +54,9 @@ class Recurring:
 
     def _first_ms(self) -> int | None:
         times = [one["next_ms"] for one in self._table.schedules.values() if one.get("paused_ms") is None]
-        return min((at_ms for at_ms in times if at_ms is not None), default=None)  # type: ignore[type-var, return-value]
+        return min((at_ms for at_ms in times if at_ms is not None), default=None)
 
-    def set(self, name: str, wanted: Mapping[str, object], now_ms: int) -> Event:
+    def set(self, name: str, wanted: Mapping[str, object], now_ms: int) -> events.ScheduleChanged:
         """A schedule with these fields, new or in the place of one. Raises InvalidInput, InvalidJob."""
         why = check_id(name) or (f"has more than {MAX_NAME} characters" if len(name) > MAX_NAME else None)
         if why:
@@ -57,8 +64,11 @@ class Recurring:
         if name not in self._table.schedules and len(self._table.schedules) >= MAX_SCHEDULES:
             raise InvalidInput(what=f"there are {MAX_SCHEDULES} schedules, and no more are kept")
         fields = self._checked(wanted)
-        before = self._table.schedules.get(name, {})
-        fields.update({kept: before[kept] for kept in ("paused_ms", "last_id") if before.get(kept) is not None})
+        before = self._table.schedules.get(name)
+        if before is not None and before.get("paused_ms") is not None:
+            fields["paused_ms"] = before["paused_ms"]
+        if before is not None and before.get("last_id") is not None:
+            fields["last_id"] = before["last_id"]
         fields["next_ms"] = self._next_after(fields, now_ms)
         if fields["next_ms"] is None:
             raise InvalidInput(what="there is no such time in the next nine years")
@@ -69,14 +79,14 @@ class Recurring:
         return events.ScheduleChanged(name, now_ms, None)
 
     def pause(self, name: str, paused: bool, now_ms: int) -> Event:
-        one = dict(self._known(name))
+        one: Schedule = {**self._known(name)}
         one["paused_ms"] = (one.get("paused_ms") or now_ms) if paused else None
         if not paused:
             one.pop("problem", None)
             one["next_ms"] = self._next_after(one, now_ms)  # what a pause has skipped is not made up for
         return events.ScheduleChanged(name, now_ms, one)
 
-    def run_now(self, name: str, settings: Settings, now_ms: int) -> list[Event]:
+    def run_now(self, name: str, settings: Settings, now_ms: int) -> Fired:
         """Beside its times, and whatever of it is not over yet."""
         return self._fire(name, self._known(name), settings, now_ms, self._known(name)["next_ms"])
 
@@ -86,18 +96,19 @@ class Recurring:
         keys: dict[str, str] = {}
         for name, one in self._table.schedules.items():
             due_ms = one["next_ms"]
-            if one.get("paused_ms") is not None or due_ms is None or due_ms > now_ms:  # type: ignore[operator]
+            if one.get("paused_ms") is not None or due_ms is None or due_ms > now_ms:
                 continue
             try:
                 next_ms = self._next_after(one, now_ms)
             except QueueError as fault:  # its zone is not known any more
-                stopped = {**one, "paused_ms": now_ms, "problem": str(fault)}
+                stopped: Schedule = {**one, "paused_ms": now_ms, "problem": str(fault)}
                 found.append(events.ScheduleChanged(name, now_ms, stopped))
                 continue
             if not one.get("overlap") and self._is_live(one.get("last_id")):
                 found.append(events.ScheduleFired(name, now_ms, None, next_ms))
             else:
-                found += self._fire(name, one, settings, now_ms, next_ms, len(found), keys)
+                added, fired = self._fire(name, one, settings, now_ms, next_ms, len(found), keys)
+                found += [*added, fired]
         return found
 
     def after_jump(self, jump_ms: int, now_ms: int) -> list[Event]:
@@ -106,7 +117,7 @@ class Recurring:
         for name, one in self._table.schedules.items():
             next_ms = one.get("next_ms")
             if "cron" not in one and next_ms is not None:
-                next_ms = int(str(next_ms)) + jump_ms
+                next_ms = next_ms + jump_ms
             elif jump_ms < 0:
                 next_ms = self._next_or_none(one, now_ms)
             if next_ms != one.get("next_ms"):
@@ -125,26 +136,26 @@ class Recurring:
         one: Schedule,
         settings: Settings,
         now_ms: int,
-        next_ms: object,
+        next_ms: int | None,
         before: int = 0,
         keys: dict[str, str] | None = None,
-    ) -> list[Event]:
-        spec = {"name": name, **one["spec"]}  # type: ignore[dict-item]
+    ) -> Fired:
+        spec = {"name": name, **one["spec"]}
         try:
-            admitted = admit(self._table, settings, [spec], str(one["cwd"]), now_ms, (), keys).events
+            admitted = admit(self._table, settings, [spec], one["cwd"], now_ms, (), keys).events
         except QueueError:  # its key is taken, say
             admitted = []
         if not admitted:
-            return [events.ScheduleFired(name, now_ms, None, next_ms)]  # type: ignore[arg-type]
+            return [], events.ScheduleFired(name, now_ms, None, next_ms)
         event = admitted[0]
         number = event.number + before  # none of these is in the table yet
         event = event._replace(
             id=f"{name}.{now_ms // 1000}.{number}", number=number, options={**event.options, "schedule": name}
         )
-        return [event, events.ScheduleFired(name, now_ms, event.id, next_ms)]  # type: ignore[arg-type]
+        return [event], events.ScheduleFired(name, now_ms, event.id, next_ms)
 
-    def _is_live(self, id: object) -> bool:
-        job = None if id is None else self._table.get(str(id))
+    def _is_live(self, id: str | None) -> bool:
+        job = None if id is None else self._table.get(id)
         return job is not None and job.state not in FINAL_STATES
 
     def _known(self, name: str) -> Schedule:
@@ -152,8 +163,8 @@ class Recurring:
             raise UnknownSchedule(name=name[:60])
         return self._table.schedules[name]
 
-    def _checked(self, wanted: Mapping[str, object]) -> dict[str, object]:
-        fields = {name: value for name, value in wanted.items() if value is not None}
+    def _checked(self, wanted: Mapping[str, object]) -> Schedule:
+        fields: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
         if ("cron" in fields) == ("every" in fields):
             raise InvalidInput(what="a schedule has a cron time like '*/15 * * * *', or says how often: every 10m")
         spec = fields.get("spec")
@@ -167,13 +178,13 @@ class Recurring:
             raise InvalidInput(what=f"the folder of a schedule {why}")
         if "every" in fields and "zone" in fields:
             raise InvalidInput(what="a zone belongs to a cron time; every so often is the same in all")
-        found: dict[str, object] = {"spec": check_spec(spec), "cwd": fields.get("cwd", "/")}
+        found: Schedule = {"spec": check_spec(spec), "cwd": fields.get("cwd", "/")}
         try:
             if "cron" in fields:
                 from . import cron
 
                 cron.parse(str(fields["cron"]))
-                found.update(cron=fields["cron"], zone=fields.get("zone", "UTC"))
+                found["cron"], found["zone"] = fields["cron"], fields.get("zone", "UTC")
                 self._zone_of(str(found["zone"]))
             else:
                 found["every_s"] = _EVERY(fields["every"])
@@ -188,6 +199,6 @@ class Recurring:
             from . import cron
 
             return cron.next_after(cron.parse(str(one["cron"])), now_ms, self._zone_of(str(one["zone"])))
-        every_ms = round(float(one["every_s"]) * 1000)  # type: ignore[arg-type]
+        every_ms = round(float(one["every_s"]) * 1000)
         last_ms = one.get("next_ms") or now_ms
-        return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)  # type: ignore[operator]
+        return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)

@@ -17,11 +17,12 @@ from .job import STATES
 from .places import ALL_QUEUES
 from .protocol import MAX_MESSAGE_BYTES
 from .spec import DEFAULT_QUEUE
-from .timestamps import utc
+from .timestamps import utc_or_none
 
 if TYPE_CHECKING:
     from .jobtable import JobTable
     from .ledger import Ledger
+    from .records import QueueRecord, Schedule, ScheduleRecord
 
 Fields = dict[str, object]
 
@@ -40,7 +41,7 @@ def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     if only:
         return {"queues": [_queue(table, only)] if _is_known(table, only) else [], "next": None}
     page = _page(table.queue_names(after, PAGE_NAMES), lambda name: _queue(table, name), "queues")
-    return {**page, "paused_since": utc(table.queues.get(ALL_QUEUES, {}).get("paused_ms"))}  # type: ignore[arg-type]
+    return {**page, "paused_since": utc_or_none(table.queues.get(ALL_QUEUES, {}).get("paused_ms"))}
 
 
 def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -76,19 +77,19 @@ def _is_known(table: JobTable, queue: str) -> bool:
     return queue in table.queues or any(table.count_of(queue, state) for state in STATES)
 
 
-def _queue(table: JobTable, name: str) -> Fields:
+def _queue(table: JobTable, name: str) -> QueueRecord:
     rules = table.queues.get(name, {})
     rate = rules.get("rate")
     return {
         "queue": name,
         "counts": {state: table.count_of(name, state) for state in STATES},
         "limit": rules.get("limit"),
-        "rate": rate and {"jobs": rate[0], "per_s": rate[1]},  # type: ignore[index]
-        "paused_since": utc(rules.get("paused_ms")),  # type: ignore[arg-type]
+        "rate": {"jobs": rate[0], "per_s": rate[1]} if rate else None,
+        "paused_since": utc_or_none(rules.get("paused_ms")),
     }
 
 
-def _schedule(name: str, one: Fields) -> Fields:
+def _schedule(name: str, one: Schedule) -> ScheduleRecord:
     paused_ms, next_ms = one.get("paused_ms"), one.get("next_ms")
     return {
         "schedule": name,
@@ -96,11 +97,11 @@ def _schedule(name: str, one: Fields) -> Fields:
         "zone": one.get("zone"),
         "every_s": one.get("every_s"),
         "overlap": bool(one.get("overlap")),
-        "paused_since": utc(paused_ms),  # type: ignore[arg-type]
-        "next_run_at": None if paused_ms is not None else utc(next_ms),  # type: ignore[arg-type]
+        "paused_since": utc_or_none(paused_ms),
+        "next_run_at": None if paused_ms is not None else utc_or_none(next_ms),
         "last_job": one.get("last_id"),
         "problem": one.get("problem"),
-        "job": {**one["spec"], "cwd": one["cwd"]},  # type: ignore[dict-item]
+        "job": {**one["spec"], "cwd": one["cwd"]},
     }
 
 

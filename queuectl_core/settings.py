@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Union
+from typing import TYPE_CHECKING, Any, Literal, Union, overload
 
 from . import retry
 from .errors import DamagedSetting, InvalidSetting
@@ -18,7 +18,14 @@ from .timestamps import parse_duration_s
 
 MAX_WORKERS = 1024
 HOOKS = ("on-success", "on-dead", "on-idle")
-Value = Union[int, float, str, list]
+Value = Union[int, float, str, list[int]]
+
+if TYPE_CHECKING:
+    WholeKey = Literal["max-retries", "max-output", "retention-jobs", "log-retention-bytes"]
+    NumberKey = Literal[
+        "backoff-base", "backoff-max", "jitter", "timeout", "retention", "log-retention", "grace"
+    ]
+    CommandKey = Literal["on-success", "on-dead", "on-idle"]
 
 
 class Setting:
@@ -30,7 +37,7 @@ class Setting:
         parse: Callable[[str], Value],
         check: Callable[[object], str | None],
         help: str,
-        keep: Callable[[object], Value] = lambda value: value,  # type: ignore[assignment, return-value]
+        keep: Callable[[Any], Value] = lambda value: value,
     ) -> None:
         self.default = default
         self.parse = parse
@@ -143,6 +150,12 @@ class Settings:
     def __init__(self, values: dict[str, object] | None = None) -> None:
         self.values = dict(values or {})
 
+    @overload
+    def __getitem__(self, key: WholeKey) -> int: ...
+    @overload
+    def __getitem__(self, key: NumberKey) -> float: ...
+    @overload
+    def __getitem__(self, key: str) -> Value: ...
     def __getitem__(self, key: str) -> Value:
         """The value in force. Raises DamagedSetting when what is stored cannot be one."""
         if key not in self.values:
@@ -153,6 +166,14 @@ class Settings:
             raise DamagedSetting(key=key, why=why)
         return SETTINGS[key].keep(value)
 
+    @overload
+    def usable(self, key: WholeKey) -> int: ...
+    @overload
+    def usable(self, key: NumberKey) -> float: ...
+    @overload
+    def usable(self, key: CommandKey) -> str: ...
+    @overload
+    def usable(self, key: str) -> Value: ...
     def usable(self, key: str) -> Value:
         """The value in force; the default in the place of a damaged one, for where no one is there to be told."""
         try:

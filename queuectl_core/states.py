@@ -5,5 +5,14 @@ Pure.
 
 from __future__ import annotations
 
-PENDING, PROCESSING, COMPLETED, FAILED, DEAD = STATES = ("pending", "processing", "completed", "failed", "dead")
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from .records import State
+
+PENDING: State = "pending"
+PROCESSING: State = "processing"
+COMPLETED: State = "completed"
+FAILED: State = "failed"
+DEAD: State = "dead"
+STATES = (PENDING, PROCESSING, COMPLETED, FAILED, DEAD)
 FINAL_STATES = (COMPLETED, DEAD)

@@ -10,9 +10,14 @@ import time
 _FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
 
 
-def utc(at_ms: int | None) -> str | None:
-    """`2025-11-04T10:30:00Z`, the form of RFC 3339 that every record uses; None stays None."""
-    return None if at_ms is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_ms // 1000))
+def utc(at_ms: int) -> str:
+    """Format a time as `2025-11-04T10:30:00Z`, the form of RFC 3339 that every record uses."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_ms // 1000))
+
+
+def utc_or_none(at_ms: int | None) -> str | None:
+    """Format a time that there may be none of: None stays None."""
+    return None if at_ms is None else utc(at_ms)
 
 
 def from_utc(text: str) -> int:

@@ -6,15 +6,21 @@ a record that was handed out, so a change makes a new one in its place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
 from . import events
 from .events import Ending
 from .job import COMPLETED, DEAD, FAILED, MAX_HISTORY, NO_OPTIONS, PENDING, PROCESSING, Job
 
-SAME = "the same"
-GONE = "gone"
+if TYPE_CHECKING:
+    from .records import Options, State
+
+SAME: Literal["the same"] = "the same"
+GONE: Literal["gone"] = "gone"
 WAITING = (PENDING, FAILED)
 
-TRANSITIONS: dict[type, tuple[tuple[str, ...], str]] = {
+TRANSITIONS: dict[type, tuple[tuple[State, ...], State | Literal["the same", "gone"]]] = {
     events.Started: (WAITING, PROCESSING),
     events.Located: ((PROCESSING,), PROCESSING),
     events.Succeeded: ((PROCESSING,), COMPLETED),
@@ -50,8 +56,12 @@ def _start(job: Job, event: events.Started) -> None:
 
 
 def _locate(job: Job, event: events.Located) -> None:
-    place = {"started_ms": event.at_ms, "log_file": event.log_file, "log_offset": event.log_offset}
-    job.history[-1] = {**job.history[-1], **place}
+    job.history[-1] = {
+        **job.history[-1],
+        "started_ms": event.at_ms,
+        "log_file": event.log_file,
+        "log_offset": event.log_offset,
+    }
 
 
 def _end(job: Job, ending: Ending, reason: str | None, outcome: str | None = None) -> None:
@@ -156,7 +166,7 @@ def _hasten(job: Job, event: events.Hastened) -> None:
 
 
 def _edit(job: Job, event: events.Edited) -> None:
-    options = dict(job.options)
+    options: Any = dict(job.options)  # its fields are those of OPTIONS in `spec`, which has checked them
     for name, value in event.fields.items():
         if name in _EDITABLE_BASICS:
             setattr(job, name, value if value is not None else getattr(job, name))
@@ -189,18 +199,18 @@ def due_at(wall_ms: int, clock_shift_ms: int) -> int:
     return max(1, wall_ms - clock_shift_ms)
 
 
-def after(job: Job, event: events.Event) -> Job:
+def after(job: Job, event: events.JobEvent) -> Job:
     """The job as this event will leave it; it stays itself as it is."""
     changed = Job(**job.fields())
     change(changed, event)
     return changed
 
 
-def change(job: Job, event: events.Event) -> None:
+def change(job: Job, event: events.JobEvent) -> None:
     """The event, which may happen to it, happens to it."""
     state = TRANSITIONS[type(event)][1]
     CHANGES[type(event)](job, event)
-    if state is not SAME:
+    if state != SAME and state != GONE:
         job.state = state
     job.updated_ms = event.at_ms
 
@@ -208,7 +218,7 @@ def change(job: Job, event: events.Event) -> None:
 _EDITABLE_BASICS = ("command", "cwd", "max_retries", "backoff_base")
 
 
-CHANGES = {
+CHANGES: dict[type, Callable[[Job, Any], None]] = {
     events.Started: _start,
     events.Located: _locate,
     events.Succeeded: _succeed,

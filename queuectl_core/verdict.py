@@ -9,13 +9,13 @@ from __future__ import annotations
 import signal
 
 from . import retry
-from .events import Canceled, Died, Ending, Event, Failed, Released, Snoozed, Succeeded
+from .events import Canceled, Died, Ending, Failed, JobEvent, Released, Snoozed, Succeeded
 from .job import MAX_REASON, Job
 
 SNOOZE_S = 60
 
 
-def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> Event:
+def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> JobEvent:
     """The event of a run that has ended by itself, or was ended for good."""
     at_ms = min(now_ms, ending.ended_ms)  # it may have ended while nobody was there to note it
     code = ending.exit_code if ending.outcome == "exit" else None
@@ -34,7 +34,7 @@ def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> Eve
     return Failed(job.id, at_ms, ending, reason, due_ms)
 
 
-def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: Ending | None = None) -> Event:
+def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: Ending | None = None) -> JobEvent:
     """The event of a run that does not count: it was ended by hand, or never begun."""
     if job.cancel is not None:
         why = f"canceled while it ran ({_signal_name(job.cancel)})" if begun else "canceled"
@@ -83,6 +83,6 @@ def _why_hopeless(job: Job, ending: Ending, code: int | None) -> str | None:
 
 def _signal_name(number: int | None) -> str:
     try:
-        return signal.Signals(number).name
+        return signal.Signals(number or 0).name  # of 0 there is none
     except ValueError:
         return f"signal {number}"

@@ -26,6 +26,8 @@ MAX_ENTRIES = 200_000
 ENDS: dict[type, str] = {Succeeded: COMPLETED, Died: DEAD, Canceled: DEAD, Purged: "purged"}
 """How a job has ended, by the event that says so."""
 
+_ENDING = (Succeeded, Died, Canceled, Purged)
+
 
 class Wait(Generic[Client]):
     """Of one client, who asks for some jobs after others. It is over when all are named and none is open."""
@@ -121,12 +123,14 @@ class Waits(Generic[Client]):
         if not self._by_id:
             return found
         for event in happened:
-            how = ENDS.get(type(event))
-            waits = self._by_id.pop(event.id, ()) if how is not None else ()
+            if not isinstance(event, _ENDING):
+                continue
+            how = ENDS[type(event)]
+            waits = self._by_id.pop(event.id, ())
             self._entries -= len(waits)
             for wait in waits:
                 wait.open_ids.discard(event.id)
-                wait.note_end(str(how))
+                wait.note_end(how)
                 if wait.is_over and not wait.is_given_up:
                     self._current.pop(wait.client, None)
                     found.append(wait)

@@ -16,7 +16,7 @@ from tests.homes import ROOT
 PACKAGE = os.path.join(ROOT, "queuectl_core")
 
 FLOORS: list[set[str]] = [
-    {"errors", "environment", "retry", "timestamps", "rawjson", "cron", "states", "agenda", "ours", "escapes"},
+    {"errors", "environment", "retry", "timestamps", "rawjson", "cron", "states", "agenda", "ours", "escapes", "records"},
     {"spec", "interpreter", "jobtext", "journal_format", "protocol", "schedule"},
     {"job", "settings", "lane"},
     {"events"},
@@ -111,6 +111,7 @@ PURE = {
     "admission",
     "verdict",
     "states",
+    "records",
     "agenda",
     "tallies",
     "places",
@@ -169,19 +170,27 @@ def own_imports(name: str, tree: ast.Module) -> Iterator[str]:
     read.
     """
     package = name.split(".") if name in ("cli", "stores") else name.split(".")[:-1]
+    for_checkers = {id(node) for block in _for_type_checkers(tree) for node in ast.walk(block)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            node.body = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
+        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_checkers:
             base = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
             for alias in node.names:
                 longer = ".".join([*base, alias.name])
                 yield longer if longer in TREES else ".".join(base) or "__init__"
 
 
-def outside_imports(tree: ast.Module) -> Iterator[str]:
+def _for_type_checkers(tree: ast.Module) -> Iterator[ast.stmt]:
     for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            yield from node.body
+
+
+def outside_imports(tree: ast.Module) -> Iterator[str]:
+    """The modules of others that a module imports; not what only type checkers read."""
+    for_checkers = {id(node) for block in _for_type_checkers(tree) for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in for_checkers:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.timestamps import age, from_utc, span, utc
+from queuectl_core.timestamps import age, from_utc, span, utc, utc_or_none
 
 
 def test_time_has_the_form_of_rfc_3339_in_utc() -> None:
@@ -16,7 +16,7 @@ def test_time_is_the_second_that_has_begun() -> None:
 
 
 def test_no_time_stays_none_and_time_zero_does_not() -> None:
-    assert utc(None) is None
+    assert utc_or_none(None) is None
     assert utc(0) == "1970-01-01T00:00:00Z"
 
 

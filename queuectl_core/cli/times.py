@@ -37,7 +37,7 @@ def instant(text: str) -> str:
         if pattern.startswith("%H"):
             return _next_time_of_day(found)
         at_s = time.mktime((*found[:8], -1))
-        return str(utc(round(at_s * 1000)))
+        return utc(round(at_s * 1000))
     return text
 
 
@@ -53,4 +53,4 @@ def _next_time_of_day(found: tuple[int, ...]) -> str:
         at_s = time.mktime((today.tm_year, today.tm_mon, day, found[3], found[4], found[5], 0, 0, -1))
         if at_s > now_s:
             break
-    return str(utc(round(at_s * 1000)))
+    return utc(round(at_s * 1000))
