@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ sys.path[:0] = [ROOT, DOCS]
 import texts  # noqa: E402
 
 from queuectl_core import errors, events, job, settings, spec, states  # noqa: E402
+from queuectl_core.api import Queue  # noqa: E402
 from queuectl_core.cli import parser as arguments  # noqa: E402
 from queuectl_core.cli.main import COMMANDS  # noqa: E402
 from queuectl_core.cli.times import TIMED_OUT  # noqa: E402
@@ -243,6 +245,23 @@ def error_codes() -> Iterator[str]:
 # Code
 
 
+def methods() -> Iterator[str]:
+    """Yield the methods of `Queue`, each with its docstring."""
+    for name, method in vars(Queue).items():
+        if not name.startswith("_") and callable(method):
+            names = ", ".join(map(parameter, list(inspect.signature(method).parameters.values())[1:]))
+            paragraphs = (inspect.getdoc(method) or "").split("\n\n")
+            first, *rest = (line for paragraph in paragraphs for line in sentences(paragraph))
+            yield from (f"- `{name}({names})`: {first}".rstrip(), *(f"  {line}" for line in rest))
+
+
+def parameter(one: inspect.Parameter) -> str:
+    """Return a parameter with its default; a function as a default is left out."""
+    if one.default is inspect.Parameter.empty or callable(one.default):
+        return {one.VAR_KEYWORD: "**", one.VAR_POSITIONAL: "*"}.get(one.kind, "") + one.name
+    return f"{one.name}={one.default!r}"
+
+
 def codemap() -> Iterator[str]:
     """Yield the modules of the package by folder, each with the first sentence of its docstring."""
     package = os.path.join(ROOT, "queuectl_core")
@@ -276,6 +295,7 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "events": events_table,
     "exit statuses": exit_statuses,
     "errors": error_codes,
+    "methods": methods,
     "codemap": codemap,
 }
 

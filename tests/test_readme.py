@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from xml.etree import ElementTree
 
 import pytest
 
 from tests import readme
 from tests.homes import ROOT, CommandLine
 
+sys.path.insert(0, os.path.join(ROOT, "docs"))
+
+import picture  # noqa: E402
+
 PAGES = readme.pages()
 WITH_CONSOLE = [page for page in PAGES if readme.steps(readme.read(page))]
-WRITTEN = [*PAGES, *(page for page in ("CONTRIBUTING.md", "SECURITY.md") if os.path.exists(os.path.join(ROOT, page)))]
+WRITTEN = [*PAGES, "CONTRIBUTING.md", "SECURITY.md"]
+NARROW = [page for page in WRITTEN if page not in ("docs/guarantees.md", "docs/scaling.md", "docs/architecture.md", "docs/decisions.md")]
 
 
 @pytest.mark.parametrize("page", WITH_CONSOLE)
@@ -27,6 +34,38 @@ def test_the_console_blocks_say_what_a_person_would_see(page: str, queuectl: Com
 def test_no_console_block_is_lost() -> None:
     assert {"README.md", "docs/commands.md"} <= {*WITH_CONSOLE}
     assert sum(len(readme.steps(readme.read(page))) for page in WITH_CONSOLE) > 60
+
+
+def test_the_picture_shows_what_a_person_would_see() -> None:
+    with open(picture.PICTURE, encoding="utf-8") as file:
+        drawn = file.read()
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    assert readme.comparable(picture.text_of(drawn)) == readme.comparable(picture.session())
+
+
+def test_a_picture_holds_the_text_that_was_drawn() -> None:
+    assert picture.text_of(picture.drawn("$ a <b> & 'c'\n  d\n")) == "$ a <b> & 'c'\n  d\n"
+
+
+def test_the_readme_is_short() -> None:
+    assert readme.read("README.md").count("\n") <= 200
+
+
+def prose(page: str) -> list[str]:
+    """Return the lines of a page outside of its code blocks."""
+    return re.sub(r"^```.*?^```$", "", readme.read(page), flags=re.MULTILINE | re.DOTALL).splitlines()
+
+
+@pytest.mark.parametrize("page", NARROW)
+def test_no_table_is_wider_than_a_page(page: str) -> None:
+    cells = [cell.strip() for line in prose(page) if line.startswith("|") for cell in re.split(r"(?<!\\)\|", line)]
+    assert not [cell for cell in cells if len(re.sub(r"\]\([^)]*\)", "]", cell)) > 80]
+
+
+@pytest.mark.parametrize("page", NARROW)
+def test_a_line_has_one_sentence(page: str) -> None:
+    lines = [line for line in prose(page) if not line.startswith("|")]
+    assert not [line for line in lines if re.search(r"[\w`)]{2}[.!?] [A-Z`\[]", line)]
 
 
 def anchors(page: str) -> set[str]:
