@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from . import commands, durable, lockfile, ours, output, process_tree, runs
 from .clock import now_ms
@@ -24,6 +24,8 @@ from .home import Home
 from .job import PROCESSING, Job
 from .jobtable import JobTable
 
+if TYPE_CHECKING:
+    from .records import Attempt
 
 LOST = "its worker was lost"
 
@@ -78,6 +80,7 @@ def command_of(result: runs.Result) -> commands.Command:
     """What tells the engine of it."""
     job_id, run, ending, reason, begun = result[:5]
     if reason is None:
+        assert ending is not None  # only a run that is given back may have none
         return commands.Finish(job_id, run, ending)
     return commands.Release(job_id, run, reason, begun, ending)
 
@@ -99,7 +102,7 @@ def kill_run(home: Home, run: OpenRun) -> None:
             pass
 
 
-def lost(home: Home, attempt: dict[str, object], why: str = LOST) -> Ending:
+def lost(home: Home, attempt: Attempt, why: str = LOST) -> Ending:
     """The ending of an attempt whose worker has died under it."""
     ended_ms = now_ms()
     duration_ms = max(0, ended_ms - attempt["started_ms"])

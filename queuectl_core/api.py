@@ -366,7 +366,8 @@ class Queue:
         if ids is not None:
             changed: int = self._caller.ask(verb, ids=list(ids), **fields)["count"]
             return changed
-        count, cursor = 0, None
+        count: int = 0
+        cursor = None
         while True:
             reply = self._caller.ask(verb, all=True, next=cursor, **fields)
             count, cursor = count + reply["count"], reply["next"]

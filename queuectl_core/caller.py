@@ -93,7 +93,7 @@ class Caller:
         client = self._connected()
         return None if client is None else self._answer_from(client, verb, fields)
 
-    def load(self, requests: Iterator[dict[str, object]], progress: Callable[[int], None]) -> list[str]:
+    def load(self, requests: Iterator[dict[str, Any]], progress: Callable[[int], None]) -> list[str]:
         """Many jobs, as requests that count as one."""
         ids: list[str] = []
 
@@ -118,10 +118,10 @@ class Caller:
         raise self._unanswered()
 
     def _load_through(
-        self, client: Client, requests: Iterator[dict[str, object]], hear: Callable[[dict[str, Any]], None]
+        self, client: Client, requests: Iterator[dict[str, Any]], hear: Callable[[dict[str, Any]], None]
     ) -> None:
         """The supervisor checks one part while the next is made."""
-        request: dict[str, object] = {"more": True}
+        request: dict[str, Any] = {"more": True}
         unanswered = 0
         try:
             for request in requests:
@@ -216,11 +216,11 @@ class Caller:
         return local.answer(self.home, line, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
 
 
-def _unknown(verb: str, fields: dict[str, object], what: str) -> OutcomeUnknown:
+def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:
     if verb != "enqueue":
         how = f"whether {verb} was done is not known; look with `queuectl status` or `queuectl show` before you repeat it"
         return OutcomeUnknown(what=what, how=how)
-    jobs = [job for job in fields.get("jobs") or () if isinstance(job, dict)]  # type: ignore[attr-defined]
+    jobs = [job for job in fields.get("jobs") or () if isinstance(job, dict)]
     id = jobs[0].get("id") if jobs else None
     look = f"`queuectl show {id}`" if id else "`queuectl list`"
     safe = "with --on-conflict skip you can repeat it safely"
@@ -228,14 +228,15 @@ def _unknown(verb: str, fields: dict[str, object], what: str) -> OutcomeUnknown:
     return OutcomeUnknown(what=what, how=how)
 
 
-def load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, object]]:
+def load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, Any]]:
     """One request a part; all but the last say that there is more."""
     held = None
     for n, part in enumerate(parts):
         if held is not None:
             yield {**held, "more": True}
         held = {"verb": "enqueue", field: part, "part": n, **fields}
-    yield {**held, "more": False}
+    if held is not None:
+        yield {**held, "more": False}
 
 
 def parts_of(jobs: Iterable[object]) -> Iterator[list[object]]:

@@ -63,8 +63,9 @@ def parse(text: str) -> Cron:
     if len(words) != 5:
         raise ValueError(f"needs five fields (minute hour day-of-month month day-of-week), not {len(words)}")
     found = [_parse_field(n, word.lower()) for n, word in enumerate(words)]
+    minutes, hours, days, months = found[:4]
     weekdays = frozenset(day % 7 for day in found[4])
-    return Cron(*found[:4], weekdays, words[1] == "*", words[2].startswith("*"), words[4].startswith("*"))
+    return Cron(minutes, hours, days, months, weekdays, words[1] == "*", words[2].startswith("*"), words[4].startswith("*"))
 
 
 def _parse_field(n: int, text: str) -> frozenset[int]:

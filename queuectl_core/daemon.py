@@ -93,7 +93,8 @@ def parse_answer(home: Home, said: bytes) -> int:
     answer = json.loads(said)
     if "error" in answer:
         raise errors.from_wire(answer["error"])
-    return answer["pid"]
+    pid: int = answer["pid"]
+    return pid
 
 
 def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool = False) -> None:

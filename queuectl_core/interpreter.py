@@ -44,4 +44,5 @@ def command(python: str | None) -> list[str]:
     is_python = "python" in executable.rpartition("/")[2].lower() and not getattr(sys, "frozen", False)
     if python is None and not is_python:
         raise InvalidInput(what=f"{executable or 'this program'} is no Python; name one: supervisor(python=…)")
-    return [python or executable, *subprocess._args_from_interpreter_flags()]
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
+    return [python or executable, *flags]

@@ -125,6 +125,17 @@ class JobTable:
             return self._load(id)
         return job_from(entry) if isinstance(entry, tuple) else entry.job
 
+    def existing(self, id: str) -> Job:
+        """Return the job, which the caller knows to be there.
+
+        Raises:
+            KeyError: it is not.
+        """
+        job = self.get(id)
+        if job is None:
+            raise KeyError(id)
+        return job
+
     def options_of(self, id: str) -> Options:
         """Of a job; no Job is made of a fresh one for it."""
         entry = self._changed.get(id)

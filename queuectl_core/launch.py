@@ -8,21 +8,25 @@ from __future__ import annotations
 import errno
 import math
 import os
+from typing import TYPE_CHECKING
 
 from . import durable
 from .runs import Run
 
+if TYPE_CHECKING:
+    from .records import Options
+
 SHELL = b"/bin/sh"
 
 
-def command_line(command: str, options: dict[str, object]) -> tuple[bytes, tuple[bytes, ...]]:
+def command_line(command: str, options: Options) -> tuple[bytes, tuple[bytes, ...]]:
     """Program and arguments, in UTF-8 whatever the locale. Limits are set by a shell that then becomes the job's: spawning the others, which have
     none, costs nothing more.
     """
-    shell = str(options["shell"]).encode() if "shell" in options else SHELL
+    shell = options["shell"].encode() if "shell" in options else SHELL
     words = []
     if "limit_mem" in options:
-        words.append(f"ulimit -v {int(options['limit_mem']) // 1024} || exit 126")
+        words.append(f"ulimit -v {options['limit_mem'] // 1024} || exit 126")
     if "limit_cpu" in options:
         words.append(f"ulimit -t {math.ceil(options['limit_cpu'])} || exit 126")
     if not words and "nice" not in options:
@@ -32,18 +36,18 @@ def command_line(command: str, options: dict[str, object]) -> tuple[bytes, tuple
     return SHELL, (b"sh", b"-c", script.encode(), shell, command.encode())
 
 
-def open_input(options: dict[str, object], draft: str) -> int | None:
+def open_input(options: Options, draft: str) -> int | None:
     """What the command reads: a file that is named, or a nameless one with the text that is given. Raises OSError.
 
     `draft` is where such a file may lie until it has lost its name.
     """
     if "stdin" in options:
-        return _open_blocking(str(options["stdin"]).encode())
+        return _open_blocking(options["stdin"].encode())
     if "input" not in options:
         return None
     file = _open_nameless(draft)
     try:
-        durable.write_all(file, str(options["input"]).encode())
+        durable.write_all(file, options["input"].encode())
         os.lseek(file, 0, os.SEEK_SET)
     except BaseException:
         os.close(file)

@@ -11,6 +11,7 @@ Knows the order in which these must happen, not who asks. The trap: after Storag
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from . import durable, events, ours
 from .commands import Command, Enqueue, Import
@@ -73,7 +74,7 @@ class Ledger:
     def torn(self) -> TornTail | None:
         return self.journal.torn
 
-    def decide(self, command: Command, now_ms: int) -> object:
+    def decide(self, command: Command, now_ms: int) -> Any:
         """The engine's answer to a command. Raises QueueError when it refuses; DiskFull for new jobs without room."""
         new = command.specs if type(command) is Enqueue else command.jobs if type(command) is Import else None
         if new is not None and not (self.has_room() and self._has_room_for(new)):

@@ -130,7 +130,7 @@ def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
     """Decides what became of runs that are over."""
     for run in adoption.find(ledger.table):
         if not adoption.is_under_way(home, run):
-            command = adoption.conclude(home, ledger.table.get(run.job_id), spared=None)
+            command = adoption.conclude(home, ledger.table.existing(run.job_id), spared=None)
             if command is not None:
                 ledger.decide(command, now_ms())
                 damage = adoption.told_of_damage(command)
@@ -152,4 +152,4 @@ def _answer_from_nothing(request: Fields) -> Fields:
     """The answer of a home that does not exist; asking makes none."""
     table = JobTable(MemoryStore())
     ledger = SimpleNamespace(table=table, engine=Engine(table), shortage=lambda: None)
-    return verbs.answer(ledger, request, now_ms())
+    return verbs.answer(ledger, request, now_ms())  # type: ignore[arg-type]  # all that is read of a Ledger

@@ -86,9 +86,12 @@ FIXED_COUNTS = frozenset((*STATES, *(f"{state}@{ALL_QUEUES}" for state in STATES
 """Those of the whole home; the others are of one queue each (see `tallies`)."""
 
 
+_KINDS: dict[str, tuple[str, ...]] = {PENDING: (READY, DELAYED), FAILED: (DUE,)}
+
+
 def indexes_of(state: str, queue: str | None = None) -> list[str]:
     """The names of the indexes in which the jobs in a state stand: of all queues, or of one and perhaps some more."""
-    kinds = {PENDING: (READY, DELAYED), FAILED: (DUE,)}.get(state)
+    kinds = _KINDS.get(state)
     if kinds is None:
         return [state]
     found = [kind if queue is None else index_of(kind, queue) for kind in kinds]

@@ -20,13 +20,17 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing.queues import SimpleQueue
+from typing import TYPE_CHECKING
 
 from . import descriptors, durable, lockfile, runs, worker
 from .clock import now_ms
 from .errors import SupervisorFailed, in_words
 from .home import Home
 from .timestamps import utc
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkContext, SpawnContext
+    from typing import Any
 
 _START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
 """fork costs 2 ms a worker and needs no helper process; the supervisor has one thread. macOS frameworks do not
@@ -100,8 +104,8 @@ class Member:
         self.finished = 0
         self._born_s = time.monotonic()
         self.process: multiprocessing.process.BaseProcess
-        self.dispatch: SimpleQueue
-        self.results: SimpleQueue
+        self.dispatch: runs.Channel
+        self.results: runs.Channel
         self._arrived: select.poll
 
     def age_s(self) -> float:
@@ -109,7 +113,9 @@ class Member:
 
     @property
     def pid(self) -> int:
-        return self.process.pid
+        pid = self.process.pid
+        assert pid is not None  # it has been started
+        return pid
 
     def close_queues(self) -> None:
         """Closes what there is of them: a worker that could not be started may have one, or none."""
@@ -154,10 +160,16 @@ class Member:
         }
 
 
+def _context() -> ForkContext | SpawnContext:
+    if _START_METHOD == "fork":
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("spawn")
+
+
 def why_no_queues() -> str | None:
     """Why no worker can be started here: the semaphores that its queues need cannot be had. None: they can."""
     try:
-        for queue in [_queue(multiprocessing.get_context(_START_METHOD))]:
+        for queue in [_queue(_context())]:
             queue.close()
         return None
     except SupervisorFailed as fault:
@@ -166,10 +178,12 @@ def why_no_queues() -> str | None:
         return in_words(fault)
 
 
-def _queue(context: multiprocessing.context.BaseContext) -> SimpleQueue:
+def _queue(context: multiprocessing.context.BaseContext) -> runs.Channel:
     """Raises SupervisorFailed where there are no semaphores; OSError."""
     try:
-        return context.SimpleQueue()
+        channel: Any = context.SimpleQueue()
+        queue: runs.Channel = channel
+        return queue
     except (OSError, ImportError) as fault:
         if isinstance(fault, OSError) and fault.errno not in _NO_SEMAPHORES:
             raise
@@ -200,7 +214,7 @@ class Pool:
         self._home = home
         self._umask = umask
         self._max_files = max_files
-        self._context = multiprocessing.get_context(_START_METHOD)
+        self._context = _context()
         if _START_METHOD == "spawn":
             _let_others_find_the_package()
         self.members: dict[str, Member] = {}

@@ -50,7 +50,7 @@ def become_subreaper() -> bool:
         import ctypes
     except ImportError:  # a Python built without libffi
         return False
-    return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def lock_descriptor() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # collections.abc brings all of collections with it
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 class _Scan:
@@ -17,15 +18,15 @@ class _Scan:
     strict = True
     object_hook = object_pairs_hook = None
     parse_float, parse_int = float, int
-    parse_constant = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}.__getitem__
+    parse_constant: Callable[[str], float] = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}.__getitem__
 
 
-def _refuse_constant(name: str) -> None:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
 class _StrictScan(_Scan):
-    parse_constant = _refuse_constant  # type: ignore[assignment]
+    parse_constant = staticmethod(_refuse_constant)
 
 
 def _refuse(value: object) -> object:
@@ -43,7 +44,7 @@ try:
         """
         return "".join(_chunks(value, 0))
 
-    def _decoder(options: type) -> Callable[[str], object]:
+    def _decoder(options: Any) -> Callable[[str], object]:
         scan = make_scanner(options)
 
         def decode(text: str) -> object:

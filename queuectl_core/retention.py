@@ -12,7 +12,7 @@ trap: looking costs something, so it must not happen for every job that ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from . import anchor, output
 from .commands import Prune
@@ -68,15 +68,14 @@ class Retention:
         hold_s = min(age_s, max(HOLD_S, self._ahead_s))
         return max(0.0, self._held_since_s + hold_s - time.monotonic())
 
-    def note(self, happened: list[Event]) -> None:
+    def note(self, happened: Sequence[Event]) -> None:
         """What was written in this turn: it may bring the next look nearer."""
         for event in happened:
-            kind = type(event)
-            if kind is Succeeded or kind is Failed or kind is Died:
+            if isinstance(event, (Succeeded, Failed, Died)):
                 self._new_bytes += event.ending.output_bytes
-            if self._search is not None and kind in (Failed, Died, Snoozed):
+            if self._search is not None and isinstance(event, (Failed, Died, Snoozed)):
                 self._touched.add(event.id)
-            elif kind is SettingChanged:
+            elif isinstance(event, SettingChanged):
                 self._jobs_at_s = self._logs_at_s = 0.0
         if self._new_bytes >= LOOK_BYTES:
             self._logs_at_s = 0.0
@@ -85,14 +84,14 @@ class Retention:
         """Does a little of what is due. Jobs are removed by a decision, which is still to be written."""
         now_s = time.monotonic()
         settings = self._ledger.engine.settings
-        if now_s >= self._jobs_at_s or self._are_too_many(int(settings.usable("retention-jobs"))):
+        if now_s >= self._jobs_at_s or self._are_too_many(settings.usable("retention-jobs")):
             doubted_s = self._doubted_s(settings.usable("retention"))
             removed = self._ledger.decide(Prune(SLICE, by_age=not doubted_s), now_ms)
             wait_s = max(doubted_s, self._until_next_s(now_ms / 1000))
             self._jobs_at_s = 0.0 if removed == SLICE else now_s + wait_s
         try:
             if self._search is not None:
-                self._search_on(now_ms / 1000)
+                self._search_on(self._search, now_ms / 1000)
             elif now_s >= self._logs_at_s:
                 self._logs_at_s, self._new_bytes = now_s + LOOK_EVERY_S, 0
                 if output.can_prune(self._home.logs, *self._log_limits(now_ms / 1000)):
@@ -105,12 +104,12 @@ class Retention:
         settings = self._ledger.engine.settings
         age_s = settings.usable("log-retention")
         before_s = now_s - age_s if age_s and not self._doubted_s(age_s) else 0.0
-        return before_s, int(settings.usable("log-retention-bytes"))
+        return before_s, settings.usable("log-retention-bytes")
 
-    def _search_on(self, now_s: float) -> None:
+    def _search_on(self, search: Iterator[None], now_s: float) -> None:
         """A slice of the search for wanted logs; at its end the others go. Raises OSError."""
         began_s = time.monotonic()
-        is_over = next(self._search, self) is self  # type: ignore[arg-type, call-overload]
+        is_over = next(search, True) is True
         self._search_s += time.monotonic() - began_s
         if not is_over:
             return

@@ -10,11 +10,24 @@ import json
 import os
 import zlib
 from signal import SIGTERM
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from . import durable
 from .events import Ending
 from .home import Home
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.queues import SimpleQueue
+
+    from .records import Options
+
+    class Channel(SimpleQueue[Any]):
+        """A SimpleQueue, with its two ends, which typeshed does not know."""
+
+        _reader: Connection[Any, Any]
+        _writer: Connection[Any, Any]
+
 
 GONE = "the supervisor was gone before it began"
 
@@ -31,12 +44,12 @@ class Run(NamedTuple):
     cwd: str
     max_output: int
     grace_s: float
-    options: Optional[dict[str, object]] = None
+    options: Optional[Options] = None
     """Of the job's options, those of EXECUTION that it has, and its queue and name; None: none."""
 
     @property
     def slots(self) -> int:
-        return 1 if self.options is None else int(self.options.get("slots", 1))
+        return 1 if self.options is None else self.options.get("slots", 1)
 
     @property
     def characters(self) -> int:
@@ -105,27 +118,27 @@ class Left(NamedTuple):
         return next((result for result in self.results if result.run == run), unread)
 
 
-def plain(result: Result) -> tuple[object, ...]:
+def plain(result: Result) -> tuple[Any, ...]:
     """As it crosses a queue: tuples of no class are pickled in half the time."""
     ending = result.ending
     return (*result[:2], None if ending is None else tuple(ending), *result[3:])
 
 
-def plain_runs(given: list[Run]) -> list[tuple[object, ...]]:
+def plain_runs(given: list[Run]) -> list[tuple[Any, ...]]:
     return [tuple(run) for run in given]
 
 
-def revive_runs(given: list[tuple[object, ...]]) -> list[Run]:
-    return [Run(*fields) for fields in given]  # type: ignore[arg-type]
+def revive_runs(given: list[tuple[Any, ...]]) -> list[Run]:
+    return [Run(*fields) for fields in given]
 
 
-def revive(result: tuple[object, ...]) -> Result:
+def revive(result: tuple[Any, ...]) -> Result:
     """A Result as it was before it crossed a queue or lay in a file."""
     job_id, run, ending, *rest = result
     return Result(job_id, run, None if ending is None else Ending(*ending), *rest)
 
 
-def encode_left(running: Optional[int], results: list[tuple[object, ...]]) -> bytes:
+def encode_left(running: Optional[int], results: list[tuple[Any, ...]]) -> bytes:
     """What a worker leaves: the run it is at, and results as `plain` gives them; with a checksum in its last line."""
     content = json.dumps({"running": running, "results": results}).encode()
     return b"%b\n%08x" % (content, zlib.crc32(content))

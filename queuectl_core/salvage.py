@@ -12,12 +12,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import durable, events, journal_format, lockfile, ours
 from .engine import Engine
 from .errors import BadHome, Busy, Corrupt, NewerFormat, QueueError
-from .events import Event
+from .events import Event, JobEvent
 from .home import Home
 from .job import PROCESSING, STATES, Job
 from .jobtable import JobTable
@@ -26,6 +26,9 @@ from .journal_format import Frame
 from .places import place_in_state
 from .stores import open_store
 from .transitions import TRANSITIONS
+
+if TYPE_CHECKING:
+    from .records import Attempt
 
 
 class Salvaged(NamedTuple):
@@ -189,6 +192,11 @@ def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]
         return
     except Corrupt:
         pass
+    _put_right(engine, event, sequence, affected)  # type: ignore[arg-type]  # all others are never impossible
+
+
+def _put_right(engine: Engine, event: JobEvent, sequence: int, affected: dict[str, str]) -> None:
+    """Apply an event to a job that is in no state for it."""
     job = engine.table.change(event.id, sequence)
     if job is None:
         affected[event.id] = "its enqueue is lost; nothing but its id is left"
@@ -199,12 +207,12 @@ def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]
     engine.replay([event], sequence)
 
 
-def _make_fit(engine: Engine, job: Job, event: Event) -> None:
+def _make_fit(engine: Engine, job: Job, event: JobEvent) -> None:
     """Puts the job into a state in which the event can happen."""
     job.state = TRANSITIONS[type(event)][0][0]
     if job.state == PROCESSING and (not job.history or "outcome" in job.history[-1]):
         job.attempts += 1
-        started = {"attempt": job.attempts, "run": 0, "worker": "(lost)", "started_ms": event.at_ms}
+        started: Attempt = {"attempt": job.attempts, "run": 0, "worker": "(lost)", "started_ms": event.at_ms}
         job.history = [*job.history, started]
     engine.table.settle(job)
 

@@ -265,8 +265,8 @@ def _peer_uid(sock: socket.socket) -> int | None:
     """The uid at the other end of a Unix socket; None when it has gone already."""
     try:
         if sys.platform.startswith("linux"):
-            return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+            return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
         # macOS and the BSDs: struct xucred, LOCAL_PEERCRED at level 0
-        return struct.unpack_from("2I", sock.getsockopt(0, 1, 128))[1]
+        return int(struct.unpack_from("2I", sock.getsockopt(0, 1, 128))[1])
     except OSError:
         return None

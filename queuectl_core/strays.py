@@ -65,7 +65,7 @@ class Strays:
             self._look_after_adopted()
         decided = []
         for job_id, run in list(self.lost.items()):
-            command = adoption.conclude(self._home, self._table.get(job_id), self._spared())
+            command = adoption.conclude(self._home, self._table.existing(job_id), self._spared())
             if command is not None:
                 del self.lost[job_id]
                 decided.append(command)

@@ -20,7 +20,8 @@ import selectors
 import signal
 import sys
 import time
-from typing import Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from . import adoption, anchor, commands, events, pidfile, process_tree, runs, timestamps, verbs, worker
 from .adoption import OpenRun
@@ -275,12 +276,12 @@ class Supervisor:
         decided: dict[Member, list[runs.Run]] = {}
         at_ms = now_ms()
         settings = self._ledger.engine.settings
-        max_output, grace_s = int(settings.usable("max-output")), float(settings.usable("grace"))
+        max_output, grace_s = settings.usable("max-output"), float(settings.usable("grace"))
         room, workers = self._pool.room(), self._pool.staying()
         for member in self._pool.with_room():
             if not member.runs and room <= 0:
                 continue
-            job = self._ledger.decide(commands.Dispatch(member.instance, 1 if member.runs else room, workers), at_ms)
+            job: Job | None = self._ledger.decide(commands.Dispatch(member.instance, 1 if member.runs else room, workers), at_ms)
             if job is None:
                 self._nothing_at_ms = at_ms
                 break
@@ -294,7 +295,8 @@ class Supervisor:
         run = runs.Run(job.id, job.running()["run"], job.attempts, job.command, job.cwd, max_output, grace_s)
         if not job.options:
             return run
-        options = {name: job.options[name] for name in runs.EXECUTION if name in job.options}
+        given: Mapping[str, object] = job.options
+        options: Any = {name: given[name] for name in runs.EXECUTION if name in given}
         return run._replace(grace_s=job.options.get("grace", grace_s), options=options or None)
 
     def _send(self, member: Member, given: list[runs.Run]) -> None:
@@ -305,16 +307,13 @@ class Supervisor:
     def _act_upon(self, happened: list[events.Event]) -> None:
         """Runs are ended, stopped or let go on as was decided."""
         for event in happened:
-            kind = type(event)
-            if kind not in _CONCERN_RUNS:
-                continue
-            if kind is events.CancelAsked:
+            if isinstance(event, events.CancelAsked):
                 if not self._pool.kill_run_of(event.id, "canceled", event.signal):
                     self._strays.end(event.id)
-            elif kind is events.Suspended:
+            elif isinstance(event, events.Suspended):
                 if not self._pool.signal_run_of(event.id, signal.SIGSTOP):  # its worker hears nobody
                     self._ledger.decide(commands.Continue([event.id], lenient=True), now_ms())
-            else:
+            elif isinstance(event, events.Continued):
                 self._pool.signal_run_of(event.id, signal.SIGCONT)
 
     def _sync_if_due(self, wrote: bool) -> None:
@@ -365,7 +364,7 @@ class Supervisor:
             self._settle(runs.Result(run.job_id, run.run, None, reason, begun=False))
         for run in member.runs[:1]:
             say(f"worker {member.instance} (pid {pid}) died while it ran {run.job_id}")
-            self._strays.lose(self._ledger.table.get(run.job_id))
+            self._strays.lose(self._ledger.table.existing(run.job_id))
         if not member.runs:
             self._strays.harvest(member.instance)
         if not member.draining:
@@ -398,7 +397,7 @@ class Supervisor:
     def _adopt(self) -> None:
         for run in self._strays.find():
             say(f"adopted {run.job_id}, which worker {run.instance} still runs")
-            if self._ledger.table.get(run.job_id).cancel is not None:
+            if self._ledger.table.existing(run.job_id).cancel is not None:
                 self._strays.end(run.job_id)
             # Its worker has let it go on, as nobody was there to do so.
             self._ledger.decide(commands.Continue([run.job_id], lenient=True), now_ms())
@@ -485,9 +484,6 @@ class Supervisor:
         if self._pool.leaving:
             for member in self._pool.take_overdue(KILL_WITHIN_S):
                 _kill_worker(member.pid, "has nothing to run, and does not end")
-
-
-_CONCERN_RUNS = frozenset((events.CancelAsked, events.Suspended, events.Continued))
 
 
 def _kill_worker(pid: int, why: str) -> None:

@@ -97,13 +97,14 @@ def _wanted_jobs(request: Fields, index: int) -> tuple[list[object], str]:
     as `jobs`, or as `lines` of JSON text.
     """
     cwd, lines = request.get("cwd"), request.get("lines")
-    jobs = request.get("jobs") if lines is None else lines
-    if not isinstance(jobs, list) or not 0 < len(jobs) <= MAX_JOBS:
+    given = request.get("jobs") if lines is None else lines
+    if not isinstance(given, list) or not 0 < len(given) <= MAX_JOBS:
         raise InvalidInput(what=f"enqueue needs jobs, a list of 1 to {MAX_JOBS}")
     why = check_cwd(cwd)
     if why:
         raise InvalidInput(what=f"the folder to run in {why}")
-    return (jobs if lines is None else [_parse_line(line, n) for n, line in enumerate(lines, index)]), cwd
+    jobs = given if lines is None else [_parse_line(line, n) for n, line in enumerate(given, index)]
+    return jobs, str(cwd)
 
 
 def _parse_line(line: object, index: int) -> object:
@@ -162,7 +163,7 @@ def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[l
     page = ledger.table.scan(DEAD, limit, after)
     if not page and cursor is first:
         raise NothingToDo(what="the dead letter queue is empty")
-    ids = [id for _, id in page if ledger.table.get(id).revision <= last]
+    ids = [id for _, id in page if ledger.table.existing(id).revision <= last]
     ledger.decide(kind(ids), now_ms)
     return {"count": len(ids), "next": [page[-1][0], last] if len(page) == limit else None}
 

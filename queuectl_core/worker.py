@@ -23,8 +23,7 @@ import signal
 import sys
 import time
 from collections import deque
-from multiprocessing.queues import SimpleQueue
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import descriptors, durable, environment, errors, lockfile, process_tree
 from .clock import now_ms
@@ -36,6 +35,10 @@ from .output import OutputWriter
 from .reserve import Reserve
 from .runs import GONE, Kill, Place, Result, Run, Signal, encode_left, plain, revive_runs
 from .spec import DEFAULT_QUEUE
+
+if TYPE_CHECKING:
+    from .records import Options
+    from .runs import Channel
 
 AHEAD = 16
 """So many short runs wait in a worker at the most."""
@@ -69,8 +72,8 @@ def main(
     umask: int,
     max_files: int,
     lock: int | None,
-    dispatch: SimpleQueue,
-    results: SimpleQueue,
+    dispatch: Channel,
+    results: Channel,
 ) -> None:
     """The target of the worker's process. Returns when told to, or when the supervisor is gone and its run has ended.
 
@@ -79,6 +82,7 @@ def main(
     home = Home(home_path)
     if lock is None:
         lock = lockfile.acquire(home.worker_lock(instance))
+        assert lock is not None  # nobody else has this name
     os.write(lock, b"%d\n" % os.getpid())
     dispatch._writer.close()  # else the supervisor's death would not end the queue
     results._reader.close()
@@ -103,7 +107,7 @@ class NotReady(Exception):
 
 
 class Worker:
-    def __init__(self, instance: str, home: Home, dispatch: SimpleQueue, results: SimpleQueue) -> None:
+    def __init__(self, instance: str, home: Home, dispatch: Channel, results: Channel) -> None:
         self._instance = instance
         self._home = home
         self._dispatch = dispatch
@@ -149,7 +153,7 @@ class Worker:
     def _take_order(self) -> Kill | None:
         """Reads one order; that to kill the run under way is returned."""
         try:
-            order = self._dispatch.get()
+            order: Union[list[tuple[Any, ...]], Kill, Signal, None] = self._dispatch.get()
         except (EOFError, OSError):  # the other end is closed
             self._note_death()
             return None
@@ -239,6 +243,7 @@ class Worker:
         number = None if code >= 0 else -code
         outcome, detail = "exit" if number is None else "signal", None
         if timed_out:
+            assert run.options is not None  # the timeout is one
             outcome, detail = "timeout", f"timed out after {run.options['timeout']:g} s"
         return self._ending_of(began_s, outcome, code if number is None else None, number, detail, reaped)
 
@@ -356,7 +361,7 @@ class Worker:
             raise NotReady("processes of an earlier run are still alive")
         return lock
 
-    def _spawn_with(self, run: Run, options: dict[str, object], inherited: process_tree.Inherited) -> int:
+    def _spawn_with(self, run: Run, options: Options, inherited: process_tree.Inherited) -> int:
         """The same for a job that says more than what to run and where."""
         path, arguments = command_line(run.command, options)
         given = environment.without_own(options.get("env", {}))

@@ -54,7 +54,7 @@ class GenerationStore:
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         low, high = bisect.bisect_left(self._keys, start), bisect.bisect_left(self._keys, stop)
         keys = self._keys[max(low, high - limit) : high][::-1] if reverse else self._keys[low : min(high, low + limit)]
-        return [(key, self.get(key)) for key in keys]
+        return [(key, self._value_of(key)) for key in keys]
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
         for key in deletes:
@@ -69,10 +69,11 @@ class GenerationStore:
                 self._keys.insert(at, key)
 
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        faults: tuple[type[Exception], ...] = (*self._faults(), Corrupt)
         for key in list(self._keys):
             try:
                 value = self.get(key)
-            except (*self._faults(), Corrupt):
+            except faults:
                 continue
             if value is not None:
                 yield key, value
@@ -105,7 +106,7 @@ class GenerationStore:
         target = self._module.open(path, "n", 0o600)
         try:
             for key in self._keys:
-                self._write_pieces(target, key, self.get(key))
+                self._write_pieces(target, key, self._value_of(key))
         finally:
             target.close()
         self._verify(path)
@@ -152,6 +153,13 @@ class GenerationStore:
         except self._faults() as fault:
             why = f"its value of {key!r} is damaged ({fault})"
             raise Corrupt(path=self._generation(self._number), why=why) from None
+
+    def _value_of(self, key: bytes) -> bytes:
+        """Return the value of a key that is in the index. Raises Corrupt."""
+        value = self.get(key)
+        if value is None:
+            raise Corrupt(path=self._generation(self._number), why=f"its value of {key!r} is missing")
+        return value
 
     def _faults(self) -> tuple[type[Exception], ...]:
         """Return what the module raises when it meets damage: dumb also fails where it takes its index apart."""
