@@ -33,6 +33,14 @@ def write_exported(
     return 0
 
 
+def parsed(line: bytes) -> object:
+    """What a line of such a file stands for. Raises ValueError."""
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 PORTION_JOBS = 500
 PORTION_CHARACTERS = 256 * 1024
 

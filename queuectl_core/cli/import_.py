@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
-from .exported import portions
+from .exported import parsed, portions
 from .plain import path_of
 from .render import Screen
 
@@ -43,14 +43,13 @@ def run(args: Namespace, screen: Screen) -> int:
 
 def _jobs(path: str) -> Iterator[tuple[int, object]]:
     """Each with the number of its line."""
-    import json
     import sys
 
     number = 0
     try:
         with sys.stdin.buffer if path == "-" else open(path_of(path), "rb") as file:
             for number, line in enumerate(file, 1):
-                yield number, json.loads(line)
+                yield number, parsed(line)
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
     except ValueError as fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput
-from .exported import portions
+from .exported import parsed, portions
 from .plain import path_of
 from .render import Screen
 
@@ -41,17 +41,17 @@ def run(args: Namespace, screen: Screen) -> int:
 
 def _read(path: str) -> tuple[dict[str, dict[str, object]], list[object]]:
     """What stands beside the jobs, and the jobs as they were last. Raises InvalidInput."""
-    import json
     import sys
 
     found: dict[str, object] = {}
     count = 0
     try:
         with sys.stdin.buffer if path == "-" else open(path_of(path), "rb") as file:
-            lines = (json.loads(line) for line in file)
+            lines = (parsed(line) for line in file)
             head = next(lines, None)
             if not isinstance(head, dict) or head.get("queuectl_backup") != 1:
                 raise InvalidInput(what=f"{path} is no backup that this version knows")
+            _check_head(head)
             for line in lines:
                 if "job" in line:
                     found.pop(line["job"]["id"], None)  # its place is that of the last time
@@ -63,16 +63,25 @@ def _read(path: str) -> tuple[dict[str, dict[str, object]], list[object]]:
                 count += 1
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
-    except (ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError) as fault:
         raise InvalidInput(what=f"{path} is damaged behind line {count + 1}: {fault}") from None
     raise InvalidInput(what=f"{path} ends in the middle; nothing was restored")
+
+
+def _check_head(head: dict[str, dict[str, object]]) -> None:
+    """Raises ValueError, KeyError, TypeError, AttributeError for what `_restore_rest` could not use."""
+    rules = [*head["queues"].values(), *head["schedules"].values(), head["settings"]]
+    if not all(isinstance(one, dict) for one in rules):
+        raise ValueError("its settings, queues, or schedules are none")
+    for one in head["schedules"].values():
+        one["spec"], one["cwd"]  # type: ignore[index]
 
 
 def _restore_rest(queue: Queue, head: dict[str, dict[str, object]]) -> None:
     for key, value in head["settings"].items():
         queue.configure(key, value)
     for name, rules in head["queues"].items():
-        limits = {rule: value for rule, value in rules.items() if rule != "paused_ms"}  # type: ignore[attr-defined]
+        limits = {rule: rules[rule] for rule in ("limit", "rate") if rule in rules}  # type: ignore[index, operator]
         queue.set_queue(name, **limits, paused="paused_ms" in rules)  # type: ignore[operator]
     for name, one in head["schedules"].items():
         when = {field: one[field] for field in ("cron", "zone", "overlap") if field in one}  # type: ignore[index, operator]
