@@ -99,6 +99,7 @@ class Reserve:
         return durable.make_file(self._path) if self._found() is None else durable.owned(self._path, os.O_WRONLY)
 
     def _allocate(self) -> bool:
+        held_bytes = self._size()
         try:
             descriptor = self._opened()
         except OSError:
@@ -106,7 +107,7 @@ class Reserve:
         try:
             _fill(descriptor)
         except OSError as fault:
-            os.ftruncate(descriptor, 0)
+            os.ftruncate(descriptor, held_bytes)
             self._fault = fault
             return False
         finally:
