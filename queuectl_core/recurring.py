@@ -20,11 +20,13 @@ from .job import FINAL_STATES
 from .jobtable import JobTable
 from .settings import Settings
 from .spec import check_cwd, check_id, check_spec, parse_seconds
+from .timestamps import END_MS
 
 Schedule = Mapping[str, object]
 MAX_SCHEDULES = 1000
 MAX_NAME = 64
 _EVERY = parse_seconds(1, 10 * 365 * 86_400)
+_STATE = ("last_id", "paused_ms", "problem")
 _UNFIT = ("id", "delay", "at", "after", "after_any")
 
 
@@ -50,13 +52,17 @@ class Recurring:
         return min((at_ms for at_ms in times if at_ms is not None), default=None)  # type: ignore[type-var, return-value]
 
     def set(self, name: str, wanted: Mapping[str, object], now_ms: int) -> Event:
-        """A schedule with these fields, new or in the place of one. Raises InvalidInput, InvalidJob."""
+        """A schedule with these fields, new or in the place of one. With `next_ms` it is one of
+        another home, and goes on as it was there. Raises InvalidInput, InvalidJob.
+        """
         why = check_id(name) or (f"has more than {MAX_NAME} characters" if len(name) > MAX_NAME else None)
         if why:
             raise InvalidInput(what=f"the name of the schedule {why.replace('an id', 'a name')}")
         if name not in self._table.schedules and len(self._table.schedules) >= MAX_SCHEDULES:
             raise InvalidInput(what=f"there are {MAX_SCHEDULES} schedules, and no more are kept")
         fields = self._checked(wanted)
+        if "next_ms" in wanted:
+            return events.ScheduleChanged(name, now_ms, {**fields, **_state_in(wanted)})
         before = self._table.schedules.get(name, {})
         fields.update({kept: before[kept] for kept in ("paused_ms", "last_id") if before.get(kept) is not None})
         fields["next_ms"] = self._next_after(fields, now_ms)
@@ -174,7 +180,8 @@ class Recurring:
 
                 cron.parse(str(fields["cron"]))
                 found.update(cron=fields["cron"], zone=fields.get("zone", "UTC"))
-                self._zone_of(str(found["zone"]))
+                if "next_ms" not in wanted:  # else it is paused when its time comes, as ever
+                    self._zone_of(str(found["zone"]))
             else:
                 found["every_s"] = _EVERY(fields["every"])
         except (ValueError, OverflowError) as fault:
@@ -191,3 +198,14 @@ class Recurring:
         every_ms = round(float(one["every_s"]) * 1000)  # type: ignore[arg-type]
         last_ms = one.get("next_ms") or now_ms
         return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)  # type: ignore[operator]
+
+
+def _state_in(wanted: Mapping[str, object]) -> dict[str, object]:
+    """How far a schedule of another home has come. Raises InvalidInput."""
+    found = {name: wanted[name] for name in _STATE if wanted.get(name) is not None}
+    times = [ms for ms in (wanted["next_ms"], found.get("paused_ms")) if ms is not None]
+    if not all(type(ms) is int and 0 <= ms < END_MS for ms in times):
+        raise InvalidInput(what="next_ms and paused_ms of a schedule are times in milliseconds")
+    if check_id(found.get("last_id", "a")) or not isinstance(found.get("problem", ""), str):
+        raise InvalidInput(what="last_id of a schedule is the id of a job, and problem is text")
+    return {**found, "next_ms": wanted["next_ms"]}
