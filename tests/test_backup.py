@@ -15,7 +15,6 @@ import pytest
 from queuectl_core import commands, inquiry, past, verbs
 from queuectl_core.api import Queue
 from queuectl_core.cli import backup, restore
-from queuectl_core.cli.render import Screen
 from queuectl_core.commands import Command
 from queuectl_core.engine import Engine
 from queuectl_core.errors import Busy, DiskFull, PastIsGone, QueueError
@@ -96,7 +95,7 @@ def image_of(lines: list[str]) -> Image:
 
 def restored(lines: list[str], other: Home, goes_on: bool = False) -> dict[str, Job]:
     image = image_of(lines)
-    restore._restore(other.queue, image, image.ids(), goes_on, Screen(True))
+    restore._restore(other.queue, image, image.ids(), goes_on)
     return other.jobs
 
 

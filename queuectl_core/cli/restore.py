@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..api import Queue
-from ..errors import Corrupt, InvalidInput, InvalidSetting, QueueError
+from ..errors import Corrupt, InvalidInput, QueueError
 from ..image import Image
+from ..settings import check_setting
 from .exported import parsed, portions
 from .plain import path_of
 from .render import Screen
@@ -32,7 +33,7 @@ def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
         goes_on = _goes_on(queue, image, set(ids))
         try:
-            _restore(queue, image, ids, goes_on, screen)
+            _restore(queue, image, ids, goes_on)
         except (QueueError, KeyboardInterrupt):
             screen.note("not all is restored, and the home is paused; the same call goes on")
             raise
@@ -43,9 +44,9 @@ def run(args: Namespace, screen: Screen) -> int:
     return 0
 
 
-def _restore(queue: Queue, image: Image, ids: list[str], goes_on: bool, screen: Screen) -> None:
+def _restore(queue: Queue, image: Image, ids: list[str], goes_on: bool) -> None:
     queue.set_queue("*", paused=True)
-    _restore_rules(queue, image, screen)
+    _restore_rules(queue, image)
     for portion in portions((n, image.exported(id)) for n, id in enumerate(ids)):
         queue.import_jobs([job for _, job in portion], skip=goes_on)
     _restore_schedules(queue, image, goes_on)
@@ -106,13 +107,17 @@ def _image_of(lines: Iterator[bytes], path: str) -> Image:
 
 
 def _check_rest(image: Image) -> None:
-    """Raises ValueError, KeyError, TypeError, AttributeError for what could not be restored."""
+    """Raises ValueError, KeyError, TypeError, AttributeError, InvalidSetting for what could not be
+    restored.
+    """
     table = image.table
     rules = [*table.queues.values(), *table.schedules.values(), table.settings]
     if not all(isinstance(one, dict) for one in rules):
         raise ValueError("its settings, queues, or schedules are none")
     for one in table.schedules.values():
         one["spec"], one["cwd"]
+    for key, value in table.settings.items():
+        check_setting(key, value)
 
 
 def _goes_on(queue: Queue, image: Image, ids: set[str]) -> bool:
@@ -130,13 +135,10 @@ def _goes_on(queue: Queue, image: Image, ids: set[str]) -> bool:
     raise InvalidInput(what=what)
 
 
-def _restore_rules(queue: Queue, image: Image, screen: Screen) -> None:
+def _restore_rules(queue: Queue, image: Image) -> None:
     """Before the jobs: what is kept for how long is a setting, too."""
     for key, value in image.table.settings.items():
-        try:
-            queue.configure(key, value)
-        except InvalidSetting as fault:  # it was damaged, and its default was in force
-            screen.note(str(fault))
+        queue.configure(key, value)
     for name, rules in image.table.queues.items():
         if name != "*":
             limits = {rule: rules[rule] for rule in ("limit", "rate") if rule in rules}
