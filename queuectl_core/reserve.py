@@ -74,6 +74,10 @@ class Reserve:
             os.close(descriptor)
         return True
 
+    def can_spare(self, size_bytes: int) -> bool:
+        """Whether so much of it may go for what people ask; the other half is for the ends of what runs."""
+        return self._size() - size_bytes >= RESERVE_BYTES // 2
+
     def has_room_for(self, size_bytes: int) -> bool:
         """Whether the disk would still be usable after that much more; a guess, for others write as well."""
         disk = self._disk()
