@@ -156,6 +156,22 @@ def test_without_inodes_and_without_a_supervisor_the_cause_is_said(no_inodes: Co
 
 
 @needs_mount
+def test_without_an_inode_and_without_a_supervisor_questions_are_answered(queuectl: CommandLine) -> None:
+    with home_on(queuectl, "size=20m,nr_inodes=200"):
+        queuectl.ok("enqueue", "--id", "a", "--command", "true")
+        use_up_inodes(queuectl.home)
+        for words in (["status"], ["why", "a"]):
+            assert "has no free inodes: nothing new begins" in queuectl.ok(*words), words
+        for words in (["list"], ["show", "a"], ["export"], ["queue", "list"]):
+            queuectl.ok(*words)
+        for words in (["enqueue", "--command", "true"], ["cancel", "a"], ["worker", "start"]):
+            assert "full" in queuectl.refused(75, *words), words
+        shutil.rmtree(os.path.join(queuectl.home, "files"))
+        queuectl.ok("worker", "start")
+        queuectl.until_state("a", "completed")
+
+
+@needs_mount
 def test_what_runs_when_the_inodes_run_out_is_noted_to_its_end(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     with home_on(queuectl, "size=20m,nr_inodes=200"):
