@@ -6,12 +6,13 @@ import sys
 if sys.version_info < (3, 9):  # such a Python must still be able to read this file
     sys.exit("queuectl: it needs Python 3.9 or later, and %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
 
+if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+    del sys.path[0]  # the folder of this file, or of the caller: a queue.py there must not stand in for Python's
+
 import __future__  # noqa: F401  # Python's own, before the folder of this file counts
 import os
 
 FOLDER = os.path.dirname(os.path.realpath(__file__))
-if sys.path[0] == FOLDER:
-    del sys.path[0]  # a queue.py that lies there must not stand in for Python's
 sys.path.insert(0, FOLDER)
 try:
     import queuectl_core

@@ -14,7 +14,7 @@ The codemap is in docs/architecture.md of the project. The floors, from the grou
 For programs that embed it: `Queue`, and the errors it raises.
 """
 
-from __future__ import annotations
+# No import from __future__: with `python3 -m` the working folder counts still, and might have a file of that name.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -59,6 +59,11 @@ def is_under_way(home: Home, run: OpenRun) -> bool:
     return left is None or left.result_of(run.job_id, run.run) is None
 
 
+def has_left_word(home: Home, instance: str) -> bool:
+    """Whether this worker has noticed that its supervisor is gone, and said so."""
+    return any(map(os.path.lexists, (home.outcome(instance), home.damaged_outcome(instance))))
+
+
 def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> Optional[commands.Command]:
     """The command that tells the engine how a run that is not under way has ended; None while processes of it live.
 

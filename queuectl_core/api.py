@@ -240,9 +240,13 @@ class Queue:
             for job in page:
                 yield _portable(job)
 
-    def export_one(self, id: str) -> dict[str, Any]:
-        """The same of one job. Raises UnknownJob."""
-        return _portable(self._caller.ask("show", id=id, form="raw")["job"])
+    def kept(self, ids: Sequence[str] | None = None) -> Iterator[builtins.list[Record]]:
+        """Pages of all jobs as this home keeps them; or of those of at most 5000 ids that are
+        there. For `backup`.
+        """
+        if ids is None:
+            return self._pages(form="kept", oldest_first=True)
+        return self._pages_of("kept", "jobs", ids=list(ids))
 
     def import_jobs(self, jobs: Sequence[object], skip: bool = False) -> builtins.list[str]:
         """Adds jobs as another home has exported them, with their state and history; all or none. `skip`: but those
@@ -252,7 +256,9 @@ class Queue:
         return ids
 
     def sequence(self) -> dict[str, Any]:
-        """`sequence`, that of the last event, and `settings`, `queues`, `schedules` as they are kept."""
+        """`sequence`, that of the last event, and `settings`, `queues`, `schedules`,
+        `clock_shift_ms` as they are kept.
+        """
         found = self._caller.ask("sequence")
         found["queues"] = dict(self._paged("queue-list", "queues", form="raw"))
         found["schedules"] = dict(self._paged("schedule-list", "schedules", form="raw"))
@@ -266,6 +272,8 @@ class Queue:
         self, name: str, job: JobSpec, cwd: str | None = None, **when: Unpack[records.ScheduleTimes]
     ) -> None:
         """New, or in the place of one: `cron` (and `zone`, else UTC) or `every`, a time; `overlap`.
+        With `next_ms` it goes on as it was in another home: `last_id`, `paused_ms` and `problem`
+        belong to it.
 
         Raises InvalidInput, InvalidJob.
         """
@@ -378,7 +386,8 @@ class Queue:
 
 def _portable(job: dict[str, Any]) -> dict[str, Any]:
     """Without what only this home gives a meaning."""
-    return {name: value for name, value in job.items() if name not in ("number", "revision", "cancel", "suspended")}
+    own = ("number", "revision", "suspended")
+    return {name: value for name, value in job.items() if name not in own}
 
 
 def _working_folder() -> str:

@@ -33,6 +33,7 @@ LOOK_EVERY_S = 0.1
 
 _READ_ONLY_VERBS = (
     "show",
+    "kept",
     "list",
     "status",
     "why",

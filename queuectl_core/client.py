@@ -17,8 +17,8 @@ import time
 
 from . import errors, protocol
 from .clock import steady_ms
-from .errors import Busy, OutcomeUnknown, ProtocolError, QueueError
-from .socket_path import reachable
+from .errors import BadHome, Busy, OutcomeUnknown, ProtocolError, QueueError
+from .socket_path import peer_uid, reachable
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _MARGIN_S = 1.0
 """A request is not begun any more so long before its client gives up: the rest is for the answer."""
+
+_MAX_WAIT_S = 86_400.0
+"""poll(2) takes no more than 2^31 ms; who waits longer looks again."""
 
 _RESET_IS_UNREAD = sys.platform.startswith("linux")
 """Whether a peer that closes resets the connection if, and only if, it has not read all that it was sent."""
@@ -42,15 +45,16 @@ class NotSent(ConnectionError):
 
 def connect(path: str, deadline_s: float) -> Client | None:
     """A connection, or None when nobody listens there. Raises Busy when there is no place for us until the
-    deadline.
+    deadline; BadHome when somebody else answers.
     """
     end_s, pause_s = time.monotonic() + deadline_s, 0.01
     while True:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        sock.settimeout(deadline_s)
+        sock.settimeout(min(deadline_s, _MAX_WAIT_S))
         try:
             with reachable(path) as name:
                 sock.connect(name)
+            _check_peer(sock, path)
             return Client(sock, deadline_s)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             sock.close()
@@ -64,6 +68,14 @@ def connect(path: str, deadline_s: float) -> Client | None:
                 raise Busy(what=f"the supervisor's socket {path} cannot be reached ({why})") from None
             time.sleep(pause_s)
             pause_s = min(0.2, 1.5 * pause_s)
+
+
+def _check_peer(sock: _socket.socket, path: str) -> None:
+    """Raises BadHome when somebody else answers, who must not hear what we ask, nor be believed."""
+    uid = peer_uid(sock)
+    if uid not in (os.geteuid(), 0, None):
+        sock.close()
+        raise BadHome(path=os.path.dirname(path), why=f"a process of uid {uid} answers at its control.sock")
 
 
 class Client:
@@ -95,7 +107,7 @@ class Client:
         self._asked += 1
         message = protocol.encode({"v": protocol.VERSION, "verb": verb, "number": self._asked, **fields})
         try:
-            self._sock.settimeout(self.deadline_s)
+            self._sock.settimeout(min(self.deadline_s, _MAX_WAIT_S))
             self._sock.sendall(message)
         except _socket.timeout:
             raise Busy(what=f"the supervisor takes no request within {self.deadline_s:g} s; nothing was done") from None
@@ -125,10 +137,13 @@ class Client:
 
     def _next_reply(self, timeout_s: float | None, end_s: float | None) -> Reply:
         while not self._replies:
-            self._sock.settimeout(None if end_s is None else max(0.001, end_s - time.monotonic()))
+            left_s = None if end_s is None else max(0.001, min(end_s - time.monotonic(), _MAX_WAIT_S))
+            self._sock.settimeout(left_s)
             try:
                 data = self._sock.recv(256 * 1024)
             except _socket.timeout:
+                if end_s is not None and time.monotonic() < end_s:
+                    continue
                 raise self._silent(timeout_s) from None
             except ConnectionResetError:
                 raise (NotSent if _RESET_IS_UNREAD else ConnectionError)("the supervisor has ended") from None

@@ -90,8 +90,8 @@ def _value(n: int, text: str) -> int:
     if text in names:
         return names.index(text) + (n == 3)
     low, high = _BOUNDS[n]
-    if not text.isdigit() or not low <= int(text) <= high:
-        raise ValueError(f"{_FIELD_NAMES[n]} must be from {low} to {high}, not {text!r}")
+    if not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
+        raise ValueError(f"{_FIELD_NAMES[n]} must be from {low} to {high}, not {text[:40]!r}")
     return int(text)
 
 

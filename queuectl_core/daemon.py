@@ -209,6 +209,16 @@ def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:
                 os.write(writable, json.dumps(answer).encode() + b"\n")
             except OSError:  # whoever asked is gone
                 pass
-            os.close(writable)
+            _let_go(writable)
 
     return tell
+
+
+def _let_go(descriptor: int) -> None:
+    """Closes it; a standard stream leads nowhere then, for the next file that is opened would take its place."""
+    if descriptor > 2:
+        os.close(descriptor)
+        return
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, descriptor)
+    os.close(null)

@@ -64,9 +64,15 @@ class Engine:
         self.recurring = Recurring(table, zone_of)
         self._loads: dict[Load, None] = {}
 
-    def handle(self, command: Command, now_ms: int) -> Step:
-        """Decides, applies, and says what happened. Raises QueueError, with nothing changed, when it is refused."""
+    def handle(
+        self, command: Command, now_ms: int, weigh: Callable[[list[Event]], None] | None = None
+    ) -> Step:
+        """Decides, applies, and says what happened. Raises QueueError, with nothing changed, when it is refused; so may
+        `weigh`, which is told what would happen.
+        """
         happened, reply = _HANDLERS[type(command)](self, command, now_ms)
+        if weigh is not None:
+            weigh([*happened, *self._hooks_after(happened, now_ms)] if self._has_hooks else happened)
         self._apply_all(happened)
         if self._has_hooks:
             more = hooks.following(self.table, self.settings, happened, now_ms, lambda event: self.table.get(event.id))

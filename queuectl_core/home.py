@@ -101,7 +101,7 @@ class Home:
         return ours.has_begun(self.path)
 
     def check(self) -> None:
-        """Raises BadHome for a home that is no folder, not ours, writable by others, or a folder of other files;
+        """Raises BadHome for a home that is no folder, not ours, not safe from others, or a folder of other files;
         OSError when it cannot be looked at.
         """
         found = os.stat(self.path)
@@ -114,6 +114,7 @@ class Home:
                 path=self.path,
                 why="others may write to it, and may have put files there (chmod go-w; what is not yours is then named)",
             )
+        self._check_above()
         if not os.access(self.path, os.R_OK | os.X_OK):
             raise BadHome(path=self.path, why="you may not read it")
         for folder in (self.journal, self.store, self.run, self.logs):
@@ -122,6 +123,19 @@ class Home:
         foreign = ours.first_foreign(self.path)
         if foreign is not None:
             raise BadHome(path=self.path, why=f"it holds {foreign}, so it is no home; a new one needs an empty folder")
+
+    def _check_above(self) -> None:
+        """Raises BadHome where anybody may put another folder, or a link, in the place of the home or of one above it:
+        it would be the other one a moment after this check.
+        """
+        trusted = {0, os.stat("/").st_uid, os.geteuid()}  # root may have another number in a namespace
+        for path in {self.path, os.path.realpath(self.path)}:
+            while (above := os.path.dirname(path)) != path:
+                found = os.stat(above)
+                is_sticky = found.st_mode & stat.S_ISVTX and {found.st_uid, os.lstat(path).st_uid} <= trusted
+                if found.st_mode & stat.S_IWOTH and not is_sticky:
+                    raise BadHome(path=self.path, why=f"others may write to {above}, and replace {path}")
+                path = above
 
     def _check_folder(self, folder: str) -> None:
         """A home that stood open for a while may have been furnished by somebody else."""
@@ -145,13 +159,23 @@ class Home:
 
 
 def default_path(environ: dict[str, str]) -> str:
-    """$QUEUECTL_HOME, else $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl."""
+    """$QUEUECTL_HOME, else $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl. Raises BadHome."""
     if environ.get("QUEUECTL_HOME"):
-        return os.path.expanduser(environ["QUEUECTL_HOME"])
+        return expanded(environ["QUEUECTL_HOME"])
     state = environ.get("XDG_STATE_HOME")
     if not state or not os.path.isabs(state):
-        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+        return expanded("~/.local/state/queuectl")
     return os.path.join(state, "queuectl")
+
+
+def expanded(path: str) -> str:
+    """The path with somebody's folder in the place of `~`. Raises BadHome where there is none: a folder of the name `~`
+    in the working folder is not what was meant.
+    """
+    found = os.path.expanduser(path)
+    if path.startswith("~") and not os.path.isabs(found):
+        raise BadHome(path=path, why="which folder ~ stands for is not known; set HOME to yours")
+    return found
 
 
 def _make_folders(path: str) -> None:

@@ -13,7 +13,7 @@ from .errors import InvalidInput, UnknownJob
 from .job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from .lane import READY
 from .places import ALL_QUEUES, indexes_of
-from .protocol import MAX_MESSAGE_BYTES
+from .protocol import MAX_JOBS, MAX_MESSAGE_BYTES
 from .spec import check_id
 from .timestamps import utc, utc_or_none
 from .verdict import backoff_ms
@@ -51,14 +51,33 @@ def job_of(ledger: Ledger, id: object) -> Job:
 
 
 def sequence(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """That of the last event, and the settings."""
-    return {"sequence": ledger.engine.sequence, "settings": ledger.table.settings}
+    """That of the last event, the settings, and what the jumps of the wall clock add up to."""
+    table = ledger.table
+    return {
+        "sequence": ledger.engine.sequence,
+        "settings": table.settings,
+        "clock_shift_ms": table.clock_shift_ms,
+    }
 
 
 def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     job = job_of(ledger, request.get("id"))
-    shape = _raw if request.get("form") == "raw" else _FORMS["record"]
-    return {"job": shape(job, ledger.table.clock_shift_ms)}
+    return {"job": job.record(ledger.table.clock_shift_ms)}
+
+
+def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """All that is kept of those of these jobs that are there, as many as a page takes; `next` is
+    the place of the first one that is not in it.
+    """
+    ids, first = request.get("ids"), request.get("next") or 0
+    if not isinstance(ids, list) or len(ids) > MAX_JOBS or type(first) is not int or first < 0:
+        raise InvalidInput(what=f"name at most {MAX_JOBS} jobs; next is what an earlier page gave")
+    page = Page(PAGE_JOBS)
+    for n, id in enumerate(ids[first:], first):
+        job = ledger.table.get(id) if check_id(id) is None else None
+        if job is not None and not page.look_at(job, True, _FORMS["kept"], 0):
+            return {"jobs": page.jobs, "next": n}
+    return {"jobs": page.jobs, "next": None}
 
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -107,8 +126,8 @@ class Filter:
 
 def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """One page: `next`, as the page before has given it, says where to go on; None at the end. `form` brief: ids
-    alone; raw: all that is kept of a job. `before` leaves out jobs from this number on, such as the `next_number` that an
-    earlier page gave, for it was `numbered`.
+    alone; kept: all that is kept of a job; raw: the same, with times by the wall clock. `before` leaves out jobs
+    from this number on, such as the `next_number` that an earlier page gave, for it was `numbered`.
     """
     wanted = Filter(request)
     indexes = _wanted_indexes(request, wanted.queue)
@@ -131,6 +150,7 @@ _FORMS: dict[str, Shape] = {
     "record": lambda job, shift_ms: job.record(shift_ms),
     "brief": lambda job, shift_ms: job.id,
     "raw": lambda job, shift_ms: _raw(job, shift_ms),
+    "kept": lambda job, shift_ms: job.fields(),
 }
 
 

@@ -14,7 +14,9 @@ import os
 from typing import Any
 
 from . import durable, events, ours
-from .commands import Command, Enqueue, Import
+from .commands import (
+    Command, Continue, Dispatch, Enqueue, Finish, Import, Locate, Prune, Release, RunSchedule, ShiftClock, Tick,
+)  # fmt: skip
 from .engine import Engine
 from .errors import Corrupt, DiskFull, StorageFailed
 from .home import Home
@@ -37,6 +39,9 @@ SLICE = 250
 
 KEPT_BYTES = 16 * 1024 * 1024
 """So much of the journal stays although the store has it: for those who read events behind us."""
+
+_NEEDED = frozenset((Continue, Dispatch, Finish, Locate, Prune, Release, ShiftClock, Tick))
+"""What nobody asks for, or somebody must: what runs ends, and time goes by. The reserve is for these."""
 
 WORTH_A_SEGMENT = 32 * 1024
 """The next opening reads up to so many bytes of the journal (half a millisecond) rather than have a segment a stop."""
@@ -75,13 +80,21 @@ class Ledger:
         return self.journal.torn
 
     def decide(self, command: Command, now_ms: int) -> Any:
-        """The engine's answer to a command. Raises QueueError when it refuses; DiskFull for new jobs without room."""
-        new = command.specs if type(command) is Enqueue else command.jobs if type(command) is Import else None
-        if new is not None and not (self.has_room() and self._has_room_for(new)):
+        """The engine's answer to a command. Raises QueueError when it refuses; DiskFull for new jobs without room, and
+        for a change that would use up what is held back for the ends of what runs.
+        """
+        new = _new_jobs(command)
+        if new and not (self.has_room() and self._has_room_for(new)):
             raise DiskFull(path=self._home.path)
-        step = self.engine.handle(command, now_ms)
+        step = self.engine.handle(command, now_ms, None if new or type(command) in _NEEDED else self._weigh)
         self._decided += step.events
         return step.reply
+
+    def _weigh(self, happened: list[events.Event]) -> None:
+        """Raises DiskFull where neither the disk nor the half of the reserve bears this."""
+        size = len(events.encode([*self._decided, *happened]))
+        if not (self._reserve.has_room_for(2 * size) or self._reserve.can_spare(size)):
+            raise DiskFull(path=self._home.path)
 
     def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[str]:
         """The ids of some more jobs of a load that the engine has begun. Raises QueueError; the load is then void."""
@@ -241,6 +254,15 @@ class Ledger:
         except (ValueError, TypeError, KeyError) as fault:
             raise Corrupt(path=home.journal, why=f"an event cannot be applied ({fault!r})") from fault
         return journal
+
+
+def _new_jobs(command: Command) -> list[object]:
+    """What a command wants to add; of a schedule, something."""
+    if type(command) is Enqueue:
+        return command.specs
+    if type(command) is Import:
+        return command.jobs
+    return [None] if type(command) is RunSchedule else []
 
 
 def _opened_store(home: Home, read_only: bool) -> Store:

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from . import adoption, anchor, lockfile, verbs
 from .clock import now_ms
 from .engine import Engine
-from .errors import QueueError, in_words
+from .errors import DiskFull, QueueError, in_words
 from .forks import no_fork
 from .home import NOT_ALLOWED, Home
 from .jobtable import JobTable
@@ -45,7 +45,10 @@ def answer(
         if fault.errno in NOT_ALLOWED:
             return _answer_reading(home, request)
         raise home.failure(fault) from fault
-    return replies[0] if _converse(home, lock, [request], notice, replies.append) else None
+    try:
+        return replies[0] if _converse(home, lock, [request], notice, replies.append) else None
+    except DiskFull:
+        return _answer_from_full_disk(home, line, request)
 
 
 def converse(
@@ -138,10 +141,22 @@ def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
                     notice(damage)
 
 
-def _answer_reading(home: Home, request: Fields) -> Fields:
-    """The answer from a home on a read-only disk. What workers have left there is not harvested."""
+def _answer_from_full_disk(home: Home, line: lockfile.Line, request: Fields) -> Fields | None:
+    """The answer from a home that cannot even be opened for writing; None when the lock is another's by now."""
+    lock = line.take(home.lock)
+    if lock is None:
+        return None
+    try:
+        return _answer_reading(home, request, is_full=True)
+    finally:
+        lockfile.release(lock)
+
+
+def _answer_reading(home: Home, request: Fields, is_full: bool = False) -> Fields:
+    """The answer from a home on a disk that cannot be written to. What workers have left there is not harvested."""
     with no_fork:
         ledger = Ledger(home, read_only=True)
+        ledger.is_short = is_full
         try:
             return verbs.answer(ledger, request, now_ms())
         finally:

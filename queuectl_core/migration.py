@@ -6,14 +6,14 @@ way here; one that was running there waits again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from . import events
 from .admission import holder_of_key
 from .errors import DuplicateJob, InvalidJob, KeyTaken, RepeatedId
 from .events import Imported
-from .job import FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STATES
+from .job import DEAD, FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STATES
 from .jobtable import JobTable
 from .spec import BASIC_FIELDS, MAX_AFTER, check_id, check_option, check_spec, parse_name
 from .timestamps import END_MS
@@ -28,33 +28,35 @@ _ATTEMPT_NUMBERS = (
 )  # fmt: skip
 _ATTEMPT_TEXTS = ("worker", "outcome", "reason", "log_file")
 _MAX_COUNT = 10**6
+Id = TypeVar("Id")
 
 
 def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> list[Imported]:
     """Raises InvalidJob, DuplicateJob, RepeatedId, KeyTaken, with the place of the job.
 
-    What a job waits for must be there, or come before it; what is not there counts as over.
+    What a job waits for must be there, or come before it; what is not there counts as over. If it
+    is dead, the job is dead too, unless it is content with any end.
     """
     found: list[Imported] = []
-    live: dict[str, bool] = {}
+    states: dict[str, object] = {}
     keys: dict[str, str] = {}
     for n, raw in enumerate(jobs):
         fields: Any = _checked(raw, n)
         id = str(fields.pop("id"))
-        if id in live:
+        if id in states:
             raise RepeatedId(id=id, index=n)
         if table.get(id) is not None:
             if skip:
                 continue
             raise DuplicateJob(id=id, index=n)
         if fields["state"] == PENDING and "blockers" in fields:
-            fields["blockers"] = [other for other in fields["blockers"] if _is_live(table, other, live)]
+            _wait_or_die(fields, lambda other: states.get(other) or table.state_of(other))
         wall_ms = fields.get("wall_ms", fields.get("due_ms"))
         if wall_ms is not None:
             fields["due_ms"] = due_at(wall_ms, table.clock_shift_ms)
-        live[id] = fields["state"] not in FINAL_STATES
+        states[id] = fields["state"]
         key = fields.get("options", {}).get("key")
-        if key is not None and live[id]:
+        if key is not None and states[id] not in FINAL_STATES:
             holder = keys.get(key) or holder_of_key(table, str(key))
             if holder is not None:
                 raise KeyTaken(key=key, id=holder, index=n, runs=False)
@@ -67,9 +69,38 @@ def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> li
     return found
 
 
-def _is_live(table: JobTable, id: str, live: Mapping[str, bool]) -> bool:
-    job = table.get(id)
-    return live.get(id, False) or (job is not None and job.state not in FINAL_STATES)
+def blockers_first(ids: Iterable[Id], blockers_of: Callable[[Id], object]) -> Iterator[Id]:
+    """Give each of these once, behind those of them that it waits for; otherwise as they come."""
+    left = dict.fromkeys(ids, False)  # True: what it waits for is on its way
+    for id in list(left):
+        stack = [id]
+        while stack:
+            one = stack.pop()
+            is_next = left.get(one)
+            if is_next:
+                del left[one]
+                yield one
+            elif is_next is not None:
+                left[one] = True
+                others = blockers_of(one)
+                stack.append(one)
+                stack += [other for other in _texts(others) if left.get(other) is False]
+
+
+def _texts(others: object) -> list[Any]:
+    return [other for other in others if isinstance(other, str)] if isinstance(others, list) else []
+
+
+def _wait_or_die(fields: dict[str, Any], state_of: Callable[[str], object]) -> None:
+    """Let a job wait for those of its blockers that are not over, or die with a dead one."""
+    states = {other: state_of(other) for other in fields["blockers"]}
+    dead = next((other for other, state in states.items() if state == DEAD), None)
+    if dead is None or fields["options"].get("after_any"):
+        over = (None, *FINAL_STATES)
+        fields["blockers"] = [other for other, state in states.items() if state not in over]
+    else:
+        fields.update(state=DEAD, reason=f"job {dead}, which it was to run after, has died")
+        _forget_times(fields)
 
 
 def _checked(raw: object, index: int) -> dict[str, Any]:
@@ -83,7 +114,7 @@ def _checked(raw: object, index: int) -> dict[str, Any]:
         kept = _kept({name: raw[name] for name in _KEPT if raw.get(name) is not None})
     except (ValueError, TypeError, AttributeError, KeyError) as fault:
         raise InvalidJob(index=index, why=f"it is no exported job: {fault}") from None
-    return _at_rest({**basic, **kept})
+    return _at_rest({**basic, **kept}, bool(raw.get("cancel")))
 
 
 def _kept(given: dict[str, Any]) -> dict[str, Any]:
@@ -139,13 +170,19 @@ def _shortened(attempt: dict[str, object]) -> dict[str, object]:
     return {name: value[:MAX_REASON] if isinstance(value, str) else value for name, value in attempt.items()}
 
 
-def _at_rest(fields: dict[str, Any]) -> dict[str, Any]:
-    """Where it ran there, it waits here, its attempt not counted."""
+def _at_rest(fields: dict[str, Any], is_canceled: bool) -> dict[str, Any]:
+    """Where it ran there, it waits here, its attempt not counted; canceled, it is dead."""
     if fields["state"] == PROCESSING:
-        fields["state"] = PENDING
+        fields["state"] = DEAD if is_canceled else PENDING
+        if is_canceled:
+            fields["reason"] = "canceled while it ran"
         fields["attempts"] = max(0, fields.get("attempts", 1) - 1)
         fields["history"] = fields.get("history", [])[:-1]
     if fields["state"] in FINAL_STATES:
-        fields.pop("due_ms", None)
-        fields.pop("wall_ms", None)
+        _forget_times(fields)
     return fields
+
+
+def _forget_times(fields: dict[str, object]) -> None:
+    fields.pop("due_ms", None)
+    fields.pop("wall_ms", None)

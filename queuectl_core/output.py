@@ -9,6 +9,7 @@ Knows nothing of jobs. The trap: bytes behind the end of an attempt's output may
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Collection, Iterator
 
@@ -122,7 +123,7 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
     """The bytes of one attempt, in pieces; to the end of the segment when `size` is None. Raises OSError
     (FileNotFoundError: pruned).
     """
-    with open(os.path.join(folder, name), "rb", opener=durable.owned) as file:
+    with open(_path_of(folder, name), "rb", opener=durable.owned) as file:
         file.seek(offset)
         left = size
         while left is None or left > 0:
@@ -182,6 +183,13 @@ def segment_paths(folder: str) -> list[str]:
 def size_from(folder: str, name: str, offset: int) -> int:
     """How many bytes stand in the segment behind `offset`; 0 when there is none."""
     try:
-        return max(0, os.path.getsize(os.path.join(folder, name)) - offset)
+        return max(0, os.path.getsize(_path_of(folder, name)) - offset)
     except FileNotFoundError:
         return 0
+
+
+def _path_of(folder: str, name: str) -> str:
+    """Raises FileNotFoundError where this is no name of a segment: an imported job may name any file."""
+    if not ours.is_output_file(name):
+        raise FileNotFoundError(errno.ENOENT, "it is no segment of output", name)
+    return os.path.join(folder, name)

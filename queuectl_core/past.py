@@ -56,6 +56,16 @@ def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
                 yield fact(sequence, event)
 
 
+def as_they_stand(folder: str, after: int) -> Iterator[tuple[int, list[events.Event]]]:
+    """The same as events, a frame of them at a time, with the sequence of its first, which may be
+    one of those before.
+
+    Raises PastIsGone, NewerFormat.
+    """
+    for frame in _frames(folder, after):
+        yield frame.sequence, events_of(frame, folder)
+
+
 def fact(sequence: int, event: events.Event) -> Fact:
     """As users see it: `seq`, `event`, `at`, then the event's own fields; an ending is an object."""
     fields = event._asdict()

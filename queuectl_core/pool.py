@@ -191,6 +191,16 @@ def _queue(context: multiprocessing.context.BaseContext) -> runs.Channel:
         raise SupervisorFailed(why=f"{why}; on Linux, /dev/shm must be writable, and have room") from fault
 
 
+def _check_death(fault: EOFError | OSError) -> None:
+    """Let pass what says that the worker at the other end of a queue has died.
+
+    Raises:
+        SupervisorFailed: it may live, and nobody knows what it has heard. The next supervisor adopts it.
+    """
+    if isinstance(fault, OSError) and fault.errno not in (None, errno.EPIPE):  # None: dead in the middle of a message
+        raise SupervisorFailed(why=f"the queue of a worker has failed ({in_words(fault)})") from fault
+
+
 def _begin_process(process: multiprocessing.process.BaseProcess) -> None:
     """Starts it. Raises OSError; multiprocessing then leaves the pipes open that it has made for the process."""
     before = descriptors.open_ones()
@@ -296,20 +306,25 @@ class Pool:
         member.characters += run.characters
 
     def send(self, member: Member, given: list[runs.Run]) -> bool:
-        """Hands over runs that were promised. False when the member has just died, without having seen them."""
+        """Hands over runs that were promised. False when the member has just died, without having seen them.
+
+        Raises SupervisorFailed.
+        """
         try:
             member.dispatch.put(runs.plain_runs(given))
-        except OSError:
+        except OSError as fault:
+            _check_death(fault)
             for run in given:
                 member.drop(run.run)
             return False
         return True
 
     def take_message(self, member: Member) -> runs.Result | runs.Place | None:
-        """What the worker reports; None when its end of the queue is closed: it has died."""
+        """What the worker reports; None when its end of the queue is closed: it has died. Raises SupervisorFailed."""
         try:
             message = member.results.get()
-        except (EOFError, OSError):
+        except (EOFError, OSError) as fault:
+            _check_death(fault)
             return None
         if type(message) is runs.Place:
             member.since_ms, member.last_run_ms = message.began_ms, _LONG_MS
@@ -363,8 +378,8 @@ class Pool:
     def _tell(self, member: Member, order: runs.Kill | runs.Signal | None) -> None:
         try:
             member.dispatch.put(order)
-        except OSError:  # it has just died, which the end of its result queue tells
-            pass
+        except OSError as fault:  # it has just died, which the end of its result queue tells
+            _check_death(fault)
 
     def staying(self) -> int:
         """How many workers there are, without those on their way out."""

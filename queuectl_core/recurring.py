@@ -22,6 +22,7 @@ from .job import FINAL_STATES
 from .jobtable import JobTable
 from .settings import Settings
 from .spec import check_cwd, check_id, check_spec, parse_seconds
+from .timestamps import END_MS
 
 if TYPE_CHECKING:
     from .records import Schedule
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MAX_SCHEDULES = 1000
 MAX_NAME = 64
 _EVERY = parse_seconds(1, 10 * 365 * 86_400)
+_STATE = ("last_id", "paused_ms", "problem")
 Fired = tuple[list[events.Enqueued], events.ScheduleFired]
 """The job that a schedule added, if any, and the event that says so."""
 
@@ -57,18 +59,19 @@ class Recurring:
         return min((at_ms for at_ms in times if at_ms is not None), default=None)
 
     def set(self, name: str, wanted: Mapping[str, object], now_ms: int) -> events.ScheduleChanged:
-        """A schedule with these fields, new or in the place of one. Raises InvalidInput, InvalidJob."""
+        """A schedule with these fields, new or in the place of one. With `next_ms` it is one of
+        another home, and goes on as it was there. Raises InvalidInput, InvalidJob.
+        """
         why = check_id(name) or (f"has more than {MAX_NAME} characters" if len(name) > MAX_NAME else None)
         if why:
             raise InvalidInput(what=f"the name of the schedule {why.replace('an id', 'a name')}")
         if name not in self._table.schedules and len(self._table.schedules) >= MAX_SCHEDULES:
             raise InvalidInput(what=f"there are {MAX_SCHEDULES} schedules, and no more are kept")
         fields = self._checked(wanted)
-        before = self._table.schedules.get(name)
-        if before is not None and before.get("paused_ms") is not None:
-            fields["paused_ms"] = before["paused_ms"]
-        if before is not None and before.get("last_id") is not None:
-            fields["last_id"] = before["last_id"]
+        if "next_ms" in wanted:
+            return events.ScheduleChanged(name, now_ms, {**fields, **_state_in(wanted)})
+        before = self._table.schedules.get(name, {})
+        fields.update({kept: before[kept] for kept in ("paused_ms", "last_id") if before.get(kept) is not None})
         fields["next_ms"] = self._next_after(fields, now_ms)
         if fields["next_ms"] is None:
             raise InvalidInput(what="there is no such time in the next nine years")
@@ -184,8 +187,9 @@ class Recurring:
                 from . import cron
 
                 cron.parse(str(fields["cron"]))
-                found["cron"], found["zone"] = fields["cron"], fields.get("zone", "UTC")
-                self._zone_of(str(found["zone"]))
+                found.update(cron=fields["cron"], zone=fields.get("zone", "UTC"))
+                if "next_ms" not in wanted:  # else it is paused when its time comes, as ever
+                    self._zone_of(str(found["zone"]))
             else:
                 found["every_s"] = _EVERY(fields["every"])
         except (ValueError, OverflowError) as fault:
@@ -202,3 +206,14 @@ class Recurring:
         every_ms = round(float(one["every_s"]) * 1000)
         last_ms = one.get("next_ms") or now_ms
         return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)
+
+
+def _state_in(wanted: Mapping[str, object]) -> dict[str, object]:
+    """How far a schedule of another home has come. Raises InvalidInput."""
+    found = {name: wanted[name] for name in _STATE if wanted.get(name) is not None}
+    times = [ms for ms in (wanted["next_ms"], found.get("paused_ms")) if ms is not None]
+    if not all(type(ms) is int and 0 <= ms < END_MS for ms in times):
+        raise InvalidInput(what="next_ms and paused_ms of a schedule are times in milliseconds")
+    if check_id(found.get("last_id", "a")) or not isinstance(found.get("problem", ""), str):
+        raise InvalidInput(what="last_id of a schedule is the id of a job, and problem is text")
+    return {**found, "next_ms": wanted["next_ms"]}

@@ -74,6 +74,10 @@ class Reserve:
             os.close(descriptor)
         return True
 
+    def can_spare(self, size_bytes: int) -> bool:
+        """Whether so much of it may go for what people ask; the other half is for the ends of what runs."""
+        return self._size() - size_bytes >= RESERVE_BYTES // 2
+
     def has_room_for(self, size_bytes: int) -> bool:
         """Whether the disk would still be usable after that much more; a guess, for others write as well."""
         disk = self._disk()
@@ -99,6 +103,7 @@ class Reserve:
         return durable.make_file(self._path) if self._found() is None else durable.owned(self._path, os.O_WRONLY)
 
     def _allocate(self) -> bool:
+        held_bytes = self._size()
         try:
             descriptor = self._opened()
         except OSError:
@@ -106,7 +111,7 @@ class Reserve:
         try:
             _fill(descriptor)
         except OSError as fault:
-            os.ftruncate(descriptor, 0)
+            os.ftruncate(descriptor, held_bytes)
             self._fault = fault
             return False
         finally:

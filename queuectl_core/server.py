@@ -11,15 +11,13 @@ import errno
 import os
 import selectors
 import socket
-import struct
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
 
 from . import errors, protocol
 from .errors import QueueError
-from .socket_path import reachable
+from .socket_path import peer_uid, reachable
 
 MAX_CONNECTIONS = 256
 """So many stay open that do not wait for jobs, and are owed nothing: clients that may ask again."""
@@ -177,7 +175,7 @@ class Server:
                 self._crowded()
                 self._pause()
             return  # else it has gone again
-        if _peer_uid(sock) not in (os.geteuid(), 0):
+        if peer_uid(sock) not in (os.geteuid(), 0):
             sock.close()
             return
         if len(self._connections) >= MAX_CONNECTIONS:
@@ -259,14 +257,3 @@ class Server:
 
 def _is_next(connection: Connection) -> bool:
     return not connection.owed and not connection.outgoing
-
-
-def _peer_uid(sock: socket.socket) -> int | None:
-    """The uid at the other end of a Unix socket; None when it has gone already."""
-    try:
-        if sys.platform.startswith("linux"):
-            return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
-        # macOS and the BSDs: struct xucred, LOCAL_PEERCRED at level 0
-        return int(struct.unpack_from("2I", sock.getsockopt(0, 1, 128))[1])
-    except OSError:
-        return None

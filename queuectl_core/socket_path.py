@@ -1,13 +1,14 @@
 """SocketPath: a name for a home's socket that fits into a socket address, whatever the home's path is.
 
 An address holds 107 bytes on Linux, 103 on macOS, and a home may lie deeper. Linux: through the folder's descriptor
-in /proc. Elsewhere: by stepping into the folder for the moment of the call. Knows nothing of what is said on the
-socket. The trap: the working folder belongs to the whole process, threads
+in /proc. Elsewhere: by stepping into the folder for the moment of the call. And whose process is at the other end.
+Knows nothing of what is said on the socket. The trap: the working folder belongs to the whole process, threads
 included, so it is stepped out of only where it must be.
 """
 
 from __future__ import annotations
 
+import _socket
 import os
 import sys
 
@@ -39,3 +40,15 @@ class reachable:
             os.fchdir(self._left)
         for descriptor in self._held:
             os.close(descriptor)
+
+
+def peer_uid(sock: _socket.socket) -> int | None:
+    """The uid of the process at the other end; None when it has gone already."""
+    try:
+        if sys.platform.startswith("linux"):
+            found = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
+        else:
+            found = sock.getsockopt(0, 1, 128)  # struct xucred by LOCAL_PEERCRED: its version, the uid, more
+    except OSError:
+        return None
+    return int.from_bytes(found[4:8], sys.byteorder)

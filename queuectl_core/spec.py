@@ -160,7 +160,7 @@ _BASIC_CHECKS: dict[str, Callable[[object], str | None]] = {
 def parse_codes(value: object) -> list[int]:
     """Exit codes: a list, one number, or text like "75,111"."""
     wanted = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-    codes: list[Any] = [int(item) if isinstance(item, str) and item.strip().isdigit() else item for item in wanted]
+    codes: list[Any] = [int(item) if isinstance(item, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", item, re.ASCII) else item for item in wanted]
     if not all(type(code) is int and 1 <= code <= 255 for code in codes) or not codes:
         raise ValueError(f"must be exit codes from 1 to 255, like 75,111, not {shortened(value)}")
     return sorted(set(codes))

@@ -13,7 +13,7 @@ import os
 import selectors
 from collections.abc import Callable
 
-from . import adoption, commands, runs
+from . import adoption, commands
 from .adoption import OpenRun
 from .home import Home
 from .job import Job
@@ -38,6 +38,8 @@ class Strays:
         self.adopted: dict[str, OpenRun] = {}
         self.lost: dict[str, OpenRun] = {}
         self._harvested: list[str] = []
+        self._to_end: set[str] = set()
+        """Jobs whose adopted worker is to be told to end the run."""
         self._looks_at_adopted = False
         self._polls_adopted = False
 
@@ -101,13 +103,16 @@ class Strays:
 
     def end_all(self) -> None:
         """Adopted workers end their runs and give the jobs back."""
-        for run in self.adopted.values():
-            adoption.kill_run(self._home, run)
+        for job_id in self.adopted:
+            self.end(job_id)
 
     def end(self, job_id: str) -> None:
-        """The adopted worker that runs this job, if one does, ends the run."""
+        """The adopted worker that runs this job, if one does, ends the run once it has left word: before, it does not
+        know yet that its supervisor is gone, and takes no order from another.
+        """
         if job_id in self.adopted:
-            adoption.kill_run(self._home, self.adopted[job_id])
+            self._to_end.add(job_id)
+            self._looks_at_adopted = True
 
     def _watch(self, instance: str) -> None:
         """Waits for the worker's end without polling, where the system can."""
@@ -132,5 +137,8 @@ class Strays:
         for job_id, run in list(self.adopted.items()):
             if not adoption.is_under_way(self._home, run):
                 self.lost[job_id] = self.adopted.pop(job_id)
-            elif runs.read_left(self._home, run.instance) is None:
+            elif not adoption.has_left_word(self._home, run.instance):
                 self._looks_at_adopted = True
+            elif job_id in self._to_end:
+                self._to_end.discard(job_id)
+                adoption.kill_run(self._home, run)

@@ -260,6 +260,7 @@ VERBS: dict[str, Callable[[Ledger, Fields, int], Fields]] = {
     "enqueue": _enqueue,
     "preview": _preview,
     "show": inquiry.show,
+    "kept": inquiry.kept,
     "sequence": inquiry.sequence,
     "list": inquiry.listing,
     "status": inquiry.status,

@@ -400,6 +400,7 @@ class Worker:
                 return killed, timed_out, reaped, others
             kill = self._take_order() if self._inbox in ready else None
             if kill is None and self._orphaned and self._terminated:
+                self._terminated = False  # told once, the run hears it once
                 kill = Kill(run.job_id, STOPPED_BY_HAND)
             if kill is not None and killed is None:
                 killed, timed_out, end_at_s = kill.reason, False, None

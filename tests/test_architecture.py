@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"load", "lanes", "admission", "waits"},
     {"byhand", "recurring", "migration", "hooks"},
     {"engine", "stores.memory_store"},
-    {"upgrade"},
+    {"upgrade", "image"},
     {"clock", "descriptors", "durable", "forks", "lockfile"},
     {"home", "output", "presence", "socket_path"},
     {

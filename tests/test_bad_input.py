@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Optional
 
 import pytest
 
-from tests.homes import CommandLine
+from tests.homes import ROOT, SCRIPT, CommandLine, until
 
 BAD_JOBS = {
     "text that is not JSON": ("hello", "not a job in JSON"),
@@ -256,7 +261,8 @@ def test_a_home_of_a_newer_format_is_refused(queuectl: CommandLine) -> None:
         file.seek(0)
         file.write(journal_format.encode_segment_header(header._replace(version=99)))
     for words in (["enqueue", "--command", "true"], ["status"], ["worker", "start"]):
-        assert "newer queuectl: it has format 99" in queuectl.refused(1, *words)
+        said = queuectl.refused(1, *words)
+        assert "a newer queuectl wrote" in said and "it has format 99" in said
 
 
 def test_a_damaged_config_value_is_named_and_can_be_mended(queuectl: CommandLine) -> None:
@@ -297,3 +303,138 @@ def test_a_reused_pid_is_never_signalled(queuectl: CommandLine) -> None:
     with open(path, "w") as file:
         file.write(right)
     queuectl.ok("worker", "stop")
+
+
+@pytest.mark.parametrize("fd", ["3", "7", "1023", "-1", "x", "", "\u00b2", "9" * 30])
+def test_a_descriptor_that_the_caller_has_not_opened_is_none_to_write_to(queuectl: CommandLine, fd: str) -> None:
+    """A file of the home would have that number by then: the lock, say, which would be written to and let go."""
+    said = queuectl.refused(2, "worker", "start", "--foreground", f"--ready-fd={fd}")
+    assert "--ready-fd needs the number of a descriptor open for writing" in said
+    assert not os.path.exists(queuectl.home)
+
+
+@pytest.mark.parametrize("fd", [1, 2])
+def test_a_standard_stream_that_has_told_of_readiness_is_no_place_for_a_file(queuectl: CommandLine, fd: int) -> None:
+    """What is printed later must not get into the file that is opened next."""
+    words = ["worker", "start", "--foreground", "--until-eof", "--ready-fd", str(fd)]
+    with tempfile.TemporaryFile() as other:
+        streams = {"stdout": other, "stderr": other, ("stdout", "stderr")[fd - 1]: subprocess.PIPE}
+        process = queuectl.popen(*words, stdin=subprocess.PIPE, **streams)
+        said = process.stdout if fd == 1 else process.stderr
+        assert said is not None and json.loads(said.readline()) == {"pid": process.pid}
+        if os.path.isdir("/proc/self"):
+            link = f"/proc/{process.pid}/fd/{fd}"
+            until(lambda: os.readlink(link) == os.devnull, lambda: f"{link} to lead nowhere")
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("home", [None, "", "here"])
+def test_no_folder_of_the_name_of_a_tilde_is_made(queuectl: CommandLine, tmp_path: Path, home: Optional[str]) -> None:
+    """HOME is not set, or to no path, and nobody knows this uid."""
+    queuectl.environ.pop("QUEUECTL_HOME")
+    queuectl.environ.pop("XDG_STATE_HOME", None)
+    queuectl.environ.pop("HOME", None)
+    if home is not None:
+        queuectl.environ["HOME"] = home
+    code = "import pwd, sys; pwd.getpwuid = lambda uid: {}[uid]; sys.path.insert(0, sys.argv.pop(1)); "
+    code += "from queuectl_core.cli.main import main; main()"
+    for words in (["enqueue", "--", "true"], ["--home", "~/q", "enqueue", "--", "true"]):
+        if home == "":  # then ~ is the root folder
+            continue
+        said = subprocess.run(
+            [sys.executable, "-c", code, ROOT, *words], env=queuectl.environ, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert said.returncode == 2 and "set HOME" in said.stderr and said.stderr.count("\n") == 1, said
+    assert os.listdir(tmp_path) == []
+
+
+NOT_JSON = [b"[" * 100_000, b'{"a":' * 100_000, b"1", b"[]", b'["job"]', b"null", b'"job"', b"\xff", b"NaN"]
+
+
+@pytest.mark.parametrize("line", NOT_JSON, ids=[repr(line[:6]) for line in NOT_JSON])
+def test_files_of_other_things_are_refused_by_import_and_restore(queuectl: CommandLine, line: bytes) -> None:
+    head = b'{"queuectl_backup":1,"settings":{},"queues":{},"schedules":{}}\n'
+    for words, data in ((["import"], line), (["restore"], line), (["restore"], head + line + b'\n{"end":1}\n')):
+        queuectl.refused(2, *words, "-", stdin=data)
+
+
+@pytest.mark.parametrize("part", ["settings", "queues", "schedules"])
+@pytest.mark.parametrize("value", [None, [], 5, {"x": None}, {"x": []}, {"x": {"queue": 1}}, {"*": 5}])
+def test_a_backup_with_other_things_in_its_head_is_refused(queuectl: CommandLine, part: str, value: object) -> None:
+    head = {"queuectl_backup": 1, "settings": {}, "queues": {}, "schedules": {}, part: value}
+    answer = queuectl("restore", "-", stdin=f'{json.dumps(head)}\n{{"end":0}}\n'.encode())
+    if (part, value) != ("queues", {"x": {"queue": 1}}):  # such a rule is none, and is passed over
+        assert answer.status == 2 and answer.err.count("\n") == 1, answer
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cancel", "a", "--signal", "\u00b2"], ["cancel", "a", "--signal", "9" * 5000], ["list", "--format", "{id[x]}"],
+        ["enqueue", "--retry-on", "\u00b2", "--", "true"], ["enqueue", "--retry-on", "9" * 5000, "--", "true"],
+        ["schedule", "add", "s", "9" * 5000 + " * * * *", "--", "true"],
+    ],
+    ids=lambda words: " ".join(words)[:40],
+)  # fmt: skip
+def test_digits_and_fields_that_are_none_are_refused_in_plain_words(queuectl: CommandLine, words: list[str]) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    said = queuectl.refused(2, *words)
+    assert "literal" not in said and "limit" not in said and len(said) < 400, said
+
+
+def test_a_width_of_the_terminal_that_is_none_is_passed_over(queuectl: CommandLine) -> None:
+    for columns in ("\u00b2", "9" * 5000, "x", "-1"):
+        queuectl.environ["COLUMNS"] = columns
+        queuectl.ok("list", "--help")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_message_that_nobody_gets_changes_no_status(queuectl: CommandLine) -> None:
+    with open("/dev/full", "w") as full:
+        for words, status in ((["list", "--state", "bad"], 2), (["show", "a"], 1), (["worker", "stop"], 3)):
+            assert queuectl.popen(*words, stderr=full).wait(timeout=20) == status
+        queuectl.ok("enqueue", "--id", "a", "--", "true")
+        assert queuectl.popen("list", "--limit", "1", stderr=full, stdout=subprocess.DEVNULL).wait(timeout=20) == 0
+        queuectl.ok("enqueue", "--", "true")
+        with open(os.path.join(queuectl.home, "journal", "0000000001.log"), "ab") as file:
+            file.write(b"torn")  # which is noted beside the answer
+        assert queuectl.popen("enqueue", "--id", "b", "--", "true", stderr=full).wait(timeout=20) == 0
+    assert queuectl.job("b")["state"] == "pending"
+
+
+def test_in_a_folder_that_is_gone_one_line_says_so(queuectl: CommandLine, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    for words in ("--home here status", "enqueue --cwd . -- true", "enqueue -- true", "doctor --repair there"):
+        gone.mkdir()
+        command = f'cd "$1"; rmdir "$1"; shift; exec "$@" {words}'
+        said = subprocess.run(
+            ["/bin/sh", "-c", command, "sh", str(gone), sys.executable, SCRIPT],
+            env=queuectl.environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert said.returncode == 2 and "the folder you are in no longer exists" in said.stderr, said
+        assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_help_that_cannot_be_written_is_one_line(queuectl: CommandLine) -> None:
+    with open("/dev/full", "w") as full:
+        process = queuectl.popen("list", "--help", stdout=full, stderr=subprocess.PIPE)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, b"queuectl: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.parametrize("umask", [0o777, 0o277, 0o477])
+def test_a_umask_that_takes_our_own_rights_makes_no_file_that_we_cannot_open(queuectl: CommandLine, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        queuectl.ok("enqueue", "--id", "a", "--", "umask")
+        queuectl.ok("worker", "start")
+        queuectl.until_state("a", "completed")
+        queuectl.ok("worker", "stop")
+    finally:
+        os.umask(before)
+    assert queuectl.ok("logs", "a") == "0077\n"
+    for folder, _, files in os.walk(queuectl.home):
+        for name in files:
+            assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o600, name

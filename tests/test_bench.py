@@ -72,7 +72,7 @@ def test_dispatch_is_measured_at_each_number_of_workers_and_absent_peers_are_nam
     said = bench(folder, "dispatch")
     for workers in ("1 worker", "2 workers", "4 workers", "8 workers"):
         for contender in ("xargs -P", "posix_spawn loops", "queuectl"):
-            assert re.search(rf"^dispatch, {workers}: jobs/s +{contender} +[1-9]\d* ", said, re.MULTILINE)
+            assert re.search(rf"^dispatch, {workers}: jobs/s +{contender} +[1-9][\d.]* ", said, re.MULTILINE)
     for peer in ("task-spooler", "GNU parallel", "nq", "huey", "persist-queue", "litequeue", "rq", "celery"):
         assert re.search(rf"^dispatch, 2 workers: jobs/s +{peer}.* not installed$", said, re.MULTILINE)
 

@@ -17,7 +17,7 @@ from queuectl_core import Queue
 from queuectl_core.errors import InvalidInput, SupervisorFailed
 from tests.homes import ROOT, SCRIPT, CommandLine, is_alive, until
 
-SHADOWS = ("queue", "selectors", "json", "socket", "multiprocessing", "resource", "struct", "sqlite3", "tempfile", "ctypes")
+SHADOWS = ("__future__", "queue", "selectors", "json", "socket", "multiprocessing", "resource", "struct", "sqlite3", "tempfile", "ctypes")
 """Modules of Python's own; a file of that name in a user's folder is the user's."""
 
 
@@ -60,7 +60,7 @@ def test_a_supervisor_imports_nothing_from_the_folder_of_the_program(queuectl: C
         assert repr(option) in said.stdout or f"-X{option}" in options or "dev" in said.stdout
 
 
-@pytest.mark.parametrize("words", [[SCRIPT], ["-m", "queuectl_core"], [os.path.join(ROOT, "queuectl_core", "__main__.py")]])
+@pytest.mark.parametrize("words", [[SCRIPT], ["-m", "queuectl_core"], ["-m", "queuectl"], [os.path.join(ROOT, "queuectl_core", "__main__.py")]])
 def test_a_supervisor_in_the_foreground_imports_nothing_from_the_working_folder(
     queuectl: CommandLine, words: list[str]
 ) -> None:
@@ -91,7 +91,7 @@ def test_a_copy_in_a_folder_with_modules_of_a_user_runs_none_of_them(queuectl: C
     assert not os.path.exists(os.path.join(folder, "imported"))
 
 
-@pytest.mark.parametrize("words", [["{}/queuectl.py"], ["-m", "queuectl_core"], ["{}/queuectl_core/__main__.py"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["{}/queuectl.py"], ["-m", "queuectl"], ["-m", "queuectl_core"], ["{}/queuectl_core/__main__.py"]], ids=" ".join)
 def test_workers_that_are_new_interpreters_import_nothing_from_a_folder_of_the_user(
     queuectl: CommandLine, words: list[str]
 ) -> None:
@@ -116,6 +116,19 @@ def test_workers_that_are_new_interpreters_import_nothing_from_a_folder_of_the_u
     finally:
         _, err = process.communicate(timeout=20)
     assert process.returncode == 0 and "Error" not in err, err
+    assert not os.path.exists(os.path.join(folder, "imported"))
+
+
+def test_an_installed_command_imports_nothing_from_the_folder_it_lies_in(queuectl: CommandLine) -> None:
+    folder = a_folder_of_shadows(queuectl)
+    os.unlink(os.path.join(folder, "__future__.py"))  # which Python's own text of such a command could import
+    command = os.path.join(folder, "queuectl")
+    with open(command, "w") as file:
+        file.write("import sys\nfrom queuectl_core.cli.main import main\nsys.exit(main())\n")
+    env = {**queuectl.environ, "PYTHONPATH": ROOT}
+    for words in (["worker", "start"], ["enqueue", "--id", "a", "--", "true"], ["wait", "a"], ["worker", "stop"]):
+        said = subprocess.run([sys.executable, command, *words], env=env, cwd="/", capture_output=True, timeout=30)
+        assert said.returncode == 0, said
     assert not os.path.exists(os.path.join(folder, "imported"))
 
 

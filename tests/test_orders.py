@@ -217,12 +217,15 @@ def test_later_cancel_sends_its_own_signal(queuectl: CommandLine) -> None:
 
 
 def test_suspended_run_goes_on_when_its_supervisor_is_killed(queuectl: CommandLine) -> None:
+    go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("worker", "start")
-    queuectl.ok("enqueue", "--id", "a", "--command", "sleep 0.3")
+    queuectl.ok("enqueue", "--id", "a", "--command", f"until [ -e {go} ]; do sleep 0.02; done")
     queuectl.until_state("a", "processing")
     queuectl.ok("suspend", "a")
     queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
+    with open(go, "w"):
+        pass
     queuectl.until_state("a", "completed")
 
 

@@ -81,6 +81,14 @@ def test_reserve_that_cannot_be_had_takes_nothing_from_others(tmp_path: Path) ->
     assert held.make_whole() is True
 
 
+def test_what_is_left_of_a_reserve_stays_held_when_the_rest_cannot_be_had(tmp_path: Path) -> None:
+    held = a_reserve(tmp_path)
+    held.give_up_some()
+    with file_size_limit(RESERVE_BYTES - STEP_BYTES // 2):
+        assert held.make_whole() is False
+    assert size(tmp_path) == RESERVE_BYTES - STEP_BYTES
+
+
 def test_reserve_is_not_taken_where_it_would_be_the_last_of_the_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

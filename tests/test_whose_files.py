@@ -4,6 +4,7 @@ nobody else reads what it holds.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from queuectl_core import durable, ours, output
+from queuectl_core.errors import InvalidInput
 from queuectl_core.home import Home
 from queuectl_core.reserve import RESERVE_BYTES, Reserve
 from tests.homes import SCRIPT, CommandLine, until
@@ -256,6 +258,37 @@ def test_what_leaves_a_home_replaces_nothing(queuectl: CommandLine, words: list[
     assert os.lstat(path) == before
 
 
+def test_a_file_that_comes_while_an_export_is_written_is_not_replaced(
+    queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from queuectl_core.cli import outfile
+    from queuectl_core.cli.render import Screen
+
+    path = Path(queuectl.home).parent / "out"
+    check = outfile._check_new
+
+    def check_and_lose_the_race(named: str) -> None:
+        check(named)
+        path.write_text("theirs")
+
+    monkeypatch.setattr(outfile, "_check_new", check_and_lose_the_race)
+    with pytest.raises(InvalidInput, match="is there already"):
+        outfile.write_lines(str(path), ["mine"], Screen(json=False))
+    assert path.read_text() == "theirs" and os.listdir(path.parent) == ["out"]
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "../journal/0000000001.log", "lock", "w1-3fa2b1.0001.log/../../lock", "w1\0", ""])
+def test_an_imported_job_shows_no_file_but_output(queuectl: CommandLine, file: str) -> None:
+    attempt = {"attempt": 1, "run": 1, "started_ms": 1, "worker": "w1", "outcome": "exit", "log_file": file,
+               "log_offset": 0, "output_bytes": 9}  # fmt: skip
+    job = {"id": "a", "command": "true", "max_retries": 0, "backoff_base": 2, "cwd": "/", "created_ms": 1,
+           "updated_ms": 1, "state": "dead", "attempts": 1, "history": [attempt]}  # fmt: skip
+    queuectl.ok("import", "-", stdin=json.dumps(job).encode())
+    for words in (["logs", "a"], ["logs", "a", "--follow"], ["logs", "a", "--all"]):
+        answer = queuectl(*words)
+        assert answer.out == "" and "defect" not in answer.err, answer
+
+
 # What somebody has planted
 
 
@@ -300,6 +333,38 @@ def test_links_inside_the_folders_are_refused_in_one_line(queuectl: CommandLine,
     if not name.startswith("run"):
         assert answer.status != 0 and "link" in answer.err, answer
     assert Path(victim).read_bytes() == before
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_home_that_others_may_replace_is_refused(queuectl: CommandLine, tmp_path: Path, depth: int) -> None:
+    home = tmp_path / "a" / "b"
+    queuectl.environ["QUEUECTL_HOME"] = str(home)
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    above = home.parents[depth - 1]
+    above.chmod(0o777)
+    for words in (["status"], ["enqueue", "--command", "true"], ["worker", "start"]):
+        assert f"others may write to {above}, and replace" in queuectl.refused(2, *words)
+    above.chmod(0o1777)
+    assert queuectl.counts()["pending"] == 1
+    (tmp_path / "link").symlink_to(home)
+    queuectl.environ["QUEUECTL_HOME"] = str(tmp_path / "link")
+    assert queuectl.counts()["pending"] == 1
+    above.chmod(0o777)
+    assert "and replace" in queuectl.refused(2, "status")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+@pytest.mark.parametrize("whose", ["the link", "the folder"])
+def test_a_link_of_somebody_else_leads_to_no_home(queuectl: CommandLine, tmp_path: Path, whose: str) -> None:
+    """Its owner may let it lead to another folder at any time, and so may the owner of the folder that it lies in."""
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    shared, link = tmp_path / "shared", tmp_path / "shared" / "link"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    link.symlink_to(queuectl.home)
+    assert queuectl.ok("--home", str(link), "list", "--format", "{id}") == "a\n"
+    os.chown(link if whose == "the link" else shared, 54321, -1, follow_symlinks=False)
+    assert "and replace" in queuectl.refused(2, "--home", str(link), "status")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
+
+from .. import events, past
 from ..api import Queue
-from ..errors import PastIsGone, UnknownJob
+from ..errors import Busy, PastIsGone
 from .outfile import write_lines
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
-SUMMARY = """Writes all jobs with their history, the queues, schedules and settings of a home into one file, while the
-queue goes on: every job is in it, as it was at some moment meanwhile. What jobs have printed is not."""
+    Line = dict[str, object]
+
+SUMMARY = """Writes all jobs with their history, the queues, schedules and settings of a home into
+one file, while the queue goes on: all as it was at one instant, the end of the backup. What jobs
+have printed is not in it."""
 EXAMPLES = ["queuectl backup queue.jsonl", "queuectl backup - | gzip > queue.jsonl.gz"]
-VERSION = 1
+VERSION = 2
+SWEEP_JOBS = 10_000
+"""After so many jobs it looks what has happened meanwhile, while the journal still knows it."""
+
+TOUCHED_JOBS = 500
+ATTEMPTS = 5
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,47 +34,60 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    import json
-
     with Queue(args.home, notice=screen.note) as queue:
         lines = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in _lines(queue))
         write_lines(args.file, lines, screen)
     return 0
 
 
-def _lines(queue: Queue) -> Iterator[dict[str, object]]:
-    """The rest of the home; its jobs, as they are asked for page by page; then, once more, those that something has
-    happened to meanwhile, for one that moves from a page to come to a page before would be missed.
-    """
-    start = queue.sequence()
-    yield {"queuectl_backup": VERSION, **{name: start[name] for name in ("settings", "queues", "schedules")}}
-    count, since = 0, start["sequence"]
-    while True:
-        for job in queue.export():
-            count += 1
-            yield {"job": job}
+def _lines(queue: Queue) -> Iterator[Line]:
+    """What comes behind a head counts, and nothing before it. Raises Busy."""
+    for _ in range(ATTEMPTS):
+        count = 0
+        yield {"queuectl_backup": VERSION}
         try:
-            touched = _touched(queue, since)
-            break
-        except PastIsGone:  # much has happened meanwhile: once more from the beginning
-            since = queue.sequence()["sequence"]
-    for id in touched:
-        count += 1
-        yield _as_it_is(queue, id)
-    yield {"end": count}
+            for line in _home(queue):
+                count += 1
+                yield line
+        except PastIsGone:  # very much has happened meanwhile: once more from the beginning
+            continue
+        yield {"end": count}
+        return
+    raise Busy(what=f"more happens here than a backup can follow; it has begun {ATTEMPTS} times")
 
 
-def _as_it_is(queue: Queue, id: str) -> dict[str, object]:
-    try:
-        return {"job": queue.export_one(id)}
-    except UnknownJob:
-        return {"gone": id}
-
-
-def _touched(queue: Queue, since: int) -> list[str]:
-    """The jobs to which something has happened. What one waits for may end while they are asked for: `import` lets
-    it wait for nothing that is over.
+def _home(queue: Queue) -> Iterator[Line]:
+    """Give what an `image` is made of: records of all jobs, each at least as new as a position;
+    what stands beside them; and the facts behind that position. Raises PastIsGone.
     """
-    from .. import past
+    position, count = queue.sequence()["sequence"], 0
+    for page in queue.kept():
+        yield from ({"job": job} for job in page)  # no look in between: the rest of a page is older
+        count += len(page)
+        if count >= SWEEP_JOBS:
+            position, count = (yield from _touched(queue, position)), 0
+    position = yield from _touched(queue, position)
+    yield {"rest": {**queue.sequence(), "sequence": position}}
+    for sequence, happened in past.as_they_stand(queue.home.journal, position):
+        yield {"sequence": sequence, "events": json.loads(events.encode(happened))}
 
-    return list(dict.fromkeys(str(one["id"]) for one in past.read(queue.home.journal, since) if "id" in one))
+
+def _touched(queue: Queue, position: int) -> Generator[Line, None, int]:
+    """Give once more the jobs to which something has happened behind a position; return up to
+    which one. Without this, a job that moves from a page to come to an earlier one would be missed.
+    """
+    ids: dict[str, None] = {}
+    for fact in past.read(queue.home.journal, position):
+        position = int(str(fact["seq"]))
+        if "id" in fact:
+            ids[str(fact["id"])] = None
+        if len(ids) == TOUCHED_JOBS:
+            yield from _as_they_are(queue, ids)
+            ids = {}
+    yield from _as_they_are(queue, ids)
+    return position
+
+
+def _as_they_are(queue: Queue, ids: dict[str, None]) -> Iterator[Line]:
+    there = {job["id"]: job for page in queue.kept(list(ids)) for job in page}
+    yield from ({"job": there[id]} if id in there else {"gone": id} for id in ids)

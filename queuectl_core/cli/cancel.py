@@ -31,7 +31,7 @@ def run(args: Namespace, screen: Screen) -> int:
 def _signal(text: str) -> int:
     import signal
 
-    if text.isdigit() and 1 <= int(text) <= 64:
+    if text.isascii() and text.isdigit() and len(text) < 3 and 1 <= int(text) <= 64:
         return int(text)
     name = text.upper()
     found = getattr(signal.Signals, name if name.startswith("SIG") else f"SIG{name}", None)

@@ -33,27 +33,23 @@ def write_exported(
     return 0
 
 
+def parsed(line: bytes) -> object:
+    """What a line of such a file stands for. Raises ValueError."""
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 PORTION_JOBS = 500
 PORTION_CHARACTERS = 256 * 1024
 
 
 def portions(jobs: Iterable[tuple[int, object]]) -> Iterator[list[tuple[int, object]]]:
-    """Jobs, each with its line, as many at a time as fit a request. Those that wait for others come last, in the order
-    of their arrival, so that what they wait for is there.
-    """
-    held: list[tuple[int, object]] = []
+    """Jobs, each with its line, as many at a time as fit a request."""
     portion: list[tuple[int, object]] = []
     size = 0
-
-    def rest() -> Iterator[tuple[int, object]]:
-        for line, job in jobs:
-            if isinstance(job, dict) and job.get("blockers"):
-                held.append((line, job))
-            else:
-                yield line, job
-        yield from held
-
-    for line, job in rest():
+    for line, job in jobs:
         more = len(str(job))
         if portion and (len(portion) == PORTION_JOBS or size + more > PORTION_CHARACTERS):
             yield portion

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from ..api import Queue
 from ..errors import InvalidInput, QueueError
-from .exported import portions
+from ..migration import blockers_first
+from .exported import parsed, portions
 from .plain import path_of
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SUMMARY = """Adds jobs as `queuectl export` has printed them, with their state and history, some hundred at a time; with
 --skip-existing it can be repeated after a failure."""
@@ -26,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, screen: Screen) -> int:
     count = 0
     with Queue(args.home, notice=screen.note) as queue:
-        for portion in portions(_jobs(args.file)):
+        for portion in portions(_in_order(_jobs(args.file))):
             try:
                 count += len(queue.import_jobs([job for _, job in portion], args.skip_existing))
             except QueueError as refusal:
@@ -41,16 +42,27 @@ def run(args: Namespace, screen: Screen) -> int:
     return 0
 
 
+def _in_order(jobs: Iterable[tuple[int, object]]) -> Iterator[tuple[int, object]]:
+    """Give those that wait for others last, behind what they wait for; the rest as they come."""
+    held: dict[object, tuple[int, dict[str, object]]] = {}
+    for line, job in jobs:
+        if isinstance(job, dict) and job.get("blockers"):
+            id = job.get("id")
+            held[id if isinstance(id, str) and id not in held else line] = line, job
+        else:
+            yield line, job
+    yield from (held[key] for key in blockers_first(held, lambda key: held[key][1]["blockers"]))
+
+
 def _jobs(path: str) -> Iterator[tuple[int, object]]:
     """Each with the number of its line."""
-    import json
     import sys
 
     number = 0
     try:
         with sys.stdin.buffer if path == "-" else open(path_of(path), "rb") as file:
             for number, line in enumerate(file, 1):
-                yield number, json.loads(line)
+                yield number, parsed(line)
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
     except ValueError as fault:

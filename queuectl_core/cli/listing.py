@@ -99,7 +99,7 @@ def _filled(template: str, job: Record) -> str:
     values = {name: visible(shown(value)) if value is not None else "" for name, value in job.items()}
     try:
         return template.format_map(_Fields(values))
-    except (ValueError, IndexError, AttributeError, KeyError) as fault:
+    except (ValueError, IndexError, AttributeError, KeyError, TypeError) as fault:
         raise InvalidInput(what=f"--format has fields like {{id}} or {{command}}; {template[:40]!r}: {fault}") from None
 
 

@@ -11,7 +11,7 @@ import sys
 from .. import errors
 from ..errors import InvalidInput, QueueError
 from . import plain
-from .render import Screen, flush, visible, write
+from .render import Screen, flush, tell, write
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "enqueue": ("enqueue", "add one job, or a file of jobs"),
@@ -87,7 +87,10 @@ a first try:
 
 def main() -> None:
     """Runs `sys.argv` and ends the process."""
+    if sys.path[:1] == [os.path.dirname(os.path.realpath(sys.argv[0]))]:
+        del sys.path[0]  # an installed command: what else lies in its folder must not stand in for Python's
     _open_missing_streams()
+    os.umask(os.umask(0o077) & 0o077)  # one that takes rights from ourselves makes files that we cannot open again
     status = run(sys.argv[1:])
     try:
         sys.stderr.flush()
@@ -122,6 +125,9 @@ def run(argv: list[str]) -> int:
         _complain(f"{fault.object!r:.100} cannot be a path in the {fault.encoding} of this locale; use one of UTF-8")
         return 1
     except OSError as fault:
+        if isinstance(fault, FileNotFoundError) and not fault.filename:  # of a path that is relative
+            _complain("the folder you are in no longer exists; go to another, or name folders in full")
+            return InvalidInput.exit_status
         _complain(errors.in_words(fault))
         return 1
     except Exception as fault:
@@ -210,7 +216,7 @@ def _complain(text: str) -> None:
         sys.stdout.flush()
     except OSError:
         _silence_stdout()
-    sys.stderr.write(f"queuectl: {visible(text)}\n")
+    tell(f"queuectl: {text}")
 
 
 def _open_missing_streams() -> None:

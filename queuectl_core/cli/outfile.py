@@ -36,13 +36,24 @@ def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
             file.writelines(line + "\n" for line in lines)
             file.flush()
             os.fsync(file.fileno())
-        _check_new(path)
-        os.rename(draft, path)
+        _name(draft, path)
     except BaseException as fault:
-        os.unlink(draft)
+        if os.path.lexists(draft):
+            os.unlink(draft)
         if isinstance(fault, OSError):
             raise _refusal(draft, fault) from None
         raise
+
+
+def _name(draft: str, path: str) -> None:
+    """Gives the draft its name, and replaces nothing that has come meanwhile. Raises InvalidInput, OSError."""
+    try:
+        os.link(draft, path)
+    except OSError:  # something has this name, or the file system has no links
+        _check_new(path)
+        os.rename(draft, path)
+    else:
+        os.unlink(draft)
 
 
 def _check_new(path: str) -> None:

@@ -13,11 +13,17 @@ from types import ModuleType
 
 from ..errors import InvalidInput
 from .plain import home_of, split
+from .render import flush, write
 
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
         raise InvalidInput(what=f"{message}{self._near(message)}; see `{self.prog} --help`")
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Help is data, as any other: whoever cannot be given it is told. Raises OutputFailed, BrokenPipeError."""
+        write(message)
+        flush()
 
     def _near(self, message: str) -> str:
         from difflib import get_close_matches
@@ -44,7 +50,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 def _columns() -> int:
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdigit() and int(columns) > 0:
+    if columns.isascii() and columns.isdigit() and 0 < len(columns) < 6 and int(columns):
         return int(columns)
     try:
         return os.get_terminal_size(1).columns or 80

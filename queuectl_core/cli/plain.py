@@ -112,12 +112,14 @@ def split(words: list[str]) -> tuple[list[str], list[str] | None]:
 
 
 def home_of(path: object) -> object:
-    """What --home says. Raises InvalidInput."""
+    """What --home says. Raises InvalidInput, BadHome."""
     if path is None:
         return None
     if not path:
         raise InvalidInput(what="--home needs a folder")
-    return path_of(os.path.expanduser(str(path)))
+    from ..home import expanded
+
+    return path_of(expanded(str(path)))
 
 
 def path_of(word: str) -> str:

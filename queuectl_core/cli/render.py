@@ -97,7 +97,7 @@ class Screen:
     def note(self, text: str) -> None:
         """A message, on stderr, so that it never gets into data."""
         flush()
-        sys.stderr.write(f"{visible(text)}\n")
+        tell(text)
 
     def paint(self, text: str, colour: str) -> str:
         """A part for `line`."""
@@ -140,6 +140,14 @@ def write(text: str) -> None:
     """Puts text on stdout. Raises OutputFailed; BrokenPipeError when the reader is gone."""
     with _Telling():
         sys.stdout.write(text)
+
+
+def tell(text: str) -> None:
+    """A line on stderr; what nobody can be told changes no result."""
+    try:
+        sys.stderr.write(f"{visible(text)}\n")
+    except OSError:
+        pass
 
 
 def flush() -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from ..api import Queue
-from ..errors import InvalidInput
-from .exported import portions
+from ..errors import Corrupt, InvalidInput, QueueError
+from ..image import Image
+from ..settings import check_setting
+from .exported import parsed, portions
 from .plain import path_of
 from .render import Screen
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+    from typing import Any
 
-SUMMARY = """Fills a home that has no jobs yet with those of a file that `queuectl backup` has made, and with its
-queues, schedules and settings. What was running then will wait."""
+SUMMARY = """Fills a home that has no jobs yet with those of a file that `queuectl backup` has
+made, and with its queues, schedules and settings. What was running or suspended then will wait.
+Nothing runs before all is in; after an interruption the home is paused, and the same call goes on."""
 EXAMPLES = ["queuectl --home /var/lib/new restore queue.jsonl", "gunzip < queue.jsonl.gz | queuectl restore -"]
+VERSIONS = (1, 2)
+SCHEDULE = ("spec", "cwd", "cron", "zone", "overlap", "next_ms", "last_id", "paused_ms", "problem")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,62 +29,126 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    head, jobs = _read(args.file)
+    image, ids = _read(args.file)
     with Queue(args.home, notice=screen.note) as queue:
-        if any(queue.status()["counts"].values()):
-            raise InvalidInput(what=f"{queue.home.path} has jobs already; restore into a new home: --home DIR")
-        queue.set_queue("*", paused=True)  # nothing runs before the rules are in force
-        for portion in portions(enumerate(jobs)):
-            queue.import_jobs([job for _, job in portion])
-        _restore_rest(queue, head)
-        if "paused_ms" not in head["queues"].get("*", {}):  # type: ignore[operator]
-            queue.set_queue("*", paused=False)
+        goes_on = _goes_on(queue, image, set(ids))
+        try:
+            _restore(queue, image, ids, goes_on)
+        except (QueueError, KeyboardInterrupt):
+            screen.note("not all is restored, and the home is paused; the same call goes on")
+            raise
     if screen.json:
-        screen.value({"count": len(jobs)})
+        screen.value({"count": len(ids)})
     else:
-        screen.line(f"{len(jobs)} {'job is' if len(jobs) == 1 else 'jobs are'} restored")
+        screen.line(f"{len(ids)} {'job is' if len(ids) == 1 else 'jobs are'} restored")
     return 0
 
 
-def _read(path: str) -> tuple[dict[str, dict[str, object]], list[object]]:
-    """What stands beside the jobs, and the jobs as they were last. Raises InvalidInput."""
-    import json
+def _restore(queue: Queue, image: Image, ids: list[str], goes_on: bool) -> None:
+    queue.set_queue("*", paused=True)
+    _restore_rules(queue, image)
+    for portion in portions((n, image.exported(id)) for n, id in enumerate(ids)):
+        queue.import_jobs([job for _, job in portion], skip=goes_on)
+    _restore_schedules(queue, image, goes_on)
+    if "paused_ms" not in image.table.queues.get("*", {}):
+        queue.set_queue("*", paused=False)
+
+
+def _read(path: str) -> tuple[Image, list[str]]:
+    """Return the home of a file, and the ids of its jobs in their order.
+
+    Raises InvalidInput, NewerFormat.
+    """
     import sys
 
-    found: dict[str, object] = {}
-    count = 0
+    number = [0]
     try:
         with sys.stdin.buffer if path == "-" else open(path_of(path), "rb") as file:
-            lines = (json.loads(line) for line in file)
-            head = next(lines, None)
-            if not isinstance(head, dict) or head.get("queuectl_backup") != 1:
-                raise InvalidInput(what=f"{path} is no backup that this version knows")
-            for line in lines:
-                if "job" in line:
-                    found.pop(line["job"]["id"], None)  # its place is that of the last time
-                    found[line["job"]["id"]] = line["job"]
-                elif "gone" in line:
-                    found.pop(line["gone"], None)
-                elif line.get("end") == count:
-                    return head, list(found.values())
-                count += 1
+            image = _image_of(_counted(file, number), path)
+        _check_rest(image)
+        return image, image.ids()
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
-    except (ValueError, KeyError, TypeError) as fault:
-        raise InvalidInput(what=f"{path} is damaged behind line {count + 1}: {fault}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Corrupt) as fault:
+        what = f"{path} is damaged in line {number[0]} or before: {fault}"
+        raise InvalidInput(what=what) from None
+
+
+def _counted(lines: Iterator[bytes], number: list[int]) -> Iterator[bytes]:
+    for line in lines:
+        number[0] += 1
+        yield line
+
+
+def _image_of(lines: Iterator[bytes], path: str) -> Image:
+    """What the lines behind the last head say. Raises InvalidInput, and what damage leads to."""
+    image, count = None, 0
+    for line in map(parsed, lines):
+        if image is None and not isinstance(line, dict):
+            break
+        if line.get("queuectl_backup") in VERSIONS:
+            image, count = Image(line), -1  # in version 1 it says what stands beside the jobs
+        elif image is None:
+            break
+        elif "job" in line:
+            image.put(line["job"])
+        elif "gone" in line:
+            image.drop(line["gone"])
+        elif "rest" in line:
+            image.begin(line["rest"])
+        elif "events" in line:
+            image.replay(line["sequence"], line["events"])
+        elif line.get("end") == count:
+            return image
+        count += 1
+    if image is None:
+        raise InvalidInput(what=f"{path} is no backup that this version knows")
     raise InvalidInput(what=f"{path} ends in the middle; nothing was restored")
 
 
-def _restore_rest(queue: Queue, head: dict[str, dict[str, object]]) -> None:
-    for key, value in head["settings"].items():
+def _check_rest(image: Image) -> None:
+    """Raises ValueError, KeyError, TypeError, AttributeError, InvalidSetting for what could not be
+    restored.
+    """
+    table = image.table
+    rules = [*table.queues.values(), *table.schedules.values(), table.settings]
+    if not all(isinstance(one, dict) for one in rules):
+        raise ValueError("its settings, queues, or schedules are none")
+    for one in table.schedules.values():
+        one["spec"], one["cwd"]
+    for key, value in table.settings.items():
+        check_setting(key, value)
+
+
+def _goes_on(queue: Queue, image: Image, ids: set[str]) -> bool:
+    """Tell whether an earlier call has begun this: the home is paused, and all its jobs are of the
+    backup, or of its schedules. Raises InvalidInput when there are others.
+    """
+    status = queue.status()
+    if not any(status["counts"].values()):
+        return False
+    if status["paused_since"] is not None:
+        known = image.table.schedules
+        if all(job["id"] in ids or job.get("schedule") in known for job in queue.list()):
+            return True
+    what = f"{queue.home.path} has jobs already; restore into a new home: --home DIR"
+    raise InvalidInput(what=what)
+
+
+def _restore_rules(queue: Queue, image: Image) -> None:
+    """Before the jobs: what is kept for how long is a setting, too."""
+    for key, value in image.table.settings.items():
         queue.configure(key, value)
-    for name, rules in head["queues"].items():
-        limits = {rule: value for rule, value in rules.items() if rule != "paused_ms"}  # type: ignore[attr-defined]
-        queue.set_queue(name, **limits, paused="paused_ms" in rules)  # type: ignore[operator]
-    for name, one in head["schedules"].items():
-        when = {field: one[field] for field in ("cron", "zone", "overlap") if field in one}  # type: ignore[index, operator]
-        if "every_s" in one:  # type: ignore[operator]
-            when["every"] = one["every_s"]  # type: ignore[index]
-        queue.set_schedule(name, one["spec"], one["cwd"], **when)  # type: ignore[index]
-        if one.get("paused_ms") is not None:  # type: ignore[attr-defined]
-            queue.pause_schedule(name)
+    for name, rules in image.table.queues.items():
+        if name != "*":
+            limits = {rule: rules[rule] for rule in ("limit", "rate") if rule in rules}
+            queue.set_queue(name, **limits, paused="paused_ms" in rules)
+
+
+def _restore_schedules(queue: Queue, image: Image, goes_on: bool) -> None:
+    """Behind the jobs, for each knows its last one. Those of an earlier call have gone on since."""
+    there = {one["schedule"] for one in queue.schedules()} if goes_on else ()
+    for name, one in image.table.schedules.items():
+        if name not in there:
+            kept: dict[str, Any] = {field: one.get(field) for field in SCHEDULE}
+            queue.set_schedule(name, kept.pop("spec"), kept.pop("cwd"), **kept, every=one.get("every_s"))

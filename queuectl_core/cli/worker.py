@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
@@ -30,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--foreground", action="store_true", help="do not go into the background: for systemd and containers"
     )
     start.add_argument(
-        "--ready-fd", metavar="FD", type=int, help="with --foreground: write one JSON line there when ready"
+        "--ready-fd", metavar="FD", type=_descriptor, help="with --foreground: write one JSON line there when ready"
     )
     start.add_argument("--until-eof", action="store_true", help="with --foreground: stop when standard input ends")
     stop = add_action(
@@ -200,6 +201,16 @@ def _count(text: str, least: int = 0) -> int:
 
 def _count_from_1(text: str) -> int:
     return _count(text, 1)
+
+
+def _descriptor(text: str) -> int:
+    """Looked at before we open anything: a file of ours could have that number then."""
+    try:
+        if text.isascii() and text.isdigit() and fcntl.fcntl(int(text), fcntl.F_GETFL) & os.O_ACCMODE:
+            return int(text)
+    except (OSError, OverflowError):
+        pass
+    raise InvalidInput(what=f"--ready-fd needs the number of a descriptor open for writing, not {text[:40]!r}")
 
 
 def _seconds(text: str) -> float:

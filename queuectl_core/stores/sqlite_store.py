@@ -156,11 +156,17 @@ class SqliteStore:
 
     def _error(self, fault: sqlite3.Error) -> Exception:
         said = str(fault)
-        if "disk is full" in said:
+        if "disk is full" in said or ("unable to open" in said and _lacks_inodes(self._path)):
             return DiskFull(path=self._path)
         if any(word in said for word in _DAMAGE):
             return Corrupt(path=self._path, why=f"SQLite says: {said}")
         return StorageFailed(path=self._path, why=durable.with_limit(f"SQLite says: {said}"))
+
+
+def _lacks_inodes(path: str) -> bool:
+    """Whether no file can be made beside this one: of that SQLite says only that it could not open one."""
+    disk = os.statvfs(os.path.dirname(path))
+    return disk.f_files > 0 and disk.f_favail == 0
 
 
 def _uri(path: str, read_only: bool) -> str:

@@ -22,7 +22,7 @@ from queuectl_core.api import Queue
 from queuectl_core.errors import QueueError, unforeseen
 from tests.faults.failing import Fault, Place, needs_injection, places_in, sample, tracing
 from tests.faults.oracle import CLEAN, Oracle, needs_flock
-from tests.homes import SCRIPT, Answer, CommandLine, processes_of, short_folder, until
+from tests.homes import SCRIPT, Answer, CommandLine, is_alive, processes_of, short_folder, until
 
 pytestmark = [needs_injection, needs_flock, pytest.mark.timeout(7200)]
 
@@ -330,6 +330,20 @@ def test_a_worker_that_cannot_go_on_says_so_in_one_line(queuectl: CommandLine) -
     with open(log) as file:
         said = file.read()
     assert said.count("cannot go on: Input/output error\n") == 1 and "Traceback" not in said
+
+
+def test_a_queue_of_a_worker_that_fails_ends_the_supervisor_and_no_run(queuectl: CommandLine) -> None:
+    """It must not wait for the end of a worker that lives."""
+    queuectl.keep_bytecode()
+    queuectl.ok("worker", "start")
+    pid = queuectl.supervisor_pid()
+    with attached(Fault(Place("read", 1, ""), "EIO").strace(), pid):
+        queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--command", "true")
+        until(lambda: not is_alive(pid), lambda: "the supervisor to end")
+    queuectl.ok("worker", "start")
+    assert len(queuectl.until_state("a", "completed")["history"]) == 1
+    with open(os.path.join(queuectl.home, "supervisor.log")) as file:
+        assert file.read().count("the queue of a worker has failed (Input/output error)\n") == 1
 
 
 @pytest.mark.parametrize(("fault", "said"), [(MemoryError(), "not enough memory"), (KeyError("x"), "'x'")])

@@ -97,6 +97,27 @@ def test_logs_and_run_say_how_much_output_was_lost(full_disk: CommandLine) -> No
     assert said in full_disk("logs", "babble", "--follow").err
 
 
+@needs_mount
+def test_changes_by_hand_leave_room_for_the_ends_of_what_runs(queuectl: CommandLine) -> None:
+    go = os.path.join(os.path.dirname(queuectl.home), "go")
+    with home_on(queuectl, "size=20m"):
+        queuectl.ok("enqueue", "--id", "runs", "--command", f"while ! test -e {go}; do sleep 0.02; done")
+        queuectl.ok("enqueue", "--id", "waits", "--delay", "1h", "--command", "true")
+        queuectl.ok("schedule", "add", "hourly", "--every", "1h", "--", "true")
+        queuectl.ok("worker", "start", "--count", "2")
+        queuectl.until_state("runs", "processing")
+        pid, filler = queuectl.supervisor_pid(), fill(queuectl.home)
+        answers = [queuectl("edit", "waits", "--command", "x" * 60_000) for _ in range(20)]
+        assert {answer.status for answer in answers} == {0, 75} and "is full" in answers[-1].err
+        assert "is full" in queuectl.refused(75, "schedule", "run-now", "hourly")
+        with open(go, "w"):
+            pass
+        queuectl.until_state("runs", "completed")
+        os.unlink(filler)
+        queuectl.ok("edit", "waits", "--command", "true")
+        assert queuectl.supervisor_pid() == pid
+
+
 def test_output_over_the_limit_is_no_lost_output(queuectl: CommandLine) -> None:
     queuectl.ok("config", "set", "max-output", "0")
     queuectl.ok("enqueue", "--id", "much", "--command", "echo much")
@@ -132,6 +153,22 @@ def test_without_inodes_and_without_a_supervisor_the_cause_is_said(no_inodes: Co
     shutil.rmtree(os.path.join(queuectl.home, "files"))
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
+
+
+@needs_mount
+def test_without_an_inode_and_without_a_supervisor_questions_are_answered(queuectl: CommandLine) -> None:
+    with home_on(queuectl, "size=20m,nr_inodes=200"):
+        queuectl.ok("enqueue", "--id", "a", "--command", "true")
+        use_up_inodes(queuectl.home)
+        for words in (["status"], ["why", "a"]):
+            assert "has no free inodes: nothing new begins" in queuectl.ok(*words), words
+        for words in (["list"], ["show", "a"], ["export"], ["queue", "list"]):
+            queuectl.ok(*words)
+        for words in (["enqueue", "--command", "true"], ["cancel", "a"], ["worker", "start"]):
+            assert "full" in queuectl.refused(75, *words), words
+        shutil.rmtree(os.path.join(queuectl.home, "files"))
+        queuectl.ok("worker", "start")
+        queuectl.until_state("a", "completed")
 
 
 @needs_mount

@@ -209,6 +209,38 @@ def test_stop_now_does_not_wait_for_an_adopted_worker_that_is_stopped(queuectl: 
     until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be given up")
 
 
+def adopted_in_its_sleep(queuectl: CommandLine, id: str) -> int:
+    """The worker of this job, which has slept through the end of its supervisor; there is another by now."""
+    worker = until(lambda: queuectl.worker_running(id), lambda: f"{id} to run")
+    os.kill(worker, signal.SIGSTOP)
+    queuectl.kill_supervisor()
+    queuectl.ok("worker", "start")
+    return worker
+
+
+def test_a_cancel_reaches_an_adopted_run_whose_worker_has_not_noticed_it_yet(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "echo begun; sleep 600")
+    queuectl.ok("worker", "start")
+    begun(queuectl, "a")
+    worker = adopted_in_its_sleep(queuectl, "a")
+    queuectl.ok("cancel", "a")
+    os.kill(worker, signal.SIGCONT)
+    assert queuectl.until_state("a", "dead")["attempts"] == 1
+
+
+def test_an_adopted_run_that_is_ended_hears_it_once(queuectl: CommandLine) -> None:
+    """Whatever it prints meanwhile."""
+    command = "trap 'echo term' TERM; echo begun; while :; do sleep 0.1; done"
+    queuectl.ok("enqueue", "--id", "a", "--grace", "1", "--command", command)
+    queuectl.ok("worker", "start")
+    begun(queuectl, "a")
+    queuectl.kill_supervisor()
+    queuectl.ok("worker", "start")
+    queuectl.ok("cancel", "a")
+    queuectl.until_state("a", "dead")
+    assert queuectl.ok("logs", "a").splitlines().count("term") == 1
+
+
 def test_stop_now_does_not_wait_for_what_cannot_be_found(queuectl: CommandLine) -> None:
     """It has the lock and no mark: nobody may kill it by a guess, and the job does not run again while it lives."""
     queuectl.ok("enqueue", "--id", "x", "--command", "echo begun; exec env -i sleep 872.5")

@@ -1,0 +1,404 @@
+"""Backup of a home at work, and restore: the other home is what this one was at one instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from queuectl_core import commands, inquiry, past, verbs
+from queuectl_core.api import Queue
+from queuectl_core.cli import backup, restore
+from queuectl_core.commands import Command
+from queuectl_core.engine import Engine
+from queuectl_core.errors import Busy, DiskFull, PastIsGone, QueueError
+from queuectl_core.image import Image
+from queuectl_core.job import PENDING, Job
+from queuectl_core.jobtable import JobTable
+from queuectl_core.ledger import Ledger
+from queuectl_core.migration import imported
+from queuectl_core.stores.memory_store import MemoryStore
+from tests.builders import NOW_MS, random_command
+from tests.homes import ROOT, CommandLine, short_folder
+
+
+KNOWN: dict[str, object] = {
+    "command": "true", "cwd": "/", "max_retries": 3, "backoff_base": 2, "created_ms": 1,
+    "state": "pending",
+}  # fmt: skip
+
+
+SMALL = ((backup, "SWEEP_JOBS", 3), (backup, "TOUCHED_JOBS", 2), (inquiry, "PAGE_JOBS", 2))
+"""So that a backup of a dozen jobs looks often what has happened."""
+
+
+class Home:
+    """A home that this process holds, as a supervisor would, and the queue that asks it."""
+
+    def __init__(self, path: Path) -> None:
+        self.queue = Queue(path)
+        self.queue.home.prepare()
+        self.ledger = Ledger(self.queue.home)
+        self.now_ms = NOW_MS
+        self.queue._caller = self  # type: ignore[assignment]
+
+    def ask(self, verb: str, **fields: object) -> dict[str, Any]:
+        reply = verbs.answer(self.ledger, {"verb": verb, **fields}, self.now_ms)
+        self.ledger.write()
+        self.ledger.sync()
+        return json.loads(json.dumps(reply))
+
+    def close(self) -> None:
+        self.ledger.close()
+
+    def do(self, command: Command) -> None:
+        """Unless it is refused."""
+        try:
+            self.ledger.decide(command, self.now_ms)
+        except QueueError:
+            pass
+        self.ledger.write()
+
+    def live(self, source: random.Random, steps: int) -> None:
+        for _ in range(steps):
+            self.now_ms += source.choice([0, 1, 400, 30_000])
+            self.do(random_command(source, self.ledger.table, self.now_ms))
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        return {job["id"]: Job(**job) for page in self.queue.kept() for job in page}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    found = Home(tmp_path / "home")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Home]:
+    found = Home(tmp_path / "other")
+    yield found
+    found.close()
+
+
+def image_of(lines: list[str]) -> Image:
+    return restore._image_of(iter([line.encode() for line in lines]), "-")
+
+
+def restored(lines: list[str], other: Home, goes_on: bool = False) -> dict[str, Job]:
+    image = image_of(lines)
+    restore._restore(other.queue, image, image.ids(), goes_on)
+    return other.jobs
+
+
+def taken(home: Home, meanwhile: Any = lambda n: None) -> list[str]:
+    """The lines of a backup; `meanwhile` is called behind each."""
+    lines: list[str] = []
+    for line in backup._lines(home.queue):
+        lines.append(json.dumps(line))
+        meanwhile(len(lines))
+    return lines
+
+
+class Truth(NamedTuple):
+    """What the events of a home, up to one of them, come to."""
+
+    engine: Engine
+    jobs: dict[str, dict[str, object]]
+
+
+def truth_of(journal: str, lines: list[str]) -> Truth:
+    """At the instant that a backup speaks of: that of its last event."""
+    found = [json.loads(line) for line in lines]
+    start = max(n for n, line in enumerate(found) if "rest" in line)
+    frames = [(line["sequence"], len(line["events"])) for line in found[start:] if "events" in line]
+    last = frames[-1][0] + frames[-1][1] - 1 if frames else found[start]["rest"]["sequence"]
+    engine = Engine(JobTable(MemoryStore()))
+    ids: dict[str, None] = {}
+    for sequence, happened in past.as_they_stand(journal, 0):
+        known = happened[: max(0, last + 1 - sequence)]
+        engine.replay(known, sequence)
+        ids.update((one.id, None) for one in known if hasattr(one, "id"))
+    jobs = [job for job in map(engine.table.get, ids) if job is not None]
+    return Truth(engine, {job.id: job.fields() for job in jobs})
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_backup_is_the_home_at_one_instant(
+    home: Home, other: Home, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name, number in SMALL:
+        monkeypatch.setattr(module, name, number)
+    source = random.Random(seed)
+    home.live(source, 60)
+    lines = taken(home, lambda n: home.live(source, source.choice([0, 1, 2, 4])))
+    truth, image = truth_of(home.queue.home.journal, lines), image_of(lines)
+    table = truth.engine.table
+    known = {id: image.table.get(id) for id in image.ids()}
+    assert {id: job and job.fields() for id, job in known.items()} == truth.jobs
+    assert (image.table.settings, image.table.queues) == (table.settings, table.queues)
+    assert image.table.schedules == table.schedules
+    assert image.table.clock_shift_ms == table.clock_shift_ms
+    found = restored(lines, other)
+    assert found.keys() == truth.jobs.keys()
+    assert other.ledger.table.settings == table.settings
+    for name, one in table.schedules.items():
+        set_fields = {field: value for field, value in one.items() if value is not None}
+        assert other.ledger.table.schedules[name] == set_fields
+    for id, job in found.items():
+        before = truth.engine.table.get(id)
+        assert before is not None
+        assert job.options == before.options
+        assert job.blockers == before.blockers or job.state != PENDING
+        at_rest = {"processing": "dead" if before.cancel else "pending"}
+        assert job.state == at_rest.get(before.state, before.state)
+
+
+def test_jobs_come_in_the_order_of_their_arrival(home: Home, other: Home) -> None:
+    ids = [f"j{n}" for n in range(9)]
+    home.queue.enqueue_many([{"id": id, "command": "true"} for id in ids], "/")
+
+    def meanwhile(n: int) -> None:
+        if n == 3:
+            home.queue.edit(["j4"], {"priority": 1})
+            home.queue.edit(["j4"], {"priority": None})
+
+    found = restored(taken(home, meanwhile), other)
+    assert sorted(ids, key=lambda id: found[id].number) == ids
+
+
+def test_a_chain_stays_a_chain_when_it_is_touched_meanwhile(home: Home, other: Home) -> None:
+    home.queue.enqueue("true", id="a", delay=3600)
+    home.queue.enqueue("true", id="b", after=["a"])
+    home.queue.enqueue("true", id="c", after=["b"])
+    touch = {2: "b", 3: "a"}
+    lines = taken(home, lambda n: n in touch and home.queue.edit([touch[n]], {"priority": 1}))
+    found = restored(lines, other)
+    assert (found["b"].blockers, found["c"].blockers) == (["a"], ["b"])
+
+
+def test_a_job_that_is_removed_while_the_backup_begins_again_stays_removed(
+    home: Home, other: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.queue.enqueue_many([{"id": id, "command": "true"} for id in "ab"], "/")
+    read, asked = past.read, []
+
+    def gone_once(folder: str, after: int) -> Any:
+        asked.append(after)
+        if len(asked) == 1:
+            home.queue.remove(["a"])
+            raise PastIsGone(after=after, first=after + 9)
+        return read(folder, after)
+
+    monkeypatch.setattr(past, "read", gone_once)
+    assert list(restored(taken(home), other)) == ["b"]
+
+
+def test_a_backup_that_cannot_follow_gives_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(folder: str, after: int) -> None:
+        raise PastIsGone(after=after, first=after + 9)
+
+    monkeypatch.setattr(past, "read", gone)
+    with pytest.raises(Busy):
+        taken(home)
+
+
+def test_a_run_that_was_to_be_ended_does_not_come_back(home: Home, other: Home) -> None:
+    home.queue.enqueue("true", id="a")
+    home.queue.enqueue("true", id="b", after=["a"])
+    home.do(commands.Dispatch("w1"))
+    home.queue.cancel(["a"])
+    found = restored(taken(home), other)
+    assert [found[id].state for id in "ab"] == ["dead", "dead"]
+
+
+def test_a_schedule_goes_on_as_it_was(home: Home, other: Home) -> None:
+    home.queue.set_schedule("s", {"command": "true"}, "/", every="1h")
+    home.now_ms += 3_600_000 + 17
+    home.do(commands.Tick())
+    other.now_ms = home.now_ms + 60_000
+    lines = taken(home)
+    restored(lines, other)
+    assert other.ledger.table.schedules == home.ledger.table.schedules
+    other.now_ms = home.now_ms + 3_600_000
+    other.do(commands.Tick())
+    assert len(other.jobs) == 1  # that of the last time is not over
+    one = other.ledger.table.schedules["s"]
+    assert one["next_ms"] == NOW_MS + 3 * 3_600_000
+
+
+def test_a_schedule_of_a_zone_that_is_not_known_here_comes_too(home: Home, other: Home) -> None:
+    home.ledger.engine.recurring._zone_of = lambda name: None  # type: ignore[assignment]
+    home.queue.set_schedule("s", {"command": "true"}, "/", cron="0 3 * * *", zone="Nowhere/Land")
+    home.queue.pause_schedule("s")
+    restored(taken(home), other)
+    assert other.ledger.table.schedules == home.ledger.table.schedules
+
+
+def test_settings_are_in_force_before_the_jobs_are_there(
+    home: Home, other: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.queue.configure("retention", 0)
+    home.queue.enqueue("true", id="a")
+    order: list[str] = []
+    ask = other.ask
+
+    def noted(verb: str, **fields: object) -> dict[str, Any]:
+        order.append(verb)
+        return ask(verb, **fields)
+
+    monkeypatch.setattr(other, "ask", noted)
+    restored(taken(home), other)
+    assert order.index("config-set") < order.index("import")
+
+
+def test_a_restore_that_was_interrupted_goes_on(
+    home: Home, other: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.queue.set_schedule("s", {"command": "true"}, "/", every="1h")
+    home.queue.run_schedule("s")
+    home.queue.enqueue_many([{"id": f"j{n:03}", "command": "true"} for n in range(700)], "/")
+    lines = taken(home)
+    image = image_of(lines)
+    ask, left = other.ask, [1]
+
+    def ask_on_a_disk(verb: str, **fields: object) -> dict[str, Any]:
+        if verb == "import" and not left:
+            raise DiskFull(path="/")
+        if verb == "import":
+            left.pop()
+        return ask(verb, **fields)
+
+    monkeypatch.setattr(other, "ask", ask_on_a_disk)
+    with pytest.raises(DiskFull):
+        restored(lines, other)
+    assert 0 < len(other.jobs) < 701 and other.queue.status()["paused_since"] is not None
+    other.do(commands.Dispatch("w1"))
+    assert not any(job.state == "processing" for job in other.jobs.values())
+    monkeypatch.setattr(other, "ask", ask)
+    assert restore._goes_on(other.queue, image, set(image.ids()))
+    assert restored(lines, other, goes_on=True).keys() == home.jobs.keys()
+    assert other.queue.status()["paused_since"] is None
+    with pytest.raises(QueueError, match="has jobs already"):
+        restore._goes_on(other.queue, image, set(image.ids()))
+
+
+def test_other_jobs_keep_a_restore_away_even_if_the_home_is_paused(home: Home, other: Home) -> None:
+    image = image_of(taken(home))
+    other.queue.enqueue("true")
+    other.queue.set_queue("*", paused=True)
+    with pytest.raises(QueueError, match="has jobs already"):
+        restore._goes_on(other.queue, image, set(image.ids()))
+
+
+def test_a_backup_of_the_first_version_is_restored(other: Home) -> None:
+    rest = {"settings": {"max-retries": 7}, "queues": {"q": {"limit": 2}}, "schedules": {}}
+    after = [{"options": {"after": [id]}, "blockers": [id]} for id in "abx"]
+    waiting = [{"id": id, **KNOWN, **after[n]} for id, n in (("d", 2), ("c", 1), ("b", 0))]
+    jobs = [{"job": job} for job in (*waiting, {"id": "a", **KNOWN})]
+    lines = [{"queuectl_backup": 1, **rest}, *jobs, {"end": 4}]
+    found = restored([json.dumps(line) for line in lines], other)
+    assert [found[id].blockers for id in "abcd"] == [[], ["a"], ["b"], []]
+    assert other.ledger.table.settings == rest["settings"]
+    assert other.ledger.table.queues == rest["queues"]
+
+
+def test_an_imported_job_shares_the_end_of_a_dead_one_that_it_waits_for() -> None:
+    jobs: list[object] = [
+        {"id": "a", **KNOWN, "state": "dead"},
+        {"id": "b", **KNOWN, "options": {"after": ["a"]}, "blockers": ["a"], "due_ms": 5},
+        {"id": "c", **KNOWN, "options": {"after": ["b"], "after_any": True}, "blockers": ["b"]},
+        {"id": "d", **KNOWN, "options": {"after": ["b"]}, "blockers": ["b"]},
+    ]
+    found = {one.id: one.fields for one in imported(JobTable(MemoryStore()), jobs, False, NOW_MS)}
+    assert [found[id]["state"] for id in "abcd"] == ["dead", "dead", "pending", "dead"]
+    assert found["c"]["blockers"] == [] and "due_ms" not in found["b"]
+    assert found["b"]["reason"] == "job a, which it was to run after, has died"
+
+
+def test_import_takes_a_chain_in_any_order(queuectl: CommandLine) -> None:
+    before = {n: [f"j{n - 1}"] for n in range(9)}
+    chain = [
+        {"id": f"j{n}", **KNOWN, "options": {"after": before[n]}, "blockers": before[n]}
+        for n in range(9)
+    ]
+    text = "\n".join(json.dumps(job) for job in reversed(chain))
+    queuectl.ok("import", "-", stdin=text.encode())
+    found = {n: queuectl.job(f"j{n}").get("waits_for") for n in range(9)}
+    assert found == {**before, 0: None}
+
+
+# A real home
+
+
+CHURN = """
+import random, sys
+from queuectl_core import Queue, QueueError
+source = random.Random(int(sys.argv[2]))
+with Queue(sys.argv[1]) as queue:
+    n = 0
+    while True:
+        n += 1
+        ids = [job["id"] for job in queue.list(limit=20)]
+        some = source.sample(ids, min(3, len(ids)))
+        try:
+            what = source.randrange(9)
+            if what < 5:
+                more = {}
+                if source.random() < 0.5:
+                    more.update(after=some, after_any=source.random() < 0.3)
+                if source.random() < 0.3:
+                    more.update(key=f"k{source.randrange(3)}", on_conflict="replace")
+                code = source.choice([0, 0, 1])
+                queue.enqueue(f"exit {code}", id=f"n{n}", backoff_base=0, max_retries=1, **more)
+            elif what == 5:
+                queue.cancel(some, lenient=True)
+            elif what == 6:
+                queue.remove(some[:1], lenient=True)
+            elif what == 7:
+                queue.retry(some, lenient=True)
+            else:
+                queue.purge_dead()
+        except QueueError:
+            pass
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_backups_of_a_home_that_churns_are_true(queuectl: CommandLine, seed: int) -> None:
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.ok("schedule", "add", "often", "--every", "1s", "--overlap", "--", "true")
+    with Queue(queuectl.home) as queue:
+        jobs = [{"id": f"j{n:04}", "command": "true", "delay": 3600 * (n % 2)} for n in range(1200)]
+        queue.enqueue_many(jobs, "/")
+    churn = subprocess.Popen([queuectl.python, "-c", CHURN, queuectl.home, str(seed)], cwd=ROOT)
+    try:
+        backups = [queuectl.ok("backup", "-").splitlines() for _ in range(3)]
+    finally:
+        churn.kill()
+        churn.wait()
+    for lines in backups:
+        compare_restored(queuectl, lines)
+
+
+def compare_restored(queuectl: CommandLine, lines: list[str]) -> None:
+    """A new home of this backup has the jobs of its instant, and none of them waits for less."""
+    truth = truth_of(os.path.join(queuectl.home, "journal"), lines)
+    with short_folder() as folder:
+        other = CommandLine(os.path.join(folder, "home"))
+        other.ok("restore", "-", stdin="\n".join(lines).encode())
+        with Queue(other.home) as queue:
+            found = {str(job["id"]): job for job in queue.export()}
+    assert found.keys() == truth.jobs.keys()
+    for id, job in found.items():
+        if job["state"] == "pending":
+            assert job.get("blockers", []) == truth.jobs[id].get("blockers", [])
+
