@@ -277,7 +277,7 @@ def first_sentence(path: str) -> str:
     """Return the first sentence of the docstring of a module, without its name."""
     with open(path, encoding="utf-8") as file:
         text = " ".join((ast.get_docstring(ast.parse(file.read())) or "").split("\n\n")[0].split())
-    first = re.split(r"(?<=[.:]) (?=[A-Z])", re.sub(r"^[\w ]+: ", "", text))[0]
+    first = re.split(r"(?<=[.:]) (?=[A-Z`])", re.sub(r"^[\w ]+: ", "", text))[0]
     return first.rstrip(".:") + "."
 
 
