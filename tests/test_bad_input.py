@@ -274,7 +274,7 @@ def test_a_damaged_config_value_is_named_and_can_be_mended(queuectl: CommandLine
     ledger.table.settings["max-retries"] = "many"
     ledger.checkpoint()
     ledger.close()
-    assert "config value of max-retries is damaged" in queuectl.refused(1, "enqueue", "--command", "true")
+    assert "value of config max-retries is damaged" in queuectl.refused(1, "enqueue", "--command", "true")
     assert "damaged" in queuectl.ok("config", "list")
     queuectl.ok("config", "unset", "max-retries")
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
