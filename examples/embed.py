@@ -21,8 +21,8 @@ TEXTS = {"sea": "the sea is calm tonight", "rain": "rain again", "snow": "it sno
 def enqueue(queue: Queue, folder: Path) -> list[str]:
     """One job a text, and one for a text that is not there yet; their ids."""
     ids = [queue.enqueue(f"wc -w < {name}.txt > {name}.count", id=f"count-{name}", cwd=str(folder)) for name in TEXTS]
-    late = {"id": "count-late", "cwd": str(folder), "max_retries": 1, "backoff_base": 0.3}
-    return [*ids, queue.enqueue("wc -w < late.txt > late.count", **late)]
+    command = "wc -w < late.txt > late.count"
+    return [*ids, queue.enqueue(command, id="count-late", cwd=str(folder), max_retries=1, backoff_base=0.3)]
 
 
 def work(queue: Queue, ids: list[str], folder: Path) -> None:

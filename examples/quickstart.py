@@ -434,7 +434,7 @@ def main() -> int:
     keep = parser.parse_args().keep
     if sys.stdout is None:
         sys.exit("quickstart: there is no standard output to tell the tour to")
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # only what replaces it may lack this
     queuectl = CommandLine(Path(os.path.realpath(tempfile.mkdtemp(prefix="qs-"))))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, queuectl.note_signal)

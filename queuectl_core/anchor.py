@@ -38,10 +38,10 @@ def follow(home: Home, engine: Engine, decide: Callable[[ShiftClock, int], objec
     """Tells the engine how far the wall clock was set since the home was last used: that many ms, negative for back."""
     now = clock.since_boot()
     anchor = None if now is None else _of_this_boot(home, *now)
-    if anchor is None:
+    if now is None or anchor is None:
         jump_ms = -engine.lag_ms(now_ms)
     else:
-        steady_ms = anchor.steady_ms + now[1] - anchor.up_ms  # type: ignore[index]
+        steady_ms = anchor.steady_ms + now[1] - anchor.up_ms
         jump_ms = now_ms - engine.table.clock_shift_ms - steady_ms
     if abs(jump_ms) < JUMP_MS:
         jump_ms = 0
@@ -70,9 +70,9 @@ def held_s(home: Home) -> tuple[float, float]:
     """
     now = clock.since_boot()
     anchor = None if now is None else _of_this_boot(home, *now)
-    if anchor is None:
+    if now is None or anchor is None:
         return 0.0, 0.0
-    return (now[1] - anchor.up_ms) / 1000, anchor.ahead_ms / 1000  # type: ignore[index]
+    return (now[1] - anchor.up_ms) / 1000, anchor.ahead_ms / 1000
 
 
 def _of_this_boot(home: Home, boot: str, up_ms: int) -> Anchor | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from typing import Any
 
 from . import durable, events, journal_format, lockfile
 from .errors import Corrupt, PastIsGone
@@ -18,7 +19,7 @@ from .journal import check_version, events_of, segment_paths
 from .journal_format import MORE, Frame, Scan
 from .timestamps import utc
 
-Fact = dict[str, object]
+Fact = dict[str, Any]
 
 
 def folder_of(home: Home) -> str:

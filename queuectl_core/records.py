@@ -4,7 +4,7 @@ Pure. Type checkers read this module; no other module imports it at run time. Pr
 Without the `annotations` of __future__, so that `typing.get_type_hints` works on every class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Optional, TypedDict, Union
 
 State = Literal["pending", "processing", "completed", "failed", "dead"]
@@ -79,6 +79,12 @@ class Filter(TypedDict, total=False):
     ended_until_ms: Optional[int]
     before: Optional[int]
     """Only jobs whose number is lower."""
+
+
+class Chosen(Filter, total=False):
+    """Which jobs, and in which states."""
+
+    state: Union[str, Sequence[str], None]
 
 
 class QueueLimits(TypedDict, total=False):

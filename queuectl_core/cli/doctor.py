@@ -9,6 +9,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from ..home import Home
+
 SUMMARY = """Looks at journal, store, logs, locks and processes of a home, and says what is sound; changes nothing.
 With --repair it salvages what can be read into a new home, and names every job of which something is lost."""
 EXAMPLES = ["queuectl doctor", "queuectl doctor --repair /tmp/rescued", "queuectl --home /tmp/rescued list"]
@@ -23,7 +25,7 @@ def run(args: Namespace, screen: Screen) -> int:
     return _repair(home, args.repair, screen) if args.repair else _examine(home, screen)
 
 
-def _examine(home: object, screen: Screen) -> int:
+def _examine(home: Home, screen: Screen) -> int:
     from ..doctor import examine
 
     findings = examine(home)
@@ -40,7 +42,7 @@ def _examine(home: object, screen: Screen) -> int:
     return 1 if any(finding.sound is False for finding in findings) else 0
 
 
-def _repair(home: object, folder: str, screen: Screen) -> int:
+def _repair(home: Home, folder: str, screen: Screen) -> int:
     from ..home import Home
     from ..salvage import salvage
 

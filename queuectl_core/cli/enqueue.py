@@ -11,6 +11,7 @@ from .render import Screen
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from typing import Any
 
 TAKES_WORDS = True
 
@@ -83,7 +84,7 @@ def _check_ways(args: Namespace) -> None:
         raise InvalidInput(what=f"--file goes without --{next(iter(fields)).replace('_', '-')}; put it into the lines")
 
 
-def _wanted(args: Namespace) -> object:
+def _wanted(args: Namespace) -> Any:
     if args.job:
         return _merge(_parse_job(args.job[0]), _flags(args))
     command = args.command if args.command is not None else join(args.words)

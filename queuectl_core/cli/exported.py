@@ -14,19 +14,21 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+    from ..records import Chosen
+
 
 def add_output(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="into a new file, for you alone")
 
 
 def write_exported(
-    queue: Queue, chosen: dict[str, object], path: str | None, screen: Screen, may_be_empty: bool
+    queue: Queue, chosen: Chosen, path: str | None, screen: Screen, may_be_empty: bool
 ) -> int:
     """Writes the jobs that `chosen` says (see `Queue.list`) to a file, or to standard output if `path` is None.
 
     Raises NothingToDo when there is none, unless that may be.
     """
-    jobs = queue.export(**chosen)  # type: ignore[arg-type]
+    jobs = queue.export(**chosen)
     if not may_be_empty:
         jobs = at_least_one(jobs)
     write_lines(path, (json.dumps(job, ensure_ascii=False, separators=(",", ":")) for job in jobs), screen)

@@ -14,16 +14,20 @@ from ..job import FINAL_STATES
 from .outlet import Outlet
 from .render import Screen
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from ..records import AttemptRecord, JobRecord
+
 LOOK_EVERY_S = 0.2
 """How often a followed log is looked at."""
 
 
-def follow(queue: Queue, job: dict[str, object], screen: Screen) -> int:
+def follow(queue: Queue, job: JobRecord, screen: Screen) -> int:
     """Prints the latest attempt, then every later one, until the job is in a final state."""
     return follow_all(queue, [(job, Outlet(screen))])
 
 
-def follow_all(queue: Queue, jobs: list[tuple[dict[str, object], Outlet]]) -> int:
+def follow_all(queue: Queue, jobs: list[tuple[JobRecord, Outlet]]) -> int:
     """The same for several, until all are."""
     going = [(job, Follower(queue, outlet), outlet) for job, outlet in jobs]
     while True:
@@ -43,7 +47,7 @@ def follow_all(queue: Queue, jobs: list[tuple[dict[str, object], Outlet]]) -> in
         going = []
         for job, follower, outlet in left:
             follower.measure(job["history"])
-            going.append((queue.get(str(job["id"])), follower, outlet))
+            going.append((queue.get(job["id"]), follower, outlet))
 
 
 class Follower:
@@ -59,14 +63,15 @@ class Follower:
         self._place: tuple[object, object] | None = None
         self._ended: tuple[object, object] | None = None
         self._printed = 0
-        self._sizes: dict[object, int] = {}
+        self._sizes: dict[str, int] = {}
 
-    def measure(self, history: list[dict[str, object]]) -> None:
+    def measure(self, history: list[AttemptRecord]) -> None:
         """To be called before the history is asked for that `catch_up` is given next."""
-        open_files = {attempt["output_file"] for attempt in history[-1:] if attempt["output_bytes"] is None} - {None}
-        self._sizes = {file: output.size_from(self._queue.home.logs, file, 0) for file in open_files}
+        open_files = {attempt["output_file"] for attempt in history[-1:] if attempt["output_bytes"] is None}
+        logs = self._queue.home.logs
+        self._sizes = {file: output.size_from(logs, file, 0) for file in open_files if file is not None}
 
-    def catch_up(self, history: list[dict[str, object]]) -> None:
+    def catch_up(self, history: list[AttemptRecord]) -> None:
         """Prints what is new, from the attempt under way to the latest in the history."""
         located = [attempt for attempt in history if attempt["output_file"] is not None]
         places = [_place_of(attempt) for attempt in located]
@@ -78,15 +83,14 @@ class Follower:
             self._place = _place_of(attempt)
             self._print_new(attempt)
 
-    def _print_new(self, attempt: dict[str, object]) -> None:
-        size = attempt["output_bytes"]
+    def _print_new(self, attempt: AttemptRecord) -> None:
+        size, file, offset = attempt["output_bytes"], str(attempt["output_file"]), attempt["output_offset"] or 0
         if size is None and attempt["outcome"] is not None:
             return  # it was ended by hand, by a version that did not note how much it had printed
         if size is None:
-            size = max(0, self._sizes.get(attempt["output_file"], 0) - attempt["output_offset"])
-        start = attempt["output_offset"] + self._printed
+            size = max(0, self._sizes.get(file, 0) - offset)
         try:
-            for piece in output.read(self._queue.home.logs, attempt["output_file"], start, size - self._printed):
+            for piece in output.read(self._queue.home.logs, file, offset + self._printed, size - self._printed):
                 self._screen.raw(piece)
                 self._printed += len(piece)
         except FileNotFoundError:
@@ -98,19 +102,19 @@ class Follower:
                 self._screen.note(lost)
 
 
-def lost_output(queue: Queue, attempt: dict[str, object]) -> str | None:
+def lost_output(queue: Queue, attempt: AttemptRecord) -> str | None:
     """What to say of output that found no room, where the output itself could not; None when there is nothing to say."""
     dropped, kept = attempt["dropped_bytes"], attempt["output_bytes"]
     if not dropped:
         return None
-    file, end = str(attempt["output_file"]), int(str(attempt["output_offset"])) + int(str(kept))
+    file, end = str(attempt["output_file"]), (attempt["output_offset"] or 0) + (kept or 0)
     try:
-        if kept and output.is_cut_told(queue.home.logs, file, end, int(str(dropped))):
+        if kept and output.is_cut_told(queue.home.logs, file, end, dropped):
             return None
     except FileNotFoundError:  # it has been removed, and with it what it said
         return None
     return f"{dropped} bytes of the output of attempt {attempt['attempt']} are lost: the disk had no room for them"
 
 
-def _place_of(attempt: dict[str, object]) -> tuple[object, object]:
+def _place_of(attempt: AttemptRecord) -> tuple[object, object]:
     return attempt["output_file"], attempt["output_offset"]

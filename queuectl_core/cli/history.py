@@ -8,6 +8,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from ..past import Fact
+
 SUMMARY = """Shows every fact about one job that the journal still has, with its time and what belongs to it: exit
 code, how long it took, processor time, memory. `show` has all its attempts, however long ago."""
 EXAMPLES = ["queuectl history job1", "queuectl history job1 --json"]
@@ -34,25 +36,25 @@ def run(args: Namespace, screen: Screen) -> int:
     return 0
 
 
-def _what(one: dict[str, object]) -> str:
+def _what(one: Fact) -> str:
     parts = []
     for name, value in one.items():
         if name == "ending" and value is not None:
-            parts.append(_ended(value))  # type: ignore[arg-type]
+            parts.append(_ended(value))
         elif name in ("worker", "reason", "by", "signal", "fields", "command") and value:
             parts.append(f"{value}" if name in ("worker", "reason", "command") else f"{name} {value}")
         elif name == "wall_ms" and value or (name == "due_ms" and value and not one.get("wall_ms")):
             from ..timestamps import utc
 
-            parts.append(f"due {utc(int(str(value)))}")
+            parts.append(f"due {utc(value)}")
     return ", ".join(parts)
 
 
-def _ended(ending: dict[str, object]) -> str:
+def _ended(ending: Fact) -> str:
     from ..timestamps import span
 
     how = f"exit {ending['exit_code']}" if ending["outcome"] == "exit" else str(ending["outcome"])
-    found = f"{how} after {span(int(str(ending['duration_ms'])))}"
+    found = f"{how} after {span(ending['duration_ms'])}"
     if ending["cpu_ms"] is not None:
-        found += f" (cpu {span(int(str(ending['cpu_ms'])))}, {int(str(ending['peak_bytes'])) / 2**20:.1f} MiB)"
+        found += f" (cpu {span(ending['cpu_ms'])}, {ending['peak_bytes'] / 2**20:.1f} MiB)"
     return found

@@ -16,6 +16,9 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
+    from typing import Any
+
+    from ..records import JobFields
 
 Flag = tuple[str, str, str]
 
@@ -83,9 +86,9 @@ def _two_columns(flags: tuple[Flag, ...]) -> str:
     return "\n".join(f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half]))
 
 
-def job_fields(args: Namespace) -> dict[str, object]:
+def job_fields(args: Namespace) -> JobFields:
     """The fields that were given. Raises InvalidInput."""
-    found: dict[str, object] = {}
+    found: Any = {}
     for flag, _, _ in _FLAGS:
         name = flag[2:].replace("-", "_")
         text = getattr(args, name, None)
@@ -98,7 +101,8 @@ def job_fields(args: Namespace) -> dict[str, object]:
         found["env"] = environment
     if args.stdin is not None:
         found.update(_input(args.stdin))
-    return found
+    fields: JobFields = found
+    return fields
 
 
 def join(words: list[str]) -> str:
@@ -112,7 +116,7 @@ def join(words: list[str]) -> str:
     return shlex.join(words)
 
 
-def order_fields(args: Namespace) -> dict[str, object]:
+def order_fields(args: Namespace) -> JobFields:
     """Those of `ORDER_FLAGS` that were given."""
     found = {
         "after": [id for text in args.after or () for id in text.split(",")] or None,
@@ -120,7 +124,9 @@ def order_fields(args: Namespace) -> dict[str, object]:
         "key": args.key,
         "on_conflict": args.on_conflict,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    given: Any = {name: value for name, value in found.items() if value is not None}
+    fields: JobFields = given
+    return fields
 
 
 def number(text: str) -> object:

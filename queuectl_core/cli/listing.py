@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 from ..api import Queue
 from ..clock import now_ms
 from ..errors import InvalidInput
@@ -11,18 +9,26 @@ from ..timestamps import age, from_utc
 from .empty import noted
 from .render import Screen, shown, visible
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from ..records import Chosen, JobRecord
+
+    Column = tuple[str, Callable[[Any], object]]
+    """A title, and what to show of a job."""
+
+    Sort = tuple[str, bool]
+    """A field, and whether the largest comes first."""
+
 TABLE_LIMIT = 100
 """So many jobs stand in a table, unless --limit says otherwise."""
-
-Record = dict[str, object]
-Column = tuple[str, Callable[[Record], object]]
-Sort = tuple[str, bool]
-"""A field, and whether the largest comes first."""
 
 
 def show(
     queue: Queue,
-    chosen: dict[str, object],
+    chosen: Chosen,
     limit: int | None,
     screen: Screen,
     columns: list[Column] | None = None,
@@ -59,18 +65,19 @@ def note_shortage(queue: Queue, screen: Screen) -> None:
         screen.note(told(queue.home.path, lack))
 
 
-def _jobs(queue: Queue, chosen: dict[str, object], limit: int, sort: Sort | None) -> Iterable[Record]:
+def _jobs(queue: Queue, chosen: Chosen, limit: int, sort: Sort | None) -> Iterable[JobRecord]:
     if sort is None:
-        return queue.list(limit=limit, **chosen)  # type: ignore[arg-type]
+        return queue.list(limit=limit, **chosen)
     field, is_reverse = sort
 
-    def place(job: Record) -> tuple[bool, bool, object]:
+    def place(job: JobRecord) -> tuple[bool, bool, object]:
         value = job.get(field)
         is_number = isinstance(value, (int, float))
         return value is None, not is_number, value if is_number else str(value)
 
-    known, unknown = [], []
-    for job in queue.list(**chosen):  # type: ignore[arg-type]
+    known: list[JobRecord] = []
+    unknown: list[JobRecord] = []
+    for job in queue.list(**chosen):
         (unknown if job.get(field) is None else known).append(job)
     found = [*sorted(known, key=place, reverse=is_reverse), *unknown]
     return found[:limit] if limit else found
@@ -94,7 +101,7 @@ def key_of(field: str, is_reverse: bool) -> Sort:
     return field, is_reverse
 
 
-def _filled(template: str, job: Record) -> str:
+def _filled(template: str, job: JobRecord) -> str:
     """The template with the job's fields in the place of `{field}`, each on one line; `{{` is a brace."""
     values = {name: visible(shown(value)) if value is not None else "" for name, value in job.items()}
     try:
@@ -103,29 +110,30 @@ def _filled(template: str, job: Record) -> str:
         raise InvalidInput(what=f"--format has fields like {{id}} or {{command}}; {template[:40]!r}: {fault}") from None
 
 
-class _Fields(dict):  # type: ignore[type-arg]
+class _Fields(dict[str, str]):
     """A field that a job has not is empty."""
 
     def __missing__(self, name: str) -> str:
         return ""
 
 
-def age_of(job: dict[str, object]) -> str:
+def age_of(job: JobRecord) -> str:
     """How long the job has been as it is."""
     return age(now_ms() - from_utc(job["updated_at"]))
 
 
-def note_of(job: dict[str, object]) -> str:
+def note_of(job: JobRecord) -> str:
     """The most useful fact about a job in its state."""
-    if job["state"] == "failed":
-        wait_ms = from_utc(job["next_run_at"]) - now_ms()
+    due_at = job["next_run_at"]
+    if job["state"] == "failed" and due_at is not None:
+        wait_ms = from_utc(due_at) - now_ms()
         return f"{job['reason']}; again in {age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; due"
     if job["state"] == "processing":
         return f"{'suspended ' if job.get('suspended') else ''}on {job['worker']}"
     if job["state"] == "pending" and job.get("waits_for"):
         return f"after {', '.join(job['waits_for'])}"
-    if job["state"] == "pending" and job["next_run_at"] is not None:
-        return f"at {job['next_run_at']}"
+    if job["state"] == "pending" and due_at is not None:
+        return f"at {due_at}"
     return str(job["reason"] or "-")
 
 

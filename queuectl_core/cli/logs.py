@@ -14,6 +14,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from ..records import AttemptRecord, JobRecord
+
 SUMMARY = """Prints what a job has printed, stdout and stderr as they came: of its latest attempt, of attempt N, or
 of all. With --follow it goes on until the job has ended for good, through its retries."""
 EXAMPLES = ["queuectl logs job1", "queuectl logs job1 job2 --follow", "queuectl logs job1 --attempt 1 --tail 20"]
@@ -53,12 +55,12 @@ def run(args: Namespace, screen: Screen) -> int:
     return 0
 
 
-def _print_all(queue: Queue, job: dict[str, object], args: Namespace, outlet: Outlet) -> None:
+def _print_all(queue: Queue, job: JobRecord, args: Namespace, outlet: Outlet) -> None:
     attempts = _chosen(job, args)
     if attempts[-1]["outcome"] is None:
         follower = Follower(queue, outlet)
         follower.measure(job["history"])
-        follower.catch_up(queue.get(str(job["id"]))["history"][-1:])
+        follower.catch_up(queue.get(job["id"])["history"][-1:])
         attempts = attempts[:-1]
     for attempt in attempts:
         if args.all:
@@ -71,7 +73,7 @@ def _print_all(queue: Queue, job: dict[str, object], args: Namespace, outlet: Ou
             outlet.note(str(fault))
 
 
-def _chosen(job: dict[str, object], args: Namespace) -> list[dict[str, object]]:
+def _chosen(job: JobRecord, args: Namespace) -> list[AttemptRecord]:
     history = job["history"]
     if not history:
         raise NoOutput(what=f"job {job['id']} has not run yet; it is {job['state']}")
@@ -85,13 +87,12 @@ def _chosen(job: dict[str, object], args: Namespace) -> list[dict[str, object]]:
     return chosen
 
 
-def _print(queue: Queue, attempt: dict[str, object], screen: Outlet) -> None:
+def _print(queue: Queue, attempt: AttemptRecord, screen: Outlet) -> None:
     if attempt["output_file"] is None or attempt["output_bytes"] is None:
         return
     try:
-        for piece in output.read(
-            queue.home.logs, attempt["output_file"], attempt["output_offset"], attempt["output_bytes"]
-        ):
+        start, size = attempt["output_offset"] or 0, attempt["output_bytes"]
+        for piece in output.read(queue.home.logs, attempt["output_file"], start, size):
             screen.raw(piece)
     except FileNotFoundError:
         if attempt["output_bytes"]:

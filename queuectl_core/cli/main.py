@@ -13,6 +13,10 @@ from ..errors import InvalidInput, QueueError
 from . import plain
 from .render import Screen, flush, tell, write
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from typing import Any
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "enqueue": ("enqueue", "add one job, or a file of jobs"),
     "run": ("run", "add a job, print what it prints, end as it ends"),
@@ -118,9 +122,9 @@ def run(argv: list[str]) -> int:
     except ImportError as fault:
         from ..interpreter import lacks
 
-        refusal = lacks(fault)
-        _complain(str(refusal))
-        return refusal.exit_status
+        unfit = lacks(fault)
+        _complain(str(unfit))
+        return unfit.exit_status
     except UnicodeEncodeError as fault:
         _complain(f"{fault.object!r:.100} cannot be a path in the {fault.encoding} of this locale; use one of UTF-8")
         return 1
@@ -131,13 +135,14 @@ def run(argv: list[str]) -> int:
         _complain(errors.in_words(fault))
         return 1
     except Exception as fault:
-        refusal = errors.unforeseen(fault)
-        _complain(str(refusal))
-        return refusal.exit_status
+        defect = errors.unforeseen(fault)
+        _complain(str(defect))
+        return defect.exit_status
 
 
 def _run(argv: list[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
         stream.reconfigure(errors="backslashreplace")
     if sys.getfilesystemencoding() != "utf-8":
         argv = [_as_utf8(word) for word in argv]
@@ -157,12 +162,13 @@ def _run(argv: list[str]) -> int:
 
         check()
     command = __import__(f"{__package__}.{COMMANDS[name][0]}", fromlist=["run"])  # importlib costs half a millisecond
-    args = None if "argparse" in sys.modules else plain.parse(command, rest, options)
+    args: Any = None if "argparse" in sys.modules else plain.parse(command, rest, options)
     if args is None:
         from .parser import parse
 
         args = parse(name, command, rest, options)
-    return command.run(args, Screen(args.json))
+    status: int = command.run(args, Screen(args.json))
+    return status
 
 
 def _as_utf8(word: str) -> str:

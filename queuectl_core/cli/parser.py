@@ -15,9 +15,13 @@ from ..errors import InvalidInput
 from .plain import home_of, split
 from .render import flush, write
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise InvalidInput(what=f"{message}{self._near(message)}; see `{self.prog} --help`")
 
     def _print_message(self, message: str, file: object = None) -> None:
@@ -93,9 +97,7 @@ def add_common(parser: argparse.ArgumentParser, options: dict[str, object] | Non
 
 def add_actions(parser: argparse.ArgumentParser, what: str) -> argparse._SubParsersAction[Parser]:
     """For a group like `worker`: its actions, one of which must be named."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=what)
-    actions._parser_class = Parser
-    return actions
+    return parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=what, parser_class=Parser)
 
 
 def add_action(actions: argparse._SubParsersAction[Parser], name: str, help: str, example: str) -> Parser:

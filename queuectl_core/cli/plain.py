@@ -13,6 +13,11 @@ import sys
 
 from ..errors import InvalidInput
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
 
 class Arguments:
     """What argparse calls a Namespace."""
@@ -27,8 +32,8 @@ class Plain:
     usage: str
 
     def __init__(self, options: dict[str, object]) -> None:
-        self._values: dict[str, object] = {}
-        self._options: dict[str, dict[str, object]] = {}
+        self._values: dict[str, Any] = {}
+        self._options: dict[str, dict[str, Any]] = {}
         self._places: list[tuple[str, object]] = []
         self._can_take = True
         self.add_argument("--json", action="store_true", default=options["json"])
@@ -67,7 +72,7 @@ class Plain:
         except (LookupError, ValueError, TypeError, InvalidInput):
             return None
 
-    def _take_option(self, name: str, rest: list[str], values: dict[str, object]) -> None:
+    def _take_option(self, name: str, rest: list[str], values: dict[str, Any]) -> None:
         how = self._options[name]
         destination = str(how["dest"])
         if how.get("action") == "store_true":
@@ -76,8 +81,8 @@ class Plain:
         word = rest.pop(0)
         if word.startswith("-"):
             raise ValueError(word)
-        value = how["type"](word) if "type" in how else word  # type: ignore[operator]
-        if "choices" in how and value not in how["choices"]:  # type: ignore[operator]
+        value = how["type"](word) if "type" in how else word
+        if "choices" in how and value not in how["choices"]:
             raise ValueError(word)
         values[destination] = [*(values[destination] or []), value] if how.get("action") == "append" else value
 
@@ -92,11 +97,11 @@ class Plain:
         return None if words else values
 
 
-def parse(command: object, words: list[str], options: dict[str, object]) -> Arguments | None:
+def parse(command: ModuleType, words: list[str], options: dict[str, object]) -> Arguments | None:
     """The arguments of a plain call; None for any other. Raises InvalidInput."""
     words, behind = split(words)
     plain = Plain(options)
-    command.add_arguments(plain)  # type: ignore[attr-defined]
+    command.add_arguments(plain)
     values = plain.take(words)
     if values is None or (behind is not None and not getattr(command, "TAKES_WORDS", False)):
         return None

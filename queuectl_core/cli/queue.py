@@ -10,6 +10,10 @@ from ..timestamps import parse_duration_s, span
 from .parser import add_action, add_actions
 from .render import Screen
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from ..records import QueueLimits
+
 SUMMARY = """Jobs wait in queues; one begins to exist when a job names it. Of the jobs of all queues that may begin, the
 one of the highest priority does, the oldest of several."""
 EXAMPLES = [
@@ -51,8 +55,8 @@ def run(args: Namespace, screen: Screen) -> int:
     return 0
 
 
-def _rules(args: Namespace) -> dict[str, object]:
-    rules: dict[str, object] = {}
+def _rules(args: Namespace) -> QueueLimits:
+    rules: QueueLimits = {}
     if args.limit is not None:
         rules["limit"] = None if args.limit == "none" else _count(args.limit, "--limit")
     if args.rate is not None:
@@ -68,7 +72,7 @@ def _count(text: str, flag: str) -> int:
     return int(text)
 
 
-def _rate(text: str) -> list[object]:
+def _rate(text: str) -> list[float]:
     count, sign, unit = text.partition("/")
     period_s = _PERIODS_S.get(unit) or parse_duration_s(unit)
     if not sign or not period_s:

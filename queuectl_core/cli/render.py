@@ -14,6 +14,7 @@ from ..errors import OutputFailed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from types import ModuleType
 
     from ..escapes import Sieve
 
@@ -219,7 +220,7 @@ def _padded(cell: str, columns: int) -> str:
     return fitted + " " * (columns - width(fitted))
 
 
-def _columns_of(character: str, unicodedata: object) -> int:
+def _columns_of(character: str, unicodedata: ModuleType) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -12,6 +12,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from ..records import JobFields, JobRecord
+
 TAKES_WORDS = True
 SUMMARY = """Enqueues a job, prints what it prints, through its retries, and ends with its exit status (128 and the
 signal, where one has ended it; 1 where it was canceled or never began). Ctrl-C leaves it running."""
@@ -29,7 +31,7 @@ def run(args: Namespace, screen: Screen) -> int:
         raise InvalidInput(what="say what to run behind --: queuectl run -- make all")
     if screen.json:
         raise InvalidInput(what="run prints what the job prints; it has no --json")
-    fields = {**job_fields(args), **order_fields(args)}
+    fields: JobFields = {**job_fields(args), **order_fields(args)}
     if args.id is not None:
         fields["id"] = args.id
     with Queue(args.home, notice=screen.note) as queue:
@@ -44,11 +46,13 @@ def run(args: Namespace, screen: Screen) -> int:
         return _status_of(queue.get(id), screen)
 
 
-def _status_of(job: dict[str, object], screen: Screen) -> int:
+def _status_of(job: JobRecord, screen: Screen) -> int:
     if job["state"] == "completed":
         return 0
     screen.note(f"job {job['id']} is {job['state']}: {job['reason']}")
-    last = job["history"][-1] if job["history"] else {}  # type: ignore[index]
-    if last.get("outcome") in ("signal", "timeout") and last.get("signal"):
-        return 128 + int(last["signal"])
-    return int(last.get("exit_code") or 1)
+    if not job["history"]:
+        return 1
+    last = job["history"][-1]
+    if last["outcome"] in ("signal", "timeout") and last["signal"]:
+        return 128 + last["signal"]
+    return last["exit_code"] or 1

@@ -17,6 +17,9 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from ..records import Chosen
 
 _FILTERS = ("state", "queue", "name", "tag", "since", "until")
 
@@ -47,13 +50,13 @@ def add_care(parser: ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="does not ask, at a terminal, whether so many are meant")
 
 
-def wanted_of(pairs: list[str]) -> dict[str, object]:
+def wanted_of(pairs: list[str]) -> Chosen:
     """The filter that `--where FIELD=VALUE` makes, where options have another meaning. Raises InvalidInput."""
-    fields: dict[str, object] = dict.fromkeys(_FILTERS)
+    fields: dict[str, Any] = dict.fromkeys(_FILTERS)
     for text in pairs:
         name, sign, value = text.partition("=")
         if name.startswith("tag.") and sign:
-            fields["tag"] = [*(fields["tag"] or []), f"{name[4:]}={value}"]  # type: ignore[misc]
+            fields["tag"] = [*(fields["tag"] or []), f"{name[4:]}={value}"]
         elif name in fields and name != "tag" and sign:
             fields[name] = value
         else:
@@ -63,9 +66,9 @@ def wanted_of(pairs: list[str]) -> dict[str, object]:
     return wanted(SimpleNamespace(**fields))
 
 
-def wanted(args: Namespace | SimpleNamespace) -> dict[str, object]:
+def wanted(args: Namespace | SimpleNamespace) -> Chosen:
     """The filter that the options make; empty when there are none. Raises InvalidInput."""
-    found: dict[str, object] = {}
+    found: Any = {}
     if getattr(args, "state", None) is not None:
         found["state"] = args.state.split(",") if "," in args.state else args.state
     for name in ("queue", "name"):
@@ -79,7 +82,8 @@ def wanted(args: Namespace | SimpleNamespace) -> dict[str, object]:
     for name in ("since", "until"):
         if getattr(args, name) is not None:
             found[f"{name}_ms"] = _instant_ms(getattr(args, name), f"--{name}")
-    return found
+    chosen: Chosen = found
+    return chosen
 
 
 def change(
@@ -95,7 +99,7 @@ def change(
 
 def change_these(
     args: Namespace,
-    chosen: dict[str, object],
+    chosen: Chosen,
     screen: Screen,
     states: Sequence[str],
     act: Callable[[Queue, list[str], bool], list[str]],
@@ -154,14 +158,14 @@ def _named(queue: Queue, args: Namespace, states: Sequence[str], done: str) -> l
     return ids
 
 
-def _chosen(queue: Queue, states: Sequence[str], chosen: dict[str, object]) -> Iterator[list[str]]:
+def _chosen(queue: Queue, states: Sequence[str], chosen: Chosen) -> Iterator[list[str]]:
     """The filter alone does not bring in states in which nothing can be done."""
     said = chosen.get("state")
     named = [said] if isinstance(said, str) else said
-    if named is None or not set(named) - set(STATES):  # type: ignore[call-overload]
-        chosen = {**chosen, "state": [state for state in states if named is None or state in named]}  # type: ignore[operator]
+    if named is None or not set(named) - set(STATES):
+        chosen = {**chosen, "state": [state for state in states if named is None or state in named]}
     if chosen["state"]:
-        yield from queue.select(**chosen)  # type: ignore[arg-type]
+        yield from queue.select(**chosen)
 
 
 def _jobs(count: int) -> str:

@@ -8,14 +8,21 @@ from __future__ import annotations
 from ..timestamps import span
 from .render import Screen, shown, visible
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..records import AttemptRecord, JobRecord
+
 _FIRST = ("id", "state", "command", "cwd")
-_UNSAID = {"history": [], "worker": None, "queue": "default", "priority": 0}
+_UNSAID: dict[str, object] = {"history": [], "worker": None, "queue": "default", "priority": 0}
 """What is not worth a line, or has its own place."""
 
 
-def print_job(job: dict[str, object], screen: Screen) -> None:
-    for field in (*_FIRST, *(name for name in job if name not in _FIRST)):
-        value = job[field]
+def print_job(job: JobRecord, screen: Screen) -> None:
+    fields: Mapping[str, object] = job
+    for field in (*_FIRST, *(name for name in fields if name not in _FIRST)):
+        value = fields[field]
         if value is not None and field != "history" and value != _UNSAID.get(field):
             screen.line(f"{field:13} {visible(shown(value))}")
     if job["history"]:
@@ -26,10 +33,11 @@ def print_job(job: dict[str, object], screen: Screen) -> None:
             screen.note(f"what it printed: queuectl logs {job['id']}")
 
 
-def _attempt_row(attempt: dict[str, object]) -> list[object]:
+def _attempt_row(attempt: AttemptRecord) -> list[object]:
     took = None if attempt["duration_ms"] is None else span(attempt["duration_ms"])
     printed = None if attempt["output_bytes"] is None else f"{attempt['output_bytes']} B"
-    used = "-" if attempt["cpu_ms"] is None else f"{span(attempt['cpu_ms'])}, {attempt['peak_bytes'] / 2**20:.1f} MiB"
+    cpu_ms, peak_bytes = attempt["cpu_ms"], attempt["peak_bytes"]
+    used = "-" if cpu_ms is None or peak_bytes is None else f"{span(cpu_ms)}, {peak_bytes / 2**20:.1f} MiB"
     if attempt["dropped_bytes"]:
         printed = f"{printed} ({attempt['dropped_bytes']} dropped)"
     return [
@@ -44,7 +52,7 @@ def _attempt_row(attempt: dict[str, object]) -> list[object]:
     ]
 
 
-def _outcome(attempt: dict[str, object]) -> str:
+def _outcome(attempt: AttemptRecord) -> str:
     if attempt["outcome"] is None:
         return "running"
     if attempt["outcome"] == "exit":

@@ -11,6 +11,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from ..records import SupervisorRecord
+
 SUMMARY = "Shows how many jobs are in which state, whether a supervisor runs, and what each worker does since when."
 EXAMPLES = ["queuectl status", "queuectl status --json"]
 
@@ -26,10 +28,11 @@ def run(args: Namespace, screen: Screen) -> int:
         screen.value(status)
         return 0
     screen.line(visible(_supervisor_line(status["supervisor"], queue.home.path)))
-    if status.get("short_of") is not None:  # an older supervisor does not say
+    lack = status.get("short_of")  # an older supervisor does not say
+    if lack is not None:
         from ..reserve import told
 
-        screen.line(visible(told(queue.home.path, status["short_of"])))
+        screen.line(visible(told(queue.home.path, lack)))
     screen.line()
     for state, count in status["counts"].items():
         screen.line(screen.paint(f"{state:12}", state), f"{count:>8}")
@@ -47,7 +50,7 @@ def _span_since(at: str | None) -> str | None:
     return None if at is None else age(now_ms() - from_utc(at))
 
 
-def _supervisor_line(supervisor: dict[str, object] | None, home: str) -> str:
+def _supervisor_line(supervisor: SupervisorRecord | None, home: str) -> str:
     if supervisor is None:
         return f"no supervisor runs for {home}; `queuectl worker start` starts one"
     return f"supervisor {supervisor['state']}, pid {supervisor['pid']}, since {supervisor['started_at']}"

@@ -13,12 +13,14 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from ..records import Chosen
+
 SUMMARY = """Waits until the jobs have ended: those named, those that match, or all that are not over. Jobs that match and
 are over count too. Ends with 0 when all are completed, 1 when some ended otherwise or no job matches, 124 when the time
 is over."""
 EXAMPLES = ["queuectl wait job1 job2", "queuectl wait --queue mail --timeout 10m", "queuectl wait"]
 
-_NOT_OVER = ("pending", "processing", "failed")
+_NOT_OVER: Chosen = {"state": ("pending", "processing", "failed")}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,7 +39,7 @@ def run(args: Namespace, screen: Screen) -> int:
         if args.ids:
             ended = queue.wait(args.ids, timeout_s)
         else:
-            ended = queue.wait_for(timeout_s=timeout_s, **(chosen or {"state": _NOT_OVER}))  # type: ignore[arg-type]
+            ended = queue.wait_for(timeout_s=timeout_s, **(chosen or _NOT_OVER))
     if ended == {} and chosen and not args.allow_empty:
         raise nothing_matches()
     if screen.json:
