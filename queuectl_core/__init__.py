@@ -20,9 +20,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api import Queue
     from .errors import QueueError
+    from .records import AttemptRecord, JobFields, JobRecord, JobSpec, QueueRecord, ScheduleRecord, State, StatusRecord
 
 __version__ = "0.1.0"
-__all__ = ["Queue", "QueueError", "__version__"]
+__all__ = [
+    "AttemptRecord",
+    "JobFields",
+    "JobRecord",
+    "JobSpec",
+    "Queue",
+    "QueueError",
+    "QueueRecord",
+    "ScheduleRecord",
+    "State",
+    "StatusRecord",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -38,4 +51,9 @@ def __getattr__(name: str) -> object:
         from .errors import QueueError
 
         return QueueError
+    if name in __all__:
+        from . import records
+
+        kind: object = getattr(records, name)
+        return kind
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

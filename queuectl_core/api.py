@@ -240,7 +240,7 @@ class Queue:
             for job in page:
                 yield _portable(job)
 
-    def kept(self, ids: Sequence[str] | None = None) -> Iterator[builtins.list[Record]]:
+    def kept(self, ids: Sequence[str] | None = None) -> Iterator[builtins.list[dict[str, Any]]]:
         """Pages of all jobs as this home keeps them; or of those of at most 5000 ids that are
         there. For `backup`.
         """

@@ -65,7 +65,7 @@ class Engine:
         self._loads: dict[Load, None] = {}
 
     def handle(
-        self, command: Command, now_ms: int, weigh: Callable[[list[Event]], None] | None = None
+        self, command: Command, now_ms: int, weigh: Callable[[Sequence[Event]], None] | None = None
     ) -> Step:
         """Decides, applies, and says what happened. Raises QueueError, with nothing changed, when it is refused; so may
         `weigh`, which is told what would happen.
@@ -173,10 +173,10 @@ class Engine:
         follows = byhand.with_dependants(self.table, ended, now_ms, load.dependants_of)[len(over) :]
         return [*follows, *(self._hooks_after(follows, now_ms) if self._has_hooks else ())]
 
-    def _hooks_after(self, follows: Sequence[JobEvent], now_ms: int) -> list[Enqueued]:
+    def _hooks_after(self, follows: Sequence[Event], now_ms: int) -> list[Enqueued]:
         """What hooks will add to events that are not applied yet."""
 
-        def job_of(event: JobEvent) -> Job | None:
+        def job_of(event: Any) -> Job | None:
             job = self.table.get(event.id)
             return None if job is None else after(job, event)
 

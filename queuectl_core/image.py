@@ -60,7 +60,7 @@ class Image:
         Raises Corrupt, ValueError, TypeError.
         """
         happened = events.decode(rawjson.encode(facts).encode())
-        self._arrived.update((one.id, None) for one in happened if type(one) in _NEW)
+        self._arrived.update((one.id, None) for one in happened if isinstance(one, _NEW))
         self._engine.replay(happened, sequence)
 
     def ids(self) -> list[str]:

@@ -11,6 +11,7 @@ Knows the order in which these must happen, not who asks. The trap: after Storag
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from . import durable, events, ours
@@ -90,7 +91,7 @@ class Ledger:
         self._decided += step.events
         return step.reply
 
-    def _weigh(self, happened: list[events.Event]) -> None:
+    def _weigh(self, happened: Sequence[events.Event]) -> None:
         """Raises DiskFull where neither the disk nor the half of the reserve bears this."""
         size = len(events.encode([*self._decided, *happened]))
         if not (self._reserve.has_room_for(2 * size) or self._reserve.can_spare(size)):

@@ -105,6 +105,11 @@ class ScheduleTimes(TypedDict, total=False):
     every: Optional[Duration]
     overlap: Optional[bool]
     """Whether to add the job while the last one is unfinished."""
+    next_ms: Optional[int]
+    """With it, and with the following fields, the schedule continues as it was in another home."""
+    last_id: Optional[str]
+    paused_ms: Optional[int]
+    problem: Optional[str]
 
 
 # What queuectl keeps

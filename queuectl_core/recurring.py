@@ -69,9 +69,13 @@ class Recurring:
             raise InvalidInput(what=f"there are {MAX_SCHEDULES} schedules, and no more are kept")
         fields = self._checked(wanted)
         if "next_ms" in wanted:
-            return events.ScheduleChanged(name, now_ms, {**fields, **_state_in(wanted)})
-        before = self._table.schedules.get(name, {})
-        fields.update({kept: before[kept] for kept in ("paused_ms", "last_id") if before.get(kept) is not None})
+            continued: Any = {**fields, **_state_in(wanted)}
+            return events.ScheduleChanged(name, now_ms, continued)
+        before = self._table.schedules.get(name)
+        if before is not None and before.get("paused_ms") is not None:
+            fields["paused_ms"] = before["paused_ms"]
+        if before is not None and before.get("last_id") is not None:
+            fields["last_id"] = before["last_id"]
         fields["next_ms"] = self._next_after(fields, now_ms)
         if fields["next_ms"] is None:
             raise InvalidInput(what="there is no such time in the next nine years")
@@ -187,7 +191,7 @@ class Recurring:
                 from . import cron
 
                 cron.parse(str(fields["cron"]))
-                found.update(cron=fields["cron"], zone=fields.get("zone", "UTC"))
+                found["cron"], found["zone"] = fields["cron"], fields.get("zone", "UTC")
                 if "next_ms" not in wanted:  # else it is paused when its time comes, as ever
                     self._zone_of(str(found["zone"]))
             else:
@@ -208,7 +212,7 @@ class Recurring:
         return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)
 
 
-def _state_in(wanted: Mapping[str, object]) -> dict[str, object]:
+def _state_in(wanted: Mapping[str, object]) -> dict[str, Any]:
     """How far a schedule of another home has come. Raises InvalidInput."""
     found = {name: wanted[name] for name in _STATE if wanted.get(name) is not None}
     times = [ms for ms in (wanted["next_ms"], found.get("paused_ms")) if ms is not None]

@@ -62,7 +62,8 @@ def _home(queue: Queue) -> Iterator[Line]:
     """
     position, count = queue.sequence()["sequence"], 0
     for page in queue.kept():
-        yield from ({"job": job} for job in page)  # no look in between: the rest of a page is older
+        for job in page:  # no look in between: the rest of a page is older
+            yield {"job": job}
         count += len(page)
         if count >= SWEEP_JOBS:
             position, count = (yield from _touched(queue, position)), 0
@@ -90,4 +91,5 @@ def _touched(queue: Queue, position: int) -> Generator[Line, None, int]:
 
 def _as_they_are(queue: Queue, ids: dict[str, None]) -> Iterator[Line]:
     there = {job["id"]: job for page in queue.kept(list(ids)) for job in page}
-    yield from ({"job": there[id]} if id in there else {"gone": id} for id in ids)
+    for id in ids:
+        yield {"job": there[id]} if id in there else {"gone": id}

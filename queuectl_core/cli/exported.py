@@ -13,6 +13,7 @@ from .render import Screen
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from typing import Any
 
     from ..records import Chosen
 
@@ -35,7 +36,7 @@ def write_exported(
     return 0
 
 
-def parsed(line: bytes) -> object:
+def parsed(line: bytes) -> Any:
     """What a line of such a file stands for. Raises ValueError."""
     try:
         return json.loads(line)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from ..records import QueueLimits
+
 SUMMARY = """Fills a home that has no jobs yet with those of a file that `queuectl backup` has
 made, and with its queues, schedules and settings. What was running or suspended then will wait.
 Nothing runs before all is in; after an interruption the home is paused, and the same call goes on."""
@@ -141,8 +143,12 @@ def _restore_rules(queue: Queue, image: Image) -> None:
         queue.configure(key, value)
     for name, rules in image.table.queues.items():
         if name != "*":
-            limits = {rule: rules[rule] for rule in ("limit", "rate") if rule in rules}
-            queue.set_queue(name, **limits, paused="paused_ms" in rules)
+            limits: QueueLimits = {"paused": "paused_ms" in rules}
+            if "limit" in rules:
+                limits["limit"] = rules["limit"]
+            if "rate" in rules:
+                limits["rate"] = rules["rate"]
+            queue.set_queue(name, **limits)
 
 
 def _restore_schedules(queue: Queue, image: Image, goes_on: bool) -> None:
