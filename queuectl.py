@@ -9,7 +9,7 @@ if sys.version_info < (3, 9):  # such a Python must still be able to read this f
 if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
     del sys.path[0]  # the folder of this file, or of the caller: a queue.py there must not stand in for Python's
 
-import __future__  # noqa: F401  # Python's own, before the folder of this file counts
+import __future__  # Python's own, before the folder of this file counts
 import os
 
 FOLDER = os.path.dirname(os.path.realpath(__file__))

@@ -116,7 +116,8 @@ def usage_of(parser: argparse.ArgumentParser) -> str:
     """Return one line of usage, the same on every version of Python."""
     if parser.usage:
         return re.sub(r"\s+", " ", parser.usage % {"prog": parser.prog})
-    words = [parser.prog, "[options]" if flags_of(parser) else "", *map(argument, filter(is_positional, parser._actions))]
+    positional = filter(is_positional, parser._actions)
+    words = [parser.prog, "[options]" if flags_of(parser) else "", *map(argument, positional)]
     return " ".join(filter(None, words))
 
 

@@ -161,7 +161,8 @@ ERRORS = {
     "no_backend": "This Python lacks the module of the home's store. Use a Python that has it.",
     "unfit_python": "This Python can't run queuectl. Use a complete CPython 3.9 or later.",
     "output_failed": "queuectl can't write its own output, for example because a disk is full.",
-    "protocol": "The control socket delivered something that is no message. Restart the supervisor; if it happens again, report it.",
+    "protocol": "The control socket delivered something that is no message. "
+    "Restart the supervisor; if it happens again, report it.",
     "out_of_memory": "There isn't enough memory. Try again.",
     "defect": "queuectl met a case that nobody foresaw. Report the line.",
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # not needed where queuectl is installed
 
-from queuectl_core import Queue  # noqa: E402
+from queuectl_core import Queue
 
 TEXTS = {"sea": "the sea is calm tonight", "rain": "rain again", "snow": "it snows and snows and snows"}
 

@@ -30,7 +30,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 QUEUECTL = Path(__file__).resolve().parent.parent / "queuectl.py"
 NO_SUPERVISOR = 3
@@ -88,7 +88,9 @@ def say(text: str = "") -> None:
 
 
 class Module(NamedTuple):
-    """One file to compile, and whether it is bad, so that it cannot be. A relative `source` is seen from the scratch folder."""
+    """One file to compile, and whether it is bad, so that it cannot be. A relative `source` is seen
+    from the scratch folder.
+    """
 
     name: str
     source: str
@@ -170,7 +172,7 @@ class CommandLine:
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
-        self.signal: Optional[int] = None
+        self.signal: int | None = None
         self.environ = {
             **os.environ,
             "QUEUECTL_HOME": str(scratch / "home"),
@@ -198,7 +200,7 @@ class CommandLine:
     def read_json(self, *words: str) -> Any:
         return json.loads(self.read(*words, "--json"))
 
-    def _must(self, words: tuple[str, ...], stdout: Optional[int]) -> str:
+    def _must(self, words: tuple[str, ...], stdout: int | None) -> str:
         self.obey_signal()
         self._has_started |= words[:2] == ("worker", "start")
         done = self._run(words, stdout)
@@ -210,7 +212,7 @@ class CommandLine:
             say(done.stderr.rstrip())
         return done.stdout or ""
 
-    def _run(self, words: tuple[str, ...], stdout: Optional[int]) -> subprocess.CompletedProcess[str]:
+    def _run(self, words: tuple[str, ...], stdout: int | None) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
                 [sys.executable, str(QUEUECTL), *words],

@@ -14,11 +14,11 @@ if __name__ == "__main__":
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]
     if not __package__:  # run by its path
-        import __future__  # noqa: F401  # Python's own, before the folder of the package counts
+        import __future__  # Python's own, before the folder of the package counts
         import os
 
         sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-        import queuectl_core  # noqa: F401
+        import queuectl_core
 
         del sys.path[0]
     from queuectl_core.cli.main import main

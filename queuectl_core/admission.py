@@ -41,7 +41,7 @@ class Admitted(NamedTuple):
     replaced: list[str]
 
 
-def admit(
+def admit(  # noqa: C901, PLR0913  # the hot loop of a load, which calls it once a part
     table: JobTable,
     settings: Settings,
     specs: list[object],
@@ -117,7 +117,7 @@ def _defaults(settings: Settings) -> Options:
     return options
 
 
-def _with_options(
+def _with_options(  # noqa: PLR0913  # what `admit` knows
     table: JobTable,
     event: Enqueued,
     spec: CheckedSpec,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import commands, durable, lockfile, ours, output, process_tree, runs
 from .clock import now_ms
@@ -64,7 +64,7 @@ def has_left_word(home: Home, instance: str) -> bool:
     return any(map(os.path.lexists, (home.outcome(instance), home.damaged_outcome(instance))))
 
 
-def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> Optional[commands.Command]:
+def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> commands.Command | None:
     """The command that tells the engine how a run that is not under way has ended; None while processes of it live.
 
     `spared` are the children of this process that have nothing to do with it; None: all of them.

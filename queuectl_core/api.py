@@ -7,7 +7,8 @@
         print(queue.get(id)["state"])
 
 Every call goes to the supervisor if one runs, else it takes the writer lock for an instant and does the work itself;
-the answers are the same. Knows what to ask, not how an answer is come by (`caller`). The trap: what is given page by page
+the answers are the same. Knows what to ask, not how an answer is come by (`caller`). The trap: what
+is given page by page
 may have changed between two of them.
 """
 

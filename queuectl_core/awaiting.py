@@ -63,7 +63,8 @@ class Awaiting:
         return {}
 
     def matching(self, states: Sequence[str], wanted: Mapping[str, object]) -> Ended | None:
-        """Until all that are in one of these states now, and match, have ended, those counted that are over already, and
+        """Until all that are in one of these states now, and match, have ended, those counted that
+        are over already, and
         not the job that this process is part of; as `these`. Empty when there is none.
         """
         open_ids = self._open_ids([state for state in states if state not in FINAL_STATES], wanted)
@@ -80,7 +81,9 @@ class Awaiting:
         return {how: ended.get(how, 0) + later.get(how, 0) for how in {**ended, **later}}
 
     def _open_ids(self, states: list[str], wanted: Mapping[str, object]) -> dict[str, None]:
-        """Those in these states. They are looked for until there is no other: what moves between two pages is missed."""
+        """Those in these states. They are looked for until there is no other: what moves between
+        two pages is missed.
+        """
         found: dict[str, None] = {}
         while states:
             known, count = len(found), 0

@@ -8,7 +8,7 @@ Pure. Changes nothing itself. The trap: a job that ends without `with_dependants
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from . import commands, events
 from .admission import due_ms, holder_of_key
@@ -21,7 +21,6 @@ from .settings import Settings
 from .spec import MAX_WAIT_S, PASSING_OPTIONS, check_field, check_id
 
 if TYPE_CHECKING:
-    from .records import Rules
 
     _Lenient = Union[
         commands.Cancel, commands.Remove, commands.Hasten, commands.Edit, commands.Suspend, commands.Continue
@@ -232,8 +231,8 @@ class _Change(NamedTuple):
     """
 
     fields: dict[str, Any]
-    at_ms: Optional[int]
-    wall_ms: Optional[int]
+    at_ms: int | None
+    wall_ms: int | None
 
 
 def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) -> _Change:

@@ -1,7 +1,8 @@
 """Caller: asks whoever answers for a home: the supervisor if one runs, else this process, which takes the writer lock
 for an instant and does the work itself.
 
-Knows how an answer is come by, not what is asked. Any number of threads may use it, and a forked child: each request has
+Knows how an answer is come by, not what is asked. Any number of threads may use it, and a forked
+child: each request has
 a connection to itself. The trap: between the two ways lies a moment (a supervisor that starts or stops) in which
 neither works; hence `ask` tries again, but never what may have been done already.
 """
@@ -135,7 +136,8 @@ class Caller:
                 hear(client.receive(self.deadline_s))
                 unanswered -= 1
         except (ConnectionError, OutcomeUnknown) as fault:
-            what = fault.fields["what"] if isinstance(fault, QueueError) else "the supervisor ended before it had all jobs"
+            ended = "the supervisor ended before it had all jobs"
+            what = fault.fields["what"] if isinstance(fault, QueueError) else ended
             if request["more"] or isinstance(fault, NotSent):
                 raise Busy(what=f"{what}; nothing was enqueued") from None
             raise _unknown("enqueue", request, str(what)) from None
@@ -219,8 +221,8 @@ class Caller:
 
 def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:
     if verb != "enqueue":
-        how = f"whether {verb} was done is not known; look with `queuectl status` or `queuectl show` before you repeat it"
-        return OutcomeUnknown(what=what, how=how)
+        look = "look with `queuectl status` or `queuectl show` before you repeat it"
+        return OutcomeUnknown(what=what, how=f"whether {verb} was done is not known; {look}")
     jobs = [job for job in fields.get("jobs") or () if isinstance(job, dict)]
     id = jobs[0].get("id") if jobs else None
     look = f"`queuectl show {id}`" if id else "`queuectl list`"

@@ -65,7 +65,8 @@ def parse(text: str) -> Cron:
     found = [_parse_field(n, word.lower()) for n, word in enumerate(words)]
     minutes, hours, days, months = found[:4]
     weekdays = frozenset(day % 7 for day in found[4])
-    return Cron(minutes, hours, days, months, weekdays, words[1] == "*", words[2].startswith("*"), words[4].startswith("*"))
+    any_day, any_weekday = words[2].startswith("*"), words[4].startswith("*")
+    return Cron(minutes, hours, days, months, weekdays, words[1] == "*", any_day, any_weekday)
 
 
 def _parse_field(n: int, text: str) -> frozenset[int]:

@@ -25,7 +25,8 @@ def close_all_but(kept: Iterable[int]) -> None:
 def open_ones() -> frozenset[int]:
     """The descriptors that this process has open."""
     try:
-        listed: Iterable[int] = map(int, os.listdir("/dev/fd"))  # with that of the listing itself, which is closed by now
+        # With that of the listing itself, which is closed by now.
+        listed: Iterable[int] = map(int, os.listdir("/dev/fd"))
     except OSError:  # no /proc, or no descriptor left
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         listed = iter(range(_MANY if soft == resource.RLIM_INFINITY else min(soft, _MANY)))

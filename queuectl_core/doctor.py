@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from . import durable, journal_format, lockfile, ours, output, pidfile, runs, storecheck
 from .errors import Corrupt, NewerFormat, QueueError
@@ -26,7 +26,7 @@ class Finding(NamedTuple):
     """`sound` None: nothing to judge, only to know."""
 
     area: str
-    sound: Optional[bool]
+    sound: bool | None
     text: str
 
 
@@ -95,7 +95,8 @@ def _foreign(home: Home) -> list[Finding]:
         found += [f"{folder}/{name}" for name in names if not ours.is_ours(folder, name)]
     if not found:
         return []
-    return [Finding("home", None, f"{len(found)} files here are not queuectl's, like {found[0]}: they stay as they are")]
+    text = f"{len(found)} files here are not queuectl's, like {found[0]}: they stay as they are"
+    return [Finding("home", None, text)]
 
 
 def _supervisor(home: Home, in_use: bool) -> Finding:
@@ -113,7 +114,7 @@ def _supervisor(home: Home, in_use: bool) -> Finding:
 
 def _journal(home: Home, in_use: bool) -> list[Finding]:
     findings = []
-    expected: Optional[int] = None
+    expected: int | None = None
     paths = segment_paths(home.journal)
     for path in paths:
         name = os.path.basename(path)
@@ -147,7 +148,9 @@ def _not_understood(name: str, frames: list[journal_format.Frame]) -> list[Findi
     return []
 
 
-def _segment(name: str, first: int, reached: int, found: journal_format.Scan, is_last: bool, in_use: bool) -> Finding:
+def _segment(  # noqa: PLR0913  # what a finding of a segment says
+    name: str, first: int, reached: int, found: journal_format.Scan, is_last: bool, in_use: bool
+) -> Finding:
     text = f"{name}: {len(found.frames)} frames, events {first} to {reached - 1}" if found.frames else f"{name}: empty"
     if not found.bad_bytes:
         return Finding("journal", True, text)
@@ -210,7 +213,7 @@ def _run(home: Home, in_use: bool) -> list[Finding]:
     return [finding for finding in findings if finding is not None]
 
 
-def _damaged_result(home: Home, name: str) -> Optional[Finding]:
+def _damaged_result(home: Home, name: str) -> Finding | None:
     try:
         with open(os.path.join(home.run, name), "rb", opener=durable.owned) as file:
             runs.decode_left(file.read())

@@ -28,15 +28,14 @@ from .lane import READY
 from .lanes import Lanes
 from .load import Load
 from .migration import imported
+from .places import WALL
 from .recurring import Recurring
 from .settings import Settings, check_key, check_setting
-from .places import WALL
 from .transitions import GONE, TRANSITIONS, after, change, set_clock
 
 if TYPE_CHECKING:
     import datetime
 
-    from .records import Schedule
 
 WALL_PAGE = 500
 """So many jobs that wait for a time of the wall clock are looked at together when the clock is set."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count, repeat
-from typing import Union
 
 from .events import Enqueued
 from .job import NO_OPTIONS, PENDING, Job
@@ -54,7 +53,7 @@ class Batch:
     """
 
     def __init__(self) -> None:
-        self.entries: dict[str, Union[Changed, Fresh]] = {}
+        self.entries: dict[str, Changed | Fresh] = {}
         self.numbers: dict[int, str] = {}
         self.placed: list[tuple[Changed, Row]] = []
         self.indexes: dict[str, dict[str, str]] = {}

@@ -185,7 +185,10 @@ class NewerFormat(QueueError):
 class Corrupt(QueueError):
     code = "corrupt"
     text = "{path} is damaged: {why}"
-    hint = "nothing was changed; `queuectl doctor` shows details, and `queuectl doctor --repair DIR` recovers into a new home"
+    hint = (
+        "nothing was changed; `queuectl doctor` shows details, "
+        "and `queuectl doctor --repair DIR` recovers into a new home"
+    )
 
 
 class NoBackend(QueueError):

@@ -164,7 +164,7 @@ def is_key(text: object, index: str) -> bool:
     return isinstance(text, str) and (text == "" or (text.isascii() and text.startswith(f"{index}/")))
 
 
-def _page(
+def _page(  # noqa: PLR0913  # what a request for a page says
     ledger: Ledger, indexes: list[str], after: str, limit: int, wanted: Filter, shape: Shape, oldest_first: bool
 ) -> Fields:
     page = Page(limit)

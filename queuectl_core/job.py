@@ -42,7 +42,7 @@ class Job:
         "suspended", "wall_ms",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one for each field
         self,
         id: str,
         number: int,
@@ -123,16 +123,19 @@ class Job:
             if self.blockers:
                 known["blockers"] = self.blockers
         if self.state != PENDING or self.attempts or self.history:
-            known["attempts"], known["history"] = self.attempts, self.history
-            if self.losses:
-                known["losses"] = self.losses
-            if self.reason:
-                known["reason"] = self.reason
-            if self.cancel:
-                known["cancel"] = self.cancel
-            if self.suspended:
-                known["suspended"] = self.suspended
+            self._add_attempts(known)
         return known
+
+    def _add_attempts(self, known: StoredJob) -> None:
+        known["attempts"], known["history"] = self.attempts, self.history
+        if self.losses:
+            known["losses"] = self.losses
+        if self.reason:
+            known["reason"] = self.reason
+        if self.cancel:
+            known["cancel"] = self.cancel
+        if self.suspended:
+            known["suspended"] = self.suspended
 
     def next_run_ms(self, clock_shift_ms: int) -> int | None:
         """When it may run next, by the wall clock; None when it waits for no time."""

@@ -22,12 +22,12 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .entries import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
 from .errors import Corrupt, NewerFormat
 from .job import NO_OPTIONS, PENDING, STATES, Job
-from .lane import DELAYED, DUE, READY, index_of
+from .lane import DELAYED, DUE, READY
 from .places import ALL_QUEUES, FIXED_COUNTS, counted_as, place_in_state, places_of
 from .schedule import Entry
 from .spec import DEFAULT_QUEUE
@@ -59,7 +59,7 @@ FLUSH_BYTES = 4 * 1024 * 1024
 class Store(Protocol):
     """What a table needs of a dbm store. `write` is atomic; what `sync` has returned for survives a power cut."""
 
-    def get(self, key: bytes) -> Optional[bytes]: ...
+    def get(self, key: bytes) -> bytes | None: ...
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
         """The pairs of those that are there, in any order. At most 500 keys."""
@@ -107,7 +107,7 @@ class JobTable:
         self.latest_ms: int = meta.get("latest_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
         self._stored_counts = dict(self.counts)
-        self._changed: dict[str, Union[Changed, Fresh]] = {}
+        self._changed: dict[str, Changed | Fresh] = {}
         """By the age of their first change that the store lacks."""
         self._fresh: dict[int, str] = {}
         """Number and id of each fresh job: their entries in the index of what is ready."""

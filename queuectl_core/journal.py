@@ -228,7 +228,8 @@ def open_journal(
 
 
 def _read_headers(paths: list[str], position: int) -> tuple[int, list[_Segment]]:
-    """Return the log id and the segments. From the last one back, so that those which the store has long are not opened.
+    """Return the log id and the segments. From the last one back, so that those which the store has
+    long are not opened.
 
     Raises:
         Corrupt, NewerFormat: a header of those that are opened is not as it must be.

@@ -21,7 +21,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 VERSION = 2
 """Of the events too: it goes up when there is a new event, or one gains a field, or a job an option."""
@@ -71,7 +71,7 @@ class Scan(NamedTuple):
     frames: list[Frame]
     good_end: int
     bad_bytes: int
-    witness: Optional[Frame]
+    witness: Frame | None
 
 
 def encode_segment_header(header: SegmentHeader) -> bytes:
@@ -90,7 +90,9 @@ def decode_segment_header(data: bytes) -> SegmentHeader | None:
     return SegmentHeader(version, log_id, number, first)
 
 
-def encode_frame(log_id: int, sequence: int, events: int, synced: int, payload: bytes, flags: int = 0) -> bytes:
+def encode_frame(  # noqa: PLR0913  # the fields of a frame
+    log_id: int, sequence: int, events: int, synced: int, payload: bytes, flags: int = 0
+) -> bytes:
     key = log_id & 0xFFFFFFFF
     header = _FRAME.pack(_FRAME_MAGIC, len(payload), events, flags, sequence, synced, zlib.crc32(payload, key))
     return b"".join((header, _CRC.pack(zlib.crc32(header, key)), payload))

@@ -61,7 +61,7 @@ class Lanes:
         return rules is not None and rules.get("paused_ms") is not None
 
     def add(self, key: str, job: Job) -> None:
-        """This is where the job stands now."""
+        """Take in where the job stands now."""
         lane = self._told(job.queue)
         if lane is not None:
             lane.add(key, job.id)
@@ -178,7 +178,8 @@ class Lanes:
         page = self._table.queue_names("", _PAGE)
         while page:
             for queue in page:
-                if queue in self._table.queues or any(self._table.count_of(queue, state) for state in (PENDING, FAILED)):
+                waiting = (self._table.count_of(queue, state) for state in (PENDING, FAILED))
+                if queue in self._table.queues or any(waiting):
                     lane = self._changed[queue] = self._of(queue)
                     if not has_delayed and lane is not self._default:
                         lane.timed[DELAYED].note_empty()

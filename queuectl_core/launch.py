@@ -20,7 +20,8 @@ SHELL = b"/bin/sh"
 
 
 def command_line(command: str, options: Options) -> tuple[bytes, tuple[bytes, ...]]:
-    """Program and arguments, in UTF-8 whatever the locale. Limits are set by a shell that then becomes the job's: spawning the others, which have
+    """Program and arguments, in UTF-8 whatever the locale. Limits are set by a shell that then
+    becomes the job's: spawning the others, which have
     none, costs nothing more.
     """
     shell = options["shell"].encode() if "shell" in options else SHELL

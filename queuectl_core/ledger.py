@@ -16,7 +16,18 @@ from typing import Any
 
 from . import durable, events, ours
 from .commands import (
-    Command, Continue, Dispatch, Enqueue, Finish, Import, Locate, Prune, Release, RunSchedule, ShiftClock, Tick,
+    Command,
+    Continue,
+    Dispatch,
+    Enqueue,
+    Finish,
+    Import,
+    Locate,
+    Prune,
+    Release,
+    RunSchedule,
+    ShiftClock,
+    Tick,
 )  # fmt: skip
 from .engine import Engine
 from .errors import Corrupt, DiskFull, StorageFailed

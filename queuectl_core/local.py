@@ -2,7 +2,8 @@
 does the work, and lets go.
 
 Knows the order in which that must happen; what is asked and answered is the affair of `verbs`. The traps: once what was
-decided is synced it is done, and whatever fails behind that is no answer to the request; and SQLite, once forked with an
+decided is synced it is done, and whatever fails behind that is no answer to the request; and
+SQLite, once forked with an
 open file, calls it locked for ever, so a fork in another thread waits until the work is done.
 """
 

@@ -132,7 +132,7 @@ class Member:
         return bool(self._arrived.poll(0))
 
     def drop(self, number: int) -> None:
-        """This run is not with it any more."""
+        """Take this run from it."""
         for n, run in enumerate(self.runs):
             if run.run == number:
                 self.characters -= run.characters

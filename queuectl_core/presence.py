@@ -1,6 +1,7 @@
 """Presence: whether a home is still where its supervisor has found it, or was removed or moved away under it.
 
-It is there as long as its path leads to the lock file that this process holds. Knows one file. The trap: a home that was
+It is there as long as its path leads to the lock file that this process holds. Knows one file. The
+trap: a home that was
 moved is not lost, and its journal can still be written through open files; a home that was made anew at the old path is
 somebody else's, and no file of it may be touched.
 """

@@ -2,7 +2,8 @@
 
 A message is its length (u32, big-endian, of what follows) and a JSON object in UTF-8. A request has `v` (the
 version), `verb` and the verb's own fields; a reply has `ok` true and its fields, or `error` (see `errors.to_wire`).
-A request may have a `number`, which its reply repeats, and a `deadline_ms` by `clock.steady_ms`, after which it is void.
+A request may have a `number`, which its reply repeats, and a `deadline_ms` by `clock.steady_ms`,
+after which it is void.
 Pure; does not know verbs. The trap: lengths come from strangers; `feed` refuses one before it has buffered it.
 """
 

@@ -18,7 +18,8 @@ class _Scan:
     strict = True
     object_hook = object_pairs_hook = None
     parse_float, parse_int = float, int
-    parse_constant: Callable[[str], float] = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}.__getitem__
+    _CONSTANTS = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}
+    parse_constant: Callable[[str], float] = _CONSTANTS.__getitem__
 
 
 def _refuse_constant(name: str) -> float:

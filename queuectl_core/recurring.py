@@ -137,7 +137,7 @@ class Recurring:
         except QueueError:
             return None
 
-    def _fire(
+    def _fire(  # noqa: PLR0913  # `tick` and `run_now` share it
         self,
         name: str,
         one: Schedule,

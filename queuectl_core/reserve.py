@@ -41,7 +41,9 @@ class Reserve:
         return has_room and not _lacks_inodes(disk) and self._allocate()
 
     def check_limit(self) -> None:
-        """Raises StorageFailed when the reserve is not whole because of a limit of this process, and not of the disk."""
+        """Raises StorageFailed when the reserve is not whole because of a limit of this process,
+        and not of the disk.
+        """
         fault = self._fault
         if fault is not None and fault.errno == errno.EFBIG and fault.errno not in durable.FULL:
             raise durable.failure(self._path, fault) from fault

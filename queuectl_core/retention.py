@@ -126,8 +126,9 @@ class Retention:
             while entries:
                 entries = table.in_order(index, SLICE, after)
                 table.read_ahead(entries)
-                for after, id in entries:
+                for _, id in entries:
                     self._want(id)
+                after = entries[-1][0] if entries else after
                 yield
 
     def _want(self, id: str) -> None:

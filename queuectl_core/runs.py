@@ -10,7 +10,7 @@ import json
 import os
 import zlib
 from signal import SIGTERM
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import durable
 from .events import Ending
@@ -44,7 +44,7 @@ class Run(NamedTuple):
     cwd: str
     max_output: int
     grace_s: float
-    options: Optional[Options] = None
+    options: Options | None = None
     """Of the job's options, those of EXECUTION that it has, and its queue and name; None: none."""
 
     @property
@@ -68,7 +68,7 @@ class Kill(NamedTuple):
     """
 
     job_id: str
-    reason: Optional[str]
+    reason: str | None
     signal: int = SIGTERM
 
 
@@ -86,8 +86,8 @@ class Result(NamedTuple):
 
     job_id: str
     run: int
-    ending: Optional[Ending]
-    reason: Optional[str] = None
+    ending: Ending | None
+    reason: str | None = None
     begun: bool = True
     full: bool = False
 
@@ -105,7 +105,7 @@ class Place(NamedTuple):
 class Left(NamedTuple):
     """What a worker without a supervisor has left: the run it is at, and results of others."""
 
-    running: Optional[int]
+    running: int | None
     results: list[Result]
 
     def result_of(self, job_id: str, run: int) -> Result | None:
@@ -138,7 +138,7 @@ def revive(result: tuple[Any, ...]) -> Result:
     return Result(job_id, run, None if ending is None else Ending(*ending), *rest)
 
 
-def encode_left(running: Optional[int], results: list[tuple[Any, ...]]) -> bytes:
+def encode_left(running: int | None, results: list[tuple[Any, ...]]) -> bytes:
     """What a worker leaves: the run it is at, and results as `plain` gives them; with a checksum in its last line."""
     content = json.dumps({"running": running, "results": results}).encode()
     return b"%b\n%08x" % (content, zlib.crc32(content))

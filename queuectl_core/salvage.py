@@ -157,7 +157,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
         header = journal_format.decode_segment_header(data)
         if header is None:
             affected.update(
-                {id: f"events of it stand in {path}, whose header is damaged" for id in events.ids_in(data)}
+                dict.fromkeys(events.ids_in(data), f"events of it stand in {path}, whose header is damaged")
             )
             continue
         good = 0
@@ -182,7 +182,7 @@ def _that_count(frames: list[Frame]) -> list[Frame]:
 
 
 def _note_damage(damaged: bytes, affected: dict[str, str]) -> None:
-    affected.update({id: "an event of it is damaged" for id in events.ids_in(damaged)})
+    affected.update(dict.fromkeys(events.ids_in(damaged), "an event of it is damaged"))
 
 
 def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]) -> None:

@@ -1,7 +1,8 @@
 """Server: the control socket, as the supervisor sees it: connections in, whole requests out, replies back.
 
 Nothing here ever blocks: a silent client costs a descriptor, a babbling one is cut off at the size limit, one that
-does not read its replies is dropped. Those that wait for jobs cost nothing but their descriptor. Only processes of our own uid (or root's) are heard. Knows no verbs.
+does not read its replies is dropped. Those that wait for jobs cost nothing but their descriptor.
+Only processes of our own uid (or root's) are heard. Knows no verbs.
 The trap: a reply is owed for every request, in order, but not at once; a client that has gone meanwhile is no error.
 """
 

@@ -41,7 +41,7 @@ OWN_FIELDS = frozenset(
 )
 
 
-def check_spec(spec: object, index: int = 0) -> CheckedSpec:
+def check_spec(spec: object, index: int = 0) -> CheckedSpec:  # noqa: C901  # once for each of a million jobs
     """The fields of one wanted job, each checked; those not given are absent. The very `spec`, when all are basic.
 
     Raises InvalidJob (with `index`, the place of this job in its request) naming the field and what is wrong with it.
@@ -160,10 +160,16 @@ _BASIC_CHECKS: dict[str, Callable[[object], str | None]] = {
 def parse_codes(value: object) -> list[int]:
     """Exit codes: a list, one number, or text like "75,111"."""
     wanted = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-    codes: list[Any] = [int(item) if isinstance(item, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", item, re.ASCII) else item for item in wanted]
+    codes = [_code(item) for item in wanted]
     if not all(type(code) is int and 1 <= code <= 255 for code in codes) or not codes:
         raise ValueError(f"must be exit codes from 1 to 255, like 75,111, not {shortened(value)}")
     return sorted(set(codes))
+
+
+def _code(item: Any) -> Any:
+    """A number, if it is one in digits; else the item itself."""
+    is_number = isinstance(item, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", item, re.ASCII)
+    return int(item) if is_number else item
 
 
 def parse_codes_or_none(value: object) -> list[int]:

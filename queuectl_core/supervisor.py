@@ -21,7 +21,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any
 
 from . import adoption, anchor, commands, events, pidfile, process_tree, runs, timestamps, verbs, worker
 from .adoption import OpenRun
@@ -86,7 +86,7 @@ class Supervisor:
         """Their sockets alone: what ends a nap."""
         self._selector.register(self._clients, selectors.EVENT_READ, self._hear_clients)
         self._stop_asked = 0
-        self._culprit: Optional[str] = None
+        self._culprit: str | None = None
         """The job that asked for the stop. Its attempt counts, else it would do so after each start."""
         self._stopping = False
         self._killing = False
@@ -96,13 +96,14 @@ class Supervisor:
         """When a job was last asked for and none could begin: whatever was due by then waits for something else."""
         self._said_short = False
         self._held_until_s = 0.0
-        self._sync_at_s: Optional[float] = None
+        self._sync_at_s: float | None = None
         self._more_to_tend = True
         self._start_delay = StartDelay()
         self._clock = JumpWatch()
         self._started_ms = now_ms()
         if not process_tree.can_find_processes():
-            raise SupervisorFailed(why="/proc is not mounted here, and without it the processes of jobs cannot be found")
+            why = "/proc is not mounted here, and without it the processes of jobs cannot be found"
+            raise SupervisorFailed(why=why)
         process_tree.reap_all_but(frozenset())  # nobody was told of those that have ended before
         foreign = process_tree.children()
         process_tree.become_subreaper()
@@ -218,7 +219,7 @@ class Supervisor:
         # What a failed handing-over has decided is written first: the store must not know it before the journal does.
         self._more_to_tend = self._ledger.has_decided() or (not self._is_gone and self._ledger.tend())
 
-    def _timeout_s(self) -> float | None:
+    def _timeout_s(self) -> float | None:  # noqa: C901  # one condition for each part that may be due
         """Until the next thing is due; None: for ever."""
         if self._more_to_tend or self._sessions.owe() or self._server.has_next():
             return 0
@@ -281,7 +282,8 @@ class Supervisor:
         for member in self._pool.with_room():
             if not member.runs and room <= 0:
                 continue
-            job: Job | None = self._ledger.decide(commands.Dispatch(member.instance, 1 if member.runs else room, workers), at_ms)
+            dispatch = commands.Dispatch(member.instance, 1 if member.runs else room, workers)
+            job: Job | None = self._ledger.decide(dispatch, at_ms)
             if job is None:
                 self._nothing_at_ms = at_ms
                 break

@@ -3,7 +3,8 @@
 The store has one record for each such queue, `queue/NAME`; memory has by how much the jobs that changed lately make it
 another number. So a home with many queues costs neither memory nor time at opening, and a queue without jobs nothing.
 
-Pure: the store is handed in. A number is called STATE@QUEUE, as in `places.counted_as`. The trap: what is moved into the
+Pure: the store is handed in. A number is called STATE@QUEUE, as in `places.counted_as`. The trap:
+what is moved into the
 store must be taken off here in the same moment, or it counts twice.
 """
 

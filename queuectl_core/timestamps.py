@@ -27,8 +27,10 @@ def from_utc(text: str) -> int:
 
 
 def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the Gregorian calendar. Years are counted from March, so that the leap day is the last
-    one, and months before it have 153 days to five. (`calendar.timegm` would do, but its import costs 2 ms.)
+    """Count the days since 1970-01-01 in the Gregorian calendar.
+
+    Years are counted from March, so that the leap day is the last one, and months before it have 153 days to five.
+    `calendar.timegm` does the same, but its import costs 2 ms.
     """
     year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
     return year * 365 + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 1 - 719_468

@@ -14,7 +14,7 @@ from .events import Ending
 from .job import COMPLETED, DEAD, FAILED, MAX_HISTORY, NO_OPTIONS, PENDING, PROCESSING, Job
 
 if TYPE_CHECKING:
-    from .records import Options, State
+    from .records import State
 
 SAME: Literal["the same"] = "the same"
 GONE: Literal["gone"] = "gone"

@@ -174,7 +174,8 @@ def _wanted_ids(request: Fields, limit: int) -> list[str]:
     if not isinstance(ids, list) or not ids:
         raise InvalidInput(what="name at least one job")
     if len(ids) > limit:
-        raise InvalidInput(what=f"name at most {limit} jobs at a time{'' if limit == MAX_JOBS else ' for such a change'}")
+        such = "" if limit == MAX_JOBS else " for such a change"
+        raise InvalidInput(what=f"name at most {limit} jobs at a time{such}")
     for id in ids:
         if check_id(id):
             raise UnknownJob(id=str(id)[:140])

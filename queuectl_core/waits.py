@@ -109,7 +109,7 @@ class Waits(Generic[Client]):
             wait.is_given_up = True
 
     def add(self, wait: Wait[Client], id: str) -> None:
-        """This job too, which has not ended."""
+        """Wait for this job too, which has not ended."""
         if self._entries > self._limit:
             self._forget_gone()
         if id not in wait.open_ids:

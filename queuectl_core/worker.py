@@ -23,7 +23,7 @@ import signal
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any
 
 from . import descriptors, durable, environment, errors, lockfile, process_tree
 from .clock import now_ms
@@ -66,7 +66,7 @@ _MAX_WAIT_S = 86_400.0
 """poll(2) takes no more than 2^31 ms; who waits longer looks again."""
 
 
-def main(
+def main(  # noqa: PLR0913  # all that a new process is told
     instance: str,
     home_path: str,
     umask: int,
@@ -118,8 +118,8 @@ class Worker:
         self._ending = False
         self._long = False
         self._waiting: deque[Run] = deque()
-        self._running: Optional[Run] = None
-        self._leader: Optional[int] = None
+        self._running: Run | None = None
+        self._leader: int | None = None
         self._suspended: set[int] = set()
         self._recent: deque[Result] = deque(maxlen=2 * AHEAD)
         self._tree_lock = home.tree_lock(instance)
@@ -153,7 +153,7 @@ class Worker:
     def _take_order(self) -> Kill | None:
         """Reads one order; that to kill the run under way is returned."""
         try:
-            order: Union[list[tuple[Any, ...]], Kill, Signal, None] = self._dispatch.get()
+            order: list[tuple[Any, ...]] | Kill | Signal | None = self._dispatch.get()
         except (EOFError, OSError):  # the other end is closed
             self._note_death()
             return None
@@ -247,7 +247,7 @@ class Worker:
             outcome, detail = "timeout", f"timed out after {run.options['timeout']:g} s"
         return self._ending_of(began_s, outcome, code if number is None else None, number, detail, reaped)
 
-    def _ending_of(
+    def _ending_of(  # noqa: PLR0913  # the fields of an Ending that are not the output's
         self,
         began_s: float,
         outcome: str,
@@ -376,7 +376,9 @@ class Worker:
             if stdin is not None:
                 os.close(stdin)
 
-    def _attend(self, pid: int, run: Run, began_s: float) -> tuple[str | None, bool, process_tree.Reaped, bool]:
+    def _attend(  # noqa: C901  # all that a run waits for, in one loop
+        self, pid: int, run: Run, began_s: float
+    ) -> tuple[str | None, bool, process_tree.Reaped, bool]:
         """Waits until the command has ended; why it was killed, if it was, whether because its time was over, what it
         has left, and whether this process has other children.
 

@@ -8,7 +8,6 @@ import random
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Optional
 
 import pytest
 
@@ -26,7 +25,7 @@ EVERYTHING = 1_000_000
 """A limit above any number of jobs that a test makes."""
 
 
-def an_engine(store: Optional[Store] = None) -> Engine:
+def an_engine(store: Store | None = None) -> Engine:
     return Engine(JobTable(MemoryStore() if store is None else store))
 
 
@@ -35,7 +34,7 @@ def enqueue(engine: Engine, *ids: str, now_ms: int = NOW_MS, **fields: object) -
     return engine.handle(commands.Enqueue(specs, "/somewhere"), now_ms).events
 
 
-def dispatch(engine: Engine, now_ms: int = NOW_MS) -> Optional[str]:
+def dispatch(engine: Engine, now_ms: int = NOW_MS) -> str | None:
     """The id of the job that worker `w1` is given, or None."""
     job = engine.handle(commands.Dispatch("w1"), now_ms).reply
     return None if job is None else str(job.id)  # type: ignore[attr-defined]

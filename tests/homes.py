@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "queuectl.py")
@@ -38,7 +38,7 @@ class CommandLine:
         self.python = python
         self.environ = {**os.environ, "QUEUECTL_HOME": home, "NO_COLOR": "1"}
 
-    def __call__(self, *words: str, stdin: Optional[bytes] = None, cwd: Optional[str] = None) -> Answer:
+    def __call__(self, *words: str, stdin: bytes | None = None, cwd: str | None = None) -> Answer:
         """Runs one command to its end."""
         process = subprocess.run(
             [self.python, SCRIPT, *words],
@@ -95,7 +95,7 @@ class CommandLine:
         os.kill(pid, 9)
         until(lambda: not is_alive(pid), lambda: "the supervisor to be dead")
 
-    def worker_running(self, id: str) -> Optional[int]:
+    def worker_running(self, id: str) -> int | None:
         """The pid of the worker that runs this job."""
         for worker in self.json("status")["workers"]:
             if worker["job"] == id:
@@ -103,7 +103,7 @@ class CommandLine:
         return None
 
     def until_state(self, id: str, state: str) -> dict[str, Any]:
-        def look() -> Optional[dict[str, Any]]:
+        def look() -> dict[str, Any] | None:
             job = self.job(id)
             return job if job["state"] == state else None
 

@@ -1,5 +1,6 @@
 """The architecture as a test: every module stands on a floor and imports downwards only, pure modules touch no world,
-everything is in the standard library, functions are short, and starting a command imports no more than it needs."""
+everything is in the standard library, functions are short, and starting a command imports no more than it needs.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,6 @@ from queuectl_core.stores.memory_store import MemoryStore
 from tests.builders import NOW_MS, random_command
 from tests.homes import ROOT, CommandLine, short_folder
 
-
 KNOWN: dict[str, object] = {
     "command": "true", "cwd": "/", "max_retries": 3, "backoff_base": 2, "created_ms": 1,
     "state": "pending",

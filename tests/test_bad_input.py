@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Optional
 
 import pytest
 
@@ -330,7 +329,7 @@ def test_a_standard_stream_that_has_told_of_readiness_is_no_place_for_a_file(que
 
 
 @pytest.mark.parametrize("home", [None, "", "here"])
-def test_no_folder_of_the_name_of_a_tilde_is_made(queuectl: CommandLine, tmp_path: Path, home: Optional[str]) -> None:
+def test_no_folder_of_the_name_of_a_tilde_is_made(queuectl: CommandLine, tmp_path: Path, home: str | None) -> None:
     """HOME is not set, or to no path, and nobody knows this uid."""
     queuectl.environ.pop("QUEUECTL_HOME")
     queuectl.environ.pop("XDG_STATE_HOME", None)

@@ -6,7 +6,6 @@ import copy
 import json
 import random
 from collections import Counter
-from typing import Optional
 
 import pytest
 
@@ -34,14 +33,14 @@ class CountingStore(MemoryStore):
         super().write(puts, deletes)
 
 
-def add(table: JobTable, id: str, sequence: int, number: Optional[int] = None) -> Entry:
+def add(table: JobTable, id: str, sequence: int, number: int | None = None) -> Entry:
     number = table.next_number if number is None else number
     job = Job(id, number, "true", "/somewhere", 3, 2, 1000 + sequence, revision=sequence)
     table.add(job)
     return table.settle(job)
 
 
-def move(table: JobTable, id: str, state: str, sequence: int, due_ms: Optional[int] = None) -> Entry:
+def move(table: JobTable, id: str, state: str, sequence: int, due_ms: int | None = None) -> Entry:
     job = table.change(id, sequence)
     assert job is not None
     job.state, job.due_ms, job.updated_ms, job.revision = state, due_ms, 1000 + sequence, sequence
@@ -303,7 +302,7 @@ class Model:
         self.changed: dict[str, int] = {}
         self.position = 0
 
-    def set(self, id: str, fields: Optional[Fields], sequence: int) -> None:
+    def set(self, id: str, fields: Fields | None, sequence: int) -> None:
         self.changed.setdefault(id, sequence)
         self.jobs.pop(id, None)
         if fields is not None:

@@ -1,5 +1,6 @@
 """Loads: files of many jobs through the command line and the API, with a supervisor and without, while other things
-go on."""
+go on.
+"""
 
 from __future__ import annotations
 

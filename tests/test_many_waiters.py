@@ -27,7 +27,7 @@ WAITERS = 2000
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """This process plays all the clients."""
+    """Let this process play all the clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WAITERS + 500
     if hard != resource.RLIM_INFINITY and hard < 2 * wanted:

@@ -14,7 +14,7 @@ from tests.homes import ROOT, CommandLine
 
 sys.path.insert(0, os.path.join(ROOT, "docs"))
 
-import picture  # noqa: E402
+import picture
 
 PAGES = readme.pages()
 WITH_CONSOLE = [page for page in PAGES if readme.steps(readme.read(page))]

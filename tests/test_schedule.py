@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import random
-from typing import Optional
 
 import pytest
 
@@ -28,7 +27,7 @@ class Index:
         return entry
 
 
-def take_next(window: Window, index: Index) -> Optional[Entry]:
+def take_next(window: Window, index: Index) -> Entry | None:
     """What a user of a window does: passes over what is stale, and removes the first that is not from the index."""
     while (entry := window.first()) is not None:
         assert window.take() == entry

@@ -233,7 +233,7 @@ def test_store_agrees_with_a_dictionary_through_a_random_life(shelf: Shelf) -> N
     for seed in range(4):
         source = random.Random(seed)
         store = shelf.open()
-        store.write([], [key for key in everything(store)])
+        store.write([], list(everything(store)))
         model: Pairs = {}
         for step in range(40):
             puts = {
@@ -372,7 +372,7 @@ def test_new_home_gets_the_best_backend_there_is_and_keeps_its_name(tmp_path: Pa
 
 def test_sqlite_comes_first_and_dumb_last() -> None:
     assert list(MODULES) == ["sqlite", "gnu", "ndbm", "dumb"]
-    assert ON_DISK == [backend for backend in MODULES if backend in ON_DISK]
+    assert [backend for backend in MODULES if backend in ON_DISK] == ON_DISK
 
 
 def test_new_home_gets_the_backend_that_is_asked_for(disk: Shelf) -> None:
@@ -777,7 +777,7 @@ def test_sqlite_file_is_what_the_standard_dbm_of_newer_pythons_opens(sqlite: She
     path = str(sqlite.folder / "jobs.db")
     assert dbm.whichdb(path) == "dbm.sqlite3"
     with dbm.open(path, "r") as found:
-        assert {key: unsealed(key, found[key]) for key in found.keys()} == {b"a": b"v", b"b": b"v"}
+        assert {key: unsealed(key, found[key]) for key in list(found.keys())} == {b"a": b"v", b"b": b"v"}
 
 
 def has_module(name: str) -> bool:

@@ -10,7 +10,6 @@ import pty
 import shlex
 import subprocess
 import sys
-from typing import Optional
 
 import pytest
 
@@ -23,7 +22,7 @@ EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\x90\u202e\u2066\x7f\x08end"
 DANGEROUS = set(EVIL) - set("]0;title[2J31mend")
 
 
-def seen_on_terminal(queuectl: CommandLine, *words: str, status: Optional[int] = 0) -> str:
+def seen_on_terminal(queuectl: CommandLine, *words: str, status: int | None = 0) -> str:
     """Both streams."""
     ours, theirs = pty.openpty()
     env = {**queuectl.environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "24"}

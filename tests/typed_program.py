@@ -5,8 +5,6 @@ Each ignore names the one error that its line must give; mypy complains of an ig
 
 from __future__ import annotations
 
-from typing import Optional
-
 from queuectl_core import AttemptRecord, JobRecord, JobSpec, Queue, State
 
 
@@ -17,7 +15,7 @@ def adds_jobs(queue: Queue) -> list[str]:
     return [queue.enqueue("true", max_retries=5, delay="10m"), *queue.enqueue_many([spec])]
 
 
-def reads_jobs(queue: Queue, id: str) -> Optional[int]:
+def reads_jobs(queue: Queue, id: str) -> int | None:
     job: JobRecord = queue.get(id)
     print(job["stat"])  # type: ignore[typeddict-item]
     state: State = job["state"]
@@ -33,7 +31,7 @@ def chooses_jobs(queue: Queue) -> list[str]:
     return [*names, queue.cancel(names)[0]]
 
 
-def reads_the_rest(queue: Queue) -> list[Optional[str]]:
+def reads_the_rest(queue: Queue) -> list[str | None]:
     supervisor = queue.status()["supervisor"]
     pid = None if supervisor is None else supervisor["pid"]
     queue.set_queue("mail", limit=2, rate=[10, 60])

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 SUMMARY = """Prints jobs with their state and history, one JSON object a line, as `queuectl import` takes them in
 another home. Output stays behind; a job that runs will wait there."""
-EXAMPLES = ["queuectl export --output jobs.jsonl", "queuectl export --state dead --queue mail | ssh there queuectl import -"]
+EXAMPLES = [
+    "queuectl export --output jobs.jsonl",
+    "queuectl export --state dead --queue mail | ssh there queuectl import -",
+]
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -103,7 +103,9 @@ class Follower:
 
 
 def lost_output(queue: Queue, attempt: AttemptRecord) -> str | None:
-    """What to say of output that found no room, where the output itself could not; None when there is nothing to say."""
+    """What to say of output that found no room, where the output itself could not; None when there
+    is nothing to say.
+    """
     dropped, kept = attempt["dropped_bytes"], attempt["output_bytes"]
     if not dropped:
         return None

@@ -26,7 +26,7 @@ TABLE_LIMIT = 100
 """So many jobs stand in a table, unless --limit says otherwise."""
 
 
-def show(
+def show(  # noqa: PLR0913  # one for each flag of `list`
     queue: Queue,
     chosen: Chosen,
     limit: int | None,

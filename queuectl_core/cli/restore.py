@@ -82,7 +82,7 @@ def _counted(lines: Iterator[bytes], number: list[int]) -> Iterator[bytes]:
         yield line
 
 
-def _image_of(lines: Iterator[bytes], path: str) -> Image:
+def _image_of(lines: Iterator[bytes], path: str) -> Image:  # noqa: C901  # one branch for each kind of line
     """What the lines behind the last head say. Raises InvalidInput, and what damage leads to."""
     image, count = None, 0
     for line in map(parsed, lines):

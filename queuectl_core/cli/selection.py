@@ -97,7 +97,7 @@ def change(
     return change_these(args, wanted(args), screen, states, act, done)
 
 
-def change_these(
+def change_these(  # noqa: PLR0913  # what `change` takes, and a filter
     args: Namespace,
     chosen: Chosen,
     screen: Screen,

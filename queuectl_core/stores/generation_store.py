@@ -37,7 +37,8 @@ class GenerationStore:
         self._number = self._current_number()
         self._pairs: dict[bytes, bytes | None] = {}
         self._file = self._open_current()
-        self._keys = sorted(key for key in self._file.keys() if b"\0" not in key) if self._file is not None else []
+        stored = [] if self._file is None else self._file.keys()
+        self._keys = sorted(key for key in stored if b"\0" not in key)
         self._bytes = sum(os.path.getsize(path) for path in self._files(self._number))
         if not read_only:
             self._remove_others()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Optional
 
 from tests.bench import floors
 from tests.bench.contest import Bench, Contest, Readings, Turn
@@ -33,7 +32,7 @@ def contests(bench: Bench) -> Iterator[Contest]:
         yield Contest(f"bulk enqueue of {jobs}", FLOOR, turns)
 
 
-def _queuectl(bench: Bench, path: str, jobs: int, workers: Optional[int]) -> Readings:
+def _queuectl(bench: Bench, path: str, jobs: int, workers: int | None) -> Readings:
     """The command line from start to end. No worker runs: it is the enqueue that is measured."""
     with new_home(bench.folder, workers) as home:
         taken = taken_s(home.words("enqueue", "--file", path), home.environ)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Callable
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 Readings = dict[str, float]
 Turn = Callable[[], Readings]
@@ -49,7 +49,7 @@ class Row(NamedTuple):
     measure: str
     contender: str
     values: list[float]
-    ratio: Optional[float]
+    ratio: float | None
     said: str = ""
 
 
@@ -68,7 +68,7 @@ def hold(contest: Contest, rounds: int) -> list[Row]:
     return [row for name in contest.turns for row in _rows(contest, name, taken, absent.get(name))]
 
 
-def _rows(contest: Contest, name: str, taken: dict[str, list[Readings]], absent: Optional[str]) -> list[Row]:
+def _rows(contest: Contest, name: str, taken: dict[str, list[Readings]], absent: str | None) -> list[Row]:
     if absent is not None:
         return [Row(contest.name, name, [], None, absent)]
     rows = []
@@ -78,7 +78,7 @@ def _rows(contest: Contest, name: str, taken: dict[str, list[Readings]], absent:
     return rows
 
 
-def _ratio(contest: Contest, what: str, values: list[float], taken: dict[str, list[Readings]]) -> Optional[float]:
+def _ratio(contest: Contest, what: str, values: list[float], taken: dict[str, list[Readings]]) -> float | None:
     """Of the medians; None where the reference has no such reading, or reads 0."""
     base = [readings[what] for readings in taken.get(contest.reference, []) if what in readings]
     return statistics.median(values) / statistics.median(base) if base and statistics.median(base) else None

@@ -13,7 +13,6 @@ import time
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional
 
 from queuectl_core import Queue
 from tests.homes import SCRIPT, CommandLine, until
@@ -76,7 +75,7 @@ def scratch(parent: str) -> Iterator[str]:
 
 
 @contextmanager
-def new_home(parent: str, workers: Optional[int] = None, python: str = sys.executable) -> Iterator[BenchHome]:
+def new_home(parent: str, workers: int | None = None, python: str = sys.executable) -> Iterator[BenchHome]:
     """A home of its own; with so many `workers`, a supervisor that is up."""
     with scratch(parent) as folder:
         home = BenchHome(folder, python)
@@ -99,7 +98,7 @@ def jobs_file(folder: str, count: int) -> str:
     return path
 
 
-def taken_s(command: list[str], environ: Optional[dict[str, str]] = None) -> float:
+def taken_s(command: list[str], environ: dict[str, str] | None = None) -> float:
     """Seconds from the spawn of a command to its end. It must succeed; what it prints goes nowhere."""
     silence = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2)]
     path = shutil.which(command[0]) or command[0]

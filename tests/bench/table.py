@@ -36,7 +36,8 @@ def markdown(rows: list[Row], facts: list[tuple[str, str]]) -> str:
 
 def _sorted(rows: list[Row]) -> list[Row]:
     """What is compared stands together: all contenders of one measure, in the order in which they came. One that
-    cannot take part stands behind the first measure of its contest."""
+    cannot take part stands behind the first measure of its contest.
+    """
     order: dict[str, int] = {}
     for row in rows:
         if row.values:

@@ -14,7 +14,7 @@ import random
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import pytest
 
@@ -53,7 +53,7 @@ CHECKS = [
     Check(["logs", "done"], lambda out: out == "hello\n"),
     Check(["why", "waits"], says("waits")),
     Check(["history", "done"], says("succeeded")),
-    Check(["events", "--since", "0"], lambda out: IDS <= {json.loads(line).get("id") for line in out.splitlines()}),
+    Check(["events", "--since", "0"], lambda out: {json.loads(line).get("id") for line in out.splitlines()} >= IDS),
     Check(["dlq", "list", "--json"], lambda out: [job["id"] for job in json.loads(out)] == ["bad"]),
     Check(["config", "get", "max-retries"], lambda out: out == "5\n"),
     Check(["schedule", "list", "--json"], says("nightly")),
@@ -102,7 +102,7 @@ class Broken:
         found += [] if stuck and doctor is not None and doctor.status != 0 and "hung" not in str(stuck) else stuck
         return found + self._complaints_about_doctor(doctor, refused)
 
-    def _complaints(self, queuectl: CommandLine, check: Check, answer: Optional[Answer]) -> list[str]:
+    def _complaints(self, queuectl: CommandLine, check: Check, answer: Answer | None) -> list[str]:
         name = " ".join(check.words)
         if answer is None:
             return [f"{name} hung"]
@@ -121,7 +121,7 @@ class Broken:
         """Nothing vouches for the bytes that a job has printed."""
         return check.words[0] == "logs" and self.damage.path.startswith("logs")
 
-    def _complaints_about_doctor(self, answer: Optional[Answer], refused: str) -> list[str]:
+    def _complaints_about_doctor(self, answer: Answer | None, refused: str) -> list[str]:
         if answer is None or "Traceback" in answer.err:
             return [f"doctor: {answer}"]
         is_silent = answer.status == 0 and not answer.err and verdicts(answer.out) == self.sound_verdicts
@@ -148,11 +148,11 @@ def is_right(check: Check, out: str) -> bool:
         return False
 
 
-def refusal_in(answer: Optional[Answer]) -> str:
+def refusal_in(answer: Answer | None) -> str:
     return answer.err if answer is not None and answer.status != 0 else ""
 
 
-def ask(queuectl: CommandLine, *words: str) -> Optional[Answer]:
+def ask(queuectl: CommandLine, *words: str) -> Answer | None:
     """None: it has hung. COPY stands for a path that is free."""
     free = os.path.join(os.path.dirname(queuectl.home), "copy")
     command = [*bound(), queuectl.python, SCRIPT, *(free if word == "COPY" else word for word in words)]

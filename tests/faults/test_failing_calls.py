@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 
@@ -88,7 +88,7 @@ def furnished() -> Iterator[CommandLine]:
         yield queuectl
 
 
-def run_with(queuectl: CommandLine, words: Sequence[str], strace: Sequence[str] = ()) -> Optional[Answer]:
+def run_with(queuectl: CommandLine, words: Sequence[str], strace: Sequence[str] = ()) -> Answer | None:
     """None: it has hung."""
     command = [*strace, queuectl.python, SCRIPT, *words]
     quiet = {"stdin": subprocess.DEVNULL, "capture_output": True}
@@ -99,7 +99,7 @@ def run_with(queuectl: CommandLine, words: Sequence[str], strace: Sequence[str] 
     return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def complaint_about(answer: Optional[Answer], right: Optional[str]) -> Optional[str]:
+def complaint_about(answer: Answer | None, right: str | None) -> str | None:
     """What is wrong with an answer; `right`: what a successful one must say, where that is always the same."""
     if answer is None:
         return "it hung"
@@ -154,7 +154,7 @@ def traced(queuectl: CommandLine, words: Sequence[str]) -> tuple[list[Place], st
         return places_in(trace), right.out
 
 
-def sound_after(queuectl: CommandLine, answer: Optional[Answer], words: Sequence[str]) -> bool:
+def sound_after(queuectl: CommandLine, answer: Answer | None, words: Sequence[str]) -> bool:
     """The home answers, and what was acknowledged is there."""
     jobs = {job["id"] for job in queuectl.json("list", "--limit", "0")}
     is_there = "new" in jobs or answer is None or answer.status != 0 or words[0] != "enqueue"

@@ -190,7 +190,7 @@ def test_full_folder_for_temporary_files_fails_neither_input_nor_hooks(queuectl:
     os.mkdir(folder)
     with mounted(folder, "-t", "tmpfs", "-o", "size=64k", "tmpfs"):
         fill(folder)
-        queuectl.environ.update({name: folder for name in ("TMPDIR", "TMP", "TEMP")})
+        queuectl.environ.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder))
         queuectl.ok("worker", "start")
         queuectl.ok("config", "set", "on-success", "cat")
         queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--stdin", "-", "--command", "cat", stdin=b"x" * 9999)

@@ -14,7 +14,6 @@ import select
 import shutil
 import subprocess
 import time
-from typing import Optional
 
 import pytest
 
@@ -71,7 +70,7 @@ def calls_in(trace: str, call: str) -> int:
 
 def killed_at(
     queuectl: CommandLine, call: str, number: int, *words: str
-) -> Optional[subprocess.CompletedProcess[bytes]]:
+) -> subprocess.CompletedProcess[bytes] | None:
     """Runs one command, killed at its Nth such call; None when it was not killed, for it has made fewer."""
     inject = traced(call, "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}")
     done = subprocess.run(
@@ -105,7 +104,8 @@ def test_enqueue_without_a_supervisor(queuectl: CommandLine, request: pytest.Fix
 @pytest.mark.parametrize("call", CALLS)
 def test_a_supervisor_at_work(queuectl: CommandLine, request: pytest.FixtureRequest, call: str) -> None:
     """Start, dispatch, outcomes, requests, checkpoint, stop: killed anywhere, and the next one goes on. No job is
-    interrupted, run twice at a time, or lost."""
+    interrupted, run twice at a time, or lost.
+    """
     oracle = Oracle(os.path.dirname(queuectl.home))
     acknowledged: set[str] = set()
     trace = os.path.join(oracle.folder, "strace")

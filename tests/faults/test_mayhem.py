@@ -19,7 +19,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 
@@ -42,7 +42,7 @@ class Reader:
     def __init__(self, queuectl: CommandLine) -> None:
         self._queuectl = queuectl
         self.told: list[history.Event] = []
-        self.process: Optional[subprocess.Popen[bytes]] = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
@@ -73,7 +73,7 @@ class Person:
         self._source = source
         self._count = 0
         self.mine: list[str] = []
-        self.process: Optional[subprocess.Popen[bytes]] = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def live(self) -> None:
         habits: list[Callable[[], None]] = [self._enqueue] * 6 + [self._enqueue_file, self._edit, self._edit]
@@ -92,7 +92,7 @@ class Person:
         self.mine.append(f"{self._name}-{self._count}")
         return self.mine[-1]
 
-    def _say(self, *words: str, stdin: Optional[bytes] = None) -> bool:
+    def _say(self, *words: str, stdin: bytes | None = None) -> bool:
         """Whether it was answered with success."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = self._mayhem.queuectl.popen(*words, stdin=subprocess.PIPE, **quiet)
@@ -128,7 +128,7 @@ class Person:
 
 
 class Mayhem:
-    def __init__(self, queuectl: CommandLine, seed: int, clock: Optional[WrongClock]) -> None:
+    def __init__(self, queuectl: CommandLine, seed: int, clock: WrongClock | None) -> None:
         self.queuectl = queuectl
         self.folder = os.path.dirname(queuectl.home)
         self.acknowledged: set[str] = set()
@@ -202,7 +202,7 @@ class Mayhem:
         strikes[name]()
         self.done[name] = self.done.get(name, 0) + 1
 
-    def _kill(self, pids: list[Optional[int]]) -> None:
+    def _kill(self, pids: list[int | None]) -> None:
         living = [pid for pid in pids if pid is not None and is_alive(pid)]
         if living:
             try:
@@ -210,7 +210,7 @@ class Mayhem:
             except ProcessLookupError:
                 pass
 
-    def _supervisor(self) -> Optional[int]:
+    def _supervisor(self) -> int | None:
         try:
             pid = self.queuectl.supervisor_pid()
         except (FileNotFoundError, ValueError):
@@ -242,7 +242,7 @@ def lines_of(queuectl: CommandLine, *words: str) -> list[history.Event]:
     return [json.loads(line) for line in queuectl.ok(*words).splitlines()]
 
 
-def mayhem(queuectl: CommandLine, seed: int, seconds: float, clock: Optional[WrongClock]) -> None:
+def mayhem(queuectl: CommandLine, seed: int, seconds: float, clock: WrongClock | None) -> None:
     queuectl.keep_bytecode()
     raging = Mayhem(queuectl, seed, clock)
     told = raging.rage(seconds)

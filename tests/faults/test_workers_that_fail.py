@@ -119,7 +119,7 @@ def test_worker_that_cannot_lock_charges_no_job(queuectl: CommandLine) -> None:
 def test_idle_worker_does_not_stay_in_the_folder_of_its_last_job(queuectl: CommandLine) -> None:
     folder = os.path.dirname(queuectl.home)
     queuectl.ok("worker", "start", "--count", "2")
-    for n in range(6):
+    for _ in range(6):
         queuectl.ok("enqueue", "--cwd", folder, "--command", "true")
     queuectl.until_done(completed=6)
     pids = [worker["pid"] for worker in queuectl.json("status")["workers"]]
