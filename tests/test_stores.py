@@ -479,6 +479,18 @@ def test_half_written_first_generation_is_no_store_yet(generations: Shelf) -> No
     assert everything(generations.open()) == {b"a": b"1"}
 
 
+def test_pair_of_which_a_piece_is_missing_is_damage(generations: Shelf) -> None:
+    store = generations.open()
+    put(store, b"a", value=b"1" * 2000)
+    store.sync()
+    store.close()
+    file = importlib.import_module(MODULES[generations.backend]).open(str(current_generation(generations) / "jobs"), "w")
+    del file[b"a\x001"]
+    file.close()
+    with pytest.raises(Corrupt, match="missing"):
+        generations.open().scan(b"a", b"b", 1)
+
+
 def test_draft_of_the_pointer_does_not_switch(generations: Shelf) -> None:
     a_synced_store(generations).close()
     (generations.folder / "GENERATION.new").write_bytes(b"2\n")
