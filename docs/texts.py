@@ -99,7 +99,7 @@ EVENTS = {
     "died": "an attempt failed, and no retry is left",
     "snoozed": "an exit code of `snooze_on` postponed the job",
     "released": "the job is pending again; the attempt isn't counted",
-    "cancel-asked": "a running job is to be ended",
+    "cancel-asked": "somebody asked to end a running job",
     "canceled": "a job went to the dead letter queue without another attempt",
     "unblocked": "a job no longer waits for job `by`",
     "hastened": "`retry` ended a job's wait",
@@ -121,11 +121,12 @@ EXIT_STATUSES = {
     "Also `wait` when a job didn't complete, and `doctor` when something is damaged.",
     "2": "Wrong usage or invalid input. Nothing changed.",
     "3": "The command needs a supervisor, and none runs. Start one with `queuectl worker start`.",
-    "70": "A defect of queuectl. Report the line: it names the code.",
+    "70": "A bug in queuectl. Report the line: it names the code.",
     "75": "Not now: the disk is full, the supervisor doesn't answer, or a stop takes longer than you allowed. "
     "Try again. When the outcome is unknown, the message says so and tells you how to find out.",
     "124": "`wait` or `drain` reached its `--timeout`.",
-    "128+n": "`run` only: signal *n* ended the job. Otherwise `run` exits with the exit code of its job.",
+    "128+n": "`run` only: signal *n* ended the job. Otherwise `run` exits with the exit code of its job, "
+    "and with 1 when the job was canceled or never started.",
     "130": "Ctrl-C interrupted the command.",
     "141": "The reader of the output closed it, as in `queuectl list | head`.",
 }
