@@ -42,7 +42,8 @@ BAD_JOBS = {
     "infinity": ('{"command": "true", "backoff_base": 1e999}', "must be a number"),
     "a relative folder": ('{"command": "true", "cwd": "tmp"}', "absolute path"),
     "deep nesting": ("[" * 100_000, "nested too deeply"),
-    "a number of ten thousand digits": ('{"command": "true", "max_retries": ' + "9" * 10_000 + "}", ""),
+    "a number of ten thousand digits": ('{"command": "true", "max_retries": ' + "9" * 10_000 + "}", "a number has too many digits"),
+    "more exit codes than there are": ('{"command": "true", "retry_on": "' + "1," * 5000 + '1"}', "has 5001 exit codes"),
 }
 
 
@@ -372,7 +373,7 @@ def test_a_backup_with_other_things_in_its_head_is_refused(queuectl: CommandLine
     [
         ["cancel", "a", "--signal", "\u00b2"], ["cancel", "a", "--signal", "9" * 5000], ["list", "--format", "{id[x]}"],
         ["enqueue", "--retry-on", "\u00b2", "--", "true"], ["enqueue", "--retry-on", "9" * 5000, "--", "true"],
-        ["schedule", "add", "s", "9" * 5000 + " * * * *", "--", "true"],
+        ["schedule", "add", "s", "9" * 5000 + " * * * *", "--", "true"], ["list", "x" * 100_000],
     ],
     ids=lambda words: " ".join(words)[:40],
 )  # fmt: skip

@@ -289,6 +289,13 @@ def test_an_imported_job_shows_no_file_but_output(queuectl: CommandLine, file: s
         assert answer.out == "" and "defect" not in answer.err, answer
 
 
+def test_an_imported_run_without_a_place_of_its_output_is_refused(queuectl: CommandLine) -> None:
+    attempt = {"attempt": 1, "run": 1, "started_ms": 1, "worker": "w1", "log_file": "w1-3fa2b1.0001.log"}
+    job = {"id": "a", "command": "true", "max_retries": 0, "backoff_base": 2, "cwd": "/", "created_ms": 1,
+           "updated_ms": 1, "state": "pending", "history": [attempt]}  # fmt: skip
+    assert "has a log_offset" in queuectl.refused(2, "import", "-", stdin=json.dumps(job).encode())
+
+
 # What somebody has planted
 
 

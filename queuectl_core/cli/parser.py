@@ -18,7 +18,8 @@ from .render import flush, write
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
-        raise InvalidInput(what=f"{message}{self._near(message)}; see `{self.prog} --help`")
+        said = message if len(message) <= 300 else f"{message[:300]}…"
+        raise InvalidInput(what=f"{said}{self._near(message[:300])}; see `{self.prog} --help`")
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Help is data, as any other: whoever cannot be given it is told. Raises OutputFailed, BrokenPipeError."""
