@@ -13,6 +13,7 @@ from typing import Optional
 
 import pytest
 
+from queuectl_core.errors import Busy
 from tests.homes import ROOT, SCRIPT, CommandLine, until
 
 BAD_JOBS = {
@@ -405,15 +406,30 @@ def test_a_message_that_nobody_gets_changes_no_status(queuectl: CommandLine) -> 
 
 def test_in_a_folder_that_is_gone_one_line_says_so(queuectl: CommandLine, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    for words in ("--home here status", "enqueue --cwd . -- true", "enqueue -- true", "doctor --repair there"):
+
+    def said_there(words: str) -> subprocess.CompletedProcess[str]:
         gone.mkdir()
-        command = f'cd "$1"; rmdir "$1"; shift; exec "$@" {words}'
-        said = subprocess.run(
-            ["/bin/sh", "-c", command, "sh", str(gone), sys.executable, SCRIPT],
-            env=queuectl.environ, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = ["/bin/sh", "-c", f'cd "$1"; rmdir "$1"; shift; exec "$@" {words}', "sh", str(gone), sys.executable, SCRIPT]
+        return subprocess.run(command, env=queuectl.environ, capture_output=True, text=True, check=False)
+
+    for words in ("--home here status", "enqueue --cwd . -- true", "enqueue -- true", "doctor --repair there"):
+        said = said_there(words)
         assert said.returncode == 2 and "the folder you are in no longer exists" in said.stderr, said
         assert said.stderr.count("\n") == 1
+    said = said_there("enqueue --id a --cwd / -- true")
+    assert (said.returncode, said.stdout) == (0, "a\n") and queuectl.job("a")["cwd"] == "/"
+
+
+def test_a_start_for_which_there_is_no_process_says_so(queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from queuectl_core import daemon
+    from queuectl_core.home import Home
+
+    def fork() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(Busy, match="no process can be started: Resource temporarily unavailable"):
+        daemon.start(Home(queuectl.home), 1)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
