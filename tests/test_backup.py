@@ -22,7 +22,7 @@ from queuectl_core.image import Image
 from queuectl_core.job import PENDING, Job
 from queuectl_core.jobtable import JobTable
 from queuectl_core.ledger import Ledger
-from queuectl_core.migration import imported
+from queuectl_core.migration import blockers_first, imported
 from queuectl_core.stores.memory_store import MemoryStore
 from tests.builders import NOW_MS, random_command
 from tests.homes import ROOT, CommandLine, short_folder
@@ -322,6 +322,20 @@ def test_an_imported_job_shares_the_end_of_a_dead_one_that_it_waits_for() -> Non
     assert [found[id]["state"] for id in "abcd"] == ["dead", "dead", "pending", "dead"]
     assert found["c"]["blockers"] == [] and "due_ms" not in found["b"]
     assert found["b"]["reason"] == "job a, which it was to run after, has died"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "order"),
+    [
+        ({"a": ["b"], "b": ["c"], "c": []}, "cba"),
+        ({"a": ["c", "b"], "b": ["c"], "c": ["x"]}, "cba"),
+        ({"a": ["a"], "b": ["c"], "c": ["b"]}, "acb"),
+        ({"a": ["b", 5, None], "b": 7, "c": None}, "bac"),
+        ({"a": ["c", "c"], "b": ["a"], "c": []}, "cab"),
+    ],
+)
+def test_each_comes_behind_what_it_waits_for(waiting: dict[str, object], order: str) -> None:
+    assert "".join(blockers_first(waiting, waiting.get)) == order
 
 
 def test_import_takes_a_chain_in_any_order(queuectl: CommandLine) -> None:
