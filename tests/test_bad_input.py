@@ -454,3 +454,8 @@ def test_a_umask_that_takes_our_own_rights_makes_no_file_that_we_cannot_open(que
     for folder, _, files in os.walk(queuectl.home):
         for name in files:
             assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o600, name
+
+
+def test_a_file_of_variables_without_an_end_is_refused(queuectl: CommandLine) -> None:
+    said = queuectl.refused(2, "enqueue", "--env-file", "/dev/zero", "--", "true")
+    assert "cannot read /dev/zero: it has more than 1048576 characters" in said
