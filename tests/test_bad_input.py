@@ -127,6 +127,7 @@ def test_a_file_with_an_id_twice_enqueues_nothing(queuectl: CommandLine) -> None
         ["list", "--limit", "-1"],
         ["list", "--limit", "x"],
         ["list", "--", "x"],
+        ["doctor", "--repair", ""],
         ["show"],
         ["logs", "x", "--follow", "--all"],
         ["worker"],

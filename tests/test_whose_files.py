@@ -342,6 +342,15 @@ def test_links_inside_the_folders_are_refused_in_one_line(queuectl: CommandLine,
     assert Path(victim).read_bytes() == before
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_no_command_says_anything_of_a_home_of_somebody_else_but_that(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    os.chown(queuectl.home, 54321, -1)
+    for words in (["logs", "a"], ["list"], ["backup", "-"], ["export"], ["events"], ["doctor"], ["worker", "stop"]):
+        assert "belongs to uid 54321" in queuectl.refused(2, *words)
+    os.chown(queuectl.home, os.geteuid(), -1)
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_home_that_others_may_replace_is_refused(queuectl: CommandLine, tmp_path: Path, depth: int) -> None:
     home = tmp_path / "a" / "b"
