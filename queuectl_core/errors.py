@@ -125,10 +125,13 @@ class NoOutput(QueueError):
 
 
 class HomeGone(QueueError):
-    """The home was removed or moved away under its supervisor, which ends."""
+    """The home, or its journal, was removed or moved away under its supervisor, which ends."""
 
     code, exit_status = "home_gone", 75
-    text = "the home {path} was removed or moved while its supervisor ran, and the supervisor stops; nothing was changed"
+    text = (
+        "the home {path} was removed or moved while its supervisor ran, or its journal was, and the supervisor stops;"
+        " nothing was changed"
+    )
     hint = "try again when it has stopped"
 
 

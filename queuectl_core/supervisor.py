@@ -173,10 +173,14 @@ class Supervisor:
 
     def _look_for_home(self) -> None:
         """Before anything is decided: what is acknowledged must be in the home that people mean."""
-        if not self._is_gone and not self._presence.is_there():
-            self._is_gone = True
-            self._stop_asked = max(1, self._stop_asked)
-            say(f"the home {self._home.path} was removed or moved away: stopping; running jobs may finish")
+        if self._is_gone or (self._presence.is_there() and self._ledger.journal.is_there()):
+            return
+        self._is_gone = True
+        self._stop_asked = max(1, self._stop_asked)
+        what = f"the journal of {self._home.path} was removed or replaced"
+        if not self._presence.is_there():
+            what = f"the home {self._home.path} was removed or moved away"
+        say(f"{what}: stopping; running jobs may finish")
 
     def _hear_clients(self, mask: int) -> None:
         for key, ready in self._clients.select(0):
