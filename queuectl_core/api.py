@@ -342,7 +342,7 @@ class Queue:
         first, second = next(parts, None), next(parts, None)
         if first is None:
             raise InvalidInput(what="there is no job to enqueue")
-        fields: dict[str, object] = {"cwd": cwd or _working_folder()}
+        fields: dict[str, object] = {"cwd": cwd or _working_folder(first if second is None else ())}
         if second is None:
             ids: builtins.list[str] = self._caller.ask("enqueue", **{field: first}, **fields)["ids"]
             return ids
@@ -391,8 +391,11 @@ def _portable(job: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in job.items() if name not in own}
 
 
-def _working_folder() -> str:
+def _working_folder(jobs: Sequence[object] = ()) -> str:
+    """Raises InvalidInput where it is gone, unless all of these jobs name a folder of their own."""
     try:
         return os.getcwd()
     except FileNotFoundError:
+        if jobs and all(isinstance(job, dict) and "cwd" in job for job in jobs):
+            return "/"
         raise InvalidInput(what="the folder you are in no longer exists; say where the job is to run (cwd)") from None

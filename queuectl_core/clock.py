@@ -12,6 +12,9 @@ import time
 JUMP_MS = 1000
 """A smaller difference since the last look is drift."""
 
+_AT_ONCE_NS = 100_000_000
+"""Two clocks that were read within this time were read at once."""
+
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -42,7 +45,9 @@ def since_boot() -> tuple[str, int] | None:
 
 
 class JumpWatch:
-    """Tells by how much the wall clock was set since it was last asked."""
+    """Tells by how much the wall clock was set since it was last asked, and until then the time as if it had not been:
+    what is decided meanwhile must not be late or early by a jump that nobody has noticed.
+    """
 
     def __init__(self) -> None:
         self._offset_ms = self._offset()
@@ -55,5 +60,15 @@ class JumpWatch:
         self._offset_ms += jump_ms
         return jump_ms
 
+    def now_ms(self) -> int:
+        """The wall clock, without a jump that has not been told yet."""
+        wall_ms = now_ms()
+        jump_ms = wall_ms - steady_ms() - self._offset_ms
+        return wall_ms if abs(jump_ms) < JUMP_MS else wall_ms - jump_ms
+
     def _offset(self) -> int:
-        return (time.time_ns() - time.clock_gettime_ns(_STEADY)) // 1_000_000
+        """Between the two clocks, read so close together that a process which was stopped between sees no jump."""
+        while True:
+            steady_ns, wall_ns = time.clock_gettime_ns(_STEADY), time.time_ns()
+            if time.clock_gettime_ns(_STEADY) - steady_ns < _AT_ONCE_NS:
+                return (wall_ns - steady_ns) // 1_000_000

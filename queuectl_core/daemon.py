@@ -47,7 +47,10 @@ def start(home: Home, count: int) -> int:
     """Starts a supervisor in the background; its pid once it is ready. Raises the QueueError it ended with."""
     refuse_inside_a_run()
     readable, writable = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as fault:
+        raise Busy(what=f"no process can be started: {fault.strerror}") from fault
     if child == 0:
         try:
             os.close(readable)

@@ -125,10 +125,10 @@ class NoOutput(QueueError):
 
 
 class HomeGone(QueueError):
-    """The home was removed or moved away under its supervisor, which ends."""
+    """The home, or its journal, was removed or moved away under its supervisor, which ends."""
 
     code, exit_status = "home_gone", 75
-    text = "home {path} was removed or moved while its supervisor ran; the supervisor stops and nothing was changed"
+    text = "home {path} or its journal was removed or moved while its supervisor ran; the supervisor stops and nothing was changed"
     hint = "try again after it stops"
 
 

@@ -29,6 +29,7 @@ class Home:
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
+        self._is_safe_above = False
         self.lock = os.path.join(self.path, "lock")
         self.pid_file = os.path.join(self.path, "supervisor.pid")
         self.socket = os.path.join(self.path, "control.sock")
@@ -129,6 +130,8 @@ class Home:
         """Raises BadHome where anybody may put another folder, or a link, in the place of the home or of one above it:
         it would be the other one a moment after this check.
         """
+        if self._is_safe_above:  # then nobody else can have changed that since
+            return
         trusted = {0, os.stat("/").st_uid, os.geteuid()}  # root may have another number in a namespace
         for path in {self.path, os.path.realpath(self.path)}:
             while (above := os.path.dirname(path)) != path:
@@ -137,6 +140,7 @@ class Home:
                 if found.st_mode & stat.S_IWOTH and not is_sticky:
                     raise BadHome(path=self.path, why=f"others may write to {above}, and replace {path}")
                 path = above
+        self._is_safe_above = True
 
     def _check_folder(self, folder: str) -> None:
         """A home that stood open for a while may have been furnished by somebody else."""

@@ -28,4 +28,6 @@ def _fault_in(text: str) -> str | None:
         json.loads(text)
     except json.JSONDecodeError as fault:
         return f"{fault.msg} at character {fault.pos + 1}"
+    except ValueError:  # an int of more digits than Python takes
+        return "a number has too many digits"
     return None

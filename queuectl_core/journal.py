@@ -112,6 +112,10 @@ class Journal:
             raise StorageFailed(path=self._segments[-1].path, why=fault.strerror) from fault
         self.synced = self.next_sequence - 1
 
+    def is_there(self) -> bool:
+        """Whether the segment that is written to still has a name: nobody has removed it, or put another in its place."""
+        return os.fstat(self._descriptor).st_nlink > 0
+
     def rotate_if_full(self) -> bool:
         """Goes on in a new segment when this one is long enough, and there is room and a descriptor for one.
 

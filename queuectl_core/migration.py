@@ -112,8 +112,11 @@ def _checked(raw: object, index: int) -> dict[str, Any]:
         raise InvalidJob(index=index, why=f"an exported job has a field {missing!r}")
     try:
         kept = _kept({name: raw[name] for name in _KEPT if raw.get(name) is not None})
-    except (ValueError, TypeError, AttributeError, KeyError) as fault:
+    except ValueError as fault:
         raise InvalidJob(index=index, why=f"it is no exported job: {fault}") from None
+    except (TypeError, AttributeError, KeyError):
+        what = "it is no exported job: something in it is missing, or of another kind"
+        raise InvalidJob(index=index, why=what) from None
     return _at_rest({**basic, **kept}, bool(raw.get("cancel")))
 
 
@@ -163,6 +166,8 @@ def _check_attempt(attempt: dict[str, object]) -> None:
             raise ValueError(f"{name} of an attempt must be text")
         if name not in _ATTEMPT_NUMBERS and name not in _ATTEMPT_TEXTS:
             raise ValueError(f"an attempt has no {name!r:.40}")
+    if attempt.get("log_file") is not None and attempt.get("log_offset") is None:
+        raise ValueError("an attempt with a log_file has a log_offset")
 
 
 def _shortened(attempt: dict[str, object]) -> dict[str, object]:

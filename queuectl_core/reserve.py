@@ -53,7 +53,7 @@ class Reserve:
 
         None also where nobody has held one yet, and on a disk that nobody can write to.
         """
-        if self.is_whole() or not os.path.exists(self._path) or self._disk().f_flag & os.ST_RDONLY:
+        if self.is_whole() or self._found() is None or self._disk().f_flag & os.ST_RDONLY:
             return None
         return self.lack() or SPACE
 

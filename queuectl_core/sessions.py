@@ -27,9 +27,14 @@ TURNED_AWAY = 16
 
 class Sessions:
     def __init__(
-        self, ledger: Ledger, own: Mapping[str, Callable[[Request], Request]], max_waiting: int = 1000
+        self,
+        ledger: Ledger,
+        own: Mapping[str, Callable[[Request], Request]],
+        max_waiting: int = 1000,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
-        """So many clients may wait for jobs; each more is told to ask again later."""
+        """So many clients may wait for jobs; each more is told to ask again later. `clock` says what is decided when."""
+        self._now_ms = clock
         self._max_waiting = max_waiting
         self._ledger = ledger
         self._own = own
@@ -67,7 +72,7 @@ class Sessions:
             return self._own[verb](request)
         if connection not in self._conversations:
             self._conversations[connection] = verbs.Conversation(self._ledger)
-        return self._conversations[connection].answer(request, now_ms())
+        return self._conversations[connection].answer(request, self._now_ms())
 
     def _wait(self, connection: Connection, request: Request) -> Request | None:
         reply = self._waits.ask(connection, request, self._ledger.table)

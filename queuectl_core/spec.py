@@ -30,6 +30,9 @@ DEFAULT_QUEUE = "default"
 MAX_PRIORITY = 999
 MAX_WAIT_S = 10 * 365 * 86_400
 MAX_AFTER = 100
+MAX_CODES = 1000
+"""There are 255; some may be named twice."""
+
 MAX_TAGS = 32
 MAX_ENV_BYTES = 128 * 1024
 MAX_INPUT_BYTES = 64 * 1024
@@ -160,6 +163,8 @@ _BASIC_CHECKS: dict[str, Callable[[object], str | None]] = {
 def parse_codes(value: object) -> list[int]:
     """Exit codes: a list, one number, or text like "75,111"."""
     wanted = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    if len(wanted) > MAX_CODES:
+        raise ValueError(f"has {len(wanted)} exit codes; at most {MAX_CODES} are allowed")
     codes = [_code(item) for item in wanted]
     if not all(type(code) is int and 1 <= code <= 255 for code in codes) or not codes:
         raise ValueError(f"must be exit codes from 1 to 255, like 75,111, not {shortened(value)}")
@@ -335,7 +340,7 @@ def _unknown_field(field: str) -> str:
     from difflib import get_close_matches
 
     known = [*_BASIC_CHECKS, *OPTIONS]
-    near = get_close_matches(field, known, n=1)
+    near = get_close_matches(field[:100], known, n=1)
     meant = f"did you mean {near[0]!r}?" if near else "`queuectl enqueue --help` names those there are"
     return f"unknown field {shortened(field)}; {meant}"
 

@@ -100,7 +100,7 @@ class Supervisor:
         self._more_to_tend = True
         self._start_delay = StartDelay()
         self._clock = JumpWatch()
-        self._started_ms = now_ms()
+        self._started_ms = self._clock.now_ms()
         if not process_tree.can_find_processes():
             why = "/proc is not mounted here, and without it the processes of jobs cannot be found"
             raise SupervisorFailed(why=why)
@@ -113,7 +113,7 @@ class Supervisor:
         self._ledger = Ledger(home)
         if self._ledger.torn is not None:
             say(self._ledger.torn.told())
-        jump_ms = anchor.follow(home, self._ledger.engine, self._ledger.decide, now_ms())
+        jump_ms = anchor.follow(home, self._ledger.engine, self._ledger.decide, self._clock.now_ms())
         if jump_ms < 0:
             say(f"the clock is {-jump_ms / 1000:g} s behind what it was; what waits goes on from there")
         elif jump_ms:
@@ -122,7 +122,7 @@ class Supervisor:
         self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._strays.instances()})
         self._adopt()
         own = {"status": self._status, "scale": self._scale_workers, "stop": self._stop}
-        self._sessions = Sessions(self._ledger, own, _places_to_wait())
+        self._sessions = Sessions(self._ledger, own, _places_to_wait(), self._clock.now_ms)
         self._server = Server(
             home.socket, self._clients, self._hear, self._sessions.end, self._sessions.turn_away
         )
@@ -175,10 +175,14 @@ class Supervisor:
 
     def _look_for_home(self) -> None:
         """Before anything is decided: what is acknowledged must be in the home that people mean."""
-        if not self._is_gone and not self._presence.is_there():
-            self._is_gone = True
-            self._stop_asked = max(1, self._stop_asked)
-            say(f"the home {self._home.path} was removed or moved away: stopping; running jobs may finish")
+        if self._is_gone or (self._presence.is_there() and self._ledger.journal.is_there()):
+            return
+        self._is_gone = True
+        self._stop_asked = max(1, self._stop_asked)
+        what = f"the journal of {self._home.path} was removed or replaced"
+        if not self._presence.is_there():
+            what = f"the home {self._home.path} was removed or moved away"
+        say(f"{what}: stopping; running jobs may finish")
 
     def _hear_clients(self, mask: int) -> None:
         for key, ready in self._clients.select(0):
@@ -188,8 +192,8 @@ class Supervisor:
         jump_ms = self._clock.jump_ms()
         if jump_ms:
             say(f"the clock was set by {jump_ms / 1000:g} s; what waits goes on waiting as long as it had to")
-            self._ledger.decide(commands.ShiftClock(jump_ms), now_ms())
-            anchor.note(self._home, self._ledger.engine, now_ms(), jump_ms)
+            self._ledger.decide(commands.ShiftClock(jump_ms), self._clock.now_ms())
+            anchor.note(self._home, self._ledger.engine, self._clock.now_ms(), jump_ms)
             self._retention.doubt(jump_ms / 1000)
             self._nothing_at_ms = 0
         for key, mask in ready:
@@ -203,7 +207,7 @@ class Supervisor:
             self._server.resume()
         self._note_stop()
         if not self._ledger.is_short and not self._is_gone:
-            self._retention.tend(now_ms())
+            self._retention.tend(self._clock.now_ms())
             self._tick()
         decided = self._decide_runs() if self._may_begin() else {}
         happened = self._ledger.write()
@@ -229,12 +233,12 @@ class Supervisor:
         if self._sync_at_s is not None:
             due.append(self._sync_at_s - time.monotonic())
         if self._pool.room() > 0 and not self._stopping and not self._ledger.is_short:
-            next_due_ms = self._ledger.engine.next_due_ms(now_ms())
+            next_due_ms = self._ledger.engine.next_due_ms(self._clock.now_ms())
             if next_due_ms is not None and next_due_ms > self._nothing_at_ms:
-                due.append((next_due_ms - now_ms()) / 1000)
+                due.append((next_due_ms - self._clock.now_ms()) / 1000)
         tick_ms = None if self._stopping or self._ledger.is_short else self._ledger.engine.recurring.next_ms()
         if tick_ms is not None:
-            due.append((tick_ms - now_ms()) / 1000)
+            due.append((tick_ms - self._clock.now_ms()) / 1000)
         if self._strays.must_look_again() and not self._is_gone:
             due.append(LOOK_S)
         if self._pool.staying() + self._strays.workers() < self._wanted and not self._stopping:
@@ -253,8 +257,8 @@ class Supervisor:
     def _tick(self) -> None:
         """Schedules that are due add their jobs."""
         due_ms = self._ledger.engine.recurring.next_ms()
-        if due_ms is not None and due_ms <= now_ms() and not self._stopping:
-            self._ledger.decide(commands.Tick(), now_ms())
+        if due_ms is not None and due_ms <= self._clock.now_ms() and not self._stopping:
+            self._ledger.decide(commands.Tick(), self._clock.now_ms())
 
     def _may_begin(self) -> bool:
         """On a full disk nothing is begun whose end could not be noted."""
@@ -275,7 +279,7 @@ class Supervisor:
     def _decide_runs(self) -> dict[Member, list[runs.Run]]:
         """What the workers that have room do next."""
         decided: dict[Member, list[runs.Run]] = {}
-        at_ms = now_ms()
+        at_ms = self._clock.now_ms()
         settings = self._ledger.engine.settings
         max_output, grace_s = settings.usable("max-output"), float(settings.usable("grace"))
         room, workers = self._pool.room(), self._pool.staying()
@@ -314,7 +318,7 @@ class Supervisor:
                     self._strays.end(event.id)
             elif isinstance(event, events.Suspended):
                 if not self._pool.signal_run_of(event.id, signal.SIGSTOP):  # its worker hears nobody
-                    self._ledger.decide(commands.Continue([event.id], lenient=True), now_ms())
+                    self._ledger.decide(commands.Continue([event.id], lenient=True), self._clock.now_ms())
             elif isinstance(event, events.Continued):
                 self._pool.signal_run_of(event.id, signal.SIGCONT)
 
@@ -347,14 +351,14 @@ class Supervisor:
         if message is None:
             self._bury(member)
         elif isinstance(message, runs.Place):
-            self._ledger.decide(commands.Locate(*message), now_ms())
+            self._ledger.decide(commands.Locate(*message), self._clock.now_ms())
         else:
             self._settle(message)
 
     def _settle(self, result: runs.Result) -> None:
         if result.full:
             self._hold_back()
-        self._ledger.decide(adoption.command_of(result), now_ms())
+        self._ledger.decide(adoption.command_of(result), self._clock.now_ms())
 
     def _bury(self, member: Member) -> None:
         """A worker has ended: as it was told to, or because something killed it."""
@@ -402,14 +406,14 @@ class Supervisor:
             if self._ledger.table.existing(run.job_id).cancel is not None:
                 self._strays.end(run.job_id)
             # Its worker has let it go on, as nobody was there to do so.
-            self._ledger.decide(commands.Continue([run.job_id], lenient=True), now_ms())
+            self._ledger.decide(commands.Continue([run.job_id], lenient=True), self._clock.now_ms())
         adoption.sweep(self._home, {*self._pool.members, *self._strays.instances()})
         self._look_after_strays()
         self._pool.shrink(max(0, self._wanted - self._strays.workers()))
 
     def _look_after_strays(self) -> None:
         for command in self._strays.look():
-            self._ledger.decide(command, now_ms())
+            self._ledger.decide(command, self._clock.now_ms())
             damage = adoption.told_of_damage(command)
             if damage is not None:
                 say(damage)
@@ -417,7 +421,7 @@ class Supervisor:
     # Requests that are not the ledger's
 
     def _status(self, request: Request) -> Request:
-        reply = verbs.answer(self._ledger, request, now_ms())
+        reply = verbs.answer(self._ledger, request, self._clock.now_ms())
         supervisor = {
             "pid": os.getpid(),
             "state": "stopping" if self._stopping else "running",

@@ -47,7 +47,8 @@ def _upgrade(store: Store, meta: dict[str, Any]) -> None:
     tallies.write(_records(counts), puts, [])
     totals = {f"{state}@{ALL_QUEUES}": _total(counts, state) for state in STATES}
     fixed = {name: number for name, number in counts.items() if "@" not in name}
-    text = json.dumps({**meta, "format": FORMAT, "counts": {**fixed, **totals}}, ensure_ascii=False)
+    kept = {name: value for name, value in meta.items() if name != "from"}
+    text = json.dumps({**kept, "format": FORMAT, "counts": {**fixed, **totals}}, ensure_ascii=False)
     store.write([*puts, (b"meta", text.encode())], [])
 
 
@@ -61,8 +62,8 @@ def _meta(store: Store) -> dict[str, Any]:
 
 
 def _format_of(meta: dict[str, Any]) -> int:
-    """0 for a new store."""
-    return int(meta.get("format", 1)) if meta else 0
+    """0 for a new store. One that is being upgraded says `from` which."""
+    return int(meta.get("from", meta.get("format", 1))) if meta else 0
 
 
 def _remove(store: Store, start: str, stop: str) -> None:

@@ -12,17 +12,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from queuectl_core import commands, inquiry, past, verbs
+from queuectl_core import commands, inquiry, ledger, past, verbs
 from queuectl_core.api import Queue
 from queuectl_core.cli import backup, restore
 from queuectl_core.commands import Command
 from queuectl_core.engine import Engine
 from queuectl_core.errors import Busy, DiskFull, PastIsGone, QueueError
+from queuectl_core.events import Event
 from queuectl_core.image import Image
 from queuectl_core.job import PENDING, Job
 from queuectl_core.jobtable import JobTable
 from queuectl_core.ledger import Ledger
-from queuectl_core.migration import imported
+from queuectl_core.migration import blockers_first, imported
 from queuectl_core.stores.memory_store import MemoryStore
 from tests.builders import NOW_MS, random_command
 from tests.homes import ROOT, CommandLine, short_folder
@@ -45,11 +46,12 @@ class Home:
         self.queue.home.prepare()
         self.ledger = Ledger(self.queue.home)
         self.now_ms = NOW_MS
+        self.events: list[Event] = []
         self.queue._caller = self  # type: ignore[assignment]
 
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
         reply = verbs.answer(self.ledger, {"verb": verb, **fields}, self.now_ms)
-        self.ledger.write()
+        self.events += self.ledger.write()
         self.ledger.sync()
         return json.loads(json.dumps(reply))
 
@@ -62,7 +64,7 @@ class Home:
             self.ledger.decide(command, self.now_ms)
         except QueueError:
             pass
-        self.ledger.write()
+        self.events += self.ledger.write()
 
     def live(self, source: random.Random, steps: int) -> None:
         for _ in range(steps):
@@ -114,20 +116,28 @@ class Truth(NamedTuple):
     jobs: dict[str, dict[str, object]]
 
 
-def truth_of(journal: str, lines: list[str]) -> Truth:
+def truth_of(happened: list[Event], lines: list[str]) -> Truth:
     """At the instant that a backup speaks of: that of its last event."""
     found = [json.loads(line) for line in lines]
     start = max(n for n, line in enumerate(found) if "rest" in line)
     frames = [(line["sequence"], len(line["events"])) for line in found[start:] if "events" in line]
     last = frames[-1][0] + frames[-1][1] - 1 if frames else found[start]["rest"]["sequence"]
     engine = Engine(JobTable(MemoryStore()))
-    ids: dict[str, None] = {}
-    for sequence, happened in past.as_they_stand(journal, 0):
-        known = happened[: max(0, last + 1 - sequence)]
-        engine.replay(known, sequence)
-        ids.update((one.id, None) for one in known if hasattr(one, "id"))
+    engine.replay(happened[:last], 1)
+    ids = dict.fromkeys(one.id for one in happened if hasattr(one, "id"))
     jobs = [job for job in map(engine.table.get, ids) if job is not None]
     return Truth(engine, {job.id: job.fields() for job in jobs})
+
+
+def compared(lines: list[str], truth: Truth) -> Image:
+    """What a backup comes to, which is the truth."""
+    image, table = image_of(lines), truth.engine.table
+    known = {id: image.table.get(id) for id in image.ids()}
+    assert {id: job and job.fields() for id, job in known.items()} == truth.jobs
+    assert (image.table.settings, image.table.queues) == (table.settings, table.queues)
+    assert image.table.schedules == table.schedules
+    assert image.table.clock_shift_ms == table.clock_shift_ms
+    return image
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -139,13 +149,9 @@ def test_a_backup_is_the_home_at_one_instant(
     source = random.Random(seed)
     home.live(source, 60)
     lines = taken(home, lambda n: home.live(source, source.choice([0, 1, 2, 4])))
-    truth, image = truth_of(home.queue.home.journal, lines), image_of(lines)
+    truth = truth_of(home.events, lines)
+    compared(lines, truth)
     table = truth.engine.table
-    known = {id: image.table.get(id) for id in image.ids()}
-    assert {id: job and job.fields() for id, job in known.items()} == truth.jobs
-    assert (image.table.settings, image.table.queues) == (table.settings, table.queues)
-    assert image.table.schedules == table.schedules
-    assert image.table.clock_shift_ms == table.clock_shift_ms
     found = restored(lines, other)
     assert found.keys() == truth.jobs.keys()
     assert other.ledger.table.settings == table.settings
@@ -159,6 +165,28 @@ def test_a_backup_is_the_home_at_one_instant(
         assert job.blockers == before.blockers or job.state != PENDING
         at_rest = {"processing": "dead" if before.cancel else "pending"}
         assert job.state == at_rest.get(before.state, before.state)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_backup_that_the_journal_leaves_behind_is_true_in_the_end(
+    home: Home, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ((backup, "ATTEMPTS", 1000), (ledger, "KEPT_BYTES", 0), (ledger, "WORTH_A_SEGMENT", 0))
+    for module, name, number in (*SMALL, *small):
+        monkeypatch.setattr(module, name, number)
+    source = random.Random(seed)
+
+    def meanwhile(n: int) -> None:
+        home.live(source, source.choice([0, 1, 2, 4]))
+        if n == 2:
+            home.queue.enqueue("true")
+        if n == 2 or source.random() < 0.1:
+            home.ledger.checkpoint()
+
+    home.live(source, 60)
+    lines = taken(home, meanwhile)
+    assert sum("queuectl_backup" in line for line in lines) > 1
+    compared(lines, truth_of(home.events, lines))
 
 
 def test_jobs_come_in_the_order_of_their_arrival(home: Home, other: Home) -> None:
@@ -323,6 +351,20 @@ def test_an_imported_job_shares_the_end_of_a_dead_one_that_it_waits_for() -> Non
     assert found["b"]["reason"] == "job a, which it was to run after, has died"
 
 
+@pytest.mark.parametrize(
+    ("waiting", "order"),
+    [
+        ({"a": ["b"], "b": ["c"], "c": []}, "cba"),
+        ({"a": ["c", "b"], "b": ["c"], "c": ["x"]}, "cba"),
+        ({"a": ["a"], "b": ["c"], "c": ["b"]}, "acb"),
+        ({"a": ["b", 5, None], "b": 7, "c": None}, "bac"),
+        ({"a": ["c", "c"], "b": ["a"], "c": []}, "cab"),
+    ],
+)
+def test_each_comes_behind_what_it_waits_for(waiting: dict[str, object], order: str) -> None:
+    assert "".join(blockers_first(waiting, waiting.get)) == order
+
+
 def test_import_takes_a_chain_in_any_order(queuectl: CommandLine) -> None:
     before = {n: [f"j{n - 1}"] for n in range(9)}
     chain = [
@@ -390,7 +432,9 @@ def test_backups_of_a_home_that_churns_are_true(queuectl: CommandLine, seed: int
 
 def compare_restored(queuectl: CommandLine, lines: list[str]) -> None:
     """A new home of this backup has the jobs of its instant, and none of them waits for less."""
-    truth = truth_of(os.path.join(queuectl.home, "journal"), lines)
+    frames = past.as_they_stand(os.path.join(queuectl.home, "journal"), 0)
+    truth = truth_of([event for _, happened in frames for event in happened], lines)
+    compared(lines, truth)
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
         other.ok("restore", "-", stdin="\n".join(lines).encode())

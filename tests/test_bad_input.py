@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from queuectl_core.errors import Busy
 from tests.homes import ROOT, SCRIPT, CommandLine, until
 
 BAD_JOBS = {
@@ -41,7 +42,8 @@ BAD_JOBS = {
     "infinity": ('{"command": "true", "backoff_base": 1e999}', "must be a number"),
     "a relative folder": ('{"command": "true", "cwd": "tmp"}', "absolute path"),
     "deep nesting": ("[" * 100_000, "nested too deeply"),
-    "a number of ten thousand digits": ('{"command": "true", "max_retries": ' + "9" * 10_000 + "}", ""),
+    "a number of ten thousand digits": ('{"command": "true", "max_retries": ' + "9" * 10_000 + "}", "a number has too many digits"),
+    "more exit codes than there are": ('{"command": "true", "retry_on": "' + "1," * 5000 + '1"}', "has 5001 exit codes"),
 }
 
 
@@ -124,6 +126,7 @@ def test_a_file_with_an_id_twice_enqueues_nothing(queuectl: CommandLine) -> None
         ["list", "--limit", "-1"],
         ["list", "--limit", "x"],
         ["list", "--", "x"],
+        ["doctor", "--repair", ""],
         ["show"],
         ["logs", "x", "--follow", "--all"],
         ["worker"],
@@ -372,7 +375,7 @@ def test_a_backup_with_other_things_in_its_head_is_refused(queuectl: CommandLine
     [
         ["cancel", "a", "--signal", "\u00b2"], ["cancel", "a", "--signal", "9" * 5000], ["list", "--format", "{id[x]}"],
         ["enqueue", "--retry-on", "\u00b2", "--", "true"], ["enqueue", "--retry-on", "9" * 5000, "--", "true"],
-        ["schedule", "add", "s", "9" * 5000 + " * * * *", "--", "true"],
+        ["schedule", "add", "s", "9" * 5000 + " * * * *", "--", "true"], ["list", "x" * 100_000],
     ],
     ids=lambda words: " ".join(words)[:40],
 )  # fmt: skip
@@ -404,15 +407,30 @@ def test_a_message_that_nobody_gets_changes_no_status(queuectl: CommandLine) -> 
 
 def test_in_a_folder_that_is_gone_one_line_says_so(queuectl: CommandLine, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    for words in ("--home here status", "enqueue --cwd . -- true", "enqueue -- true", "doctor --repair there"):
+
+    def said_there(words: str) -> subprocess.CompletedProcess[str]:
         gone.mkdir()
-        command = f'cd "$1"; rmdir "$1"; shift; exec "$@" {words}'
-        said = subprocess.run(
-            ["/bin/sh", "-c", command, "sh", str(gone), sys.executable, SCRIPT],
-            env=queuectl.environ, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = ["/bin/sh", "-c", f'cd "$1"; rmdir "$1"; shift; exec "$@" {words}', "sh", str(gone), sys.executable, SCRIPT]
+        return subprocess.run(command, env=queuectl.environ, capture_output=True, text=True, check=False)
+
+    for words in ("--home here status", "enqueue --cwd . -- true", "enqueue -- true", "doctor --repair there"):
+        said = said_there(words)
         assert said.returncode == 2 and "the folder you are in no longer exists" in said.stderr, said
         assert said.stderr.count("\n") == 1
+    said = said_there("enqueue --id a --cwd / -- true")
+    assert (said.returncode, said.stdout) == (0, "a\n") and queuectl.job("a")["cwd"] == "/"
+
+
+def test_a_start_for_which_there_is_no_process_says_so(queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from queuectl_core import daemon
+    from queuectl_core.home import Home
+
+    def fork() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(Busy, match="no process can be started: Resource temporarily unavailable"):
+        daemon.start(Home(queuectl.home), 1)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -437,3 +455,8 @@ def test_a_umask_that_takes_our_own_rights_makes_no_file_that_we_cannot_open(que
     for folder, _, files in os.walk(queuectl.home):
         for name in files:
             assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o600, name
+
+
+def test_a_file_of_variables_without_an_end_is_refused(queuectl: CommandLine) -> None:
+    said = queuectl.refused(2, "enqueue", "--env-file", "/dev/zero", "--", "true")
+    assert "cannot read /dev/zero: it has more than 1048576 characters" in said

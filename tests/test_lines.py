@@ -43,3 +43,8 @@ def test_placed_error_keeps_its_exit_status_and_one_without_a_place_stays_as_it_
 def test_line_that_is_not_utf_8_is_named() -> None:
     with pytest.raises(InvalidInput, match="line 3: it is not UTF-8"):
         list(lines_of(b"a\n\n\xff\n"))
+
+
+def test_line_without_an_end_is_refused_before_it_fills_the_memory() -> None:
+    with open("/dev/zero", "rb") as endless, pytest.raises(InvalidInput, match="line 1: it has more than 4194304 bytes"):
+        list(Lines("/dev/zero", endless))

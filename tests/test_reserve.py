@@ -114,3 +114,10 @@ def test_room_is_judged_by_what_the_disk_has_free(tmp_path: Path) -> None:
     disk = os.statvfs(tmp_path)
     assert held.has_room_for(1)
     assert not held.has_room_for((disk.f_blocks + 1) * disk.f_frsize)
+
+
+@pytest.mark.parametrize("how", ["symlink", "link"])
+def test_a_file_of_somebody_else_in_its_place_is_no_full_disk(tmp_path: Path, how: str) -> None:
+    (tmp_path / "other").write_text("x")
+    getattr(os, how)(tmp_path / "other", tmp_path / "reserve")
+    assert Reserve(str(tmp_path / "reserve")).shortage() is None

@@ -33,7 +33,8 @@ class Desk:
 
     def __init__(self, home: Home) -> None:
         self.ledger = Ledger(home)
-        self.sessions = Sessions(self.ledger, {"greet": lambda request: {"hello": True}, "fail": self._fail})
+        own = {"greet": lambda request: {"hello": True}, "fail": self._fail}
+        self.sessions = Sessions(self.ledger, own, clock=lambda: NOW_MS)
         self.fault: Exception = Busy(what="later")
 
     def _fail(self, request: Request) -> Request:
@@ -114,3 +115,9 @@ def test_load_of_a_client_that_has_gone_comes_to_nothing(desk: Desk) -> None:
     desk.sessions.send()
     assert [reply["ok"] for reply in client.got] == [True, False]
     assert desk.ledger.table.get("a") is None
+
+
+def test_what_clients_ask_is_decided_by_the_clock_of_the_supervisor(desk: Desk) -> None:
+    desk.enqueue(Client(), "a")
+    job = desk.ledger.table.get("a")
+    assert job is not None and job.created_ms == NOW_MS

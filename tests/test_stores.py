@@ -24,7 +24,7 @@ from queuectl_core.stores import CURRENT, MODULES, available, current_backend, o
 from queuectl_core.stores.generation_store import GenerationStore
 from queuectl_core.stores.memory_store import MemoryStore
 from queuectl_core.stores.sealed_store import unsealed
-from tests.builders import Syncs, file_size_limit
+from tests.builders import Syncs, file_size_limit, open_descriptors
 
 Pairs = dict[bytes, bytes]
 
@@ -798,3 +798,14 @@ def has_module(name: str) -> bool:
     except ImportError:
         return False
     return True
+
+
+@needs_sqlite
+def test_store_that_cannot_be_opened_is_closed_while_somebody_keeps_the_error(tmp_path: Path) -> None:
+    """Else it would be locked for all others as long."""
+    open_store(str(tmp_path), "sqlite").close()
+    (tmp_path / "jobs.db").write_bytes(b"no database" * 1000)
+    before = open_descriptors()
+    with pytest.raises(Corrupt) as kept:
+        open_store(str(tmp_path))
+    assert open_descriptors() == before, kept

@@ -10,9 +10,10 @@ import pytest
 from queuectl_core.errors import NewerFormat
 from queuectl_core.home import Home
 from queuectl_core.job import STATES
-from queuectl_core.jobtable import FORMAT, JobTable
+from queuectl_core.jobtable import FORMAT, JobTable, Store
 from queuectl_core.ledger import Ledger
 from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.stores.sealed_store import SealedStore
 from queuectl_core.upgrade import upgraded
 from tests.builders import EVERYTHING, NOW_MS, an_engine, enqueue, random_command, state_of
 from tests.homes import CommandLine
@@ -86,6 +87,30 @@ def test_upgrade_that_was_cut_off_is_made_once_more(writes: int) -> None:
     store.write([(b"ready@*/left", b"by an earlier attempt")], []) if writes < 3 else None
     assert state_of(JobTable(upgraded(store))) == state_of(JobTable(now))
     assert b"ready@*/left" not in store.pairs
+
+
+def sealed_and_upgraded(inner: MemoryStore) -> Store:
+    store = SealedStore(inner, "store")
+    if store.is_old:
+        store.seal_old()
+    return upgraded(store)
+
+
+@pytest.mark.parametrize("writes", range(1, 6))
+def test_version_before_refuses_a_store_whose_upgrade_was_cut_off(writes: int) -> None:
+    """It would take the seals that there are for parts of the values, and miss jobs."""
+    now = a_life(3)
+    pairs = as_format_1(now.pairs)
+    pairs[b"meta"] = json.dumps(json.loads(pairs[b"meta"]), separators=(",", ":")).encode()
+    inner = Stopping(pairs, writes)
+    try:
+        sealed_and_upgraded(inner)
+    except KeyboardInterrupt:
+        pass
+    assert json.loads(inner.pairs[b"meta"].partition(b"\n")[0])["format"] > 1
+    inner.writes = EVERYTHING
+    assert state_of(JobTable(sealed_and_upgraded(inner))) == state_of(JobTable(now))
+    assert b'"from"' not in inner.pairs[b"meta"]
 
 
 def test_home_of_the_first_format_is_opened_listed_and_sound(queuectl: CommandLine) -> None:

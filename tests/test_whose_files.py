@@ -289,6 +289,13 @@ def test_an_imported_job_shows_no_file_but_output(queuectl: CommandLine, file: s
         assert answer.out == "" and "defect" not in answer.err, answer
 
 
+def test_an_imported_run_without_a_place_of_its_output_is_refused(queuectl: CommandLine) -> None:
+    attempt = {"attempt": 1, "run": 1, "started_ms": 1, "worker": "w1", "log_file": "w1-3fa2b1.0001.log"}
+    job = {"id": "a", "command": "true", "max_retries": 0, "backoff_base": 2, "cwd": "/", "created_ms": 1,
+           "updated_ms": 1, "state": "pending", "history": [attempt]}  # fmt: skip
+    assert "has a log_offset" in queuectl.refused(2, "import", "-", stdin=json.dumps(job).encode())
+
+
 # What somebody has planted
 
 
@@ -333,6 +340,15 @@ def test_links_inside_the_folders_are_refused_in_one_line(queuectl: CommandLine,
     if not name.startswith("run"):
         assert answer.status != 0 and "link" in answer.err, answer
     assert Path(victim).read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_no_command_says_anything_of_a_home_of_somebody_else_but_that(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    os.chown(queuectl.home, 54321, -1)
+    for words in (["logs", "a"], ["list"], ["backup", "-"], ["export"], ["events"], ["doctor"], ["worker", "stop"]):
+        assert "belongs to uid 54321" in queuectl.refused(2, *words)
+    os.chown(queuectl.home, os.geteuid(), -1)
 
 
 @pytest.mark.parametrize("depth", [1, 2])

@@ -35,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
+        queue.sequence()  # what is wrong with the home is told before anything is written
         lines = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in _lines(queue))
         write_lines(args.file, lines, screen)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..api import Queue
+from ..errors import InvalidInput
 from .render import Screen, visible
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -22,7 +23,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, screen: Screen) -> int:
     home = Queue(args.home, notice=screen.note).home
-    return _repair(home, args.repair, screen) if args.repair else _examine(home, screen)
+    if args.repair == "":
+        raise InvalidInput(what="--repair needs a folder, which does not exist yet")
+    return _examine(home, screen) if args.repair is None else _repair(home, args.repair, screen)
 
 
 def _examine(home: Home, screen: Screen) -> int:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 SUMMARY = """Prints jobs with their state and history, one JSON object a line, as `queuectl import` takes them in
-another home. Output stays behind; a job that runs will wait there."""
+another home. Output stays behind; a job that runs will wait there. A job that changes meanwhile
+may be missing or come twice: to copy a whole home at work, use `backup`."""
 EXAMPLES = [
     "queuectl export --output jobs.jsonl",
     "queuectl export --state dead --queue mail | ssh there queuectl import -",

@@ -62,6 +62,9 @@ ORDER_FLAGS: tuple[Flag, ...] = (
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
 """A word of these alone means itself to a shell."""
+_MAX_FILE_CHARACTERS = 1024 * 1024
+"""Of --env-file: a device, say, has no end."""
+
 _REPEATED = ("--tag", "--env", "--after")
 
 
@@ -201,9 +204,12 @@ def _environment(args: Namespace) -> dict[str, str]:
 def _lines(path: str) -> list[str]:
     try:
         with open(path_of(path), encoding="utf-8") as file:
-            lines = [line.strip() for line in file]
+            text = file.read(_MAX_FILE_CHARACTERS + 1)
+        if len(text) > _MAX_FILE_CHARACTERS:
+            raise ValueError(f"it has more than {_MAX_FILE_CHARACTERS} characters")
     except (OSError, ValueError) as fault:
         raise InvalidInput(what=f"cannot read {path}: {getattr(fault, 'strerror', None) or fault}") from None
+    lines = [line.strip() for line in text.split("\n")]
     return [line[7:] if line.startswith("export ") else line for line in lines if line and not line.startswith("#")]
 
 

@@ -13,6 +13,12 @@ from typing import BinaryIO
 from ..errors import InvalidInput, QueueError
 
 
+MAX_LINE_BYTES = 4 * 1024 * 1024
+"""The longest job, however it is escaped, has less."""
+
+_TOO_LONG = f"it has more than {MAX_LINE_BYTES} bytes; nothing was enqueued"
+
+
 class Lines:
     """To be read once. `name` is what messages call the file."""
 
@@ -25,7 +31,9 @@ class Lines:
         """Raises InvalidInput."""
         index = 0
         try:
-            for line in self._file:
+            while line := self._file.readline(MAX_LINE_BYTES + 1):
+                if len(line) > MAX_LINE_BYTES:
+                    raise InvalidInput(what=f"{self._name} line {self._number(index)}: {_TOO_LONG}")
                 if line.isspace():
                     self._jobs_before_blank.append(index)
                     continue

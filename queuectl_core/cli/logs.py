@@ -43,8 +43,8 @@ def run(args: Namespace, screen: Screen) -> int:
     tail = None if args.tail is None else limit_of(args.tail, "--tail")
     ids = list(dict.fromkeys(args.ids))
     with Queue(args.home, notice=screen.note) as queue:
-        note_shortage(queue, screen)
         jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
+        note_shortage(queue, screen)  # of a home that could be asked
         if args.follow:
             return follow_all(queue, jobs)
         for job, outlet in jobs:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise InvalidInput(what=f"{message}{self._near(message)}; see `{self.prog} --help`")
+        said = message if len(message) <= 300 else f"{message[:300]}…"
+        raise InvalidInput(what=f"{said}{self._near(message[:300])}; see `{self.prog} --help`")
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Help is data, as any other: whoever cannot be given it is told. Raises OutputFailed, BrokenPipeError."""

@@ -18,6 +18,8 @@ from ..jobtable import Store
 
 _SEAL_BYTES = 9
 _META_OF_FORMAT_1 = b'{"format":1,'
+_META_IN_BETWEEN = b'{"format":2,"from":1,'
+"""While a store of the first format is upgraded: the version before would take a seal for a part of the value."""
 _PAGE = 1000
 
 
@@ -54,7 +56,10 @@ class SealedStore:
                 yield key, None
 
     def seal_old(self) -> None:
-        """Seal what the first format has written without a seal. After a crash in between it goes on."""
+        """Seal what the first format has written without a seal. After a crash in between it goes on, and the version
+        before refuses the store.
+        """
+        self._leave_format_1()
         page: list[tuple[bytes, bytes]] = []
         for key, value in self.inner.readable():
             if unsealed(key, value) is None and _may_be_old(value):
@@ -63,6 +68,13 @@ class SealedStore:
                 self.inner.write(page, [])
                 page = []
         self.inner.write(page, [])
+        self.is_old = False
+
+    def _leave_format_1(self) -> None:
+        meta = self.inner.get(b"meta") or b""
+        if meta.startswith(_META_OF_FORMAT_1):
+            rest = (unsealed(b"meta", meta) or meta)[len(_META_OF_FORMAT_1) :]
+            self.inner.write([(b"meta", sealed(b"meta", _META_IN_BETWEEN + rest))], [])
 
     def problems(self) -> list[str]:
         return self.inner.problems()
@@ -106,6 +118,6 @@ def _may_be_old(value: object) -> bool:
 
 def _is_of_format_1(inner: Store) -> bool:
     try:
-        return (inner.get(b"meta") or b"").startswith(_META_OF_FORMAT_1)
+        return (inner.get(b"meta") or b"").startswith((_META_OF_FORMAT_1, _META_IN_BETWEEN))
     except (QueueError, AttributeError):  # whoever reads it will say so
         return False

@@ -47,18 +47,24 @@ class SqliteStore:
             os.close(durable.make_file(path))
         try:
             self._db = sqlite3.connect(_uri(path, read_only), timeout=10, isolation_level=None, uri=True)
-            self._db.text_factory = bytes  # damage can make a text of a value
-            self._db.execute("PRAGMA cell_size_check = ON")
-            if read_only:
-                return
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute("PRAGMA checkpoint_fullfsync = ON")
-            self._db.execute("PRAGMA wal_autocheckpoint = 0")
-            self._db.execute("CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)")
+            self._begin(read_only)
         except sqlite3.Error as fault:
+            if hasattr(self, "_db"):  # whoever keeps the exception would keep the file open, and locked for all others
+                self.close()
             raise self._error(fault) from fault
+
+    def _begin(self, read_only: bool) -> None:
+        """Raises sqlite3.Error."""
+        self._db.text_factory = bytes  # damage can make a text of a value
+        self._db.execute("PRAGMA cell_size_check = ON")
+        if read_only:
+            return
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA checkpoint_fullfsync = ON")
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        self._db.execute("CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)")
 
     def get(self, key: bytes) -> bytes | None:
         rows = self._run("SELECT value FROM Dict WHERE key = ?", (key,))

@@ -145,3 +145,24 @@ def test_an_idle_supervisor_notices_within_a_minute(queuectl: CommandLine) -> No
     shutil.rmtree(queuectl.home)
     until(lambda: not is_alive(pid), lambda: "its end", deadline_s=65)
     assert time.monotonic() - started_s > 1
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_nothing_is_acknowledged_into_a_journal_that_was_removed_or_replaced(
+    queuectl: CommandLine, is_replaced: bool
+) -> None:
+    """By a restored backup, say: what is written behind that would be in no file that anybody can find."""
+    pid = start(queuectl)
+    queuectl.ok("enqueue", "--id", "before", "--delay", "1h", "--", "true")
+    segment = os.path.join(queuectl.home, "journal", "0000000001.log")
+    copy = shutil.copy2(segment, f"{queuectl.home}-copy")
+    os.unlink(segment)
+    if is_replaced:
+        shutil.copy2(copy, segment)
+    line = queuectl.refused(75, "enqueue", "--id", "behind", "--", "true")
+    assert "or its journal was, and the supervisor stops" in line
+    ended(pid)
+    if is_replaced:
+        assert [job["id"] for job in queuectl.json("list")] == ["before"]
+    with open(os.path.join(queuectl.home, "supervisor.log")) as file:
+        assert f"the journal of {queuectl.home} was removed or replaced: stopping" in file.read()

@@ -10,9 +10,11 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
+from queuectl_core import clock
 from tests.faults.wrong_clock import WrongClock, needs_wrong_clock
 from tests.homes import SCRIPT, CommandLine, until
 
@@ -151,6 +153,34 @@ def test_a_jump_of_the_clock_leaves_waits_as_they_are() -> None:
     assert watch.jump_ms() == 0
     watch._offset = lambda: steady() - 3_599_500  # type: ignore[method-assign]
     assert watch.jump_ms() == 0, "half a second is drift"
+
+
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize("jump_ms", [-HOUR_MS, HOUR_MS])
+def test_a_jump_moves_no_time_before_it_was_told(monkeypatch: pytest.MonkeyPatch, jump_ms: int) -> None:
+    """A supervisor looks for jumps once a turn, and decides much in one."""
+    watch, time_ns = clock.JumpWatch(), time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: time_ns() + jump_ms * 1_000_000)
+    assert abs(watch.now_ms() - time_ns() // 1_000_000) < HOUR_MS / 2
+    assert abs(watch.jump_ms() - jump_ms) < 1000
+    assert abs(watch.now_ms() - clock.now_ms()) < HOUR_MS / 2
+
+
+def test_a_process_that_was_stopped_between_two_looks_sees_no_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, time_ns, stops = clock.JumpWatch(), time.time_ns, [0.3]
+
+    def slow_ns() -> int:
+        seen_ns = time_ns()
+        if stops:
+            end_s = time.monotonic() + stops.pop()
+            until(lambda: time.monotonic() > end_s, lambda: "a moment")
+        return seen_ns
+
+    monkeypatch.setattr(clock, "JUMP_MS", 100)
+    monkeypatch.setattr(time, "time_ns", slow_ns)
+    assert watch.jump_ms() == 0
 
 
 @needs_wrong_clock
