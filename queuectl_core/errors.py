@@ -128,7 +128,10 @@ class HomeGone(QueueError):
     """The home, or its journal, was removed or moved away under its supervisor, which ends."""
 
     code, exit_status = "home_gone", 75
-    text = "home {path} or its journal was removed or moved while its supervisor ran; the supervisor stops and nothing was changed"
+    text = (
+        "home {path} or its journal was removed or moved while its supervisor ran;"
+        " the supervisor stops and nothing was changed"
+    )
     hint = "try again after it stops"
 
 

@@ -113,7 +113,7 @@ class Journal:
         self.synced = self.next_sequence - 1
 
     def is_there(self) -> bool:
-        """Whether the segment that is written to still has a name: nobody has removed it, or put another in its place."""
+        """Whether the current segment still has a name: nobody removed or replaced it."""
         return os.fstat(self._descriptor).st_nlink > 0
 
     def rotate_if_full(self) -> bool:

@@ -33,7 +33,10 @@ class Sessions:
         max_waiting: int = 1000,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        """So many clients may wait for jobs; each more is told to ask again later. `clock` says what is decided when."""
+        """`max_waiting`: how many clients may wait for jobs; more are told to ask again later.
+
+        `clock`: gives the time of what is decided.
+        """
         self._now_ms = clock
         self._max_waiting = max_waiting
         self._ledger = ledger

@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 from ..errors import InvalidInput, QueueError
 
-
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """The longest job, however it is escaped, has less."""
 
