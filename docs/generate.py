@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 DOCS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(DOCS)
@@ -29,6 +30,9 @@ from queuectl_core.api import Queue  # noqa: E402
 from queuectl_core.cli import parser as arguments  # noqa: E402
 from queuectl_core.cli.main import COMMANDS  # noqa: E402
 from queuectl_core.cli.times import TIMED_OUT  # noqa: E402
+
+if TYPE_CHECKING:
+    from queuectl_core.records import Attempt
 
 MARKED = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 COMMON = ("-h", "--home", "--json")
@@ -199,7 +203,7 @@ def record_fields() -> Iterator[str]:
     yield from described("field", texts.RECORD_FIELDS)
 
 
-SAMPLE_ATTEMPT: dict[str, object] = {"attempt": 1, "worker": "w1", "started_ms": 0}
+SAMPLE_ATTEMPT: Attempt = {"attempt": 1, "worker": "w1", "started_ms": 0, "run": 1}
 
 
 def attempt_fields() -> Iterator[str]:
@@ -234,7 +238,8 @@ def exit_statuses() -> Iterator[str]:
 
 def error_codes() -> Iterator[str]:
     """Yield the section of each error: its code, exit status, and message."""
-    every = {error.code: error for error in (errors.QueueError, *errors.every_error())}
+    kinds: list[type[errors.QueueError]] = [errors.QueueError, *errors.every_error()]
+    every = {error.code: error for error in kinds}
     agree("ERRORS", every, texts.ERRORS)
     for code, error in sorted(every.items()):
         yield from (f"### {code}", "", *sentences(texts.ERRORS[code]), "", f"- Exit status: {error.exit_status}")
@@ -258,9 +263,8 @@ def methods() -> Iterator[str]:
 
 def parameter(one: inspect.Parameter) -> str:
     """Return a parameter with its default; a function as a default is left out."""
-    if one.default is inspect.Parameter.empty or callable(one.default):
-        return {one.VAR_KEYWORD: "**", one.VAR_POSITIONAL: "*"}.get(one.kind, "") + one.name
-    return f"{one.name}={one.default!r}"
+    default = one.empty if callable(one.default) else one.default
+    return str(one.replace(annotation=one.empty, default=default))
 
 
 def codemap() -> Iterator[str]:
