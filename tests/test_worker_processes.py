@@ -117,6 +117,14 @@ def test_a_job_that_ignores_term_is_killed_after_the_grace_period(queuectl: Comm
     assert processes_of(queuectl.home) == []
 
 
+def test_stop_needs_no_pid_file(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    pid = queuectl.supervisor_pid()
+    os.unlink(os.path.join(queuectl.home, "supervisor.pid"))
+    queuectl.ok("worker", "stop")
+    assert not is_alive(pid)
+
+
 def test_stop_with_a_timeout_stops_waiting_but_not_stopping(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "slow", "--command", "sleep 60")
     queuectl.ok("worker", "start")

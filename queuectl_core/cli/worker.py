@@ -115,7 +115,7 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
 
     if not queue.home.exists() or not lockfile.is_held(queue.home.lock):
         raise NoSupervisor(home=queue.home.path)
-    pid = pidfile.read(queue.home.pid_file)
+    pid = pidfile.read(queue.home.pid_file) or _pid_as_told(queue)
     if pid is None:
         what = f"{queue.home.lock} is held, but {queue.home.pid_file} names no living process"
         raise Busy(what=f"{what}; a supervisor is starting or stopping")
@@ -127,6 +127,16 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
     _ask_to_stop(queue, pid, args.now)
     _wait_for_end(queue, pid, args.timeout)
     return _tell(screen, "stopped", pid=pid)
+
+
+def _pid_as_told(queue: Queue) -> int | None:
+    """What the supervisor itself says, where somebody has removed its file; None where nobody answers."""
+    try:
+        queue.deadline_s = 5.0
+        supervisor = queue.status()["supervisor"]
+    except QueueError:
+        return None
+    return None if supervisor is None else supervisor["pid"]
 
 
 def _restart(queue: Queue, count: int | None, screen: Screen) -> int:

@@ -23,6 +23,7 @@ from tests.homes import SCRIPT, CommandLine, processes_of, until
 pytestmark = [
     pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
     needs_flock,
+    pytest.mark.timeout(7200),  # many lives one after the other; each wait has a deadline of its own
 ]
 
 CALLS = [
