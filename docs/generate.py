@@ -23,13 +23,13 @@ DOCS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(DOCS)
 sys.path[:0] = [ROOT, DOCS]
 
-import texts  # noqa: E402
+import texts
 
-from queuectl_core import errors, events, job, settings, spec, states  # noqa: E402
-from queuectl_core.api import Queue  # noqa: E402
-from queuectl_core.cli import parser as arguments  # noqa: E402
-from queuectl_core.cli.main import COMMANDS  # noqa: E402
-from queuectl_core.cli.times import TIMED_OUT  # noqa: E402
+from queuectl_core import errors, events, job, settings, spec, states
+from queuectl_core.api import Queue
+from queuectl_core.cli import parser as arguments
+from queuectl_core.cli.main import COMMANDS
+from queuectl_core.cli.times import TIMED_OUT
 
 if TYPE_CHECKING:
     from queuectl_core.records import Attempt

@@ -84,12 +84,14 @@ def _paths_of_ours(home: Home) -> Iterator[str]:
             if ours.is_ours(folder, name) and not ours.is_set_aside(name):
                 yield os.path.join(path, name)
                 if ours.is_generation(name):
-                    yield from (os.path.join(path, name, file) for file in durable.names_in(os.path.join(path, name)))
+                    inside = os.path.join(path, name)
+                    yield from (os.path.join(inside, file) for file in durable.names_in(inside))
 
 
 def _foreign(home: Home) -> list[Finding]:
     """Names the files that others have put into the home: nothing of ours touches them."""
-    found = [name for name in durable.names_in(home.path) if name not in ours.FILES and name not in ours.FOLDERS]
+    names = durable.names_in(home.path)
+    found = [name for name in names if name not in ours.FILES and name not in ours.FOLDERS]
     for folder in ours.FOLDERS:
         names = durable.names_in(os.path.join(home.path, folder))
         found += [f"{folder}/{name}" for name in names if not ours.is_ours(folder, name)]

@@ -331,7 +331,8 @@ def _leave_old_format(journal: Journal) -> None:
 
 def segment_paths(folder: str) -> list[str]:
     """The segments in a journal's folder, oldest first; none where there is no such folder."""
-    return [os.path.join(folder, name) for name in sorted(filter(ours.is_segment, durable.names_in(folder)))]
+    names = sorted(filter(ours.is_segment, durable.names_in(folder)))
+    return [os.path.join(folder, name) for name in names]
 
 
 def _read_header(path: str) -> SegmentHeader:

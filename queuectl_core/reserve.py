@@ -102,7 +102,9 @@ class Reserve:
 
     def _opened(self) -> int:
         """What is left of it stays held while the rest is added. Raises OSError."""
-        return durable.make_file(self._path) if self._found() is None else durable.owned(self._path, os.O_WRONLY)
+        if self._found() is None:
+            return durable.make_file(self._path)
+        return durable.owned(self._path, os.O_WRONLY)
 
     def _allocate(self) -> bool:
         held_bytes = self._size()

@@ -219,7 +219,8 @@ def _make_fit(engine: Engine, job: Job, event: JobEvent) -> None:
 
 def _copy_files(home: Home, target: Home) -> None:
     """The outputs, and the results that workers have left: the next to open the new home harvests those."""
-    outcomes = [name for name in durable.names_in(home.run) if ours.is_worker_file(name) and name.endswith(".outcome")]
+    names = durable.names_in(home.run)
+    outcomes = [name for name in names if ours.is_worker_file(name) and name.endswith(".outcome")]
     _copy((name for name in outcomes if os.path.isfile(os.path.join(home.run, name))), home.run, target.run)
     _copy(filter(ours.is_output_file, durable.names_in(home.logs)), home.logs, target.logs)
     durable.sync_folder(target.path)

@@ -110,7 +110,10 @@ SETTINGS: dict[str, Setting] = {
         2, _number, check_backoff_base, "base of the wait before a retry: base ^ attempts seconds, 0 to 3600"
     ),
     "backoff-max": Setting(
-        retry.MAX_DELAY_S, _seconds, _within(0, retry.MAX_DELAY_S), "seconds that no such wait is longer than"
+        retry.MAX_DELAY_S,
+        _seconds,
+        _within(0, retry.MAX_DELAY_S),
+        "seconds that no such wait is longer than",
     ),
     "jitter": Setting(0, _number, _within(0, 1), "share by which such a wait is shortened at random, 0 to 1"),
     "retry-on": Setting(

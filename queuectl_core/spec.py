@@ -110,7 +110,9 @@ def check_id(value: object) -> str | None:
 def check_max_retries(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return f"must be a whole number from 0 to {retry.MAX_RETRIES}, not {kind(value)}"
-    return None if 0 <= value <= retry.MAX_RETRIES else f"must be from 0 to {retry.MAX_RETRIES}, not {shortened(value)}"
+    if 0 <= value <= retry.MAX_RETRIES:
+        return None
+    return f"must be from 0 to {retry.MAX_RETRIES}, not {shortened(value)}"
 
 
 def check_backoff_base(value: object) -> str | None:
