@@ -18,8 +18,8 @@ VARIABLE = [
     (re.compile(r"\d+\.\d MiB"), "16.5 MiB"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "2026-11-24T10:30:00Z"),
     (re.compile(r"\bpid \d+"), "pid 4711"),
-    (re.compile(r"(\bw\d+-)[0-9a-f]{6}( +)\d+( +(?:busy|idle))"), r"\g<1>1f2e3d\g<2>4711\g<3>"),
-    (re.compile(r"(\bw\d+-)[0-9a-f]{6}"), r"\g<1>1f2e3d"),
+    (re.compile(r"\bw\d+-[0-9a-f]{6}( +)\d+( +(?:busy|idle))"), r"w1-1f2e3d\g<1>4711\g<2>"),
+    (re.compile(r"\bw\d+-[0-9a-f]{6}"), "w1-1f2e3d"),
     (re.compile(r"\b\d+(\.\d)? s\b"), "0.0 s"),
     (re.compile(r"\b1[0-9a-hjkmnp-tv-z]{8}0[0-9a-hjkmnp-tv-z]{4}\b"), "1m85t9jmp00003"),
     (re.compile(r"\b\d+ (frames|segments|bytes|MiB)|\bto \d+$", re.MULTILINE), "7 \\1"),
@@ -28,6 +28,9 @@ VARIABLE = [
 """What differs from run to run, and what stands for it: times, pids, workers, durations, made ids, and so the
 padding.
 """
+
+WORKERS = re.compile(r"(?:^w1-.*\n)+", re.MULTILINE)
+"""The workers of `status`: which of those that are idle takes a job differs from run to run."""
 
 
 class Step(NamedTuple):
@@ -87,7 +90,7 @@ def comparable(text: str) -> str:
     """Return the text without what differs from run to run."""
     for pattern, stands_for in VARIABLE:
         text = pattern.sub(stands_for, text)
-    return text
+    return WORKERS.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), text)
 
 
 def rewrite(page: str, home: str, folder: str) -> None:
