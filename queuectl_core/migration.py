@@ -120,17 +120,9 @@ def _checked(raw: object, index: int) -> dict[str, Any]:
     return _at_rest({**basic, **kept}, bool(raw.get("cancel")))
 
 
-def _kept(given: dict[str, Any]) -> dict[str, Any]:  # noqa: C901  # one check for each field
+def _kept(given: dict[str, Any]) -> dict[str, Any]:
     """Each field as it is kept. Raises ValueError, TypeError, AttributeError, KeyError."""
-    if given["state"] not in STATES:
-        raise ValueError(f"state {given['state']!r:.40}")
-    for name, limit in (*((name, END_MS) for name in _TIMES), *((name, _MAX_COUNT) for name in _COUNTS)):
-        if name in given and not (type(given[name]) is int and 0 <= given[name] < limit):
-            raise ValueError(f"{name} must be a whole number from 0 on")
-    if given["state"] == "failed" and "due_ms" not in given:
-        raise ValueError("a failed job has a due_ms")
-    if "wall_ms" in given and given["state"] == PROCESSING:
-        raise ValueError("a job that runs waits for no time")
+    _check_state(given)
     if not isinstance(given.get("reason", ""), str) or not isinstance(given.get("history", []), list):
         raise ValueError("reason is text, and history a list")
     for attempt in given.get("history", []):
@@ -141,12 +133,30 @@ def _kept(given: dict[str, Any]) -> dict[str, Any]:  # noqa: C901  # one check f
         given["history"] = [_shortened(attempt) for attempt in given["history"][-MAX_HISTORY:]]
     if "options" in given:
         given["options"] = {name: _option(name, value) for name, value in given["options"].items()}
+    _check_blockers(given)
+    return given
+
+
+def _check_state(given: dict[str, Any]) -> None:
+    """Check the state, the times and the counts. Raises ValueError, TypeError, KeyError."""
+    if given["state"] not in STATES:
+        raise ValueError(f"state {given['state']!r:.40}")
+    for name, limit in (*((name, END_MS) for name in _TIMES), *((name, _MAX_COUNT) for name in _COUNTS)):
+        if name in given and not (type(given[name]) is int and 0 <= given[name] < limit):
+            raise ValueError(f"{name} must be a whole number from 0 on")
+    if given["state"] == "failed" and "due_ms" not in given:
+        raise ValueError("a failed job has a due_ms")
+    if "wall_ms" in given and given["state"] == PROCESSING:
+        raise ValueError("a job that runs waits for no time")
+
+
+def _check_blockers(given: dict[str, Any]) -> None:
+    """Check the jobs that it waits for. Raises ValueError, TypeError."""
     if len(given.get("blockers", [])) > MAX_AFTER:
         raise ValueError(f"blockers are at most {MAX_AFTER}")
     for id in given.get("blockers", []):
         if check_id(id) or "after" not in given.get("options", {}):
             raise ValueError("blockers are ids of jobs that it runs after")
-    return given
 
 
 def _option(name: str, value: object) -> object:

@@ -44,7 +44,7 @@ OWN_FIELDS = frozenset(
 )
 
 
-def check_spec(spec: object, index: int = 0) -> CheckedSpec:  # noqa: C901  # once for each of a million jobs
+def check_spec(spec: object, index: int = 0) -> CheckedSpec:
     """The fields of one wanted job, each checked; those not given are absent. The very `spec`, when all are basic.
 
     Raises InvalidJob (with `index`, the place of this job in its request) naming the field and what is wrong with it.
@@ -70,11 +70,16 @@ def check_spec(spec: object, index: int = 0) -> CheckedSpec:  # noqa: C901  # on
         except ValueError as fault:
             raise InvalidJob(index=index, why=str(fault)) from None
     if kept is not spec:
-        for one, other in _EXCLUSIVE:
-            if one in kept and other in kept:
-                raise InvalidJob(index=index, why=f"{one} and {other} exclude each other")
+        _refuse_exclusive(kept, index)
     checked: CheckedSpec = kept
     return checked
+
+
+def _refuse_exclusive(kept: dict[str, object], index: int) -> None:
+    """Raise InvalidJob when two fields exclude each other."""
+    for one, other in _EXCLUSIVE:
+        if one in kept and other in kept:
+            raise InvalidJob(index=index, why=f"{one} and {other} exclude each other")
 
 
 def check_option(field: str, value: object) -> object:

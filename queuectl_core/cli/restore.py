@@ -82,7 +82,7 @@ def _counted(lines: Iterator[bytes], number: list[int]) -> Iterator[bytes]:
         yield line
 
 
-def _image_of(lines: Iterator[bytes], path: str) -> Image:  # noqa: C901  # one branch for each kind of line
+def _image_of(lines: Iterator[bytes], path: str) -> Image:
     """What the lines behind the last head say. Raises InvalidInput, and what damage leads to."""
     image, count = None, 0
     for line in map(parsed, lines):
@@ -92,20 +92,26 @@ def _image_of(lines: Iterator[bytes], path: str) -> Image:  # noqa: C901  # one 
             image, count = Image(line), -1  # in version 1 it says what stands beside the jobs
         elif image is None:
             break
-        elif "job" in line:
-            image.put(line["job"])
-        elif "gone" in line:
-            image.drop(line["gone"])
-        elif "rest" in line:
-            image.begin(line["rest"])
-        elif "events" in line:
-            image.replay(line["sequence"], line["events"])
         elif line.get("end") == count:
             return image
+        else:
+            _take(image, line)
         count += 1
     if image is None:
         raise InvalidInput(what=f"{path} is no backup that this version knows")
     raise InvalidInput(what=f"{path} ends in the middle; nothing was restored")
+
+
+def _take(image: Image, line: dict[str, Any]) -> None:
+    """Take in one line behind a head."""
+    if "job" in line:
+        image.put(line["job"])
+    elif "gone" in line:
+        image.drop(line["gone"])
+    elif "rest" in line:
+        image.begin(line["rest"])
+    elif "events" in line:
+        image.replay(line["sequence"], line["events"])
 
 
 def _check_rest(image: Image) -> None:
