@@ -4,7 +4,7 @@
 import sys
 
 if sys.version_info < (3, 9):  # such a Python must still be able to read this file
-    sys.exit("queuectl: it needs Python 3.9 or later, and %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
+    sys.exit("queuectl: Python 3.9 or later is required, but %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
 
 if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
     del sys.path[0]  # the folder of this file, or of the caller: a queue.py there must not stand in for Python's
@@ -17,7 +17,7 @@ sys.path.insert(0, FOLDER)
 try:
     import queuectl_core
 except ImportError as fault:
-    sys.exit("queuectl: the folder queuectl_core must lie beside %s (%s)" % (__file__, fault))
+    sys.exit("queuectl: the folder queuectl_core must be beside %s (%s)" % (__file__, fault))
 sys.path.remove(FOLDER)
 
 try:
@@ -28,4 +28,4 @@ try:
 except KeyboardInterrupt:  # before `main` could say so itself
     sys.exit(130)
 except ImportError as fault:  # the same
-    sys.exit("queuectl: %s lacks what it needs (%s); use a complete CPython 3.9 or later" % (sys.executable, fault))
+    sys.exit("queuectl: %s lacks a required module (%s); use a complete CPython 3.9 or later" % (sys.executable, fault))

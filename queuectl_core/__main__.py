@@ -8,7 +8,7 @@ stand in for Python's.
 import sys
 
 if sys.version_info < (3, 9):  # such a Python must still be able to read this file
-    sys.exit("queuectl: it needs Python 3.9 or later, and %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
+    sys.exit("queuectl: Python 3.9 or later is required, but %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
 
 if __name__ == "__main__":
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):

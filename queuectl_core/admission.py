@@ -90,7 +90,7 @@ def admit(  # noqa: C901, PLR0913  # the hot loop of a load, which calls it once
     for event in found.events if found.replaced else ():
         given_way = next((other for other in event.blockers if other in found.replaced), None)
         if given_way is not None:
-            why = f"job {given_way}, to run after, gives way to a job of this request"
+            why = f"after: job {given_way} is replaced by a job of this request"
             raise BadDependency(index=first_index + found.ids.index(event.id), why=why)
     return found
 
@@ -180,9 +180,9 @@ def _is_open(table: JobTable, other: str, index: int, after_any: bool) -> bool:
     """Whether there is still something to wait for. Raises BadDependency."""
     job = table.get(other)
     if job is None:
-        raise BadDependency(index=index, why=f"there is no job {other} to run after")
+        raise BadDependency(index=index, why=f"after: job {other} does not exist")
     if job.state == DEAD and not after_any:
-        raise BadDependency(index=index, why=f"job {other}, to run after, is dead; retry it first, or say after_any")
+        raise BadDependency(index=index, why=f"after: job {other} is dead; retry it first, or use after_any")
     return job.state not in FINAL_STATES
 
 

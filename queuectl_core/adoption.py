@@ -119,7 +119,7 @@ def lost(home: Home, attempt: Attempt, why: str = LOST) -> Ending:
 def _why_lost(home: Home, instance: str) -> str:
     path = home.damaged_outcome(instance)
     if os.path.lexists(path):
-        return f"its worker was lost, and what it left is damaged (set aside as run/{os.path.basename(path)})"
+        return f"its worker was lost and its result is damaged (set aside as run/{os.path.basename(path)})"
     return LOST
 
 

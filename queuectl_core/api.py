@@ -341,7 +341,7 @@ class Queue:
         parts = parts_of(jobs)
         first, second = next(parts, None), next(parts, None)
         if first is None:
-            raise InvalidInput(what="there is no job to enqueue")
+            raise InvalidInput(what="no jobs to enqueue")
         fields: dict[str, object] = {"cwd": cwd or _working_folder(first if second is None else ())}
         if second is None:
             ids: builtins.list[str] = self._caller.ask("enqueue", **{field: first}, **fields)["ids"]
@@ -398,4 +398,4 @@ def _working_folder(jobs: Sequence[object] = ()) -> str:
     except FileNotFoundError:
         if jobs and all(isinstance(job, dict) and "cwd" in job for job in jobs):
             return "/"
-        raise InvalidInput(what="the folder you are in no longer exists; say where the job is to run (cwd)") from None
+        raise InvalidInput(what="the current folder no longer exists; set the folder of the job (cwd)") from None

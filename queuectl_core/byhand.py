@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Decision = tuple[Sequence[Event], object]
 
-_ENDS: dict[type, str] = {events.Died: "has died", events.Canceled: "was canceled", events.Purged: "was removed"}
+_ENDS: dict[type, str] = {events.Died: "died", events.Canceled: "was canceled", events.Purged: "was removed"}
 _FIXED_FIELDS = frozenset(("id", "after", "after_any", "key", "on_conflict"))
 
 Dependant = tuple[str, bool]
@@ -60,7 +60,7 @@ def with_dependants(
                 found.append(events.Unblocked(id, now_ms, event.id))
             else:
                 gone.add(id)
-                found.append(events.Canceled(id, now_ms, f"job {event.id}, which it was to run after, {how}"))
+                found.append(events.Canceled(id, now_ms, f"job {event.id}, which it waited for, {how}"))
     return found
 
 
@@ -215,7 +215,7 @@ def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
     fields, at_ms, wall_ms = _checked_fields(table, command.fields, now_ms)
     jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED, DEAD), "edited")
     if at_ms is not None:
-        jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED), "given a time; retry it first")
+        jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED), "delayed; retry it first")
     found: list[Event] = []
     for job in jobs:
         is_due = job.state == FAILED and at_ms == 0
@@ -240,12 +240,12 @@ def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) 
     try:
         fixed = next((name for name in wanted if name in _FIXED_FIELDS), None)
         if fixed is not None:
-            raise ValueError(f"{fixed} cannot be changed once a job is there")
+            raise ValueError(f"{fixed} cannot be changed after the job is added")
         if not wanted:
-            raise ValueError("say what is to be changed")
+            raise ValueError("name at least one field to change")
         basic = next((name for name in ("command", "cwd") if wanted.get(name, "") is None), None)
         if basic is not None:
-            raise ValueError(f"{basic} must stay something")
+            raise ValueError(f"{basic} cannot be empty")
         fields: dict[str, Any] = {
             name: None if value is None else check_field(name, value) for name, value in wanted.items()
         }
@@ -274,7 +274,7 @@ def _continue(table: JobTable, command: commands.Continue, now_ms: int) -> Decis
 
 def _change_queue(table: JobTable, command: commands.ChangeQueue, now_ms: int) -> Decision:
     if command.name != ALL_QUEUES and check_id(command.name):
-        raise InvalidInput(what=f"{command.name[:60]!r} cannot be the name of a queue")
+        raise InvalidInput(what=f"invalid queue name {command.name[:60]!r}")
     fields: dict[str, Any] = {}
     for name, value in command.fields.items():
         if name == "paused":
@@ -283,7 +283,7 @@ def _change_queue(table: JobTable, command: commands.ChangeQueue, now_ms: int) -
         elif name in ("limit", "rate") and command.name != ALL_QUEUES:
             fields[name] = None if value is None else _RULES[name](value)
         else:
-            raise InvalidInput(what=f"a queue has a limit, a rate, and may be paused; not {name[:40]!r}")
+            raise InvalidInput(what=f"a queue has only limit, rate and paused, not {name[:40]!r}")
     now = table.queues.get(command.name, {})
     changed: Any = {name: value for name, value in fields.items() if value != now.get(name)}
     return ([events.QueueChanged(command.name, now_ms, changed)] if changed else []), None
@@ -305,7 +305,7 @@ def _rate(value: object) -> list[float]:
             and 0 < period_s <= MAX_WAIT_S
         ):
             return [count, period_s]
-    raise InvalidInput(what="a queue's rate must be so many jobs in so long, like 10/m")
+    raise InvalidInput(what="a queue's rate must be a number of jobs per time, like 10/m")
 
 
 _RULES: dict[str, Callable[[object], object]] = {"limit": _limit, "rate": _rate}

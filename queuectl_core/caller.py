@@ -46,7 +46,7 @@ _READ_ONLY_VERBS = (
 )
 
 
-_UNLESS_BEGUN = "unless it has begun, it will not do this any more"
+_UNLESS_BEGUN = "if it has not started this request, it never will"
 
 KEPT_CONNECTIONS = 4
 """So many stay open for the next requests."""
@@ -136,7 +136,7 @@ class Caller:
                 hear(client.receive(self.deadline_s))
                 unanswered -= 1
         except (ConnectionError, OutcomeUnknown) as fault:
-            ended = "the supervisor ended before it had all jobs"
+            ended = "the supervisor ended before it received all jobs"
             what = fault.fields["what"] if isinstance(fault, QueueError) else ended
             if request["more"] or isinstance(fault, NotSent):
                 raise Busy(what=f"{what}; nothing was enqueued") from None
@@ -164,7 +164,7 @@ class Caller:
             line.leave()
 
     def _unanswered(self) -> Busy:
-        return Busy(what=f"{self.home.lock} is held, but nobody answers on {self.home.socket}")
+        return Busy(what=f"{self.home.lock} is held, but nothing answers on {self.home.socket}")
 
     def _answer_from(self, client: Client, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
         """The supervisor's answer; None when it has ended, and the question may be asked again."""
@@ -182,7 +182,7 @@ class Caller:
         except OutcomeUnknown as silence:
             if verb in _READ_ONLY_VERBS:
                 raise Busy(**{"what": silence.fields["what"]}) from None
-            raise _unknown(verb, fields, f"{silence.fields['what']}. {_UNLESS_BEGUN.capitalize()}") from None
+            raise _unknown(verb, fields, f"{silence.fields['what']}; {_UNLESS_BEGUN}") from None
         except QueueError as refusal:
             is_in_order = not isinstance(refusal, (Busy, ProtocolError))
             raise
@@ -226,8 +226,8 @@ def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:
     jobs = [job for job in fields.get("jobs") or () if isinstance(job, dict)]
     id = jobs[0].get("id") if jobs else None
     look = f"`queuectl show {id}`" if id else "`queuectl list`"
-    safe = "with --on-conflict skip you can repeat it safely"
-    how = f"whether it was enqueued is not known; {look} tells, and {safe if id else f'if jobs have ids, {safe}'}"
+    safe = "repeat it safely with --on-conflict skip"
+    how = f"it may have been enqueued; check with {look}, or {safe if id else f'if jobs have IDs, {safe}'}"
     return OutcomeUnknown(what=what, how=how)
 
 

@@ -84,7 +84,7 @@ def _spawn(home: Home, command: list[str], alive: int, ready: int) -> subprocess
             command, pass_fds=[ready], stdin=alive, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
     except OSError as fault:
-        raise InvalidInput(what=f"{command[0]} cannot be started: {fault.strerror}") from fault
+        raise InvalidInput(what=f"cannot start {command[0]}: {fault.strerror}") from fault
     finally:
         os.close(log)
 

@@ -65,7 +65,7 @@ def connect(path: str, deadline_s: float) -> Client | None:
                 fault.errno != errno.EAGAIN or time.monotonic() >= end_s
             ):  # EAGAIN: more are waiting than the kernel keeps
                 why = errors.in_words(fault)
-                raise Busy(what=f"the supervisor's socket {path} cannot be reached ({why})") from None
+                raise Busy(what=f"cannot connect to the supervisor's socket {path} ({why})") from None
             time.sleep(pause_s)
             pause_s = min(0.2, 1.5 * pause_s)
 
@@ -110,9 +110,11 @@ class Client:
             self._sock.settimeout(min(self.deadline_s, _MAX_WAIT_S))
             self._sock.sendall(message)
         except _socket.timeout:
-            raise Busy(what=f"the supervisor takes no request within {self.deadline_s:g} s; nothing was done") from None
+            raise Busy(
+                what=f"the supervisor did not accept the request within {self.deadline_s:g} s; nothing was done"
+            ) from None
         except (BrokenPipeError, ConnectionResetError):
-            raise NotSent("the supervisor has ended") from None
+            raise NotSent("the supervisor ended") from None
         return self._asked
 
     def receive(self, timeout_s: float | None) -> Reply:
@@ -121,7 +123,7 @@ class Client:
         reply = self._next_reply(timeout_s, end_s)
         while (number := reply.pop("number", None)) is not None and number != self._heard + 1:
             if not isinstance(number, int) or number > self._heard:
-                raise ProtocolError(what="the supervisor has answered what was not asked")
+                raise ProtocolError(what="the supervisor sent a reply to an unknown request")
             reply = self._next_reply(timeout_s, end_s)
         self._heard += 1
         if reply.pop("ok", None) is True:
@@ -146,14 +148,14 @@ class Client:
                     continue
                 raise self._silent(timeout_s) from None
             except ConnectionResetError:
-                raise (NotSent if _RESET_IS_UNREAD else ConnectionError)("the supervisor has ended") from None
+                raise (NotSent if _RESET_IS_UNREAD else ConnectionError)("the supervisor ended") from None
             if not data:
-                raise ConnectionError("the supervisor has ended")
+                raise ConnectionError("the supervisor ended")
             self._replies += self._decoder.feed(data)  # several, where several requests were sent
         return self._replies.pop(0)
 
     def _silent(self, timeout_s: float | None) -> QueueError:
-        what = f"the supervisor has not answered within {timeout_s:g} s; it may be stopped or overloaded"
+        what = f"the supervisor did not answer within {timeout_s:g} s; it may be stopped or overloaded"
         return OutcomeUnknown(what=what, how="try again")
 
 

@@ -74,14 +74,14 @@ def _parse_field(n: int, text: str) -> frozenset[int]:
     for part in text.split(","):
         match = re.fullmatch(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]{1,3}))?", part, re.ASCII)
         if match is None or (match[1] == "*" and match[2]):
-            raise ValueError(f"{_FIELD_NAMES[n]} cannot be {part!r}")
+            raise ValueError(f"has an invalid {_FIELD_NAMES[n]} {part!r}")
         low, high = _BOUNDS[n]
         if match[1] != "*":
             low = _value(n, match[1])
             high = _value(n, match[2]) if match[2] else high if match[3] else low
         step = int(match[3] or 1)
         if low > high or not step:
-            raise ValueError(f"{_FIELD_NAMES[n]} cannot be {part!r}")
+            raise ValueError(f"has an invalid {_FIELD_NAMES[n]} {part!r}")
         found.update(range(low, high + 1, step))
     return frozenset(found)
 

@@ -77,8 +77,8 @@ def start(home: Home, count: int) -> int:
 def refuse_inside_a_run() -> None:
     """Raises InvalidInput within a job: what it starts in the background is ended with it."""
     if adoption.is_inside_a_run():
-        what = "a supervisor that a job starts in the background would be ended with the job"
-        raise InvalidInput(what=f"{what}; start it from outside, or with --foreground as a part of the job")
+        what = "a supervisor that a job starts in the background ends with the job"
+        raise InvalidInput(what=f"{what}; start it outside the job, or use --foreground")
 
 
 def _reap(child: int) -> None:
@@ -92,7 +92,7 @@ def _reap(child: int) -> None:
 def parse_answer(home: Home, said: bytes) -> int:
     """The pid of a supervisor that has become ready. Raises what it said instead, or SupervisorFailed."""
     if not said:
-        raise SupervisorFailed(why=f"it ended without a word; see {home.supervisor_log}")
+        raise SupervisorFailed(why=f"it ended without a message; see {home.supervisor_log}")
     answer = json.loads(said)
     if "error" in answer:
         raise errors.from_wire(answer["error"])
@@ -177,7 +177,7 @@ def _take_lock(home: Home) -> int:
         client = connect(home.socket, deadline_s=1.0)
         if client is not None:
             client.close()
-            raise Busy(what=f"a supervisor already runs for {home.path}")
+            raise Busy(what=f"a supervisor is already running for {home.path}")
         if time.monotonic() > deadline_s:
             raise Busy(what=f"another process holds {home.lock}")
 

@@ -37,7 +37,7 @@ def examine(home: Home) -> list[Finding]:
     if not home.exists():
         return [Finding("home", None, f"{home.path} does not exist yet")]
     if not home.has_begun():
-        return [Finding("home", None, f"nothing was written into {home.path} yet")]
+        return [Finding("home", None, f"{home.path} is still empty")]
     in_use = lockfile.is_held(home.lock)
     findings = [_home(home), *_foreign(home), _supervisor(home, in_use), *_journal(home, in_use)]
     findings += [*_store(home, in_use), *_together(home, in_use), *_run(home, in_use)]
@@ -59,10 +59,10 @@ def _home(home: Home) -> Finding:
             open_to_others.append(name)
     if unusable:
         what = ", ".join(sorted(unusable)[:5])
-        return Finding("home", False, f"{home.path}: not what queuectl has made, or not yours to use: {what}")
+        return Finding("home", False, f"{home.path}: wrong type, owner or permissions: {what}")
     if open_to_others:
-        return Finding("home", False, f"{home.path}: others may look into {', '.join(sorted(open_to_others)[:5])}")
-    return Finding("home", True, f"{home.path}, yours alone")
+        return Finding("home", False, f"{home.path}: other users can access {', '.join(sorted(open_to_others)[:5])}")
+    return Finding("home", True, f"{home.path}, private to you")
 
 
 def _is_unusable(name: str, found: os.stat_result) -> bool:
@@ -97,21 +97,21 @@ def _foreign(home: Home) -> list[Finding]:
         found += [f"{folder}/{name}" for name in names if not ours.is_ours(folder, name)]
     if not found:
         return []
-    text = f"{len(found)} files here are not queuectl's, like {found[0]}: they stay as they are"
+    text = f"{len(found)} files do not belong to queuectl and stay unchanged, like {found[0]}"
     return [Finding("home", None, text)]
 
 
 def _supervisor(home: Home, in_use: bool) -> Finding:
     pid = pidfile.read(home.pid_file)
     if in_use and pid is not None:
-        return Finding("supervisor", True, f"runs, pid {pid}")
+        return Finding("supervisor", True, f"running, pid {pid}")
     if in_use:
         return Finding(
-            "supervisor", None, "the writer lock is held for an instant, or somebody is starting or stopping"
+            "supervisor", None, "the writer lock is held: a command is writing, or a supervisor is starting or stopping"
         )
     if os.path.exists(home.pid_file) or os.path.exists(home.socket):
-        return Finding("supervisor", None, "none runs; the last one was killed (its PID file or socket is still there)")
-    return Finding("supervisor", None, "none runs")
+        return Finding("supervisor", None, "not running; the last one was killed (its PID file or socket remains)")
+    return Finding("supervisor", None, "not running")
 
 
 def _journal(home: Home, in_use: bool) -> list[Finding]:
@@ -137,8 +137,8 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
     names = filter(ours.is_journal_file, durable.names_in(home.journal))
     aside = [name for name in names if name.endswith(".torn")]
     if aside:
-        findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes are set aside (*.torn)"))
-    return findings or [Finding("journal", False, "there is no segment")]
+        findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes were set aside (*.torn)"))
+    return findings or [Finding("journal", False, "no segments")]
 
 
 def _not_understood(name: str, frames: list[journal_format.Frame]) -> list[Finding]:
@@ -156,9 +156,9 @@ def _segment(  # noqa: PLR0913  # what a finding of a segment says
     text = f"{name}: {len(found.frames)} frames, events {first} to {reached - 1}" if found.frames else f"{name}: empty"
     if not found.bad_bytes:
         return Finding("journal", True, text)
-    bad = f"{text}; {found.bad_bytes} bytes behind them are no frame"
+    bad = f"{text}; {found.bad_bytes} bytes after them are not a frame"
     if found.witness is not None or not is_last:
-        return Finding("journal", False, f"{bad}, and they had been synced: damage")
+        return Finding("journal", False, f"{bad} but were synced: damaged")
     return Finding("journal", None, f"{bad}: {'being written' if in_use else 'a torn tail, never acknowledged'}")
 
 
@@ -166,9 +166,9 @@ def _store(home: Home, in_use: bool) -> list[Finding]:
     try:
         backend = current_backend(home.store)
         if backend is None:
-            return [Finding("store", None, "there is none yet")]
+            return [Finding("store", None, "does not exist yet")]
         if in_use:
-            return [Finding("store", None, f"{backend}; in use, so not looked into")]
+            return [Finding("store", None, f"{backend}; in use, so not checked")]
         return _opened_store(home, backend)
     except NewerFormat:
         raise
@@ -192,23 +192,23 @@ def _together(home: Home, in_use: bool) -> list[Finding]:
     except NewerFormat:
         raise
     except QueueError as fault:
-        return [Finding("home", False, f"no command can open it: {fault}")]
+        return [Finding("home", False, f"commands cannot open it: {fault}")]
     return []
 
 
 def _run(home: Home, in_use: bool) -> list[Finding]:
     if not os.path.isdir(home.run):
-        return [Finding("workers", None, "run/ is missing; the next command that writes makes it again")]
+        return [Finding("workers", None, "run/ is missing; the next command that writes creates it")]
     names = list(filter(ours.is_worker_file, os.listdir(home.run)))
     alive = [name for name in names if name.endswith(".lock") and lockfile.is_held(os.path.join(home.run, name))]
     left = [name for name in names if name.endswith(".outcome")]
     aside = [name for name in names if ours.is_set_aside(name)]
     findings = [_damaged_result(home, name) for name in left]
     if aside:
-        text = f"{len(aside)} damaged results of workers are set aside, and their runs counted as lost: {aside[0]}"
+        text = f"{len(aside)} damaged worker results were set aside and count as lost, like {aside[0]}"
         findings.append(Finding("workers", None, text))
     if not in_use and (alive or left):
-        text = f"{len(alive)} workers finish their jobs without a supervisor; {len(left)} results wait for one"
+        text = f"{len(alive)} workers are finishing jobs without a supervisor; {len(left)} results wait for one"
         findings.append(Finding("workers", None, text))
     elif not any(findings):
         findings.append(Finding("workers", True, f"{len(alive)} alive"))
@@ -222,21 +222,21 @@ def _damaged_result(home: Home, name: str) -> Finding | None:
     except FileNotFoundError:  # harvested since it was listed
         pass
     except (ValueError, OSError) as fault:
-        text = f"{name} is damaged ({fault}): the next call sets it aside, and counts the run as lost"
+        text = f"{name} is damaged ({fault}); the next command sets it aside and counts the run as lost"
         return Finding("workers", False, text)
     return None
 
 
 def _logs(home: Home) -> Finding:
     if not os.path.isdir(home.logs):
-        return Finding("logs", None, "logs/ is missing, and what jobs had printed with it")
+        return Finding("logs", None, "logs/ is missing, with the output of the jobs")
     sizes = [os.lstat(path).st_size for path in output.segment_paths(home.logs)]
     return Finding("logs", True, f"{len(sizes)} segments, {sum(sizes)} bytes")
 
 
 def _queues_of_workers() -> list[Finding]:
     why = why_no_queues()
-    return [] if why is None else [Finding("workers", None, f"none can be started: {why}")]
+    return [] if why is None else [Finding("workers", None, f"cannot start workers: {why}")]
 
 
 def _disk(home: Home) -> Finding:
@@ -246,5 +246,5 @@ def _disk(home: Home) -> Finding:
     if lack is not None:
         return Finding("disk", None, f"{free}; {told(home.path, lack)}")
     if reserve.is_whole():
-        return Finding("disk", True, f"{free}; the reserve is held")
-    return Finding("disk", None, f"{free}; the reserve is not whole: nothing new is begun until there is room for it")
+        return Finding("disk", True, f"{free}; the reserve is complete")
+    return Finding("disk", None, f"{free}; the reserve is incomplete: no job starts until there is room for it")

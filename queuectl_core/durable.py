@@ -16,7 +16,7 @@ from .errors import DiskFull, QueueError, StorageFailed
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """The error numbers that mean: no room, now. Nothing is broken, and it may pass."""
 
-NOT_OURS = "it is a link, or not a file of yours; remove it if you did not put it there"
+NOT_OURS = "it is a link or not your file; remove it if you did not create it"
 
 _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone stops at the drive's cache
 
@@ -33,7 +33,7 @@ def with_limit(why: str) -> str:
     import resource  # only where something has failed: an ordinary call must not pay for it
 
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    return why if limit == resource.RLIM_INFINITY else f"{why} (`ulimit -f` lets no file grow beyond {limit} bytes)"
+    return why if limit == resource.RLIM_INFINITY else f"{why} (`ulimit -f` limits files to {limit} bytes)"
 
 
 def sync(descriptor: int) -> None:

@@ -91,7 +91,7 @@ class Home:
             self.check()
         except FileNotFoundError:
             if os.path.islink(self.path):
-                raise BadHome(path=self.path, why="it is a link to what is not there") from None
+                raise BadHome(path=self.path, why="it is a broken link") from None
             return False
         except OSError as fault:
             raise BadHome(path=self.path, why=_why(fault, self.path)) from None
@@ -109,7 +109,7 @@ class Home:
         if not stat.S_ISDIR(found.st_mode):
             raise BadHome(path=self.path, why="it is not a folder")
         if found.st_uid != os.geteuid():
-            raise BadHome(path=self.path, why=f"it belongs to uid {found.st_uid}, and you are uid {os.geteuid()}")
+            raise BadHome(path=self.path, why=f"it belongs to UID {found.st_uid}, but you are UID {os.geteuid()}")
         if found.st_mode & 0o022:
             raise BadHome(
                 path=self.path,
@@ -118,13 +118,15 @@ class Home:
             )
         self._check_above()
         if not os.access(self.path, os.R_OK | os.X_OK):
-            raise BadHome(path=self.path, why="you may not read it")
+            raise BadHome(path=self.path, why="you have no read permission")
         for folder in (self.journal, self.store, self.run, self.logs):
             self._check_folder(folder)
         self._check_files()
         foreign = ours.first_foreign(self.path)
         if foreign is not None:
-            raise BadHome(path=self.path, why=f"it holds {foreign}, so it is no home; a new one needs an empty folder")
+            raise BadHome(
+                path=self.path, why=f"it contains {foreign}, so it is not a home; a new home needs an empty folder"
+            )
 
     def _check_above(self) -> None:
         """Raises BadHome where anybody may put another folder, or a link, in the place of the home or of one above it:
@@ -149,7 +151,7 @@ class Home:
         except FileNotFoundError:
             return
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise BadHome(path=self.path, why=f"{folder} is not a folder of yours alone")
+            raise BadHome(path=self.path, why=f"{folder} is not a folder that only you can write to")
 
     def _check_files(self) -> None:
         """The same for its files: whoever planted one would have us write through a link, or kill a process of ours."""
@@ -206,6 +208,6 @@ def _make_folder(path: str) -> None:
 
 def _why(fault: OSError, path: str) -> str:
     if isinstance(fault, (FileExistsError, NotADirectoryError)):
-        return "a part of its path is a file, not a folder"
+        return "part of its path is a file, not a folder"
     where = f" ({fault.filename})" if fault.filename and fault.filename != path else ""
     return f"{fault.strerror}{where}"

@@ -107,7 +107,7 @@ class Filter:
         self.before = _number(request, "before")
         tags = request.get("tags") or {}
         if not isinstance(tags, dict):
-            raise InvalidInput(what="tags must be an object of texts")
+            raise InvalidInput(what="tags must be an object with text values")
         self.tags: dict[str, object] = tags
 
     def takes(self, job: Job) -> bool:
@@ -133,9 +133,9 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     indexes = _wanted_indexes(request, wanted.queue)
     limit, cursor = request.get("limit", PAGE_JOBS), request.get("next") or [indexes[0], ""]
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise InvalidInput(what="limit must be a whole number from 1 on")
+        raise InvalidInput(what="limit must be a whole number, 1 or more")
     if not (isinstance(cursor, list) and len(cursor) == 2 and cursor[0] in indexes and is_key(cursor[1], cursor[0])):
-        raise InvalidInput(what="next is not what an earlier page gave")
+        raise InvalidInput(what="next must be the value from an earlier page")
     rest = indexes[indexes.index(cursor[0]) :]
     shape = _FORMS.get(str(request.get("form", "record")))
     if shape is None:
@@ -229,7 +229,7 @@ def _wanted_indexes(request: Fields, queue: str | None) -> list[str]:
         raise InvalidInput(what="name at least one state")
     for state in states:
         if state not in STATES:
-            raise InvalidInput(what=f"there is no state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
+            raise InvalidInput(what=f"unknown state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
     return [index for name in STATES_SHOWN if name in states for index in indexes_of(name, queue)]
 
 

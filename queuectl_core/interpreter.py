@@ -16,9 +16,9 @@ def check() -> None:
     """Raises UnfitPython for another system or another Python than queuectl is written for."""
     name = sys.implementation.name
     if name != "cpython":
-        raise UnfitPython(what=f"it needs CPython, and {sys.executable} is {name}")
+        raise UnfitPython(what=f"CPython is required, but {sys.executable} is {name}")
     if sys.platform in _OTHER_SYSTEMS:
-        raise UnfitPython(what=f"it does not run on {_OTHER_SYSTEMS[sys.platform]}")
+        raise UnfitPython(what=f"{_OTHER_SYSTEMS[sys.platform]} is not supported")
 
 
 def lacks(fault: ImportError) -> UnfitPython:
@@ -26,10 +26,10 @@ def lacks(fault: ImportError) -> UnfitPython:
     complete.
     """
     if sys.platform in _OTHER_SYSTEMS:
-        return UnfitPython(what=f"it does not run on {_OTHER_SYSTEMS[sys.platform]}")
+        return UnfitPython(what=f"{_OTHER_SYSTEMS[sys.platform]} is not supported")
     name = fault.name or str(fault)
     if name.startswith("queuectl_core"):
-        return UnfitPython(what=f"queuectl is not complete: there is no {name}")
+        return UnfitPython(what=f"the installation is incomplete: {name} is missing")
     return UnfitPython(what=f"{sys.executable} lacks the module {name}")
 
 
@@ -43,6 +43,6 @@ def command(python: str | None) -> list[str]:
     executable = sys.executable or ""
     is_python = "python" in executable.rpartition("/")[2].lower() and not getattr(sys, "frozen", False)
     if python is None and not is_python:
-        raise InvalidInput(what=f"{executable or 'this program'} is no Python; name one: supervisor(python=…)")
+        raise InvalidInput(what=f"{executable or 'this program'} is not a Python; name one with supervisor(python=…)")
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
     return [python or executable, *flags]

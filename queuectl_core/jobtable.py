@@ -467,11 +467,11 @@ def _job_of_record(id: str, raw: bytes) -> Job:
     fields = _parsed(f"job/{id}", raw)
     unknown = fields.keys() - set(Job.__slots__)
     if unknown:
-        raise NewerFormat(path="the store", found=f"a job's field {min(unknown)!r}", known=FORMAT)
+        raise NewerFormat(path="the store", found=f"the job field {min(unknown)!r}", known=FORMAT)
     try:
         return Job(**fields)
     except TypeError as fault:
-        raise Corrupt(path="the store", why=f"the record of job {id} cannot be understood ({fault})") from None
+        raise Corrupt(path="the store", why=f"the record of job {id} is invalid ({fault})") from None
 
 
 def _parsed(key: str, raw: bytes) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class TornTail(NamedTuple):
 
     def told(self) -> str:
         """For people."""
-        return f"a torn tail of {self.bytes} bytes, which was never acknowledged, was set aside as {self.aside}"
+        return f"set aside a torn tail of {self.bytes} bytes, never acknowledged, as {self.aside}"
 
 
 class _Segment(NamedTuple):
@@ -219,13 +219,13 @@ def open_journal(
     if not paths:
         if ahead or position or log_id:
             known = max(ahead, position)
-            more = f"the store knows events up to {known}" if known else "the store belongs to one that had"
-            raise Corrupt(path=folder, why=f"it has no segment, and {more}")
+            more = f"the store has events up to {known}" if known else "the store expects some"
+            raise Corrupt(path=folder, why=f"it has no segments, but {more}")
         return Journal(folder, 0) if read_only else begin_journal(folder, 1), iter(())
     found, segments = _read_headers(paths, position)
     journal = Journal(folder, found)
     if log_id not in ("", journal.name):
-        raise Corrupt(path=folder, why="it is not the journal that the store of this home belongs to")
+        raise Corrupt(path=folder, why="it is not the journal of this home's store")
     _check_row(folder, segments, position)
     journal._segments = segments
     return journal, _recover(journal, position, ahead, read_only)
@@ -280,7 +280,7 @@ def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> It
                 group.clear()
     if journal.next_sequence - 1 < ahead:
         reached = journal.next_sequence - 1
-        raise Corrupt(path=journal.folder, why=f"it ends at event {reached}, and the store knows events up to {ahead}")
+        raise Corrupt(path=journal.folder, why=f"it ends at event {reached}, but the store has events up to {ahead}")
     if not read_only:
         _open_end(journal, data, good_end)
         _leave_old_format(journal)
@@ -297,10 +297,8 @@ def _check_end(segment: _Segment, data: bytes, found: Scan, next_first: int | No
         return
     end = len(data) if found.witness is None else found.good_end + found.witness.start
     ids = events.ids_in(data[found.good_end : end])
-    named = f", of jobs {', '.join(ids[:5])}{' and others' if len(ids) > 5 else ''}" if ids else ""
-    why = (
-        f"events {reached} to {last}{named}, once acknowledged or acted upon, are unreadable (offset {found.good_end})"
-    )
+    named = f", of jobs {', '.join(ids[:5])}{' and others' if len(ids) > 5 else ''}," if ids else ""
+    why = f"acknowledged events {reached} to {last}{named} are unreadable (offset {found.good_end})"
     raise Corrupt(path=segment.path, why=why)
 
 
@@ -363,14 +361,14 @@ def events_of(frame: Frame, folder: str) -> list[events.Event]:
     except events.UnknownFact as fault:
         raise NewerFormat(path=folder, found=str(fault), known=journal_format.VERSION) from None
     except (ValueError, TypeError) as fault:
-        raise Corrupt(path=folder, why=f"a frame cannot be understood ({fault})") from fault
+        raise Corrupt(path=folder, why=f"a frame is invalid ({fault})") from fault
 
 
 def _check_row(folder: str, segments: list[_Segment], position: int) -> None:
     """Raises Corrupt when a segment is missing, at the front or in the row."""
     if segments[0].first_sequence > position + 1:
         first = segments[0].first_sequence
-        raise Corrupt(path=folder, why=f"the segment that held events {position + 1} to {first - 1} is missing")
+        raise Corrupt(path=folder, why=f"the segment with events {position + 1} to {first - 1} is missing")
     for before, after in zip(segments, segments[1:]):
         if after.number != before.number + 1:
             raise Corrupt(path=folder, why=f"segment {before.number + 1:010}.log is missing")

@@ -300,4 +300,4 @@ def _check_traces(home: Home, table: JobTable) -> None:
     if table.log_id or segment_paths(home.journal):
         return
     if any(map(ours.is_output_file, durable.names_in(home.logs))):
-        raise Corrupt(path=home.journal, why="it is gone, and so is the store: logs/ holds the output of jobs")
+        raise Corrupt(path=home.journal, why="journal and store are missing, but logs/ has job output")

@@ -84,4 +84,4 @@ class Load:
 
 def _come_again(id: str) -> QueueError:
     """Its jobs are encoded already, so it cannot skip one now; the next try does."""
-    return Busy(what=f"job {id} was added meanwhile; nothing was enqueued")
+    return Busy(what=f"another request added job {id} meanwhile; nothing was enqueued")

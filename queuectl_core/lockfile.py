@@ -63,7 +63,7 @@ def _try_to_lock(descriptor: int, how: int, path: str) -> None:
     except OSError as fault:
         if fault.errno not in _NO_LOCKS:
             raise
-        why = f"its file system has no locks that hold ({fault.strerror})"
+        why = f"its file system does not support locks ({fault.strerror})"
         raise BadHome(path=os.path.dirname(path), why=why) from fault
 
 

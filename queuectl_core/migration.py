@@ -65,7 +65,7 @@ def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> li
     try:
         events.encode(found)
     except ValueError as fault:
-        raise InvalidJob(index=0, why=f"some of these is no exported job: {fault}") from None
+        raise InvalidJob(index=0, why=f"one of these is not an exported job: {fault}") from None
     return found
 
 
@@ -105,15 +105,15 @@ def _wait_or_die(fields: dict[str, Any], state_of: Callable[[str], object]) -> N
 
 def _checked(raw: object, index: int) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
-        raise InvalidJob(index=index, why="an exported job is a JSON object")
+        raise InvalidJob(index=index, why="an exported job must be a JSON object")
     basic = check_spec({name: raw[name] for name in BASIC_FIELDS if name in raw}, index)
     missing = next((name for name in (*BASIC_FIELDS, "created_ms", "state") if name not in raw), None)
     if missing is not None:
-        raise InvalidJob(index=index, why=f"an exported job has a field {missing!r}")
+        raise InvalidJob(index=index, why=f"an exported job needs the field {missing!r}")
     try:
         kept = _kept({name: raw[name] for name in _KEPT if raw.get(name) is not None})
     except ValueError as fault:
-        raise InvalidJob(index=index, why=f"it is no exported job: {fault}") from None
+        raise InvalidJob(index=index, why=f"not an exported job: {fault}") from None
     except (TypeError, AttributeError, KeyError):
         what = "it is no exported job: something in it is missing, or of another kind"
         raise InvalidJob(index=index, why=what) from None
@@ -124,7 +124,7 @@ def _kept(given: dict[str, Any]) -> dict[str, Any]:
     """Each field as it is kept. Raises ValueError, TypeError, AttributeError, KeyError."""
     _check_state(given)
     if not isinstance(given.get("reason", ""), str) or not isinstance(given.get("history", []), list):
-        raise ValueError("reason is text, and history a list")
+        raise ValueError("reason must be text, and history a list")
     for attempt in given.get("history", []):
         _check_attempt(attempt)
     if "reason" in given:
@@ -153,10 +153,10 @@ def _check_state(given: dict[str, Any]) -> None:
 def _check_blockers(given: dict[str, Any]) -> None:
     """Check the jobs that it waits for. Raises ValueError, TypeError."""
     if len(given.get("blockers", [])) > MAX_AFTER:
-        raise ValueError(f"blockers are at most {MAX_AFTER}")
+        raise ValueError(f"at most {MAX_AFTER} blockers are allowed")
     for id in given.get("blockers", []):
         if check_id(id) or "after" not in given.get("options", {}):
-            raise ValueError("blockers are ids of jobs that it runs after")
+            raise ValueError("blockers must be IDs of jobs in after")
 
 
 def _option(name: str, value: object) -> object:
@@ -168,14 +168,14 @@ def _option(name: str, value: object) -> object:
 def _check_attempt(attempt: dict[str, object]) -> None:
     for name in ("attempt", "run", "started_ms", "worker"):
         if attempt[name] is None:
-            raise ValueError(f"an attempt has {name}")
+            raise ValueError(f"an attempt needs {name}")
     for name, value in attempt.items():
         if name in _ATTEMPT_NUMBERS and value is not None and not (type(value) is int and 0 <= value < END_MS):
-            raise ValueError(f"{name} of an attempt must be a whole number from 0 on")
+            raise ValueError(f"{name} of an attempt must be a whole number, 0 or more")
         if name in _ATTEMPT_TEXTS and value is not None and not isinstance(value, str):
             raise ValueError(f"{name} of an attempt must be text")
         if name not in _ATTEMPT_NUMBERS and name not in _ATTEMPT_TEXTS:
-            raise ValueError(f"an attempt has no {name!r:.40}")
+            raise ValueError(f"unknown field {name!r:.40} of an attempt")
     if attempt.get("log_file") is not None and attempt.get("log_offset") is None:
         raise ValueError("an attempt with a log_file has a log_offset")
 

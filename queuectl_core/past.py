@@ -29,7 +29,7 @@ def folder_of(home: Home) -> str:
     """
     is_begun = home.exists() and home.has_begun()
     if is_begun and not segment_paths(home.journal) and not lockfile.is_held(home.lock):
-        raise Corrupt(path=home.journal, why="it has no segment")
+        raise Corrupt(path=home.journal, why="it has no segments")
     return home.journal
 
 
@@ -97,7 +97,7 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
 
 
 def _damage(path: str, first: int, last: int) -> Corrupt:
-    return Corrupt(path=path, why=f"the events from {first} to {last} are unreadable")
+    return Corrupt(path=path, why=f"events {first} to {last} are unreadable")
 
 
 def _segments(folder: str, after: int) -> list[tuple[str, journal_format.SegmentHeader]]:

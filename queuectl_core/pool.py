@@ -187,8 +187,8 @@ def _queue(context: multiprocessing.context.BaseContext) -> runs.Channel:
     except (OSError, ImportError) as fault:
         if isinstance(fault, OSError) and fault.errno not in _NO_SEMAPHORES:
             raise
-        why = f"multiprocessing's queues need semaphores, and this system refuses them ({in_words(fault)})"
-        raise SupervisorFailed(why=f"{why}; on Linux, /dev/shm must be writable, and have room") from fault
+        why = f"multiprocessing queues need semaphores, which this system refuses ({in_words(fault)})"
+        raise SupervisorFailed(why=f"{why}; on Linux, make /dev/shm writable and free some space there") from fault
 
 
 def _check_death(fault: EOFError | OSError) -> None:

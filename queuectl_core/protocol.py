@@ -35,7 +35,7 @@ def encode(message: dict[str, object]) -> bytes:
     """Raises ProtocolError when the message is larger than the other side would take."""
     body = rawjson.encode(message).encode()
     if len(body) > MAX_MESSAGE_BYTES:
-        raise ProtocolError(what=f"a message of {len(body)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+        raise ProtocolError(what=f"a message of {len(body)} bytes exceeds the limit of {MAX_MESSAGE_BYTES}")
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
@@ -66,7 +66,7 @@ class Decoder:
         while len(self._buffer) >= _LENGTH_BYTES:
             size = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")
             if size > MAX_MESSAGE_BYTES:
-                raise ProtocolError(what=f"a message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+                raise ProtocolError(what=f"a message of {size} bytes exceeds the limit of {MAX_MESSAGE_BYTES}")
             end = _LENGTH_BYTES + size
             if len(self._buffer) < end:
                 break

@@ -23,7 +23,7 @@ class _Scan:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 class _StrictScan(_Scan):
@@ -53,7 +53,7 @@ try:
             try:
                 value, end = scan(text, 0)
             except (StopIteration, SystemError):  # where json.decoder was not imported, 3.10 and 3.11 raise no error
-                raise ValueError("no JSON value") from None
+                raise ValueError("not a JSON value") from None
             if end != len(text):
                 raise ValueError("more than one JSON value")
             return value

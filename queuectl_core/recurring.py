@@ -64,9 +64,9 @@ class Recurring:
         """
         why = check_id(name) or (f"has more than {MAX_NAME} characters" if len(name) > MAX_NAME else None)
         if why:
-            raise InvalidInput(what=f"the name of the schedule {why.replace('an id', 'a name')}")
+            raise InvalidInput(what=f"the name of the schedule {why.replace('an ID', 'a name')}")
         if name not in self._table.schedules and len(self._table.schedules) >= MAX_SCHEDULES:
-            raise InvalidInput(what=f"there are {MAX_SCHEDULES} schedules, and no more are kept")
+            raise InvalidInput(what=f"at most {MAX_SCHEDULES} schedules are allowed; remove one first")
         fields = self._checked(wanted)
         if "next_ms" in wanted:
             continued: Any = {**fields, **_state_in(wanted)}
@@ -78,7 +78,7 @@ class Recurring:
             fields["last_id"] = before["last_id"]
         fields["next_ms"] = self._next_after(fields, now_ms)
         if fields["next_ms"] is None:
-            raise InvalidInput(what="there is no such time in the next nine years")
+            raise InvalidInput(what="this cron time does not occur in the next nine years")
         return events.ScheduleChanged(name, now_ms, fields)
 
     def remove(self, name: str, now_ms: int) -> Event:
@@ -173,18 +173,20 @@ class Recurring:
     def _checked(self, wanted: Mapping[str, object]) -> Schedule:
         fields: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
         if ("cron" in fields) == ("every" in fields):
-            raise InvalidInput(what="a schedule has a cron time like '*/15 * * * *', or says how often: every 10m")
+            raise InvalidInput(
+                what="a schedule needs either a cron time, like '*/15 * * * *', or an interval, like every 10m"
+            )
         spec = fields.get("spec")
         unfit = next((name for name in _UNFIT if isinstance(spec, dict) and name in spec), None)
         if unfit is not None:
-            raise InvalidJob(index=0, why=f"{unfit}: the job of a schedule has none")
+            raise InvalidJob(index=0, why=f"{unfit} cannot be set for the job of a schedule")
         if isinstance(spec, dict) and spec.get("on_conflict") == "replace":
-            raise InvalidJob(index=0, why="on_conflict: the job of a schedule replaces no other; it may skip")
+            raise InvalidJob(index=0, why="on_conflict cannot be replace for the job of a schedule; use skip")
         why = check_cwd(fields.get("cwd", "/"))
         if why:
             raise InvalidInput(what=f"the folder of a schedule {why}")
         if "every" in fields and "zone" in fields:
-            raise InvalidInput(what="a zone belongs to a cron time; every so often is the same in all")
+            raise InvalidInput(what="a time zone needs a cron time; an interval has none")
         found: Schedule = {"spec": check_spec(spec), "cwd": fields.get("cwd", "/")}
         try:
             if "cron" in fields:

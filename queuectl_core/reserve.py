@@ -125,7 +125,7 @@ class Reserve:
 
 def told(home_path: str, lack: str) -> str:
     """What a disk that lacks this means for the home on it, as a sentence for people."""
-    return f"the disk that holds {home_path} {_TOLD[lack]}: nothing new begins until there is room"
+    return f"the disk that holds {home_path} {_TOLD[lack]}: no job starts until there is room"
 
 
 def _lacks_inodes(disk: os.statvfs_result) -> bool:

@@ -157,7 +157,7 @@ def decode_left(data: bytes) -> Left:
         left = json.loads(content)
         return Left(left["running"], [revive(result) for result in left["results"]])
     except (TypeError, KeyError, RecursionError) as fault:
-        raise ValueError(f"it cannot be understood ({fault})") from None
+        raise ValueError(f"its content is invalid ({fault})") from None
 
 
 def read_left(home: Home, instance: str) -> Left | None:

@@ -44,11 +44,11 @@ def salvage(home: Home, target: Home) -> Salvaged:
     StorageFailed.
     """
     if os.path.lexists(target.path):
-        raise BadHome(path=target.path, why="it exists already, and a salvage needs a new one")
+        raise BadHome(path=target.path, why="it already exists; --repair needs a new folder")
     home.check()
     lock = lockfile.acquire(home.lock)
     if lock is None:
-        raise Busy(what=f"{home.lock} is held: stop the workers first")
+        raise Busy(what=f"{home.lock} is held; stop the workers first")
     try:
         _refuse_living_workers(home)
         _refuse_newer(home)
@@ -79,7 +79,9 @@ def _salvage(home: Home, target: Home) -> Salvaged:
 def _refuse_living_workers(home: Home) -> None:
     for name in filter(ours.is_worker_file, durable.names_in(home.run)):
         if name.endswith((".lock", ".tree")) and lockfile.is_held(os.path.join(home.run, name)):
-            raise Busy(what=f"processes of worker {name.rpartition('.')[0]} still live: wait for them, or end them")
+            raise Busy(
+                what=f"processes of worker {name.rpartition('.')[0]} are still running; wait for them, or end them"
+            )
 
 
 def _refuse_newer(home: Home) -> None:
@@ -108,7 +110,7 @@ def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
     try:
         old = open_store(home.store, read_only=True)
     except QueueError as fault:
-        affected["(store)"] = f"the store cannot be opened at all: {fault}"
+        affected["(store)"] = f"cannot open the store: {fault}"
         return
     try:
         for key, value in old.checked():
@@ -117,7 +119,7 @@ def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
             elif isinstance(key, bytes) and key.startswith(b"job/"):
                 _take_record(key[4:].decode("utf-8", "replace"), value, table, affected)
     except QueueError as fault:
-        affected["(store)"] = f"not all of the store could be read: {fault}"
+        affected["(store)"] = f"cannot read all of the store: {fault}"
     finally:
         old.close()
 
@@ -132,7 +134,7 @@ def _take_meta(value: bytes | None, table: JobTable, affected: dict[str, str]) -
         table.next_number = max(table.next_number, meta["next_number"])
         table.position = meta["position"]
     except (ValueError, TypeError, KeyError, AttributeError):
-        affected["(store)"] = "its own record of where it stands, and of the settings, is unreadable"
+        affected["(store)"] = "its record of position and settings is unreadable"
 
 
 def _take_record(id: str, value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
@@ -157,7 +159,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
         header = journal_format.decode_segment_header(data)
         if header is None:
             affected.update(
-                dict.fromkeys(events.ids_in(data), f"events of it stand in {path}, whose header is damaged")
+                dict.fromkeys(events.ids_in(data), f"some of its events are in {path}, whose header is damaged")
             )
             continue
         good = 0
@@ -182,7 +184,7 @@ def _that_count(frames: list[Frame]) -> list[Frame]:
 
 
 def _note_damage(damaged: bytes, affected: dict[str, str]) -> None:
-    affected.update(dict.fromkeys(events.ids_in(damaged), "an event of it is damaged"))
+    affected.update(dict.fromkeys(events.ids_in(damaged), "one of its events is damaged"))
 
 
 def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]) -> None:
@@ -199,9 +201,9 @@ def _put_right(engine: Engine, event: JobEvent, sequence: int, affected: dict[st
     """Apply an event to a job that is in no state for it."""
     job = engine.table.change(event.id, sequence)
     if job is None:
-        affected[event.id] = "its enqueue is lost; nothing but its id is left"
+        affected[event.id] = "its enqueue event is lost; only its ID is left"
         return
-    affected[event.id] = f"it was {job.state} when {type(event).__name__.lower()}: what was between is lost"
+    affected[event.id] = f"it was {job.state} at event {type(event).__name__.lower()}; the events between are lost"
     _make_fit(engine, job, event)
     engine.sequence = sequence - 1
     engine.replay([event], sequence)

@@ -67,7 +67,7 @@ class Sessions:
             what = f"the supervisor speaks protocol {protocol.VERSION}, not {str(request.get('v'))[:20]}"
             raise InvalidInput(what=what)
         if protocol.is_void(request, steady_ms()):
-            raise Busy(what="the supervisor has read the request too late, and done nothing")
+            raise Busy(what="the supervisor read the request too late and did nothing")
         verb = str(request.get("verb"))
         if verb == "wait":
             return self._wait(connection, request)

@@ -82,7 +82,7 @@ def _kept(parse: Callable[[object], Value]) -> Callable[[object], str | None]:
 def _seconds(text: str) -> int | float:
     found = parse_duration_s(text)
     if found is None:
-        raise ValueError("must be seconds, or a time like 90s or 2h")
+        raise ValueError("must be seconds or a time like 90s or 2h")
     return found
 
 
@@ -92,7 +92,7 @@ def _command(value: object) -> str:
     try:
         return text_of(4096)(value)
     except ValueError as fault:
-        raise ValueError(f"must be a command, or empty; it {fault}") from None
+        raise ValueError(f"must be a command or empty; it {fault}") from None
 
 
 def _within(low: int | float, high: int | float) -> Callable[[object], str | None]:
@@ -105,45 +105,45 @@ def _within(low: int | float, high: int | float) -> Callable[[object], str | Non
 
 
 SETTINGS: dict[str, Setting] = {
-    "max-retries": Setting(3, _whole, check_max_retries, "retries after the first run of a job, 0 to 1000"),
+    "max-retries": Setting(3, _whole, check_max_retries, "retries after the first run, 0 to 1000"),
     "backoff-base": Setting(
-        2, _number, check_backoff_base, "base of the wait before a retry: base ^ attempts seconds, 0 to 3600"
+        2, _number, check_backoff_base, "base of the retry wait, 0 to 3600: base ^ attempts seconds"
     ),
     "backoff-max": Setting(
         retry.MAX_DELAY_S,
         _seconds,
         _within(0, retry.MAX_DELAY_S),
-        "seconds that no such wait is longer than",
+        "longest retry wait in seconds",
     ),
-    "jitter": Setting(0, _number, _within(0, 1), "share by which such a wait is shortened at random, 0 to 1"),
+    "jitter": Setting(0, _number, _within(0, 1), "share by which a retry wait is randomly shortened, 0 to 1"),
     "retry-on": Setting(
         [],
         parse_codes_or_none,
         _kept(parse_codes_or_none),
-        "the exit codes that are retried, like 75,111; empty: all",
+        "exit codes to retry, like 75,111; empty: all",
         parse_codes_or_none,
     ),
     "fail-on": Setting(
         [],
         parse_codes_or_none,
         _kept(parse_codes_or_none),
-        "exit codes that are not retried, like 2,64",
+        "exit codes not to retry, like 2,64",
         parse_codes_or_none,
     ),
-    "timeout": Setting(0, _seconds, _within(0, MAX_WAIT_S), "seconds after which a run is ended; 0 is no limit"),
-    "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept of one attempt"),
+    "timeout": Setting(0, _seconds, _within(0, MAX_WAIT_S), "seconds until a run is ended; 0 is no limit"),
+    "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept per attempt"),
     "retention": Setting(
-        7 * 86_400, _seconds, _within(0, 10**10), "seconds that a completed job is kept; 0 keeps it for ever"
+        7 * 86_400, _seconds, _within(0, 10**10), "seconds to keep a completed job; 0 keeps it forever"
     ),
-    "retention-jobs": Setting(1_000_000, _whole, _within(0, 10**9), "completed jobs kept at most; 0 is no limit"),
-    "log-retention": Setting(
-        7 * 86_400, _seconds, _within(0, 10**10), "seconds that output is kept; 0 keeps it for ever"
+    "retention-jobs": Setting(
+        1_000_000, _whole, _within(0, 10**9), "maximum number of completed jobs kept; 0 is no limit"
     ),
-    "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "bytes of output kept at most; 0 is no limit"),
-    "on-success": Setting("", _command, _kept(_command), "a command that follows each completed job; empty: none"),
-    "on-dead": Setting("", _command, _kept(_command), "the same for each job that dies"),
-    "on-idle": Setting("", _command, _kept(_command), "the same when nothing waits or runs any more"),
-    "grace": Setting(10, _seconds, _within(0, 3600), "seconds between TERM and KILL when a job is ended"),
+    "log-retention": Setting(7 * 86_400, _seconds, _within(0, 10**10), "seconds to keep output; 0 keeps it forever"),
+    "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "maximum bytes of output kept; 0 is no limit"),
+    "on-success": Setting("", _command, _kept(_command), "command to run after each completed job; empty: none"),
+    "on-dead": Setting("", _command, _kept(_command), "command to run after each job that dies; empty: none"),
+    "on-idle": Setting("", _command, _kept(_command), "command to run when no job waits or runs; empty: none"),
+    "grace": Setting(10, _seconds, _within(0, 3600), "seconds from TERM to KILL when a run is ended"),
 }
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .records import CheckedSpec
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-ID_RULE = "1 to 128 letters, digits and . _ : - , the first one a letter or digit"
+ID_RULE = "1 to 128 letters, digits and . _ : - , starting with a letter or digit"
 MAX_COMMAND_BYTES = 131_071
 """Linux passes no single argument longer than 128 KiB with its final NUL (MAX_ARG_STRLEN in execve(2))."""
 
@@ -108,8 +108,8 @@ def check_id(value: object) -> str | None:
     if not isinstance(value, str):
         return f"must be text, not {kind(value)}"
     if len(value) > 128:
-        return f"has {len(value)} characters; an id has {ID_RULE}"
-    return None if ID_PATTERN.fullmatch(value) else f"{value!r} cannot be an id: {ID_RULE}"
+        return f"has {len(value)} characters; an ID has {ID_RULE}"
+    return None if ID_PATTERN.fullmatch(value) else f"{value!r} cannot be an ID: {ID_RULE}"
 
 
 def check_max_retries(value: object) -> str | None:
@@ -152,7 +152,7 @@ def _check_bytes(value: str, max_bytes: int) -> str | None:
         size = len(value.encode("utf-8"))
     except UnicodeEncodeError:
         return "is not valid UTF-8"
-    return None if size <= max_bytes else f"has {size} bytes; this system takes at most {max_bytes}"
+    return None if size <= max_bytes else f"has {size} bytes; the maximum is {max_bytes}"
 
 
 _BASIC_CHECKS: dict[str, Callable[[object], str | None]] = {
@@ -195,7 +195,7 @@ def parse_seconds(low: float, high: float) -> Callable[[object], float | int]:
     def parse(value: object) -> float | int:
         found = parse_duration_s(value) if isinstance(value, str) else value
         if found is None or isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
-            raise ValueError(f"must be seconds, or a time like 90s, 2h or 1d, not {shortened(value)}")
+            raise ValueError(f"must be seconds or a time like 90s, 2h or 1d, not {shortened(value)}")
         if not low <= found <= high:
             raise ValueError(f"must be from {low:g} to {high:g} seconds, not {shortened(value)}")
         return found
@@ -210,7 +210,7 @@ def parse_bytes(value: object) -> int:
         match = re.fullmatch(r"([0-9]{1,15})([kKmMgGtT]?)i?[bB]?", value, re.ASCII)
         found = int(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else None
     if type(found) is not int or not 1024 * 1024 <= found <= 2**60:
-        raise ValueError(f"must be bytes from 1M on, like 512M or 2G, not {shortened(value)}")
+        raise ValueError(f"must be a size from 1M, like 512M or 2G, not {shortened(value)}")
     return found
 
 
@@ -225,7 +225,7 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
 
 def _share(value: object) -> float | int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"must be a share from 0 to 1, not {kind(value)}")
+        raise ValueError(f"must be a number from 0 to 1, not {kind(value)}")
     return value
 
 
@@ -251,7 +251,7 @@ def parse_name(value: object) -> str:
     """A queue, a key: as an id."""
     why = check_id(value)
     if why:
-        raise ValueError(why.replace("an id", "a name"))
+        raise ValueError(why.replace("an ID", "a name"))
     return str(value)
 
 
@@ -265,9 +265,9 @@ def _path(value: object) -> str:
 def _pairs(what: str, most: int, max_bytes: int, pattern: str) -> Callable[[object], dict[str, str]]:
     def parse(value: object) -> dict[str, str]:
         if not isinstance(value, dict):
-            raise ValueError(f"must be an object of texts, not {kind(value)}")
+            raise ValueError(f"must be an object with text values, not {kind(value)}")
         if len(value) > most:
-            raise ValueError(f"has {len(value)} {what}s; at most {most} are kept")
+            raise ValueError(f"has {len(value)} {what}s; at most {most} are allowed")
         for name, text in value.items():
             if not re.fullmatch(pattern, name, re.ASCII) or _check_bytes(name, max_bytes):
                 raise ValueError(f"{shortened(name)} cannot be the name of a {what}")
@@ -275,7 +275,7 @@ def _pairs(what: str, most: int, max_bytes: int, pattern: str) -> Callable[[obje
             if why:
                 raise ValueError(f"{name} {why}")
         if sum(len(name) + len(text.encode()) for name, text in value.items()) > max_bytes:
-            raise ValueError(f"has more than {max_bytes} bytes in all")
+            raise ValueError(f"has more than {max_bytes} bytes in total")
         return value
 
     return parse
@@ -291,7 +291,7 @@ def _time(value: object) -> int:
 
 def _ids(value: object) -> list[str]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_AFTER:
-        raise ValueError(f"must be a list of 1 to {MAX_AFTER} ids, not {kind(value)}")
+        raise ValueError(f"must be a list of 1 to {MAX_AFTER} IDs, not {kind(value)}")
     for id in value:
         why = check_id(id)
         if why:
@@ -343,12 +343,12 @@ PASSING_OPTIONS = frozenset(("delay", "at", "on_conflict"))
 
 def _unknown_field(field: str) -> str:
     if field in OWN_FIELDS:
-        return f"field {field!r} is set by queuectl, not by a request"
+        return f"field {field!r} is read-only; queuectl sets it"
     from difflib import get_close_matches
 
     known = [*_BASIC_CHECKS, *OPTIONS]
     near = get_close_matches(field[:100], known, n=1)
-    meant = f"did you mean {near[0]!r}?" if near else "`queuectl enqueue --help` names those there are"
+    meant = f"did you mean {near[0]!r}?" if near else "see `queuectl enqueue --help`"
     return f"unknown field {shortened(field)}; {meant}"
 
 

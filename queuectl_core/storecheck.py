@@ -72,9 +72,9 @@ class _Tally:
         wrong = sorted(name for name in {*said, *self.counts} if said.get(name) != self.counts.get(name))[:NAMED]
         if wrong:
             told, held = ({name: all.get(name, 0) for name in wrong} for all in (said, self.counts))
-            found.append(f"it says {told}, and holds {held}")
+            found.append(f"it counts {told}, but contains {held}")
         if self._wanted_entries != self._found_entries:
-            found.append("its indexes are not those of its jobs")
+            found.append("its indexes do not match its jobs")
         return found
 
     def _take_job(self, key: str, value: bytes) -> None:

@@ -102,7 +102,7 @@ class Supervisor:
         self._clock = JumpWatch()
         self._started_ms = self._clock.now_ms()
         if not process_tree.can_find_processes():
-            why = "/proc is not mounted here, and without it the processes of jobs cannot be found"
+            why = "/proc is not mounted; mount it so that the processes of jobs can be found"
             raise SupervisorFailed(why=why)
         process_tree.reap_all_but(frozenset())  # nobody was told of those that have ended before
         foreign = process_tree.children()
@@ -115,9 +115,9 @@ class Supervisor:
             say(self._ledger.torn.told())
         jump_ms = anchor.follow(home, self._ledger.engine, self._ledger.decide, self._clock.now_ms())
         if jump_ms < 0:
-            say(f"the clock is {-jump_ms / 1000:g} s behind what it was; what waits goes on from there")
+            say(f"the clock is {-jump_ms / 1000:g} s behind the last supervisor's; waits continue from there")
         elif jump_ms:
-            say(f"the clock was set ahead by {jump_ms / 1000:g} s; what waits goes on waiting as long as it had to")
+            say(f"the clock jumped {jump_ms / 1000:g} s; waits keep their length")
         self._strays = Strays(home, self._ledger.table, self._selector, lambda: self._pool.pids() | foreign)
         self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._strays.instances()})
         self._adopt()
@@ -191,7 +191,7 @@ class Supervisor:
     def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
         jump_ms = self._clock.jump_ms()
         if jump_ms:
-            say(f"the clock was set by {jump_ms / 1000:g} s; what waits goes on waiting as long as it had to")
+            say(f"the clock jumped {jump_ms / 1000:g} s; waits keep their length")
             self._ledger.decide(commands.ShiftClock(jump_ms), self._clock.now_ms())
             anchor.note(self._home, self._ledger.engine, self._clock.now_ms(), jump_ms)
             self._retention.doubt(jump_ms / 1000)
@@ -269,7 +269,7 @@ class Supervisor:
     def _tell_of_room(self) -> None:
         self._said_short = self._ledger.is_short
         lack = self._ledger.shortage()
-        say("there is room again on the disk: going on" if lack is None else told(self._home.path, lack))
+        say("the disk has room again; starting jobs" if lack is None else told(self._home.path, lack))
 
     def _hold_back(self) -> None:
         """A worker has found the disk full. Whoever asks the disk may be told otherwise, so nothing begins at once."""
@@ -308,7 +308,7 @@ class Supervisor:
     def _send(self, member: Member, given: list[runs.Run]) -> None:
         if not self._pool.send(member, given):
             for run in given:
-                self._settle(runs.Result(run.job_id, run.run, None, "its worker had died before", begun=False))
+                self._settle(runs.Result(run.job_id, run.run, None, "its worker died before it began", begun=False))
 
     def _act_upon(self, happened: list[events.Event]) -> None:
         """Runs are ended, stopped or let go on as was decided."""
@@ -369,7 +369,7 @@ class Supervisor:
             reason = "its worker died before it began"
             self._settle(runs.Result(run.job_id, run.run, None, reason, begun=False))
         for run in member.runs[:1]:
-            say(f"worker {member.instance} (pid {pid}) died while it ran {run.job_id}")
+            say(f"worker {member.instance} (pid {pid}) died while running {run.job_id}")
             self._strays.lose(self._ledger.table.existing(run.job_id))
         if not member.runs:
             self._strays.harvest(member.instance)
@@ -387,7 +387,7 @@ class Supervisor:
                 self._start_worker()
             except (OSError, QueueError) as fault:
                 delay_s = self._start_delay.note_death(0.0, 0)
-                say(f"cannot start a worker ({in_words(fault)}); trying again in {delay_s:g} s")
+                say(f"cannot start a worker ({in_words(fault)}); retrying in {delay_s:g} s")
 
     def _scale(self, count: int) -> None:
         if not 0 <= count <= MAX_WORKERS:
@@ -402,7 +402,7 @@ class Supervisor:
 
     def _adopt(self) -> None:
         for run in self._strays.find():
-            say(f"adopted {run.job_id}, which worker {run.instance} still runs")
+            say(f"adopted {run.job_id}, still running on worker {run.instance}")
             if self._ledger.table.existing(run.job_id).cancel is not None:
                 self._strays.end(run.job_id)
             # Its worker has let it go on, as nobody was there to do so.
@@ -462,7 +462,7 @@ class Supervisor:
     def _stop(self, request: Request) -> Request:
         if request.get("leave") is True:
             self._leaving = True
-            say("leaving: workers finish what they run, for the next supervisor")
+            say("leaving; workers finish their jobs, and the next supervisor takes the results")
         else:
             self._stop_asked = max(self._stop_asked, 2 if request.get("now") is True else 1)
             self._culprit = str(request["job"]) if request.get("job") else self._culprit
@@ -472,12 +472,12 @@ class Supervisor:
         """The first request lets running jobs finish, the second ends them."""
         if self._stop_asked and not self._stopping:
             self._stopping = True
-            say("stopping: running jobs may finish")
+            say("stopping; running jobs may finish")
             for member in list(self._pool.members.values()):
                 self._pool.drain(member)
         if self._stop_asked >= 2 and not self._killing:
             self._killing = True
-            say("stopping now: running jobs are ended and go back to pending")
+            say("stopping now; running jobs are ended and become pending")
             for member in self._pool.busy():
                 self._pool.kill_runs(member, worker.STOPPED_BY_HAND, self._culprit)
             self._strays.end_all()
@@ -489,11 +489,11 @@ class Supervisor:
                 _kill_worker(pid, "does not end its run")
         if self._pool.leaving:
             for member in self._pool.take_overdue(KILL_WITHIN_S):
-                _kill_worker(member.pid, "has nothing to run, and does not end")
+                _kill_worker(member.pid, "is idle but does not end")
 
 
 def _kill_worker(pid: int, why: str) -> None:
-    say(f"the worker of pid {pid} {why}: it is killed")
+    say(f"killing the worker with pid {pid}, which {why}")
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:  # it has ended just now

@@ -40,7 +40,9 @@ def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """The reply to one request. Raises QueueError; nothing has changed then."""
     verb = str(request.get("verb"))
     if verb not in VERBS:
-        raise InvalidInput(what=f"unknown verb {verb[:40]!r}; perhaps the supervisor is of another version")
+        raise InvalidInput(
+            what=f"unknown request {verb[:40]!r}; the supervisor may be another version, so run `queuectl worker restart`"
+        )
     return VERBS[verb](ledger, request, now_ms)
 
 
@@ -77,11 +79,11 @@ class Conversation:
             self.end()
             self._load, self._parts = self._ledger.engine.begin_load(), 0
         if self._load is None or request["part"] != self._parts:
-            raise InvalidInput(what="this part of a load does not follow the one before")
+            raise InvalidInput(what="this part does not follow the previous part of the load")
         self._parts += 1
         ids = self._ledger.add_to_load(self._load, *_wanted_jobs(request, self._load.count), now_ms)
         if self._load.count > MAX_LOAD_JOBS or self._load.bytes > MAX_LOAD_BYTES:
-            raise InvalidInput(what="too many jobs at once; enqueue them in several loads")
+            raise InvalidInput(what="too many jobs at once; split them into several calls")
         if request.get("more") is not True:
             self._ledger.commit_load(self._load, now_ms)
             self._load = None
@@ -99,7 +101,7 @@ def _wanted_jobs(request: Fields, index: int) -> tuple[list[object], str]:
     cwd, lines = request.get("cwd"), request.get("lines")
     given = request.get("jobs") if lines is None else lines
     if not isinstance(given, list) or not 0 < len(given) <= MAX_JOBS:
-        raise InvalidInput(what=f"enqueue needs jobs, a list of 1 to {MAX_JOBS}")
+        raise InvalidInput(what=f"enqueue needs a list of 1 to {MAX_JOBS} jobs")
     why = check_cwd(cwd)
     if why:
         raise InvalidInput(what=f"the folder to run in {why}")
@@ -111,7 +113,7 @@ def _parse_line(line: object, index: int) -> object:
     try:
         return jobtext.parse(line if isinstance(line, str) else "")
     except ValueError as fault:
-        raise InvalidJob(index=index, why=f"not a job in JSON ({fault})") from None
+        raise InvalidJob(index=index, why=f"invalid JSON ({fault})") from None
 
 
 def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -121,7 +123,7 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     specs, cwd = _wanted_jobs(request, 0)
     first = request.get("next") or 0
     if type(first) is not int or first < 0:
-        raise InvalidInput(what="next is not what an earlier page gave")
+        raise InvalidInput(what="next must be the value from an earlier page")
     events = admit(ledger.table, ledger.engine.settings, specs, cwd, now_ms).events
     page = Page(PREVIEW_JOBS)
     for n, event in enumerate(events[first:], first):
@@ -157,7 +159,7 @@ def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[l
     if not (
         isinstance(cursor, list) and len(cursor) == 2 and inquiry.is_key(cursor[0], DEAD) and type(cursor[1]) is int
     ):
-        raise InvalidInput(what="next is not what an earlier reply gave")
+        raise InvalidInput(what="next must be the value from an earlier reply")
     after, last = cursor
     limit = min(DEAD_JOBS, at_once)
     page = ledger.table.scan(DEAD, limit, after)
@@ -244,7 +246,7 @@ def _name_of(request: Fields) -> str:
 def _import(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     jobs = request.get("jobs")
     if not isinstance(jobs, list) or not 0 < len(jobs) <= MAX_JOBS:
-        raise InvalidInput(what=f"import needs jobs, a list of 1 to {MAX_JOBS}")
+        raise InvalidInput(what=f"import needs a list of 1 to {MAX_JOBS} jobs")
     return {"ids": ledger.decide(commands.Import(jobs, request.get("skip") is True), now_ms)}
 
 

@@ -26,7 +26,7 @@ def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> Job
         return Died(job.id, at_ms, ending, f"canceled; {reason}")
     if code is not None and code in job.options.get("snooze_on", ()):
         due_ms = now_ms - clock_shift_ms + round(float(job.options.get("snooze", SNOOZE_S)) * 1000)
-        return Snoozed(job.id, at_ms, ending, f"{reason}: it asked to be run later", due_ms)
+        return Snoozed(job.id, at_ms, ending, f"{reason}, which postpones it", due_ms)
     why = _why_hopeless(job, ending, code)
     if why is not None:
         return Died(job.id, at_ms, ending, why or reason)
@@ -75,9 +75,9 @@ def _why_hopeless(job: Job, ending: Ending, code: int | None) -> str | None:
     if ending.outcome == "worker-lost" and job.losses + 1 >= retry.MAX_LOSSES:
         return f"its worker was lost {retry.MAX_LOSSES} times"
     if code is not None and code in job.options.get("fail_on", ()):
-        return f"exit code {code}, which is not retried (fail_on)"
+        return f"exit code {code}, which fail_on excludes from retries"
     if code is not None and job.options.get("retry_on") and code not in job.options["retry_on"]:
-        return f"exit code {code}, which is not among those retried (retry_on)"
+        return f"exit code {code}, which retry_on does not include"
     return "" if retry.is_spent(job.attempts, job.max_retries) else None
 
 

@@ -78,7 +78,7 @@ class Waits(Generic[Client]):
         """
         ids = request.get("ids")
         if not isinstance(ids, list) or not ids or len(ids) > WAIT_JOBS:
-            raise InvalidInput(what=f"name from 1 to {WAIT_JOBS} jobs at a time")
+            raise InvalidInput(what=f"name 1 to {WAIT_JOBS} jobs at a time")
         wait = self._current.pop(client, None) or Wait(client)
         for id in ids:
             self._name(wait, id, table, request.get("lenient") is True)

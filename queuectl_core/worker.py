@@ -44,7 +44,7 @@ AHEAD = 16
 """So many short runs wait in a worker at the most."""
 
 STOPPED_BY_HAND = "stopped by hand"
-HANDED_BACK = "handed back, for the run before it takes long"
+HANDED_BACK = "handed back because the run before it takes long"
 
 PATIENCE_S = 0.02
 """A run that takes longer is a long one: where its output lies is told at once, and what waits behind it is handed
@@ -98,7 +98,7 @@ def main(  # noqa: PLR0913  # all that a new process is told
         Worker(instance, home, dispatch, results).serve()
     except Exception as fault:  # what it ran counts as lost, as if it had been killed
         why = errors.in_words(fault) if isinstance(fault, OSError) else errors.unforeseen(fault)
-        print(f"queuectl: worker {instance} cannot go on: {why}", file=sys.stderr, flush=True)
+        print(f"queuectl: worker {instance} cannot continue: {why}", file=sys.stderr, flush=True)
         raise SystemExit(errors.Defect.exit_status) from None
 
 

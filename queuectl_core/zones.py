@@ -23,7 +23,7 @@ def zone_of(name: str) -> tzinfo | None:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput(what=f"this system knows no time zone {name[:60]!r}; they look like Europe/Berlin") from None
+        raise InvalidInput(what=f"unknown time zone {name[:60]!r}; use a name like Europe/Berlin") from None
 
 
 def local_name() -> str:
@@ -33,7 +33,9 @@ def local_name() -> str:
         try:
             zone_of(found)
         except InvalidInput:
-            raise InvalidInput(what=f"TZ is {found[:40]!r}, which is no zone by name; say --tz Europe/Berlin") from None
+            raise InvalidInput(
+                what=f"TZ is {found[:40]!r}, which is not a zone name; use --tz with a name like Europe/Berlin"
+            ) from None
     else:
         found = os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
     try:

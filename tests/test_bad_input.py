@@ -22,23 +22,23 @@ BAD_JOBS = {
     "a number": ("3", "must be a JSON object"),
     "an unknown field": ('{"command": "true", "colour": "red"}', "unknown field 'colour'"),
     "a misspelt field": ('{"comand": "true"}', "did you mean 'command'?"),
-    "a field of ours": ('{"command": "true", "state": "dead"}', "set by queuectl"),
+    "a field of ours": ('{"command": "true", "state": "dead"}', "is read-only; queuectl sets it"),
     "no command": ('{"id": "a"}', 'needs a "command"'),
     "an empty command": ('{"command": "  "}', "command: must not be empty"),
     "a command that is a number": ('{"command": 5}', "command: must be text"),
     "a command that is null": ('{"command": null}', "command: must be text"),
     "a NUL byte": ('{"command": "echo \\u0000"}', "NUL byte"),
     "half a character": ('{"command": "echo \\ud800"}', "not valid UTF-8"),
-    "a path as id": ('{"id": "../../etc/passwd", "command": "true"}', "cannot be an id"),
-    "an option as id": ('{"id": "-rf", "command": "true"}', "cannot be an id"),
+    "a path as id": ('{"id": "../../etc/passwd", "command": "true"}', "cannot be an ID"),
+    "an option as id": ('{"id": "-rf", "command": "true"}', "cannot be an ID"),
     "a long id": (json.dumps({"id": "x" * 300, "command": "true"}), "300 characters"),
-    "an empty id": ('{"id": "", "command": "true"}', "cannot be an id"),
-    "an id with a newline": ('{"id": "a\\nb", "command": "true"}', "cannot be an id"),
+    "an empty id": ('{"id": "", "command": "true"}', "cannot be an ID"),
+    "an id with a newline": ('{"id": "a\\nb", "command": "true"}', "cannot be an ID"),
     "negative retries": ('{"command": "true", "max_retries": -1}', "from 0 to 1000"),
     "boolean retries": ('{"command": "true", "max_retries": true}', "must be a whole number"),
     "huge retries": ('{"command": "true", "max_retries": 99999999999999999999}', "from 0 to 1000"),
     "half retries": ('{"command": "true", "max_retries": 1.5}', "must be a whole number"),
-    "NaN": ('{"command": "true", "backoff_base": NaN}', "NaN is no JSON number"),
+    "NaN": ('{"command": "true", "backoff_base": NaN}', "NaN is not a JSON number"),
     "infinity": ('{"command": "true", "backoff_base": 1e999}', "must be a number"),
     "a relative folder": ('{"command": "true", "cwd": "tmp"}', "absolute path"),
     "deep nesting": ("[" * 100_000, "nested too deeply"),
@@ -196,7 +196,7 @@ def test_a_home_below_a_file_is_refused(queuectl: CommandLine) -> None:
 def test_a_home_that_others_may_write_to_is_refused(queuectl: CommandLine) -> None:
     os.mkdir(queuectl.home)
     os.chmod(queuectl.home, 0o777)
-    assert "others may write" in queuectl.refused(2, "enqueue", "--command", "true")
+    assert "other users can write" in queuectl.refused(2, "enqueue", "--command", "true")
     assert os.listdir(queuectl.home) == []
 
 
@@ -204,7 +204,7 @@ def test_a_home_that_others_may_write_to_is_refused(queuectl: CommandLine) -> No
 def test_a_home_of_somebody_else_is_refused(queuectl: CommandLine) -> None:
     os.mkdir(queuectl.home, 0o700)
     os.chown(queuectl.home, 12345, 12345)
-    assert "belongs to uid 12345" in queuectl.refused(2, "status")
+    assert "belongs to UID 12345" in queuectl.refused(2, "status")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -220,7 +220,7 @@ def test_a_home_furnished_by_somebody_else_is_refused(queuectl: CommandLine, fol
     os.mkdir(os.path.join(queuectl.home, folder), 0o755)
     os.chown(os.path.join(queuectl.home, folder), 12345, 12345)
     for words in (["enqueue", "--command", "true"], ["worker", "start"], ["status"]):
-        assert "not a folder of yours alone" in queuectl.refused(2, *words)
+        assert "not a folder that only you can write to" in queuectl.refused(2, *words)
 
 
 def test_files_planted_as_links_are_not_followed(queuectl: CommandLine) -> None:

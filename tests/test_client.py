@@ -34,7 +34,7 @@ def test_reply_that_comes_in_pieces_is_put_together(ends: tuple[Client, socket.s
     client, peer = ends
     reply = protocol.encode({"ok": True, "n": 1})
     peer.sendall(reply[:3])
-    with pytest.raises(Busy, match="has not answered within 0.05 s"):
+    with pytest.raises(Busy, match="did not answer within 0.05 s"):
         client.receive(0.05)
     peer.sendall(reply[3:])
     assert client.receive(5.0) == {"n": 1}

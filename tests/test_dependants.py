@@ -34,8 +34,8 @@ def test_those_that_wait_for_a_dead_job_die_with_it_down_the_line() -> None:
     enqueue(engine, "d", after=["a", "c"])
     run_job(engine, exited(1))
     assert [job_of(engine, id).state for id in "abcd"] == [DEAD] * 4
-    assert job_of(engine, "b").reason == "job a, which it was to run after, has died"
-    assert job_of(engine, "c").reason == "job b, which it was to run after, was canceled"
+    assert job_of(engine, "b").reason == "job a, which it waited for, died"
+    assert job_of(engine, "c").reason == "job b, which it waited for, was canceled"
 
 
 def test_after_any_is_content_with_any_end() -> None:

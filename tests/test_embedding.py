@@ -217,23 +217,23 @@ def test_a_frozen_program_must_name_a_python_and_is_not_started_again(
     with Queue(queuectl.home) as queue:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "frozen", True, raising=False)
-            with pytest.raises(InvalidInput, match=r"is no Python; name one: supervisor\(python="):
+            with pytest.raises(InvalidInput, match=r"is not a Python; name one with supervisor\(python="):
                 queue.supervisor()
             with queue.supervisor(python=sys.executable):
                 assert queue.status()["supervisor"]["state"] == "running"
         for name in ("/opt/app/app", "", None):
             with monkeypatch.context() as patch:
                 patch.setattr(sys, "executable", name)
-                with pytest.raises(InvalidInput, match="is no Python"):
+                with pytest.raises(InvalidInput, match="is not a Python"):
                     queue.supervisor()
 
 
 def test_a_python_that_cannot_be_started_is_one_error(queuectl: CommandLine) -> None:
     before = len(os.listdir("/dev/fd"))
     with Queue(queuectl.home) as queue:
-        with pytest.raises(InvalidInput, match="/no/such/python cannot be started: No such file"):
+        with pytest.raises(InvalidInput, match="cannot start /no/such/python: No such file"):
             queue.supervisor(python="/no/such/python").__enter__()
-        with pytest.raises(SupervisorFailed, match="ended without a word; see .*supervisor.log"):
+        with pytest.raises(SupervisorFailed, match="ended without a message; see .*supervisor.log"):
             queue.supervisor(python="/bin/false").__enter__()
     assert len(os.listdir("/dev/fd")) == before
 

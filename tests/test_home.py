@@ -115,7 +115,7 @@ def refused(home: Home) -> str:
 def test_home_that_others_may_write_to_is_refused(tmp_path: Path, open_to: int) -> None:
     home = a_home(tmp_path)
     os.chmod(home.path, open_to)
-    assert "others may write to it" in refused(home)
+    assert "other users can write to it" in refused(home)
 
 
 def test_home_of_somebody_else_is_refused(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_home_of_somebody_else_is_refused(tmp_path: Path) -> None:
         os.chown(home.path, 54_321, -1)
     else:
         home = Home("/")
-    assert "it belongs to uid" in refused(home)
+    assert "it belongs to UID" in refused(home)
 
 
 def test_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_home_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     home = Home(str(tmp_path / "file" / "home"))
-    with pytest.raises(BadHome, match="a part of its path is a file, not a folder"):
+    with pytest.raises(BadHome, match="part of its path is a file, not a folder"):
         home.exists()
-    with pytest.raises(BadHome, match="a part of its path is a file, not a folder"):
+    with pytest.raises(BadHome, match="part of its path is a file, not a folder"):
         home.prepare()
 
 
@@ -154,7 +154,7 @@ def test_home_may_lie_in_folders_that_are_not_there_yet(tmp_path: Path) -> None:
 def test_home_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     home = a_home(tmp_path)
     os.chmod(home.path, 0o300)
-    assert "you may not read it" in refused(home)
+    assert "you have no read permission" in refused(home)
 
 
 def test_refusal_says_which_folder_and_what_to_do(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_python_that_is_too_old_is_told_so_in_one_line(queuectl: CommandLine, 
     if version == "True\n":
         pytest.skip("it is not too old")
     for words in ([SCRIPT], [os.path.join(ROOT, "queuectl_core", "__main__.py")]):
-        assert "it needs Python 3.9 or later" in one_line(said_by([python, *words, "status"], queuectl))
+        assert "Python 3.9 or later is required, but" in one_line(said_by([python, *words, "status"], queuectl))
 
 
 @pytest.mark.parametrize("module", ["fcntl", "resource", "_socket", "multiprocessing", "selectors", "sqlite3", "argparse"])
@@ -79,10 +79,10 @@ def test_a_python_without_a_module_says_which_in_one_line(queuectl: CommandLine,
 
 def test_another_python_than_cpython_is_told_so_in_one_line(queuectl: CommandLine) -> None:
     site = pretending(queuectl, "import sys\nsys.implementation.name = 'pypy'\n")
-    assert "it needs CPython, and" in one_line(said_by([sys.executable, SCRIPT, "status"], queuectl, PYTHONPATH=site))
+    assert "CPython is required, but" in one_line(said_by([sys.executable, SCRIPT, "status"], queuectl, PYTHONPATH=site))
     code = f"import sys; sys.path.insert(0, {ROOT!r}); from queuectl_core import Queue"
     said = said_by([sys.executable, "-c", code], queuectl, PYTHONPATH=site)
-    assert said.stderr.splitlines()[-1].startswith("queuectl_core.errors.UnfitPython: it needs CPython")
+    assert said.stderr.splitlines()[-1].startswith("queuectl_core.errors.UnfitPython: CPython is required")
 
 
 def test_windows_is_told_so_in_one_line(queuectl: CommandLine) -> None:
@@ -90,7 +90,7 @@ def test_windows_is_told_so_in_one_line(queuectl: CommandLine) -> None:
     site = pretending(queuectl, posix + "sys.platform = 'win32'\n")
     for words in (["status"], ["worker", "start"], ["enqueue", "--", "true"], []):
         said = said_by([sys.executable, SCRIPT, *words], queuectl, PYTHONPATH=site)
-        assert "it does not run on Windows" in one_line(said)
+        assert "Windows is not supported" in one_line(said)
     assert said_by([sys.executable, SCRIPT, "--version"], queuectl, PYTHONPATH=site).returncode == 0
 
 
@@ -99,11 +99,11 @@ def test_a_package_that_is_not_complete_is_told_so_in_one_line(queuectl: Command
     os.mkdir(folder)
     shutil.copy(SCRIPT, folder)
     script = os.path.join(folder, "queuectl.py")
-    assert "the folder queuectl_core must lie beside" in one_line(said_by([sys.executable, script, "status"], queuectl))
+    assert "the folder queuectl_core must be beside" in one_line(said_by([sys.executable, script, "status"], queuectl))
     shutil.copytree(os.path.join(ROOT, "queuectl_core"), os.path.join(folder, "queuectl_core"))
     os.unlink(os.path.join(folder, "queuectl_core", "client.py"))
     said = one_line(said_by([sys.executable, script, "status"], queuectl))
-    assert "queuectl is not complete: there is no queuectl_core.client" in said
+    assert "the installation is incomplete: queuectl_core.client is missing" in said
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX"])
@@ -123,4 +123,4 @@ def test_a_command_is_what_was_typed_whatever_the_locale(queuectl: CommandLine, 
     said = said_by([*python, "--home", home, "enqueue", "--file", f"{home}/ä.jsonl"], queuectl, **plain)
     assert (said.returncode, said.stdout) == (0, "c\n"), said
     said = said_by([*python, "backup", f"{home}/ä"], queuectl, **plain)
-    assert "cannot be a path in the ascii of this locale" in one_line(said)
+    assert "cannot be a path in this locale (ascii)" in one_line(said)

@@ -156,7 +156,7 @@ REFUSED = [
     ({"command": "\ud800"}, "command: is not valid UTF-8"),
     ({"command": "x", "id": 5}, "id: must be text, not a number (5)"),
     ({"command": "x", "id": None}, "id: must be text, not null"),
-    ({"command": "x", "id": ""}, "id: '' cannot be an id"),
+    ({"command": "x", "id": ""}, "id: '' cannot be an ID"),
     ({"command": "x", "max_retries": -1}, "max_retries: must be from 0 to 1000, not -1"),
     ({"command": "x", "max_retries": 1001}, "max_retries: must be from 0 to 1000, not 1001"),
     ({"command": "x", "max_retries": 3.0}, "max_retries: must be a whole number"),
@@ -175,7 +175,7 @@ REFUSED = [
     ({"command": "x", "cwd": "/a\0"}, "cwd: must not contain a NUL byte"),
     ({"command": "x", "cwd": "/" + "d" * 4095}, "cwd: has 4096 bytes"),
     ({"command": "x", "comand": "y"}, "did you mean 'command'?"),
-    ({"command": "x", "colour": "red"}, "unknown field 'colour'; `queuectl enqueue --help` names"),
+    ({"command": "x", "colour": "red"}, "unknown field 'colour'; see `queuectl enqueue --help`"),
 ]
 
 
@@ -189,7 +189,7 @@ def test_bad_request_is_refused_with_its_place_and_the_reason(spec: object, why:
 
 @pytest.mark.parametrize("field", OWN_FIELDS)
 def test_field_that_queuectl_sets_itself_is_refused_as_such(field: str) -> None:
-    with pytest.raises(InvalidJob, match="is set by queuectl"):
+    with pytest.raises(InvalidJob, match="is read-only; queuectl sets it"):
         check_spec({"command": "true", field: None})
 
 
@@ -197,7 +197,7 @@ def test_command_may_be_as_long_as_the_system_takes_and_no_longer() -> None:
     longest = "ü" * (MAX_COMMAND_BYTES // 2) + "x"
     assert len(longest.encode()) == MAX_COMMAND_BYTES == 131_071
     check_spec({"command": longest})
-    with pytest.raises(InvalidJob, match="has 131072 bytes; this system takes at most 131071"):
+    with pytest.raises(InvalidJob, match="has 131072 bytes; the maximum is 131071"):
         check_spec({"command": longest + "x"})
 
 

@@ -82,7 +82,7 @@ def test_a_job_starts_no_supervisor_that_would_end_with_it(queuectl: CommandLine
     pid = queuectl.supervisor_pid()
     queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--", f"{command} || exit 9")
     assert queuectl.until_state("a", "dead")["reason"] == "exit code 9"
-    assert "would be ended with the job; start it from outside, or with --foreground" in output_of(queuectl, "a")
+    assert "ends with the job; start it outside the job, or use --foreground" in output_of(queuectl, "a")
     assert queuectl.supervisor_pid() == pid
     queuectl.ok("enqueue", "--id", "b", "--", "true")
     queuectl.until_state("b", "completed")
@@ -95,7 +95,7 @@ def test_a_job_may_add_workers_and_have_a_supervisor_as_a_part_of_it(queuectl: C
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--", f"cd {ROOT}; {QUEUECTL} worker start; {sys.executable} -c \"{code}\"")
     queuectl.until_state("a", "completed")
-    assert output_of(queuectl, "a") == "added 1 to the running supervisor: 2 workers\n{'completed': 1}\n"
+    assert output_of(queuectl, "a") == "added 1 worker to the running supervisor; 2 in total\n{'completed': 1}\n"
 
 
 def test_what_a_job_has_left_to_at_or_cron_is_no_part_of_it(queuectl: CommandLine) -> None:

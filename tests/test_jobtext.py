@@ -15,10 +15,10 @@ def test_text_becomes_the_value_it_stands_for() -> None:
     "text, why",
     [
         ("{", "at character 2"),
-        ('{"a": NaN}', "NaN is no JSON number"),
-        ('{"a": -Infinity}', "-Infinity is no JSON number"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
+        ('{"a": -Infinity}', "-Infinity is not a JSON number"),
         ("[" * 100_000, "nested too deeply"),
-        ("[NaN," + "[" * 100_000, "nested too deeply|NaN is no JSON number"),
+        ("[NaN," + "[" * 100_000, "nested too deeply|NaN is not a JSON number"),
         ('{"a": 1} {"b": 2}', "Extra data at character 10"),
         ("", "at character 1"),
     ],

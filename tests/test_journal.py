@@ -405,7 +405,7 @@ def test_missing_segment_is_refused(tmp_path: Path, missing: int) -> None:
 
 
 def test_journal_without_segments_is_refused_where_the_store_stands_for_events(tmp_path: Path) -> None:
-    with pytest.raises(Corrupt, match="it has no segment, and the store knows events up to 7"):
+    with pytest.raises(Corrupt, match="it has no segments, but the store has events up to 7"):
         recover(tmp_path, position=7)
     assert list(tmp_path.iterdir()) == []
 
@@ -465,7 +465,7 @@ def test_journal_may_begin_with_any_event(tmp_path: Path) -> None:
     opened.append([Purged("8", 8)])
     opened.close()
     assert events_of(tmp_path, position=7) == [Purged("8", 8)]
-    with pytest.raises(Corrupt, match="the segment that held events 1 to 7 is missing"):
+    with pytest.raises(Corrupt, match="the segment with events 1 to 7 is missing"):
         recover(tmp_path)
 
 
@@ -502,7 +502,7 @@ def test_freed_segments_are_not_missed(tmp_path: Path) -> None:
     opened.free(2)
     opened.close()
     assert events_of(tmp_path, position=2) == [Purged("3", 3)]
-    with pytest.raises(Corrupt, match="the segment that held events 2 to 2 is missing"):
+    with pytest.raises(Corrupt, match="the segment with events 2 to 2 is missing"):
         recover(tmp_path, position=1)
 
 

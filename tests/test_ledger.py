@@ -418,7 +418,7 @@ def home_with_a_store_ahead_of_its_journal(homes: Homes) -> Path:
 def test_journal_that_ends_before_what_the_store_knows_is_refused(homes: Homes) -> None:
     home_with_a_store_ahead_of_its_journal(homes)
     for _ in range(2):
-        with pytest.raises(Corrupt, match="it ends at event 1, and the store knows events up to 2"):
+        with pytest.raises(Corrupt, match="it ends at event 1, but the store has events up to 2"):
             homes.open()
 
 
@@ -450,7 +450,7 @@ def test_lost_journal_is_refused(homes: Homes, each_backend: str) -> None:
     opened.close()
     for path in segments(homes.home):
         path.unlink()
-    with pytest.raises(Corrupt, match="it has no segment"):
+    with pytest.raises(Corrupt, match="it has no segments"):
         homes.open()
 
 
@@ -473,7 +473,7 @@ def test_lost_store_is_refused_once_the_journal_has_been_freed(homes: Homes, eac
     opened.close()
     shutil.rmtree(homes.home.store)
     homes.home.prepare()
-    with pytest.raises(Corrupt, match="the segment that held events 1 to 2 is missing"):
+    with pytest.raises(Corrupt, match="the segment with events 1 to 2 is missing"):
         homes.open()
 
 

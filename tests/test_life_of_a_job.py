@@ -47,7 +47,7 @@ def test_a_failed_job_says_when_it_runs_again(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     job = queuectl.until_state("bad", "failed")
     assert seconds(job["next_run_at"]) - seconds(job["updated_at"]) in (99, 100, 101)
-    assert "again in" in queuectl.ok("list", "--state", "failed")
+    assert "retry in" in queuectl.ok("list", "--state", "failed")
 
 
 def test_no_retries_means_one_run(queuectl: CommandLine) -> None:
@@ -88,7 +88,7 @@ def test_dlq_retry_gives_a_job_a_new_life_and_keeps_its_history(queuectl: Comman
     queuectl.until_state("job1", "dead")
     with open(flag, "w"):
         pass
-    assert queuectl.ok("dlq", "retry", "job1") == "1 job is pending again\n"
+    assert queuectl.ok("dlq", "retry", "job1") == "1 job pending again\n"
     job = queuectl.until_state("job1", "completed")
     assert (job["attempts"], [attempt["exit_code"] for attempt in job["history"]]) == (1, [1, 0])
 

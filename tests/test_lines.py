@@ -20,7 +20,7 @@ def test_each_line_is_a_text_and_empty_ones_are_none() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\n", b" \n\t\n"])
 def test_file_without_a_job_is_refused(data: bytes) -> None:
-    with pytest.raises(InvalidInput, match="jobs.jsonl has no job in it"):
+    with pytest.raises(InvalidInput, match="jobs.jsonl contains no jobs"):
         list(lines_of(data))
 
 
@@ -41,7 +41,7 @@ def test_placed_error_keeps_its_exit_status_and_one_without_a_place_stays_as_it_
 
 
 def test_line_that_is_not_utf_8_is_named() -> None:
-    with pytest.raises(InvalidInput, match="line 3: it is not UTF-8"):
+    with pytest.raises(InvalidInput, match="line 3: not valid UTF-8"):
         list(lines_of(b"a\n\n\xff\n"))
 
 

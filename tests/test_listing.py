@@ -88,7 +88,7 @@ def test_prune_removes_what_is_over_by_its_age(three: CommandLine) -> None:
     three.ok("cancel", "a")
     assert three.json("prune", "--older", "1h", "--state", "completed,dead")["count"] == 0
     assert three.ok("prune", "--state", "dead", "--dry-run") == "1 job would be removed\n"
-    assert three.ok("prune", "--state", "dead") == "1 job is removed\n"
+    assert three.ok("prune", "--state", "dead") == "1 job removed\n"
     assert ids(three) == ["b", "c"]
     three.refused(2, "prune", "--state", "pending")
 
@@ -110,8 +110,8 @@ def test_dead_jobs_are_chosen_shown_and_exported(three: CommandLine) -> None:
     assert [job["id"] for job in three.json("dlq", "list", "--queue", "q")] == ["b"]
     assert three.json("dlq", "show", "b")["state"] == "dead"
     assert three.ok("dlq", "export", "--tag", "k=v").startswith('{"id":"c"')
-    assert three.ok("dlq", "retry", "--queue", "q") == "1 job is pending again\n"
-    assert three.ok("dlq", "purge", "--since", "1h") == "2 jobs are removed\n"
+    assert three.ok("dlq", "retry", "--queue", "q") == "1 job pending again\n"
+    assert three.ok("dlq", "purge", "--since", "1h") == "2 jobs removed\n"
     three.refused(1, "dlq", "purge", "--since", "1h")
     three.refused(1, "dlq", "show", "b")
     three.refused(2, "dlq", "retry", "--queue", "q", "--all")

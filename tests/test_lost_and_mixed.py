@@ -74,19 +74,19 @@ def test_lost_journal_is_no_empty_queue(used: CommandLine, lost: str) -> None:
     else:
         for path in folder.iterdir():
             path.unlink()
-    all_refuse(used, "it has no segment, and the store knows events up to")
+    all_refuse(used, "it has no segments, but the store has events up to")
 
 
 def test_lost_journal_of_jobs_that_never_reached_the_store_is_no_empty_queue(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--", "true")
     shutil.rmtree(os.path.join(queuectl.home, "journal"))
-    all_refuse(queuectl, "it has no segment, and the store belongs to one")
+    all_refuse(queuectl, "it has no segments, but the store expects some")
 
 
 def test_lost_journal_and_store_are_no_empty_queue(used: CommandLine) -> None:
     for name in ("journal", "store"):
         shutil.rmtree(os.path.join(used.home, name))
-    all_refuse(used, "it is gone, and so is the store")
+    all_refuse(used, "journal and store are missing")
 
 
 @pytest.mark.parametrize("words", [["status"], ["list"], ["enqueue", "--id", "c", "--", "true"], ["worker", "start"]])
@@ -131,7 +131,7 @@ def test_lost_store_whose_journal_begins_later_is_refused_by_every_call(used: Co
     opened.close()
     first.unlink()
     shutil.rmtree(os.path.join(used.home, "store"))
-    all_refuse(used, "the segment that held events 1 to")
+    all_refuse(used, "the segment with events 1 to")
 
 
 # Mixed
@@ -144,7 +144,7 @@ def test_part_of_another_home_is_refused_by_every_call(
     mine, other = a_home(Path(queuectl.home), "a"), a_home(tmp_path / "other", "b")
     shutil.rmtree(getattr(mine, part))
     shutil.copytree(getattr(other, part), getattr(mine, part))
-    all_refuse(queuectl, "is not the journal that the store of this home belongs to")
+    all_refuse(queuectl, "it is not the journal of this home's store")
 
 
 # Damaged
@@ -185,7 +185,7 @@ def test_doctor_finds_what_is_missing_from_an_index(tmp_path: Path, each_backend
     store.write([], [key])
     store.sync()
     store.close()
-    assert any("its indexes are not those of its jobs" in finding.text for finding in doctor.examine(home))
+    assert any("its indexes do not match its jobs" in finding.text for finding in doctor.examine(home))
 
 
 def test_salvage_copes_with_checksums_and_names_what_they_refuse(tmp_path: Path, each_backend: str) -> None:

@@ -14,7 +14,7 @@ def test_events_of_a_home_that_has_lost_its_journal_are_refused(queuectl: Comman
     shutil.rmtree(folder)
     assert "journal" in queuectl.refused(1, "events", "--since", "0")
     os.mkdir(folder, 0o700)
-    assert "it has no segment" in queuectl.refused(1, "events")
+    assert "it has no segments" in queuectl.refused(1, "events")
 
 
 def test_events_of_a_home_that_cannot_be_used_are_refused(queuectl: CommandLine) -> None:
@@ -51,4 +51,4 @@ def segment_of(queuectl: CommandLine) -> str:
 def test_a_home_that_is_a_link_to_nowhere_is_not_an_empty_queue(queuectl: CommandLine) -> None:
     """Its disk may not be mounted."""
     os.symlink(f"{queuectl.home}.gone", queuectl.home)
-    assert "is a link to what is not there" in queuectl.refused(2, "status")
+    assert "it is a broken link" in queuectl.refused(2, "status")

@@ -33,13 +33,13 @@ def test_exported_jobs_are_the_same_in_another_home(lived_in: CommandLine) -> No
     exported = lived_in.ok("export")
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
-        assert other.ok("import", "-", stdin=exported.encode()) == "5 jobs are in\n"
+        assert other.ok("import", "-", stdin=exported.encode()) == "5 jobs imported\n"
         assert other.ok("export") == exported
         for id in ("good", "bad", "again", "later", "after"):
             assert other.job(id) == lived_in.job(id)
         refused = other.refused(2, "import", "-", stdin=exported.encode())
         assert "line 1: job " in refused and "already exists" in refused
-        assert other.ok("import", "-", "--skip-existing", stdin=exported.encode()) == "0 jobs are in\n"
+        assert other.ok("import", "-", "--skip-existing", stdin=exported.encode()) == "0 jobs imported\n"
         other.ok("cancel", "later")
         assert other.job("after")["state"] == "dead"
 
@@ -62,7 +62,7 @@ def test_restored_home_is_what_was_backed_up(lived_in: CommandLine) -> None:
     lived_in.refused(2, "backup", os.path.join(path, "nowhere"))
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
-        assert other.ok("restore", path) == "5 jobs are restored\n"
+        assert other.ok("restore", path) == "5 jobs restored\n"
         for words in (["list"], ["queue", "list"], ["schedule", "list"], ["config", "list"]):
             ours, theirs = lived_in.json(*words), other.json(*words)
             if words == ["queue", "list"]:
@@ -91,7 +91,7 @@ def test_job_that_moves_while_a_backup_is_taken_is_in_it(queuectl: CommandLine) 
     )
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
-        assert other.ok("restore", "-", stdin=taken.stdout) == "1500 jobs are restored\n"
+        assert other.ok("restore", "-", stdin=taken.stdout) == "1500 jobs restored\n"
         assert sorted(job["id"] for job in other.json("list")) == [f"job{n:04}" for n in range(1500)]
         assert other.counts()["processing"] == 0
 

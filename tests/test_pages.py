@@ -283,4 +283,4 @@ def test_schedules_of_megabytes_are_listed_and_backed_up(at_work: CommandLine, t
 def test_edit_of_many_jobs_with_long_fields_is_done_part_by_part(at_work: CommandLine) -> None:
     with Queue(at_work.home) as queue:
         queue.enqueue_many([{"command": "true"} for _ in range(200)], "/")
-    assert at_work.ok("edit", "--all", "--command", "x" * 130_000, "--yes") == "200 jobs are changed\n"
+    assert at_work.ok("edit", "--all", "--command", "x" * 130_000, "--yes") == "200 jobs changed\n"

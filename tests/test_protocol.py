@@ -46,13 +46,13 @@ def test_message_of_the_largest_size_passes_and_a_larger_one_is_not_even_sent() 
     data = encode(largest)
     assert len(data) == MAX_MESSAGE_BYTES + 4
     assert Decoder().feed(data) == [largest]
-    with pytest.raises(ProtocolError, match="over the limit"):
+    with pytest.raises(ProtocolError, match="exceeds the limit"):
         encode({"x": f"{largest['x']}y"})
 
 
 @pytest.mark.parametrize("size", [MAX_MESSAGE_BYTES + 1, 2**32 - 1])
 def test_length_over_the_limit_is_refused_before_the_message_arrives(size: int) -> None:
-    with pytest.raises(ProtocolError, match=f"{size} bytes is over the limit"):
+    with pytest.raises(ProtocolError, match=f"{size} bytes exceeds the limit"):
         Decoder().feed(struct.pack(">I", size))
 
 

@@ -38,7 +38,7 @@ def test_numbers_that_are_none_come_back_but_not_strictly() -> None:
     assert rawjson.decode(rawjson.encode([float("inf"), float("-inf")])) == [float("inf"), float("-inf")]
     assert str(rawjson.decode(rawjson.encode(float("nan")))) == "nan"
     for text in ("NaN", "[Infinity]", '{"a": -Infinity}'):
-        with pytest.raises(ValueError, match="is no JSON number"):
+        with pytest.raises(ValueError, match="is not a JSON number"):
             rawjson.decode_strictly(text)
     assert rawjson.decode_strictly('{"a": [1e3, "NaN"]}') == {"a": [1000.0, "NaN"]}
 

@@ -57,7 +57,7 @@ def test_a_request_that_was_given_up_is_not_done_later(served: CommandLine, name
     pid = served.supervisor_pid()
     os.kill(pid, signal.SIGSTOP)
     try:
-        with Queue(served.home, deadline_s=0.5) as queue, pytest.raises(Busy, match="has not answered within 0.5 s"):
+        with Queue(served.home, deadline_s=0.5) as queue, pytest.raises(Busy, match="did not answer within 0.5 s"):
             CHANGES[name](queue)
     finally:
         go_on(served, pid)
@@ -72,10 +72,10 @@ def test_a_call_that_was_given_up_is_not_done_later(served: CommandLine, stopped
     call = served.popen("enqueue", "--id", "late", "--command", "true", stderr=-1, stdout=-1)
     _, said = call.communicate(timeout=60)
     assert call.returncode == 75
-    assert b"has not answered within 30 s" in said and b"`queuectl show late` tells" in said
+    assert b"did not answer within 30 s" in said and b"check with `queuectl show late`" in said
     assert b"--on-conflict skip" in said and said.count(b"\n") == 1
     go_on(served, stopped)
-    assert "no job 'late'" in served.refused(1, "show", "late")
+    assert "job 'late' does not exist" in served.refused(1, "show", "late")
 
 
 def test_a_request_says_until_when_it_counts(served: CommandLine) -> None:
@@ -134,7 +134,7 @@ def test_what_a_supervisor_has_read_before_it_ended_is_unknown(played: tuple[Que
 
     thread = threading.Thread(target=die)
     thread.start()
-    with pytest.raises(OutcomeUnknown, match="not known; `queuectl show a` tells, and with --on-conflict skip"):
+    with pytest.raises(OutcomeUnknown, match="check with `queuectl show a`, or repeat it safely with --on-conflict skip"):
         queue.enqueue("true", id="a")
     thread.join()
 
@@ -247,7 +247,7 @@ def test_a_file_whose_job_is_added_meanwhile_says_try_again(served: CommandLine)
         other.enqueue("true", id="n5")
         go.set()
         thread.join(30)
-        assert "job n5 was added meanwhile; nothing was enqueued; try again" in str(caught[0])
+        assert "another request added job n5 meanwhile; nothing was enqueued; try again" in str(caught[0])
         assert len(queue.enqueue_many(specs())) == 3000
         assert queue.status()["counts"]["pending"] == 3000
 

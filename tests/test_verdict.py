@@ -42,8 +42,8 @@ def test_exit_code_decides(job: Job, code: int, kind: type) -> None:
 
 
 def test_reason_says_why_there_is_no_retry() -> None:
-    assert of(a_job(fail_on=[2]), exited(2)).reason == "exit code 2, which is not retried (fail_on)"  # type: ignore[attr-defined]
-    assert "not among those retried" in of(a_job(retry_on=[75]), exited(1)).reason  # type: ignore[attr-defined]
+    assert of(a_job(fail_on=[2]), exited(2)).reason == "exit code 2, which fail_on excludes from retries"  # type: ignore[attr-defined]
+    assert "which retry_on does not include" in of(a_job(retry_on=[75]), exited(1)).reason  # type: ignore[attr-defined]
 
 
 def test_only_exit_codes_are_told_apart_by_retry_on() -> None:

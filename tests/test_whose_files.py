@@ -104,7 +104,7 @@ def test_a_home_that_lies_among_other_files_already_opens_and_spares_them(queuec
     queuectl.ok("worker", "stop")
     assert [Path(path).read_text() for path in mine] == ["mine"] * len(mine)
     said = queuectl.ok("doctor")
-    assert "8 files here are not queuectl's, like README" in said and "0 segments, 0 bytes" in said
+    assert "8 files do not belong to queuectl and stay unchanged, like README" in said and "0 segments, 0 bytes" in said
     queuectl.ok("doctor", "--repair", queuectl.home + "-new")
     assert not list(filter(os.path.exists, (os.path.join(queuectl.home + "-new", name) for name in names)))
     shutil.rmtree(queuectl.home + "-new")
@@ -229,7 +229,7 @@ def test_an_export_into_an_open_file_says_that_others_can_read_it(queuectl: Comm
                 done = subprocess.run(
                     [sys.executable, SCRIPT, *words], env=queuectl.environ, stdout=file, stderr=subprocess.PIPE
                 )
-            assert done.returncode == 0 and (b"others can read" in done.stderr) is is_told, (words, done.stderr)
+            assert done.returncode == 0 and (b"other users can read" in done.stderr) is is_told, (words, done.stderr)
 
 
 def test_an_export_replaces_no_link_and_leaves_no_half_file(queuectl: CommandLine) -> None:
@@ -254,7 +254,7 @@ def test_what_leaves_a_home_replaces_nothing(queuectl: CommandLine, words: list[
     else:
         os.mkfifo(path)
     before = os.lstat(path)
-    assert "is there already" in queuectl.refused(2, *words, str(path))
+    assert "already exists" in queuectl.refused(2, *words, str(path))
     assert os.lstat(path) == before
 
 

@@ -32,7 +32,7 @@ def test_start_returns_when_ready_and_closes_what_it_inherited(queuectl: Command
 
 def test_start_where_a_supervisor_runs_adds_workers(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start", "--count", "1")
-    assert "added 2 to the running supervisor: 3 workers" in queuectl.ok("worker", "start", "--count", "2")
+    assert "added 2 workers to the running supervisor; 3 in total" in queuectl.ok("worker", "start", "--count", "2")
     assert len(queuectl.json("status")["workers"]) == 3
 
 
@@ -139,7 +139,7 @@ def test_foreground_runs_until_it_is_interrupted(queuectl: CommandLine) -> None:
     process = queuectl.popen("worker", "start", "--foreground", stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert "ready: pid" in process.stderr.readline()
-    assert "already runs" in queuectl.refused(1, "worker", "start", "--foreground")
+    assert "already running" in queuectl.refused(1, "worker", "start", "--foreground")
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     queuectl.until_state("a", "completed")
     process.send_signal(signal.SIGINT)
@@ -249,7 +249,7 @@ def test_a_stopped_supervisor_is_told_from_none(queuectl: CommandLine) -> None:
             try:
                 queue.status()
             except Busy as refusal:
-                assert "has not answered within 0.3 s" in str(refusal)
+                assert "did not answer within 0.3 s" in str(refusal)
             else:
                 raise AssertionError("a stopped supervisor has answered")
     finally:

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     Line = dict[str, object]
 
-SUMMARY = """Writes all jobs with their history, the queues, schedules and settings of a home into
-one file, while the queue goes on: all as it was at one instant, the end of the backup. What jobs
-have printed is not in it."""
+SUMMARY = """Writes a home's jobs with their history, its queues, schedules and settings to one file
+while the queue runs, as they are at the end of the backup. The output of jobs is not included."""
 EXAMPLES = ["queuectl backup queue.jsonl", "queuectl backup - | gzip > queue.jsonl.gz"]
 VERSION = 2
 SWEEP_JOBS = 10_000
@@ -30,7 +29,7 @@ ATTEMPTS = 5
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a new file, for you alone; - is standard output")
+    parser.add_argument("file", metavar="FILE", help="new file, readable only by you; - is standard output")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -54,7 +53,7 @@ def _lines(queue: Queue) -> Iterator[Line]:
             continue
         yield {"end": count}
         return
-    raise Busy(what=f"more happens here than a backup can follow; it has begun {ATTEMPTS} times")
+    raise Busy(what=f"too many changes for a backup, after {ATTEMPTS} attempts")
 
 
 def _home(queue: Queue) -> Iterator[Line]:

@@ -10,15 +10,15 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Cancels jobs: what waits goes to the dead letter queue at once, what runs is ended first, and those that
-were to run after them go with them. `dlq retry` brings them back, `rm` removes them for good."""
+SUMMARY = """Cancels jobs and the jobs that wait for them. Waiting jobs move to the dead letter queue at once; running
+jobs are ended first. To bring canceled jobs back, use `dlq retry`; to delete them, use `rm`."""
 EXAMPLES = ["queuectl cancel job1", "queuectl cancel --queue gpu --state pending", "queuectl cancel job1 --signal INT"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_selectors(parser, "cancel")
     parser.add_argument(
-        "--signal", metavar="NAME", help="what ends a running one (default TERM); KILL follows after its grace"
+        "--signal", metavar="NAME", help="signal that ends a running job (default TERM); KILL follows after its grace"
     )
 
 
@@ -36,5 +36,5 @@ def _signal(text: str) -> int:
     name = text.upper()
     found = getattr(signal.Signals, name if name.startswith("SIG") else f"SIG{name}", None)
     if found is None:
-        raise InvalidInput(what=f"there is no signal {text[:20]!r}")
+        raise InvalidInput(what=f"unknown signal {text[:20]!r}; use a name like TERM or a number")
     return int(found)

@@ -9,21 +9,21 @@ from ..settings import SETTINGS, Settings, check_key, parse_setting
 from .parser import add_action, add_actions
 from .render import Screen
 
-SUMMARY = """Defaults of this home, kept as safely as jobs. A running supervisor follows at once; a job keeps the
-retry rules that were in force when it was enqueued."""
+SUMMARY = """Shows and changes the defaults of this home. A running supervisor uses a new value at once. A job keeps the
+retry rules that were in effect when it was enqueued."""
 EXAMPLES = ["queuectl config set max-retries 5", "queuectl config set backoff-base 1.5", "queuectl config list"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     keys = ", ".join(SETTINGS)
-    actions = add_actions(parser, f"actions (the keys are {keys})")
+    actions = add_actions(parser, f"actions (keys: {keys})")
     setting = add_action(actions, "set", "set a value", "queuectl config set max-retries 5")
     setting.add_argument("key", metavar="KEY", help=keys)
     setting.add_argument("value", metavar="VALUE")
-    get = add_action(actions, "get", "print the value in force", "queuectl config get max-retries")
+    get = add_action(actions, "get", "print the current value", "queuectl config get max-retries")
     get.add_argument("key", metavar="KEY", help=keys)
-    add_action(actions, "list", "list all keys, their values and meanings", "queuectl config list")
-    unset = add_action(actions, "unset", "go back to the default", "queuectl config unset max-retries")
+    add_action(actions, "list", "list all keys with values and meanings", "queuectl config list")
+    unset = add_action(actions, "unset", "reset to the default", "queuectl config unset max-retries")
     unset.add_argument("key", metavar="KEY", help=keys)
 
 

@@ -21,7 +21,7 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from ..records import Chosen
 
-SUMMARY = "The dead letter queue: jobs that failed and have no retry left. They stay until you retry or purge them."
+SUMMARY = "Manages the dead letter queue: failed jobs with no retries left. They stay until you retry or purge them."
 EXAMPLES = ["queuectl dlq list", "queuectl dlq retry job1", "queuectl dlq purge --all"]
 
 _COLUMNS = [
@@ -35,22 +35,22 @@ _COLUMNS = [
 
 def add_arguments(parser: ArgumentParser) -> None:
     actions = add_actions(parser, "actions")
-    shown = add_action(
-        actions, "list", "list the dead jobs, newest first, with the reason", "queuectl dlq list --limit 0"
+    shown = add_action(actions, "list", "list dead jobs and their reasons, newest first", "queuectl dlq list --limit 0")
+    shown.add_argument(
+        "--limit", metavar="N", type=limit_of, help="maximum number of jobs; 0 is all (default: 100 in a table)"
     )
-    shown.add_argument("--limit", metavar="N", type=limit_of, help="at most so many; 0 is all")
     one = add_action(actions, "show", "show a dead job and all its attempts", "queuectl dlq show job1")
-    one.add_argument("id", metavar="ID", help="the job")
+    one.add_argument("id", metavar="ID", help="ID of the job")
     retry = add_action(
-        actions, "retry", "make dead jobs pending again, their attempts counted from 0", "queuectl dlq retry job1 job2"
+        actions, "retry", "make dead jobs pending again, with attempts reset to 0", "queuectl dlq retry job1 job2"
     )
-    purge = add_action(actions, "purge", "remove dead jobs for good", "queuectl dlq purge --until 30d")
+    purge = add_action(actions, "purge", "remove dead jobs permanently", "queuectl dlq purge --until 30d")
     for action in (retry, purge):
-        action.add_argument("ids", nargs="*", metavar="ID", help="the jobs")
-        action.add_argument("--all", action="store_true", help="all dead jobs; takes as long as they are many")
-    retry.add_argument("--command", metavar="TEXT", help="with another command")
-    retry.add_argument("--max-retries", metavar="N", help="with so many retries")
-    retry.add_argument("--with-dependants", action="store_true", help="and those that died because they did")
+        action.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs")
+        action.add_argument("--all", action="store_true", help="all dead jobs")
+    retry.add_argument("--command", metavar="TEXT", help="new shell command line")
+    retry.add_argument("--max-retries", metavar="N", help="new number of retries, 0 to 1000")
+    retry.add_argument("--with-dependants", action="store_true", help="also retry the jobs that died because of these")
     export = add_action(
         actions, "export", "print dead jobs as JSON lines, for `import`", "queuectl dlq export --output dead.jsonl"
     )
@@ -75,7 +75,7 @@ def run(args: Namespace, screen: Screen) -> int:
         screen.value({"count": count})
     else:
         done = "pending again" if args.action == "retry" else "removed"
-        screen.line(f"{count} {'job is' if count == 1 else 'jobs are'} {done}")
+        screen.line(f"{count} {'job' if count == 1 else 'jobs'} {done}")
     return 0
 
 
@@ -90,14 +90,14 @@ def _show(queue: Queue, id: str, screen: Screen) -> int:
 def _change(queue: Queue, args: Namespace) -> int:
     chosen = wanted(args)
     if bool(args.ids) + bool(args.all) + bool(chosen) != 1:
-        raise InvalidInput(what=f"name the jobs to {args.action}, choose them, or say --all")
+        raise InvalidInput(what=f"name the jobs to {args.action}, use a filter, or use --all")
     with Progress("jobs so far") as progress:
         if not chosen:
             return _change_these(queue, args, None if args.all else args.ids, progress)
         dead: Chosen = {"state": "dead", **chosen}
         ids = [id for portion in queue.select(**dead) for id in portion]
         if not ids:
-            raise NothingToDo(what="no dead job is such")
+            raise NothingToDo(what="no dead job matches")
         size = min(SELECT_JOBS, jobs_at_once(_fields(args) if args.action == "retry" else None))
         portions = (ids[start : start + size] for start in range(0, len(ids), size))
         return sum(_change_these(queue, args, portion, progress) for portion in portions)

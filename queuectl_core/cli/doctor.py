@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from ..home import Home
 
-SUMMARY = """Looks at journal, store, logs, locks and processes of a home, and says what is sound; changes nothing.
-With --repair it salvages what can be read into a new home, and names every job of which something is lost."""
+SUMMARY = """Checks the journal, store, logs, locks and processes of a home and changes nothing. With --repair, copies
+what it can read into a new home and names each job that lost data."""
 EXAMPLES = ["queuectl doctor", "queuectl doctor --repair /tmp/rescued", "queuectl --home /tmp/rescued list"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--repair", metavar="DIR", help="make a new home there of what can be read")
+    parser.add_argument("--repair", metavar="DIR", help="recover what can be read into a new home in DIR")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -53,7 +53,7 @@ def _repair(home: Home, folder: str, screen: Screen) -> int:
     if screen.json:
         screen.value({"home": folder, "kept": kept, "lost_events": lost, "affected": affected})
         return 0
-    screen.line(f"{kept} jobs are in the new home {folder}; the old one is as it was")
+    screen.line(f"recovered {kept} jobs into the new home {folder}; the old home is unchanged")
     for first, last in lost:
         screen.line(f"lost: events {first} to {last}")
     for id, what in affected.items():

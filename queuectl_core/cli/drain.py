@@ -14,13 +14,15 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Begins no job any more, and ends when none runs. What waits stays; `queuectl resume` goes on."""
+SUMMARY = """Stops starting jobs and waits until none runs. Waiting jobs stay; `queuectl resume` starts jobs again."""
 EXAMPLES = ["queuectl drain", "queuectl drain --timeout 10m"]
 LOOK_EVERY_S = 0.2
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--timeout", metavar="TIME", help="waits no longer (exit 124); no job begins all the same")
+    parser.add_argument(
+        "--timeout", metavar="TIME", help="maximum wait like 90s or 10m (then exit 124, with starts still paused)"
+    )
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -35,9 +37,9 @@ def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value({"running": running})
     elif running:
-        screen.note("1 job still runs" if running == 1 else f"{running} jobs still run")
+        screen.note("timed out; 1 job still running" if running == 1 else f"timed out; {running} jobs still running")
     else:
-        screen.line("no job runs, and none will begin until `queuectl resume`")
+        screen.line("no job is running; none starts until `queuectl resume`")
     return TIMED_OUT if running else 0
 
 

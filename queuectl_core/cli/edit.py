@@ -12,8 +12,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Changes jobs that wait, or are dead: their command, their priority, whatever `enqueue` can say but id,
-key and --after. An empty value takes an option back; --delay 0 runs it now."""
+SUMMARY = """Changes waiting or dead jobs: any `enqueue` option except --id, --key and --after. An empty value resets an
+option; --delay 0 makes a job run now."""
 EXAMPLES = [
     "queuectl edit job1 --priority 10",
     "queuectl edit job1 --command 'make -j8' --timeout 1h",
@@ -23,11 +23,11 @@ EXAMPLES = [
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.usage = "queuectl edit [options] (ID … | --where FIELD=VALUE | --all)"
-    parser.add_argument("ids", nargs="*", metavar="ID", help="the jobs")
-    parser.add_argument("--where", metavar="F=V", action="append", help="those with state=, queue=, name=, tag.KEY= …")
-    parser.add_argument("--all", action="store_true", help="all that wait or are dead")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs")
+    parser.add_argument("--where", metavar="F=V", action="append", help="jobs with state=, queue=, name=, tag.KEY= …")
+    parser.add_argument("--all", action="store_true", help="all waiting and dead jobs")
     add_care(parser)
-    parser.add_argument("--command", metavar="TEXT", help="another shell command line")
+    parser.add_argument("--command", metavar="TEXT", help="new shell command line")
     add_job_flags(parser)
 
 
@@ -36,7 +36,7 @@ def run(args: Namespace, screen: Screen) -> int:
     if args.command is not None:
         fields["command"] = args.command
     if not fields:
-        raise InvalidInput(what="say what is to be changed, like --priority 10")
+        raise InvalidInput(what="name a change, like --priority 10")
 
     def act(queue: Queue, ids: list[str], lenient: bool) -> list[str]:
         return queue.edit(ids, fields, lenient)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def add_allow_empty(parser: ArgumentParser) -> None:
-    parser.add_argument("--allow-empty", action="store_true", help="it is no error that no job matches")
+    parser.add_argument("--allow-empty", action="store_true", help="succeed when no job matches")
 
 
 def nothing_matches() -> NothingToDo:
-    return NothingToDo(what="no job matches; `queuectl list` shows what there is, and --allow-empty permits it")
+    return NothingToDo(what="no job matches; check with `queuectl list`, or use --allow-empty")
 
 
 def at_least_one(jobs: Iterable[Job]) -> Iterator[Job]:

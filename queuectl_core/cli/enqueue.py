@@ -15,26 +15,25 @@ if TYPE_CHECKING:
 
 TAKES_WORDS = True
 
-SUMMARY = """Adds a job, or a file of jobs, all or none, and prints the id of each, alone, on stdout.
-When it has exited with 0 the job is on the disk and will run, whatever is killed."""
+SUMMARY = """Adds one job or a file of jobs (all or none). Prints only the ID of each job; exit 0 means stored."""
 EXAMPLES = [
     """queuectl enqueue '{"id": "job1", "command": "sleep 2"}'""",
     "queuectl enqueue -- make -j4 all",
     "queuectl enqueue --id nightly --max-retries 5 --command 'cd /srv && ./backup | gzip > b.gz'",
-    "queuectl enqueue --file jobs.jsonl      one JSON object a line; - reads standard input",
+    "queuectl enqueue --file jobs.jsonl      one JSON object per line; - reads standard input",
 ]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "job", nargs="*", metavar="JSON", help="a job as a JSON object, its fields named as the options"
+        "job", nargs="*", metavar="JSON", help="job as a JSON object, with fields named like the options"
     )
     parser.usage = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
-    parser.add_argument("--id", help="the job's id; one is made when none is given")
-    parser.add_argument("--command", metavar="TEXT", help="a shell command line")
-    parser.add_argument("--file", metavar="FILE", help="a file of jobs, one JSON object a line")
+    parser.add_argument("--id", help="ID of the job (default: generated)")
+    parser.add_argument("--command", metavar="TEXT", help="shell command line")
+    parser.add_argument("--file", metavar="FILE", help="file of jobs, one JSON object per line; - is standard input")
     add_job_flags(parser, ORDER_FLAGS)
-    parser.add_argument("--dry-run", action="store_true", help="only shows the record, and when it would be retried")
+    parser.add_argument("--dry-run", action="store_true", help="show the job and its retry delays without adding it")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -52,7 +51,7 @@ def run(args: Namespace, screen: Screen) -> int:
 
 def _preview(queue: Queue, args: Namespace, screen: Screen) -> int:
     if args.file is not None:
-        raise InvalidInput(what="--dry-run shows one job; it goes without --file")
+        raise InvalidInput(what="--dry-run shows one job and cannot be used with --file")
     jobs = queue.preview([_wanted(args)])
     if screen.json:
         screen.value(jobs[0] if jobs else None)
@@ -67,21 +66,20 @@ def _preview(queue: Queue, args: Namespace, screen: Screen) -> int:
                 screen.line(f"{name:13} {visible(shown(value))}")
         screen.line(f"{'retries after':13} {', '.join(span(round(wait_s * 1000)) for wait_s in waits) or 'none'}")
     if not jobs:
-        screen.note("nothing would be added: a job with this id is there, or one with this key is not over yet")
+        screen.note("nothing would be added: a job with this ID, or an unfinished job with this key, exists")
     return 0
 
 
 def _check_ways(args: Namespace) -> None:
     if len(args.job) > 1 or (args.job and args.words is not None):
-        raise InvalidInput(what="more than one word; quote the JSON, or put a command behind --: enqueue -- sleep 5")
+        raise InvalidInput(what="more than one word; quote the JSON, or put a command after --: enqueue -- sleep 5")
     ways = [args.job or None, args.command, args.file, args.words]
     if sum(way is not None for way in ways) != 1:
-        raise InvalidInput(
-            what="say what to run in one way: JSON, --command TEXT, --file FILE, or -- and a command's words"
-        )
+        raise InvalidInput(what="use exactly one of JSON, --command TEXT, --file FILE, or -- WORD …")
     fields = _flags(args) if args.file is not None else {}
     if fields:
-        raise InvalidInput(what=f"--file goes without --{next(iter(fields)).replace('_', '-')}; put it into the lines")
+        flag = next(iter(fields)).replace("_", "-")
+        raise InvalidInput(what=f"--{flag} cannot be used with --file; set the field in each line")
 
 
 def _wanted(args: Namespace) -> Any:
@@ -103,7 +101,7 @@ def _flags(args: Namespace) -> dict[str, object]:
 def _merge(job: object, flags: dict[str, object]) -> object:
     twice = [name for name in flags if isinstance(job, dict) and name in job]
     if twice:
-        raise InvalidInput(what=f"{twice[0]} stands in the JSON and in a flag")
+        raise InvalidInput(what=f"{twice[0]} is set in both the JSON and a flag; remove one")
     return {**job, **flags} if isinstance(job, dict) else job
 
 
@@ -113,7 +111,7 @@ def _parse_job(text: str) -> object:
     try:
         return parse(text)
     except ValueError as fault:
-        what = f"not a job in JSON ({fault}): {text[:60]!r}"
+        what = f"invalid JSON ({fault}): {text[:60]!r}"
         if not text.lstrip().startswith(("{", "[", '"')):
             import shlex
 
@@ -132,8 +130,8 @@ def _enqueue_file(queue: Queue, path: str) -> list[str]:
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
     except ValueError:  # a NUL, or what no encoding of file names has
-        raise InvalidInput(what=f"cannot read {path!a}: that is no file name") from None
-    with file, Progress("jobs taken; they count once the last one is") as progress:
+        raise InvalidInput(what=f"cannot read {path!a}: not a valid file name") from None
+    with file, Progress("jobs read; all are stored at the end") as progress:
         lines = Lines("standard input" if path == "-" else path, file)
         try:
             return queue.enqueue_lines(lines, progress=progress.show)

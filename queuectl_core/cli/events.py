@@ -8,17 +8,17 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Prints what has happened, one JSON object a line: `seq`, `event`, `at`, and what belongs to it. Its `seq`
-goes on over restarts: who has read up to N asks for --since N, and misses nothing, or is told what is gone (exit 1)."""
+SUMMARY = """Prints events, one JSON object per line, with `seq`, `event`, `at` and details. `seq` keeps counting across
+restarts: after you read event N, continue with --since N. Exit 1 means that some of those events are gone."""
 EXAMPLES = ["queuectl events --since 0", "queuectl events --follow --since 1041", "queuectl events --follow"]
 LOOK_EVERY_S = 0.2
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "-f", "--follow", action="store_true", help="go on printing what happens, from now on or --since"
+        "-f", "--follow", action="store_true", help="keep printing new events, from now or from --since"
     )
-    parser.add_argument("--since", metavar="SEQ", help="only what comes after this number (default: all there is)")
+    parser.add_argument("--since", metavar="SEQ", help="print only events after this number (default: all events kept)")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -49,5 +49,5 @@ def _since(text: str | None, otherwise: int) -> int:
     if text is None:
         return otherwise
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidInput(what=f"--since must be the number of an event, not {text[:40]!r}")
+        raise InvalidInput(what=f"--since must be an event number, not {text[:40]!r}")
     return int(text)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def add_output(parser: ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", metavar="FILE", help="into a new file, for you alone")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a new file, readable only by you")
 
 
 def write_exported(

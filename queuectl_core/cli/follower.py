@@ -115,7 +115,7 @@ def lost_output(queue: Queue, attempt: AttemptRecord) -> str | None:
             return None
     except FileNotFoundError:  # it has been removed, and with it what it said
         return None
-    return f"{dropped} bytes of the output of attempt {attempt['attempt']} are lost: the disk had no room for them"
+    return f"{dropped} bytes of the output of attempt {attempt['attempt']} were lost because the disk was full"
 
 
 def _place_of(attempt: AttemptRecord) -> tuple[object, object]:

@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = "Continues jobs that `queuectl suspend` has stopped."
+SUMMARY = "Continues suspended jobs."
 EXAMPLES = ["queuectl continue job1", "queuectl continue --all"]
 
 
@@ -18,4 +18,4 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    return change(args, screen, ("processing",), lambda queue, ids, lenient: queue.go_on(ids, lenient), "going on")
+    return change(args, screen, ("processing",), lambda queue, ids, lenient: queue.go_on(ids, lenient), "continued")

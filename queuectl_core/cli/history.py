@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
     from ..past import Fact
 
-SUMMARY = """Shows every fact about one job that the journal still has, with its time and what belongs to it: exit
-code, how long it took, processor time, memory. `show` has all its attempts, however long ago."""
+SUMMARY = """Shows the events of one job that the journal still keeps, with time and details: exit code, duration,
+processor time, memory. `queuectl show` always has all attempts."""
 EXAMPLES = ["queuectl history job1", "queuectl history job1 --json"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="the job")
+    parser.add_argument("id", metavar="ID", help="ID of the job")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -32,7 +32,7 @@ def run(args: Namespace, screen: Screen) -> int:
         return 0
     screen.table(["SEQ", "AT", "EVENT", "WHAT"], [[one["seq"], one["at"], one["event"], _what(one)] for one in facts])
     if not facts or facts[0]["event"] != "enqueued":
-        screen.note(f"the journal has no older facts of it; queuectl show {job['id']} has its attempts")
+        screen.note(f"older events are no longer kept; `queuectl show {job['id']}` lists all attempts")
     return 0
 
 

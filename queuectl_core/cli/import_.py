@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Iterator
 
-SUMMARY = """Adds jobs as `queuectl export` has printed them, with their state and history, some hundred at a time; with
---skip-existing it can be repeated after a failure."""
+SUMMARY = """Adds jobs that `queuectl export` printed, with their state and history, in batches. After a failure, repeat
+the import with --skip-existing."""
 EXAMPLES = ["queuectl import jobs.jsonl", "queuectl import - --skip-existing < jobs.jsonl"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a file of exported jobs; - is standard input")
-    parser.add_argument("--skip-existing", action="store_true", help="passes over jobs whose ids are there already")
+    parser.add_argument("file", metavar="FILE", help="file of exported jobs; - is standard input")
+    parser.add_argument("--skip-existing", action="store_true", help="skip jobs whose IDs already exist")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -34,11 +34,11 @@ def run(args: Namespace, screen: Screen) -> int:
                 if "index" not in refusal.fields:
                     raise
                 line = portion[int(str(refusal.fields["index"]))][0]
-                raise InvalidInput(what=f"line {line}: {refusal}; the {count} jobs before are in") from None
+                raise InvalidInput(what=f"line {line}: {refusal}; {count} jobs were imported before it") from None
     if screen.json:
         screen.value({"count": count})
     else:
-        screen.line(f"{count} {'job is' if count == 1 else 'jobs are'} in")
+        screen.line(f"{count} {'job' if count == 1 else 'jobs'} imported")
     return 0
 
 
@@ -66,4 +66,4 @@ def _jobs(path: str) -> Iterator[tuple[int, object]]:
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
     except ValueError as fault:
-        raise InvalidInput(what=f"line {number} is no exported job: {fault}") from None
+        raise InvalidInput(what=f"line {number} is not an exported job: {fault}") from None

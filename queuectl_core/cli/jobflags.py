@@ -23,40 +23,40 @@ if TYPE_CHECKING:
 Flag = tuple[str, str, str]
 
 _FLAGS: tuple[Flag, ...] = (
-    ("--name", "TEXT", "for people, filters"),
-    ("--queue", "NAME", "where it waits"),
+    ("--name", "TEXT", "label, for filters"),
+    ("--queue", "NAME", "queue it waits in"),
     ("--priority", "N", "higher runs first"),
-    ("--delay", "TIME", "not before 90s, 2h"),
-    ("--at", "WHEN", "18:30, or a date"),
-    ("--slots", "N", "workers it occupies"),
-    ("--timeout", "TIME", "then it has failed"),
+    ("--delay", "TIME", "start in 90s, 2h, 1d"),
+    ("--at", "WHEN", "start at 18:30, date"),
+    ("--slots", "N", "workers it uses (1)"),
+    ("--timeout", "TIME", "time limit of a run"),
     ("--grace", "TIME", "from TERM to KILL"),
-    ("--max-retries", "N", "after the first run"),
-    ("--backoff-base", "S", "waits S ^ attempt"),
-    ("--backoff-max", "TIME", "no wait is longer"),
-    ("--jitter", "SHARE", "0 to 1, shortens it"),
-    ("--retry-on", "CODES", "only these: 75,111"),
-    ("--fail-on", "CODES", "never these: 2,64"),
-    ("--snooze-on", "CODES", "later, not counted"),
-    ("--snooze", "TIME", "so much later"),
-    ("--cwd", "DIR", "where it runs"),
+    ("--max-retries", "N", "retries, 0 to 1000"),
+    ("--backoff-base", "S", "wait S^n s; 0-3600"),
+    ("--backoff-max", "TIME", "longest wait"),
+    ("--jitter", "SHARE", "0-1, shortens waits"),
+    ("--retry-on", "CODES", "retry only 75,111"),
+    ("--fail-on", "CODES", "never retry 2,64"),
+    ("--snooze-on", "CODES", "run later, uncounted"),
+    ("--snooze", "TIME", "delay (default 60s)"),
+    ("--cwd", "DIR", "folder to run in"),
     ("--shell", "PATH", "instead of /bin/sh"),
     ("--nice", "N", "-20 to 19"),
-    ("--limit-mem", "SIZE", "512M, 2G"),
-    ("--limit-cpu", "TIME", "of the processor"),
+    ("--limit-mem", "SIZE", "memory: 512M, 2G"),
+    ("--limit-cpu", "TIME", "processor time"),
 )
 _MORE_FLAGS: tuple[Flag, ...] = (
-    ("--tag", "K=V", "to find it; repeat"),
-    ("--env", "K=V", "a variable; repeat"),
-    ("--env-file", "FILE", "lines of variables"),
-    ("--inherit-env", "", "all of yours"),
-    ("--stdin", "FILE", "it reads; -: yours"),
+    ("--tag", "K=V", "tag, repeatable"),
+    ("--env", "K=V", "variable, repeatable"),
+    ("--env-file", "FILE", "file of K=V lines"),
+    ("--inherit-env", "", "copy your variables"),
+    ("--stdin", "FILE", "input; - is stdin"),
 )
 ORDER_FLAGS: tuple[Flag, ...] = (
-    ("--after", "ID", "once it is completed"),
-    ("--after-any", "", "or over, however"),
-    ("--key", "K", "one live job has it"),
-    ("--on-conflict", "HOW", "refuse skip replace"),
+    ("--after", "ID", "after ID completes"),
+    ("--after-any", "", "whatever its result"),
+    ("--key", "K", "one unfinished job"),
+    ("--on-conflict", "HOW", "refuse|skip|replace"),
 )
 """Those of a job that is new."""
 
@@ -72,7 +72,7 @@ def add_job_flags(parser: ArgumentParser, first: tuple[Flag, ...] = (), without:
     """With a help of two columns, so that it fits a screen: README says more of each."""
     flags = tuple(flag for flag in (*first, *_FLAGS, *_MORE_FLAGS) if flag[0] not in without)
     hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # what argparse compares by identity
-    group = parser.add_argument_group("what the job is to be (README says more of each)", _two_columns(flags))
+    group = parser.add_argument_group("job options (details in README)", _two_columns(flags))
     for flag, metavar, _ in flags:
         if not metavar:
             group.add_argument(flag, action="store_true", help=hidden)
@@ -220,4 +220,4 @@ def _input(path: str) -> dict[str, object]:
     try:
         return {"input": data.decode()} if data else {}
     except UnicodeDecodeError:
-        raise InvalidInput(what="--stdin - takes UTF-8 text; put other data into a file, and name it") from None
+        raise InvalidInput(what="--stdin - accepts only UTF-8 text; for other data use --stdin FILE") from None

@@ -41,7 +41,7 @@ class Lines:
         except OSError as fault:
             raise InvalidInput(what=f"cannot read {self._name}: {fault.strerror}") from None
         if not index:
-            raise InvalidInput(what=f"{self._name} has no job in it")
+            raise InvalidInput(what=f"{self._name} contains no jobs")
 
     def placed(self, refusal: QueueError) -> QueueError:
         """The same error, which says of a job on which line it stands."""
@@ -56,7 +56,7 @@ class Lines:
         try:
             return line.decode("utf-8")
         except UnicodeDecodeError:
-            what = f"{self._name} line {self._number(index)}: it is not UTF-8; nothing was enqueued"
+            what = f"{self._name} line {self._number(index)}: not valid UTF-8; nothing was enqueued"
             raise InvalidInput(what=what) from None
 
     def _number(self, index: int) -> int:

@@ -11,9 +11,9 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = f"""Lists jobs: first those that run, wait or will be retried, in that order, then dead and completed ones,
-newest first. A table shows the first {TABLE_LIMIT}, --json all, unless --limit says otherwise. Options that choose by
-anything but the state look at all jobs; so does --sort."""
+SUMMARY = f"""Lists running, waiting and failed jobs in that order, then dead and completed jobs, newest first. A table
+shows the first {TABLE_LIMIT} jobs and --json shows all, unless you set --limit. Filters other than --state read all
+jobs, and so does --sort."""
 EXAMPLES = [
     "queuectl list --state pending,failed --queue mail",
     "queuectl list --sort attempts --reverse --columns id,attempts,reason --limit 10",
@@ -24,12 +24,19 @@ WATCH_EVERY_S = 2.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--limit", metavar="N", type=limit_of, help="at most so many; 0 is all")
-    parser.add_argument("--sort", metavar="FIELD", help="by a field, like created_at")
-    parser.add_argument("--reverse", action="store_true", help="with --sort: the largest first")
-    parser.add_argument("--columns", metavar="A,B", help="these fields, like id,state,queue,command")
-    parser.add_argument("--format", metavar="TEXT", help="a line a job, with {id}, {state}, {command} … in it")
-    parser.add_argument("--watch", action="store_true", help="again every two seconds, until Ctrl-C")
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=limit_of,
+        help=f"maximum number of jobs; 0 is all (default: {TABLE_LIMIT} in a table)",
+    )
+    parser.add_argument("--sort", metavar="FIELD", help="sort by a field, like created_at")
+    parser.add_argument("--reverse", action="store_true", help="with --sort: largest first")
+    parser.add_argument("--columns", metavar="A,B", help="fields to show, like id,state,queue,command")
+    parser.add_argument(
+        "--format", metavar="TEXT", help="template for one line per job, with {id}, {state}, {command} …"
+    )
+    parser.add_argument("--watch", action="store_true", help="refresh every 2 s until Ctrl-C")
     add_filters(parser)
 
 

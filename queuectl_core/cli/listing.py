@@ -52,7 +52,7 @@ def show(  # noqa: PLR0913  # one for each flag of `list`
     colour_column = names.index("STATE") if "STATE" in names else None
     screen.table(names, [[value(job) for _, value in columns] for job in listed], colour_column)
     if len(listed) < len(found):
-        screen.note(f"only the first {limit} are shown; --limit 0 shows all")
+        screen.note(f"showing the first {limit} jobs; --limit 0 shows all")
     return 0
 
 
@@ -107,7 +107,7 @@ def _filled(template: str, job: JobRecord) -> str:
     try:
         return template.format_map(_Fields(values))
     except (ValueError, IndexError, AttributeError, KeyError, TypeError) as fault:
-        raise InvalidInput(what=f"--format has fields like {{id}} or {{command}}; {template[:40]!r}: {fault}") from None
+        raise InvalidInput(what=f"--format needs fields like {{id}} or {{command}}, not {template[:40]!r} ({fault})") from None
 
 
 class _Fields(dict[str, str]):
@@ -127,7 +127,7 @@ def note_of(job: JobRecord) -> str:
     due_at = job["next_run_at"]
     if job["state"] == "failed" and due_at is not None:
         wait_ms = from_utc(due_at) - now_ms()
-        return f"{job['reason']}; again in {age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; due"
+        return f"{job['reason']}; retry in {age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; retry due"
     if job["state"] == "processing":
         return f"{'suspended ' if job.get('suspended') else ''}on {job['worker']}"
     if job["state"] == "pending" and job.get("waits_for"):
@@ -140,7 +140,7 @@ def note_of(job: JobRecord) -> str:
 def limit_of(text: str, flag: str = "--limit") -> int:
     """What --limit says, or another such flag. Raises InvalidInput."""
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidInput(what=f"{flag} must be a whole number from 0 on, not {text[:40]!r}")
+        raise InvalidInput(what=f"{flag} must be a whole number, 0 or more, not {text[:40]!r}")
     return int(text)
 
 

@@ -16,30 +16,32 @@ if TYPE_CHECKING:
 
     from ..records import AttemptRecord, JobRecord
 
-SUMMARY = """Prints what a job has printed, stdout and stderr as they came: of its latest attempt, of attempt N, or
-of all. With --follow it goes on until the job has ended for good, through its retries."""
+SUMMARY = """Prints the output of a job, stdout and stderr in order: of its latest attempt, of attempt N, or of all
+attempts. With --follow, continues through retries until the job finishes."""
 EXAMPLES = ["queuectl logs job1", "queuectl logs job1 job2 --follow", "queuectl logs job1 --attempt 1 --tail 20"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="the job; of several, each line begins with its id")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on printing until the job has ended")
     parser.add_argument(
-        "--attempt", metavar="N", type=_attempt, help="the attempt of this number (the latest of that number)"
+        "ids", nargs="*", metavar="ID", help="IDs of the jobs; with several, each line starts with the ID"
     )
-    parser.add_argument("--all", action="store_true", help="all attempts, with a line between them")
-    parser.add_argument("--tail", metavar="N", help="only the last N lines")
+    parser.add_argument("-f", "--follow", action="store_true", help="keep printing until the job finishes")
+    parser.add_argument(
+        "--attempt", metavar="N", type=_attempt, help="attempt number, from 1; the latest one with that number"
+    )
+    parser.add_argument("--all", action="store_true", help="print all attempts, with a separator line")
+    parser.add_argument("--tail", metavar="N", help="print only the last N lines")
 
 
 def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
-        raise InvalidInput(what="logs prints what the job printed, as it is; it has no --json")
+        raise InvalidInput(what="logs prints raw job output; --json is not supported")
     if args.follow + args.all + (args.attempt is not None) > 1:
-        raise InvalidInput(what="--follow, --all and --attempt exclude each other")
+        raise InvalidInput(what="use only one of --follow, --all and --attempt")
     if not args.ids:
-        raise InvalidInput(what="name the job whose output you want")
+        raise InvalidInput(what="name at least one job")
     if args.follow and args.tail is not None:
-        raise InvalidInput(what="--follow and --tail exclude each other")
+        raise InvalidInput(what="--follow and --tail cannot be used together")
     tail = None if args.tail is None else limit_of(args.tail, "--tail")
     ids = list(dict.fromkeys(args.ids))
     with Queue(args.home, notice=screen.note) as queue:
@@ -76,7 +78,7 @@ def _print_all(queue: Queue, job: JobRecord, args: Namespace, outlet: Outlet) ->
 def _chosen(job: JobRecord, args: Namespace) -> list[AttemptRecord]:
     history = job["history"]
     if not history:
-        raise NoOutput(what=f"job {job['id']} has not run yet; it is {job['state']}")
+        raise NoOutput(what=f"job {job['id']} has not run yet (state {job['state']})")
     if args.all:
         return history
     if args.attempt is None:
@@ -96,7 +98,7 @@ def _print(queue: Queue, attempt: AttemptRecord, screen: Outlet) -> None:
             screen.raw(piece)
     except FileNotFoundError:
         if attempt["output_bytes"]:
-            what = f"the output of attempt {attempt['attempt']} is gone: its log was removed (config log-retention)"
+            what = f"the output of attempt {attempt['attempt']} was removed (see config log-retention)"
             raise NoOutput(what=what) from None
     lost = lost_output(queue, attempt)
     if lost is not None:
@@ -105,5 +107,5 @@ def _print(queue: Queue, attempt: AttemptRecord, screen: Outlet) -> None:
 
 def _attempt(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidInput(what=f"--attempt must be a number from 1 on, not {text[:40]!r}")
+        raise InvalidInput(what=f"--attempt must be a whole number, 1 or more, not {text[:40]!r}")
     return int(text)

@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     from typing import Any
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "enqueue": ("enqueue", "add one job, or a file of jobs"),
-    "run": ("run", "add a job, print what it prints, end as it ends"),
-    "worker": ("worker", "start, stop or scale the workers"),
-    "status": ("status", "how many jobs are in which state, and what the workers do"),
-    "list": ("list", "the jobs, by state"),
-    "show": ("show", "one job and all its attempts"),
-    "why": ("why", "why a job is as it is, in one sentence"),
-    "history": ("history", "all that has happened to one job"),
-    "events": ("events", "all that happens, as JSON lines, with a cursor"),
-    "logs": ("logs", "what a job has printed"),
-    "wait": ("wait", "until jobs have ended"),
-    "cancel": ("cancel", "what waits or runs is not to"),
-    "retry": ("retry", "what waits for its retry runs now"),
-    "edit": ("edit", "change jobs that do not run"),
-    "rm": ("rm", "remove jobs for good"),
-    "prune": ("prune", "remove what has ended long ago"),
-    "suspend": ("suspend", "running jobs stand still"),
-    "continue": ("go_on", "suspended jobs go on"),
-    "queue": ("queue", "named queues: list, limit, pause"),
-    "schedule": ("schedule", "jobs that come again: add, list, pause"),
-    "pause": ("pause", "begin no job any more"),
-    "resume": ("resume", "begin jobs again"),
-    "drain": ("drain", "begin no job any more, and wait until none runs"),
-    "dlq": ("dlq", "the dead letter queue: list, retry, purge"),
-    "export": ("export", "jobs as JSON lines, for another home"),
-    "import": ("import_", "jobs of another home"),
-    "backup": ("backup", "a whole home in one file, while it lives"),
-    "restore": ("restore", "a home from such a file"),
-    "doctor": ("doctor", "whether this home is sound, and what can be saved if not"),
-    "config": ("config", "set, get, list and unset defaults"),
+    "enqueue": ("enqueue", "add one job or a file of jobs"),
+    "run": ("run", "run a job, print its output, exit with its status"),
+    "worker": ("worker", "start, stop, restart or scale the workers"),
+    "status": ("status", "count jobs by state and show the workers"),
+    "list": ("list", "list jobs"),
+    "show": ("show", "show one job and all its attempts"),
+    "why": ("why", "explain the state of a job in one sentence"),
+    "history": ("history", "show the events of one job"),
+    "events": ("events", "print all events as JSON lines"),
+    "logs": ("logs", "print the output of jobs"),
+    "wait": ("wait", "wait until jobs finish"),
+    "cancel": ("cancel", "cancel waiting or running jobs"),
+    "retry": ("retry", "run waiting jobs now"),
+    "edit": ("edit", "change waiting or dead jobs"),
+    "rm": ("rm", "remove jobs permanently"),
+    "prune": ("prune", "remove old finished jobs"),
+    "suspend": ("suspend", "suspend running jobs"),
+    "continue": ("go_on", "continue suspended jobs"),
+    "queue": ("queue", "list, limit or pause named queues"),
+    "schedule": ("schedule", "add, list or pause recurring jobs"),
+    "pause": ("pause", "stop starting jobs"),
+    "resume": ("resume", "start jobs again"),
+    "drain": ("drain", "stop starting jobs and wait until none runs"),
+    "dlq": ("dlq", "list, retry or purge dead jobs"),
+    "export": ("export", "print jobs as JSON lines for another home"),
+    "import": ("import_", "add jobs from another home"),
+    "backup": ("backup", "write a home to one file while it runs"),
+    "restore": ("restore", "fill a new home from a backup"),
+    "doctor": ("doctor", "check this home, or recover a damaged one"),
+    "config": ("config", "set, get, list or unset defaults"),
 }
 """Every command: its module, and what it does."""
 
@@ -68,21 +68,21 @@ _HABITS.update(
 
 USAGE = """usage: queuectl [--home DIR] [--json] COMMAND …
 
-A job queue on this machine: it runs shell commands in the background, retries those
-that fail, keeps the hopeless ones for you to look at, and never loses one.
+A job queue on this machine. Runs shell commands in the background, retries failed
+jobs, keeps the jobs that fail for good, and never loses one.
 
-commands (without one: status):
+commands (default: status):
 {commands}
 
 options (before or after the command):
-  --home DIR   the folder that holds the queue; else $QUEUECTL_HOME,
-               $XDG_STATE_HOME/queuectl, ~/.local/state/queuectl
+  --home DIR   folder that holds the queue (default: $QUEUECTL_HOME,
+               $XDG_STATE_HOME/queuectl or ~/.local/state/queuectl)
   --json       print one JSON value, for programs
   -V, --version
                print the version
-  -h, --help   this text; `queuectl COMMAND --help` tells more, with examples
+  -h, --help   print this help; `queuectl COMMAND --help` shows details and examples
 
-a first try:
+get started:
   queuectl enqueue -- sleep 2
   queuectl worker start --count 2
   queuectl status
@@ -126,7 +126,7 @@ def run(argv: list[str]) -> int:
         _complain(str(unfit))
         return unfit.exit_status
     except UnicodeEncodeError as fault:
-        _complain(f"{fault.object!r:.100} cannot be a path in the {fault.encoding} of this locale; use one of UTF-8")
+        _complain(f"{fault.object!r:.100} cannot be a path in this locale ({fault.encoding}); use a UTF-8 locale")
         return 1
     except OSError as fault:
         if isinstance(fault, FileNotFoundError) and not fault.filename:  # of a path that is relative
@@ -203,7 +203,7 @@ def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
         elif word in ("-V", "--version"):
             return options, "--version", []
         elif word.startswith("-"):
-            raise InvalidInput(what=f"unknown option {word!r}; `queuectl --help` shows what there is")
+            raise InvalidInput(what=f"unknown option {word!r}; see `queuectl --help`")
         else:
             return options, word, list(words)
     return options, "status", []

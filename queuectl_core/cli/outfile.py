@@ -59,7 +59,7 @@ def _name(draft: str, path: str) -> None:
 def _check_new(path: str) -> None:
     """Refuse to replace a file, a link, or a device. Raises InvalidInput."""
     if os.path.lexists(path):
-        raise InvalidInput(what=f"{path} is there already; name a new file, or remove it first")
+        raise InvalidInput(what=f"{path} already exists; name a new file, or remove it first")
 
 
 def _refusal(draft: str, fault: OSError) -> InvalidInput:
@@ -69,4 +69,4 @@ def _refusal(draft: str, fault: OSError) -> InvalidInput:
 def _warn_if_readable(screen: Screen) -> None:
     found = os.fstat(sys.stdout.fileno())
     if stat.S_ISREG(found.st_mode) and found.st_mode & 0o044:
-        screen.note("others can read this file, and jobs may hold secrets; name a file instead, and it is yours alone")
+        screen.note("other users can read this file, and jobs may hold secrets; name a file to make it private")

@@ -69,7 +69,7 @@ def parse(name: str, command: ModuleType, words: list[str], options: dict[str, o
     parser = make_parser(name, command, options)
     args = parser.parse_args(words)
     if behind is not None and not getattr(command, "TAKES_WORDS", False):
-        raise InvalidInput(what=f"`queuectl {name}` takes nothing behind --")
+        raise InvalidInput(what=f"`queuectl {name}` accepts nothing after --")
     args.home = home_of(args.home)
     args.words = behind
     return args
@@ -92,7 +92,7 @@ def add_common(parser: argparse.ArgumentParser, options: dict[str, object] | Non
     """--home and --json. Without `options`, for a subcommand: what stood further left remains in force."""
     suppress = argparse.SUPPRESS
     home, json = (options["home"], options["json"]) if options else (suppress, suppress)
-    parser.add_argument("--home", metavar="DIR", default=home, help="the folder that holds the queue")
+    parser.add_argument("--home", metavar="DIR", default=home, help="folder that holds the queue")
     parser.add_argument("--json", action="store_true", default=json, help="print one JSON value")
 
 

@@ -8,9 +8,9 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Begins no job any more, of any queue; what runs goes on, and jobs can be added. It stays so until
-`queuectl resume`."""
-EXAMPLES = ["queuectl pause", "queuectl queue pause gpu      one queue alone"]
+SUMMARY = """Stops starting jobs of all queues until `queuectl resume`. Running jobs continue, and you can still add
+jobs."""
+EXAMPLES = ["queuectl pause", "queuectl queue pause gpu      only one queue"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,5 +25,5 @@ def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value({"paused": True})
     else:
-        screen.line("no job begins until `queuectl resume`")
+        screen.line("no job starts until `queuectl resume`")
     return 0

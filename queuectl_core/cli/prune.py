@@ -10,15 +10,17 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Removes jobs that ended long ago, completed ones or those in --state. A running supervisor does so by
-itself with completed ones, as config retention and retention-jobs say."""
+SUMMARY = """Removes finished jobs: completed jobs, or those in --state. A running supervisor removes completed jobs
+automatically (see config retention and retention-jobs)."""
 EXAMPLES = ["queuectl prune --older 7d", "queuectl prune --older 30d --state completed,dead --dry-run"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--older", metavar="TIME", help="those that ended longer ago (default: all)")
-    parser.add_argument("--state", metavar="STATE", help="completed (the default), dead, or completed,dead")
-    parser.add_argument("--dry-run", action="store_true", help="only says how many")
+    parser.add_argument(
+        "--older", metavar="TIME", help="only jobs that finished before this long ago, like 7d (default: all)"
+    )
+    parser.add_argument("--state", metavar="STATE", help="completed (default), dead, or completed,dead")
+    parser.add_argument("--dry-run", action="store_true", help="only count the jobs")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -27,7 +29,7 @@ def run(args: Namespace, screen: Screen) -> int:
 
     states = (args.state or "completed").split(",")
     if not set(states) <= {"completed", "dead"}:
-        raise InvalidInput(what="prune removes what is over: --state completed, dead or completed,dead")
+        raise InvalidInput(what="prune removes only finished jobs: use --state completed, dead or completed,dead")
     older_s = 0.0 if args.older is None else seconds_of(args.older, "--older")
     with Queue(args.home, notice=screen.note) as queue:
         portions = list(queue.select(state=states, ended_until_ms=now_ms() - round(older_s * 1000)))
@@ -35,6 +37,6 @@ def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value({"count": count, "dry_run": args.dry_run})
     else:
-        be = "would be" if args.dry_run else "is" if count == 1 else "are"
-        screen.line(f"{count} {'job' if count == 1 else 'jobs'} {be} removed")
+        jobs = "job" if count == 1 else "jobs"
+        screen.line(f"{count} {jobs} {'would be ' if args.dry_run else ''}removed")
     return 0

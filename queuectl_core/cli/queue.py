@@ -14,8 +14,8 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from ..records import QueueLimits
 
-SUMMARY = """Jobs wait in queues; one begins to exist when a job names it. Of the jobs of all queues that may begin, the
-one of the highest priority does, the oldest of several."""
+SUMMARY = """Manages named queues. A queue exists once a job names it. Across all queues, the job with the highest
+priority starts next; among equals, the oldest."""
 EXAMPLES = [
     "queuectl queue list",
     "queuectl queue set gpu --limit 2",
@@ -27,18 +27,20 @@ _PERIODS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def add_arguments(parser: ArgumentParser) -> None:
     actions = add_actions(parser, "actions")
-    add_action(actions, "list", "list the queues, with their rules and how many jobs", "queuectl queue list")
+    add_action(actions, "list", "list queues with their rules and job counts", "queuectl queue list")
     rules = add_action(
         actions, "set", "set or unset the rules of a queue", "queuectl queue set gpu --limit 2 --rate none"
     )
-    rules.add_argument("queue", metavar="NAME", help="the queue")
-    rules.add_argument("--limit", metavar="N", help="so many of its jobs run at once; none: any number")
+    rules.add_argument("queue", metavar="NAME", help="name of the queue")
+    rules.add_argument("--limit", metavar="N", help="maximum number of running jobs, from 1; none removes the limit")
     rules.add_argument(
-        "--rate", metavar="N/UNIT", help="so many begin a second, minute, hour, day: 10/m; none: any number"
+        "--rate",
+        metavar="N/UNIT",
+        help="maximum starts per s, m, h, d or time, like 10/m or 3/10s; none removes the rate",
     )
-    for name, help in (("pause", "begin none of its jobs; those that run go on"), ("resume", "begin them again")):
+    for name, help in (("pause", "stop starting jobs of a queue"), ("resume", "start jobs of a queue again")):
         action = add_action(actions, name, help, f"queuectl queue {name} gpu")
-        action.add_argument("queue", metavar="NAME", help="the queue")
+        action.add_argument("queue", metavar="NAME", help="name of the queue")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -62,13 +64,13 @@ def _rules(args: Namespace) -> QueueLimits:
     if args.rate is not None:
         rules["rate"] = None if args.rate == "none" else _rate(args.rate)
     if not rules:
-        raise InvalidInput(what="say --limit or --rate; `queuectl queue pause` stops a queue")
+        raise InvalidInput(what="use --limit or --rate; to stop a queue, run `queuectl queue pause`")
     return rules
 
 
 def _count(text: str, flag: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 10):
-        raise InvalidInput(what=f"{flag} must be a whole number from 1 on, or none, not {text[:40]!r}")
+        raise InvalidInput(what=f"{flag} must be a whole number, 1 or more, or none, not {text[:40]!r}")
     return int(text)
 
 
@@ -76,7 +78,7 @@ def _rate(text: str) -> list[float]:
     count, sign, unit = text.partition("/")
     period_s = _PERIODS_S.get(unit) or parse_duration_s(unit)
     if not sign or not period_s:
-        raise InvalidInput(what=f"--rate must be so many in so long, like 10/m or 3/10s, not {text[:40]!r}")
+        raise InvalidInput(what=f"--rate must be a count per time, like 10/m or 3/10s, not {text[:40]!r}")
     return [_count(count, "--rate"), period_s]
 
 

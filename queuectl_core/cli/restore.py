@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from ..records import QueueLimits
 
-SUMMARY = """Fills a home that has no jobs yet with those of a file that `queuectl backup` has
-made, and with its queues, schedules and settings. What was running or suspended then will wait.
-Nothing runs before all is in; after an interruption the home is paused, and the same call goes on."""
+SUMMARY = """Fills a home without jobs from a `queuectl backup` file: jobs, queues, schedules and
+settings. Jobs that were running or suspended wait. No job starts before all are restored; after an
+interruption the home is paused, and the same call continues."""
 EXAMPLES = ["queuectl --home /var/lib/new restore queue.jsonl", "gunzip < queue.jsonl.gz | queuectl restore -"]
 VERSIONS = (1, 2)
 SCHEDULE = ("spec", "cwd", "cron", "zone", "overlap", "next_ms", "last_id", "paused_ms", "problem")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a file that backup has made; - is standard input")
+    parser.add_argument("file", metavar="FILE", help="backup file; - is standard input")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -37,12 +37,12 @@ def run(args: Namespace, screen: Screen) -> int:
         try:
             _restore(queue, image, ids, goes_on)
         except (QueueError, KeyboardInterrupt):
-            screen.note("not all is restored, and the home is paused; the same call goes on")
+            screen.note("the restore is incomplete and the home is paused; repeat the same call to continue")
             raise
     if screen.json:
         screen.value({"count": len(ids)})
     else:
-        screen.line(f"{len(ids)} {'job is' if len(ids) == 1 else 'jobs are'} restored")
+        screen.line(f"{len(ids)} {'job' if len(ids) == 1 else 'jobs'} restored")
     return 0
 
 
@@ -72,7 +72,7 @@ def _read(path: str) -> tuple[Image, list[str]]:
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Corrupt) as fault:
-        what = f"{path} is damaged in line {number[0]} or before: {fault}"
+        what = f"{path} is damaged at or before line {number[0]}: {fault}"
         raise InvalidInput(what=what) from None
 
 
@@ -98,8 +98,8 @@ def _image_of(lines: Iterator[bytes], path: str) -> Image:
             _take(image, line)
         count += 1
     if image is None:
-        raise InvalidInput(what=f"{path} is no backup that this version knows")
-    raise InvalidInput(what=f"{path} ends in the middle; nothing was restored")
+        raise InvalidInput(what=f"{path} is not a backup that this version can read")
+    raise InvalidInput(what=f"{path} is incomplete; nothing was restored")
 
 
 def _take(image: Image, line: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ def _check_rest(image: Image) -> None:
     table = image.table
     rules = [*table.queues.values(), *table.schedules.values(), table.settings]
     if not all(isinstance(one, dict) for one in rules):
-        raise ValueError("its settings, queues, or schedules are none")
+        raise ValueError("its settings, queues or schedules are not valid")
     for one in table.schedules.values():
         one["spec"], one["cwd"]
     for key, value in table.settings.items():
@@ -139,7 +139,7 @@ def _goes_on(queue: Queue, image: Image, ids: set[str]) -> bool:
         known = image.table.schedules
         if all(job["id"] in ids or job.get("schedule") in known for job in queue.list()):
             return True
-    what = f"{queue.home.path} has jobs already; restore into a new home: --home DIR"
+    what = f"{queue.home.path} already has jobs; restore into a new home with --home DIR"
     raise InvalidInput(what=what)
 
 

@@ -8,8 +8,10 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Begins jobs again after `queuectl pause` or `drain`. Queues that were paused by themselves stay so."""
-EXAMPLES = ["queuectl resume", "queuectl queue resume gpu      one queue alone"]
+SUMMARY = (
+    """Starts jobs again after `queuectl pause` or `queuectl drain`. Queues that you paused by name stay paused."""
+)
+EXAMPLES = ["queuectl resume", "queuectl queue resume gpu      only one queue"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,5 +26,5 @@ def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value({"paused": False})
     else:
-        screen.line("jobs begin again")
+        screen.line("jobs start again")
     return 0

@@ -9,8 +9,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Runs jobs now that wait for their retry or for a time; and named ones that are dead are tried again, their
-attempts counted from 0 (for many of those, or with changes: dlq retry)."""
+SUMMARY = """Makes jobs due now that wait for a retry or a time. Retries dead jobs that you name, with attempts reset to
+0; to retry many or change them, use `queuectl dlq retry`."""
 EXAMPLES = ["queuectl retry job1", "queuectl retry --all", "queuectl retry --queue mail --state failed"]
 
 
@@ -19,4 +19,4 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
-    return change(args, screen, ("failed",), lambda queue, ids, lenient: queue.retry(ids, lenient), "due now")
+    return change(args, screen, ("failed",), lambda queue, ids, lenient: queue.retry(ids, lenient), "made due")

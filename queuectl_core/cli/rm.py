@@ -9,8 +9,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Removes jobs for good, whatever became of them, but not while they run. Those that were to run after a
-waiting one are canceled."""
+SUMMARY = """Removes jobs permanently, except running ones. If a removed job was waiting, the jobs that wait for it are
+canceled."""
 EXAMPLES = ["queuectl rm job1 job2", "queuectl rm --state completed --until 7d", "queuectl rm --tag user=ann --dry-run"]
 
 

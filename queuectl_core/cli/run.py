@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from ..records import JobFields, JobRecord
 
 TAKES_WORDS = True
-SUMMARY = """Enqueues a job, prints what it prints, through its retries, and ends with its exit status (128 and the
-signal, where one has ended it; 1 where it was canceled or never began). Ctrl-C leaves it running."""
+SUMMARY = """Runs a job: adds it, prints its output through all retries, and exits with its exit status (128+N after
+signal N; 1 if it was canceled or never started). Ctrl-C leaves the job running."""
 EXAMPLES = ["queuectl run -- make -j4 all", "queuectl run --queue gpu --timeout 2h -- ./train.sh"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.usage = "queuectl run [options] -- WORD …"
-    parser.add_argument("--id", help="the job's id")
+    parser.add_argument("--id", help="ID of the job (default: generated)")
     add_job_flags(parser, ORDER_FLAGS)
 
 
 def run(args: Namespace, screen: Screen) -> int:
     if not args.words:
-        raise InvalidInput(what="say what to run behind --: queuectl run -- make all")
+        raise InvalidInput(what="put a command after --: queuectl run -- make all")
     if screen.json:
-        raise InvalidInput(what="run prints what the job prints; it has no --json")
+        raise InvalidInput(what="run prints raw job output; --json is not supported")
     fields: JobFields = {**job_fields(args), **order_fields(args)}
     if args.id is not None:
         fields["id"] = args.id
@@ -41,7 +41,9 @@ def run(args: Namespace, screen: Screen) -> int:
         try:
             follow(queue, queue.get(id), screen)
         except KeyboardInterrupt:
-            screen.note(f"job {id} goes on; queuectl logs -f {id} shows it, queuectl cancel {id} ends it")
+            screen.note(
+                f"job {id} continues; follow it with `queuectl logs -f {id}`, or end it with `queuectl cancel {id}`"
+            )
             return 130
         return _status_of(queue.get(id), screen)
 

@@ -17,40 +17,40 @@ if TYPE_CHECKING:
     from ..records import ScheduleTimes
 
 TAKES_WORDS = True
-SUMMARY = """Adds a job at times that come again, while a supervisor runs; what was missed is made up for once.
-While the job of the last time is not over, a time is passed over."""
+SUMMARY = """Adds a job repeatedly while a supervisor runs; missed runs catch up once. A run is skipped while the
+previous job is unfinished."""
 EXAMPLES = [
     "queuectl schedule add nightly '30 2 * * *' -- ./backup.sh",
     "queuectl schedule add poll --every 10m --timeout 5m -- ./poll.sh",
     "queuectl schedule list",
 ]
 _NAMED = {
-    "remove": "no more jobs of it; those there are stay",
-    "pause": "no jobs of it for a while",
-    "resume": "jobs of it again; what was passed over is not made up for",
-    "run-now": "its job now, beside its times",
+    "remove": "remove a schedule; its jobs stay",
+    "pause": "stop adding jobs",
+    "resume": "add jobs again; runs missed during the pause are skipped",
+    "run-now": "add its job now, in addition to its times",
 }
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     actions = add_actions(parser, "actions")
-    add = add_action(actions, "add", "add a schedule, or change the one of this name", EXAMPLES[0])
+    add = add_action(actions, "add", "add or change a schedule", EXAMPLES[0])
     add.usage = "queuectl schedule add NAME (CRON | --every TIME) [options] -- WORD …"
-    add.add_argument("name", metavar="NAME", help="its name")
+    add.add_argument("name", metavar="NAME", help="name of the schedule")
     add.add_argument("cron", metavar="CRON", nargs="?", help="minute hour day-of-month month day-of-week, or @daily …")
-    add.add_argument("--every", metavar="TIME", help="instead: so often, 10m or 2h")
-    add.add_argument("--tz", metavar="ZONE", help="the zone of CRON, like Europe/Berlin (default: the local one)")
-    add.add_argument("--overlap", action="store_true", help="also while the job of the last time is not over")
+    add.add_argument("--every", metavar="TIME", help="interval instead of CRON, like 10m or 2h")
+    add.add_argument("--tz", metavar="ZONE", help="time zone of CRON, like Europe/Berlin (default: local)")
+    add.add_argument("--overlap", action="store_true", help="add a job even if the previous one is unfinished")
     add_job_flags(add, without=("--delay", "--at"))
-    add_action(actions, "list", "list the schedules, and when each is next", "queuectl schedule list")
+    add_action(actions, "list", "list schedules and their next times", "queuectl schedule list")
     for name, help in _NAMED.items():
         action = add_action(actions, name, help, f"queuectl schedule {name} nightly")
-        action.add_argument("name", metavar="NAME", help="the schedule")
+        action.add_argument("name", metavar="NAME", help="name of the schedule")
 
 
 def run(args: Namespace, screen: Screen) -> int:
     if args.words is not None and args.action != "add":
-        raise InvalidInput(what=f"`queuectl schedule {args.action}` takes nothing behind --")
+        raise InvalidInput(what=f"`queuectl schedule {args.action}` accepts nothing after --")
     with Queue(args.home, notice=screen.note) as queue:
         if args.action == "list":
             return _list(queue, screen)
@@ -60,7 +60,9 @@ def run(args: Namespace, screen: Screen) -> int:
             queue.remove_schedule(args.name)
         elif args.action == "run-now":
             id = queue.run_schedule(args.name)
-            screen.value({"id": id}) if screen.json else screen.line(id or "its key is taken: no job was added")
+            screen.value({"id": id}) if screen.json else screen.line(
+                id or "no job added: an unfinished job already has its key"
+            )
             return 0
         else:
             queue.pause_schedule(args.name, args.action == "pause")
@@ -71,9 +73,9 @@ def run(args: Namespace, screen: Screen) -> int:
 
 def _add(queue: Queue, args: Namespace) -> None:
     if not args.words:
-        raise InvalidInput(what="say what to run behind --: queuectl schedule add nightly @daily -- ./backup.sh")
+        raise InvalidInput(what="put a command after --: queuectl schedule add nightly @daily -- ./backup.sh")
     if (args.cron is None) == (args.every is None):
-        raise InvalidInput(what="say when: a cron time in quotes, like '*/15 * * * *', or --every 10m")
+        raise InvalidInput(what="use a quoted cron time, like '*/15 * * * *', or --every 10m")
     fields = job_fields(args)
     cwd = fields.pop("cwd", None)
     when: ScheduleTimes = {"every": args.every, "overlap": args.overlap, "zone": args.tz}

@@ -28,26 +28,28 @@ def add_filters(parser: ArgumentParser, with_state: bool = True) -> None:
     """Without ids: which jobs."""
     if with_state:
         parser.add_argument(
-            "--state", metavar="STATE", help="pending, processing, completed, failed or dead; or several: a,b"
+            "--state",
+            metavar="STATE",
+            help="pending, processing, completed, failed or dead; separate several with commas",
         )
-    parser.add_argument("--queue", metavar="NAME", help="those of this queue")
-    parser.add_argument("--name", metavar="TEXT", help="those of this name")
-    parser.add_argument("--tag", metavar="K=V", action="append", help="those with this tag; may be repeated")
-    parser.add_argument("--since", metavar="WHEN", help="those enqueued since then: 2h (ago), 18:30, 2026-12-24")
-    parser.add_argument("--until", metavar="WHEN", help="those enqueued before then")
+    parser.add_argument("--queue", metavar="NAME", help="only jobs in this queue")
+    parser.add_argument("--name", metavar="TEXT", help="only jobs with this name")
+    parser.add_argument("--tag", metavar="K=V", action="append", help="only jobs with this tag; repeatable")
+    parser.add_argument("--since", metavar="WHEN", help="only jobs added since: 2h (ago), 18:30 or 2026-12-24")
+    parser.add_argument("--until", metavar="WHEN", help="only jobs added before")
 
 
 def add_selectors(parser: ArgumentParser, what: str) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help=f"the jobs to {what}")
-    parser.add_argument("--all", action="store_true", help="all jobs that this can be done to")
+    parser.add_argument("ids", nargs="*", metavar="ID", help=f"IDs of the jobs to {what}")
+    parser.add_argument("--all", action="store_true", help="all jobs in a suitable state")
     add_care(parser)
     add_filters(parser)
 
 
 def add_care(parser: ArgumentParser) -> None:
     """For whatever may reach many jobs."""
-    parser.add_argument("--dry-run", action="store_true", help="only says how many, and which")
-    parser.add_argument("--yes", action="store_true", help="does not ask, at a terminal, whether so many are meant")
+    parser.add_argument("--dry-run", action="store_true", help="only list and count the jobs")
+    parser.add_argument("--yes", action="store_true", help="skip the confirmation at a terminal")
 
 
 def wanted_of(pairs: list[str]) -> Chosen:
@@ -109,9 +111,9 @@ def change_these(  # noqa: PLR0913  # what `change` takes, and a filter
     be passed over; `done` is what then has become of them.
     """
     if bool(args.ids) and bool(chosen or args.all):
-        raise InvalidInput(what="name jobs, or choose them; not both")
+        raise InvalidInput(what="use either job IDs or filters, not both")
     if not (args.ids or chosen or args.all):
-        raise InvalidInput(what="name jobs, or choose them by what they are, or say --all")
+        raise InvalidInput(what="name job IDs, use a filter, or use --all")
     with Queue(args.home, notice=screen.note) as queue:
         if args.ids:
             ids = _named(queue, args, states, done) if args.dry_run else act(queue, args.ids, False)
@@ -121,7 +123,7 @@ def change_these(  # noqa: PLR0913  # what `change` takes, and a filter
                 _confirm(sum(map(len, portions)), done, args.yes)
             ids = [id for portion in portions for id in (portion if args.dry_run else act(queue, portion, True))]
     if not ids and not args.ids:
-        raise NothingToDo(what=f"there is no such job that could be {done}")
+        raise NothingToDo(what=f"no matching job can be {done}")
     _tell(args, screen, ids, done)
     return 0
 
@@ -132,7 +134,7 @@ def _confirm(count: int, done: str, is_meant: bool) -> None:
 
     if count < 2 or is_meant or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
-    sys.stderr.write(f"{count} jobs would be {done}; go on? [y/N] ")
+    sys.stderr.write(f"{count} jobs would be {done}; continue? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise NothingToDo(what="nothing was changed")
@@ -145,7 +147,7 @@ def _tell(args: Namespace, screen: Screen, ids: list[str], done: str) -> None:
         screen.line("\n".join(ids))
         screen.note(f"{_jobs(len(ids))} would be {done}")
     else:
-        screen.line(f"{_jobs(len(ids))} {'is' if len(ids) == 1 else 'are'} {done}")
+        screen.line(f"{_jobs(len(ids))} {done}")
 
 
 def _named(queue: Queue, args: Namespace, states: Sequence[str], done: str) -> list[str]:

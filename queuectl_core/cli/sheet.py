@@ -30,7 +30,7 @@ def print_job(job: JobRecord, screen: Screen) -> None:
         head = ["ATTEMPT", "WORKER", "STARTED", "TOOK", "CPU, MEMORY", "OUTCOME", "OUTPUT", "REASON"]
         screen.table(head, [_attempt_row(attempt) for attempt in job["history"]])
         if job["state"] in ("failed", "dead") and job["history"][-1]["output_bytes"]:
-            screen.note(f"what it printed: queuectl logs {job['id']}")
+            screen.note(f"for its output, run `queuectl logs {job['id']}`")
 
 
 def _attempt_row(attempt: AttemptRecord) -> list[object]:

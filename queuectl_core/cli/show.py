@@ -10,14 +10,12 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = (
-    "Shows everything known of one job: its fields, and for every attempt when it ran, how it ended and why it failed."
-)
+SUMMARY = "Shows one job: its fields, and when each attempt ran, how it ended and why it failed."
 EXAMPLES = ["queuectl show job1", "queuectl show job1 --json"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="the job")
+    parser.add_argument("id", metavar="ID", help="ID of the job")
 
 
 def run(args: Namespace, screen: Screen) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..records import SupervisorRecord
 
-SUMMARY = "Shows how many jobs are in which state, whether a supervisor runs, and what each worker does since when."
+SUMMARY = "Shows the supervisor, the number of jobs in each state, and what each worker runs."
 EXAMPLES = ["queuectl status", "queuectl status --json"]
 
 
@@ -52,5 +52,5 @@ def _span_since(at: str | None) -> str | None:
 
 def _supervisor_line(supervisor: SupervisorRecord | None, home: str) -> str:
     if supervisor is None:
-        return f"no supervisor runs for {home}; `queuectl worker start` starts one"
+        return f"no supervisor is running for {home}; start one with `queuectl worker start`"
     return f"supervisor {supervisor['state']}, pid {supervisor['pid']}, since {supervisor['started_at']}"

@@ -9,8 +9,8 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Suspends running jobs (SIGSTOP to their processes); they keep their worker until `queuectl continue`. A
-timeout goes on counting."""
+SUMMARY = """Suspends running jobs (SIGSTOP). They keep their workers until `queuectl continue`, and their timeouts keep
+counting."""
 EXAMPLES = ["queuectl suspend job1", "queuectl suspend --queue gpu", "queuectl continue job1"]
 
 

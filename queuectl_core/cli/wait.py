@@ -24,8 +24,8 @@ _NOT_OVER: Chosen = {"state": ("pending", "processing", "failed")}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="the jobs (default: all that are not over yet)")
-    parser.add_argument("--timeout", metavar="TIME", help="waits no longer: 90s, 10m")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs (default: all unfinished jobs)")
+    parser.add_argument("--timeout", metavar="TIME", help="maximum wait, like 90s or 10m (then exit 124)")
     add_allow_empty(parser)
     add_filters(parser)
 
@@ -34,7 +34,7 @@ def run(args: Namespace, screen: Screen) -> int:
     timeout_s = None if args.timeout is None else seconds_of(args.timeout, "--timeout")
     chosen = wanted(args)
     if args.ids and chosen:
-        raise InvalidInput(what="name jobs, or choose them; not both")
+        raise InvalidInput(what="use either job IDs or filters, not both")
     with Queue(args.home, notice=screen.note) as queue:
         if args.ids:
             ended = queue.wait(args.ids, timeout_s)
@@ -45,7 +45,7 @@ def run(args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value({"ended": ended, "timed_out": ended is None})
     elif ended is None:
-        screen.note(f"the time is over, and {'the job is' if len(args.ids) == 1 else 'some jobs are'} not")
+        screen.note(f"timed out; {'the job is' if len(args.ids) == 1 else 'some jobs are'} unfinished")
     elif set(ended) - {"completed"}:
         screen.note(", ".join(f"{count} {how}" for how, count in ended.items()))
     if ended is None:

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
     from ..api import Queue
 
-SUMMARY = "Says in one sentence why a job is as it is: what it waits for, where it runs, how it ended."
+SUMMARY = "Explains in one sentence what a job waits for, where it runs, or how it ended."
 EXAMPLES = ["queuectl why job1", "queuectl why job1 --json"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="the job")
+    parser.add_argument("id", metavar="ID", help="ID of the job")
 
 
 def run(args: Namespace, screen: Screen) -> int:
@@ -47,15 +47,15 @@ def sentence(why: dict[str, object]) -> str:
 
 def _for_a_worker(why: dict[str, object]) -> str:
     if not why["supervisor"]:
-        return "no supervisor runs; `queuectl worker start` starts one"
+        return "no supervisor is running; start one with `queuectl worker start`"
     if not why["workers"]:
-        return "no worker runs; `queuectl worker scale 1` starts one"
+        return "no worker is running; start one with `queuectl worker scale 1`"
     ahead = "1 job" if why["ahead"] == 1 else f"{why['ahead']} jobs"
     if why["is_more"]:
-        place = f"behind at least {ahead}" if why["ahead"] else "behind more jobs than were counted"
+        place = f"behind at least {ahead}" if why["ahead"] else "behind an unknown number of jobs"
     else:
-        place = f"behind {ahead}" if why["ahead"] else "it is next"
-    return f"{place}; {why['busy']} of {why['workers']} workers are busy"
+        place = f"behind {ahead}" if why["ahead"] else "next to run"
+    return f"{place}; {why['busy']} of {why['workers']} workers busy"
 
 
 def _for_a_retry(why: dict[str, object]) -> str:
@@ -68,13 +68,13 @@ def _for_a_retry(why: dict[str, object]) -> str:
 def _for_its_time(why: dict[str, object]) -> str:
     from ..timestamps import span
 
-    return f"it is to wait until {why['at']}, which is in {span(int(str(why['in_ms'])))}"
+    return f"waits until {why['at']}, in {span(int(str(why['in_ms'])))}"
 
 
 def _for_its_rate(why: dict[str, object]) -> str:
     from ..timestamps import span
 
-    return f"queue {why['queue']} is at its rate; the next begins in {span(int(str(why['in_ms'])))}"
+    return f"queue {why['queue']} is at its rate limit; its next job starts in {span(int(str(why['in_ms'])))}"
 
 
 def _for_room(why: dict[str, object]) -> str:
@@ -89,17 +89,17 @@ def _as_dead(why: dict[str, object]) -> str:
 
 
 _SENTENCES = {
-    "runs": lambda why: f"it runs on {why['worker']} since {why['since']}",
-    "suspended": lambda why: f"it stands still on {why['worker']} until `queuectl continue {why['id']}`",
-    "canceled": lambda why: f"it was canceled, and its run on {why['worker']} is being ended",
+    "runs": lambda why: f"running on {why['worker']} since {why['since']}",
+    "suspended": lambda why: f"suspended on {why['worker']}; continue it with `queuectl continue {why['id']}`",
+    "canceled": lambda why: f"canceled; its run on {why['worker']} is ending",
     "completed": lambda why: f"exit code 0 in attempt {why['attempts']}, at {why['at']}",
     "dead": _as_dead,
-    "waits for jobs": lambda why: f"it runs after {', '.join(why['jobs'])}",
+    "waits for jobs": lambda why: f"waits for {', '.join(why['jobs'])}",
     "waits for a retry": _for_a_retry,
     "waits for its time": _for_its_time,
-    "everything is paused": lambda why: f"everything is paused since {why['since']}; `queuectl resume` goes on",
+    "everything is paused": lambda why: f"all queues are paused since {why['since']}; resume with `queuectl resume`",
     "its queue is paused": lambda why: (
-        f"queue {why['queue']} is paused since {why['since']}; `queuectl queue resume {why['queue']}` goes on"
+        f"queue {why['queue']} is paused since {why['since']}; resume it with `queuectl queue resume {why['queue']}`"
     ),
     "its queue is full": lambda why: f"queue {why['queue']} is at its limit of {why['limit']}",
     "its queue is ahead of its rate": _for_its_rate,

@@ -14,7 +14,7 @@ from ..settings import MAX_WORKERS
 from .parser import add_action, add_actions
 from .render import Screen
 
-SUMMARY = "The supervisor and its workers: the processes that run the jobs, each worker one at a time."
+SUMMARY = "Manages the supervisor and its workers. Each worker runs one job at a time."
 EXAMPLES = ["queuectl worker start --count 3", "queuectl worker stop", "queuectl worker scale 5"]
 
 
@@ -23,50 +23,51 @@ def add_arguments(parser: ArgumentParser) -> None:
     start = add_action(
         actions,
         "start",
-        "start workers in the background, or add some to those that run",
+        "start a supervisor in the background, or add workers to it",
         "queuectl worker start --count 3",
     )
-    start.add_argument("--count", metavar="N", type=_count_from_1, default=1, help="how many workers (default 1)")
+    start.add_argument("--count", metavar="N", type=_count_from_1, default=1, help="number of workers (default: 1)")
+    start.add_argument("--foreground", action="store_true", help="stay in the foreground, for systemd and containers")
     start.add_argument(
-        "--foreground", action="store_true", help="do not go into the background: for systemd and containers"
-    )
-    start.add_argument(
-        "--ready-fd", metavar="FD", type=_descriptor, help="with --foreground: write one JSON line there when ready"
+        "--ready-fd", metavar="FD", type=_descriptor, help="with --foreground: descriptor that gets one JSON line when ready"
     )
     start.add_argument("--until-eof", action="store_true", help="with --foreground: stop when standard input ends")
     stop = add_action(
-        actions, "stop", "let running jobs finish, then end supervisor and workers", "queuectl worker stop --timeout 60"
+        actions,
+        "stop",
+        "let running jobs finish, then stop the supervisor and workers",
+        "queuectl worker stop --timeout 60",
     )
     stop.add_argument(
-        "--now", action="store_true", help="end running jobs; they go back to pending, the attempt uncounted"
+        "--now", action="store_true", help="end running jobs; they become pending and the attempt does not count"
     )
     stop.add_argument(
-        "--timeout", metavar="S", type=_seconds, help="stop waiting after S seconds (exit 75); the stop itself goes on"
+        "--timeout", metavar="S", type=_seconds, help="stop waiting after S seconds (exit 75); the stop continues"
     )
     restart = add_action(
         actions,
         "restart",
-        "put a new supervisor in the place of the running one, without ending a job",
+        "replace the running supervisor without ending a job",
         "queuectl worker restart",
     )
-    restart.add_argument("--count", metavar="N", type=_count, help="how many workers (default: as many as now)")
+    restart.add_argument("--count", metavar="N", type=_count, help="number of workers (default: unchanged)")
     scale = add_action(
         actions, "scale", "set the number of workers of the running supervisor", "queuectl worker scale 5"
     )
-    scale.add_argument("count", metavar="N", type=_count, help="how many workers")
+    scale.add_argument("count", metavar="N", type=_count, help="number of workers, from 0")
 
 
 def run(args: Namespace, screen: Screen) -> int:
     with Queue(args.home, notice=screen.note) as queue:
         if args.action == "scale":
             reply = queue.scale(args.count)
-            return _tell(screen, f"{reply['workers']} workers (there were {reply['before']})", workers=reply["workers"])
+            return _tell(screen, f"{reply['workers']} workers (was {reply['before']})", workers=reply["workers"])
         if args.action == "restart":
             return _restart(queue, args.count, screen)
         if args.action == "stop":
             return _stop(queue, args, screen)
         if not args.foreground and (args.until_eof or args.ready_fd is not None):
-            raise InvalidInput(what="--ready-fd and --until-eof go with --foreground")
+            raise InvalidInput(what="--ready-fd and --until-eof require --foreground")
         return _start_in_foreground(queue, args) if args.foreground else _start(queue, args.count, screen)
 
 
@@ -80,7 +81,7 @@ def _start(queue: Queue, count: int, screen: Screen) -> int:
     for tries_left in (1, 0):
         try:
             reply = queue.scale(count, add=True)
-            said = f"added {count} to the running supervisor: {reply['workers']} workers"
+            said = f"added {_workers(count)} to the running supervisor; {reply['workers']} in total"
             return _tell(screen, said, workers=reply["workers"], added=True)
         except NoSupervisor:
             pass
@@ -101,7 +102,7 @@ def _start_in_foreground(queue: Queue, args: Namespace) -> int:
     tell = daemon.tell_once(args.ready_fd) if args.ready_fd is not None else lambda answer: None
     if queue.status()["supervisor"] is not None:
         refusal = NothingToDo(
-            what=f"a supervisor already runs for {queue.home.path}; `queuectl worker scale N` changes its workers"
+            what=f"a supervisor is already running for {queue.home.path}; change its workers with `queuectl worker scale N`"
         )
         tell({"error": {"code": refusal.code, "fields": refusal.fields}})
         raise refusal
@@ -117,7 +118,7 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
         raise NoSupervisor(home=queue.home.path)
     pid = pidfile.read(queue.home.pid_file) or _pid_as_told(queue)
     if pid is None:
-        what = f"{queue.home.lock} is held, but {queue.home.pid_file} names no living process"
+        what = f"{queue.home.lock} is held, but {queue.home.pid_file} names no running process"
         raise Busy(what=f"{what}; a supervisor is starting or stopping")
     if queue.home.job_inside(os.environ) and not args.now:  # it would wait for itself
         queue.stop()
@@ -186,7 +187,7 @@ def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None) -> Non
     pause_s = 0.005
     while lockfile.is_held(queue.home.lock):
         if deadline_s is not None and time.monotonic() >= deadline_s:
-            raise Busy(what=f"still stopping after {timeout_s:g} s; it goes on by itself (--now ends running jobs)")
+            raise Busy(what=f"still stopping after {timeout_s:g} s; the stop continues (--now ends running jobs)")
         time.sleep(pause_s)
         if pidfile.read(queue.home.pid_file) not in (pid, None):
             return
@@ -229,5 +230,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 1e9:
-        raise InvalidInput(what=f"--timeout must be a number of seconds from 0 on, not {text[:40]!r}")
+        raise InvalidInput(what=f"--timeout must be a number of seconds, 0 or more, not {text[:40]!r}")
     return seconds

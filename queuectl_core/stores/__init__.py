@@ -72,7 +72,7 @@ def current_backend(folder: str) -> str | None:
     except FileNotFoundError:
         return None
     if name not in MODULES:
-        raise Corrupt(path=path, why=f"it names no backend ({', '.join(MODULES)})")
+        raise Corrupt(path=path, why=f"it must name a backend ({', '.join(MODULES)})")
     return name
 
 
@@ -80,9 +80,7 @@ def _choose(wanted: str | None) -> str:
     if wanted is None:
         return available()[0]
     if wanted not in MODULES:
-        raise InvalidInput(
-            what=f"there is no store backend {wanted!r} (QUEUECTL_STORE); there are {', '.join(MODULES)}"
-        )
+        raise InvalidInput(what=f"unknown store backend {wanted!r} (QUEUECTL_STORE); use one of {', '.join(MODULES)}")
     return wanted
 
 

@@ -181,14 +181,14 @@ class GenerationStore:
         except FileNotFoundError:
             return 0
         except ValueError:
-            raise Corrupt(path=path, why="it names no generation") from None
+            raise Corrupt(path=path, why="it does not name a generation") from None
 
     def _open_current(self) -> Any:
         if not self._number:
             return None
         path = os.path.join(self._generation(self._number), "jobs")
         if not self._files(self._number):
-            raise Corrupt(path=path, why="the current generation is gone")
+            raise Corrupt(path=path, why="the current generation is missing")
         durable.check_owned(*self._files(self._number))
         try:
             return self._module.open(path, "r")

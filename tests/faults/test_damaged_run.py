@@ -87,7 +87,7 @@ def test_supervisor_starts_beside_a_damaged_result_and_says_so_in_its_log(interr
     interrupted.until_state("long", "completed")
     interrupted.ok("worker", "stop")
     log = Path(interrupted.home, "supervisor.log").read_text()
-    assert "long: its worker was lost, and what it left is damaged" in log and "Traceback" not in log
+    assert "long: its worker was lost and its result is damaged" in log and "Traceback" not in log
     assert [attempt["outcome"] for attempt in interrupted.job("long")["history"]] == ["worker-lost", "exit"]
 
 

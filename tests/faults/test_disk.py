@@ -84,7 +84,7 @@ def test_a_full_disk_refuses_new_jobs_and_notes_what_runs(small_disk: CommandLin
     queuectl.until_done(completed=1 + len(accepted))
     queuectl.ok("enqueue", "--id", "again", "--command", "true")
     queuectl.until_state("again", "completed")
-    assert "there is room again" in open(os.path.join(queuectl.home, "supervisor.log")).read()
+    assert "the disk has room again" in open(os.path.join(queuectl.home, "supervisor.log")).read()
 
 
 @needs_mount

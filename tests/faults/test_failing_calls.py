@@ -329,7 +329,7 @@ def test_a_worker_that_cannot_go_on_says_so_in_one_line(queuectl: CommandLine) -
         queuectl.until_state("a", "completed")
     with open(log) as file:
         said = file.read()
-    assert said.count("cannot go on: Input/output error\n") == 1 and "Traceback" not in said
+    assert said.count("cannot continue: Input/output error\n") == 1 and "Traceback" not in said
 
 
 def test_a_queue_of_a_worker_that_fails_ends_the_supervisor_and_no_run(queuectl: CommandLine) -> None:

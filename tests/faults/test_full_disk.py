@@ -57,7 +57,7 @@ SAID = {"is full": "space", "has no free inodes": "inodes"}
 
 
 def assert_it_is_said(queuectl: CommandLine, what: str, waiting: str) -> None:
-    said = f"the disk that holds {queuectl.home} {what}: nothing new begins until there is room"
+    said = f"the disk that holds {queuectl.home} {what}: no job starts until there is room"
     assert said in queuectl.ok("why", waiting)
     assert queuectl.json("why", waiting)["because"] == "the disk is full"
     assert said in queuectl.ok("status")
@@ -89,7 +89,7 @@ def only_segment(queuectl: CommandLine) -> str:
 def test_logs_and_run_say_how_much_output_was_lost(full_disk: CommandLine) -> None:
     attempt = full_disk.job("babble")["history"][0]
     assert attempt["output_bytes"] + attempt["dropped_bytes"] == 20_000_000
-    said = f"{attempt['dropped_bytes']} bytes of the output of attempt 1 are lost: the disk had no room for them"
+    said = f"{attempt['dropped_bytes']} bytes of the output of attempt 1 were lost because the disk was full"
     answer = full_disk("logs", "babble")
     assert (answer.status, len(answer.out)) == (1, attempt["output_bytes"])
     assert said in answer.err
@@ -222,14 +222,14 @@ def test_doctor_says_when_workers_cannot_have_queues(queuectl: CommandLine, opti
         if "unshare" in done.stderr or "mount:" in done.stderr:
             pytest.skip(f"cannot unshare here: {done.stderr.strip()}")
         assert "/dev/shm must be writable" in done.stdout + done.stderr, done
-    assert "none can be started" not in queuectl.ok("doctor")
+    assert "cannot start workers" not in queuectl.ok("doctor")
 
 
 @needs_mount
 def test_doctor_says_that_the_disk_is_full_before_anybody_has_met_it(queuectl: CommandLine) -> None:
     with home_on(queuectl, "size=6m"):
         queuectl.ok("enqueue", "--command", "true")
-        assert "the reserve is held" in queuectl.ok("doctor")
+        assert "the reserve is complete" in queuectl.ok("doctor")
         filler = fill(queuectl.home)
         os.chmod(filler, 0o600)
         assert f"the disk that holds {queuectl.home} is full" in queuectl.ok("doctor")

@@ -69,7 +69,7 @@ def test_a_moved_home_takes_no_job_until_its_supervisor_has_stopped_and_loses_no
         with queue.supervisor():
             assert queue.wait([queue.enqueue("true", id="after")], 20) == {"completed": 1}
     with open(os.path.join(moved, "supervisor.log")) as file:
-        assert f"the home {queuectl.home} was removed or moved away: stopping" in file.read()
+        assert f"home {queuectl.home} was removed or moved; stopping" in file.read()
     queuectl.home = moved
 
 
