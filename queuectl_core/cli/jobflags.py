@@ -69,10 +69,10 @@ _REPEATED = ("--tag", "--env", "--after")
 
 
 def add_job_flags(parser: ArgumentParser, first: tuple[Flag, ...] = (), without: tuple[str, ...] = ()) -> None:
-    """With a help of two columns, so that it fits a screen: README says more of each."""
+    """With a help of two columns, so that it fits a screen: docs/job-fields.md says more of each."""
     flags = tuple(flag for flag in (*first, *_FLAGS, *_MORE_FLAGS) if flag[0] not in without)
     hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # what argparse compares by identity
-    group = parser.add_argument_group("job options (details in README)", _two_columns(flags))
+    group = parser.add_argument_group("job options (details in docs/job-fields.md)", _two_columns(flags))
     for flag, metavar, _ in flags:
         if not metavar:
             group.add_argument(flag, action="store_true", help=hidden)
