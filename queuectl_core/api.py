@@ -82,52 +82,66 @@ class Queue:
         self._caller.deadline_s = deadline_s
 
     def close(self) -> None:
+        """Close the connections of this object; a later call opens new ones."""
         self._caller.close()
 
     def enqueue(self, command: str, **fields: Unpack[records.JobFields]) -> str:
-        """Adds one job; returns its id once it is durable. Fields: those of `spec`, such as max_retries, queue, after.
+        """Add one job, and return its ID once it is durable.
 
-        Raises InvalidJob, DuplicateJob, KeyTaken, BadDependency, DiskFull, Busy.
+        `fields` are the fields of a job, such as max_retries or queue. Raises InvalidJob,
+        DuplicateJob, KeyTaken, BadDependency, DiskFull, Busy.
         """
         return self.enqueue_many([{"command": command, **fields}])[0]
 
     def enqueue_many(self, specs: Iterable[JobSpec], cwd: str | None = None) -> list[str]:
-        """Adds all of these jobs or, when one is refused, none; returns their ids. `cwd` (default: this process's)
-        is for those that name none.
+        """Add all of these jobs, or none when one is refused, and return their IDs.
 
-        The error's field `index` says which one was refused, counted from 0.
+        `cwd` is the folder of jobs that name none; by default, it is that of this process. The
+        field `index` of an error says which job was refused, counted from 0. Raises what `enqueue`
+        raises.
         """
         return self._enqueue("jobs", specs, cwd, lambda count: None)
 
     def enqueue_lines(
         self, lines: Iterable[str], cwd: str | None = None, progress: Callable[[int], None] = lambda count: None
     ) -> list[str]:
-        """The same from lines of JSON, one job each; they are parsed where they are checked, so this costs less.
+        """Add jobs from lines of JSON, one job each, and return their IDs.
 
-        `progress` is told now and then how many have been taken so far.
+        This costs less than `enqueue_many`. `progress` is called now and then with the number of
+        jobs taken so far. Raises what `enqueue` raises.
         """
         return self._enqueue("lines", lines, cwd, progress)
 
     def get(self, id: str) -> JobRecord:
-        """The job's record. Raises UnknownJob."""
+        """Return the record of a job. Raises UnknownJob."""
         job: JobRecord = self._caller.ask("show", id=id)["job"]
         return job
 
     def preview(self, specs: Sequence[JobSpec], cwd: str | None = None) -> list[JobRecord]:
-        """What `enqueue_many` would make of them, with `retries_after_s`; nothing is added. At most 5000, of 4 MiB."""
+        """Return the records that `enqueue_many` would make, with `retries_after_s`, and add
+        nothing.
+
+        At most 5000 jobs of 4 MiB. Raises InvalidJob.
+        """
         return list(self._paged("preview", "jobs", jobs=list(specs), cwd=cwd or _working_folder()))
 
     def why(self, id: str) -> dict[str, Any]:
-        """Why the job is as it is: `because`, a code, and the facts that belong to it. Raises UnknownJob."""
+        """Return why a job is as it is: `because`, a code, and the facts that belong to it.
+
+        Raises UnknownJob.
+        """
         found: dict[str, Any] = self._caller.ask("why", id=id)["why"]
         return found
 
     def list(
         self, state: str | Sequence[str] | None = None, limit: int = 0, **wanted: Unpack[records.Filter]
     ) -> Iterator[JobRecord]:
-        """Records of the jobs in `state` (or several, or all), at most `limit` (0: no limit), page by page: alive
-        first, then what is over, newest first. `wanted`: queue, name, key, tags, since_ms, until_ms (of their
-        creation); to find those, all others are looked at. Raises InvalidInput.
+        """Yield records of the jobs in `state` (one, several, or all), at most `limit` (0 is no
+        limit).
+
+        Unfinished jobs come first, then finished ones, newest first. `wanted` filters by queue,
+        name, key, tags, since_ms or until_ms (of their creation), and looks at all jobs. Raises
+        InvalidInput.
         """
         left = limit
         for page in self._pages(state=state, limit=min(limit, 500) if limit else 500, **wanted):
@@ -139,18 +153,22 @@ class Queue:
     def select(
         self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
     ) -> Iterator[builtins.list[str]]:
-        """The ids of the jobs that `list` would give, some hundred at a time."""
+        """Yield the IDs of the jobs that `list` would give, some hundred at a time.
+
+        Raises InvalidInput.
+        """
         yield from self._pages(state=state, limit=SELECT_JOBS, form="brief", **wanted)
 
     def status(self) -> records.StatusRecord:
-        """`counts` by state, `supervisor` (None when none runs) and `workers`."""
+        """Return `counts` by state, `supervisor` (None when none runs) and `workers`."""
         status: Any = self._caller.ask("status")
         found: records.StatusRecord = status
         return found
 
     def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> Ended | None:
-        """Until all these jobs have ended; how many of them in which way: completed, dead, purged. None when
-        `timeout_s` is over first. Raises UnknownJob, NoSupervisor.
+        """Wait until all these jobs finish, and return how many are completed, dead or purged.
+
+        Return None when `timeout_s` passes first. Raises UnknownJob, NoSupervisor.
         """
         with no_fork:
             from .awaiting import Awaiting
@@ -163,8 +181,10 @@ class Queue:
         timeout_s: float | None = None,
         **wanted: Unpack[records.Filter],
     ) -> Ended | None:
-        """The same for the jobs that `list` would give now. Those that were over before count too; empty when no job
-        matches. Raises InvalidInput, NoSupervisor.
+        """Wait for the jobs that `list` would give now, as `wait` does.
+
+        Jobs that finished earlier count too; the result is empty when no job matches. Raises
+        InvalidInput, NoSupervisor.
         """
         with no_fork:
             from .awaiting import Awaiting
@@ -181,34 +201,47 @@ class Queue:
         fields: Mapping[str, object] | None = None,
         dependants: bool = False,
     ) -> int:
-        """Takes these jobs out of the dead letter queue; how many. None: all, some hundred at a time, each of which
-        `progress` is told. `fields` change on the way; with `dependants` those that died with them come along.
-        Raises UnknownJob, NotDead, NothingToDo.
+        """Take these jobs out of the dead letter queue, and return how many.
+
+        None takes all, some hundred at a time, and calls `progress` with the number so far.
+        `fields` change the jobs; with `dependants`, the jobs that died with them return too. Raises
+        UnknownJob, NotDead, NothingToDo.
         """
         return self._change_dead("dlq-retry", ids, progress, fields=fields, dependants=dependants)
 
     def purge_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
-        """Removes these dead jobs for good; how many. As `retry_dead`."""
+        """Remove these dead jobs for good, and return how many.
+
+        Parameters and errors are those of `retry_dead`.
+        """
         return self._change_dead("dlq-purge", ids, progress)
 
     def cancel(self, ids: Sequence[str], signal: int = 15, lenient: bool = False) -> builtins.list[str]:
-        """What waits is dead at once, what runs is ended with this signal. The ids of those to which it was done; with
-        `lenient`, here and below, others are passed over. Raises UnknownJob, WrongState.
+        """Cancel jobs, and return the IDs of those that were canceled.
+
+        A waiting job is dead at once; `signal` ends a running one. With `lenient`, here and below,
+        jobs that do not allow it are skipped. Raises UnknownJob, WrongState.
         """
         return self._change("cancel", ids, lenient, signal=signal)
 
     def remove(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
-        """For good; not those that run. As `cancel`."""
+        """Remove jobs for good, except running ones. Result and errors are those of `cancel`."""
         return self._change("remove", ids, lenient)
 
     def retry(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
-        """What waits for a time runs now, what is dead is tried again. As `cancel`."""
+        """Run jobs now that wait for a time, and try dead ones again.
+
+        Result and errors are those of `cancel`.
+        """
         return self._change("retry", ids, lenient)
 
     def edit(
         self, ids: Sequence[str], fields: Mapping[str, object], lenient: bool = False
     ) -> builtins.list[str]:
-        """Gives jobs that do not run other fields; None: as if it had not been given. As `cancel`."""
+        """Change fields of jobs that do not run; None restores a default.
+
+        Result and errors are those of `cancel`.
+        """
         if not lenient:
             return self._change("edit", ids, False, fields=fields)
         size, ids = jobs_at_once(fields), list(ids)
@@ -216,48 +249,64 @@ class Queue:
         return [id for part in parts for id in self._change("edit", part, True, fields=fields)]
 
     def suspend(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
-        """Stops running jobs (SIGSTOP) until they are continued. As `cancel`."""
+        """Stop running jobs (SIGSTOP) until you continue them.
+
+        Result and errors are those of `cancel`.
+        """
         return self._change("suspend", ids, lenient)
 
     def go_on(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
-        """Continues suspended jobs. As `cancel`."""
+        """Continue suspended jobs. Result and errors are those of `cancel`."""
         return self._change("continue", ids, lenient)
 
     def queues(self, queue: str | None = None) -> builtins.list[QueueRecord]:
-        """Every queue with jobs or rules, or one: its counts, limit, rate, and since when it is paused."""
+        """Return every queue with jobs or rules, or one queue: counts, limit, rate, and since when
+        it is paused.
+        """
         return list(self._paged("queue-list", "queues", queue=queue))
 
     def set_queue(self, queue: str, **rules: Unpack[records.QueueLimits]) -> None:
-        """`limit`: so many run at once; `rate`: [so many, in so many seconds] begin; `paused`: none begins. None
-        unsets. `*` is all queues, which can only be paused. Raises InvalidInput.
+        """Set rules of a queue; None unsets a rule.
+
+        `limit` is how many jobs run at once, `rate` is [how many start, in how many seconds], and
+        `paused` starts none. The queue `*` stands for all queues, and can only be paused. Raises
+        InvalidInput.
         """
         self._caller.ask("queue-set", queue=queue, fields=rules)
 
     def export(
         self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
     ) -> Iterator[dict[str, Any]]:
-        """All that is kept of the jobs that `list` would give: what `import_jobs` takes in another home."""
+        """Yield everything that is kept of the jobs that `list` would give, as `import_jobs` takes
+        it in another home.
+
+        Raises InvalidInput.
+        """
         for page in self._pages(state=state, form="raw", oldest_first=True, **wanted):
             for job in page:
                 yield _portable(job)
 
     def kept(self, ids: Sequence[str] | None = None) -> Iterator[builtins.list[dict[str, Any]]]:
-        """Pages of all jobs as this home keeps them; or of those of at most 5000 ids that are
-        there. For `backup`.
+        """Yield pages of all jobs as this home keeps them, or of the existing ones among at most
+        5000 IDs.
+
+        For `backup`.
         """
         if ids is None:
             return self._pages(form="kept", oldest_first=True)
         return self._pages_of("kept", "jobs", ids=list(ids))
 
     def import_jobs(self, jobs: Sequence[object], skip: bool = False) -> builtins.list[str]:
-        """Adds jobs as another home has exported them, with their state and history; all or none. `skip`: but those
-        whose ids are there already. The ids. Raises InvalidJob, DuplicateJob.
+        """Add jobs that another home exported, with state and history, all or none, and return
+        their IDs.
+
+        With `skip`, existing IDs are skipped. Raises InvalidJob, DuplicateJob.
         """
         ids: builtins.list[str] = self._caller.ask("import", jobs=list(jobs), skip=skip)["ids"]
         return ids
 
     def sequence(self) -> dict[str, Any]:
-        """`sequence`, that of the last event, and `settings`, `queues`, `schedules`,
+        """Return `sequence`, that of the last event, and `settings`, `queues`, `schedules` and
         `clock_shift_ms` as they are kept.
         """
         found = self._caller.ask("sequence")
@@ -266,69 +315,81 @@ class Queue:
         return found
 
     def schedules(self, name: str | None = None) -> builtins.list[ScheduleRecord]:
-        """Every schedule, by name, or one: when it comes, when next, and its job."""
+        """Return every schedule, or the one of this name: its times, its next time, and its job."""
         return list(self._paged("schedule-list", "schedules", name=name))
 
     def set_schedule(
         self, name: str, job: JobSpec, cwd: str | None = None, **when: Unpack[records.ScheduleTimes]
     ) -> None:
-        """New, or in the place of one: `cron` (and `zone`, else UTC) or `every`, a time; `overlap`.
-        With `next_ms` it goes on as it was in another home: `last_id`, `paused_ms` and `problem`
-        belong to it.
+        """Add or replace a schedule: `cron` (with `zone`, by default UTC) or `every`, a time; and
+        `overlap`.
 
+        With `next_ms` it continues as in another home, with `last_id`, `paused_ms` and `problem`.
         Raises InvalidInput, InvalidJob.
         """
         self._caller.ask("schedule-set", name=name, schedule={"spec": job, "cwd": cwd or _working_folder(), **when})
 
     def remove_schedule(self, name: str) -> None:
-        """Raises UnknownSchedule, here and below."""
+        """Remove a schedule. Raises UnknownSchedule."""
         self._caller.ask("schedule-remove", name=name)
 
     def pause_schedule(self, name: str, paused: bool = True) -> None:
-        """What a pause passes over is not made up for."""
+        """Pause or resume a schedule; times that a pause skips do not catch up.
+
+        Raises UnknownSchedule.
+        """
         self._caller.ask("schedule-pause", name=name, paused=paused)
 
     def run_schedule(self, name: str) -> str:
-        """Its job now, beside its times; the id."""
+        """Add the job of a schedule now, in addition to its times, and return the ID.
+
+        Raises UnknownSchedule.
+        """
         id: str = self._caller.ask("schedule-run", name=name)["id"]
         return id
 
     def settings(self) -> dict[str, Any]:
-        """The config values that are set."""
+        """Return the settings that differ from their defaults."""
         values: dict[str, Any] = self._caller.ask("config-list")["values"]
         return values
 
     def configure(self, key: str, value: object) -> None:
-        """Sets a config value; None unsets it. Raises InvalidSetting."""
+        """Set a setting; None unsets it. Raises InvalidSetting."""
         self._caller.ask("config-set", key=key, value=value)
 
     def scale(self, count: int, add: bool = False) -> dict[str, int]:
-        """Sets (or adds to) the number of workers of the running supervisor. Raises NoSupervisor."""
+        """Set the number of workers of the running supervisor, or add to it.
+
+        Raises NoSupervisor.
+        """
         return self._caller.ask_supervisor("scale", count=count, add=add)
 
     def stop(self, now: bool = False) -> int:
-        """Asks the running supervisor to stop, and does not wait for it: running jobs finish first or, with `now`,
-        are ended and go back to pending. A job that stops its own queue so is ended too, and its attempt counts.
-        The supervisor's pid. Raises NoSupervisor, Busy.
+        """Ask the running supervisor to stop, without waiting, and return its process ID.
+
+        Running jobs finish first; with `now` they are ended and become pending again. A job that
+        stops its own queue with `now` is ended too, and its attempt counts. Raises NoSupervisor,
+        Busy.
         """
         job = self.home.job_inside(os.environ)
         pid: int = self._caller.ask_supervisor("stop", now=now, job=job)["pid"]
         return pid
 
     def leave(self) -> tuple[int, int]:
-        """Makes the running supervisor end at once; its workers finish what they run, and leave it to be harvested.
+        """End the running supervisor at once, and return its process ID and number of workers.
 
-        The supervisor's pid, and how many workers it had. Raises NoSupervisor.
+        The workers finish their jobs for the next supervisor. Raises NoSupervisor.
         """
         reply = self._caller.ask_supervisor("stop", leave=True)
         self.close()
         return reply["pid"], reply["workers"]
 
     def supervisor(self, workers: int = 1, python: str | None = None) -> Running:
-        """Runs a supervisor as a child process within the block; its pid. At the end running jobs finish first.
+        """Run a supervisor as a child process within a `with` block, which gives its process ID.
 
-        `python`: the interpreter to run it; a frozen program must name one. It writes to `supervisor.log` in the home.
-        Raises InvalidInput.
+        At the end of the block, running jobs finish first. `python` is the interpreter to use; a
+        frozen program must name one. The supervisor writes to `supervisor.log` in the home. Raises
+        InvalidInput.
         """
         with no_fork:
             from .child import Running
