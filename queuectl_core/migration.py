@@ -140,14 +140,14 @@ def _kept(given: dict[str, Any]) -> dict[str, Any]:
 def _check_state(given: dict[str, Any]) -> None:
     """Check the state, the times and the counts. Raises ValueError, TypeError, KeyError."""
     if given["state"] not in STATES:
-        raise ValueError(f"state {given['state']!r:.40}")
+        raise ValueError(f"unknown state {given['state']!r:.40}")
     for name, limit in (*((name, END_MS) for name in _TIMES), *((name, _MAX_COUNT) for name in _COUNTS)):
         if name in given and not (type(given[name]) is int and 0 <= given[name] < limit):
-            raise ValueError(f"{name} must be a whole number from 0 on")
+            raise ValueError(f"{name} must be a whole number, 0 or more")
     if given["state"] == "failed" and "due_ms" not in given:
-        raise ValueError("a failed job has a due_ms")
+        raise ValueError("a failed job needs due_ms")
     if "wall_ms" in given and given["state"] == PROCESSING:
-        raise ValueError("a job that runs waits for no time")
+        raise ValueError("a running job cannot have wall_ms")
 
 
 def _check_blockers(given: dict[str, Any]) -> None:

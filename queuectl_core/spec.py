@@ -79,7 +79,7 @@ def _refuse_exclusive(kept: dict[str, object], index: int) -> None:
     """Raise InvalidJob when two fields exclude each other."""
     for one, other in _EXCLUSIVE:
         if one in kept and other in kept:
-            raise InvalidJob(index=index, why=f"{one} and {other} exclude each other")
+            raise InvalidJob(index=index, why=f"{one} and {other} cannot be used together")
 
 
 def check_option(field: str, value: object) -> object:
