@@ -75,7 +75,7 @@ def _check_peer(sock: _socket.socket, path: str) -> None:
     uid = peer_uid(sock)
     if uid not in (os.geteuid(), 0, None):
         sock.close()
-        raise BadHome(path=os.path.dirname(path), why=f"a process of uid {uid} answers at its control.sock")
+        raise BadHome(path=os.path.dirname(path), why=f"a process of UID {uid} answers at its control.sock")
 
 
 class Client:

@@ -50,7 +50,7 @@ def start(home: Home, count: int) -> int:
     try:
         child = os.fork()
     except OSError as fault:
-        raise Busy(what=f"no process can be started: {fault.strerror}") from fault
+        raise Busy(what=f"cannot start a process: {fault.strerror}") from fault
     if child == 0:
         try:
             os.close(readable)

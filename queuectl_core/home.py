@@ -140,7 +140,7 @@ class Home:
                 found = os.stat(above)
                 is_sticky = found.st_mode & stat.S_ISVTX and {found.st_uid, os.lstat(path).st_uid} <= trusted
                 if found.st_mode & stat.S_IWOTH and not is_sticky:
-                    raise BadHome(path=self.path, why=f"others may write to {above}, and replace {path}")
+                    raise BadHome(path=self.path, why=f"other users can write to {above} and replace {path}")
                 path = above
         self._is_safe_above = True
 
@@ -181,7 +181,7 @@ def expanded(path: str) -> str:
     """
     found = os.path.expanduser(path)
     if path.startswith("~") and not os.path.isabs(found):
-        raise BadHome(path=path, why="which folder ~ stands for is not known; set HOME to yours")
+        raise BadHome(path=path, why="your home folder (~) is unknown; set HOME")
     return found
 
 

@@ -71,7 +71,7 @@ def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """
     ids, first = request.get("ids"), request.get("next") or 0
     if not isinstance(ids, list) or len(ids) > MAX_JOBS or type(first) is not int or first < 0:
-        raise InvalidInput(what=f"name at most {MAX_JOBS} jobs; next is what an earlier page gave")
+        raise InvalidInput(what=f"name at most {MAX_JOBS} jobs; next must be the value from an earlier page")
     page = Page(PAGE_JOBS)
     for n, id in enumerate(ids[first:], first):
         job = ledger.table.get(id) if check_id(id) is None else None

@@ -99,7 +99,7 @@ def _wait_or_die(fields: dict[str, Any], state_of: Callable[[str], object]) -> N
         over = (None, *FINAL_STATES)
         fields["blockers"] = [other for other, state in states.items() if state not in over]
     else:
-        fields.update(state=DEAD, reason=f"job {dead}, which it was to run after, has died")
+        fields.update(state=DEAD, reason=f"job {dead}, which it waited for, died")
         _forget_times(fields)
 
 
@@ -115,7 +115,7 @@ def _checked(raw: object, index: int) -> dict[str, Any]:
     except ValueError as fault:
         raise InvalidJob(index=index, why=f"not an exported job: {fault}") from None
     except (TypeError, AttributeError, KeyError):
-        what = "it is no exported job: something in it is missing, or of another kind"
+        what = "not an exported job: a value is missing or has the wrong type"
         raise InvalidJob(index=index, why=what) from None
     return _at_rest({**basic, **kept}, bool(raw.get("cancel")))
 

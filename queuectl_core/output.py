@@ -191,5 +191,5 @@ def size_from(folder: str, name: str, offset: int) -> int:
 def _path_of(folder: str, name: str) -> str:
     """Raises FileNotFoundError where this is no name of a segment: an imported job may name any file."""
     if not ours.is_output_file(name):
-        raise FileNotFoundError(errno.ENOENT, "it is no segment of output", name)
+        raise FileNotFoundError(errno.ENOENT, "it is not an output segment", name)
     return os.path.join(folder, name)

@@ -198,7 +198,7 @@ def _check_death(fault: EOFError | OSError) -> None:
         SupervisorFailed: it may live, and nobody knows what it has heard. The next supervisor adopts it.
     """
     if isinstance(fault, OSError) and fault.errno not in (None, errno.EPIPE):  # None: dead in the middle of a message
-        raise SupervisorFailed(why=f"the queue of a worker has failed ({in_words(fault)})") from fault
+        raise SupervisorFailed(why=f"the queue of a worker failed ({in_words(fault)})") from fault
 
 
 def _begin_process(process: multiprocessing.process.BaseProcess) -> None:

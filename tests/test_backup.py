@@ -348,7 +348,7 @@ def test_an_imported_job_shares_the_end_of_a_dead_one_that_it_waits_for() -> Non
     found = {one.id: one.fields for one in imported(JobTable(MemoryStore()), jobs, False, NOW_MS)}
     assert [found[id]["state"] for id in "abcd"] == ["dead", "dead", "pending", "dead"]
     assert found["c"]["blockers"] == [] and "due_ms" not in found["b"]
-    assert found["b"]["reason"] == "job a, which it was to run after, has died"
+    assert found["b"]["reason"] == "job a, which it waited for, died"
 
 
 @pytest.mark.parametrize(

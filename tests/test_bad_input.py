@@ -415,7 +415,7 @@ def test_in_a_folder_that_is_gone_one_line_says_so(queuectl: CommandLine, tmp_pa
 
     for words in ("--home here status", "enqueue --cwd . -- true", "enqueue -- true", "doctor --repair there"):
         said = said_there(words)
-        assert said.returncode == 2 and "the folder you are in no longer exists" in said.stderr, said
+        assert said.returncode == 2 and "the current folder no longer exists" in said.stderr, said
         assert said.stderr.count("\n") == 1
     said = said_there("enqueue --id a --cwd / -- true")
     assert (said.returncode, said.stdout) == (0, "a\n") and queuectl.job("a")["cwd"] == "/"
@@ -429,7 +429,7 @@ def test_a_start_for_which_there_is_no_process_says_so(queuectl: CommandLine, mo
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", fork)
-    with pytest.raises(Busy, match="no process can be started: Resource temporarily unavailable"):
+    with pytest.raises(Busy, match="cannot start a process: Resource temporarily unavailable"):
         daemon.start(Home(queuectl.home), 1)
 
 

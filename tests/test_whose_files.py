@@ -359,7 +359,7 @@ def test_a_home_that_others_may_replace_is_refused(queuectl: CommandLine, tmp_pa
     above = home.parents[depth - 1]
     above.chmod(0o777)
     for words in (["status"], ["enqueue", "--command", "true"], ["worker", "start"]):
-        assert f"others may write to {above}, and replace" in queuectl.refused(2, *words)
+        assert f"other users can write to {above} and replace" in queuectl.refused(2, *words)
     above.chmod(0o1777)
     assert queuectl.counts()["pending"] == 1
     (tmp_path / "link").symlink_to(home)

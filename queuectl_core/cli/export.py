@@ -12,9 +12,9 @@ TYPE_CHECKING = False  # argparse is imported by the calls that need it
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Prints jobs with their state and history, one JSON object a line, as `queuectl import` takes them in
-another home. Output stays behind; a job that runs will wait there. A job that changes meanwhile
-may be missing or come twice: to copy a whole home at work, use `backup`."""
+SUMMARY = """Prints jobs with their state and history, one JSON object per line, for `queuectl import` in
+another home. Output is not included. A running job is exported as waiting. A job that changes
+meanwhile may be missing or appear twice; to copy a running home, use `queuectl backup`."""
 EXAMPLES = [
     "queuectl export --output jobs.jsonl",
     "queuectl export --state dead --queue mail | ssh there queuectl import -",

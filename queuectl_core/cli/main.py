@@ -130,7 +130,7 @@ def run(argv: list[str]) -> int:
         return 1
     except OSError as fault:
         if isinstance(fault, FileNotFoundError) and not fault.filename:  # of a path that is relative
-            _complain("the folder you are in no longer exists; go to another, or name folders in full")
+            _complain("the current folder no longer exists; change to another, or use absolute paths")
             return InvalidInput.exit_status
         _complain(errors.in_words(fault))
         return 1

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from ..records import Chosen
 
-SUMMARY = """Waits until the jobs have ended: those named, those that match, or all that are not over. Jobs that match
-and are over count too. Ends with 0 when all are completed, 1 when some ended otherwise or no job matches, 124 when
-the time is over."""
+SUMMARY = """Waits until jobs finish: named jobs, matching jobs (finished ones count too), or all unfinished
+jobs. Exits with 0 if all completed, 1 if one did not or no job matches, 124 on timeout."""
 EXAMPLES = ["queuectl wait job1 job2", "queuectl wait --queue mail --timeout 10m", "queuectl wait"]
 
 _NOT_OVER: Chosen = {"state": ("pending", "processing", "failed")}

@@ -343,7 +343,7 @@ def test_a_queue_of_a_worker_that_fails_ends_the_supervisor_and_no_run(queuectl:
     queuectl.ok("worker", "start")
     assert len(queuectl.until_state("a", "completed")["history"]) == 1
     with open(os.path.join(queuectl.home, "supervisor.log")) as file:
-        assert file.read().count("the queue of a worker has failed (Input/output error)\n") == 1
+        assert file.read().count("the queue of a worker failed (Input/output error)\n") == 1
 
 
 @pytest.mark.parametrize(("fault", "said"), [(MemoryError(), "not enough memory"), (KeyError("x"), "'x'")])
