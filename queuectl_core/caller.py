@@ -221,8 +221,8 @@ class Caller:
 
 def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:
     if verb != "enqueue":
-        look = "look with `queuectl status` or `queuectl show` before you repeat it"
-        return OutcomeUnknown(what=what, how=f"whether {verb} was done is not known; {look}")
+        look = "check with `queuectl status` or `queuectl show` before you repeat it"
+        return OutcomeUnknown(what=what, how=f"{verb} may have been done; {look}")
     jobs = [job for job in fields.get("jobs") or () if isinstance(job, dict)]
     id = jobs[0].get("id") if jobs else None
     look = f"`queuectl show {id}`" if id else "`queuectl list`"

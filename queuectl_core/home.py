@@ -113,8 +113,7 @@ class Home:
         if found.st_mode & 0o022:
             raise BadHome(
                 path=self.path,
-                why="others may write to it, and may have put files there "
-                "(chmod go-w; what is not yours is then named)",
+                why="other users can write to it; run `chmod go-w`, which makes queuectl check the files in it",
             )
         self._check_above()
         if not os.access(self.path, os.R_OK | os.X_OK):

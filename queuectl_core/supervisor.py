@@ -181,8 +181,8 @@ class Supervisor:
         self._stop_asked = max(1, self._stop_asked)
         what = f"the journal of {self._home.path} was removed or replaced"
         if not self._presence.is_there():
-            what = f"the home {self._home.path} was removed or moved away"
-        say(f"{what}: stopping; running jobs may finish")
+            what = f"home {self._home.path} was removed or moved"
+        say(f"{what}; stopping, running jobs may finish")
 
     def _hear_clients(self, mask: int) -> None:
         for key, ready in self._clients.select(0):

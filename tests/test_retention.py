@@ -120,5 +120,5 @@ def test_output_that_is_gone_is_told_as_such(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     logs = os.path.join(queuectl.home, "logs")
     until(lambda: not os.listdir(logs), lambda: f"the log to be removed: {os.listdir(logs)}")
-    assert "its log was removed" in queuectl.refused(1, "logs", "a")
+    assert "was removed (see config log-retention)" in queuectl.refused(1, "logs", "a")
     queuectl.ok("worker", "stop")

@@ -165,4 +165,4 @@ def test_nothing_is_acknowledged_into_a_journal_that_was_removed_or_replaced(
     if is_replaced:
         assert [job["id"] for job in queuectl.json("list")] == ["before"]
     with open(os.path.join(queuectl.home, "supervisor.log")) as file:
-        assert f"the journal of {queuectl.home} was removed or replaced: stopping" in file.read()
+        assert f"the journal of {queuectl.home} was removed or replaced; stopping" in file.read()

@@ -145,7 +145,7 @@ def test_logs_of_jobs_that_are_dead_or_tried_again_outlive_their_age_but_not_the
     queuectl.ok("worker", "start")
     until(lambda: len(os.listdir(logs)) == 2, lambda: f"the log of the completed job to go: {os.listdir(logs)}")
     assert queuectl.ok("logs", "dead") == "dead\n" and queuectl.ok("logs", "tried") == "tried\n"
-    assert "its log was removed" in queuectl.refused(1, "logs", "good")
+    assert "was removed (see config log-retention)" in queuectl.refused(1, "logs", "good")
     queuectl.ok("config", "set", "log-retention-bytes", "1")
     until(lambda: not os.listdir(logs), lambda: f"all logs to go: {os.listdir(logs)}")
 
