@@ -25,14 +25,15 @@ sys.path[:0] = [ROOT, DOCS]
 
 import texts
 
-from queuectl_core import errors, events, job, settings, spec, states
+from queuectl_core import errors
 from queuectl_core.api import Queue
-from queuectl_core.cli import parser as arguments
+from queuectl_core.cli import arguments
 from queuectl_core.cli.main import COMMANDS
-from queuectl_core.cli.times import TIMED_OUT
+from queuectl_core.cli.time_args import TIMED_OUT
+from queuectl_core.model import events, job, job_spec, settings, states
 
 if TYPE_CHECKING:
-    from queuectl_core.records import Attempt
+    from queuectl_core.model.records import Attempt
 
 MARKED = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 COMMON = ("-h", "--home", "--json")
@@ -167,7 +168,7 @@ def shown_default(default: object) -> str:
 
 def job_fields() -> Iterator[str]:
     """Yield the tables of the fields that a request for a job may have."""
-    wanted = {*spec.BASIC_FIELDS, *spec.OPTIONS}
+    wanted = {*job_spec.BASIC_FIELDS, *job_spec.OPTIONS}
     agree("JOB_FIELDS", wanted, [field for group in texts.JOB_FIELDS.values() for field in group])
     flags = {action.dest: spelled(action) for action in flags_of(parser_of("enqueue"))}
     for title, group in texts.JOB_FIELDS.items():
@@ -198,7 +199,7 @@ def record_fields() -> Iterator[str]:
     """Yield the table of the fields that a record has beside those of the request."""
     sample = job.Job("a", 1, "true", "/", 3, 2, 0, state="processing", history=[SAMPLE_ATTEMPT], blockers=["b"])
     sample.suspended = True
-    own = set(sample.record()) - spec.BASIC_FIELDS - set(spec.OPTIONS)
+    own = set(sample.record()) - job_spec.BASIC_FIELDS - set(job_spec.OPTIONS)
     agree("RECORD_FIELDS", own, texts.RECORD_FIELDS)
     yield from described("field", texts.RECORD_FIELDS)
 
@@ -272,16 +273,24 @@ def codemap() -> Iterator[str]:
     package = os.path.join(ROOT, "queuectl_core")
     for folder, folders, files in os.walk(package):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
-        yield from (f"### {os.path.relpath(folder, ROOT)}", "")
-        for file in sorted(file for file in files if file.endswith(".py") and not file.startswith("__main")):
-            yield f"- `{file[:-3]}`: {first_sentence(os.path.join(folder, file))}"
+        modules = sorted(file for file in files if file.endswith(".py") and not file.startswith("__"))
+        if not modules:
+            continue
+        yield from (f"### {os.path.relpath(folder, ROOT)}", "", docstring(folder, "__init__.py"), "")
+        for file in modules:
+            yield f"- `{file[:-3]}`: {first_sentence(docstring(folder, file))}"
         yield ""
 
 
-def first_sentence(path: str) -> str:
-    """Return the first sentence of the docstring of a module, without its name."""
-    with open(path, encoding="utf-8") as file:
-        text = " ".join((ast.get_docstring(ast.parse(file.read())) or "").split("\n\n")[0].split())
+def docstring(folder: str, file: str) -> str:
+    """Return the first paragraph of the docstring of a module, on one line."""
+    with open(os.path.join(folder, file), encoding="utf-8") as text:
+        whole = ast.get_docstring(ast.parse(text.read())) or ""
+    return " ".join(whole.split("\n\n")[0].split())
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a docstring, without the name of its module."""
     first = re.split(r"(?<=[.:]) (?=[A-Z`])", re.sub(r"^[\w ]+: ", "", text))[0]
     return first.rstrip(".:") + "."
 

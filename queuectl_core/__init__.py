@@ -1,15 +1,7 @@
 """queuectl: a durable job queue for one machine, with nothing to install.
 
-The codemap is in docs/architecture.md of the project. The floors, from the ground up:
-
-    pure      errors retry timestamps rawjson cron states · spec interpreter jobtext journal_format protocol schedule ·
-              job settings lane · events · commands places transitions verdict · entries · jobtable ·
-              load lanes admission waits · byhand recurring migration hooks · engine
-    devices   clock descriptors durable home lockfile output presence socket_path zones · journal process_tree reserve
-              server client stores pidfile runs · launch · worker
-    joined    ledger pool · adoption inquiry past retention doctor salvage · verbs strays sessions · supervisor local ·
-              daemon · child caller · api
-    edge      cli
+The codemap is in docs/architecture.md of the project. The layers, from the ground up: model, table, engine, system,
+storage, wire, worker, service, supervisor, repair; then `api`, and the command line on top.
 
 For programs that embed it: `Queue`, and the errors it raises.
 """
@@ -20,7 +12,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api import Queue
     from .errors import QueueError
-    from .records import AttemptRecord, JobFields, JobRecord, JobSpec, QueueRecord, ScheduleRecord, State, StatusRecord
+    from .model.records import (
+        AttemptRecord,
+        JobFields,
+        JobRecord,
+        JobSpec,
+        QueueRecord,
+        ScheduleRecord,
+        State,
+        StatusRecord,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -41,7 +42,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Imports what is asked for, when it is: the command line starts without it."""
     if name == "Queue":
-        from . import interpreter
+        from .system import interpreter
 
         interpreter.check()
         from .api import Queue
@@ -52,7 +53,7 @@ def __getattr__(name: str) -> object:
 
         return QueueError
     if name in __all__:
-        from . import records
+        from .model import records
 
         kind: object = getattr(records, name)
         return kind

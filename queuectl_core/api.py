@@ -7,7 +7,7 @@
         print(queue.get(id)["state"])
 
 Every call goes to the supervisor if one runs, else it takes the writer lock for an instant and does the work itself;
-the answers are the same. Knows what to ask, not how an answer is come by (`caller`). The trap: what
+the answers are the same. Knows what to ask, not how an answer is come by (`transport`). The trap: what
 is given page by page
 may have changed between two of them.
 """
@@ -17,11 +17,11 @@ from __future__ import annotations
 import os
 from itertools import chain
 
-from .caller import Caller, load_requests, parts_of
 from .errors import InvalidInput
-from .forks import no_fork
 from .home import Home, default_path
-from .protocol import jobs_at_once
+from .system.forks import no_fork
+from .transport import Caller, load_requests, parts_of
+from .wire.protocol import jobs_at_once
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack  # type checkers bring it; nothing imports it at run time
 
-    from . import records
-    from .child import Running
-    from .records import Ended, JobRecord, JobSpec, QueueRecord, ScheduleRecord
+    from .model import records
+    from .model.records import Ended, JobRecord, JobSpec, QueueRecord, ScheduleRecord
+    from .supervisor.embedded import Running
 
 ANSWER_WITHIN_S = 30.0
 SELECT_JOBS = 500
@@ -171,7 +171,7 @@ class Queue:
         Return None when `timeout_s` passes first. Raises UnknownJob, NoSupervisor.
         """
         with no_fork:
-            from .awaiting import Awaiting
+            from .waiting import Awaiting
 
         return Awaiting(self._caller, timeout_s).these(list(dict.fromkeys(ids)))
 
@@ -187,8 +187,8 @@ class Queue:
         InvalidInput, NoSupervisor.
         """
         with no_fork:
-            from .awaiting import Awaiting
-            from .states import STATES
+            from .model.states import STATES
+            from .waiting import Awaiting
 
         wanted_states = STATES if state is None else state
         states = [wanted_states] if isinstance(wanted_states, str) else list(wanted_states)
@@ -392,7 +392,7 @@ class Queue:
         InvalidInput.
         """
         with no_fork:
-            from .child import Running
+            from .supervisor.embedded import Running
 
         return Running(self.home, workers, python, self.close)
 

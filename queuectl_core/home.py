@@ -14,8 +14,9 @@ import errno
 import os
 import stat
 
-from . import durable, ours
+from . import home_files
 from .errors import BadHome, QueueError
+from .system import durable_files
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Home:
         """What it means that a file of this home could not be used: BadHome, DiskFull or StorageFailed."""
         if fault.errno in NOT_ALLOWED:
             return BadHome(path=self.path, why=f"{fault.filename or self.path}: {fault.strerror}")
-        return durable.failure(self.path, fault)
+        return durable_files.failure(self.path, fault)
 
     def worker_lock(self, worker: str) -> str:
         """Held by the worker of this instance name as long as it lives."""
@@ -99,7 +100,7 @@ class Home:
 
     def has_begun(self) -> bool:
         """False when nothing was ever written here: the creation of the home was interrupted."""
-        return ours.has_begun(self.path)
+        return home_files.has_begun(self.path)
 
     def check(self) -> None:
         """Raises BadHome for a home that is no folder, not ours, not safe from others, or a folder of other files;
@@ -121,7 +122,7 @@ class Home:
         for folder in (self.journal, self.store, self.run, self.logs):
             self._check_folder(folder)
         self._check_files()
-        foreign = ours.first_foreign(self.path)
+        foreign = home_files.first_foreign(self.path)
         if foreign is not None:
             raise BadHome(
                 path=self.path, why=f"it contains {foreign}, so it is not a home; a new home needs an empty folder"
@@ -154,14 +155,14 @@ class Home:
 
     def _check_files(self) -> None:
         """The same for its files: whoever planted one would have us write through a link, or kill a process of ours."""
-        for name in ours.FILES:
+        for name in home_files.FILES:
             path = os.path.join(self.path, name)
             try:
                 found = os.lstat(path)
             except FileNotFoundError:
                 continue
-            if not (durable.is_owned(found) or (path == self.socket and _is_own_socket(found))):
-                raise BadHome(path=self.path, why=f"{name}: {durable.NOT_OURS}")
+            if not (durable_files.is_owned(found) or (path == self.socket and _is_own_socket(found))):
+                raise BadHome(path=self.path, why=f"{name}: {durable_files.NOT_OURS}")
 
 
 def default_path(environ: dict[str, str]) -> str:

@@ -11,14 +11,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from queuectl_core import commands, durable
-from queuectl_core.commands import Command
-from queuectl_core.engine import Engine
-from queuectl_core.events import Ending, Event
-from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
-from queuectl_core.jobtable import JobTable, Store
-from queuectl_core.places import indexes_of
-from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.engine.engine import Engine
+from queuectl_core.model import commands
+from queuectl_core.model.commands import Command
+from queuectl_core.model.events import Ending, Event
+from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.system import durable_files
+from queuectl_core.table.index_keys import indexes_of
+from queuectl_core.table.job_table import JobTable
+from queuectl_core.table.store import Store
 
 NOW_MS = 1_700_000_000_000
 EVERYTHING = 1_000_000
@@ -201,7 +203,7 @@ class Syncs:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.inodes: list[int] = []
-        for module, name in ((durable, "sync"), (os, "fsync")):
+        for module, name in ((durable_files, "sync"), (os, "fsync")):
             monkeypatch.setattr(module, name, self._noting(getattr(module, name)))
 
     def _noting(self, sync: Callable[[int], None]) -> Callable[[int], None]:
@@ -222,7 +224,7 @@ def file_size_limit(size_bytes: int) -> Iterator[None]:
     """Within the block no file grows past `size_bytes`: as on a full disk, a write that would is short, the next
     fails.
 
-    The error is EFBIG, not ENOSPC; a test that wants a full disk adds it to `durable.FULL`.
+    The error is EFBIG, not ENOSPC; a test that wants a full disk adds it to `durable_files.FULL`.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))

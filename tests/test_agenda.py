@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from queuectl_core.agenda import Agenda
+from queuectl_core.engine.indexed_heap import Agenda
 
 
 def test_first_is_the_name_of_the_smallest_key_through_random_lives() -> None:

@@ -1,4 +1,4 @@
-"""The architecture as a test: every module stands on a floor and imports downwards only, pure modules touch no world,
+"""The architecture as a test: folders are layers, and imports run downwards only, pure modules touch no world,
 everything is in the standard library, functions are short, and starting a command imports no more than it needs.
 """
 
@@ -16,126 +16,41 @@ from tests.homes import ROOT
 
 PACKAGE = os.path.join(ROOT, "queuectl_core")
 
-FLOORS: list[set[str]] = [
-    {"errors", "environment", "retry", "timestamps", "rawjson", "cron", "states", "agenda", "ours", "escapes", "records"},
-    {"spec", "interpreter", "jobtext", "journal_format", "protocol", "schedule"},
-    {"job", "settings", "lane"},
-    {"events"},
-    {"commands", "places", "transitions", "verdict"},
-    {"entries"},
-    {"tallies"},
-    {"jobtable"},
-    {"load", "lanes", "admission", "waits"},
-    {"byhand", "recurring", "migration", "hooks"},
-    {"engine", "stores.memory_store"},
-    {"upgrade", "image"},
-    {"clock", "descriptors", "durable", "forks", "lockfile"},
-    {"home", "output", "presence", "socket_path"},
-    {
-        "journal",
-        "process_tree",
-        "reserve",
-        "stores.sqlite_store",
-        "stores.generation_store",
-        "stores.sealed_store",
-        "server",
-        "client",
-        "runs",
-        "zones",
-        "anchor",
-    },
-    {"stores", "pidfile", "launch"},
-    {"worker"},
-    {"ledger", "pool", "storecheck"},
-    {"adoption", "inquiry", "rosters", "past", "salvage", "doctor", "retention"},
-    {"verbs"},
-    {"strays", "sessions"},
-    {"supervisor", "local"},
-    {"daemon"},
-    {"child", "caller"},
-    {"awaiting"},
-    {"api"},
-    {"__init__"},
-    {"cli.render", "cli.plain"},
-    {"cli.empty", "cli.outlet", "cli.sheet", "cli.outfile"},
-    {"cli.parser", "cli.lines", "cli.progress", "cli.times", "cli.follower", "cli.exported"},
-    {"cli.listing", "cli.selection", "cli.jobflags"},
-    {
-        "cli.enqueue",
-        "cli.list",
-        "cli.worker",
-        "cli.status",
-        "cli.show",
-        "cli.logs",
-        "cli.doctor",
-        "cli.dlq",
-        "cli.config",
-        "cli.why",
-        "cli.wait",
-        "cli.cancel",
-        "cli.retry",
-        "cli.edit",
-        "cli.rm",
-        "cli.suspend",
-        "cli.go_on",
-        "cli.queue",
-        "cli.schedule",
-        "cli.export",
-        "cli.import_",
-        "cli.backup",
-        "cli.restore",
-        "cli.prune",
-        "cli.events",
-        "cli.history",
-        "cli.run",
-        "cli.drain",
-        "cli.pause",
-        "cli.resume",
-    },
-    {"cli.main"},
-    {"cli", "__main__"},
-]
-"""From the ground up. A module imports from floors below its own only; `cli` is empty, and every module may name
-it.
-"""
-
-PURE = {
+LAYERS = [
     "errors",
     "escapes",
-    "environment",
-    "retry",
+    "fast_json",
     "timestamps",
-    "spec",
-    "job",
-    "lane",
-    "lanes",
-    "admission",
-    "verdict",
-    "states",
-    "records",
-    "agenda",
-    "tallies",
-    "places",
-    "entries",
-    "byhand",
-    "hooks",
-    "migration",
-    "cron",
-    "recurring",
-    "settings",
-    "events",
-    "commands",
-    "journal_format",
-    "protocol",
-    "schedule",
-    "jobtable",
-    "jobtext",
-    "load",
-    "rawjson",
-    "transitions",
-    "waits",
+    "model",
+    "table",
     "engine",
-}
+    "system",
+    "home_files",
+    "home",
+    "storage",
+    "wire",
+    "worker",
+    "service",
+    "supervisor",
+    "repair",
+    "transport",
+    "waiting",
+    "api",
+    "__init__",
+    "cli",
+    "cli.job_commands",
+    "cli.home_commands",
+    "__main__",
+]
+"""From the ground up: the folders, and the modules that lie in none. Imports run downwards; within a folder there are
+no cycles.
+"""
+
+PURE_LAYERS = ("errors", "escapes", "fast_json", "timestamps", "model", "table", "engine")
+PURE_BESIDE = ("storage.journal_format", "wire.protocol")
+MOST_MODULES = 22
+"""In one folder."""
+
 PURE_MAY_IMPORT = {
     "__future__", "_json", "bisect", "calendar", "codecs", "collections", "datetime", "difflib", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
 }  # fmt: skip
@@ -156,63 +71,89 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
                 path = os.path.join(folder, file)
                 name = os.path.relpath(path, PACKAGE)[:-3].replace(os.sep, ".")
                 with open(path, encoding="utf-8") as text:
-                    yield name[: -len(".__init__")] if name.endswith(".__init__") else name, ast.parse(text.read())
+                    yield name, ast.parse(text.read())
 
 
 TREES = dict(modules())
 
 
-def floor_of(name: str) -> int:
-    return next(number for number, floor in enumerate(FLOORS) if name in floor)
+def layer_of(name: str) -> str:
+    """Return the folder that a module lies in, or the module itself where it lies in none."""
+    return name.rpartition(".")[0] or name
+
+
+PURE = {name for name in TREES if layer_of(name) in PURE_LAYERS or name in PURE_BESIDE}
 
 
 def own_imports(name: str, tree: ast.Module) -> Iterator[str]:
-    """The modules of the package that a module imports, at its top or inside a function; not what only type checkers
-    read.
+    """Yield the modules of the package that a module imports, at its top or inside a function; not what only type
+    checkers read.
     """
-    package = name.split(".") if name in ("cli", "stores") else name.split(".")[:-1]
-    for_checkers = {id(node) for block in _for_type_checkers(tree) for node in ast.walk(block)}
+    package = name.split(".")[:-1]
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_checkers:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
             for alias in node.names:
                 longer = ".".join([*base, alias.name])
                 yield longer if longer in TREES else ".".join(base) or "__init__"
 
 
-def _for_type_checkers(tree: ast.Module) -> Iterator[ast.stmt]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            yield from node.body
+OWN = {name: set(own_imports(name, tree)) for name, tree in TREES.items()}
 
 
 def outside_imports(tree: ast.Module) -> Iterator[str]:
-    """The modules of others that a module imports; not what only type checkers read."""
-    for_checkers = {id(node) for block in _for_type_checkers(tree) for node in ast.walk(block)}
     for node in ast.walk(tree):
-        if id(node) in for_checkers:
-            continue
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield node.module.split(".")[0]
 
 
-def test_every_module_stands_on_exactly_one_floor() -> None:
-    placed = [name for floor in FLOORS for name in floor]
-    assert sorted(placed) == sorted(TREES)
+def test_every_folder_is_a_layer() -> None:
+    assert {layer_of(name) for name in TREES} == set(LAYERS)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_folder_has_too_many_modules(layer: str) -> None:
+    assert sum(layer_of(name) == layer for name in TREES if not name.endswith("__init__")) <= MOST_MODULES
+
+
+def test_a_package_is_no_more_than_its_modules() -> None:
+    for name, tree in TREES.items():
+        if name.endswith(".__init__"):
+            assert [type(node) for node in tree.body] == [ast.Expr], f"{name} has code"
 
 
 @pytest.mark.parametrize("name", sorted(TREES))
 def test_imports_go_downwards(name: str) -> None:
-    for imported in own_imports(name, TREES[name]):
-        assert floor_of(imported) < floor_of(name), f"{name} imports {imported}"
+    for imported in OWN[name]:
+        assert LAYERS.index(layer_of(imported)) <= LAYERS.index(layer_of(name)), f"{name} imports {imported}"
+
+
+def inner_imports(name: str) -> set[str]:
+    return {imported for imported in OWN[name] if layer_of(imported) == layer_of(name)}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_there_are_no_cycles_in_a_folder(layer: str) -> None:
+    left = {name: inner_imports(name) for name in TREES if layer_of(name) == layer}
+    while ground := {name for name, imported in left.items() if not imported & set(left)}:
+        left = {name: imported for name, imported in left.items() if name not in ground}
+    assert not left
+
+
+@pytest.mark.parametrize("name", sorted(name for name in TREES if layer_of(name).startswith("cli.")))
+def test_no_command_knows_another(name: str) -> None:
+    assert not [imported for imported in OWN[name] if layer_of(imported).startswith("cli.")]
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
 def test_pure_modules_touch_no_world(name: str) -> None:
     assert set(outside_imports(TREES[name])) <= PURE_MAY_IMPORT
-    assert set(own_imports(name, TREES[name])) <= PURE
+    assert OWN[name] <= PURE
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in PURE_MAY_CALL:
             assert node.attr in PURE_MAY_CALL[node.value.id], f"{name} uses {node.value.id}.{node.attr}"
@@ -262,7 +203,8 @@ def test_every_module_says_what_it_is_for(name: str) -> None:
 
 
 def test_there_is_one_transition_table_and_every_event_has_its_place_in_it() -> None:
-    from queuectl_core import events, transitions
+    from queuectl_core.engine import transitions
+    from queuectl_core.model import events
 
     assert set(transitions.TRANSITIONS) == set(events.EVENT_NAMES.values()) - {
         events.Enqueued,
@@ -276,8 +218,8 @@ def test_there_is_one_transition_table_and_every_event_has_its_place_in_it() -> 
 
 
 NOT_FOR_A_PLAIN_CALL = {
-    *("sqlite3", "argparse", "typing", "re", "json", "collections", "struct", "queuectl_core.engine"),
-    *("queuectl_core.ledger", "queuectl_core.lockfile", "queuectl_core.escapes"),
+    *("sqlite3", "argparse", "typing", "re", "json", "collections", "struct", "queuectl_core.engine.engine"),
+    *("queuectl_core.service.ledger", "queuectl_core.system.lockfile", "queuectl_core.escapes"),
 }
 NEVER = {
     "dataclasses",
@@ -310,7 +252,7 @@ NEVER = {
         ),
         (
             ["enqueue", "--command", "true"],
-            NEVER | {"sqlite3", "typing", "queuectl_core.engine", "queuectl_core.ledger"},
+            NEVER | {"sqlite3", "typing", "queuectl_core.engine.engine", "queuectl_core.service.ledger"},
         ),
         (["list"], NEVER | {"sqlite3"}),
         (["--help"], NEVER | {"argparse", "json", "queuectl_core.api"}),

@@ -12,19 +12,21 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from queuectl_core import commands, inquiry, ledger, past, verbs
 from queuectl_core.api import Queue
-from queuectl_core.cli import backup, restore
-from queuectl_core.commands import Command
-from queuectl_core.engine import Engine
+from queuectl_core.cli.home_commands import backup, restore
+from queuectl_core.engine.engine import Engine
+from queuectl_core.engine.job_import import blockers_first, imported
 from queuectl_core.errors import Busy, DiskFull, PastIsGone, QueueError
-from queuectl_core.events import Event
-from queuectl_core.image import Image
-from queuectl_core.job import PENDING, Job
-from queuectl_core.jobtable import JobTable
-from queuectl_core.ledger import Ledger
-from queuectl_core.migration import blockers_first, imported
-from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.model import commands
+from queuectl_core.model.commands import Command
+from queuectl_core.model.events import Event
+from queuectl_core.model.job import PENDING, Job
+from queuectl_core.repair.backup_image import Image
+from queuectl_core.service import handlers, ledger, queries
+from queuectl_core.service.ledger import Ledger
+from queuectl_core.storage import journal_reader
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.table.job_table import JobTable
 from tests.builders import NOW_MS, random_command
 from tests.homes import ROOT, CommandLine, short_folder
 
@@ -34,7 +36,7 @@ KNOWN: dict[str, object] = {
 }  # fmt: skip
 
 
-SMALL = ((backup, "SWEEP_JOBS", 3), (backup, "TOUCHED_JOBS", 2), (inquiry, "PAGE_JOBS", 2))
+SMALL = ((backup, "SWEEP_JOBS", 3), (backup, "TOUCHED_JOBS", 2), (queries, "PAGE_JOBS", 2))
 """So that a backup of a dozen jobs looks often what has happened."""
 
 
@@ -50,7 +52,7 @@ class Home:
         self.queue._caller = self  # type: ignore[assignment]
 
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
-        reply = verbs.answer(self.ledger, {"verb": verb, **fields}, self.now_ms)
+        reply = handlers.answer(self.ledger, {"verb": verb, **fields}, self.now_ms)
         self.events += self.ledger.write()
         self.ledger.sync()
         return json.loads(json.dumps(reply))
@@ -216,7 +218,7 @@ def test_a_job_that_is_removed_while_the_backup_begins_again_stays_removed(
     home: Home, other: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.queue.enqueue_many([{"id": id, "command": "true"} for id in "ab"], "/")
-    read, asked = past.read, []
+    read, asked = journal_reader.read, []
 
     def gone_once(folder: str, after: int) -> Any:
         asked.append(after)
@@ -225,7 +227,7 @@ def test_a_job_that_is_removed_while_the_backup_begins_again_stays_removed(
             raise PastIsGone(after=after, first=after + 9)
         return read(folder, after)
 
-    monkeypatch.setattr(past, "read", gone_once)
+    monkeypatch.setattr(journal_reader, "read", gone_once)
     assert list(restored(taken(home), other)) == ["b"]
 
 
@@ -233,7 +235,7 @@ def test_a_backup_that_cannot_follow_gives_up(home: Home, monkeypatch: pytest.Mo
     def gone(folder: str, after: int) -> None:
         raise PastIsGone(after=after, first=after + 9)
 
-    monkeypatch.setattr(past, "read", gone)
+    monkeypatch.setattr(journal_reader, "read", gone)
     with pytest.raises(Busy):
         taken(home)
 
@@ -432,7 +434,7 @@ def test_backups_of_a_home_that_churns_are_true(queuectl: CommandLine, seed: int
 
 def compare_restored(queuectl: CommandLine, lines: list[str]) -> None:
     """A new home of this backup has the jobs of its instant, and none of them waits for less."""
-    frames = past.as_they_stand(os.path.join(queuectl.home, "journal"), 0)
+    frames = journal_reader.as_they_stand(os.path.join(queuectl.home, "journal"), 0)
     truth = truth_of([event for _, happened in frames for event in happened], lines)
     compared(lines, truth)
     with short_folder() as folder:

@@ -252,7 +252,7 @@ def test_a_home_is_private_whatever_the_umask(queuectl: CommandLine) -> None:
 
 
 def test_a_home_of_a_newer_format_is_refused(queuectl: CommandLine) -> None:
-    from queuectl_core import journal_format
+    from queuectl_core.storage import journal_format
 
     queuectl.ok("enqueue", "--command", "true")
     (name,) = os.listdir(os.path.join(queuectl.home, "journal"))
@@ -269,7 +269,7 @@ def test_a_home_of_a_newer_format_is_refused(queuectl: CommandLine) -> None:
 
 def test_a_damaged_config_value_is_named_and_can_be_mended(queuectl: CommandLine) -> None:
     from queuectl_core.home import Home
-    from queuectl_core.ledger import Ledger
+    from queuectl_core.service.ledger import Ledger
 
     queuectl.ok("config", "set", "max-retries", "5")
     ledger = Ledger(Home(queuectl.home))
@@ -422,8 +422,8 @@ def test_in_a_folder_that_is_gone_one_line_says_so(queuectl: CommandLine, tmp_pa
 
 
 def test_a_start_for_which_there_is_no_process_says_so(queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from queuectl_core import daemon
     from queuectl_core.home import Home
+    from queuectl_core.supervisor import daemon
 
     def fork() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")

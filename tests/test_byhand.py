@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core import commands
-from queuectl_core.commands import Command
-from queuectl_core.errors import BadDependency, DuplicateJob, InvalidInput, KeyTaken, UnknownJob, WrongState
-from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
+from queuectl_core.errors import (
+    BadDependency,
+    DuplicateJob,
+    InvalidInput,
+    KeyTaken,
+    UnknownJob,
+    WrongState,
+)
+from queuectl_core.model import commands
+from queuectl_core.model.commands import Command
+from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
 from tests.builders import (
     EVERYTHING,
     NOW_MS,

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from queuectl_core import protocol
-from queuectl_core.client import Client, NotSent, connect
 from queuectl_core.errors import BadHome, Busy, UnknownJob
+from queuectl_core.wire import protocol
+from queuectl_core.wire.client import Client, NotSent, connect
 from tests.homes import short_folder
 
 
@@ -78,6 +78,6 @@ def test_a_time_longer_than_the_system_waits_at_once_is_waited_for_in_parts(
     client, peer = ends
     peer.sendall(protocol.encode({"ok": True}))
     assert client.receive(1e12) == {}
-    monkeypatch.setattr("queuectl_core.client._MAX_WAIT_S", 0.001)
+    monkeypatch.setattr("queuectl_core.wire.client._MAX_WAIT_S", 0.001)
     with pytest.raises(Busy, match="has not answered within 0.05 s"):
         client.receive(0.05)

@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from queuectl_core import cron
+from queuectl_core.model import cron
 
 UTC = datetime.timezone.utc
 zoneinfo = pytest.importorskip("zoneinfo")

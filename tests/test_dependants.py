@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core import commands, events
-from queuectl_core.engine import Engine
+from queuectl_core.engine.engine import Engine
 from queuectl_core.errors import BadDependency
-from queuectl_core.events import Event
-from queuectl_core.job import COMPLETED, DEAD, PENDING
+from queuectl_core.model import commands, events
+from queuectl_core.model.events import Event
+from queuectl_core.model.job import COMPLETED, DEAD, PENDING
 from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, exited, finish, job_of, run_job
 
 

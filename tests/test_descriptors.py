@@ -11,7 +11,7 @@ from tests.homes import ROOT
 
 SCRIPT = """
 import os, select, signal
-from queuectl_core import descriptors
+from queuectl_core.system import descriptors
 
 class Failing:
     def register(self, *words): pass

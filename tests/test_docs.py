@@ -10,10 +10,10 @@ import sys
 import pytest
 
 from queuectl_core import errors
-from queuectl_core.events import EVENT_NAMES
-from queuectl_core.job import STATES
-from queuectl_core.settings import SETTINGS
-from queuectl_core.spec import BASIC_FIELDS, OPTIONS
+from queuectl_core.model.events import EVENT_NAMES
+from queuectl_core.model.job import STATES
+from queuectl_core.model.job_spec import BASIC_FIELDS, OPTIONS
+from queuectl_core.model.settings import SETTINGS
 from tests import readme
 from tests.homes import ROOT, CommandLine
 

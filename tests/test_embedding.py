@@ -100,10 +100,10 @@ def test_workers_that_are_new_interpreters_import_nothing_from_a_folder_of_the_u
     shutil.copy(SCRIPT, folder)
     package = os.path.join(folder, "queuectl_core")
     shutil.copytree(os.path.join(ROOT, "queuectl_core"), package)
-    with open(os.path.join(package, "pool.py")) as file:
+    with open(os.path.join(package, "supervisor", "worker_pool.py")) as file:
         text = file.read()
     assert '_START_METHOD = "fork" if' in text
-    with open(os.path.join(package, "pool.py"), "w") as file:
+    with open(os.path.join(package, "supervisor", "worker_pool.py"), "w") as file:
         file.write(text.replace('_START_METHOD = "fork" if', '_START_METHOD = "spawn" if'))
     command = [sys.executable, *(word.format(folder) for word in words), "worker", "start", "--foreground", "--until-eof"]
     process = subprocess.Popen(
@@ -258,7 +258,7 @@ def test_a_supervisor_keeps_no_folder_of_the_program_busy(queuectl: CommandLine)
 
 def test_ctrl_c_while_a_supervisor_starts_leaves_none_behind(queuectl: CommandLine) -> None:
     code = (
-        "import signal; from queuectl_core import daemon\n"
+        "import signal; from queuectl_core.supervisor import daemon\n"
         "heard = daemon.parse_answer\n"
         "def interrupted(*words): heard(*words); raise KeyboardInterrupt\n"
         "daemon.parse_answer = interrupted\n"

@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from queuectl_core import commands, events
-from queuectl_core.commands import Command
-from queuectl_core.engine import FEW, Engine
+from queuectl_core.engine.engine import FEW, Engine
+from queuectl_core.engine.named_queue import MAX_RIPE
+from queuectl_core.engine.run_outcome import describe
+from queuectl_core.engine.transitions import TRANSITIONS
 from queuectl_core.errors import (
     Corrupt,
     DamagedSetting,
@@ -20,14 +21,21 @@ from queuectl_core.errors import (
     RepeatedId,
     UnknownJob,
 )
-from queuectl_core.events import Ending, Event
-from queuectl_core.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, PENDING, PROCESSING, STATES
-from queuectl_core.jobtable import JobTable
-from queuectl_core.lane import MAX_RIPE
-from queuectl_core.places import indexes_of
-from queuectl_core.stores.memory_store import MemoryStore
-from queuectl_core.transitions import TRANSITIONS
-from queuectl_core.verdict import describe
+from queuectl_core.model import commands, events
+from queuectl_core.model.commands import Command
+from queuectl_core.model.events import Ending, Event
+from queuectl_core.model.job import (
+    COMPLETED,
+    DEAD,
+    FAILED,
+    MAX_HISTORY,
+    PENDING,
+    PROCESSING,
+    STATES,
+)
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.table.index_keys import indexes_of
+from queuectl_core.table.job_table import JobTable
 from tests.builders import (
     EVERYTHING,
     NOW_MS,

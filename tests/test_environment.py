@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from queuectl_core import Queue
-from queuectl_core.environment import without_own
+from queuectl_core.model.job_environment import without_own
 from tests.homes import SCRIPT, CommandLine, is_alive, until
 
 OF_ANOTHER = {

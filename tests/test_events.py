@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core import events
-from queuectl_core.events import Ending, Event, decode, encode
+from queuectl_core.model import events
+from queuectl_core.model.events import Ending, Event, decode, encode
 
 ENDING = Ending("exit", 1, None, 1500, 500, "w1.0001.log", 7, 12, 3, "a detail")
 

@@ -69,7 +69,9 @@ def test_golden_home_runs_on(golden: CommandLine) -> None:
 @pytest.fixture(scope="module")
 def version_before() -> Iterator[str]:
     """The script of the last version that wrote the format before this one, out of the history."""
-    log = ["git", "log", "-1", "-G^VERSION = [0-9]", "--format=%P", "--", "queuectl_core/journal_format.py"]
+    folders = ("queuectl_core", os.path.join("queuectl_core", "storage"))
+    paths = [os.path.join(folder, "journal_format.py") for folder in folders]
+    log = ["git", "log", "-1", "-M", "-G^VERSION = [0-9]", "--format=%P", "--", *paths]
     try:
         parent = subprocess.run(log, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
         archive = ["git", "archive", parent, "queuectl.py", "queuectl_core"]

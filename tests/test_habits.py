@@ -119,7 +119,7 @@ def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(queuectl: CommandLine)
 
 
 def test_wide_characters_keep_the_columns_straight(queuectl: CommandLine) -> None:
-    from queuectl_core.cli.render import cut, width
+    from queuectl_core.cli.screen import cut, width
 
     assert [width(text) for text in ("abc", "日本", "e\u0301", "")] == [3, 4, 1, 0]
     assert cut("日本語", 5) == "日本…"

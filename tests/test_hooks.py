@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from queuectl_core import commands
-from queuectl_core.engine import Engine
+from queuectl_core.engine.engine import Engine
 from queuectl_core.errors import DuplicateJob
-from queuectl_core.events import Canceled, Enqueued, Event
-from queuectl_core.job import PENDING
+from queuectl_core.model import commands
+from queuectl_core.model.events import Canceled, Enqueued, Event
+from queuectl_core.model.job import PENDING
 from tests.builders import EVERYTHING, NOW_MS, an_engine, enqueue, exited, run_job
 from tests.homes import CommandLine
 

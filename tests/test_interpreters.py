@@ -101,9 +101,9 @@ def test_a_package_that_is_not_complete_is_told_so_in_one_line(queuectl: Command
     script = os.path.join(folder, "queuectl.py")
     assert "the folder queuectl_core must be beside" in one_line(said_by([sys.executable, script, "status"], queuectl))
     shutil.copytree(os.path.join(ROOT, "queuectl_core"), os.path.join(folder, "queuectl_core"))
-    os.unlink(os.path.join(folder, "queuectl_core", "client.py"))
+    os.unlink(os.path.join(folder, "queuectl_core", "wire", "client.py"))
     said = one_line(said_by([sys.executable, script, "status"], queuectl))
-    assert "the installation is incomplete: queuectl_core.client is missing" in said
+    assert "the installation is incomplete: queuectl_core.wire.client is missing" in said
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX"])

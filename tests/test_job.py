@@ -7,8 +7,8 @@ import json
 import pytest
 
 from queuectl_core.errors import InvalidJob
-from queuectl_core.job import PENDING, PROCESSING, Job, attempt_record
-from queuectl_core.spec import MAX_COMMAND_BYTES, OWN_FIELDS, check_id, check_spec
+from queuectl_core.model.job import PENDING, PROCESSING, Job, attempt_record
+from queuectl_core.model.job_spec import MAX_COMMAND_BYTES, OWN_FIELDS, check_id, check_spec
 
 STARTED: dict[str, object] = {"attempt": 1, "worker": "w1", "started_ms": 2_000}
 ENDED: dict[str, object] = {

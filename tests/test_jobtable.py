@@ -9,15 +9,13 @@ from collections import Counter
 
 import pytest
 
-from queuectl_core.entries import Batch
 from queuectl_core.errors import NewerFormat
-from queuectl_core.events import Enqueued
-from queuectl_core.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
-from queuectl_core.jobtable import JobTable
-from queuectl_core.lane import DUE, READY
-from queuectl_core.places import counted_as, indexes_of, places_of
-from queuectl_core.schedule import Entry
-from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.model.events import Enqueued
+from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.table.index_keys import DUE, READY, Entry, counted_as, indexes_of, places_of
+from queuectl_core.table.job_table import JobTable
+from queuectl_core.table.memtable import Batch
 from tests.builders import EVERYTHING, state_of
 
 Fields = dict[str, object]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core import jobtext
+from queuectl_core.model import job_text
 
 
 def test_text_becomes_the_value_it_stands_for() -> None:
-    assert jobtext.parse(' {"id": "a", "command": "echo \u00e4"} \n') == {"id": "a", "command": "echo \u00e4"}
+    assert job_text.parse(' {"id": "a", "command": "echo \u00e4"} \n') == {"id": "a", "command": "echo \u00e4"}
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,13 @@ def test_text_becomes_the_value_it_stands_for() -> None:
 )
 def test_other_text_is_refused_with_a_clause(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        jobtext.parse(text)
+        job_text.parse(text)
 
 
 def test_text_that_is_nested_about_as_deep_as_goes_is_a_value_or_a_clause() -> None:
     for depth in range(900, 1100):
         for text in ("[" * depth, "[" * depth + "]" * depth):
             try:
-                jobtext.parse(text)
+                job_text.parse(text)
             except ValueError:
                 pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.journal_format import (
+from queuectl_core.storage.journal_format import (
     FRAME_HEADER_BYTES,
     MORE,
     SEGMENT_HEADER_BYTES,

@@ -6,14 +6,14 @@ import random
 
 import pytest
 
-from queuectl_core import commands
-from queuectl_core.engine import FEW, Engine
+from queuectl_core.engine.engine import FEW, Engine
+from queuectl_core.engine.index_window import FIRST_SIZE
+from queuectl_core.engine.scheduler import IDLE_QUEUES, Lanes
 from queuectl_core.errors import InvalidInput, QueueError
-from queuectl_core.job import FAILED, PENDING, PROCESSING, Job
-from queuectl_core.lanes import IDLE_QUEUES, Lanes
-from queuectl_core.places import indexes_of
-from queuectl_core.schedule import FIRST_SIZE
-from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.model import commands
+from queuectl_core.model.job import FAILED, PENDING, PROCESSING, Job
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.table.index_keys import indexes_of
 from tests.builders import (
     EVERYTHING,
     NOW_MS,

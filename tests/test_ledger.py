@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from queuectl_core import commands, durable, journal, journal_format, ledger
 from queuectl_core.errors import (
     Corrupt,
     DiskFull,
@@ -23,11 +22,15 @@ from queuectl_core.errors import (
     StorageFailed,
 )
 from queuectl_core.home import Home
-from queuectl_core.job import COMPLETED, PENDING
-from queuectl_core.journal_format import SEGMENT_HEADER_BYTES, SegmentHeader
-from queuectl_core.ledger import CHANGED_LIMIT, SLICE, Ledger
-from queuectl_core.reserve import RESERVE_BYTES
-from queuectl_core.stores import CURRENT, MODULES, available, generation_store
+from queuectl_core.model import commands
+from queuectl_core.model.job import COMPLETED, PENDING
+from queuectl_core.service import ledger
+from queuectl_core.service.ledger import CHANGED_LIMIT, SLICE, Ledger
+from queuectl_core.storage import generation_store, journal, journal_format
+from queuectl_core.storage.backends import CURRENT, MODULES, available
+from queuectl_core.storage.journal_format import SEGMENT_HEADER_BYTES, SegmentHeader
+from queuectl_core.storage.reserve import RESERVE_BYTES
+from queuectl_core.system import durable_files
 from tests.builders import NOW_MS, exited, file_size_limit, open_descriptors, random_command, run_of, state_of
 
 
@@ -276,7 +279,7 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "SEGMENT_BYTES", SMALL_BYTES)
     monkeypatch.setattr(generation_store, "_MIN_SYNC_BYTES", SMALL_BYTES)
     if "sqlite" in available():
-        from queuectl_core.stores import sqlite_store
+        from queuectl_core.storage import sqlite_store
 
         monkeypatch.setattr(sqlite_store, "_FREED_BYTES", SMALL_BYTES)
 
@@ -623,7 +626,7 @@ def test_store_without_room_is_not_tried_again_at_once(more_changes_than_a_full_
 @pytest.fixture
 def efbig_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on the size of files counts as a full disk: see `file_size_limit`."""
-    monkeypatch.setattr(durable, "FULL", (*durable.FULL, errno.EFBIG))
+    monkeypatch.setattr(durable_files, "FULL", (*durable_files.FULL, errno.EFBIG))
 
 
 def test_full_disk_refuses_new_jobs_and_still_records_outcomes(homes: Homes, efbig_is_full: None) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import Queue, lockfile
+from queuectl_core import Queue
 from queuectl_core.errors import Busy
-from queuectl_core.lockfile import Line
+from queuectl_core.system import lockfile
+from queuectl_core.system.lockfile import Line
 from tests.homes import SCRIPT, CommandLine, until
 
 

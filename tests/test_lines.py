@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from queuectl_core.cli.lines import Lines
+from queuectl_core.cli.jsonl import Lines
 from queuectl_core.errors import DuplicateJob, InvalidInput, InvalidJob
 
 

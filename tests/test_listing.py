@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from queuectl_core.inquiry import listing
+from queuectl_core.service.queries import listing
 from tests.builders import NOW_MS, an_engine, dispatch, enqueue
 from tests.homes import CommandLine
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from queuectl_core import Queue
-from queuectl_core.caller import PART_JOBS
 from queuectl_core.errors import DuplicateJob, InvalidJob, QueueError
+from queuectl_core.transport import PART_JOBS
 from tests.homes import CommandLine, until
 
 MANY = 2 * PART_JOBS + 7

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import lockfile
+from queuectl_core.system import lockfile
 from tests.builders import open_descriptors
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import commands, doctor, salvage
 from queuectl_core.errors import Corrupt, QueueError
 from queuectl_core.home import Home
-from queuectl_core.ledger import Ledger
-from queuectl_core.stores import available, open_store
+from queuectl_core.model import commands
+from queuectl_core.repair import doctor, salvage
+from queuectl_core.service.ledger import Ledger
+from queuectl_core.storage.backends import available, open_store
 from tests.builders import NOW_MS, state_of
 from tests.homes import CommandLine
 

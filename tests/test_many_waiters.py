@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import Queue, protocol, waits
-from queuectl_core.events import Succeeded
-from queuectl_core.server import MAX_CONNECTIONS, Connection, Server
-from queuectl_core.waits import FIRST_LIMIT, Wait, Waits
+from queuectl_core import Queue
+from queuectl_core.model.events import Succeeded
+from queuectl_core.supervisor import waiters
+from queuectl_core.supervisor.waiters import FIRST_LIMIT, Wait, Waits
+from queuectl_core.wire import protocol
+from queuectl_core.wire.server import MAX_CONNECTIONS, Connection, Server
 from tests.builders import exited
 from tests.faults.test_limits import cpu_ticks
 from tests.homes import SCRIPT, CommandLine, until
@@ -199,7 +201,7 @@ def test_waits_of_one_job_that_were_given_up_do_not_pile_up() -> None:
 
 
 def test_so_many_jobs_are_waited_for_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waits, "MAX_ENTRIES", 100)
+    monkeypatch.setattr(waiters, "MAX_ENTRIES", 100)
     found: Waits[object] = Waits(lambda client: True)
     wait = Wait[object](object())
     for n in range(101):

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import commands, doctor, journal_format, past, salvage
 from queuectl_core.errors import NewerFormat
 from queuectl_core.home import Home
-from queuectl_core.journal import segment_paths
-from queuectl_core.journal_format import SegmentHeader
-from queuectl_core.ledger import Ledger
-from queuectl_core.stores import available
+from queuectl_core.model import commands
+from queuectl_core.repair import doctor, salvage
+from queuectl_core.service.ledger import Ledger
+from queuectl_core.storage import journal_format, journal_reader
+from queuectl_core.storage.backends import available
+from queuectl_core.storage.journal import segment_paths
+from queuectl_core.storage.journal_format import SegmentHeader
 from tests.builders import NOW_MS
 
 NEWER_ENDING = b'[["purged","a",1],["succeeded","a",1,["exit",0,null,1,1,null,0,0,0,null,null,null,1]]]'
@@ -68,7 +70,7 @@ def test_journal_of_a_newer_version_is_refused(home: Home, target: Home) -> None
     Path(home.journal, "0000000001.log").write_bytes(journal_format.encode_segment_header(newer))
     everyone_refuses(home, target)
     with pytest.raises(NewerFormat):
-        list(past.read(home.journal, 0))
+        list(journal_reader.read(home.journal, 0))
 
 
 @pytest.mark.parametrize("payload", [b'[["exploded","a",1]]', b'[["purged","a",1,2]]', NEWER_ENDING])
@@ -77,7 +79,7 @@ def test_event_or_field_that_is_not_known_is_of_a_newer_version(home: Home, payl
     with open(segment_paths(home.journal)[-1], "ab") as file:
         file.write(journal_format.encode_frame(log_id, 1, 1, 0, payload))
     before = contents(home)
-    looks = [lambda: Ledger(home), lambda: doctor.examine(home), lambda: list(past.read(home.journal, 0))]
+    looks = [lambda: Ledger(home), lambda: doctor.examine(home), lambda: list(journal_reader.read(home.journal, 0))]
     for look in looks:
         with pytest.raises(NewerFormat) as refused:
             look()

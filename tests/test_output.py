@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import durable, output
-from queuectl_core.output import OutputWriter
+from queuectl_core.storage import output_log
+from queuectl_core.storage.output_log import OutputWriter
+from queuectl_core.system import durable_files
 from tests.builders import file_size_limit, open_descriptors
 
 
@@ -24,7 +25,7 @@ def written(writer: OutputWriter, *pieces: bytes, max_bytes: int = 1000) -> tupl
 
 
 def read(folder: Path, place: tuple[str, int, int]) -> bytes:
-    return b"".join(output.read(str(folder), *place))
+    return b"".join(output_log.read(str(folder), *place))
 
 
 def test_each_attempt_finds_its_own_output_and_not_its_neighbours(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_what_one_attempt_dropped_is_not_held_against_the_next(tmp_path: Path) -
 def test_full_segment_is_followed_by_a_new_one_at_the_next_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "SEGMENT_BYTES", 10)
+    monkeypatch.setattr(output_log, "SEGMENT_BYTES", 10)
     writer = OutputWriter(str(tmp_path), "w1")
     printed = [b"123456789", b"a long attempt stays in one piece", b"next"]
     places = [written(writer, data) for data in printed]
@@ -80,7 +81,7 @@ def test_full_segment_is_followed_by_a_new_one_at_the_next_attempt(
 
 
 def test_segments_that_are_full_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "SEGMENT_BYTES", 1)
+    monkeypatch.setattr(output_log, "SEGMENT_BYTES", 1)
     writer = OutputWriter(str(tmp_path), "w1")
     written(writer, b"first")
     before = open_descriptors()
@@ -107,8 +108,8 @@ def test_output_of_a_running_attempt_can_be_read_up_to_now(tmp_path: Path) -> No
     written(writer, b"another attempt")
     writer.begin(1000)
     writer.write(b"so far")
-    assert b"".join(output.read(str(tmp_path), writer.segment, writer.start, None)) == b"so far"
-    assert output.size_from(str(tmp_path), writer.segment, writer.start) == 6
+    assert b"".join(output_log.read(str(tmp_path), writer.segment, writer.start, None)) == b"so far"
+    assert output_log.size_from(str(tmp_path), writer.segment, writer.start) == 6
 
 
 def test_large_output_comes_in_pieces_and_not_a_byte_more_than_asked(tmp_path: Path) -> None:
@@ -116,21 +117,21 @@ def test_large_output_comes_in_pieces_and_not_a_byte_more_than_asked(tmp_path: P
     writer = OutputWriter(str(tmp_path), "w1")
     segment, start, size = written(writer, data, max_bytes=200_000)
     written(writer, b"of another attempt")
-    pieces = list(output.read(str(tmp_path), segment, start, size))
+    pieces = list(output_log.read(str(tmp_path), segment, start, size))
     assert b"".join(pieces) == data
     assert max(map(len, pieces)) < 100_000
 
 
 def test_segment_that_is_gone_is_told_when_read_and_has_no_bytes(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        list(output.read(str(tmp_path), "w1.0001.log", 0, 5))
-    assert output.size_from(str(tmp_path), "w1.0001.log", 0) == 0
+        list(output_log.read(str(tmp_path), "w1.0001.log", 0, 5))
+    assert output_log.size_from(str(tmp_path), "w1.0001.log", 0) == 0
 
 
 def test_size_is_never_negative(tmp_path: Path) -> None:
     segment, _, _ = written(OutputWriter(str(tmp_path), "w1"), b"abc")
-    assert output.size_from(str(tmp_path), segment, 1) == 2
-    assert output.size_from(str(tmp_path), segment, 99) == 0
+    assert output_log.size_from(str(tmp_path), segment, 1) == 2
+    assert output_log.size_from(str(tmp_path), segment, 99) == 0
 
 
 def test_nobody_else_may_read_the_output(tmp_path: Path) -> None:
@@ -164,11 +165,11 @@ def test_what_a_full_disk_has_cut_says_so_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = OutputWriter(str(tmp_path), "w1")
-    monkeypatch.setattr(durable, "FULL", (errno.EFBIG,))
+    monkeypatch.setattr(durable_files, "FULL", (errno.EFBIG,))
     with file_size_limit(70):
         segment, start, kept = written(writer, b"x" * 99, max_bytes=60)
     assert (kept, writer.dropped_bytes, writer.found_full) == (60, 39, True)
-    assert not output.is_cut_told(str(tmp_path), segment, start + kept, 39)
+    assert not output_log.is_cut_told(str(tmp_path), segment, start + kept, 39)
     place = written(writer, b"x" * 99, max_bytes=60)
     assert (writer.dropped_bytes, writer.found_full, place[0]) == (39, False, "w1.0002.log")
-    assert output.is_cut_told(str(tmp_path), place[0], place[1] + place[2], 39)
+    assert output_log.is_cut_told(str(tmp_path), place[0], place[1] + place[2], 39)

@@ -8,19 +8,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from queuectl_core import commands, protocol, verbs
 from queuectl_core.api import Queue
-from queuectl_core.caller import load_requests, parts_of
-from queuectl_core.cli.exported import portions
-from queuectl_core.engine import Engine
+from queuectl_core.cli.job_export import portions
+from queuectl_core.engine.engine import Engine
+from queuectl_core.engine.schedules import MAX_SCHEDULES
 from queuectl_core.errors import InvalidInput
-from queuectl_core.events import Ending
-from queuectl_core.job import MAX_HISTORY, MAX_REASON
-from queuectl_core.jobtable import FLUSH_BYTES, READ_BYTES
-from queuectl_core.protocol import MAX_JOBS, jobs_at_once
-from queuectl_core.recurring import MAX_SCHEDULES
-from queuectl_core.retry import MAX_RETRIES
-from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.model import commands
+from queuectl_core.model.events import Ending
+from queuectl_core.model.job import MAX_HISTORY, MAX_REASON
+from queuectl_core.model.retry_policy import MAX_RETRIES
+from queuectl_core.service import handlers
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.table.job_table import FLUSH_BYTES, READ_BYTES
+from queuectl_core.transport import load_requests, parts_of
+from queuectl_core.wire import protocol
+from queuectl_core.wire.protocol import MAX_JOBS, jobs_at_once
 from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, finish
 from tests.homes import CommandLine
 
@@ -40,7 +42,7 @@ def a_ledger(engine: Engine) -> SimpleNamespace:
 def ask(engine: Engine, verb: str, **fields: object) -> dict[str, object]:
     """The answer, which fits a message, as its question does."""
     protocol.encode({"v": 1, "verb": verb, **fields})
-    reply = verbs.answer(a_ledger(engine), {"verb": verb, **fields}, NOW_MS)  # type: ignore[arg-type]
+    reply = handlers.answer(a_ledger(engine), {"verb": verb, **fields}, NOW_MS)  # type: ignore[arg-type]
     protocol.encode({"ok": True, **reply})
     return reply
 

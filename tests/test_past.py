@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import durable, past
 from queuectl_core.errors import StorageFailed
-from queuectl_core.events import Purged
 from queuectl_core.home import Home
-from queuectl_core.journal import Journal, open_journal, segment_paths
-from queuectl_core.ledger import Ledger
+from queuectl_core.model.events import Purged
+from queuectl_core.service.ledger import Ledger
+from queuectl_core.storage import journal_reader
+from queuectl_core.storage.journal import Journal, open_journal, segment_paths
+from queuectl_core.system import durable_files
 from tests.builders import Syncs
 from tests.homes import CommandLine
 
@@ -101,9 +102,9 @@ def test_job_that_is_canceled_before_it_runs_has_a_history(queuectl: CommandLine
 
 
 def test_gap_in_the_journal_is_told_and_not_passed_over(queuectl: CommandLine) -> None:
-    from queuectl_core import journal, past
     from queuectl_core.errors import PastIsGone
-    from queuectl_core.events import Purged
+    from queuectl_core.model.events import Purged
+    from queuectl_core.storage import journal, journal_reader
 
     folder = os.path.join(os.path.dirname(queuectl.home), "journal")
     os.mkdir(folder)
@@ -112,7 +113,7 @@ def test_gap_in_the_journal_is_told_and_not_passed_over(queuectl: CommandLine) -
         opened.append([Purged(f"job{n}", 1)])
         opened.rotate()
     opened.close()
-    reader = past.read(folder, 0)
+    reader = journal_reader.read(folder, 0)
     assert next(reader)["seq"] == 1
     os.unlink(journal.segment_paths(folder)[1])
     try:
@@ -133,15 +134,15 @@ def test_fact_is_told_only_once_it_is_on_the_disk(tmp_path: Path, monkeypatch: p
     segment = os.stat(segment_paths(str(tmp_path))[-1]).st_ino
     opened.append([Purged("a", 1)])
     syncs = Syncs(monkeypatch)
-    facts = past.read(str(tmp_path), 0)
+    facts = journal_reader.read(str(tmp_path), 0)
     assert next(facts)["id"] == "a" and syncs.inodes == [segment]
     opened.sync()
     opened.append([Purged("b", 2)])
     syncs.inodes.clear()
-    assert [one["id"] for one in past.read(str(tmp_path), 0)] == ["a", "b"] and syncs.inodes == [segment]
+    assert [one["id"] for one in journal_reader.read(str(tmp_path), 0)] == ["a", "b"] and syncs.inodes == [segment]
     opened.sync()
     syncs.inodes.clear()
-    assert list(past.read(str(tmp_path), 2)) == [] and syncs.inodes == []
+    assert list(journal_reader.read(str(tmp_path), 2)) == [] and syncs.inodes == []
     opened.close()
 
 
@@ -152,9 +153,9 @@ def test_fact_that_cannot_be_synced_is_not_told(tmp_path: Path, monkeypatch: pyt
     def fail(descriptor: int) -> None:
         raise OSError(errno.EIO, "the disk is broken")
 
-    monkeypatch.setattr(durable, "sync", fail)
+    monkeypatch.setattr(durable_files, "sync", fail)
     with pytest.raises(StorageFailed):
-        list(past.read(str(tmp_path), 0))
+        list(journal_reader.read(str(tmp_path), 0))
     opened.close()
 
 
@@ -180,7 +181,7 @@ def test_opening_and_reading_on_look_only_at_the_segments_that_they_need(tmp_pat
         opened.rotate()
     opened.close()
     opens.clear()
-    assert len(list(past.read(str(tmp_path), 39))) == 1
+    assert len(list(journal_reader.read(str(tmp_path), 39))) == 1
     assert len(opens) <= 6, opens
     opens.clear()
     again, frames = open_journal(str(tmp_path), 40)

@@ -6,15 +6,16 @@ import importlib
 
 import pytest
 
-from queuectl_core.cli import plain
-from queuectl_core.cli.parser import parse
+from queuectl_core.cli import fast_args
+from queuectl_core.cli.arguments import parse
+from queuectl_core.cli.main import COMMANDS
 from queuectl_core.errors import InvalidInput
 
 OPTIONS: dict[str, object] = {"home": None, "json": False}
 
 
 def command(name: str) -> object:
-    return importlib.import_module(f"queuectl_core.cli.{name}")
+    return importlib.import_module(f"queuectl_core.cli.{COMMANDS[name][0]}")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def command(name: str) -> object:
 @pytest.mark.parametrize("options", [OPTIONS, {"home": "~/x", "json": True}], ids=["bare", "with options before"])
 def test_plain_words_become_what_argparse_makes_of_them(words: list[str], options: dict[str, object]) -> None:
     name, *rest = words
-    taken = plain.parse(command(name), rest, options)
+    taken = fast_args.parse(command(name), rest, options)
     assert taken is not None
     assert vars(taken) == vars(parse(name, command(name), rest, options))  # type: ignore[arg-type]
 
@@ -67,12 +68,12 @@ def test_plain_words_become_what_argparse_makes_of_them(words: list[str], option
 )
 def test_everything_else_is_left_to_argparse(words: list[str]) -> None:
     name, *rest = words
-    assert plain.parse(command(name), rest, OPTIONS) is None
+    assert fast_args.parse(command(name), rest, OPTIONS) is None
 
 
 def test_empty_home_is_refused_as_it_is_by_the_parser() -> None:
     for way in (
-        lambda options: plain.parse(command("status"), [], options),
+        lambda options: fast_args.parse(command("status"), [], options),
         lambda options: parse("status", command("status"), [], options),  # type: ignore[arg-type]
     ):
         with pytest.raises(InvalidInput, match="--home needs a folder"):

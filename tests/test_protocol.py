@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from queuectl_core.errors import ProtocolError
-from queuectl_core.protocol import MAX_MESSAGE_BYTES, Decoder, encode
+from queuectl_core.wire.protocol import MAX_MESSAGE_BYTES, Decoder, encode
 
 REQUEST: dict[str, object] = {"v": 1, "verb": "show", "id": "ä", "more": [1, 2.5, None, True, {"deep": "\ud800"}]}
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from queuectl_core import rawjson
+from queuectl_core import fast_json
 from tests.homes import ROOT
 
 VALUES = [
@@ -20,10 +20,10 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=ascii)
 def test_text_is_that_of_json_and_comes_back(value: object) -> None:
-    text = rawjson.encode(value)
+    text = fast_json.encode(value)
     assert text == json.dumps(value, separators=(",", ":"))
-    assert rawjson.decode(text) == json.loads(text)
-    assert rawjson.decode(f" \t{text}\r\n") == json.loads(text)
+    assert fast_json.decode(text) == json.loads(text)
+    assert fast_json.decode(f" \t{text}\r\n") == json.loads(text)
 
 
 @pytest.mark.parametrize("text", ["", " ", "{", "[1,]", "1 2", "nul", '"\x01"', "{'a': 1}", '{"a" 1}', "\ufeff1", "]"])
@@ -31,22 +31,22 @@ def test_what_json_refuses_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         json.loads(text)
     with pytest.raises(ValueError):
-        rawjson.decode(text)
+        fast_json.decode(text)
 
 
 def test_numbers_that_are_none_come_back_but_not_strictly() -> None:
-    assert rawjson.decode(rawjson.encode([float("inf"), float("-inf")])) == [float("inf"), float("-inf")]
-    assert str(rawjson.decode(rawjson.encode(float("nan")))) == "nan"
+    assert fast_json.decode(fast_json.encode([float("inf"), float("-inf")])) == [float("inf"), float("-inf")]
+    assert str(fast_json.decode(fast_json.encode(float("nan")))) == "nan"
     for text in ("NaN", "[Infinity]", '{"a": -Infinity}'):
         with pytest.raises(ValueError, match="is not a JSON number"):
-            rawjson.decode_strictly(text)
-    assert rawjson.decode_strictly('{"a": [1e3, "NaN"]}') == {"a": [1000.0, "NaN"]}
+            fast_json.decode_strictly(text)
+    assert fast_json.decode_strictly('{"a": [1e3, "NaN"]}') == {"a": [1000.0, "NaN"]}
 
 
 @pytest.mark.parametrize("text", ["{", '{"a": 1', "[1,]", "1 2", "nul"])
 def test_without_the_json_module_refusals_are_the_same(text: str) -> None:
     """Some versions of the C half rely on its being there when they refuse."""
-    script = "import sys; from queuectl_core import rawjson; rawjson.decode(sys.argv[1])"
+    script = "import sys; from queuectl_core import fast_json; fast_json.decode(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", script, text], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].startswith(("ValueError", "json.decoder.JSONDecodeError")), done.stderr
 
@@ -63,17 +63,17 @@ def test_damaged_texts_are_taken_or_refused_as_by_json() -> None:
             expected = json.loads(damaged)
         except ValueError:
             with pytest.raises(ValueError):
-                rawjson.decode(damaged)
+                fast_json.decode(damaged)
         else:
-            assert rawjson.decode(damaged) == expected, damaged
+            assert fast_json.decode(damaged) == expected, damaged
 
 
 @pytest.mark.parametrize("value", [{1, 2}, b"bytes", object()], ids=lambda value: type(value).__name__)
 def test_what_is_not_json_is_a_type_error(value: object) -> None:
     with pytest.raises(TypeError):
-        rawjson.encode(value)
+        fast_json.encode(value)
 
 
 def test_nesting_without_end_is_a_recursion_error() -> None:
     with pytest.raises(RecursionError):
-        rawjson.decode("[" * 100_000)
+        fast_json.decode("[" * 100_000)

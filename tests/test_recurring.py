@@ -6,12 +6,12 @@ import datetime
 
 import pytest
 
-from queuectl_core import commands
-from queuectl_core.engine import Engine
+from queuectl_core.engine.engine import Engine
 from queuectl_core.errors import InvalidInput, InvalidJob, UnknownSchedule
-from queuectl_core.job import PENDING
-from queuectl_core.jobtable import JobTable
-from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.model import commands
+from queuectl_core.model.job import PENDING
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.table.job_table import JobTable
 from tests.builders import NOW_MS, an_engine, exited, run_job
 from tests.homes import CommandLine
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import Queue, protocol
-from queuectl_core.client import Client
-from queuectl_core.clock import steady_ms
+from queuectl_core import Queue
 from queuectl_core.errors import Busy, DuplicateJob, OutcomeUnknown, RepeatedId
+from queuectl_core.system.clock import steady_ms
+from queuectl_core.wire import protocol
+from queuectl_core.wire.client import Client
 from tests.homes import CommandLine, until
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import reserve
-from queuectl_core.reserve import RESERVE_BYTES, STEP_BYTES, Reserve
+from queuectl_core.storage import reserve
+from queuectl_core.storage.reserve import RESERVE_BYTES, STEP_BYTES, Reserve
 from tests.builders import file_size_limit, open_descriptors
 
 

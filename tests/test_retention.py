@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from queuectl_core import commands, output
-from queuectl_core.engine import Engine
-from queuectl_core.job import COMPLETED, DEAD, PENDING
+from queuectl_core.engine.engine import Engine
+from queuectl_core.model import commands
+from queuectl_core.model.job import COMPLETED, DEAD, PENDING
+from queuectl_core.storage import output_log
 from tests.builders import NOW_MS, an_engine, enqueue, exited, run_job
 from tests.homes import CommandLine, until
 
@@ -74,28 +75,28 @@ def a_log(folder: Path, name: str, size: int, written_s: float) -> None:
 def test_log_segments_go_by_age(tmp_path: Path) -> None:
     for n in range(4):
         a_log(tmp_path, f"w{n}-abc.0001.log", 10, 1000.0 * n)
-    assert output.prune(str(tmp_path), set(), 1500.0, 0) == 2
+    assert output_log.prune(str(tmp_path), set(), 1500.0, 0) == 2
     assert sorted(os.listdir(tmp_path)) == ["w2-abc.0001.log", "w3-abc.0001.log"]
 
 
 def test_log_segments_go_by_size_the_oldest_first(tmp_path: Path) -> None:
     for n in range(4):
         a_log(tmp_path, f"w1-abc.000{n}.log", 10, 1000.0 * n)
-    assert output.prune(str(tmp_path), set(), 0.0, 25) == 2
+    assert output_log.prune(str(tmp_path), set(), 0.0, 25) == 2
     assert sorted(os.listdir(tmp_path)) == ["w1-abc.0002.log", "w1-abc.0003.log"]
 
 
 def test_segment_that_is_being_written_is_spared(tmp_path: Path) -> None:
     for n in (1, 2):
         a_log(tmp_path, f"w1-abc.000{n}.log", 10, 1000.0)
-    assert output.prune(str(tmp_path), {"w1-abc"}, 2000.0, 1) == 1
+    assert output_log.prune(str(tmp_path), {"w1-abc"}, 2000.0, 1) == 1
     assert os.listdir(tmp_path) == ["w1-abc.0002.log"]
 
 
 def test_segment_number_of_five_digits_is_behind_one_of_four(tmp_path: Path) -> None:
     for number in (9999, 10000):
         a_log(tmp_path, f"w1-abc.{number}.log", 10, 1000.0)
-    assert output.prune(str(tmp_path), {"w1-abc"}, 2000.0, 0) == 1
+    assert output_log.prune(str(tmp_path), {"w1-abc"}, 2000.0, 0) == 1
     assert os.listdir(tmp_path) == ["w1-abc.10000.log"]
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.retry import MAX_BACKOFF_BASE, MAX_DELAY_S, MAX_RETRIES, delay_ms, is_spent
+from queuectl_core.model.retry_policy import (
+    MAX_BACKOFF_BASE,
+    MAX_DELAY_S,
+    MAX_RETRIES,
+    delay_ms,
+    is_spent,
+)
 
 
 def test_waits_are_the_powers_of_the_base() -> None:

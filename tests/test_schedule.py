@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from queuectl_core.schedule import Entry, Window
+from queuectl_core.engine.index_window import Window
+from queuectl_core.table.index_keys import Entry
 
 
 class Index:

@@ -153,7 +153,7 @@ def test_a_client_that_leaves_before_its_answer_is_no_error(served: CommandLine)
 
 
 def test_at_the_limit_the_longest_silent_connection_makes_place(served: CommandLine) -> None:
-    from queuectl_core.server import MAX_CONNECTIONS
+    from queuectl_core.wire.server import MAX_CONNECTIONS
 
     held = [connected(served) for _ in range(MAX_CONNECTIONS)]
     assert answer_to(held[-1], {"v": 1, "verb": "status"})["ok"] is True  # all have been accepted
@@ -182,7 +182,7 @@ def test_who_asks_ahead_without_reading_waits_alone(served: CommandLine) -> None
 
 
 def test_a_full_house_of_waiting_clients_makes_place(served: CommandLine) -> None:
-    from queuectl_core.server import MAX_CONNECTIONS
+    from queuectl_core.wire.server import MAX_CONNECTIONS
 
     served.ok("enqueue", "--id", "x", "--command", "true")
     wait = framed(b'{"v":1,"verb":"wait","ids":["x"]}')

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import commands, protocol
 from queuectl_core.errors import Busy, StorageFailed
 from queuectl_core.home import Home
-from queuectl_core.ledger import Ledger
-from queuectl_core.server import Request
-from queuectl_core.sessions import Sessions
+from queuectl_core.model import commands
+from queuectl_core.service.ledger import Ledger
+from queuectl_core.supervisor.sessions import Sessions
+from queuectl_core.wire import protocol
+from queuectl_core.wire.server import Request
 from tests.builders import NOW_MS
 
 

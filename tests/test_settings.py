@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queuectl_core.errors import DamagedSetting, InvalidSetting
-from queuectl_core.settings import HOOKS, SETTINGS, Settings, check_setting, parse_setting
+from queuectl_core.model.settings import HOOKS, SETTINGS, Settings, check_setting, parse_setting
 
 
 def test_unset_key_has_its_default() -> None:

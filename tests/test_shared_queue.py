@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import Queue, client, protocol
-from queuectl_core.client import Client
+from queuectl_core import Queue
 from queuectl_core.errors import ProtocolError, UnknownJob
+from queuectl_core.wire import client, protocol
+from queuectl_core.wire.client import Client
 from tests.homes import ROOT, CommandLine, until
 
 
@@ -183,7 +184,7 @@ def test_what_is_told_beside_an_answer_may_use_the_queue(queuectl: CommandLine) 
 
 
 def test_few_connections_stay_open(queuectl: CommandLine) -> None:
-    from queuectl_core.caller import KEPT_CONNECTIONS
+    from queuectl_core.transport import KEPT_CONNECTIONS
 
     queuectl.ok("worker", "start")
     with Queue(queuectl.home) as queue, ThreadPoolExecutor(20) as pool:

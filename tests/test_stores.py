@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import durable
 from queuectl_core.errors import Corrupt, DiskFull, InvalidInput, NoBackend, StorageFailed
-from queuectl_core.jobtable import Store
-from queuectl_core.stores import CURRENT, MODULES, available, current_backend, open_store
-from queuectl_core.stores.generation_store import GenerationStore
-from queuectl_core.stores.memory_store import MemoryStore
-from queuectl_core.stores.sealed_store import unsealed
+from queuectl_core.storage.backends import CURRENT, MODULES, available, current_backend, open_store
+from queuectl_core.storage.checksum_store import unsealed
+from queuectl_core.storage.generation_store import GenerationStore
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.system import durable_files
+from queuectl_core.table.store import Store
 from tests.builders import Syncs, file_size_limit, open_descriptors
 
 Pairs = dict[bytes, bytes]
@@ -511,14 +511,14 @@ def test_sync_that_fails_after_the_switch_leaves_a_generation(
 ) -> None:
     store = a_synced_store(generations)
     put(store, b"b", value=b"2")
-    sync_folder = durable.sync_folder
+    sync_folder = durable_files.sync_folder
 
     def fail_once_switched(path: str) -> None:
         if (generations.folder / "GENERATION").read_bytes() == b"2\n":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         sync_folder(path)
 
-    monkeypatch.setattr(durable, "sync_folder", fail_once_switched)
+    monkeypatch.setattr(durable_files, "sync_folder", fail_once_switched)
     with pytest.raises(StorageFailed):
         store.sync()
     store.close()

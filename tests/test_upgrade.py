@@ -9,12 +9,13 @@ import pytest
 
 from queuectl_core.errors import NewerFormat
 from queuectl_core.home import Home
-from queuectl_core.job import STATES
-from queuectl_core.jobtable import FORMAT, JobTable, Store
-from queuectl_core.ledger import Ledger
-from queuectl_core.stores.memory_store import MemoryStore
-from queuectl_core.stores.sealed_store import SealedStore
-from queuectl_core.upgrade import upgraded
+from queuectl_core.model.job import STATES
+from queuectl_core.service.ledger import Ledger
+from queuectl_core.storage.checksum_store import SealedStore
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.storage.store_upgrade import upgraded
+from queuectl_core.table.job_table import FORMAT, JobTable
+from queuectl_core.table.store import Store
 from tests.builders import EVERYTHING, NOW_MS, an_engine, enqueue, random_command, state_of
 from tests.homes import CommandLine
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core import verdict
-from queuectl_core.events import Canceled, Died, Ending, Event, Failed, Released, Snoozed, Succeeded
-from queuectl_core.job import PROCESSING, Job
+from queuectl_core.engine import run_outcome
+from queuectl_core.model.events import (
+    Canceled,
+    Died,
+    Ending,
+    Event,
+    Failed,
+    Released,
+    Snoozed,
+    Succeeded,
+)
+from queuectl_core.model.job import PROCESSING, Job
 from tests.builders import NOW_MS, exited, lost
 
 
@@ -18,7 +27,7 @@ def a_job(**fields: object) -> Job:
 
 
 def of(job: Job, ending: Ending) -> Event:
-    return verdict.of_ending(job, ending, NOW_MS, 0)
+    return run_outcome.of_ending(job, ending, NOW_MS, 0)
 
 
 @pytest.mark.parametrize(
@@ -58,20 +67,20 @@ def test_snooze_lasts_as_long_as_the_job_says() -> None:
 
 
 def test_waits_are_exact_without_jitter_and_shorter_with_it() -> None:
-    exact = [verdict.backoff_ms(a_job(), n) for n in range(1, 5)]
+    exact = [run_outcome.backoff_ms(a_job(), n) for n in range(1, 5)]
     assert exact == [2000, 4000, 8000, 16_000]
-    scattered = [verdict.backoff_ms(a_job(jitter=0.5), n) for n in range(1, 5)]
+    scattered = [run_outcome.backoff_ms(a_job(jitter=0.5), n) for n in range(1, 5)]
     assert all(full / 2 <= wait <= full for full, wait in zip(exact, scattered))
     assert scattered != exact
-    assert scattered == [verdict.backoff_ms(a_job(jitter=0.5), n) for n in range(1, 5)]
+    assert scattered == [run_outcome.backoff_ms(a_job(jitter=0.5), n) for n in range(1, 5)]
 
 
 def test_no_wait_is_longer_than_the_job_says() -> None:
-    assert [verdict.backoff_ms(a_job(backoff_max=5), n) for n in (1, 2, 3, 900)] == [2000, 4000, 5000, 5000]
-    assert verdict.backoff_ms(a_job(backoff_max=0), 3) == 0
+    assert [run_outcome.backoff_ms(a_job(backoff_max=5), n) for n in (1, 2, 3, 900)] == [2000, 4000, 5000, 5000]
+    assert run_outcome.backoff_ms(a_job(backoff_max=0), 3) == 0
 
 
 def test_run_that_was_ended_by_hand_is_given_back_or_canceled() -> None:
-    assert type(verdict.of_release(a_job(), "stopped by hand", True, NOW_MS)) is Released
-    canceled = verdict.of_release(a_job(cancel=2), "canceled", True, NOW_MS)
+    assert type(run_outcome.of_release(a_job(), "stopped by hand", True, NOW_MS)) is Released
+    canceled = run_outcome.of_release(a_job(cancel=2), "canceled", True, NOW_MS)
     assert type(canceled) is Canceled and canceled.reason == "canceled while it ran (SIGINT)"

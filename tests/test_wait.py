@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from queuectl_core import Queue
-from queuectl_core.awaiting import Awaiting
 from queuectl_core.errors import NoSupervisor
 from queuectl_core.home import Home
+from queuectl_core.waiting import Awaiting
 from tests.homes import CommandLine, until
 
 

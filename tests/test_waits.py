@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.events import Canceled, Died, Event, Purged, Started, Succeeded
-from queuectl_core.waits import FIRST_LIMIT, Wait, Waits
+from queuectl_core.model.events import Canceled, Died, Event, Purged, Started, Succeeded
+from queuectl_core.supervisor.waiters import FIRST_LIMIT, Wait, Waits
 from tests.builders import exited
 
 ENDED = exited(0)

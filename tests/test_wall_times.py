@@ -8,11 +8,11 @@ import random
 
 import pytest
 
-from queuectl_core import commands, events
-from queuectl_core.engine import Engine
+from queuectl_core.engine.engine import Engine
 from queuectl_core.errors import QueueError
-from queuectl_core.jobtable import JobTable
-from queuectl_core.stores.memory_store import MemoryStore
+from queuectl_core.model import commands, events
+from queuectl_core.storage.memory_store import MemoryStore
+from queuectl_core.table.job_table import JobTable
 from queuectl_core.timestamps import utc
 from tests.builders import NOW_MS, an_engine, dispatch, enqueue, exited, job_of, random_command, run_job, state_of
 

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import durable, ours, output
+from queuectl_core import home_files
 from queuectl_core.errors import InvalidInput
 from queuectl_core.home import Home
-from queuectl_core.reserve import RESERVE_BYTES, Reserve
+from queuectl_core.storage import output_log
+from queuectl_core.storage.reserve import RESERVE_BYTES, Reserve
+from queuectl_core.system import durable_files
 from tests.homes import SCRIPT, CommandLine, until
 
 SECRET = '{"id": "a", "command": "echo hi", "env": {"TOKEN": "secret"}}'
@@ -65,7 +67,7 @@ def test_a_home_whose_creation_was_interrupted_anywhere_is_completed(queuectl: C
         os.mkdir(queuectl.home, 0o700)
         for name in names[:count]:
             path = os.path.join(queuectl.home, name)
-            os.mkdir(path, 0o700) if name in ours.FOLDERS else a_file(path, "")
+            os.mkdir(path, 0o700) if name in home_files.FOLDERS else a_file(path, "")
         assert queuectl.counts()["pending"] == 0
         queuectl.ok("enqueue", "--id", "a", "--command", "true")
         assert queuectl.counts()["pending"] == 1
@@ -99,7 +101,7 @@ def test_a_home_that_lies_among_other_files_already_opens_and_spares_them(queuec
     queuectl.ok("config", "set", "log-retention", "1")
     queuectl.ok("config", "set", "log-retention-bytes", "1")
     queuectl.ok("worker", "start")
-    written = lambda: list(filter(ours.is_output_file, os.listdir(queuectl.home + "/logs")))  # noqa: E731
+    written = lambda: list(filter(home_files.is_output_file, os.listdir(queuectl.home + "/logs")))  # noqa: E731
     until(lambda: not written(), lambda: f"our own log to be removed: {written()}")
     queuectl.ok("worker", "stop")
     assert [Path(path).read_text() for path in mine] == ["mine"] * len(mine)
@@ -111,7 +113,7 @@ def test_a_home_that_lies_among_other_files_already_opens_and_spares_them(queuec
 
 
 def test_generations_that_are_not_ours_stay(tmp_path: Path) -> None:
-    from queuectl_core.stores import open_store
+    from queuectl_core.storage.backends import open_store
 
     for name in ("gen-old", "gen-"):
         a_file(str(tmp_path / name / "data"))
@@ -125,7 +127,7 @@ def test_generations_that_are_not_ours_stay(tmp_path: Path) -> None:
 
 def test_output_of_others_is_neither_counted_nor_removed(tmp_path: Path) -> None:
     a_file(str(tmp_path / "app.log"), "x" * 1000)
-    assert output.prune(str(tmp_path), set(), OLD_S + 1.0, 10) == 0
+    assert output_log.prune(str(tmp_path), set(), OLD_S + 1.0, 10) == 0
     assert os.listdir(tmp_path) == ["app.log"]
 
 
@@ -261,19 +263,19 @@ def test_what_leaves_a_home_replaces_nothing(queuectl: CommandLine, words: list[
 def test_a_file_that_comes_while_an_export_is_written_is_not_replaced(
     queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from queuectl_core.cli import outfile
-    from queuectl_core.cli.render import Screen
+    from queuectl_core.cli import output_file
+    from queuectl_core.cli.screen import Screen
 
     path = Path(queuectl.home).parent / "out"
-    check = outfile._check_new
+    check = output_file._check_new
 
     def check_and_lose_the_race(named: str) -> None:
         check(named)
         path.write_text("theirs")
 
-    monkeypatch.setattr(outfile, "_check_new", check_and_lose_the_race)
+    monkeypatch.setattr(output_file, "_check_new", check_and_lose_the_race)
     with pytest.raises(InvalidInput, match="is there already"):
-        outfile.write_lines(str(path), ["mine"], Screen(json=False))
+        output_file.write_lines(str(path), ["mine"], Screen(json=False))
     assert path.read_text() == "theirs" and os.listdir(path.parent) == ["out"]
 
 
@@ -397,20 +399,20 @@ def test_a_file_of_somebody_else_is_not_believed(queuectl: CommandLine, name: st
 
 
 def test_a_fifo_in_the_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
-    from queuectl_core import lockfile
+    from queuectl_core.system import lockfile
 
     os.mkfifo(tmp_path / "fifo")
     assert lockfile.is_held(str(tmp_path / "fifo")) is False
     with pytest.raises(PermissionError):
-        durable.owned(str(tmp_path / "fifo"), os.O_RDONLY)
+        durable_files.owned(str(tmp_path / "fifo"), os.O_RDONLY)
     with pytest.raises(PermissionError):
-        durable.owned(str(tmp_path / "fifo"), os.O_WRONLY)
+        durable_files.owned(str(tmp_path / "fifo"), os.O_WRONLY)
 
 
 def test_a_draft_that_is_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     victim = a_file(str(tmp_path / "victim"))
     os.symlink(victim, tmp_path / "file.new")
-    durable.replace_file(str(tmp_path / "file"), b"new")
+    durable_files.replace_file(str(tmp_path / "file"), b"new")
     assert Path(victim).read_text() == "mine" and (tmp_path / "file").read_bytes() == b"new"
 
 
@@ -434,10 +436,10 @@ def test_a_reserve_that_was_given_up_in_part_is_made_whole_without_letting_go_of
 
 
 def test_names_of_ours_are_told_from_others() -> None:
-    assert all(map(ours.is_journal_file, ("0000000001.log", "0000000001.log.new", "0000000001.log.123.torn")))
-    assert not any(map(ours.is_journal_file, ("app.log", "0000000001.log.torn", "1.log", "000000000x.log", "a.torn")))
-    assert all(map(ours.is_worker_file, ("w1.lock", "w12-3fa2b1.tree", "w1-3fa2b1.outcome.new")))
-    assert not any(map(ours.is_worker_file, ("w1", "web.lock", "w.lock", "w1-xyz.lock", "x1.lock", "W1.lock")))
-    assert ours.is_output_file("w1-3fa2b1.0001.log")
-    assert not any(map(ours.is_output_file, ("app.log", "w1.app.log", "w1.0001.txt", "web.0001.log")))
+    assert all(map(home_files.is_journal_file, ("0000000001.log", "0000000001.log.new", "0000000001.log.123.torn")))
+    assert not any(map(home_files.is_journal_file, ("app.log", "0000000001.log.torn", "1.log", "000000000x.log", "a.torn")))
+    assert all(map(home_files.is_worker_file, ("w1.lock", "w12-3fa2b1.tree", "w1-3fa2b1.outcome.new")))
+    assert not any(map(home_files.is_worker_file, ("w1", "web.lock", "w.lock", "w1-xyz.lock", "x1.lock", "W1.lock")))
+    assert home_files.is_output_file("w1-3fa2b1.0001.log")
+    assert not any(map(home_files.is_output_file, ("app.log", "w1.app.log", "w1.0001.txt", "web.0001.log")))
     assert Home("/h").lock == "/h/lock"

@@ -10,44 +10,44 @@ import sys
 
 from .. import errors
 from ..errors import InvalidInput, QueueError
-from . import plain
-from .render import Screen, flush, tell, write
+from . import fast_args
+from .screen import Screen, flush, tell, write
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from typing import Any
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "enqueue": ("enqueue", "add one job or a file of jobs"),
-    "run": ("run", "run a job, print its output, exit with its status"),
-    "worker": ("worker", "start, stop, restart or scale the workers"),
-    "status": ("status", "count jobs by state and show the workers"),
-    "list": ("list", "list jobs"),
-    "show": ("show", "show one job and all its attempts"),
-    "why": ("why", "explain the state of a job in one sentence"),
-    "history": ("history", "show the events of one job"),
-    "events": ("events", "print all events as JSON lines"),
-    "logs": ("logs", "print the output of jobs"),
-    "wait": ("wait", "wait until jobs finish"),
-    "cancel": ("cancel", "cancel waiting or running jobs"),
-    "retry": ("retry", "run waiting jobs now"),
-    "edit": ("edit", "change waiting or dead jobs"),
-    "rm": ("rm", "remove jobs permanently"),
-    "prune": ("prune", "remove old finished jobs"),
-    "suspend": ("suspend", "suspend running jobs"),
-    "continue": ("go_on", "continue suspended jobs"),
-    "queue": ("queue", "list, limit or pause named queues"),
-    "schedule": ("schedule", "add, list or pause recurring jobs"),
-    "pause": ("pause", "stop starting jobs"),
-    "resume": ("resume", "start jobs again"),
-    "drain": ("drain", "stop starting jobs and wait until none runs"),
-    "dlq": ("dlq", "list, retry or purge dead jobs"),
-    "export": ("export", "print jobs as JSON lines for another home"),
-    "import": ("import_", "add jobs from another home"),
-    "backup": ("backup", "write a home to one file while it runs"),
-    "restore": ("restore", "fill a new home from a backup"),
-    "doctor": ("doctor", "check this home, or recover a damaged one"),
-    "config": ("config", "set, get, list or unset defaults"),
+    "enqueue": ("job_commands.enqueue", "add one job or a file of jobs"),
+    "run": ("job_commands.run", "run a job, print its output, exit with its status"),
+    "worker": ("home_commands.worker", "start, stop, restart or scale the workers"),
+    "status": ("home_commands.status", "count jobs by state and show the workers"),
+    "list": ("job_commands.list", "list jobs"),
+    "show": ("job_commands.show", "show one job and all its attempts"),
+    "why": ("job_commands.why", "explain the state of a job in one sentence"),
+    "history": ("job_commands.history", "show the events of one job"),
+    "events": ("home_commands.events", "print all events as JSON lines"),
+    "logs": ("job_commands.logs", "print the output of jobs"),
+    "wait": ("job_commands.wait", "wait until jobs finish"),
+    "cancel": ("job_commands.cancel", "cancel waiting or running jobs"),
+    "retry": ("job_commands.retry", "run waiting jobs now"),
+    "edit": ("job_commands.edit", "change waiting or dead jobs"),
+    "rm": ("job_commands.rm", "remove jobs permanently"),
+    "prune": ("home_commands.prune", "remove old finished jobs"),
+    "suspend": ("job_commands.suspend", "suspend running jobs"),
+    "continue": ("job_commands.continue_", "continue suspended jobs"),
+    "queue": ("home_commands.queue", "list, limit or pause named queues"),
+    "schedule": ("home_commands.schedule", "add, list or pause recurring jobs"),
+    "pause": ("home_commands.pause", "stop starting jobs"),
+    "resume": ("home_commands.resume", "start jobs again"),
+    "drain": ("home_commands.drain", "stop starting jobs and wait until none runs"),
+    "dlq": ("job_commands.dlq", "list, retry or purge dead jobs"),
+    "export": ("home_commands.export", "print jobs as JSON lines for another home"),
+    "import": ("home_commands.import_", "add jobs from another home"),
+    "backup": ("home_commands.backup", "write a home to one file while it runs"),
+    "restore": ("home_commands.restore", "fill a new home from a backup"),
+    "doctor": ("home_commands.doctor", "check this home, or recover a damaged one"),
+    "config": ("home_commands.config", "set, get, list or unset defaults"),
 }
 """Every command: its module, and what it does."""
 
@@ -120,7 +120,7 @@ def run(argv: list[str]) -> int:
         _silence_stdout()
         return 141
     except ImportError as fault:
-        from ..interpreter import lacks
+        from ..system.interpreter import lacks
 
         unfit = lacks(fault)
         _complain(str(unfit))
@@ -158,13 +158,13 @@ def _run(argv: list[str]) -> int:
     if name not in COMMANDS:
         raise InvalidInput(what=_unknown_command(name))
     if sys.implementation.name != "cpython":
-        from ..interpreter import check
+        from ..system.interpreter import check
 
         check()
     command = __import__(f"{__package__}.{COMMANDS[name][0]}", fromlist=["run"])  # importlib costs half a millisecond
-    args: Any = None if "argparse" in sys.modules else plain.parse(command, rest, options)
+    args: Any = None if "argparse" in sys.modules else fast_args.parse(command, rest, options)
     if args is None:
-        from .parser import parse
+        from .arguments import parse
 
         args = parse(name, command, rest, options)
     status: int = command.run(args, Screen(args.json))

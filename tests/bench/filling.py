@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 import time
 
-from queuectl_core import lockfile
-from queuectl_core.commands import Dispatch, Enqueue, Finish
-from queuectl_core.events import Ending
 from queuectl_core.home import Home
-from queuectl_core.ledger import Ledger
+from queuectl_core.model.commands import Dispatch, Enqueue, Finish
+from queuectl_core.model.events import Ending
+from queuectl_core.service.ledger import Ledger
+from queuectl_core.system import lockfile
 
 BATCH = 1000
 

@@ -76,7 +76,7 @@ def places_in(trace: str, is_begun: bool = False) -> list[Place]:
             if match is None:
                 continue
             made[match[1]] += 1
-            is_begun = is_begun or "cli/render." in line
+            is_begun = is_begun or "cli/screen." in line
             if is_begun and match[1] not in _NOT_TRIED and not _loads_code(line):
                 places.append(Place(match[1], made[match[1]], line.strip()))
     return places

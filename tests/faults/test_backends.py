@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from queuectl_core.stores import available
+from queuectl_core.storage.backends import available
 from tests.homes import SCRIPT, CommandLine, processes_of, until
 
 CALLS = "write,pwrite64,fsync,fdatasync,rename,ftruncate,mkdir,unlink"

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import adoption, runs
-from queuectl_core.events import Ending
 from queuectl_core.home import Home
-from queuectl_core.runs import Result
+from queuectl_core.model.events import Ending
+from queuectl_core.service import orphans
+from queuectl_core.worker import messages
+from queuectl_core.worker.messages import Result
 from tests.golden import unpack_home
 from tests.homes import CommandLine, short_folder
 
 RESULT = Result("long", 12, Ending("exit", 0, None, 1_800_000_000_000, 5))
-WHOLE = runs.encode_left(None, [runs.plain(RESULT)])
+WHOLE = messages.encode_left(None, [messages.plain(RESULT)])
 DAMAGED = [
     b"",
     b"\x00" * 40,
@@ -114,7 +115,7 @@ def test_whole_result_is_harvested_and_that_of_the_first_format_too(tmp_path: Pa
     home.prepare()
     for content in (WHOLE, WHOLE.partition(b"\n")[0]):
         Path(home.outcome("w1-a")).write_bytes(content)
-        left = runs.read_left(home, "w1-a")
+        left = messages.read_left(home, "w1-a")
         assert left is not None and left.results == [RESULT]
 
 
@@ -124,7 +125,7 @@ def test_flipped_bit_in_a_result_is_never_taken_for_another_result() -> None:
         place, bit = source.randrange(len(WHOLE)), source.randrange(8)
         data = WHOLE[:place] + bytes([WHOLE[place] ^ 1 << bit]) + WHOLE[place + 1 :]
         try:
-            assert runs.decode_left(data) == runs.decode_left(WHOLE), (place, bit)
+            assert messages.decode_left(data) == messages.decode_left(WHOLE), (place, bit)
         except ValueError:
             pass
 
@@ -134,4 +135,4 @@ def test_what_no_pid_can_be_is_signalled_by_nobody(tmp_path: Path, content: byte
     home = Home(str(tmp_path / "home"))
     home.prepare()
     Path(home.worker_lock("w1-a")).write_bytes(content)
-    assert adoption.pid_of(home, "w1-a") == 0
+    assert orphans.pid_of(home, "w1-a") == 0

@@ -315,7 +315,7 @@ def test_what_nobody_has_foreseen_is_one_line(furnished: CommandLine) -> None:
     read = next(place for place in traced(furnished, words)[0] if place.call == "read" and "journal" in place.seen)
     answer = run_with(furnished, words, Fault(read, "EAGAIN").strace())
     assert answer is not None and answer.status == 70
-    assert answer.err.startswith("queuectl: this is a bug in queuectl: TypeError: ") and "past.py:" in answer.err
+    assert answer.err.startswith("queuectl: this is a bug in queuectl: TypeError: ") and "journal_reader.py:" in answer.err
     assert answer.err.count("\n") == 1
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core.launch import open_input
+from queuectl_core.worker.command_line import open_input
 from tests.faults.test_disk import fill, mounted, needs_mount
 from tests.homes import SCRIPT, CommandLine, until
 

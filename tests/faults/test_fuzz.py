@@ -133,10 +133,10 @@ def test_malformed_lines_of_a_file(
     queuectl: CommandLine, source: random.Random, request: pytest.FixtureRequest
 ) -> None:
     """Each is bad in its own way, so that the file must be refused, and nothing enqueued."""
-    from queuectl_core.cli.lines import Lines
+    from queuectl_core.cli.jsonl import Lines
     from queuectl_core.errors import QueueError
-    from queuectl_core.jobtext import parse
-    from queuectl_core.spec import check_spec
+    from queuectl_core.model.job_spec import check_spec
+    from queuectl_core.model.job_text import parse
 
     good = b'{"id": "good", "command": "true"}'
     for n in range(rounds(request, 20_000)):

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from queuectl_core import clock
+from queuectl_core.system import clock
 from tests.faults.wrong_clock import WrongClock, needs_wrong_clock
 from tests.homes import SCRIPT, CommandLine, until
 
@@ -143,7 +143,7 @@ def test_a_live_copy_of_a_home_harms_nothing(queuectl: CommandLine) -> None:
 
 
 def test_a_jump_of_the_clock_leaves_waits_as_they_are() -> None:
-    from queuectl_core.clock import JumpWatch
+    from queuectl_core.system.clock import JumpWatch
 
     watch = JumpWatch()
     assert watch.jump_ms() == 0

@@ -338,9 +338,9 @@ def test_a_retry_due_in_years_does_not_end_the_supervisor(queuectl: CommandLine)
     queuectl.ok("enqueue", "--id", "far", "--backoff-base", "3600", "--max-retries", "9", "--command", "exit 1")
     queuectl.ok("worker", "start")
     queuectl.until_state("far", "failed")
-    from queuectl_core import commands, events
     from queuectl_core.home import Home
-    from queuectl_core.ledger import Ledger
+    from queuectl_core.model import commands, events
+    from queuectl_core.service.ledger import Ledger
 
     queuectl.ok("worker", "stop")
     ledger = Ledger(Home(queuectl.home))

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core import commands, journal_format
 from queuectl_core.errors import Corrupt
-from queuectl_core.events import Ending
 from queuectl_core.home import Home
-from queuectl_core.ledger import Ledger
+from queuectl_core.model import commands
+from queuectl_core.model.events import Ending
+from queuectl_core.service.ledger import Ledger
+from queuectl_core.storage import journal_format
 from tests.builders import random_command, state_of
 
 NOW_MS = 1_700_000_000_000

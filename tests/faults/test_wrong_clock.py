@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from queuectl_core import clock
+from queuectl_core.system import clock
 from queuectl_core.timestamps import from_utc, utc
 from tests.faults.wrong_clock import WrongClock, needs_wrong_clock
 from tests.homes import CommandLine, short_folder, until

@@ -1,0 +1,132 @@
+"""Fast arguments: the arguments of an ordinary call, taken without argparse, whose import and parsing cost as much as
+all the rest of such a call.
+
+A command tells it its arguments as it would tell argparse. It takes only what it can take for sure: options in full,
+each value a word of its own, the other words together. Every other call, and every wrong one, is argparse's. Knows no
+single command. The trap: it must never take what argparse would refuse, or would understand in another way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..errors import InvalidInput
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+
+class Arguments:
+    """What argparse calls a Namespace."""
+
+    def __init__(self, values: dict[str, object]) -> None:
+        self.__dict__.update(values)
+
+
+class Plain:
+    """In the place of a parser, for a command's `add_arguments`."""
+
+    usage: str
+
+    def __init__(self, options: dict[str, object]) -> None:
+        self._values: dict[str, Any] = {}
+        self._options: dict[str, dict[str, Any]] = {}
+        self._places: list[tuple[str, object]] = []
+        self._can_take = True
+        self.add_argument("--json", action="store_true", default=options["json"])
+        self.add_argument("--home", default=options["home"])
+
+    def add_argument(self, *names: str, **how: object) -> None:
+        if names[0].startswith("-"):
+            destination = next(name for name in names if name.startswith("--"))[2:].replace("-", "_")
+            is_switch = how.get("action") == "store_true"
+            self._values[destination] = how.get("default", False if is_switch else None)
+            self._options.update(dict.fromkeys(names, {**how, "dest": destination}))
+            self._can_take &= how.get("action") in (None, "store_true", "append")
+        else:
+            self._places.append((names[0], how.get("nargs")))
+            self._can_take &= not how.keys() & {"default", "type", "choices"}
+
+    def add_argument_group(self, title: str, text: str) -> Plain:
+        return self
+
+    def take(self, words: list[str]) -> dict[str, object] | None:
+        """The values; None when these words are not plain."""
+        if not self._can_take:
+            return None
+        values, rest = dict(self._values), list(words)
+        places: list[str] = []
+        try:
+            while rest:
+                if rest[0].startswith("-"):
+                    self._take_option(rest.pop(0), rest, values)
+                elif places:
+                    return None
+                else:
+                    while rest and not rest[0].startswith("-"):
+                        places.append(rest.pop(0))
+            return self._place(places, values)
+        except (LookupError, ValueError, TypeError, InvalidInput):
+            return None
+
+    def _take_option(self, name: str, rest: list[str], values: dict[str, Any]) -> None:
+        how = self._options[name]
+        destination = str(how["dest"])
+        if how.get("action") == "store_true":
+            values[destination] = True
+            return
+        word = rest.pop(0)
+        if word.startswith("-"):
+            raise ValueError(word)
+        value = how["type"](word) if "type" in how else word
+        if "choices" in how and value not in how["choices"]:
+            raise ValueError(word)
+        values[destination] = [*(values[destination] or []), value] if how.get("action") == "append" else value
+
+    def _place(self, words: list[str], values: dict[str, object]) -> dict[str, object] | None:
+        for name, nargs in self._places:
+            if nargs == "*":
+                values[name], words = words, []
+            elif nargs is None and words:
+                values[name], *words = words
+            else:
+                return None
+        return None if words else values
+
+
+def parse(command: ModuleType, words: list[str], options: dict[str, object]) -> Arguments | None:
+    """The arguments of a plain call; None for any other. Raises InvalidInput."""
+    words, behind = split(words)
+    plain = Plain(options)
+    command.add_arguments(plain)
+    values = plain.take(words)
+    if values is None or (behind is not None and not getattr(command, "TAKES_WORDS", False)):
+        return None
+    return Arguments({**values, "home": home_of(values["home"]), "words": behind})
+
+
+def split(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """What stands before `--`, and what behind it, or None."""
+    if "--" not in words:
+        return words, None
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
+
+
+def home_of(path: object) -> object:
+    """What --home says. Raises InvalidInput, BadHome."""
+    if path is None:
+        return None
+    if not path:
+        raise InvalidInput(what="--home needs a folder")
+    from ..home import expanded
+
+    return path_of(expanded(str(path)))
+
+
+def path_of(word: str) -> str:
+    """A word of the command line, which is taken for UTF-8, as a path in this locale."""
+    return word if sys.getfilesystemencoding() == "utf-8" else os.fsdecode(word.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,52 @@
+"""`queuectl drain`: no new work, and told when the last job has ended."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ...api import Queue
+from ...errors import UnknownJob
+from ..screen import Screen
+from ..time_args import TIMED_OUT, seconds_of
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = """Stops starting jobs and waits until none runs. Waiting jobs stay; `queuectl resume` starts jobs again."""
+EXAMPLES = ["queuectl drain", "queuectl drain --timeout 10m"]
+LOOK_EVERY_S = 0.2
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout", metavar="TIME", help="maximum wait like 90s or 10m (then exit 124, with starts still paused)"
+    )
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    end_s = None if args.timeout is None else time.monotonic() + seconds_of(args.timeout, "--timeout")
+    with Queue(args.home, notice=screen.note) as queue:
+        queue.set_queue("*", paused=True)
+        own = _own(queue)
+        while (running := queue.status()["counts"]["processing"] - own) > 0:
+            if end_s is not None and time.monotonic() >= end_s:
+                break
+            time.sleep(LOOK_EVERY_S)
+    if screen.json:
+        screen.value({"running": running})
+    elif running:
+        screen.note("timed out; 1 job still running" if running == 1 else f"timed out; {running} jobs still running")
+    else:
+        screen.line("no job is running; none starts until `queuectl resume`")
+    return TIMED_OUT if running else 0
+
+
+def _own(queue: Queue) -> int:
+    """How many of the running jobs wait for this call: 1 within a job of this queue, else 0."""
+    id = queue.home.job_inside(os.environ)
+    try:
+        return int(id is not None and queue.get(id)["state"] == "processing")
+    except UnknownJob:
+        return 0

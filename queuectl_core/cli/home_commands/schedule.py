@@ -1,0 +1,103 @@
+"""`queuectl schedule`: jobs that come again."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ...api import Queue
+from ...errors import InvalidInput
+from ...system.time_zones import local_name
+from ...timestamps import span
+from ..arguments import add_action, add_actions
+from ..job_options import add_job_flags, job_fields, join
+from ..screen import Screen
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from ...model.records import ScheduleTimes
+
+TAKES_WORDS = True
+SUMMARY = """Adds a job repeatedly while a supervisor runs; missed runs catch up once. A run is skipped while the
+previous job is unfinished."""
+EXAMPLES = [
+    "queuectl schedule add nightly '30 2 * * *' -- ./backup.sh",
+    "queuectl schedule add poll --every 10m --timeout 5m -- ./poll.sh",
+    "queuectl schedule list",
+]
+_NAMED = {
+    "remove": "remove a schedule; its jobs stay",
+    "pause": "stop adding jobs",
+    "resume": "add jobs again; runs missed during the pause are skipped",
+    "run-now": "add its job now, in addition to its times",
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    actions = add_actions(parser, "actions")
+    add = add_action(actions, "add", "add or change a schedule", EXAMPLES[0])
+    add.usage = "queuectl schedule add NAME (CRON | --every TIME) [options] -- WORD …"
+    add.add_argument("name", metavar="NAME", help="name of the schedule")
+    add.add_argument("cron", metavar="CRON", nargs="?", help="minute hour day-of-month month day-of-week, or @daily …")
+    add.add_argument("--every", metavar="TIME", help="interval instead of CRON, like 10m or 2h")
+    add.add_argument("--tz", metavar="ZONE", help="time zone of CRON, like Europe/Berlin (default: local)")
+    add.add_argument("--overlap", action="store_true", help="add a job even if the previous one is unfinished")
+    add_job_flags(add, without=("--delay", "--at"))
+    add_action(actions, "list", "list schedules and their next times", "queuectl schedule list")
+    for name, help in _NAMED.items():
+        action = add_action(actions, name, help, f"queuectl schedule {name} nightly")
+        action.add_argument("name", metavar="NAME", help="name of the schedule")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    if args.words is not None and args.action != "add":
+        raise InvalidInput(what=f"`queuectl schedule {args.action}` accepts nothing after --")
+    with Queue(args.home, notice=screen.note) as queue:
+        if args.action == "list":
+            return _list(queue, screen)
+        if args.action == "add":
+            _add(queue, args)
+        elif args.action == "remove":
+            queue.remove_schedule(args.name)
+        elif args.action == "run-now":
+            id = queue.run_schedule(args.name)
+            screen.value({"id": id}) if screen.json else screen.line(
+                id or "no job added: an unfinished job already has its key"
+            )
+            return 0
+        else:
+            queue.pause_schedule(args.name, args.action == "pause")
+        if screen.json:
+            screen.value(next(iter(queue.schedules(args.name)), None))
+    return 0
+
+
+def _add(queue: Queue, args: Namespace) -> None:
+    if not args.words:
+        raise InvalidInput(what="put a command after --: queuectl schedule add nightly @daily -- ./backup.sh")
+    if (args.cron is None) == (args.every is None):
+        raise InvalidInput(what="use a quoted cron time, like '*/15 * * * *', or --every 10m")
+    fields = job_fields(args)
+    cwd = fields.pop("cwd", None)
+    when: ScheduleTimes = {"every": args.every, "overlap": args.overlap, "zone": args.tz}
+    if args.cron is not None:
+        when["cron"], when["zone"] = args.cron, local_name() if args.tz is None else args.tz
+    queue.set_schedule(args.name, {"command": join(args.words), **fields}, cwd, **when)
+
+
+def _list(queue: Queue, screen: Screen) -> int:
+    found = queue.schedules()
+    if screen.json:
+        screen.value(found)
+        return 0
+    rows = [
+        [
+            one["schedule"],
+            f"{one['cron']} {one['zone']}" if one["every_s"] is None else f"every {span(round(one['every_s'] * 1000))}",
+            one["problem"] or "paused" if one["paused_since"] else one["next_run_at"],
+            one["last_job"],
+            one["job"]["command"],
+        ]
+        for one in found
+    ]
+    screen.table(["SCHEDULE", "TIMES", "NEXT", "LAST JOB", "COMMAND"], rows)
+    return 0

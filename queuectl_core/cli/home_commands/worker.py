@@ -1,0 +1,236 @@
+"""`queuectl worker`: start, stop and scale. How the command line meets the supervisor as a process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from argparse import ArgumentParser, Namespace
+
+from ...api import Queue
+from ...errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
+from ...model.settings import MAX_WORKERS
+from ..arguments import add_action, add_actions
+from ..screen import Screen
+
+SUMMARY = "Manages the supervisor and its workers. Each worker runs one job at a time."
+EXAMPLES = ["queuectl worker start --count 3", "queuectl worker stop", "queuectl worker scale 5"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    actions = add_actions(parser, "actions")
+    start = add_action(
+        actions,
+        "start",
+        "start a supervisor in the background, or add workers to it",
+        "queuectl worker start --count 3",
+    )
+    start.add_argument("--count", metavar="N", type=_count_from_1, default=1, help="number of workers (default: 1)")
+    start.add_argument("--foreground", action="store_true", help="stay in the foreground, for systemd and containers")
+    start.add_argument(
+        "--ready-fd",
+        metavar="FD",
+        type=_descriptor,
+        help="with --foreground: descriptor that gets one JSON line when ready",
+    )
+    start.add_argument("--until-eof", action="store_true", help="with --foreground: stop when standard input ends")
+    stop = add_action(
+        actions,
+        "stop",
+        "let running jobs finish, then stop the supervisor and workers",
+        "queuectl worker stop --timeout 60",
+    )
+    stop.add_argument(
+        "--now", action="store_true", help="end running jobs; they become pending and the attempt does not count"
+    )
+    stop.add_argument(
+        "--timeout", metavar="S", type=_seconds, help="stop waiting after S seconds (exit 75); the stop continues"
+    )
+    restart = add_action(
+        actions,
+        "restart",
+        "replace the running supervisor without ending a job",
+        "queuectl worker restart",
+    )
+    restart.add_argument("--count", metavar="N", type=_count, help="number of workers (default: unchanged)")
+    scale = add_action(
+        actions, "scale", "set the number of workers of the running supervisor", "queuectl worker scale 5"
+    )
+    scale.add_argument("count", metavar="N", type=_count, help="number of workers, from 0")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    with Queue(args.home, notice=screen.note) as queue:
+        if args.action == "scale":
+            reply = queue.scale(args.count)
+            return _tell(screen, f"{reply['workers']} workers (was {reply['before']})", workers=reply["workers"])
+        if args.action == "restart":
+            return _restart(queue, args.count, screen)
+        if args.action == "stop":
+            return _stop(queue, args, screen)
+        if not args.foreground and (args.until_eof or args.ready_fd is not None):
+            raise InvalidInput(what="--ready-fd and --until-eof require --foreground")
+        return _start_in_foreground(queue, args) if args.foreground else _start(queue, args.count, screen)
+
+
+def _start(queue: Queue, count: int, screen: Screen) -> int:
+    """In the background; where a supervisor runs already, or another start was faster, the workers are added to
+    it.
+    """
+    from ...supervisor import daemon
+
+    queue.home.prepare()
+    for tries_left in (1, 0):
+        try:
+            reply = queue.scale(count, add=True)
+            said = f"added {_workers(count)} to the running supervisor; {reply['workers']} in total"
+            return _tell(screen, said, workers=reply["workers"], added=True)
+        except NoSupervisor:
+            pass
+        try:
+            pid = daemon.start(queue.home, count)
+            return _tell(
+                screen, f"started {_workers(count)}, supervisor pid {pid}", workers=count, added=False, pid=pid
+            )
+        except Busy:
+            if not tries_left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _start_in_foreground(queue: Queue, args: Namespace) -> int:
+    from ...supervisor import daemon
+
+    tell = daemon.tell_once(args.ready_fd) if args.ready_fd is not None else lambda answer: None
+    if queue.status()["supervisor"] is not None:
+        advice = "change its workers with `queuectl worker scale N`"
+        refusal = NothingToDo(what=f"a supervisor is already running for {queue.home.path}; {advice}")
+        tell({"error": {"code": refusal.code, "fields": refusal.fields}})
+        raise refusal
+    queue.close()
+    daemon.run(queue.home, args.count, tell, until_eof=args.until_eof)
+    raise AssertionError("run ends the process")
+
+
+def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
+    from ...system import lockfile, pidfile
+
+    if not queue.home.exists() or not lockfile.is_held(queue.home.lock):
+        raise NoSupervisor(home=queue.home.path)
+    pid = pidfile.read(queue.home.pid_file) or _pid_as_told(queue)
+    if pid is None:
+        what = f"{queue.home.lock} is held, but {queue.home.pid_file} names no running process"
+        raise Busy(what=f"{what}; a supervisor is starting or stopping")
+    if queue.home.job_inside(os.environ) and not args.now:  # it would wait for itself
+        queue.stop()
+        return _tell(screen, "stopping; this job may finish first", pid=pid)
+    if not screen.json:
+        _say_what_runs(queue, args.now, screen)
+    _ask_to_stop(queue, pid, args.now)
+    _wait_for_end(queue, pid, args.timeout)
+    return _tell(screen, "stopped", pid=pid)
+
+
+def _pid_as_told(queue: Queue) -> int | None:
+    """What the supervisor itself says, where somebody has removed its file; None where nobody answers."""
+    try:
+        queue.deadline_s = 5.0
+        supervisor = queue.status()["supervisor"]
+    except QueueError:
+        return None
+    return None if supervisor is None else supervisor["pid"]
+
+
+def _restart(queue: Queue, count: int | None, screen: Screen) -> int:
+    """The old supervisor leaves at once; its workers finish what they run, and the new one adopts them."""
+    from ...supervisor import daemon
+
+    daemon.refuse_inside_a_run()
+    pid, workers = queue.leave()
+    _wait_for_end(queue, pid, None)
+    count = workers if count is None else count
+    pid = daemon.start(queue.home, count)
+    return _tell(screen, f"restarted with {_workers(count)}, supervisor pid {pid}", workers=count, pid=pid)
+
+
+def _say_what_runs(queue: Queue, now: bool, screen: Screen) -> None:
+    try:
+        queue.deadline_s = 5.0
+        running = [worker["job"] for worker in queue.status()["workers"] if worker["job"]]
+    except QueueError:
+        return
+    if running:
+        what = "running job" if len(running) == 1 else f"{len(running)} running jobs"
+        more = ", …" if len(running) > 5 else ""
+        screen.note(f"{'ending' if now else 'waiting for'} {what}: {', '.join(running[:5])}{more}")
+
+
+def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
+    """Over the socket, where asking twice is asking once; by signal, where nobody answers there."""
+    from ...system import lockfile, pidfile
+
+    try:
+        queue.stop(now)
+    except (NoSupervisor, Busy):
+        for _ in range(2 if now else 1):  # two mean: now. Apart from each other, else they would be taken for one
+            if not lockfile.is_held(queue.home.lock) or pidfile.read(queue.home.pid_file) != pid:
+                break  # it has ended meanwhile
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(0.3)
+    queue.close()
+
+
+def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None) -> None:
+    """Until the writer lock is free, or another's: then that supervisor has written all there was to write."""
+    from ...system import lockfile, pidfile
+
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    pause_s = 0.005
+    while lockfile.is_held(queue.home.lock):
+        if deadline_s is not None and time.monotonic() >= deadline_s:
+            raise Busy(what=f"still stopping after {timeout_s:g} s; the stop continues (--now ends running jobs)")
+        time.sleep(pause_s)
+        if pidfile.read(queue.home.pid_file) not in (pid, None):
+            return
+        pause_s = min(0.1, pause_s * 1.5)
+
+
+def _tell(screen: Screen, text: str, **fields: object) -> int:
+    screen.value(fields) if screen.json else screen.line(text)
+    return 0
+
+
+def _workers(count: int) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"
+
+
+def _count(text: str, least: int = 0) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and least <= int(text) <= MAX_WORKERS):
+        what = f"the number of workers must be a whole number from {least} to {MAX_WORKERS}, not {text[:40]!r}"
+        raise InvalidInput(what=what)
+    return int(text)
+
+
+def _count_from_1(text: str) -> int:
+    return _count(text, 1)
+
+
+def _descriptor(text: str) -> int:
+    """Looked at before we open anything: a file of ours could have that number then."""
+    try:
+        if text.isascii() and text.isdigit() and fcntl.fcntl(int(text), fcntl.F_GETFL) & os.O_ACCMODE:
+            return int(text)
+    except (OSError, OverflowError):
+        pass
+    raise InvalidInput(what=f"--ready-fd needs the number of a descriptor open for writing, not {text[:40]!r}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise InvalidInput(what=f"--timeout must be a number of seconds, 0 or more, not {text[:40]!r}")
+    return seconds

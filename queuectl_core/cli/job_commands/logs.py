@@ -1,0 +1,111 @@
+"""`queuectl logs`: what a job has printed, bytes as they came; with --follow as they come."""
+
+from __future__ import annotations
+
+from ...api import Queue
+from ...errors import InvalidInput, NoOutput
+from ...storage import output_log
+from ..log_follower import Follower, follow_all, lost_output
+from ..log_printer import Outlet
+from ..screen import Screen
+from ..tables import limit_of, note_shortage
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from ...model.records import AttemptRecord, JobRecord
+
+SUMMARY = """Prints the output of a job, stdout and stderr in order: of its latest attempt, of attempt N, or of all
+attempts. With --follow, continues through retries until the job finishes."""
+EXAMPLES = ["queuectl logs job1", "queuectl logs job1 job2 --follow", "queuectl logs job1 --attempt 1 --tail 20"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "ids", nargs="*", metavar="ID", help="IDs of the jobs; with several, each line starts with the ID"
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="keep printing until the job finishes")
+    parser.add_argument(
+        "--attempt", metavar="N", type=_attempt, help="attempt number, from 1; the latest one with that number"
+    )
+    parser.add_argument("--all", action="store_true", help="print all attempts, with a separator line")
+    parser.add_argument("--tail", metavar="N", help="print only the last N lines")
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    if screen.json:
+        raise InvalidInput(what="logs prints raw job output; --json is not supported")
+    if args.follow + args.all + (args.attempt is not None) > 1:
+        raise InvalidInput(what="use only one of --follow, --all and --attempt")
+    if not args.ids:
+        raise InvalidInput(what="name at least one job")
+    if args.follow and args.tail is not None:
+        raise InvalidInput(what="--follow and --tail cannot be used together")
+    tail = None if args.tail is None else limit_of(args.tail, "--tail")
+    ids = list(dict.fromkeys(args.ids))
+    with Queue(args.home, notice=screen.note) as queue:
+        jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
+        note_shortage(queue, screen)  # of a home that could be asked
+        if args.follow:
+            return follow_all(queue, jobs)
+        for job, outlet in jobs:
+            try:
+                _print_all(queue, job, args, outlet)
+            finally:
+                outlet.close()
+    return 0
+
+
+def _print_all(queue: Queue, job: JobRecord, args: Namespace, outlet: Outlet) -> None:
+    attempts = _chosen(job, args)
+    if attempts[-1]["outcome"] is None:
+        follower = Follower(queue, outlet)
+        follower.measure(job["history"])
+        follower.catch_up(queue.get(job["id"])["history"][-1:])
+        attempts = attempts[:-1]
+    for attempt in attempts:
+        if args.all:
+            outlet.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
+        try:
+            _print(queue, attempt, outlet)
+        except NoOutput as fault:
+            if not args.all:
+                raise
+            outlet.note(str(fault))
+
+
+def _chosen(job: JobRecord, args: Namespace) -> list[AttemptRecord]:
+    history = job["history"]
+    if not history:
+        raise NoOutput(what=f"job {job['id']} has not run yet (state {job['state']})")
+    if args.all:
+        return history
+    if args.attempt is None:
+        return history[-1:]
+    chosen = [attempt for attempt in history if attempt["attempt"] == args.attempt][-1:]
+    if not chosen:
+        raise NoOutput(what=f"job {job['id']} has no attempt {args.attempt}; its latest is {history[-1]['attempt']}")
+    return chosen
+
+
+def _print(queue: Queue, attempt: AttemptRecord, screen: Outlet) -> None:
+    if attempt["output_file"] is None or attempt["output_bytes"] is None:
+        return
+    try:
+        start, size = attempt["output_offset"] or 0, attempt["output_bytes"]
+        for piece in output_log.read(queue.home.logs, attempt["output_file"], start, size):
+            screen.raw(piece)
+    except FileNotFoundError:
+        if attempt["output_bytes"]:
+            what = f"the output of attempt {attempt['attempt']} was removed (see config log-retention)"
+            raise NoOutput(what=what) from None
+    lost = lost_output(queue, attempt)
+    if lost is not None:
+        raise NoOutput(what=lost)
+
+
+def _attempt(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidInput(what=f"--attempt must be a whole number, 1 or more, not {text[:40]!r}")
+    return int(text)

@@ -1,0 +1,60 @@
+"""`queuectl run`: a job as if it were a command: its output here, its exit status ours."""
+
+from __future__ import annotations
+
+from ...api import Queue
+from ...errors import InvalidInput, NoSupervisor
+from ..job_options import ORDER_FLAGS, add_job_flags, job_fields, join, order_fields
+from ..log_follower import follow
+from ..screen import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from ...model.records import JobFields, JobRecord
+
+TAKES_WORDS = True
+SUMMARY = """Runs a job: adds it, prints its output through all retries, and exits with its exit status (128+N after
+signal N; 1 if it was canceled or never started). Ctrl-C leaves the job running."""
+EXAMPLES = ["queuectl run -- make -j4 all", "queuectl run --queue gpu --timeout 2h -- ./train.sh"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.usage = "queuectl run [options] -- WORD …"
+    parser.add_argument("--id", help="ID of the job (default: generated)")
+    add_job_flags(parser, ORDER_FLAGS)
+
+
+def run(args: Namespace, screen: Screen) -> int:
+    if not args.words:
+        raise InvalidInput(what="put a command after --: queuectl run -- make all")
+    if screen.json:
+        raise InvalidInput(what="run prints raw job output; --json is not supported")
+    fields: JobFields = {**job_fields(args), **order_fields(args)}
+    if args.id is not None:
+        fields["id"] = args.id
+    with Queue(args.home, notice=screen.note) as queue:
+        if queue.status()["supervisor"] is None:
+            raise NoSupervisor(home=queue.home.path)
+        id = queue.enqueue(join(args.words), **fields)
+        try:
+            follow(queue, queue.get(id), screen)
+        except KeyboardInterrupt:
+            screen.note(
+                f"job {id} continues; follow it with `queuectl logs -f {id}`, or end it with `queuectl cancel {id}`"
+            )
+            return 130
+        return _status_of(queue.get(id), screen)
+
+
+def _status_of(job: JobRecord, screen: Screen) -> int:
+    if job["state"] == "completed":
+        return 0
+    screen.note(f"job {job['id']} is {job['state']}: {job['reason']}")
+    if not job["history"]:
+        return 1
+    last = job["history"][-1]
+    if last["outcome"] in ("signal", "timeout") and last["signal"]:
+        return 128 + last["signal"]
+    return last["exit_code"] or 1

@@ -1,0 +1,63 @@
+"""Job export: jobs as the lines that `import` takes. What `export` and `dlq export` have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from ..api import Queue
+from .no_match import at_least_one
+from .output_file import write_lines
+from .screen import Screen
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from typing import Any
+
+    from ..model.records import Chosen
+
+
+def add_output(parser: ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a new file, readable only by you")
+
+
+def write_exported(
+    queue: Queue, chosen: Chosen, path: str | None, screen: Screen, may_be_empty: bool
+) -> int:
+    """Writes the jobs that `chosen` says (see `Queue.list`) to a file, or to standard output if `path` is None.
+
+    Raises NothingToDo when there is none, unless that may be.
+    """
+    jobs = queue.export(**chosen)
+    if not may_be_empty:
+        jobs = at_least_one(jobs)
+    write_lines(path, (json.dumps(job, ensure_ascii=False, separators=(",", ":")) for job in jobs), screen)
+    return 0
+
+
+def parsed(line: bytes) -> Any:
+    """What a line of such a file stands for. Raises ValueError."""
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+PORTION_JOBS = 500
+PORTION_CHARACTERS = 256 * 1024
+
+
+def portions(jobs: Iterable[tuple[int, object]]) -> Iterator[list[tuple[int, object]]]:
+    """Jobs, each with its line, as many at a time as fit a request."""
+    portion: list[tuple[int, object]] = []
+    size = 0
+    for line, job in jobs:
+        more = len(str(job))
+        if portion and (len(portion) == PORTION_JOBS or size + more > PORTION_CHARACTERS):
+            yield portion
+            portion, size = [], 0
+        portion.append((line, job))
+        size += more
+    if portion:
+        yield portion

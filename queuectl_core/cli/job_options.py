@@ -1,0 +1,224 @@
+"""Job options: the options that say what a job is to be, for `enqueue`, `run` and `edit`, and the fields they stand
+for.
+
+A flag has the name of its field. Knows how a person writes a value on a command line; whether it is allowed is checked
+where the job is. The trap: the words of a command must reach it exactly as they were given.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import InvalidInput
+from .fast_args import path_of
+from .time_args import instant
+
+TYPE_CHECKING = False  # argparse is imported by the calls that need it
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..model.records import JobFields
+
+Flag = tuple[str, str, str]
+
+_FLAGS: tuple[Flag, ...] = (
+    ("--name", "TEXT", "label, for filters"),
+    ("--queue", "NAME", "queue it waits in"),
+    ("--priority", "N", "higher runs first"),
+    ("--delay", "TIME", "start in 90s, 2h, 1d"),
+    ("--at", "WHEN", "start at 18:30, date"),
+    ("--slots", "N", "workers it uses (1)"),
+    ("--timeout", "TIME", "time limit of a run"),
+    ("--grace", "TIME", "from TERM to KILL"),
+    ("--max-retries", "N", "retries, 0 to 1000"),
+    ("--backoff-base", "S", "wait S^n s; 0-3600"),
+    ("--backoff-max", "TIME", "longest wait"),
+    ("--jitter", "SHARE", "0-1, shortens waits"),
+    ("--retry-on", "CODES", "retry only 75,111"),
+    ("--fail-on", "CODES", "never retry 2,64"),
+    ("--snooze-on", "CODES", "run later, uncounted"),
+    ("--snooze", "TIME", "delay (default 60s)"),
+    ("--cwd", "DIR", "folder to run in"),
+    ("--shell", "PATH", "instead of /bin/sh"),
+    ("--nice", "N", "-20 to 19"),
+    ("--limit-mem", "SIZE", "memory: 512M, 2G"),
+    ("--limit-cpu", "TIME", "processor time"),
+)
+_MORE_FLAGS: tuple[Flag, ...] = (
+    ("--tag", "K=V", "tag, repeatable"),
+    ("--env", "K=V", "variable, repeatable"),
+    ("--env-file", "FILE", "file of K=V lines"),
+    ("--inherit-env", "", "copy your variables"),
+    ("--stdin", "FILE", "input; - is stdin"),
+)
+ORDER_FLAGS: tuple[Flag, ...] = (
+    ("--after", "ID", "after ID completes"),
+    ("--after-any", "", "whatever its result"),
+    ("--key", "K", "one unfinished job"),
+    ("--on-conflict", "HOW", "refuse|skip|replace"),
+)
+"""Those of a job that is new."""
+
+_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
+"""A word of these alone means itself to a shell."""
+_MAX_FILE_CHARACTERS = 1024 * 1024
+"""Of --env-file: a device, say, has no end."""
+
+_REPEATED = ("--tag", "--env", "--after")
+
+
+def add_job_flags(parser: ArgumentParser, first: tuple[Flag, ...] = (), without: tuple[str, ...] = ()) -> None:
+    """With a help of two columns, so that it fits a screen: docs/job-fields.md says more of each."""
+    flags = tuple(flag for flag in (*first, *_FLAGS, *_MORE_FLAGS) if flag[0] not in without)
+    hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # what argparse compares by identity
+    group = parser.add_argument_group("job options (details in docs/job-fields.md)", _two_columns(flags))
+    for flag, metavar, _ in flags:
+        if not metavar:
+            group.add_argument(flag, action="store_true", help=hidden)
+        elif flag in _REPEATED:
+            group.add_argument(flag, metavar=metavar, action="append", help=hidden)
+        else:
+            group.add_argument(flag, metavar=metavar, help=hidden)
+
+
+def _two_columns(flags: tuple[Flag, ...]) -> str:
+    cells = [f"{flag + ' ' + metavar:19}{help}" for flag, metavar, help in flags]
+    half = (len(cells) + 1) // 2
+    right = [*cells[half:], ""]
+    return "\n".join(f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half]))
+
+
+def job_fields(args: Namespace) -> JobFields:
+    """The fields that were given. Raises InvalidInput."""
+    found: Any = {}
+    for flag, _, _ in _FLAGS:
+        name = flag[2:].replace("-", "_")
+        text = getattr(args, name, None)
+        if text is not None:
+            found[name] = _VALUES.get(name, _as_given)(text)
+    if args.tag:
+        found["tags"] = "" if args.tag == [""] else _pairs(args.tag, "--tag")
+    environment = "" if args.env == [""] else _environment(args)
+    if environment or args.env:
+        found["env"] = environment
+    if args.stdin is not None:
+        found.update(_input(args.stdin))
+    fields: JobFields = found
+    return fields
+
+
+def join(words: list[str]) -> str:
+    """One word is a command line already; several reach the command exactly as they are."""
+    if len(words) == 1:
+        return words[0]
+    if all(word and _SAFE.issuperset(word) for word in words):
+        return " ".join(words)
+    import shlex  # brings re with it
+
+    return shlex.join(words)
+
+
+def order_fields(args: Namespace) -> JobFields:
+    """Those of `ORDER_FLAGS` that were given."""
+    found = {
+        "after": [id for text in args.after or () for id in text.split(",")] or None,
+        "after_any": args.after_any or None,
+        "key": args.key,
+        "on_conflict": args.on_conflict,
+    }
+    given: Any = {name: value for name, value in found.items() if value is not None}
+    fields: JobFields = given
+    return fields
+
+
+def number(text: str) -> object:
+    """A number, or the text itself, which the check of the job then refuses by name."""
+    for kind in (int, float) if text.isascii() and "_" not in text else ():
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _as_given(text: str) -> object:
+    return text
+
+
+def folder(text: str) -> str:
+    import os
+
+    if not text:
+        raise InvalidInput(what="--cwd needs a folder")
+    return os.path.abspath(text)
+
+
+def _path(text: str) -> str:
+    import os
+
+    return os.path.abspath(os.path.expanduser(text)) if text else text
+
+
+def _program(text: str) -> str:
+    """By its path, or found on PATH."""
+    if not text or "/" in text:
+        return _path(text)
+    import shutil
+
+    return shutil.which(text) or text
+
+
+_VALUES: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(("max_retries", "backoff_base", "priority", "slots", "nice", "jitter"), number),
+    "at": instant,
+    "cwd": folder,
+    "shell": _program,
+}
+
+
+def _pairs(texts: list[str], flag: str) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise InvalidInput(what=f"{flag} needs NAME=VALUE, not {text[:40]!r}")
+        found[name] = value
+    return found
+
+
+def _environment(args: Namespace) -> dict[str, str]:
+    import os
+
+    found: dict[str, str] = {}
+    if args.inherit_env:
+        from ..model.job_environment import without_own
+
+        found.update(without_own(os.environ))
+    if args.env_file is not None:
+        found.update(_pairs(_lines(args.env_file), "a line of --env-file"))
+    found.update(_pairs(args.env or [], "--env"))
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path_of(path), encoding="utf-8") as file:
+            text = file.read(_MAX_FILE_CHARACTERS + 1)
+        if len(text) > _MAX_FILE_CHARACTERS:
+            raise ValueError(f"it has more than {_MAX_FILE_CHARACTERS} characters")
+    except (OSError, ValueError) as fault:
+        raise InvalidInput(what=f"cannot read {path}: {getattr(fault, 'strerror', None) or fault}") from None
+    lines = [line.strip() for line in text.split("\n")]
+    return [line[7:] if line.startswith("export ") else line for line in lines if line and not line.startswith("#")]
+
+
+def _input(path: str) -> dict[str, object]:
+    if path != "-":
+        return {"stdin": _path(path)}
+    data = sys.stdin.buffer.read(64 * 1024 + 1)
+    try:
+        return {"input": data.decode()} if data else {}
+    except UnicodeDecodeError:
+        raise InvalidInput(what="--stdin - accepts only UTF-8 text; for other data use --stdin FILE") from None

@@ -1,0 +1,46 @@
+"""No match: what it means that no job matches a filter, which may be misspelt.
+
+Knows no command. The trap: to answer 0 and say nothing would look as if all were well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from ..errors import NothingToDo
+from .screen import Screen
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from typing import TypeVar
+
+    Job = TypeVar("Job")
+
+
+def add_allow_empty(parser: ArgumentParser) -> None:
+    parser.add_argument("--allow-empty", action="store_true", help="succeed when no job matches")
+
+
+def nothing_matches() -> NothingToDo:
+    return NothingToDo(what="no job matches; check with `queuectl list`, or use --allow-empty")
+
+
+def at_least_one(jobs: Iterable[Job]) -> Iterator[Job]:
+    """The same jobs. Raises NothingToDo, before the first, when there is none."""
+    rest = iter(jobs)
+    for first in rest:
+        yield first
+        yield from rest
+        return
+    raise nothing_matches()
+
+
+def noted(jobs: Iterable[Job], chosen: Mapping[str, object], screen: Screen) -> Iterator[Job]:
+    """The same jobs; a note when there is none, though more than a state was asked for."""
+    is_empty = True
+    for job in jobs:
+        is_empty = False
+        yield job
+    if is_empty and chosen.keys() - {"state"}:
+        screen.note("no job matches")

@@ -1,0 +1,72 @@
+"""Output file: lines that leave the home: into a new file for its owner alone, or to standard output.
+
+Jobs may hold secrets in their variables and input. Knows no jobs. The trap: a file that the shell has made for
+standard output has the rights that the shell gives it; then only a word of warning is left.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterable
+
+from ..errors import InvalidInput
+from .screen import Screen
+
+
+def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
+    """Writes each line to a new file that appears when it is whole; to standard output if `path` is None or `-`.
+
+    Raises InvalidInput when there is something of that name, or the file cannot be written.
+    """
+    if path is None or path == "-":
+        _warn_if_readable(screen)
+        for line in lines:
+            screen.line(line)
+        return
+    _check_new(path)
+    draft = f"{path}.part"
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as fault:
+        raise _refusal(draft, fault) from None
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        _name(draft, path)
+    except BaseException as fault:
+        if os.path.lexists(draft):
+            os.unlink(draft)
+        if isinstance(fault, OSError):
+            raise _refusal(draft, fault) from None
+        raise
+
+
+def _name(draft: str, path: str) -> None:
+    """Gives the draft its name, and replaces nothing that has come meanwhile. Raises InvalidInput, OSError."""
+    try:
+        os.link(draft, path)
+    except OSError:  # something has this name, or the file system has no links
+        _check_new(path)
+        os.rename(draft, path)
+    else:
+        os.unlink(draft)
+
+
+def _check_new(path: str) -> None:
+    """Refuse to replace a file, a link, or a device. Raises InvalidInput."""
+    if os.path.lexists(path):
+        raise InvalidInput(what=f"{path} already exists; name a new file, or remove it first")
+
+
+def _refusal(draft: str, fault: OSError) -> InvalidInput:
+    return InvalidInput(what=f"cannot write {fault.filename or draft}: {fault.strerror}")
+
+
+def _warn_if_readable(screen: Screen) -> None:
+    found = os.fstat(sys.stdout.fileno())
+    if stat.S_ISREG(found.st_mode) and found.st_mode & 0o044:
+        screen.note("other users can read this file, and jobs may hold secrets; name a file to make it private")

@@ -1,0 +1,1 @@
+"""What becomes of every command, and which job runs next."""

@@ -1,0 +1,442 @@
+"""Engine: decides what becomes of every command, and is the only place that changes a job.
+
+    command --> handle --> Step(events, reply)        live: decide, then apply what was decided
+    journal --> replay                                recovery: apply what was decided before
+
+Both ways lead through `_apply_all` and the one transition table (`transitions`), so replaying the events gives exactly
+the live state. What new jobs may say is decided in `admission`, what becomes of a run in `run_outcome`, which job is
+next in `scheduler`, what is done by hand in `job_operations`. Pure: no clock, no file, no random, no process; the time
+is handed in, and the table with its store. The trap: `handle` must check everything before the first event, for a
+refused command changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import Corrupt, KeyTaken
+from ..model import commands, events
+from ..model.commands import Command
+from ..model.events import Enqueued, Event, JobEvent
+from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
+from ..model.settings import Settings, check_key, check_setting
+from ..table.index_keys import READY, WALL
+from ..table.job_table import JobTable
+from ..table.memtable import Batch
+from . import hooks, job_operations, run_outcome
+from .admission import admit
+from .bulk import Load
+from .job_import import imported
+from .job_operations import Decision
+from .scheduler import Lanes
+from .schedules import Recurring
+from .transitions import GONE, TRANSITIONS, after, change, set_clock
+
+if TYPE_CHECKING:
+    import datetime
+
+
+WALL_PAGE = 500
+"""So many jobs that wait for a time of the wall clock are looked at together when the clock is set."""
+
+FEW = 100
+"""So many new jobs are told to the lanes one by one."""
+
+
+class Step(NamedTuple):
+    """What a command led to. `reply` is the answer: ids, a count, the job dispatched, or None."""
+
+    events: Sequence[Event]
+    reply: Any
+
+
+class Engine:
+    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None] = lambda name: None) -> None:
+        """`zone_of` gives the time zone of a name; the default knows UTC alone."""
+        self.table = table
+        self.sequence = table.position
+        """The sequence of the last event applied."""
+        self.settings = Settings(table.settings)
+        self._has_hooks = hooks.are_set(self.settings)
+        self.lanes = Lanes(table)
+        self.recurring = Recurring(table, zone_of)
+        self._loads: dict[Load, None] = {}
+
+    def handle(
+        self, command: Command, now_ms: int, weigh: Callable[[Sequence[Event]], None] | None = None
+    ) -> Step:
+        """Decides, applies, and says what happened. Raises QueueError, with nothing changed, when it is refused; so may
+        `weigh`, which is told what would happen.
+        """
+        happened, reply = _HANDLERS[type(command)](self, command, now_ms)
+        if weigh is not None:
+            weigh([*happened, *self._hooks_after(happened, now_ms)] if self._has_hooks else happened)
+        self._apply_all(happened)
+        if self._has_hooks:
+            more = hooks.following(self.table, self.settings, happened, now_ms, lambda event: self.table.get(event.id))
+            self._apply_all(more)
+            happened = [*happened, *more]
+        if self._loads and happened:
+            self._tell_loads(happened)
+        return Step(happened, reply)
+
+    def _tell_loads(self, happened: Sequence[Event]) -> None:
+        """Who has taken an id or a key of theirs meanwhile."""
+        kinds = (Enqueued, events.Imported, events.Retried)
+        jobs = [self.table.get(event.id) for event in happened if isinstance(event, kinds)]
+        for load in self._loads:
+            load.note_taken([job for job in jobs if job is not None])
+
+    def replay(self, happened: Sequence[Event], first_sequence: int) -> None:
+        """Applies events of the journal; those that the table has already are skipped. Raises Corrupt for an
+        impossible one.
+        """
+        new = happened[max(0, self.sequence + 1 - first_sequence) :]
+        self.sequence = max(self.sequence, first_sequence - 1)
+        for row in _rows(new):
+            self._apply_all(row)
+
+    def next_due_ms(self, now_ms: int) -> int | None:
+        """As `Lanes.next_due_ms`."""
+        return self.lanes.next_due_ms(now_ms)
+
+    # Deciding
+
+    def _enqueue(self, command: commands.Enqueue, now_ms: int) -> Decision:
+        found = admit(self.table, self.settings, command.specs, command.cwd, now_ms)
+        if not found.replaced:
+            return list(found.events), found.ids
+        by = found.events[-1].id
+        gone = [events.Canceled(id, now_ms, f"replaced by job {by}") for id in found.replaced]
+        return [*job_operations.with_dependants(self.table, gone, now_ms), *found.events], found.ids
+
+    # Loads: a request for many jobs that comes in parts
+
+    def begin_load(self) -> Load:
+        """`end_load` it, whatever comes."""
+        load = Load()
+        self._loads[load] = None
+        return load
+
+    def end_load(self, load: Load) -> None:
+        self._loads.pop(load, None)
+
+    def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[str]:
+        """Checks some more of its jobs, and gives their ids. Raises QueueError; the load is then to be ended.
+
+        Their numbers are theirs from now on: those of a load that comes to nothing are given to nobody.
+        """
+        found = admit(self.table, self.settings, specs, cwd, now_ms, load.batch.entries, load.keys, load.asked)
+        load.asked += len(specs)
+        load.note_policies(specs)
+        self.table.next_number += len(found.events)
+        if found.events:
+            load.add(found.events)
+        load.replaced += found.replaced
+        return found.ids
+
+    def commit_load(self, load: Load, now_ms: int, write: Callable[[list[Event]], None]) -> None:
+        """All its jobs are in the queue, once `write` has written them, and with them the events that it is given.
+
+        Raises what has made it impossible meanwhile (DuplicateJob, KeyTaken), and what `write` raises.
+        """
+        self.end_load(load)
+        if load.taken is not None:
+            raise load.taken
+        follows = self._follow_from(load, now_ms)
+        write(follows)
+        for other in self._loads:
+            other.note_load(load)
+        if load.count:
+            self._take_in(load.batch)
+        self._apply_all(follows)
+        if self._loads and follows:
+            self._tell_loads(follows)
+
+    def _follow_from(self, load: Load, now_ms: int) -> list[Event]:
+        """What the world has done to a load while it came: jobs that it waits for have ended. And what it does to the
+        world: jobs give way.
+        """
+        replaced = [job for job in map(self.table.get, load.replaced) if job is not None]
+        running = next((job for job in replaced if job.state == PROCESSING), None)
+        if running is not None:
+            raise KeyTaken(key=running.options["key"], id=running.id, runs=True)
+        gone = [events.Canceled(job.id, now_ms, "replaced") for job in replaced if job.state in (PENDING, FAILED)]
+        over = [
+            job_operations.end_of(job, other, now_ms)
+            for other, job in ((other, self.table.get(other)) for other in load.waiting)
+            if other not in load.batch.entries and (job is None or job.state in (COMPLETED, DEAD))
+        ]
+        ended: list[JobEvent] = [*over, *gone]
+        follows = job_operations.with_dependants(self.table, ended, now_ms, load.dependants_of)[len(over) :]
+        return [*follows, *(self._hooks_after(follows, now_ms) if self._has_hooks else ())]
+
+    def _hooks_after(self, follows: Sequence[Event], now_ms: int) -> list[Enqueued]:
+        """What hooks will add to events that are not applied yet."""
+
+        def job_of(event: Any) -> Job | None:
+            job = self.table.get(event.id)
+            return None if job is None else after(job, event)
+
+        return hooks.following(self.table, self.settings, follows, now_ms, job_of)
+
+    def _prune(self, command: commands.Prune, now_ms: int) -> Decision:
+        age_s, limit = self.settings.usable("retention"), self.settings.usable("retention-jobs")
+        too_many = self.table.counts[COMPLETED] - limit if limit else 0
+        before_ms = now_ms - age_s * 1000 if age_s and command.by_age else 0
+        oldest = self.table.scan(COMPLETED, command.limit)
+        gone = [id for n, (key, id) in enumerate(oldest) if n < too_many or int(key.split("/")[1]) < before_ms]
+        return [events.Purged(id, now_ms) for id in gone], len(gone)
+
+    def _change_setting(self, command: commands.ChangeSetting, now_ms: int) -> Decision:
+        check_key(command.key)
+        if command.value is not None:
+            return [events.SettingChanged(command.key, check_setting(command.key, command.value), now_ms)], None
+        if command.key not in self.table.settings:
+            return [], None
+        return [events.SettingChanged(command.key, None, now_ms)], None
+
+    def _set_schedule(self, command: commands.SetSchedule, now_ms: int) -> Decision:
+        changed = self.recurring.set(command.name, command.wanted, now_ms)
+        return [changed], changed.fields
+
+    def _remove_schedule(self, command: commands.RemoveSchedule, now_ms: int) -> Decision:
+        return [self.recurring.remove(command.name, now_ms)], None
+
+    def _pause_schedule(self, command: commands.PauseSchedule, now_ms: int) -> Decision:
+        return [self.recurring.pause(command.name, command.paused, now_ms)], None
+
+    def _run_schedule(self, command: commands.RunSchedule, now_ms: int) -> Decision:
+        added, fired = self.recurring.run_now(command.name, self.settings, now_ms)
+        return [*added, fired], fired.job_id
+
+    def _import(self, command: commands.Import, now_ms: int) -> Decision:
+        found = imported(self.table, command.jobs, command.skip, now_ms)
+        return list(found), [event.id for event in found]
+
+    def _tick(self, command: commands.Tick, now_ms: int) -> Decision:
+        return self.recurring.tick(self.settings, now_ms), None
+
+    def _by_hand(self, command: Command, now_ms: int) -> Decision:
+        return job_operations.DECISIONS[type(command)](self.table, command, now_ms)
+
+    def lag_ms(self, now_ms: int) -> int:
+        """By how much the wall clock is behind what it has been: it was set back while nobody looked, or has started
+        anew with the machine. 0 when it is not.
+        """
+        return max(0, self.table.latest_ms - (now_ms - self.table.clock_shift_ms))
+
+    def _shift_clock(self, command: commands.ShiftClock, now_ms: int) -> Decision:
+        shifted = events.ClockShifted(self.table.clock_shift_ms + command.jump_ms, now_ms)
+        return [shifted, *self.recurring.after_jump(command.jump_ms, now_ms)], None
+
+    def _dispatch(self, command: commands.Dispatch, now_ms: int) -> Decision:
+        id = self.lanes.take_next(now_ms, command.room, command.workers)
+        if id is None:
+            return [], None
+        started = events.Started(id, now_ms, command.worker)
+        return [started], self.table.change(id, self.sequence + 1)  # the one that the event is applied to
+
+    def _locate(self, command: commands.Locate, now_ms: int) -> Decision:
+        job = self._run_of(command.id, command.run)
+        if job is None:
+            return [], None
+        return [events.Located(job.id, command.began_ms, command.log_file, command.log_offset)], None
+
+    def _finish(self, command: commands.Finish, now_ms: int) -> Decision:
+        job = self._run_of(command.id, command.run)
+        if job is None:
+            return [], None
+        ended = run_outcome.of_ending(job, command.ending, now_ms, self.table.clock_shift_ms)
+        return job_operations.with_dependants(self.table, [ended], now_ms), None
+
+    def _release(self, command: commands.Release, now_ms: int) -> Decision:
+        job = self._run_of(command.id, command.run)
+        if job is None:
+            return [], None
+        ended = run_outcome.of_release(job, command.reason, command.begun, now_ms, command.ending)
+        return job_operations.with_dependants(self.table, [ended], now_ms), None
+
+    def _run_of(self, id: str, run: int) -> Job | None:
+        """The job, if this run of it is under way; a report that comes twice, or late, finds None."""
+        job = self.table.get(id)
+        return job if job is not None and job.state == PROCESSING and job.running()["run"] == run else None
+
+    # Applying
+
+    def _apply_all(self, happened: Sequence[Event]) -> None:
+        """What one decision has led to, or a part of it."""
+        if len(happened) and type(happened[-1]) is Enqueued and self.sequence >= self.table.ahead:
+            new = [event for event in happened if isinstance(event, Enqueued)]
+            for event in happened[: len(happened) - len(new)]:  # what gives way to them comes first
+                self.sequence += 1
+                self._apply(event)
+            batch = Batch()
+            batch.add(new)
+            self._take_in(batch)
+            return
+        for event in happened:
+            self.sequence += 1
+            self._apply(event)
+
+    def _take_in(self, batch: Batch) -> None:
+        self.table.note_time(batch.latest_ms)
+        self.sequence = self.table.enqueue(batch, self.sequence + 1)
+        if len(batch.numbers) > FEW:
+            self.lanes.narrow(READY, f"{READY}/{next(iter(batch.numbers)) - 1:012}")
+        else:
+            for number, id in batch.numbers.items():
+                self.lanes.add_ready(f"{READY}/{number:012}", id)
+        for index, keys in batch.indexes.items():
+            self.lanes.take_in(index, keys, FEW)
+
+    def _apply(self, event: Event) -> None:
+        kind = type(event)
+        if self.sequence > self.table.ahead:  # else the store knows a later time, and another shift of the clock
+            self.table.note_time(event.at_ms)
+        apply = _APPLIED.get(kind)
+        if apply is None:
+            self._apply_transition(event, kind)  # type: ignore[arg-type]  # what concerns no job is in _APPLIED
+        else:
+            apply(self, event)
+
+    def _apply_setting(self, event: events.SettingChanged) -> None:
+        if event.value is None:
+            self.table.settings.pop(event.key, None)
+        else:
+            self.table.settings[event.key] = event.value
+        self.settings = Settings(self.table.settings)
+        self._has_hooks = hooks.are_set(self.settings)
+
+    def _apply_rules(self, event: events.QueueChanged) -> None:
+        changed = {**self.table.queues.get(event.name, {}), **event.fields}
+        rules: Any = {name: value for name, value in changed.items() if value is not None}
+        if rules:
+            self.table.queues[event.name] = rules
+        else:
+            self.table.queues.pop(event.name, None)
+        self.lanes.take_rules(event.name)
+
+    def _apply_shift(self, event: events.ClockShifted) -> None:
+        self.table.clock_shift_ms = event.shift_ms
+        after = ""
+        while entries := self.table.scan(WALL, WALL_PAGE, after):
+            after = entries[-1][0]
+            for _, id in entries:
+                self._set_clock_of(id)
+
+    def _set_clock_of(self, id: str) -> None:
+        """Of a job that waits for a time of the wall clock, unless its record has this event already."""
+        job = self._stale_change(id) if self.sequence <= self.table.ahead else self.table.change(id, self.sequence)
+        if job is None:
+            return
+        set_clock(job, self.table.clock_shift_ms)
+        job.revision = self.sequence
+        key, _ = self.table.settle(job)
+        if job.state in (PENDING, FAILED):
+            self.lanes.add(key, job)
+
+    def _apply_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
+        self.recurring.note_change()
+        schedules = self.table.schedules
+        if isinstance(event, events.ScheduleFired):
+            if event.name not in schedules:  # the store is past its removal
+                return
+            one = schedules[event.name]
+            schedules[event.name] = {**one, "next_ms": event.next_ms, "last_id": event.job_id or one.get("last_id")}
+        elif event.fields is None:
+            schedules.pop(event.name, None)
+        else:
+            schedules[event.name] = {**event.fields}
+
+    def _apply_enqueued(self, event: Enqueued) -> None:
+        """In replay, while the store may be past this event."""
+        if self.table.get(event.id) is None or self.sequence > self.table.ahead:
+            batch = Batch()
+            batch.add([event])
+            self.sequence -= 1
+            self._take_in(batch)
+
+    def _apply_imported(self, event: events.Imported) -> None:
+        if self.table.get(event.id) is not None and self.sequence <= self.table.ahead:
+            return
+        job = Job(event.id, event.number, revision=self.sequence, **event.fields)
+        self.table.add(job)
+        key, _ = self.table.settle(job)
+        if job.state in (PENDING, FAILED):
+            self.lanes.add(key, job)
+
+    def _apply_transition(self, event: JobEvent, kind: type) -> None:
+        sequence = self.sequence
+        job = self.table.change(event.id, sequence) if sequence > self.table.ahead else self._stale_change(event.id)
+        if job is None:
+            if sequence <= self.table.ahead:
+                return  # the store is past this event: the job has it already, or was purged later
+            raise Corrupt(path=f"event {sequence}", why=f"{kind.__name__} for job {event.id}, which does not exist")
+        allowed, state = TRANSITIONS[kind]
+        if job.state not in allowed:
+            raise Corrupt(path=f"event {sequence}", why=f"{kind.__name__} for job {event.id}, which is {job.state}")
+        if state == GONE:
+            self.table.remove(job.id, sequence)
+            return
+        job.revision = sequence
+        was_running = job.state == PROCESSING
+        change(job, event)
+        if kind is events.Started:
+            self.lanes.note_run(job, event.at_ms)
+        elif was_running:
+            self.lanes.note_run(job)
+        key, _ = self.table.settle(job)
+        if job.state in (PENDING, FAILED):
+            self.lanes.add(key, job)
+
+    def _stale_change(self, id: str) -> Job | None:
+        """While replay is behind what the store has: the job, unless its record has this event already."""
+        job = self.table.get(id)
+        return None if job is None or job.revision >= self.sequence else self.table.change(id, self.sequence)
+
+
+def _rows(happened: Sequence[Event]) -> Iterator[list[Event]]:
+    """The same events; new jobs of numbers in a row together, everything else by itself."""
+    row: list[Event] = []
+    next_number: int | None = None
+    for event in happened:
+        number = event.number if isinstance(event, Enqueued) else None
+        if row and (number is None or number != next_number):
+            yield row
+            row = []
+        next_number = None if number is None else number + 1
+        row.append(event)
+    if row:
+        yield row
+
+
+_APPLIED: dict[type, Callable[..., None]] = {
+    Enqueued: Engine._apply_enqueued,
+    events.Imported: Engine._apply_imported,
+    events.SettingChanged: Engine._apply_setting,
+    events.QueueChanged: Engine._apply_rules,
+    events.ScheduleChanged: Engine._apply_schedule,
+    events.ScheduleFired: Engine._apply_schedule,
+    events.ClockShifted: Engine._apply_shift,
+}
+"""All others are transitions of one job."""
+
+_HANDLERS: dict[type, Callable[..., Decision]] = {
+    **dict.fromkeys(job_operations.DECISIONS, Engine._by_hand),
+    commands.Enqueue: Engine._enqueue,
+    commands.Prune: Engine._prune,
+    commands.SetSchedule: Engine._set_schedule,
+    commands.RemoveSchedule: Engine._remove_schedule,
+    commands.PauseSchedule: Engine._pause_schedule,
+    commands.RunSchedule: Engine._run_schedule,
+    commands.Import: Engine._import,
+    commands.Tick: Engine._tick,
+    commands.ChangeSetting: Engine._change_setting,
+    commands.ShiftClock: Engine._shift_clock,
+    commands.Dispatch: Engine._dispatch,
+    commands.Locate: Engine._locate,
+    commands.Finish: Engine._finish,
+    commands.Release: Engine._release,
+}

@@ -1,0 +1,73 @@
+"""Hooks: commands of the settings that follow the end of a job, as jobs of their own; so they can harm nothing.
+
+    on-success   a job is completed        on-dead   one is dead        on-idle   nothing waits or runs any more
+Each reads the job's record as JSON, waits in the queue `hooks`, and is followed by no hook itself.
+Pure. The trap: the record is that of a job that has ended, so it is made of what the event has been applied to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..model.events import Canceled, Died, Enqueued, Succeeded
+from ..model.job import FAILED, PENDING, PROCESSING, Job
+from ..model.job_spec import MAX_INPUT_BYTES
+from ..model.settings import HOOKS, Settings
+from ..table.job_table import JobTable
+
+if TYPE_CHECKING:
+    from ..model.events import Event
+    from ..model.records import Options
+    from ..model.settings import CommandKey
+
+QUEUE = "hooks"
+_ON: dict[type, CommandKey] = {Succeeded: "on-success", Died: "on-dead", Canceled: "on-dead"}
+_LIVE = (PENDING, PROCESSING, FAILED)
+
+
+def are_set(settings: Settings) -> bool:
+    return any(settings.values.get(name) for name in HOOKS)
+
+
+def following(
+    table: JobTable, settings: Settings, happened: Sequence[Event], now_ms: int, job_of: Callable[[Any], Job | None]
+) -> list[Enqueued]:
+    """The jobs that these events are followed by. `job_of` gives a job as its event has left it, or will."""
+    found: list[Enqueued] = []
+    for name, job in _occasions(table, happened, job_of):
+        command = settings.usable(name)
+        number = table.next_number + len(found)
+        id = f"{job.id[:90]}.{name}.{number}"
+        if command and table.get(id) is None:
+            record = _record(job, table.clock_shift_ms, name)
+            options: Options = {"queue": QUEUE, "name": name, "input": record}
+            retries, base = settings.usable("max-retries"), float(settings.usable("backoff-base"))
+            found.append(Enqueued(id, number, now_ms, command, job.cwd, retries, base, options))
+    return found
+
+
+def _record(job: Job, clock_shift_ms: int, name: str) -> str:
+    """The job as users see it, but its variables and its own input; shortened to what may be an input."""
+    record: dict[str, Any] = {**job.record(clock_shift_ms), "hook": name}
+    record = {field: value for field, value in record.items() if field not in ("env", "input")}
+    text = json.dumps(record, ensure_ascii=False)
+    if len(text.encode()) > MAX_INPUT_BYTES:
+        record.update(command=job.command[:1000], history=record["history"][-1:], tags={})
+        text = json.dumps(record, ensure_ascii=False)
+    return text
+
+
+def _occasions(
+    table: JobTable, happened: Sequence[Event], job_of: Callable[[Any], Job | None]
+) -> Iterator[tuple[CommandKey, Job]]:
+    last = None
+    for event in happened:
+        name = _ON.get(type(event))
+        job = None if name is None else job_of(event)
+        if name is not None and job is not None and job.queue != QUEUE:
+            last = job
+            yield name, job
+    if last is not None and not any(table.counts[state] - table.count_of(QUEUE, state) for state in _LIVE):
+        yield "on-idle", last

@@ -1,0 +1,88 @@
+"""Run outcome: what becomes of a job whose run has ended: completed, tried again and when, snoozed, canceled or dead.
+
+Pure. Knows the job and how the run ended, nothing of who ran it. The trap: `due_ms` is by a clock without its jumps, so
+they are taken off here.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from ..model import retry_policy
+from ..model.events import Canceled, Died, Ending, Failed, JobEvent, Released, Snoozed, Succeeded
+from ..model.job import MAX_REASON, Job
+
+SNOOZE_S = 60
+
+
+def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> JobEvent:
+    """The event of a run that has ended by itself, or was ended for good."""
+    at_ms = min(now_ms, ending.ended_ms)  # it may have ended while nobody was there to note it
+    code = ending.exit_code if ending.outcome == "exit" else None
+    if code == 0:
+        return Succeeded(job.id, at_ms, ending)
+    reason = describe(ending)
+    if job.cancel is not None:
+        return Died(job.id, at_ms, ending, f"canceled; {reason}")
+    if code is not None and code in job.options.get("snooze_on", ()):
+        due_ms = now_ms - clock_shift_ms + round(float(job.options.get("snooze", SNOOZE_S)) * 1000)
+        return Snoozed(job.id, at_ms, ending, f"{reason}, which postpones it", due_ms)
+    why = _why_hopeless(job, ending, code)
+    if why is not None:
+        return Died(job.id, at_ms, ending, why or reason)
+    due_ms = now_ms - clock_shift_ms + backoff_ms(job, job.attempts)
+    return Failed(job.id, at_ms, ending, reason, due_ms)
+
+
+def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: Ending | None = None) -> JobEvent:
+    """The event of a run that does not count: it was ended by hand, or never begun."""
+    if job.cancel is not None:
+        why = f"canceled while it ran ({_signal_name(job.cancel)})" if begun else "canceled"
+        return Canceled(job.id, now_ms, why, ending)
+    return Released(job.id, now_ms, reason, begun, ending)
+
+
+def backoff_ms(job: Job, attempts: int) -> int:
+    """The wait before the retry after failed attempt number `attempts`."""
+    options = job.options
+    share = float(options.get("jitter", 0))
+    return retry_policy.delay_ms(
+        job.backoff_base,
+        attempts,
+        float(options.get("backoff_max", retry_policy.MAX_DELAY_S)),
+        share * retry_policy.scatter(f"{job.id}/{attempts}") if share else 0.0,
+    )
+
+
+def describe(ending: Ending) -> str:
+    """Why an attempt counts as failed, in a clause: what `show` and `dlq list` say."""
+    if ending.detail:
+        return ending.detail if len(ending.detail) <= MAX_REASON else f"{ending.detail[: MAX_REASON - 1]}…"
+    if ending.outcome == "signal":
+        return f"killed by {_signal_name(ending.signal)}"
+    code = ending.exit_code
+    if code == 127:
+        return "command not found (exit code 127)"
+    if code == 126:
+        return "not executable (exit code 126)"
+    if code is not None and code > 128 and _signal_name(code - 128) != f"signal {code - 128}":
+        return f"exit code {code} ({_signal_name(code - 128)})"
+    return f"exit code {code}"
+
+
+def _why_hopeless(job: Job, ending: Ending, code: int | None) -> str | None:
+    """Why there is no retry; "" when the reason of the failure says enough; None: there is one."""
+    if ending.outcome == "worker-lost" and job.losses + 1 >= retry_policy.MAX_LOSSES:
+        return f"its worker was lost {retry_policy.MAX_LOSSES} times"
+    if code is not None and code in job.options.get("fail_on", ()):
+        return f"exit code {code}, which fail_on excludes from retries"
+    if code is not None and job.options.get("retry_on") and code not in job.options["retry_on"]:
+        return f"exit code {code}, which retry_on does not include"
+    return "" if retry_policy.is_spent(job.attempts, job.max_retries) else None
+
+
+def _signal_name(number: int | None) -> str:
+    try:
+        return signal.Signals(number or 0).name  # of 0 there is none
+    except ValueError:
+        return f"signal {number}"

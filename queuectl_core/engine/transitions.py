@@ -1,0 +1,238 @@
+"""Transitions: the one table of what may happen to a job in which state, and what each event changes of the job.
+
+Pure. Does not decide what happens, nor know where jobs are kept. The trap: an attempt in the history may be shared with
+a record that was handed out, so a change makes a new one in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..model import events
+from ..model.events import Ending
+from ..model.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, NO_OPTIONS, PENDING, PROCESSING, Job
+
+if TYPE_CHECKING:
+    from ..model.records import State
+
+SAME: Literal["the same"] = "the same"
+GONE: Literal["gone"] = "gone"
+WAITING = (PENDING, FAILED)
+
+TRANSITIONS: dict[type, tuple[tuple[State, ...], State | Literal["the same", "gone"]]] = {
+    events.Started: (WAITING, PROCESSING),
+    events.Located: ((PROCESSING,), PROCESSING),
+    events.Succeeded: ((PROCESSING,), COMPLETED),
+    events.Failed: ((PROCESSING,), FAILED),
+    events.Died: ((PROCESSING,), DEAD),
+    events.Snoozed: ((PROCESSING,), PENDING),
+    events.Released: ((PROCESSING,), PENDING),
+    events.CancelAsked: ((PROCESSING,), PROCESSING),
+    events.Canceled: ((PENDING, FAILED, PROCESSING), DEAD),
+    events.Unblocked: ((PENDING,), PENDING),
+    events.Hastened: (WAITING, PENDING),
+    events.Edited: ((PENDING, FAILED, DEAD), SAME),
+    events.Suspended: ((PROCESSING,), PROCESSING),
+    events.Continued: ((PROCESSING,), PROCESSING),
+    events.Retried: ((DEAD,), PENDING),
+    events.Purged: ((PENDING, FAILED, DEAD, COMPLETED), GONE),
+}
+"""What may happen to a job in which states, and the state that it leads to. Enqueued makes one."""
+
+
+def _start(job: Job, event: events.Started) -> None:
+    job.attempts += 1
+    job.due_ms = job.wall_ms = job.reason = None
+    job.history = job.history[1 - MAX_HISTORY :]
+    job.history.append(
+        {
+            "attempt": job.attempts,
+            "run": job.revision,
+            "worker": event.worker,
+            "started_ms": event.at_ms,
+        }
+    )
+
+
+def _locate(job: Job, event: events.Located) -> None:
+    job.history[-1] = {
+        **job.history[-1],
+        "started_ms": event.at_ms,
+        "log_file": event.log_file,
+        "log_offset": event.log_offset,
+    }
+
+
+def _end(job: Job, ending: Ending, reason: str | None, outcome: str | None = None) -> None:
+    """`outcome` is that of the attempt, where it is not the run's."""
+    (
+        how,
+        exit_code,
+        number,
+        ended_ms,
+        duration_ms,
+        log_file,
+        log_offset,
+        output_bytes,
+        dropped_bytes,
+        _,
+        cpu_ms,
+        peak,
+    ) = ending
+    job.suspended = False
+    job.cancel = None
+    job.history[-1] = {
+        **job.history[-1],
+        "started_ms": ended_ms - duration_ms,
+        "outcome": outcome or how,
+        "exit_code": exit_code,
+        "signal": number,
+        "ended_ms": ended_ms,
+        "duration_ms": duration_ms,
+        "log_file": log_file,
+        "log_offset": log_offset,
+        "output_bytes": output_bytes,
+        "dropped_bytes": dropped_bytes,
+        "reason": reason,
+        "cpu_ms": cpu_ms,
+        "peak_bytes": peak,
+    }
+    job.reason = reason
+
+
+def _stop(job: Job, ending: Ending | None, outcome: str, at_ms: int, reason: str) -> None:
+    """An attempt was ended by hand; journals of the first version do not say how."""
+    if ending is not None:
+        _end(job, ending, reason, outcome)
+    else:
+        job.history[-1] = {**job.history[-1], "outcome": outcome, "ended_ms": at_ms, "reason": reason}
+    job.suspended = False
+
+
+def _succeed(job: Job, event: events.Succeeded) -> None:
+    _end(job, event.ending, None)
+
+
+def _fail(job: Job, event: events.Failed) -> None:
+    _end(job, event.ending, event.reason)
+    job.losses += event.ending.outcome == "worker-lost"
+    job.due_ms = event.due_ms
+
+
+def _die(job: Job, event: events.Died) -> None:
+    _end(job, event.ending, event.reason)
+
+
+def _snooze(job: Job, event: events.Snoozed) -> None:
+    _end(job, event.ending, event.reason)
+    job.attempts -= 1
+    job.due_ms = event.due_ms
+
+
+def _go_back(job: Job, event: events.Released) -> None:
+    if event.begun:
+        _stop(job, event.ending, "released", event.at_ms, event.reason)
+        job.reason = None
+    else:
+        job.history = job.history[:-1]
+        job.suspended = False
+    job.attempts -= 1
+
+
+def _begin_again(job: Job, event: events.Retried) -> None:
+    job.attempts = job.losses = 0
+    job.reason = job.due_ms = job.wall_ms = None
+    job.blockers = list(event.blockers)
+
+
+def _ask_to_cancel(job: Job, event: events.CancelAsked) -> None:
+    job.cancel = event.signal
+
+
+def _cancel(job: Job, event: events.Canceled) -> None:
+    if job.state == PROCESSING:
+        _stop(job, event.ending, "canceled", event.at_ms, event.reason)
+    job.due_ms = job.wall_ms = job.cancel = None
+    job.reason = event.reason
+
+
+def _unblock(job: Job, event: events.Unblocked) -> None:
+    job.blockers = [id for id in job.blockers if id != event.by]
+
+
+def _hasten(job: Job, event: events.Hastened) -> None:
+    job.due_ms = job.wall_ms = None
+
+
+def _edit(job: Job, event: events.Edited) -> None:
+    options: Any = dict(job.options)  # its fields are those of OPTIONS in `spec`, which has checked them
+    for name, value in event.fields.items():
+        if name in _EDITABLE_BASICS:
+            setattr(job, name, value if value is not None else getattr(job, name))
+        elif value is None:
+            options.pop(name, None)
+        else:
+            options[name] = value
+    job.options = options or NO_OPTIONS
+    if event.due_ms is not None:
+        job.due_ms = event.due_ms or None  # 0: now
+        job.wall_ms = event.wall_ms
+
+
+def _suspend(job: Job, event: events.Suspended) -> None:
+    job.suspended = True
+
+
+def _continue(job: Job, event: events.Continued) -> None:
+    job.suspended = False
+
+
+def set_clock(job: Job, clock_shift_ms: int) -> None:
+    """The wall clock was set: a time that was asked for comes sooner or later, and stays the time it is."""
+    if job.wall_ms is not None:
+        job.due_ms = due_at(job.wall_ms, clock_shift_ms)
+
+
+def due_at(wall_ms: int, clock_shift_ms: int) -> int:
+    """A time of the wall clock, by a clock without its jumps."""
+    return max(1, wall_ms - clock_shift_ms)
+
+
+def after(job: Job, event: events.JobEvent) -> Job:
+    """The job as this event will leave it; it stays itself as it is."""
+    changed = Job(**job.fields())
+    change(changed, event)
+    return changed
+
+
+def change(job: Job, event: events.JobEvent) -> None:
+    """The event, which may happen to it, happens to it."""
+    state = TRANSITIONS[type(event)][1]
+    CHANGES[type(event)](job, event)
+    if state != SAME and state != GONE:
+        job.state = state
+    job.updated_ms = event.at_ms
+
+
+_EDITABLE_BASICS = ("command", "cwd", "max_retries", "backoff_base")
+
+
+CHANGES: dict[type, Callable[[Job, Any], None]] = {
+    events.Started: _start,
+    events.Located: _locate,
+    events.Succeeded: _succeed,
+    events.Failed: _fail,
+    events.Died: _die,
+    events.Snoozed: _snooze,
+    events.Released: _go_back,
+    events.CancelAsked: _ask_to_cancel,
+    events.Canceled: _cancel,
+    events.Unblocked: _unblock,
+    events.Hastened: _hasten,
+    events.Edited: _edit,
+    events.Suspended: _suspend,
+    events.Continued: _continue,
+    events.Retried: _begin_again,
+}
+"""How each changes the job it happens to; state and times are the engine's."""

@@ -1,0 +1,73 @@
+"""Fast JSON: JSON by the C half of the standard json module alone, where this Python has it.
+
+The Python half brings `re` with it, and that costs a call of the command line more than everything of ours. Pure.
+The trap: `_json` is CPython's own affair; whatever it lacks or calls otherwise, `json` itself takes its place.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # collections.abc brings all of collections with it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class _Scan:
+    """What the scanner reads its options from: those of `json.loads` without arguments, times the C types."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int = float, int
+    _CONSTANTS = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}
+    parse_constant: Callable[[str], float] = _CONSTANTS.__getitem__
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+class _StrictScan(_Scan):
+    parse_constant = staticmethod(_refuse_constant)
+
+
+def _refuse(value: object) -> object:
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+try:
+    from _json import encode_basestring_ascii, make_encoder, make_scanner
+
+    _chunks = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, True)
+
+    def encode(value: object) -> str:
+        """Compact and ASCII; of numbers also NaN and the infinite ones. Raises TypeError, ValueError,
+        RecursionError.
+        """
+        return "".join(_chunks(value, 0))
+
+    def _decoder(options: Any) -> Callable[[str], object]:
+        scan = make_scanner(options)
+
+        def decode(text: str) -> object:
+            text = text.strip(" \t\n\r")
+            try:
+                value, end = scan(text, 0)
+            except (StopIteration, SystemError):  # where json.decoder was not imported, 3.10 and 3.11 raise no error
+                raise ValueError("not a JSON value") from None
+            if end != len(text):
+                raise ValueError("more than one JSON value")
+            return value
+
+        return decode
+
+    decode, decode_strictly = _decoder(_Scan), _decoder(_StrictScan)
+    """Raise ValueError, RecursionError. What `encode` writes comes back; strictly: NaN and such are refused."""
+
+except (ImportError, TypeError):  # another Python, or another version's idea of the two
+    from json import JSONDecoder, dumps
+    from json import loads as decode  # noqa: F401
+
+    decode_strictly = JSONDecoder(parse_constant=_refuse_constant).decode
+
+    def encode(value: object) -> str:
+        return dumps(value, separators=(",", ":"))

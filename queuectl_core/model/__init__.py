@@ -1,0 +1,1 @@
+"""What a job, an event, a command and a setting are; text to and from them."""

@@ -1,0 +1,207 @@
+"""Job: one command and everything known of it, now.
+
+Pure. Knows no storage and no clock; times are milliseconds since 1970, UTC. What a request for one may say is
+`job_spec`'s affair. The trap: a Job is changed in place by the engine and by nothing else; whoever wants to keep one
+beyond the current turn keeps `job.record()`.
+"""
+
+from __future__ import annotations
+
+from ..timestamps import utc, utc_or_none
+from .job_spec import DEFAULT_QUEUE, MAX_PRIORITY
+from .states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from .records import Attempt, AttemptRecord, JobRecord, Options, State, StoredJob
+
+__all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING", "STATES", "Job", "attempt_record"]
+
+MAX_HISTORY = 100
+"""Attempts kept in a record; older ones are dropped, so that a record stays small."""
+
+MAX_REASON = 1000
+"""Characters of why an attempt has failed; what is longer is cut."""
+
+NO_OPTIONS: Options = {}
+
+
+class Job:
+    """A job as it is now. Units are in the names; `number` counts the jobs of this home in the order of their
+    arrival.
+
+    `options` has the fields of its request beyond the basic ones, as `job_spec` keeps them; it is never changed in
+    place. `blockers` are the jobs that it still waits for. `cancel` is the number of the signal that ends its run, from
+    when it was canceled to when that is done. `revision` is the sequence of the last event applied: what lets replay
+    meet a store that is ahead of its position. `history` holds one dict an attempt, newest last (see `transitions`).
+    """
+
+    __slots__ = (
+        "id", "number", "command", "cwd", "state", "attempts", "max_retries", "backoff_base", "created_ms",
+        "updated_ms", "due_ms", "losses", "reason", "history", "revision", "options", "blockers", "cancel",
+        "suspended", "wall_ms",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913  # one for each field
+        self,
+        id: str,
+        number: int,
+        command: str,
+        cwd: str,
+        max_retries: int,
+        backoff_base: float,
+        created_ms: int,
+        state: State = PENDING,
+        attempts: int = 0,
+        updated_ms: int | None = None,
+        due_ms: int | None = None,
+        losses: int = 0,
+        reason: str | None = None,
+        history: list[Attempt] | None = None,
+        revision: int = 0,
+        options: Options = NO_OPTIONS,
+        blockers: list[str] | None = None,
+        cancel: int | None = None,
+        suspended: bool = False,
+        wall_ms: int | None = None,
+    ) -> None:
+        self.id = id
+        self.number = number
+        self.command = command
+        self.cwd = cwd
+        self.max_retries = max_retries
+        self.backoff_base = backoff_base
+        self.created_ms = created_ms
+        self.state = state
+        self.attempts = attempts
+        self.updated_ms = created_ms if updated_ms is None else updated_ms
+        self.due_ms = due_ms
+        self.losses = losses
+        self.reason = reason
+        self.history = [] if history is None else history
+        self.revision = revision
+        self.options = options
+        self.blockers = blockers or []
+        self.cancel = cancel
+        self.suspended = suspended
+        self.wall_ms = wall_ms
+
+    @property
+    def queue(self) -> str:
+        return self.options.get("queue", DEFAULT_QUEUE)
+
+    @property
+    def rank(self) -> str:
+        """Where it stands among those that could run now: by priority, higher first, then by number. Sorts as text, and
+        is the number alone where no priority was given.
+        """
+        return rank_of(self.number, self.options.get("priority", 0))
+
+    def fields(self) -> StoredJob:
+        """The fields by name, without those that are as in a new job: `Job(**job.fields())` is the same job. What
+        the store keeps.
+        """
+        known: StoredJob = {
+            "id": self.id,
+            "number": self.number,
+            "command": self.command,
+            "cwd": self.cwd,
+            "max_retries": self.max_retries,
+            "backoff_base": self.backoff_base,
+            "created_ms": self.created_ms,
+            "revision": self.revision,
+            "state": self.state,
+        }
+        if self.updated_ms != self.created_ms:
+            known["updated_ms"] = self.updated_ms
+        if self.due_ms is not None:
+            known["due_ms"] = self.due_ms
+        if self.wall_ms is not None:
+            known["wall_ms"] = self.wall_ms
+        if self.options:
+            known["options"] = self.options
+            if self.blockers:
+                known["blockers"] = self.blockers
+        if self.state != PENDING or self.attempts or self.history:
+            self._add_attempts(known)
+        return known
+
+    def _add_attempts(self, known: StoredJob) -> None:
+        known["attempts"], known["history"] = self.attempts, self.history
+        if self.losses:
+            known["losses"] = self.losses
+        if self.reason:
+            known["reason"] = self.reason
+        if self.cancel:
+            known["cancel"] = self.cancel
+        if self.suspended:
+            known["suspended"] = self.suspended
+
+    def next_run_ms(self, clock_shift_ms: int) -> int | None:
+        """When it may run next, by the wall clock; None when it waits for no time."""
+        if self.wall_ms is not None or self.due_ms is None:
+            return self.wall_ms
+        return self.due_ms + clock_shift_ms
+
+    def running(self) -> Attempt:
+        """The attempt under way. Only for a job that is processing."""
+        return self.history[-1]
+
+    def record(self, clock_shift_ms: int = 0) -> JobRecord:
+        """The job as users see it, in `--json` and in the embedding API; times as RFC 3339 text. Of its options, those
+        that were given; `queue` and `priority` always.
+
+        `due_ms` is kept without the jumps that the wall clock has made; what they add up to comes on top here. A time
+        that was asked for, `wall_ms`, is shown as it is.
+        """
+        known: JobRecord = {
+            "id": self.id,
+            "command": self.command,
+            "state": self.state,
+            "attempts": self.attempts,
+            "max_retries": self.max_retries,
+            "created_at": utc(self.created_ms),
+            "updated_at": utc(self.updated_ms),
+            "backoff_base": self.backoff_base,
+            "cwd": self.cwd,
+            "queue": DEFAULT_QUEUE,
+            "priority": 0,
+            **self.options,  # type: ignore[typeddict-item]  # no option has the name of a field of the record
+            "next_run_at": utc_or_none(self.next_run_ms(clock_shift_ms)),
+            "reason": self.reason,
+            "worker": self.running()["worker"] if self.state == PROCESSING else None,
+            "history": [attempt_record(attempt) for attempt in self.history],
+        }
+        if self.blockers:
+            known["waits_for"] = self.blockers
+        if self.state == PROCESSING and (self.suspended or self.cancel):
+            known["suspended"], known["canceled"] = self.suspended, bool(self.cancel)
+        return known
+
+
+def rank_of(number: int, priority: int) -> str:
+    """As `Job.rank`. The signs before the digits sort as `+` < `0` to `9` < `:`."""
+    if not priority:
+        return f"{number:012}"
+    return f"+{MAX_PRIORITY - priority:03}/{number:012}" if priority > 0 else f":{-priority:03}/{number:012}"
+
+
+def attempt_record(attempt: Attempt) -> AttemptRecord:
+    """One attempt as users see it; `outcome` is None while it runs."""
+    return {
+        "attempt": attempt["attempt"],
+        "worker": attempt["worker"],
+        "started_at": utc(attempt["started_ms"]),
+        "ended_at": utc_or_none(attempt.get("ended_ms")),
+        "duration_ms": attempt.get("duration_ms"),
+        "outcome": attempt.get("outcome"),
+        "exit_code": attempt.get("exit_code"),
+        "signal": attempt.get("signal"),
+        "reason": attempt.get("reason"),
+        "output_file": attempt.get("log_file"),
+        "output_offset": attempt.get("log_offset"),
+        "output_bytes": attempt.get("output_bytes"),
+        "dropped_bytes": attempt.get("dropped_bytes", 0),
+        "cpu_ms": attempt.get("cpu_ms"),
+        "peak_bytes": attempt.get("peak_bytes"),
+    }

@@ -1,0 +1,373 @@
+"""Records: the types of the dictionaries that queuectl takes and gives.
+
+Pure. Type checkers read this module; no other module imports it at run time. Programs that embed `Queue` may.
+Without the `annotations` of __future__, so that `typing.get_type_hints` works on every class.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Optional, TypedDict, Union
+
+State = Literal["pending", "processing", "completed", "failed", "dead"]
+Ended = dict[str, int]
+"""How many jobs ended in which way: completed, dead, purged."""
+
+Request = Mapping[str, object]
+"""A request as it comes from outside: whoever reads a field checks it."""
+
+Reply = dict[str, Any]
+"""The fields of an answer, which depend on the request."""
+
+Duration = Union[int, float, str]
+"""Seconds, or text like "90s" or "1h30m"."""
+
+
+# What a program says of a job
+
+
+class JobFields(TypedDict, total=False):
+    """The fields of a new job other than its command. docs/ describes each."""
+
+    id: str
+    max_retries: int
+    backoff_base: float
+    cwd: str
+    name: str
+    queue: str
+    priority: int
+    tags: dict[str, str]
+    delay: Duration
+    at: str
+    after: list[str]
+    after_any: bool
+    key: str
+    on_conflict: Literal["refuse", "skip", "replace"]
+    slots: int
+    timeout: Duration
+    grace: Duration
+    env: dict[str, str]
+    stdin: str
+    input: str
+    shell: str
+    nice: int
+    limit_mem: Union[int, str]
+    limit_cpu: Duration
+    backoff_max: Duration
+    jitter: float
+    retry_on: Union[int, str, list[int]]
+    fail_on: Union[int, str, list[int]]
+    snooze_on: Union[int, str, list[int]]
+    snooze: Duration
+
+
+class JobSpec(JobFields):
+    """A new job."""
+
+    command: str
+
+
+class Filter(TypedDict, total=False):
+    """Which jobs: every field that is given must match. Times are in ms since 1970; `since_ms` and `until_ms` bound the
+    creation of a job, `ended_until_ms` its end.
+    """
+
+    queue: Optional[str]
+    name: Optional[str]
+    key: Optional[str]
+    tags: Optional[dict[str, str]]
+    since_ms: Optional[int]
+    until_ms: Optional[int]
+    ended_until_ms: Optional[int]
+    before: Optional[int]
+    """Only jobs whose number is lower."""
+
+
+class Chosen(Filter, total=False):
+    """Which jobs, and in which states."""
+
+    state: Union[str, Sequence[str], None]
+
+
+class QueueLimits(TypedDict, total=False):
+    """The rules of a queue. None removes a rule."""
+
+    limit: Optional[int]
+    """At most this many jobs run at once."""
+    rate: Optional[list[float]]
+    """[jobs, seconds]: at most this many jobs start in that time."""
+    paused: Optional[bool]
+
+
+class ScheduleTimes(TypedDict, total=False):
+    """When a schedule adds its job: `cron`, in `zone` (default UTC), or `every`."""
+
+    cron: Optional[str]
+    zone: Optional[str]
+    every: Optional[Duration]
+    overlap: Optional[bool]
+    """Whether to add the job while the last one is unfinished."""
+    next_ms: Optional[int]
+    """With it, and with the following fields, the schedule continues as it was in another home."""
+    last_id: Optional[str]
+    paused_ms: Optional[int]
+    problem: Optional[str]
+
+
+# What queuectl keeps
+
+
+class _Options(TypedDict, total=False):
+    name: str
+    tags: dict[str, str]
+    after: list[str]
+    after_any: bool
+    key: str
+    slots: int
+    timeout: float
+    grace: float
+    env: dict[str, str]
+    stdin: str
+    input: str
+    shell: str
+    nice: int
+    limit_mem: int
+    limit_cpu: float
+    backoff_max: float
+    jitter: float
+    retry_on: list[int]
+    fail_on: list[int]
+    snooze_on: list[int]
+    snooze: float
+    schedule: str
+
+
+class Options(_Options, total=False):
+    """The fields of a job beyond the basic ones, as `job_spec` keeps them."""
+
+    queue: str
+    priority: int
+
+
+class CheckedSpec(Options, total=False):
+    """A new job after `spec` has checked it: durations in seconds, sizes in bytes, times in ms."""
+
+    id: str
+    command: str
+    max_retries: int
+    backoff_base: float
+    cwd: str
+    delay: float
+    at: int
+    on_conflict: str
+
+
+class _Started(TypedDict):
+    attempt: int
+    run: int
+    worker: str
+    started_ms: int
+
+
+class Attempt(_Started, total=False):
+    """One attempt in `Job.history`. An attempt that runs has no outcome yet."""
+
+    outcome: str
+    exit_code: Optional[int]
+    signal: Optional[int]
+    ended_ms: int
+    duration_ms: int
+    log_file: Optional[str]
+    log_offset: int
+    output_bytes: int
+    dropped_bytes: int
+    reason: Optional[str]
+    cpu_ms: Optional[int]
+    peak_bytes: Optional[int]
+
+
+class _Arrived(TypedDict):
+    command: str
+    cwd: str
+    max_retries: int
+    backoff_base: float
+    created_ms: int
+
+
+class ImportedFields(_Arrived, total=False):
+    """The fields of a job that another home exported, without its id and number."""
+
+    state: State
+    attempts: int
+    updated_ms: int
+    due_ms: Optional[int]
+    losses: int
+    reason: Optional[str]
+    history: list[Attempt]
+    options: Options
+    blockers: list[str]
+    wall_ms: Optional[int]
+
+
+class _Numbered(TypedDict):
+    id: str
+    number: int
+
+
+class StoredJob(ImportedFields, _Numbered, total=False):
+    """What `Job.fields` gives and the store keeps."""
+
+    revision: int
+    cancel: Optional[int]
+    suspended: bool
+
+
+class Rules(TypedDict, total=False):
+    """The rules of a queue as they are kept: see `named_queue.RULES`."""
+
+    limit: Optional[int]
+    rate: Optional[list[float]]
+    paused_ms: Optional[int]
+
+
+class _Schedule(TypedDict):
+    spec: CheckedSpec
+    cwd: str
+
+
+class Schedule(_Schedule, total=False):
+    """A schedule as it is kept: see `schedules`."""
+
+    cron: str
+    zone: str
+    every_s: float
+    overlap: bool
+    paused_ms: Optional[int]
+    next_ms: Optional[int]
+    last_id: Optional[str]
+    problem: str
+
+
+# What programs get
+
+
+class AttemptRecord(TypedDict):
+    """One attempt of a job. Fields are None until the attempt ends, or when they do not apply to it."""
+
+    attempt: int
+    """Counted from 1; an attempt that was taken back does not count."""
+    worker: str
+    started_at: str
+    ended_at: Optional[str]
+    duration_ms: Optional[int]
+    outcome: Optional[str]
+    """exit, signal, timeout, spawn-failed, worker-lost, released or canceled."""
+    exit_code: Optional[int]
+    signal: Optional[int]
+    reason: Optional[str]
+    """Why it counts as failed, in a clause."""
+    output_file: Optional[str]
+    """Where its output lies in the folder `logs` of the home."""
+    output_offset: Optional[int]
+    output_bytes: Optional[int]
+    dropped_bytes: int
+    """Output that found no room."""
+    cpu_ms: Optional[int]
+    peak_bytes: Optional[int]
+    """The most memory that it used."""
+
+
+class _Job(TypedDict):
+    id: str
+    command: str
+    state: State
+    attempts: int
+    max_retries: int
+    created_at: str
+    updated_at: str
+    backoff_base: float
+    cwd: str
+    queue: str
+    priority: int
+    next_run_at: Optional[str]
+    """None for a job that waits for no time."""
+    reason: Optional[str]
+    """Why the last attempt failed, or why the job is dead."""
+    worker: Optional[str]
+    history: list[AttemptRecord]
+    """The newest attempt comes last."""
+
+
+class JobRecord(_Job, _Options, total=False):
+    """A job as `Queue.get` and `Queue.list` give it. Times are RFC 3339 text in UTC, durations seconds. Of the options
+    in `JobFields`, only those that were given are there, as they are kept.
+    """
+
+    waits_for: list[str]
+    """The jobs that this one waits for; absent when there are none."""
+    suspended: bool
+    canceled: bool
+    retries_after_s: list[float]
+    """The wait before each of the first ten retries; only in what `Queue.preview` gives."""
+
+
+class SupervisorRecord(TypedDict):
+    """The running supervisor."""
+
+    pid: int
+    state: Literal["running", "stopping"]
+    started_at: str
+    workers_wanted: int
+
+
+class WorkerRecord(TypedDict):
+    """One worker. `pid` is None when the worker of an earlier supervisor left none."""
+
+    worker: str
+    pid: Optional[int]
+    state: Literal["idle", "busy", "draining", "adopted", "lost"]
+    job: Optional[str]
+    attempt: Optional[int]
+    since: Optional[str]
+
+
+class StatusRecord(TypedDict):
+    """What `Queue.status` gives."""
+
+    counts: dict[State, int]
+    paused_since: Optional[str]
+    short_of: Optional[str]
+    """What the disk lacks; None while new jobs may start."""
+    supervisor: Optional[SupervisorRecord]
+    workers: list[WorkerRecord]
+
+
+class RateRecord(TypedDict):
+    """At most `jobs` start in `per_s` seconds."""
+
+    jobs: float
+    per_s: float
+
+
+class QueueRecord(TypedDict):
+    """One queue with its rules."""
+
+    queue: str
+    counts: dict[State, int]
+    limit: Optional[int]
+    rate: Optional[RateRecord]
+    paused_since: Optional[str]
+
+
+class ScheduleRecord(TypedDict):
+    """One schedule."""
+
+    schedule: str
+    cron: Optional[str]
+    zone: Optional[str]
+    every_s: Optional[float]
+    overlap: bool
+    paused_since: Optional[str]
+    next_run_at: Optional[str]
+    last_job: Optional[str]
+    problem: Optional[str]
+    """Why it stopped: its time zone is unknown."""
+    job: dict[str, Any]

@@ -1,0 +1,230 @@
+"""Settings: the keys of `queuectl config`, their defaults and bounds, and the values a home has set.
+
+Pure. Does not know where values are kept (journal and store) nor who asks. The trap: a stored value can be damaged by
+hand, so it is checked when used, and `set` and `unset` go on working meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Union, overload
+
+from ..errors import DamagedSetting, InvalidSetting
+from ..timestamps import parse_duration_s
+from . import retry_policy
+from .job_spec import (
+    MAX_WAIT_S,
+    check_backoff_base,
+    check_max_retries,
+    parse_codes_or_none,
+    shortened,
+    text_of,
+)
+
+MAX_WORKERS = 1024
+HOOKS = ("on-success", "on-dead", "on-idle")
+Value = Union[int, float, str, list[int]]
+
+if TYPE_CHECKING:
+    WholeKey = Literal["max-retries", "max-output", "retention-jobs", "log-retention-bytes"]
+    NumberKey = Literal[
+        "backoff-base", "backoff-max", "jitter", "timeout", "retention", "log-retention", "grace"
+    ]
+    CommandKey = Literal["on-success", "on-dead", "on-idle"]
+
+
+class Setting:
+    """One key: `default`, `parse` (text to value), `check` (a value's fault as a clause, or None) and `help`."""
+
+    def __init__(
+        self,
+        default: Value,
+        parse: Callable[[str], Value],
+        check: Callable[[object], str | None],
+        help: str,
+        keep: Callable[[Any], Value] = lambda value: value,
+    ) -> None:
+        self.default = default
+        self.parse = parse
+        self.check = check
+        self.help = help
+        self.keep = keep
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def _number(text: str) -> int | float:
+    try:
+        return _whole(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if not math.isfinite(number) or "_" in text:
+        raise ValueError("must be a number")
+    return number
+
+
+def _kept(parse: Callable[[object], Value]) -> Callable[[object], str | None]:
+    """The check of a value that is as `parse` keeps it."""
+
+    def check(value: object) -> str | None:
+        try:
+            parse(value)
+            return None
+        except ValueError as fault:
+            return str(fault)
+
+    return check
+
+
+def _seconds(text: str) -> int | float:
+    found = parse_duration_s(text)
+    if found is None:
+        raise ValueError("must be seconds or a time like 90s or 2h")
+    return found
+
+
+def _command(value: object) -> str:
+    if value == "":
+        return ""
+    try:
+        return text_of(4096)(value)
+    except ValueError as fault:
+        raise ValueError(f"must be a command or empty; it {fault}") from None
+
+
+def _within(low: int | float, high: int | float) -> Callable[[object], str | None]:
+    def check(value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return f"must be a number from {low:g} to {high:g}"
+        return None if low <= value <= high else f"must be from {low:g} to {high:g}, not {shortened(value)}"
+
+    return check
+
+
+SETTINGS: dict[str, Setting] = {
+    "max-retries": Setting(3, _whole, check_max_retries, "retries after the first run, 0 to 1000"),
+    "backoff-base": Setting(
+        2, _number, check_backoff_base, "base of the retry wait, 0 to 3600: base ^ attempts seconds"
+    ),
+    "backoff-max": Setting(
+        retry_policy.MAX_DELAY_S,
+        _seconds,
+        _within(0, retry_policy.MAX_DELAY_S),
+        "longest retry wait in seconds",
+    ),
+    "jitter": Setting(0, _number, _within(0, 1), "share by which a retry wait is randomly shortened, 0 to 1"),
+    "retry-on": Setting(
+        [],
+        parse_codes_or_none,
+        _kept(parse_codes_or_none),
+        "exit codes to retry, like 75,111; empty: all",
+        parse_codes_or_none,
+    ),
+    "fail-on": Setting(
+        [],
+        parse_codes_or_none,
+        _kept(parse_codes_or_none),
+        "exit codes not to retry, like 2,64",
+        parse_codes_or_none,
+    ),
+    "timeout": Setting(0, _seconds, _within(0, MAX_WAIT_S), "seconds until a run is ended; 0 is no limit"),
+    "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept per attempt"),
+    "retention": Setting(
+        7 * 86_400, _seconds, _within(0, 10**10), "seconds to keep a completed job; 0 keeps it forever"
+    ),
+    "retention-jobs": Setting(
+        1_000_000, _whole, _within(0, 10**9), "maximum number of completed jobs kept; 0 is no limit"
+    ),
+    "log-retention": Setting(7 * 86_400, _seconds, _within(0, 10**10), "seconds to keep output; 0 keeps it forever"),
+    "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "maximum bytes of output kept; 0 is no limit"),
+    "on-success": Setting("", _command, _kept(_command), "command to run after each completed job; empty: none"),
+    "on-dead": Setting("", _command, _kept(_command), "command to run after each job that dies; empty: none"),
+    "on-idle": Setting("", _command, _kept(_command), "command to run when no job waits or runs; empty: none"),
+    "grace": Setting(10, _seconds, _within(0, 3600), "seconds from TERM to KILL when a run is ended"),
+}
+
+
+class Settings:
+    """The values set in one home; what is not set has its default."""
+
+    def __init__(self, values: dict[str, object] | None = None) -> None:
+        self.values = dict(values or {})
+
+    @overload
+    def __getitem__(self, key: WholeKey) -> int: ...
+    @overload
+    def __getitem__(self, key: NumberKey) -> float: ...
+    @overload
+    def __getitem__(self, key: str) -> Value: ...
+    def __getitem__(self, key: str) -> Value:
+        """The value in force. Raises DamagedSetting when what is stored cannot be one."""
+        if key not in self.values:
+            return SETTINGS[key].default
+        value = self.values[key]
+        why = SETTINGS[key].check(value)
+        if why:
+            raise DamagedSetting(key=key, why=why)
+        return SETTINGS[key].keep(value)
+
+    @overload
+    def usable(self, key: WholeKey) -> int: ...
+    @overload
+    def usable(self, key: NumberKey) -> float: ...
+    @overload
+    def usable(self, key: CommandKey) -> str: ...
+    @overload
+    def usable(self, key: str) -> Value: ...
+    def usable(self, key: str) -> Value:
+        """The value in force; the default in the place of a damaged one, for where no one is there to be told."""
+        try:
+            return self[key]
+        except DamagedSetting:
+            return SETTINGS[key].default
+
+    def shown(self, key: str) -> str:
+        """The value in force as text, also when it is damaged."""
+        try:
+            value = self[key]
+            return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        except DamagedSetting:
+            return f"damaged: {self.values[key]!r}"
+
+
+def parse_setting(key: str, text: str) -> Value:
+    """The value that `text` stands for. Raises InvalidSetting for an unknown key or a value out of bounds."""
+    setting = check_key(key)
+    try:
+        value = setting.parse(text)
+    except ValueError as fault:
+        said = str(fault)
+        raise InvalidSetting(key=key, why=said if ", not " in said else f"{said}, not {text[:40]!r}") from None
+    return check_setting(key, value)
+
+
+def check_setting(key: str, value: object) -> Value:
+    """`value` as it is kept, if `key` may have it. Raises InvalidSetting."""
+    why = check_key(key).check(value)
+    if why:
+        raise InvalidSetting(key=key, why=why)
+    return SETTINGS[key].keep(value)
+
+
+def check_key(key: str) -> Setting:
+    """The setting of this name. Raises InvalidSetting, with the near one, when there is none."""
+    if key in SETTINGS:
+        return SETTINGS[key]
+    from difflib import get_close_matches
+
+    near = get_close_matches(key.replace("_", "-"), SETTINGS, n=1, cutoff=0.6)
+    meant = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(SETTINGS)}"
+    raise InvalidSetting(key=repr(key)[1:-1][:60], why=f"no such key; {meant}")

@@ -1,0 +1,1 @@
+"""What is sound in a home, and a new home from a damaged one or from a backup."""

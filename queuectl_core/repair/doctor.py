@@ -1,0 +1,254 @@
+"""Doctor: looks at everything in a home and says what is sound. Changes nothing.
+
+While a supervisor runs, the store is its alone, and the journal grows under one's eyes; then less can be said.
+Knows how the parts must fit together; repairs nothing (that is `salvage`). The trap: looking must never create: a
+doctor that makes a missing file finds it there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .. import home_files
+from ..errors import Corrupt, NewerFormat, QueueError
+from ..home import Home
+from ..service.ledger import Ledger
+from ..storage import journal_format, output_log
+from ..storage.backends import current_backend, open_store
+from ..storage.journal import check_version, events_of, segment_paths
+from ..storage.reserve import Reserve, told
+from ..supervisor.worker_pool import why_no_queues
+from ..system import durable_files, lockfile, pidfile
+from ..worker import messages
+from . import store_check
+
+
+class Finding(NamedTuple):
+    """`sound` None: nothing to judge, only to know."""
+
+    area: str
+    sound: bool | None
+    text: str
+
+
+def examine(home: Home) -> list[Finding]:
+    """Everything that can be said of the home. Raises BadHome for one that cannot be looked at, and NewerFormat for
+    one that only a newer version can judge.
+    """
+    if not home.exists():
+        return [Finding("home", None, f"{home.path} does not exist yet")]
+    if not home.has_begun():
+        return [Finding("home", None, f"{home.path} is still empty")]
+    in_use = lockfile.is_held(home.lock)
+    findings = [_home(home), *_foreign(home), _supervisor(home, in_use), *_journal(home, in_use)]
+    findings += [*_store(home, in_use), *_together(home, in_use), *_run(home, in_use)]
+    findings += [*_queues_of_workers(), _logs(home), _disk(home)]
+    return findings
+
+
+def _home(home: Home) -> Finding:
+    open_to_others, unusable = [], []
+    for path in _paths_of_ours(home):
+        name = os.path.relpath(path, home.path)
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:  # gone since it was listed
+            continue
+        if _is_unusable(name, found):
+            unusable.append(name)
+        elif stat.S_IMODE(found.st_mode) & 0o077:
+            open_to_others.append(name)
+    if unusable:
+        what = ", ".join(sorted(unusable)[:5])
+        return Finding("home", False, f"{home.path}: wrong type, owner or permissions: {what}")
+    if open_to_others:
+        return Finding("home", False, f"{home.path}: other users can access {', '.join(sorted(open_to_others)[:5])}")
+    return Finding("home", True, f"{home.path}, private to you")
+
+
+def _is_unusable(name: str, found: os.stat_result) -> bool:
+    """Whether a file is of a kind that we never make, belongs to somebody else, or forbids its owner to use it."""
+    if name == "." or name in home_files.FOLDERS or home_files.is_generation(os.path.basename(name)):
+        is_ours, wanted = stat.S_ISDIR(found.st_mode), 0o700
+    else:
+        is_ours, wanted = stat.S_ISREG(found.st_mode) or stat.S_ISSOCK(found.st_mode), 0o600
+    return not is_ours or found.st_uid != os.geteuid() or found.st_mode & wanted != wanted
+
+
+def _paths_of_ours(home: Home) -> Iterator[str]:
+    """The home, and everything in it that has a name of ours."""
+    yield home.path
+    yield from (os.path.join(home.path, name) for name in (*home_files.FILES, *home_files.FOLDERS))
+    for folder in home_files.FOLDERS:
+        path = os.path.join(home.path, folder)
+        for name in durable_files.names_in(path):
+            if home_files.is_ours(folder, name) and not home_files.is_set_aside(name):
+                yield os.path.join(path, name)
+                if home_files.is_generation(name):
+                    inside = os.path.join(path, name)
+                    yield from (os.path.join(inside, file) for file in durable_files.names_in(inside))
+
+
+def _foreign(home: Home) -> list[Finding]:
+    """Names the files that others have put into the home: nothing of ours touches them."""
+    names = durable_files.names_in(home.path)
+    found = [name for name in names if name not in home_files.FILES and name not in home_files.FOLDERS]
+    for folder in home_files.FOLDERS:
+        names = durable_files.names_in(os.path.join(home.path, folder))
+        found += [f"{folder}/{name}" for name in names if not home_files.is_ours(folder, name)]
+    if not found:
+        return []
+    text = f"{len(found)} files do not belong to queuectl and stay unchanged, like {found[0]}"
+    return [Finding("home", None, text)]
+
+
+def _supervisor(home: Home, in_use: bool) -> Finding:
+    pid = pidfile.read(home.pid_file)
+    if in_use and pid is not None:
+        return Finding("supervisor", True, f"running, pid {pid}")
+    if in_use:
+        return Finding(
+            "supervisor", None, "the writer lock is held: a command is writing, or a supervisor is starting or stopping"
+        )
+    if os.path.exists(home.pid_file) or os.path.exists(home.socket):
+        return Finding("supervisor", None, "not running; the last one was killed (its PID file or socket remains)")
+    return Finding("supervisor", None, "not running")
+
+
+def _journal(home: Home, in_use: bool) -> list[Finding]:
+    findings = []
+    expected: int | None = None
+    paths = segment_paths(home.journal)
+    for path in paths:
+        name = os.path.basename(path)
+        with open(path, "rb", opener=durable_files.owned) as file:
+            data = file.read()
+        header = journal_format.decode_segment_header(data)
+        if header is None:
+            findings.append(Finding("journal", False, f"{name}: its header is damaged"))
+            continue
+        if expected is not None and header.first_sequence != expected:
+            missing = f"events {expected} to {header.first_sequence - 1} are missing before it"
+            findings.append(Finding("journal", False, f"{name}: {missing}"))
+        check_version(path, header)
+        found = journal_format.scan(data, header.log_id, header.first_sequence)
+        expected = found.frames[-1].next_sequence if found.frames else header.first_sequence
+        findings += _not_understood(name, found.frames)
+        findings.append(_segment(name, header.first_sequence, expected, found, path == paths[-1], in_use))
+    names = filter(home_files.is_journal_file, durable_files.names_in(home.journal))
+    aside = [name for name in names if name.endswith(".torn")]
+    if aside:
+        findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes were set aside (*.torn)"))
+    return findings or [Finding("journal", False, "no segments")]
+
+
+def _not_understood(name: str, frames: list[journal_format.Frame]) -> list[Finding]:
+    try:
+        for frame in frames:
+            events_of(frame, name)
+    except Corrupt as fault:
+        return [Finding("journal", False, f"{name}: {fault.fields['why']}")]
+    return []
+
+
+def _segment(  # noqa: PLR0913  # what a finding of a segment says
+    name: str, first: int, reached: int, found: journal_format.Scan, is_last: bool, in_use: bool
+) -> Finding:
+    text = f"{name}: {len(found.frames)} frames, events {first} to {reached - 1}" if found.frames else f"{name}: empty"
+    if not found.bad_bytes:
+        return Finding("journal", True, text)
+    bad = f"{text}; {found.bad_bytes} bytes after them are not a frame"
+    if found.witness is not None or not is_last:
+        return Finding("journal", False, f"{bad} but were synced: damaged")
+    return Finding("journal", None, f"{bad}: {'being written' if in_use else 'a torn tail, never acknowledged'}")
+
+
+def _store(home: Home, in_use: bool) -> list[Finding]:
+    try:
+        backend = current_backend(home.store)
+        if backend is None:
+            return [Finding("store", None, "does not exist yet")]
+        if in_use:
+            return [Finding("store", None, f"{backend}; in use, so not checked")]
+        return _opened_store(home, backend)
+    except NewerFormat:
+        raise
+    except QueueError as fault:
+        return [Finding("store", False, str(fault))]
+
+
+def _opened_store(home: Home, backend: str) -> list[Finding]:
+    report = store_check.look_into(open_store(home.store, read_only=True))
+    if report.faults:
+        return [Finding("store", False, f"{backend}; {fault}") for fault in report.faults]
+    return [Finding("store", True, f"{backend}; {report.jobs} jobs, complete up to event {report.position}")]
+
+
+def _together(home: Home, in_use: bool) -> list[Finding]:
+    """What is wrong for whoever opens the home, although each part may be sound by itself."""
+    if in_use:
+        return []
+    try:
+        Ledger(home, read_only=True).close()
+    except NewerFormat:
+        raise
+    except QueueError as fault:
+        return [Finding("home", False, f"commands cannot open it: {fault}")]
+    return []
+
+
+def _run(home: Home, in_use: bool) -> list[Finding]:
+    if not os.path.isdir(home.run):
+        return [Finding("workers", None, "run/ is missing; the next command that writes creates it")]
+    names = list(filter(home_files.is_worker_file, os.listdir(home.run)))
+    alive = [name for name in names if name.endswith(".lock") and lockfile.is_held(os.path.join(home.run, name))]
+    left = [name for name in names if name.endswith(".outcome")]
+    aside = [name for name in names if home_files.is_set_aside(name)]
+    findings = [_damaged_result(home, name) for name in left]
+    if aside:
+        text = f"{len(aside)} damaged worker results were set aside and count as lost, like {aside[0]}"
+        findings.append(Finding("workers", None, text))
+    if not in_use and (alive or left):
+        text = f"{len(alive)} workers are finishing jobs without a supervisor; {len(left)} results wait for one"
+        findings.append(Finding("workers", None, text))
+    elif not any(findings):
+        findings.append(Finding("workers", True, f"{len(alive)} alive"))
+    return [finding for finding in findings if finding is not None]
+
+
+def _damaged_result(home: Home, name: str) -> Finding | None:
+    try:
+        with open(os.path.join(home.run, name), "rb", opener=durable_files.owned) as file:
+            messages.decode_left(file.read())
+    except FileNotFoundError:  # harvested since it was listed
+        pass
+    except (ValueError, OSError) as fault:
+        text = f"{name} is damaged ({fault}); the next command sets it aside and counts the run as lost"
+        return Finding("workers", False, text)
+    return None
+
+
+def _logs(home: Home) -> Finding:
+    if not os.path.isdir(home.logs):
+        return Finding("logs", None, "logs/ is missing, with the output of the jobs")
+    sizes = [os.lstat(path).st_size for path in output_log.segment_paths(home.logs)]
+    return Finding("logs", True, f"{len(sizes)} segments, {sum(sizes)} bytes")
+
+
+def _queues_of_workers() -> list[Finding]:
+    why = why_no_queues()
+    return [] if why is None else [Finding("workers", None, f"cannot start workers: {why}")]
+
+
+def _disk(home: Home) -> Finding:
+    disk, reserve = os.statvfs(home.path), Reserve(home.reserve)
+    free = f"{disk.f_bavail * disk.f_frsize // 2**20} MiB free"
+    lack = reserve.lack() or reserve.shortage()
+    if lack is not None:
+        return Finding("disk", None, f"{free}; {told(home.path, lack)}")
+    if reserve.is_whole():
+        return Finding("disk", True, f"{free}; the reserve is complete")
+    return Finding("disk", None, f"{free}; the reserve is incomplete: no job starts until there is room for it")

@@ -1,0 +1,241 @@
+"""Salvage: a new home from what can still be read of a damaged one, which is never touched.
+
+First every record that the store still gives, then every undamaged frame of the journal in its order, gaps and all.
+What does not fit together because something between is lost is made to fit, and the job is named.
+Knows files of both homes; decides nothing about jobs but this. The trap: events behind a gap are facts all the same;
+a job that has succeeded must not run again because the event of its start is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import home_files
+from ..engine.engine import Engine
+from ..engine.transitions import TRANSITIONS
+from ..errors import BadHome, Busy, Corrupt, NewerFormat, QueueError
+from ..home import Home
+from ..model import events
+from ..model.events import Event, JobEvent
+from ..model.job import PROCESSING, STATES, Job
+from ..storage import journal_format
+from ..storage.backends import open_store
+from ..storage.journal import begin_journal, check_version, events_of, segment_paths
+from ..storage.journal_format import Frame
+from ..system import durable_files, lockfile
+from ..table.index_keys import place_in_state
+from ..table.job_table import JobTable
+
+if TYPE_CHECKING:
+    from ..model.records import Attempt
+
+
+class Salvaged(NamedTuple):
+    """Jobs kept, ranges of events that are lost, and the jobs of which something is lost, with what."""
+
+    kept: int
+    lost_events: list[tuple[int, int]]
+    affected: dict[str, str]
+
+
+def salvage(home: Home, target: Home) -> Salvaged:
+    """Makes `target`, which must not exist. Raises BadHome, Busy (somebody uses the home), NewerFormat, DiskFull,
+    StorageFailed.
+    """
+    if os.path.lexists(target.path):
+        raise BadHome(path=target.path, why="it already exists; --repair needs a new folder")
+    home.check()
+    lock = lockfile.acquire(home.lock)
+    if lock is None:
+        raise Busy(what=f"{home.lock} is held; stop the workers first")
+    try:
+        _refuse_living_workers(home)
+        _refuse_newer(home)
+        return _salvage(home, target)
+    finally:
+        os.close(lock)
+
+
+def _salvage(home: Home, target: Home) -> Salvaged:
+    target.prepare()
+    store = open_store(target.store)
+    table = JobTable(store)
+    affected: dict[str, str] = {}
+    _take_store(home, table, affected)
+    engine = Engine(table)
+    lost = _take_journal(home, engine, affected)
+    journal = begin_journal(target.journal, engine.sequence + 1)
+    table.log_id = journal.name
+    while table.flush(table.changed_count, engine.sequence):
+        pass
+    store.sync()
+    store.close()
+    journal.close()
+    _copy_files(home, target)
+    return Salvaged(sum(table.counts[state] for state in STATES), lost, affected)
+
+
+def _refuse_living_workers(home: Home) -> None:
+    for name in filter(home_files.is_worker_file, durable_files.names_in(home.run)):
+        if name.endswith((".lock", ".tree")) and lockfile.is_held(os.path.join(home.run, name)):
+            raise Busy(
+                what=f"processes of worker {name.rpartition('.')[0]} are still running; wait for them, or end them"
+            )
+
+
+def _refuse_newer(home: Home) -> None:
+    """What a newer version wrote is not damaged. Raises NewerFormat."""
+    for path in segment_paths(home.journal):
+        with open(path, "rb", opener=durable_files.owned) as file:
+            header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
+        if header is not None:
+            check_version(path, header)
+    try:
+        store = open_store(home.store, read_only=True)
+    except QueueError:
+        return
+    try:
+        JobTable(store)
+    except NewerFormat:
+        raise
+    except QueueError:
+        pass
+    finally:
+        store.close()
+
+
+def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
+    """Every record that can be read goes into the new table; from the old one's position on, the journal tells."""
+    try:
+        old = open_store(home.store, read_only=True)
+    except QueueError as fault:
+        affected["(store)"] = f"cannot open the store: {fault}"
+        return
+    try:
+        for key, value in old.checked():
+            if key == b"meta":
+                _take_meta(value, table, affected)
+            elif isinstance(key, bytes) and key.startswith(b"job/"):
+                _take_record(key[4:].decode("utf-8", "replace"), value, table, affected)
+    except QueueError as fault:
+        affected["(store)"] = f"cannot read all of the store: {fault}"
+    finally:
+        old.close()
+
+
+def _take_meta(value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
+    try:
+        meta = json.loads(value or b"")
+        table.settings.update(meta["settings"])
+        table.queues.update(meta.get("queues", {}))
+        table.schedules.update(meta.get("schedules", {}))
+        table.clock_shift_ms = meta.get("clock_shift_ms", 0)
+        table.next_number = max(table.next_number, meta["next_number"])
+        table.position = meta["position"]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        affected["(store)"] = "its record of position and settings is unreadable"
+
+
+def _take_record(id: str, value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
+    try:
+        job = Job(**json.loads(value or b""))
+        place_in_state(job)
+    except (ValueError, TypeError, AttributeError):
+        affected[id] = "its record in the store is unreadable"
+        return
+    table.add(job)
+    table.settle(job)
+    table.ahead = max(table.ahead, job.revision)  # what the journal says of it up to there, it has
+
+
+def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[tuple[int, int]]:
+    """Applies every undamaged frame behind the store's position; the ranges of events that are missing between."""
+    lost: list[tuple[int, int]] = []
+    engine.sequence = engine.table.position
+    for path in segment_paths(home.journal):
+        with open(path, "rb", opener=durable_files.owned) as file:
+            data = file.read()
+        header = journal_format.decode_segment_header(data)
+        if header is None:
+            affected.update(
+                dict.fromkeys(events.ids_in(data), f"some of its events are in {path}, whose header is damaged")
+            )
+            continue
+        good = 0
+        for frame in _that_count(list(journal_format.find_frames(data, header.log_id))):
+            if frame.start > max(good, journal_format.SEGMENT_HEADER_BYTES):
+                _note_damage(data[good : frame.start], affected)
+            good = frame.end
+            if frame.sequence > engine.sequence + 1:
+                lost.append((engine.sequence + 1, frame.sequence - 1))
+            for sequence, event in enumerate(events_of(frame, path), frame.sequence):
+                if sequence > engine.sequence:
+                    _apply(engine, event, sequence, affected)
+        _note_damage(data[max(good, journal_format.SEGMENT_HEADER_BYTES) :], affected)
+    return lost
+
+
+def _that_count(frames: list[Frame]) -> list[Frame]:
+    """Without a load that was never finished, and so never acknowledged: frames marked MORE at the very end."""
+    while frames and frames[-1].flags & journal_format.MORE:
+        frames.pop()
+    return frames
+
+
+def _note_damage(damaged: bytes, affected: dict[str, str]) -> None:
+    affected.update(dict.fromkeys(events.ids_in(damaged), "one of its events is damaged"))
+
+
+def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]) -> None:
+    engine.sequence = sequence - 1
+    try:
+        engine.replay([event], sequence)
+        return
+    except Corrupt:
+        pass
+    _put_right(engine, event, sequence, affected)  # type: ignore[arg-type]  # all others are never impossible
+
+
+def _put_right(engine: Engine, event: JobEvent, sequence: int, affected: dict[str, str]) -> None:
+    """Apply an event to a job that is in no state for it."""
+    job = engine.table.change(event.id, sequence)
+    if job is None:
+        affected[event.id] = "its enqueue event is lost; only its ID is left"
+        return
+    affected[event.id] = f"it was {job.state} at event {type(event).__name__.lower()}; the events between are lost"
+    _make_fit(engine, job, event)
+    engine.sequence = sequence - 1
+    engine.replay([event], sequence)
+
+
+def _make_fit(engine: Engine, job: Job, event: JobEvent) -> None:
+    """Puts the job into a state in which the event can happen."""
+    job.state = TRANSITIONS[type(event)][0][0]
+    if job.state == PROCESSING and (not job.history or "outcome" in job.history[-1]):
+        job.attempts += 1
+        started: Attempt = {"attempt": job.attempts, "run": 0, "worker": "(lost)", "started_ms": event.at_ms}
+        job.history = [*job.history, started]
+    engine.table.settle(job)
+
+
+def _copy_files(home: Home, target: Home) -> None:
+    """The outputs, and the results that workers have left: the next to open the new home harvests those."""
+    names = durable_files.names_in(home.run)
+    outcomes = [name for name in names if home_files.is_worker_file(name) and name.endswith(".outcome")]
+    _copy((name for name in outcomes if os.path.isfile(os.path.join(home.run, name))), home.run, target.run)
+    _copy(filter(home_files.is_output_file, durable_files.names_in(home.logs)), home.logs, target.logs)
+    durable_files.sync_folder(target.path)
+
+
+def _copy(names: Iterable[str], folder: str, target: str) -> None:
+    """Copies files of ours, 0600, with their times, for retention goes by those."""
+    for name in names:
+        source, copy = os.path.join(folder, name), os.path.join(target, name)
+        with open(source, "rb", opener=durable_files.owned) as old, open(durable_files.make_file(copy), "wb") as new:
+            shutil.copyfileobj(old, new)
+            found = os.fstat(old.fileno())
+        os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))

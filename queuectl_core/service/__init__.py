@@ -1,0 +1,1 @@
+"""Engine, journal and store joined; the answer to every request."""

@@ -1,0 +1,113 @@
+"""Queue pages: the queues and the schedules of a home, page by page, so that no answer grows with how many there are.
+
+A page is bounded by how many it names and by how long they are together; `next`, the last name of a page, asks for the
+one after it. `form` raw gives what is kept, which is what a backup holds. Knows the table, no socket and no file. The
+trap: between two pages things change; names stand in their order, so what stays is given once.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from .. import fast_json
+from ..errors import InvalidInput
+from ..model.job import STATES
+from ..model.job_spec import DEFAULT_QUEUE
+from ..table.index_keys import ALL_QUEUES
+from ..timestamps import utc_or_none
+from ..wire.protocol import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from ..model.records import QueueRecord, Schedule, ScheduleRecord
+    from ..table.job_table import JobTable
+    from .ledger import Ledger
+
+Fields = dict[str, object]
+
+PAGE_NAMES = 500
+PAGE_BYTES = MAX_MESSAGE_BYTES // 4
+"""A page is no longer, unless it has one entry alone."""
+
+
+def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Those with a job or a rule, the default one first; only one if the request names it. Raw: the rules by name."""
+    table = ledger.table
+    after = _text(request, "next")
+    if request.get("form") == "raw":
+        return _page(_names_behind(table.queues, after), lambda name: [name, table.queues[name]], "queues")
+    only = _text(request, "queue")
+    if only:
+        return {"queues": [_queue(table, only)] if _is_known(table, only) else [], "next": None}
+    page = _page(table.queue_names(after, PAGE_NAMES), lambda name: _queue(table, name), "queues")
+    return {**page, "paused_since": utc_or_none(table.queues.get(ALL_QUEUES, {}).get("paused_ms"))}
+
+
+def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """All, by name; only one if the request names it. Raw: what is kept of each."""
+    kept = ledger.table.schedules
+    only = _text(request, "name")
+    names = [name for name in (only,) if name in kept] if only else _names_behind(kept, _text(request, "next"))
+    if request.get("form") == "raw":
+        return _page(names, lambda name: [name, kept[name]], "schedules")
+    return _page(names, lambda name: _schedule(name, kept[name]), "schedules")
+
+
+def _page(names: list[str], shape: Callable[[str], object], field: str) -> Fields:
+    """As many of these as a page takes. `next` is None when that is all of them, and there can be no more."""
+    found: list[object] = []
+    size = 0
+    for n, name in enumerate(names):
+        one = shape(name)
+        size += len(fast_json.encode(one))
+        if found and size > PAGE_BYTES:
+            return {field: found, "next": names[n - 1]}
+        found.append(one)
+    return {field: found, "next": names[-1] if len(names) == PAGE_NAMES else None}
+
+
+def _names_behind(names: Iterable[str], after: str) -> list[str]:
+    return heapq.nsmallest(PAGE_NAMES, (name for name in names if name > after))
+
+
+def _is_known(table: JobTable, queue: str) -> bool:
+    if queue in (DEFAULT_QUEUE, ALL_QUEUES):
+        return queue == DEFAULT_QUEUE
+    return queue in table.queues or any(table.count_of(queue, state) for state in STATES)
+
+
+def _queue(table: JobTable, name: str) -> QueueRecord:
+    rules = table.queues.get(name, {})
+    rate = rules.get("rate")
+    return {
+        "queue": name,
+        "counts": {state: table.count_of(name, state) for state in STATES},
+        "limit": rules.get("limit"),
+        "rate": {"jobs": rate[0], "per_s": rate[1]} if rate else None,
+        "paused_since": utc_or_none(rules.get("paused_ms")),
+    }
+
+
+def _schedule(name: str, one: Schedule) -> ScheduleRecord:
+    paused_ms, next_ms = one.get("paused_ms"), one.get("next_ms")
+    return {
+        "schedule": name,
+        "cron": one.get("cron"),
+        "zone": one.get("zone"),
+        "every_s": one.get("every_s"),
+        "overlap": bool(one.get("overlap")),
+        "paused_since": utc_or_none(paused_ms),
+        "next_run_at": None if paused_ms is not None else utc_or_none(next_ms),
+        "last_job": one.get("last_id"),
+        "problem": one.get("problem"),
+        "job": {**one["spec"], "cwd": one["cwd"]},
+    }
+
+
+def _text(request: Fields, field: str) -> str:
+    """Empty where there is none. Raises InvalidInput."""
+    value = request.get(field)
+    if not isinstance(value, (str, type(None))):
+        raise InvalidInput(what=f"{field} must be text")
+    return value or ""

@@ -1,0 +1,1 @@
+"""What lies on disk: the journal, the dbm stores, the output of jobs."""

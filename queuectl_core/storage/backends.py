@@ -1,0 +1,95 @@
+"""Backends: the dbm files that hold the checkpoint of the journal, one module a kind.
+
+    sqlite_store       the layout of dbm.sqlite3, through the standard sqlite3 module: one transaction carries a write
+    generation_store   gnu, ndbm or dumb, which survive no kill in mid-write: each sync is a whole new file, then a
+    switch
+    memory_store       a dictionary, for tests and dry runs
+    checksum_store     stands before each of those on disk: every value has a checksum
+
+All meet the contract `store.Store`. `open_store` reads which kind a home has (store/CURRENT), or chooses one for
+a new home. Does not know what is stored. The trap: a home outlives the Python that made it; what this one lacks gets
+a clear error.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+from ..errors import Corrupt, InvalidInput, NoBackend
+from ..system import durable_files
+from ..table.store import Store
+from .checksum_store import SealedStore
+from .memory_store import MemoryStore
+
+MODULES = {"sqlite": "sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
+"""The backends in the order of preference, and the module that each needs."""
+
+CURRENT = "CURRENT"
+
+
+def available() -> list[str]:
+    """The backends that this Python can open, best first."""
+    return [name for name, module in MODULES.items() if _is_there(module)]
+
+
+def open_store(folder: str, wanted: str | None = None, read_only: bool = False) -> SealedStore:
+    """The store of a home, made when there is none. `wanted` names the backend of a new one.
+
+    `read_only` changes no file; it is for a home that has a store.
+
+    Raises NoBackend, Corrupt, StorageFailed; InvalidInput for a backend name that does not exist.
+    """
+    chosen = current_backend(folder)
+    if chosen is None and read_only:
+        return SealedStore(MemoryStore(), folder)
+    backend = chosen or _choose(wanted)
+    module = MODULES[backend]
+    if not _is_there(module):
+        raise NoBackend(backend=backend, module=module, python=".".join(map(str, sys.version_info[:3])))
+    if chosen is None:
+        durable_files.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
+    return SealedStore(_opened(folder, backend, read_only), folder)
+
+
+def _opened(folder: str, backend: str, read_only: bool) -> Store:
+    if backend == "sqlite":
+        from .sqlite_store import SqliteStore
+
+        return SqliteStore(os.path.join(folder, "jobs.db"), read_only)
+    from .generation_store import GenerationStore
+
+    return GenerationStore(folder, MODULES[backend], read_only)
+
+
+def current_backend(folder: str) -> str | None:
+    """The backend that the home was made with; None for a new home. Raises Corrupt."""
+    path = os.path.join(folder, CURRENT)
+    try:
+        with open(path, "rb", opener=durable_files.owned) as file:
+            name = file.read(64).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+    if name not in MODULES:
+        raise Corrupt(path=path, why=f"it must name a backend ({', '.join(MODULES)})")
+    return name
+
+
+def _choose(wanted: str | None) -> str:
+    if wanted is None:
+        return available()[0]
+    if wanted not in MODULES:
+        raise InvalidInput(what=f"unknown store backend {wanted!r} (QUEUECTL_STORE); use one of {', '.join(MODULES)}")
+    return wanted
+
+
+def _is_there(module: str) -> bool:
+    """Tries the import itself: a module can be found and still lack the C library below it."""
+    if importlib.util.find_spec(module) is None:
+        return False
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True

@@ -1,0 +1,204 @@
+"""GenerationStore: the store contract on gnu, ndbm or dumb files, none of which survives a kill in the middle of a
+write.
+
+So a file, once written, is never changed. Writes gather in memory; `sync` writes everything into a new file in a
+folder of its own (gen-N), syncs it, reads it back, and then switches by renaming GENERATION. A crash at any moment
+leaves the old generation or the new one. That costs time in proportion to the store, so it is due only when the
+journal has grown as large; the journal keeps what memory would lose. For Pythons without sqlite3; keys are held in
+memory, in order.
+
+Does not know what is stored. The trap: ndbm limits the size of a pair and may lose a large one silently; hence the
+reading back.
+"""
+
+from __future__ import annotations
+
+import bisect
+import importlib
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from .. import home_files
+from ..errors import Corrupt, StorageFailed
+from ..system import durable_files
+
+_POINTER = "GENERATION"
+_MIN_SYNC_BYTES = 4 * 1024 * 1024
+_PIECE_BYTES = 900
+"""ndbm takes about 1000 bytes a pair, so longer values are cut in pieces: KEY, KEY\\x00 1, KEY\\x00 2 …"""
+
+
+class GenerationStore:
+    def __init__(self, folder: str, module: str, read_only: bool = False) -> None:
+        """Raises Corrupt."""
+        self._folder = folder
+        self._module: Any = importlib.import_module(module)
+        self._number = self._current_number()
+        self._pairs: dict[bytes, bytes | None] = {}
+        self._file = self._open_current()
+        stored = [] if self._file is None else self._file.keys()
+        self._keys = sorted(key for key in stored if b"\0" not in key)
+        self._bytes = sum(os.path.getsize(path) for path in self._files(self._number))
+        if not read_only:
+            self._remove_others()
+
+    def get(self, key: bytes) -> bytes | None:
+        if key in self._pairs:
+            return self._pairs[key]
+        return self._read(self._file, key) if self._file is not None else None
+
+    def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        pairs = ((key, self.get(key)) for key in keys)
+        return [(key, value) for key, value in pairs if value is not None]
+
+    def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        low, high = bisect.bisect_left(self._keys, start), bisect.bisect_left(self._keys, stop)
+        keys = self._keys[max(low, high - limit) : high][::-1] if reverse else self._keys[low : min(high, low + limit)]
+        return [(key, self._value_of(key)) for key in keys]
+
+    def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
+        for key in deletes:
+            self._pairs[key] = None
+            at = bisect.bisect_left(self._keys, key)
+            if at < len(self._keys) and self._keys[at] == key:
+                del self._keys[at]
+        for key, value in puts:
+            self._pairs[key] = value
+            at = bisect.bisect_left(self._keys, key)
+            if at == len(self._keys) or self._keys[at] != key:
+                self._keys.insert(at, key)
+
+    def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        faults: tuple[type[Exception], ...] = (*self._faults(), Corrupt)
+        for key in list(self._keys):
+            try:
+                value = self.get(key)
+            except faults:
+                continue
+            if value is not None:
+                yield key, value
+
+    def problems(self) -> list[str]:
+        return []  # what is wrong in such a file shows when its pairs are read
+
+    def sync(self) -> None:
+        if not self._pairs:
+            return
+        try:
+            self._write_generation(self._number + 1)
+        except OSError as fault:
+            self._remove_others()
+            raise durable_files.failure(self._folder, fault) from fault
+
+    def sync_is_due(self, freed_bytes: int) -> bool:
+        return freed_bytes >= max(_MIN_SYNC_BYTES, self._bytes)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write_generation(self, number: int) -> None:
+        folder = self._generation(number)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder, 0o700)
+        path = os.path.join(folder, "jobs")
+        target = self._module.open(path, "n", 0o600)
+        try:
+            for key in self._keys:
+                self._write_pieces(target, key, self._value_of(key))
+        finally:
+            target.close()
+        self._verify(path)
+        self._sync_files(folder)
+        durable_files.replace_file(os.path.join(self._folder, _POINTER), b"%d\n" % number)
+        self.close()
+        self._number = number
+        self._pairs = {}
+        self._file = self._open_current()
+        self._bytes = sum(os.path.getsize(file) for file in self._files(number))
+        self._remove_others()
+
+    def _verify(self, path: str) -> None:
+        written = self._module.open(path, "r")
+        try:
+            for key in self._keys:
+                if self._read(written, key) != self.get(key):
+                    raise StorageFailed(path=path, why=f"{self._module.__name__} did not keep {key!r}")
+        finally:
+            written.close()
+
+    def _sync_files(self, folder: str) -> None:
+        for name in os.listdir(folder):
+            descriptor = durable_files.owned(os.path.join(folder, name), os.O_RDONLY)
+            try:
+                durable_files.sync(descriptor)
+            finally:
+                os.close(descriptor)
+        durable_files.sync_folder(folder)
+        durable_files.sync_folder(self._folder)
+
+    def _write_pieces(self, file: Any, key: bytes, value: bytes) -> None:
+        pieces = [value[start : start + _PIECE_BYTES] for start in range(0, len(value), _PIECE_BYTES)] or [b""]
+        file[key] = b"%d " % len(pieces) + pieces[0]
+        for n, piece in enumerate(pieces[1:], 1):
+            file[key + b"\0%d" % n] = piece
+
+    def _read(self, file: Any, key: bytes) -> bytes | None:
+        try:
+            count, _, first = bytes(file[key]).partition(b" ")
+            return first + b"".join(bytes(file[key + b"\0%d" % n]) for n in range(1, int(count)))
+        except KeyError:
+            return None
+        except self._faults() as fault:
+            why = f"its value of {key!r} is damaged ({fault})"
+            raise Corrupt(path=self._generation(self._number), why=why) from None
+
+    def _value_of(self, key: bytes) -> bytes:
+        """Return the value of a key that is in the index. Raises Corrupt."""
+        value = self.get(key)
+        if value is None:
+            raise Corrupt(path=self._generation(self._number), why=f"its value of {key!r} is missing")
+        return value
+
+    def _faults(self) -> tuple[type[Exception], ...]:
+        """Return what the module raises when it meets damage: dumb also fails where it takes its index apart."""
+        return (self._module.error, ValueError, SyntaxError, TypeError, AttributeError, OverflowError, MemoryError)
+
+    def _generation(self, number: int) -> str:
+        return os.path.join(self._folder, f"gen-{number}")
+
+    def _files(self, number: int) -> list[str]:
+        folder = self._generation(number)
+        return [os.path.join(folder, name) for name in os.listdir(folder)] if os.path.isdir(folder) else []
+
+    def _current_number(self) -> int:
+        path = os.path.join(self._folder, _POINTER)
+        try:
+            with open(path, "rb", opener=durable_files.owned) as file:
+                return int(file.read(32))
+        except FileNotFoundError:
+            return 0
+        except ValueError:
+            raise Corrupt(path=path, why="it does not name a generation") from None
+
+    def _open_current(self) -> Any:
+        if not self._number:
+            return None
+        path = os.path.join(self._generation(self._number), "jobs")
+        if not self._files(self._number):
+            raise Corrupt(path=path, why="the current generation is missing")
+        durable_files.check_owned(*self._files(self._number))
+        try:
+            return self._module.open(path, "r")
+        except self._faults() as fault:
+            raise Corrupt(path=path, why=f"{self._module.__name__} says: {fault}") from fault
+
+    def _remove_others(self) -> None:
+        """All but the generation that is named on the disk, which a failed switch may have changed."""
+        current = self._current_number()
+        for name in os.listdir(self._folder):
+            if home_files.is_generation(name) and name != f"gen-{current}":
+                shutil.rmtree(os.path.join(self._folder, name), ignore_errors=True)

@@ -1,0 +1,377 @@
+"""Journal: the append-only segments on disk. What it has synced is acknowledged; everything else follows from it.
+
+Knows files and frames, not what events mean. Only the holder of the home's lock opens it for writing.
+
+    append   write() of one frame: survives the death of every process
+    sync     fdatasync: survives a power cut; due before any answer leaves
+    free     removes segments that the store no longer needs
+
+The traps: a failed write or sync ends the journal's use (StorageFailed), for nobody knows then what is on the disk.
+A full disk is no such failure: the frame is taken back and refused (DiskFull). And a segment is unlinked only once
+the store has been synced past it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .. import home_files
+from ..errors import Corrupt, DiskFull, NewerFormat, StorageFailed
+from ..model import events
+from ..system import durable_files
+from . import journal_format
+from .journal_format import MORE, Frame, Scan, SegmentHeader
+
+SEGMENT_BYTES = 4 * 1024 * 1024
+"""A segment that has grown past this is followed by a new one."""
+
+FRAME_EVENTS = 5000
+"""A group commit of more events is spread over several frames, none of which counts before the last is there."""
+
+
+class TornTail(NamedTuple):
+    """What a crash in mid-write left behind the last whole frame, and where it has been set aside."""
+
+    path: str
+    bytes: int
+    aside: str
+
+    def told(self) -> str:
+        """For people."""
+        return f"set aside a torn tail of {self.bytes} bytes, never acknowledged, as {self.aside}"
+
+
+class _Segment(NamedTuple):
+    """With a first sequence of 0 it was not opened: the store has all that it holds."""
+
+    path: str
+    number: int
+    first_sequence: int
+    version: int
+
+
+class Journal:
+    """Opened by `open_journal`; `next_sequence` is that of the next event, `synced` the last one known to be on the
+    disk.
+    """
+
+    def __init__(self, folder: str, log_id: int) -> None:
+        self.folder = folder
+        self.log_id = log_id
+        self.next_sequence = 1
+        self.synced = 0
+        self.torn: TornTail | None = None
+        self._segments: list[_Segment] = []
+        self._sizes: dict[str, int] = {}
+        """Of the segments that are complete, as far as somebody has asked."""
+        self._descriptor = -1
+        self._size = 0
+
+    @property
+    def name(self) -> str:
+        """What others note of it, to know it again."""
+        return f"{self.log_id:016x}"
+
+    @property
+    def number(self) -> int:
+        """The number of the last segment; 0 when there is none."""
+        return self._segments[-1].number if self._segments else 0
+
+    @property
+    def size(self) -> int:
+        """Of the last segment, in bytes."""
+        return self._size
+
+    def append(self, happened: list[events.Event]) -> None:
+        """One group commit. Raises DiskFull, with nothing kept of it, or StorageFailed."""
+        parts = [happened[start : start + FRAME_EVENTS] for start in range(0, len(happened), FRAME_EVENTS)]
+        self.append_frames([(len(part), events.encode(part)) for part in parts])
+
+    def append_frames(self, parts: list[tuple[int, bytes]]) -> None:
+        """One group commit of several frames: how many events each has, and its payload. As `append`."""
+        before, sequence = self._size, self.next_sequence
+        try:
+            for n, (count, payload) in enumerate(parts, 1):
+                flags = MORE if n < len(parts) else 0
+                frame = journal_format.encode_frame(self.log_id, sequence, count, self.synced, payload, flags)
+                durable_files.write_all(self._descriptor, frame)
+                self._size += len(frame)
+                sequence += count
+        except OSError as fault:
+            self._take_back(before, fault)
+        self.next_sequence = sequence
+
+    def sync(self) -> None:
+        """Everything appended is on the disk when this returns. Raises StorageFailed; never to be tried again."""
+        if self.synced == self.next_sequence - 1:
+            return
+        try:
+            durable_files.sync(self._descriptor)
+        except OSError as fault:
+            raise StorageFailed(path=self._segments[-1].path, why=fault.strerror) from fault
+        self.synced = self.next_sequence - 1
+
+    def is_there(self) -> bool:
+        """Whether the current segment still has a name: nobody removed or replaced it."""
+        return os.fstat(self._descriptor).st_nlink > 0
+
+    def rotate_if_full(self) -> bool:
+        """Goes on in a new segment when this one is long enough, and there is room and a descriptor for one.
+
+        Raises StorageFailed.
+        """
+        return self._size >= SEGMENT_BYTES and self.rotate()
+
+    def rotate(self) -> bool:
+        """Goes on in a new segment; False, and on in the old one, where the system has nothing to give for it now."""
+        self.sync()
+        old = self._descriptor
+        try:
+            self._begin_segment(self._segments[-1].number + 1, self.next_sequence)
+        except OSError as fault:
+            if fault.errno in (*durable_files.FULL, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                return False
+            raise StorageFailed(path=self.folder, why=fault.strerror) from fault
+        os.close(old)
+        return True
+
+    def free(self, position: int, kept_bytes: int = 0) -> None:
+        """Removes segments all of whose events the store has, synced, up to `position`; the oldest first, until the
+        others of that kind take up no more than `kept_bytes`.
+        """
+        for path, _ in self._to_free(position, kept_bytes):
+            os.unlink(path)
+            del self._segments[0]
+
+    def bytes_to_free(self, position: int, kept_bytes: int = 0) -> int:
+        """What the segments take up that `free` would remove."""
+        return sum(size for _, size in self._to_free(position, kept_bytes))
+
+    def _to_free(self, position: int, kept_bytes: int) -> list[tuple[str, int]]:
+        pairs = zip(self._segments, self._segments[1:])
+        done = [segment.path for segment, after in pairs if after.first_sequence <= position + 1]
+        sizes = [self._size_of(path) for path in done]
+        over = sum(sizes) - kept_bytes
+        found = []
+        for path, size in zip(done, sizes):
+            if over <= 0:
+                break
+            found.append((path, size))
+            over -= size
+        return found
+
+    def _size_of(self, path: str) -> int:
+        if path not in self._sizes:
+            self._sizes[path] = os.path.getsize(path)
+        return self._sizes[path]
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _take_back(self, size: int, fault: OSError) -> None:
+        path = self._segments[-1].path
+        if fault.errno not in durable_files.FULL:
+            raise durable_files.failure(path, fault) from fault
+        try:
+            os.ftruncate(self._descriptor, size)
+        except OSError as worse:
+            raise StorageFailed(path=path, why=worse.strerror) from worse
+        self._size = size
+        raise DiskFull(path=self.folder) from fault
+
+    def _begin_segment(self, number: int, first_sequence: int) -> None:
+        """Raises OSError, with the old segment still in use."""
+        path = os.path.join(self.folder, f"{number:010}.log")
+        header = SegmentHeader(journal_format.VERSION, self.log_id, number, first_sequence)
+        try:
+            durable_files.replace_file(path, journal_format.encode_segment_header(header))
+            self._descriptor = durable_files.owned(path, os.O_WRONLY | os.O_APPEND)
+        except OSError:
+            if os.path.exists(path):  # the old segment goes on, so there must be no successor
+                os.unlink(path)
+                durable_files.sync_folder(self.folder)
+            raise
+        self._segments.append(_Segment(path, number, first_sequence, header.version))
+        self._size = journal_format.SEGMENT_HEADER_BYTES
+
+
+def begin_journal(folder: str, next_sequence: int) -> Journal:
+    """A new journal, for a home that has none. Raises OSError."""
+    journal = Journal(folder, log_id=int.from_bytes(os.urandom(8), "big"))
+    journal.next_sequence, journal.synced = next_sequence, next_sequence - 1
+    journal._begin_segment(1, next_sequence)
+    return journal
+
+
+def open_journal(
+    folder: str, position: int, ahead: int = 0, read_only: bool = False, log_id: str = ""
+) -> tuple[Journal, Iterator[Frame]]:
+    """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
+
+    `ahead` is the last event that the store knows of, `log_id` the journal that it belongs to, if it belongs to one. A
+    torn tail is set aside while they are read (`Journal.torn`); `read_only`: nothing is set aside, and nothing can be
+    appended. Raises Corrupt, NewerFormat, DiskFull, StorageFailed.
+    """
+    paths = segment_paths(folder)
+    if not paths:
+        if ahead or position or log_id:
+            known = max(ahead, position)
+            more = f"the store has events up to {known}" if known else "the store expects some"
+            raise Corrupt(path=folder, why=f"it has no segments, but {more}")
+        return Journal(folder, 0) if read_only else begin_journal(folder, 1), iter(())
+    found, segments = _read_headers(paths, position)
+    journal = Journal(folder, found)
+    if log_id not in ("", journal.name):
+        raise Corrupt(path=folder, why="it is not the journal of this home's store")
+    _check_row(folder, segments, position)
+    journal._segments = segments
+    return journal, _recover(journal, position, ahead, read_only)
+
+
+def _read_headers(paths: list[str], position: int) -> tuple[int, list[_Segment]]:
+    """Return the log id and the segments. From the last one back, so that those which the store has
+    long are not opened.
+
+    Raises:
+        Corrupt, NewerFormat: a header of those that are opened is not as it must be.
+    """
+    segments: list[_Segment] = []
+    log_id: int | None = None
+    for path in reversed(paths):
+        number = int(os.path.basename(path)[:10])
+        if segments and segments[-1].first_sequence <= position + 1:
+            segments.append(_Segment(path, number, 0, 0))
+            continue
+        header = _read_header(path)
+        if log_id is not None and header.log_id != log_id:
+            raise Corrupt(path=path, why="it belongs to another journal")
+        log_id = header.log_id
+        segments.append(_Segment(path, number, header.first_sequence, header.version))
+    return log_id or 0, segments[::-1]
+
+
+def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> Iterator[Frame]:
+    """Yields the frames behind `position` that count, and leaves the journal open at the end of the last one."""
+    group: list[Frame] = []
+    good_end = journal_format.SEGMENT_HEADER_BYTES
+    segments = journal._segments
+    wanted = [
+        n
+        for n, segment in enumerate(segments)
+        if n + 1 == len(segments) or segments[n + 1].first_sequence > position + 1
+    ]
+    journal.next_sequence = segments[wanted[0]].first_sequence
+    for n in wanted:
+        segment, is_last = segments[n], n + 1 == len(segments)
+        with open(segment.path, "rb", opener=durable_files.owned) as file:
+            data = file.read()
+        found = journal_format.scan(data, journal.log_id, segment.first_sequence)
+        _check_end(segment, data, found, None if is_last else segments[n + 1].first_sequence)
+        good_end = journal_format.SEGMENT_HEADER_BYTES
+        for frame in found.frames:
+            group.append(frame)
+            if not frame.flags & MORE:
+                journal.next_sequence = frame.next_sequence
+                good_end = frame.end
+                yield from (part for part in group if part.next_sequence > position + 1)
+                group.clear()
+    if journal.next_sequence - 1 < ahead:
+        reached = journal.next_sequence - 1
+        raise Corrupt(path=journal.folder, why=f"it ends at event {reached}, but the store has events up to {ahead}")
+    if not read_only:
+        _open_end(journal, data, good_end)
+        _leave_old_format(journal)
+
+
+def _check_end(segment: _Segment, data: bytes, found: Scan, next_first: int | None) -> None:
+    """Raises Corrupt when what is missing of a segment had been synced, or had a successor."""
+    reached = found.frames[-1].next_sequence if found.frames else segment.first_sequence
+    if next_first is not None and reached != next_first:
+        last = next_first - 1
+    elif found.witness is not None:
+        last = min(found.witness.synced, found.witness.sequence - 1)
+    else:
+        return
+    end = len(data) if found.witness is None else found.good_end + found.witness.start
+    ids = events.ids_in(data[found.good_end : end])
+    named = f", of jobs {', '.join(ids[:5])}{' and others' if len(ids) > 5 else ''}," if ids else ""
+    why = f"acknowledged events {reached} to {last}{named} are unreadable (offset {found.good_end})"
+    raise Corrupt(path=segment.path, why=why)
+
+
+def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
+    """Sets aside what stands behind the last whole group, cuts it off, and opens the segment for appending."""
+    path = journal._segments[-1].path
+    try:
+        if len(data) > good_end:
+            aside = f"{path}.{time.time_ns()}.torn"
+            durable_files.replace_file(aside, data[good_end:])
+            journal.torn = TornTail(path, len(data) - good_end, aside)
+        journal._descriptor = durable_files.owned(path, os.O_WRONLY | os.O_APPEND)
+        if len(data) > good_end:
+            os.ftruncate(journal._descriptor, good_end)
+        # What was read may still be in the page cache only; it counts from now on, so it must not vanish later.
+        durable_files.sync(journal._descriptor)
+    except OSError as fault:
+        raise durable_files.failure(path, fault) from fault
+    journal._size = good_end
+    journal.synced = journal.next_sequence - 1
+
+
+def _leave_old_format(journal: Journal) -> None:
+    """Go on in a new segment, if the last one is of an older format: what is appended now may not fit that format."""
+    if journal._segments[-1].version < journal_format.VERSION and not journal.rotate():
+        raise DiskFull(path=journal.folder)
+
+
+def segment_paths(folder: str) -> list[str]:
+    """The segments in a journal's folder, oldest first; none where there is no such folder."""
+    names = sorted(filter(home_files.is_segment, durable_files.names_in(folder)))
+    return [os.path.join(folder, name) for name in names]
+
+
+def _read_header(path: str) -> SegmentHeader:
+    """A segment gets its name only once its header is synced, so there is no excuse for a bad one."""
+    with open(path, "rb", opener=durable_files.owned) as file:
+        header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
+    if header is None:
+        raise Corrupt(path=path, why="its header is unreadable")
+    check_version(path, header)
+    return header
+
+
+def check_version(path: str, header: SegmentHeader) -> None:
+    """Refuse a segment of a later format. Raises NewerFormat."""
+    if header.version > journal_format.VERSION:
+        raise NewerFormat(path=path, found=f"format {header.version}", known=journal_format.VERSION)
+
+
+def events_of(frame: Frame, folder: str) -> list[events.Event]:
+    """Return the events of a frame. Its checksum holds, so what cannot be understood here is no damage.
+
+    Raises:
+        NewerFormat: it has an event, or a field of one, that is not known here.
+        Corrupt: it is no list of events.
+    """
+    try:
+        return events.decode(frame.payload)
+    except events.UnknownFact as fault:
+        raise NewerFormat(path=folder, found=str(fault), known=journal_format.VERSION) from None
+    except (ValueError, TypeError) as fault:
+        raise Corrupt(path=folder, why=f"a frame is invalid ({fault})") from fault
+
+
+def _check_row(folder: str, segments: list[_Segment], position: int) -> None:
+    """Raises Corrupt when a segment is missing, at the front or in the row."""
+    if segments[0].first_sequence > position + 1:
+        first = segments[0].first_sequence
+        raise Corrupt(path=folder, why=f"the segment with events {position + 1} to {first - 1} is missing")
+    for before, after in zip(segments, segments[1:]):
+        if after.number != before.number + 1:
+            raise Corrupt(path=folder, why=f"segment {before.number + 1:010}.log is missing")

@@ -1,0 +1,155 @@
+"""Journal reader: the facts of a home as its journal has them, for whoever wants to read along while others write.
+
+The journal's sequence is a cursor that lives through restarts: who has read up to N asks for what is behind N. How far
+back it reaches is what the store does not need any more, less what `ledger.KEPT_BYTES` keeps. Knows files and frames;
+changes nothing, but syncs what it tells. The trap: the last group may be half written; it counts once its last frame
+is there.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import Corrupt, PastIsGone
+from ..home import Home
+from ..model import events
+from ..system import durable_files, lockfile
+from ..timestamps import utc
+from . import journal_format
+from .journal import check_version, events_of, segment_paths
+from .journal_format import MORE, Frame, Scan
+
+Fact = dict[str, Any]
+
+
+def folder_of(home: Home) -> str:
+    """Where the facts of this home lie. Raises BadHome; Corrupt for a home that has lost its journal.
+
+    A home that is being made has none yet; its maker holds the lock.
+    """
+    is_begun = home.exists() and home.has_begun()
+    if is_begun and not segment_paths(home.journal) and not lockfile.is_held(home.lock):
+        raise Corrupt(path=home.journal, why="it has no segments")
+    return home.journal
+
+
+def first_known(folder: str) -> int:
+    """The sequence of the oldest event that is still there; 1 where there is no journal yet."""
+    paths = segment_paths(folder)
+    header = _header(paths[0]) if paths else None
+    return 1 if header is None else header.first_sequence
+
+
+def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
+    """The facts behind sequence `after`, oldest first, up to what stands there now; only of one job, if one is named.
+
+    Raises PastIsGone when some of them are no longer there; NewerFormat.
+    """
+    first = first_known(folder)
+    if after + 1 < first:
+        raise PastIsGone(after=after, first=first)
+    mark = None if of_job is None else f'"{of_job}"'.encode()
+    for frame in _frames(folder, after):
+        if mark is not None and mark not in frame.payload:
+            continue
+        for sequence, event in enumerate(events_of(frame, folder), frame.sequence):
+            if sequence > after and (of_job is None or getattr(event, "id", None) == of_job):
+                yield fact(sequence, event)
+
+
+def as_they_stand(folder: str, after: int) -> Iterator[tuple[int, list[events.Event]]]:
+    """The same as events, a frame of them at a time, with the sequence of its first, which may be
+    one of those before.
+
+    Raises PastIsGone, NewerFormat.
+    """
+    for frame in _frames(folder, after):
+        yield frame.sequence, events_of(frame, folder)
+
+
+def fact(sequence: int, event: events.Event) -> Fact:
+    """As users see it: `seq`, `event`, `at`, then the event's own fields; an ending is an object."""
+    fields = event._asdict()
+    at_ms = fields.pop("at_ms")
+    if fields.get("ending") is not None:
+        fields["ending"] = fields["ending"]._asdict()
+    return {"seq": sequence, "event": events.name_of(event), "at": utc(at_ms), **fields}
+
+
+def _frames(folder: str, after: int) -> Iterator[Frame]:
+    """Whole groups of frames, of the segments that reach behind `after`; all of them on the disk."""
+    expected = after + 1
+    for n, (path, header) in enumerate(_segments(folder, after)):
+        if header.first_sequence > expected and n == 0:
+            raise PastIsGone(after=expected - 1, first=header.first_sequence)
+        if header.first_sequence > expected:
+            raise _damage(path, expected, header.first_sequence - 1)
+        group: list[Frame] = []
+        scan = _synced_scan(path, header, expected - 1)
+        for frame in scan.frames:
+            group.append(frame)
+            if not frame.flags & MORE:
+                yield from (part for part in group if part.next_sequence > after + 1)
+                expected = max(expected, frame.next_sequence)
+                group.clear()
+        if scan.witness is not None:
+            raise _damage(path, expected, min(scan.witness.synced, scan.witness.sequence - 1))
+
+
+def _damage(path: str, first: int, last: int) -> Corrupt:
+    return Corrupt(path=path, why=f"events {first} to {last} are unreadable")
+
+
+def _segments(folder: str, after: int) -> list[tuple[str, journal_format.SegmentHeader]]:
+    """Those that reach behind `after`, oldest first. Looked for from the end, so that no older one is opened."""
+    found = []
+    for path in reversed(segment_paths(folder)):
+        header = _header(path)
+        if header is not None:
+            found.append((path, header))
+            if header.first_sequence <= after + 1:
+                break
+    return found[::-1]
+
+
+def _synced_scan(path: str, header: journal_format.SegmentHeader, after: int) -> Scan:
+    """Read the frames of a segment, and sync what their writer may not have synced yet: a power cut gives the numbers
+    of lost facts to others, and a reader's cursor would pass over those.
+
+    Raises:
+        PastIsGone: it was freed meanwhile.
+        StorageFailed: it cannot be synced.
+    """
+    try:
+        with open(path, "rb", opener=durable_files.owned) as file:
+            data = file.read()
+            scan = journal_format.scan(data, header.log_id, header.first_sequence)
+            frames = scan.frames
+            known = max((frame.synced for frame in frames), default=0)
+            if frames and frames[-1].next_sequence - 1 > max(known, after):
+                _sync(path, file.fileno())
+    except FileNotFoundError:
+        raise PastIsGone(after=after, first=header.first_sequence) from None
+    return scan
+
+
+def _sync(path: str, descriptor: int) -> None:
+    try:
+        durable_files.sync(descriptor)
+    except OSError as fault:
+        if fault.errno not in (errno.EROFS, errno.EINVAL):  # on a read-only disk nothing is left to sync
+            raise durable_files.failure(path, fault) from fault
+
+
+def _header(path: str) -> journal_format.SegmentHeader | None:
+    try:
+        with open(path, "rb", opener=durable_files.owned) as file:
+            header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
+    except FileNotFoundError:
+        return None
+    if header is None:
+        raise Corrupt(path=path, why="its header is unreadable")
+    check_version(path, header)
+    return header

@@ -1,0 +1,184 @@
+"""SqliteStore: the store contract on the file layout of dbm.sqlite3 (Python 3.13), through the sqlite3 of any Python.
+
+One table, Dict(key, value); `dbm.open` of 3.13 reads it. WAL mode: a write is atomic and costs no sync; what it
+wrote can be lost to a power cut, but never torn, until `sync` has moved it into the file and synced that. The
+journal is kept until then. Does not know what is stored. The trap: the file is locked for this process alone
+(locking_mode EXCLUSIVE spares a shared-memory file and two system calls a read), so close it before anyone else is
+to open it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import Corrupt, DiskFull, StorageFailed
+from ..system import durable_files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
+_FREED_BYTES = 4 * 1024 * 1024
+_ROWS = 10_000
+"""Read at a time when everything is read."""
+
+_ALL_ROWS = "SELECT rowid, key, value FROM Dict WHERE rowid >= ? AND rowid <= ? ORDER BY rowid LIMIT ?"
+
+_DAMAGE = ("malformed", "not a database", "unsupported file format", "no such table", "no such column")
+_UNSYNCED_BYTES = 512 * 1024
+"""Of keys and values. So much is moved into the file within some 10 ms; a long write-ahead log takes as long as it
+is.
+"""
+
+
+class SqliteStore:
+    def __init__(self, path: str, read_only: bool = False) -> None:
+        """Raises Corrupt, DiskFull, StorageFailed. `read_only` makes and changes no file, not even to recover."""
+        self._path = path
+        self._unsynced_bytes = 0
+        self._copy: TemporaryDirectory[str] | None = None
+        durable_files.check_owned(*(path + end for end in ("", "-wal", "-shm", "-journal")))
+        if read_only and os.path.exists(f"{path}-wal"):
+            path = self._copy_of(path)
+        if not read_only and not os.path.exists(path):
+            os.close(durable_files.make_file(path))
+        try:
+            self._db = sqlite3.connect(_uri(path, read_only), timeout=10, isolation_level=None, uri=True)
+            self._begin(read_only)
+        except sqlite3.Error as fault:
+            if hasattr(self, "_db"):  # whoever keeps the exception would keep the file open, and locked for all others
+                self.close()
+            raise self._error(fault) from fault
+
+    def _begin(self, read_only: bool) -> None:
+        """Raises sqlite3.Error."""
+        self._db.text_factory = bytes  # damage can make a text of a value
+        self._db.execute("PRAGMA cell_size_check = ON")
+        if read_only:
+            return
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA checkpoint_fullfsync = ON")
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        self._db.execute("CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)")
+
+    def get(self, key: bytes) -> bytes | None:
+        rows = self._run("SELECT value FROM Dict WHERE key = ?", (key,))
+        return rows[0][0] if rows else None
+
+    def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        places = ",".join("?" * len(keys))
+        return self._run(f"SELECT key, value FROM Dict WHERE key IN ({places})", keys)
+
+    def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        order = "DESC" if reverse else "ASC"
+        query = f"SELECT key, value FROM Dict WHERE key >= ? AND key < ? ORDER BY key {order} LIMIT ?"
+        return self._run(query, (start, stop, limit))
+
+    def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("DELETE FROM Dict WHERE key = ?", [(key,) for key in deletes])
+            self._db.executemany("REPLACE INTO Dict (key, value) VALUES (?, ?)", puts)
+            self._db.execute("COMMIT")
+            self._unsynced_bytes += sum(len(key) + len(value) for key, value in puts) + sum(map(len, deletes))
+        except sqlite3.Error as fault:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise self._error(fault) from fault
+
+    def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        ((last,),) = self._run("SELECT max(rowid) FROM Dict", ())
+        low, last = 0, last or 0
+        while low <= last:
+            try:
+                rows = self._db.execute(_ALL_ROWS, (low, last, _ROWS)).fetchall()
+            except sqlite3.Error:
+                yield from self._rows(low, last + 1)
+                return
+            yield from ((key, value) for _, key, value in rows)
+            if len(rows) < _ROWS or rows[-1][0] < low:  # in a damaged tree they may go round in a circle
+                return
+            low = rows[-1][0] + 1
+
+    def problems(self) -> list[str]:
+        """Return what SQLite finds wrong with its file; the first few."""
+        rows = self._run("PRAGMA integrity_check(5)", ())
+        said = [bytes(row[0]).decode("utf-8", "replace") for row in rows]
+        return [] if said == ["ok"] else said
+
+    def _rows(self, low: int, high: int) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with low <= rowid < high; where a page of them is damaged, the halves by themselves."""
+        try:
+            rows = self._db.execute(
+                "SELECT key, value FROM Dict WHERE rowid >= ? AND rowid < ?", (low, high)
+            ).fetchall()
+        except sqlite3.Error:
+            if high - low > 1:
+                middle = (low + high) // 2
+                yield from self._rows(low, middle)
+                yield from self._rows(middle, high)
+            return
+        yield from rows
+
+    def sync(self) -> None:
+        """Moves the write-ahead log into the file; SQLite syncs first the one, then the other."""
+        ((busy, _, _),) = self._run("PRAGMA wal_checkpoint(RESTART)", ())
+        if busy:
+            raise StorageFailed(path=self._path, why="another process has the store open")
+        self._unsynced_bytes = 0
+
+    def sync_is_due(self, freed_bytes: int) -> bool:
+        return self._unsynced_bytes >= _UNSYNCED_BYTES or freed_bytes >= _FREED_BYTES
+
+    def close(self) -> None:
+        try:
+            self._db.close()
+        except sqlite3.Error as fault:
+            raise self._error(fault) from fault
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def _copy_of(self, path: str) -> str:
+        """A write-ahead log that a kill has left cannot be read without being worked into the file: a copy, then."""
+        import shutil
+        from tempfile import TemporaryDirectory
+
+        self._copy = TemporaryDirectory(prefix="queuectl-")
+        for name in (path, f"{path}-wal"):
+            shutil.copy(name, self._copy.name)
+        return os.path.join(self._copy.name, os.path.basename(path))
+
+    def _run(self, query: str, values: Sequence[object]) -> list[Any]:
+        """All rows of the answer: damage may show only while they are fetched."""
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as fault:
+            raise self._error(fault) from fault
+
+    def _error(self, fault: sqlite3.Error) -> Exception:
+        said = str(fault)
+        if "disk is full" in said or ("unable to open" in said and _lacks_inodes(self._path)):
+            return DiskFull(path=self._path)
+        if any(word in said for word in _DAMAGE):
+            return Corrupt(path=self._path, why=f"SQLite says: {said}")
+        return StorageFailed(path=self._path, why=durable_files.with_limit(f"SQLite says: {said}"))
+
+
+def _lacks_inodes(path: str) -> bool:
+    """Whether no file can be made beside this one: of that SQLite says only that it could not open one."""
+    disk = os.statvfs(os.path.dirname(path))
+    return disk.f_files > 0 and disk.f_favail == 0
+
+
+def _uri(path: str, read_only: bool) -> str:
+    """A file that nobody writes to may be called immutable: then SQLite makes no files beside it."""
+    mode = "rw"
+    if read_only:
+        mode = "rw" if os.path.exists(f"{path}-wal") else "ro&immutable=1"
+    name = "".join(f"%{ord(letter):02x}" if letter in "%?#" else letter for letter in path)
+    return f"file:{name}?mode={mode}"

@@ -1,0 +1,1 @@
+"""The process that owns a home: its loop, its workers, its clients, how it starts."""

@@ -1,0 +1,48 @@
+"""Interpreter: whether this Python can run queuectl, and how to start another like it.
+
+Knows interpreters, not what they run. The trap: in a frozen program `sys.executable` is the program itself.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import InvalidInput, UnfitPython
+
+_OTHER_SYSTEMS = {"win32": "Windows", "emscripten": "Emscripten", "wasi": "WASI"}
+
+
+def check() -> None:
+    """Raises UnfitPython for another system or another Python than queuectl is written for."""
+    name = sys.implementation.name
+    if name != "cpython":
+        raise UnfitPython(what=f"CPython is required, but {sys.executable} is {name}")
+    if sys.platform in _OTHER_SYSTEMS:
+        raise UnfitPython(what=f"{_OTHER_SYSTEMS[sys.platform]} is not supported")
+
+
+def lacks(fault: ImportError) -> UnfitPython:
+    """What it means that a module cannot be imported: the system has none such, or this Python or the package is not
+    complete.
+    """
+    if sys.platform in _OTHER_SYSTEMS:
+        return UnfitPython(what=f"{_OTHER_SYSTEMS[sys.platform]} is not supported")
+    name = fault.name or str(fault)
+    if name.startswith("queuectl_core"):
+        return UnfitPython(what=f"the installation is incomplete: {name} is missing")
+    return UnfitPython(what=f"{sys.executable} lacks the module {name}")
+
+
+def command(python: str | None) -> list[str]:
+    """The words that start `python`, by default this Python, with the options that this one was started with.
+
+    Raises InvalidInput where this program is no Python, and none is named.
+    """
+    import subprocess
+
+    executable = sys.executable or ""
+    is_python = "python" in executable.rpartition("/")[2].lower() and not getattr(sys, "frozen", False)
+    if python is None and not is_python:
+        raise InvalidInput(what=f"{executable or 'this program'} is not a Python; name one with supervisor(python=…)")
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
+    return [python or executable, *flags]

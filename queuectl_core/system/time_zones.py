@@ -1,0 +1,45 @@
+"""Time zones: time zones by name, from the system's database; and which one is the local one.
+
+Knows files of the system, no schedule. The trap: a zone that is there today may be gone in another container.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import InvalidInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+
+def zone_of(name: str) -> tzinfo | None:
+    """None is UTC. Raises InvalidInput."""
+    if name == "UTC":
+        return None
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(what=f"unknown time zone {name[:60]!r}; use a name like Europe/Berlin") from None
+
+
+def local_name() -> str:
+    """The name of the local zone; UTC where none can be found. Raises InvalidInput when TZ says one without a name."""
+    found = os.environ.get("TZ", "").lstrip(":")
+    if found:
+        try:
+            zone_of(found)
+        except InvalidInput:
+            raise InvalidInput(
+                what=f"TZ is {found[:40]!r}, which is not a zone name; use --tz with a name like Europe/Berlin"
+            ) from None
+    else:
+        found = os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
+    try:
+        zone_of(found)
+        return found
+    except InvalidInput:
+        return "UTC"

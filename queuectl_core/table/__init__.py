@@ -1,0 +1,1 @@
+"""The jobs as they are now, in memory over a store."""

@@ -1,0 +1,473 @@
+"""Job table: the jobs as they are now. A memtable of what has changed lately, over a store that may lag behind.
+
+A job has its record, `job/ID`, and the entries in indexes that `index_keys` says; `meta` has position, counts,
+settings, queues, schedules and the next job number; `queue_counts` has the counts of each queue. So every job has one
+record and few index entries, and nothing that is asked often needs a scan.
+
+`flush` moves the longest-changed jobs into the store, a slice at a time, in one atomic write with the position up to
+which the store is then complete. Records may be ahead of that position; each carries the sequence of its last event
+(`revision`, a page LSN as in ARIES), and replay skips what a record already has.
+
+A job that has been enqueued and not touched since is `fresh` (see `memtable`). So a load of a million is taken in at
+once, and moved to the store bit by bit.
+
+Pure: the store is handed in. Of events it knows only the one that makes a job, and not the journal. The trap: change a
+job only between `change` and `settle`; what `get` returns is to be read.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import defaultdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Corrupt, NewerFormat
+from ..model.job import NO_OPTIONS, PENDING, STATES, Job
+from ..model.job_spec import DEFAULT_QUEUE
+from .index_keys import (
+    ALL_QUEUES,
+    DELAYED,
+    DUE,
+    FIXED_COUNTS,
+    READY,
+    Entry,
+    counted_as,
+    place_in_state,
+    places_of,
+)
+from .memtable import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
+from .queue_counts import Tallies
+from .queue_counts import write as write_tallies
+from .store import Store
+
+if TYPE_CHECKING:
+    from ..model.records import Options, Rules, Schedule, State
+
+FORMAT = 2
+"""Since 2 the order of jobs over all queues has an index, and each queue a record of its counts (see
+`store_upgrade`).
+"""
+
+READ_LIMIT = 1000
+"""Unchanged jobs kept in memory after they were read."""
+
+READ_BYTES = 16 * 1024 * 1024
+"""The same, where jobs are long."""
+
+GET_LIMIT = 250
+"""Keys asked of the store at once."""
+
+AHEAD_LIMIT = 50
+"""The same, where each brings a record with it."""
+
+FLUSH_BYTES = 4 * 1024 * 1024
+"""No more is moved into the store at a time, but for the last job of those."""
+
+
+class JobTable:
+    def __init__(self, store: Store) -> None:
+        """Raises NewerFormat, Corrupt."""
+        meta = _parsed("meta", store.get(b"meta") or b"{}")
+        if meta.get("format", FORMAT) > FORMAT:
+            raise NewerFormat(path="the store", found=f"format {meta['format']}", known=FORMAT)
+        self._store = store
+        self.log_id: str = meta.get("log_id", "")
+        """Of the journal that this store belongs to; empty: of none yet."""
+        self.segment: int = meta.get("segment", 0)
+        """The number of a segment that this journal has had; there is one of this number or a higher one."""
+        self.position: int = meta.get("position", 0)
+        self.ahead: int = meta.get("ahead", 0)
+        self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
+        self.counts.update(meta.get("counts", {}))
+        self._tallies = Tallies(store)
+        self.settings: dict[str, Any] = meta.get("settings", {})
+        self.queues: dict[str, Rules] = meta.get("queues", {})
+        """The rules of queues that have any; `*` is all of them."""
+        self.schedules: dict[str, Schedule] = meta.get("schedules", {})
+        self.clock_shift_ms: int = meta.get("clock_shift_ms", 0)
+        self.latest_ms: int = meta.get("latest_ms", 0)
+        self.next_number: int = meta.get("next_number", 1)
+        self._stored_counts = dict(self.counts)
+        self._changed: dict[str, Changed | Fresh] = {}
+        """By the age of their first change that the store lacks."""
+        self._fresh: dict[int, str] = {}
+        """Number and id of each fresh job: their entries in the index of what is ready."""
+        self._fresh_from = 0
+        """No fresh job has a number below this."""
+        self._read: dict[str, Job] = {}
+        self._read_bytes = 0
+        """Of their records, at the most."""
+        self._changed_index: defaultdict[str, dict[str, str]] = defaultdict(dict)
+
+    def get(self, id: str) -> Job | None:
+        """The job, to be read."""
+        entry = self._changed.get(id)
+        if entry is None:
+            return self._load(id)
+        return job_from(entry) if isinstance(entry, tuple) else entry.job
+
+    def existing(self, id: str) -> Job:
+        """Return the job, which the caller knows to be there.
+
+        Raises:
+            KeyError: it is not.
+        """
+        job = self.get(id)
+        if job is None:
+            raise KeyError(id)
+        return job
+
+    def options_of(self, id: str) -> Options:
+        """Of a job; no Job is made of a fresh one for it."""
+        entry = self._changed.get(id)
+        if isinstance(entry, tuple):
+            return entry[0].options
+        job = self.get(id)
+        return NO_OPTIONS if job is None else job.options
+
+    def state_of(self, id: str) -> State | None:
+        """Of a job, if there is one; at the cost of a look where it is fresh."""
+        if isinstance(self._changed.get(id), tuple):
+            return PENDING
+        job = self.get(id)
+        return None if job is None else job.state
+
+    def known(self, ids: list[str]) -> set[str]:
+        """Which of these are ids of jobs; at the cost of one look at the store for hundreds of them."""
+        found = {id for id in ids if id in self._changed and self.get(id) is not None}
+        others = [f"job/{id}".encode() for id in ids if id not in self._changed]
+        for start in range(0, len(others), GET_LIMIT):
+            found.update(key[4:].decode() for key, _ in self._store.get_many(others[start : start + GET_LIMIT]))
+        return found
+
+    def is_entry(self, entry: Entry) -> bool:
+        """Whether the job of this index entry still stands there."""
+        key, id = entry
+        found = self._changed.get(id)
+        if found is None:
+            job = self._load(id)
+            return job is not None and place_in_state(job)[1] == key
+        if isinstance(found, tuple):
+            return key == f"ready/{found[0].number:012}"
+        return bool(found.places) and key == found.places[0][1]
+
+    def read_ahead(self, entries: list[Entry]) -> None:
+        """These jobs will be wanted soon, one after the other."""
+        wanted = [f"job/{id}".encode() for _, id in entries if id not in self._changed and id not in self._read]
+        size = 0
+        for start in range(0, len(wanted), AHEAD_LIMIT):
+            if size > READ_BYTES // 2:
+                return
+            for key, raw in self._store.get_many(wanted[start : start + AHEAD_LIMIT]):
+                self._keep(key[4:].decode(), raw)
+                size += len(raw)
+
+    def change(self, id: str, sequence: int) -> Job | None:
+        """The job, to be changed on account of event `sequence` and then given to `settle`. None: there is no such
+        job.
+        """
+        entry = self._changed.get(id)
+        if isinstance(entry, tuple):  # it keeps its place among the changed
+            job = job_from(entry)
+            del self._fresh[job.number]
+            entry = self._changed[id] = Changed(job, job.revision, None)
+            entry.count = FRESH_COUNT  # as such it has been counted
+        elif entry is None:
+            loaded = self._load(id)
+            if loaded is None:
+                return None
+            del self._read[id]
+            entry = self._changed[id] = Changed(loaded, sequence, loaded)
+        return entry.job
+
+    def add(self, job: Job) -> None:
+        """A new job: `settle` it next. The caller has made sure that there is none of this id."""
+        entry = self._changed.get(job.id)
+        if entry is None:
+            self._changed[job.id] = Changed(job, job.revision, None)
+        else:  # removed, and not flushed since
+            assert not isinstance(entry, tuple)
+            entry.job = job
+        self.next_number = max(self.next_number, job.number + 1)
+
+    def enqueue(self, batch: Batch, first_sequence: int) -> int:
+        """New jobs; the caller has made sure that there are none of these ids. Returns the sequence of the last one."""
+        for row, length in batch.rows:
+            row.first_sequence = first_sequence
+            first_sequence += length
+        for entry, row in batch.placed:
+            assert entry.job is not None  # none of a batch has been removed
+            entry.first_sequence = entry.job.revision = row.first_sequence + entry.job.number - row.first_number
+        self.next_number = max(self.next_number, batch.last_number + 1)
+        if not self._changed.keys().isdisjoint(batch.entries):  # removed, and not flushed since
+            for found in batch.entries.values():
+                job = job_from(found) if isinstance(found, tuple) else found.job
+                assert job is not None  # none of a batch has been removed
+                self.add(job)
+                self.settle(job)
+            return first_sequence - 1
+        self._changed.update(batch.entries)
+        if batch.numbers:
+            first = next(iter(batch.numbers))
+            self._fresh_from = min(self._fresh_from, first) if self._fresh else first
+            self._fresh.update(batch.numbers)
+        for name, keys in batch.indexes.items():
+            self._changed_index[name].update(keys)
+        for name, number in batch.counts.items():
+            if name in FIXED_COUNTS:
+                self.counts[name] = self.counts.get(name, 0) + number
+            else:
+                self._tallies.bump(name, number)
+        return first_sequence - 1
+
+    def settle(self, job: Job) -> Entry:
+        """The job has been changed: it is counted and indexed anew. Returns its index entry."""
+        entry = self._changed[job.id]
+        assert not isinstance(entry, tuple)  # `change` and `add` make it a Changed
+        places = places_of(job)
+        if places != entry.places:
+            self._unindex(entry)
+            entry.places = places
+            for index, key in places:
+                self._changed_index[index][key] = job.id
+        names = counted_as(job)
+        if names != entry.count:
+            self._count(entry, names)
+        return places[0][1], job.id
+
+    def remove(self, id: str, sequence: int) -> None:
+        if self.change(id, sequence) is not None:
+            entry = self._changed[id]
+            assert not isinstance(entry, tuple)  # `change` makes it a Changed
+            entry.job = None
+            self._unindex(entry)
+            self._count(entry, ())
+
+    def note_time(self, at_ms: int) -> None:
+        """Keeps the latest time of any event, by a clock without the shifts."""
+        if at_ms - self.clock_shift_ms > self.latest_ms:
+            self.latest_ms = at_ms - self.clock_shift_ms
+
+    def scan(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
+        """The first `limit` entries of one index behind key `after` (with `reverse`: the last ones before it)."""
+        start, stop = f"{index}/", f"{index}0"  # "0" is the character after "/"
+        if after:
+            start, stop = (start, after) if reverse else (after + "\0", stop)
+        recent = self._scan_changed(index, limit, start, stop, reverse)
+        stored = self._scan_stored(limit, start, stop, reverse)
+        fresh = self._scan_fresh(limit, start, stop, reverse) if index == READY and self._fresh else []
+        return list(islice(heapq.merge(recent, stored, fresh, reverse=reverse), limit))
+
+    def in_order(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
+        """As `scan`; of READY, DUE and DELAYED all queues together, their keys as if they stood in one index."""
+        found = self.scan(index, limit, after, reverse)
+        if index not in (READY, DUE, DELAYED):
+            return found
+        everywhere = f"{index}@{ALL_QUEUES}"
+        named = self.scan(everywhere, limit, after and everywhere + after[len(index) :], reverse)
+        others = [(index + key[len(everywhere) :], id) for key, id in named]
+        return list(islice(heapq.merge(found, others, reverse=reverse), limit)) if others else found
+
+    def count_of(self, queue: str, state: str) -> int:
+        """How many jobs of a queue are in a state."""
+        if queue != DEFAULT_QUEUE:
+            return self._tallies.count_of(queue, state)
+        return self.counts[state] - self.counts.get(f"{state}@{ALL_QUEUES}", 0)
+
+    def queue_names(self, after: str = "", limit: int = 2**31) -> list[str]:
+        """The first `limit` queues behind that name that have a job or a rule, by name; the default one before all."""
+        first = [] if after else [DEFAULT_QUEUE]
+        after = "" if after == DEFAULT_QUEUE else after
+        ruled = [name for name in self.queues if name > after and name not in (ALL_QUEUES, DEFAULT_QUEUE)]
+        names = {*self._tallies.names(after, limit), *heapq.nsmallest(limit, ruled)}
+        return (first + sorted(names))[:limit]
+
+    @property
+    def changed_count(self) -> int:
+        return len(self._changed)
+
+    def flush(self, limit: int, last_sequence: int) -> int:
+        """Moves up to `limit` of the longest-changed jobs into the store, fewer where they are long; returns how many
+        are left.
+
+        `last_sequence` is that of the last event applied: where the position goes when nothing is left.
+        """
+        puts: list[tuple[bytes, bytes]] = []
+        deletes: list[bytes] = []
+        ids: list[str] = []
+        changes: dict[str, int] = {}
+        size = seen = 0
+        for id in islice(self._changed, limit):
+            if size > FLUSH_BYTES:
+                break
+            ids.append(id)
+            entry = self._changed[id]
+            if isinstance(entry, tuple):
+                _write_fresh(entry, puts)
+                bump(changes, FRESH_COUNT, 1)
+            else:
+                self._write_entry(id, entry, changes, puts, deletes)
+            size += sum(len(value) for _, value in puts[seen:])
+            seen = len(puts)
+        left = next(islice(self._changed.values(), len(ids), None), None)
+        position = _first_sequence(left) - 1 if left else last_sequence
+        counts = dict(self._stored_counts)
+        for name in FIXED_COUNTS & changes.keys():
+            bump(counts, (name,), changes.pop(name))
+        tallies = self._tallies.records_after(changes)
+        write_tallies(tallies, puts, deletes)
+        puts.append((b"meta", self._meta(position, last_sequence, counts)))
+        self._store.write(puts, deletes)
+        self._tallies.note_moved(changes, tallies)
+        for id in ids:
+            entry = self._changed.pop(id)
+            if isinstance(entry, tuple):
+                del self._fresh[entry[0].number]
+            else:
+                self._unindex(entry)
+        self._stored_counts = counts
+        self.position, self.ahead = position, last_sequence
+        return len(self._changed)
+
+    def _load(self, id: str) -> Job | None:
+        """From the store, or from what was read lately: a dispatch looks at the same job several times."""
+        job = self._read.get(id)
+        if job is None:
+            raw = self._store.get(f"job/{id}".encode())
+            if raw is None:
+                return None
+            job = self._keep(id, raw)
+        return job
+
+    def _keep(self, id: str, raw: bytes) -> Job:
+        """The job of a record, remembered for a while."""
+        if len(self._read) >= READ_LIMIT or self._read_bytes + len(raw) > READ_BYTES:
+            self._read.clear()
+            self._read_bytes = 0
+        self._read_bytes += len(raw)
+        job = self._read[id] = _job_of_record(id, raw)
+        return job
+
+    def _count(self, entry: Changed, names: tuple[str, ...]) -> None:
+        counts = self.counts
+        for name in entry.count:
+            if name in FIXED_COUNTS:
+                counts[name] = counts.get(name, 0) - 1
+            else:
+                self._tallies.bump(name, -1)
+        for name in names:
+            if name in FIXED_COUNTS:
+                counts[name] = counts.get(name, 0) + 1
+            else:
+                self._tallies.bump(name, 1)
+        entry.count = names
+
+    def _unindex(self, entry: Changed) -> None:
+        for index, key in entry.places:
+            keys = self._changed_index[index]
+            del keys[key]
+            if not keys:
+                del self._changed_index[index]
+        entry.places = ()
+
+    def _scan_changed(self, index: str, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
+        entries = (entry for entry in self._changed_index.get(index, _NOTHING).items() if start <= entry[0] < stop)
+        return heapq.nlargest(limit, entries) if reverse else heapq.nsmallest(limit, entries)
+
+    def _scan_fresh(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
+        """By asking for number after number: those of fresh jobs lie close together."""
+        low = max(self._fresh_from, _number_of(start, 0))
+        high = min(self.next_number, _number_of(stop, self.next_number))
+        numbers = range(high - 1, low - 1, -1) if reverse else range(low, high)
+        entries = ((f"ready/{number:012}", self._fresh[number]) for number in numbers if number in self._fresh)
+        found = list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
+        if found and not reverse and start == "ready/":
+            self._fresh_from = _number_of(found[0][0], low)
+        return found
+
+    def _scan_stored(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
+        """Entries of the store, without those of jobs that have changed since."""
+        found: list[Entry] = []
+        while len(found) < limit:
+            page = self._store.scan(start.encode(), stop.encode(), limit, reverse)
+            entries = [(key.decode(), value.decode()) for key, value in page]
+            found += [entry for entry in entries if entry[1] not in self._changed]
+            if len(page) < limit:
+                break
+            start, stop = (start, entries[-1][0]) if reverse else (entries[-1][0] + "\0", stop)
+        return found
+
+    def _write_entry(
+        self, id: str, entry: Changed, changes: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
+    ) -> None:
+        bump(changes, entry.stored_count, -1)
+        deletes += [place[1].encode() for place in entry.stored_places if place not in entry.places]
+        if entry.job is None:
+            deletes.append(f"job/{id}".encode())
+            return
+        bump(changes, counted_as(entry.job), 1)
+        puts.append((f"job/{id}".encode(), _encode(entry.job.fields()).encode()))
+        puts += [(place[1].encode(), id.encode()) for place in entry.places if place not in entry.stored_places]
+
+    def _meta(self, position: int, ahead: int, counts: dict[str, int]) -> bytes:
+        meta = {
+            "format": FORMAT,
+            "log_id": self.log_id,
+            "segment": self.segment,
+            "position": position,
+            "ahead": ahead,
+            "counts": {name: number for name, number in counts.items() if number or name in STATES},
+            "settings": self.settings,
+            "queues": self.queues,
+            "schedules": self.schedules,
+            "clock_shift_ms": self.clock_shift_ms,
+            "latest_ms": self.latest_ms,
+            "next_number": self.next_number,
+        }
+        return _encode(meta).encode()
+
+
+def _write_fresh(fresh: Fresh, puts: list[tuple[bytes, bytes]]) -> None:
+    (id, number, *_), _ = fresh
+    puts.append((f"job/{id}".encode(), _encode(job_from(fresh).fields()).encode()))
+    puts.append((f"ready/{number:012}".encode(), id.encode()))
+
+
+def _number_of(key: str, otherwise: int) -> int:
+    """The number in a key of the index of what is ready; a cursor from outside may have none."""
+    digits = key[6:18]
+    return int(digits) if digits.isdigit() else otherwise
+
+
+def _first_sequence(entry: Changed | Fresh) -> int:
+    return sequence_of(entry) if isinstance(entry, tuple) else entry.first_sequence
+
+
+def _job_of_record(id: str, raw: bytes) -> Job:
+    """Raises Corrupt, NewerFormat."""
+    fields = _parsed(f"job/{id}", raw)
+    unknown = fields.keys() - set(Job.__slots__)
+    if unknown:
+        raise NewerFormat(path="the store", found=f"the job field {min(unknown)!r}", known=FORMAT)
+    try:
+        return Job(**fields)
+    except TypeError as fault:
+        raise Corrupt(path="the store", why=f"the record of job {id} is invalid ({fault})") from None
+
+
+def _parsed(key: str, raw: bytes) -> dict[str, Any]:
+    """A value of the store. Raises Corrupt."""
+    try:
+        value = _decode(raw.decode())[0]
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Corrupt(path="the store", why=f"its value of {key} is damaged")
+    return value
+
+
+_NOTHING: dict[str, str] = {}
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode

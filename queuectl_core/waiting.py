@@ -1,0 +1,151 @@
+"""Waiting: how a program waits for jobs to end, named ones or those that match a filter.
+
+Knows how to wait, not what an end means. The traps: a supervisor may leave its place to another meanwhile, and have no
+place for one more who waits; and a job may move from one index to another between two pages of a listing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .errors import Busy, InvalidInput, NoSupervisor, UnknownJob
+from .model.states import FINAL_STATES, STATES
+from .transport import Caller
+from .wire.client import Client, connect
+from .wire.protocol import WAIT_JOBS
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from .model.records import Ended, Reply
+
+OPEN_STATES = tuple(state for state in STATES if state not in FINAL_STATES)
+PAGE_JOBS = 500
+FIRST_PAUSE_S = 0.05
+LAST_PAUSE_S = 10.0
+"""Between two tries, where there is no supervisor or it has no place: longer each time."""
+
+SUCCESSOR_WITHIN_S = 5.0
+"""So long after a supervisor has ended another one may begin, in a restart."""
+
+
+class Awaiting:
+    def __init__(self, caller: Caller, timeout_s: float | None) -> None:
+        """The time begins now."""
+        self._caller = caller
+        self._end_s = None if timeout_s is None else time.monotonic() + timeout_s
+        self._own_id = caller.home.job_inside(os.environ)
+        """The job that this process is part of: it would wait for itself for ever."""
+
+    def these(self, ids: Sequence[str], lenient: bool = False) -> Ended | None:
+        """Until these have ended; None when the time is over. `lenient`: one that is not there has been purged.
+
+        Raises InvalidInput, UnknownJob, NoSupervisor, Busy.
+        """
+        if self._own_id in ids:
+            raise InvalidInput(what=f"job {self._own_id} cannot wait for itself")
+        pause_s, alone_from_s = FIRST_PAUSE_S, 0.0
+        while ids:
+            client = connect(self._caller.home.socket, self._caller.deadline_s)
+            if client is not None:
+                ended, is_heard = self._ended_with(client, ids, lenient)
+                alone_from_s = time.monotonic() + SUCCESSOR_WITHIN_S
+                pause_s = pause_s if is_heard else FIRST_PAUSE_S
+            else:
+                ended = self._ended_alone(ids, lenient) if time.monotonic() >= alone_from_s else None
+            if ended is not None or self._is_late():
+                return ended
+            left_s = self._left_s()
+            time.sleep(pause_s if left_s is None else min(pause_s, left_s))
+            pause_s = min(LAST_PAUSE_S, 2 * pause_s) if client is not None else FIRST_PAUSE_S
+        return {}
+
+    def matching(self, states: Sequence[str], wanted: Mapping[str, object]) -> Ended | None:
+        """Until all that are in one of these states now, and match, have ended, those counted that
+        are over already, and
+        not the job that this process is part of; as `these`. Empty when there is none.
+        """
+        open_ids = self._open_ids([state for state in states if state not in FINAL_STATES], wanted)
+        open_ids.pop(self._own_id or "", None)
+        ended: Ended = {}
+        for state in states:
+            for page in self._pages([state], wanted) if state in FINAL_STATES else ():
+                count = sum(id not in open_ids for id in page["jobs"])
+                if count:
+                    ended[state] = ended.get(state, 0) + count
+        later = self.these(list(open_ids), lenient=True)
+        if later is None:
+            return None
+        return {how: ended.get(how, 0) + later.get(how, 0) for how in {**ended, **later}}
+
+    def _open_ids(self, states: list[str], wanted: Mapping[str, object]) -> dict[str, None]:
+        """Those in these states. They are looked for until there is no other: what moves between
+        two pages is missed.
+        """
+        found: dict[str, None] = {}
+        while states:
+            known, count = len(found), 0
+            for page in self._pages(states, wanted):
+                found.update(dict.fromkeys(page["jobs"]))
+                wanted = {**wanted, "before": wanted.get("before", page.get("next_number"))}
+                count += 1
+            if count == 1 or len(found) == known:
+                break
+        return found
+
+    def _pages(self, states: list[str], wanted: Mapping[str, object]) -> Iterator[Reply]:
+        cursor = None
+        how: dict[str, object] = {"state": states, "limit": PAGE_JOBS, "form": "brief", "numbered": True}
+        while True:
+            page = self._caller.ask("list", next=cursor, **how, **wanted)
+            yield page
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _ended_with(self, client: Client, ids: Sequence[str], lenient: bool) -> tuple[Ended | None, bool]:
+        """What the supervisor answers, and whether it does: it may have no place, end meanwhile, or time is over."""
+        try:
+            for start in range(0, len(ids), WAIT_JOBS):
+                portion, more = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS < len(ids)
+                client.send("wait", ids=portion, more=more, lenient=lenient)
+                reply = client.receive(self._caller.deadline_s if more else self._left_s())
+                if "ended" in reply:
+                    return reply["ended"], True
+        except Busy:
+            if not self._is_late():
+                raise
+        except ConnectionError:
+            return None, False
+        finally:
+            client.close()
+        return None, True
+
+    def _ended_alone(self, ids: Sequence[str], lenient: bool) -> Ended | None:
+        """While no supervisor runs; None when one has come up. Raises NoSupervisor unless all have ended."""
+        ended: Ended = {}
+        for id in ids:
+            state = self._state_of(id, lenient)
+            if state in OPEN_STATES:
+                if self._caller.ask("status")["supervisor"] is not None:
+                    return None
+                raise NoSupervisor(home=self._caller.home.path)
+            ended[state] = ended.get(state, 0) + 1
+        return ended
+
+    def _state_of(self, id: str, lenient: bool) -> str:
+        try:
+            return str(self._caller.ask("show", id=id)["job"]["state"])
+        except UnknownJob:
+            if not lenient:
+                raise
+            return "purged"
+
+    def _is_late(self) -> bool:
+        return self._end_s is not None and time.monotonic() >= self._end_s
+
+    def _left_s(self) -> float | None:
+        """Until the time is over; None when there is no limit."""
+        return None if self._end_s is None else max(0.001, self._end_s - time.monotonic())
