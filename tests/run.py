@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Runs the tests, from a fresh clone, with nothing prepared: makes a virtual environment of its own, and runs the
-test files side by side, each in a pytest process of its own.
+"""Run the tests from a fresh clone, with nothing prepared.
 
-    python3 tests/run.py                     everything but the long tests, on this Python
-    python3 tests/run.py --all-pythons       the same on every CPython from 3.9 on that is found here; the fault
-    tests,
-                                             which try the system more than the language, on this one only
-    python3 tests/run.py tests/test_job.py   these files only
-    python3 tests/run.py --long [--seed N]   the long tests too
+The script makes a virtual environment of its own and runs each test file in a pytest process, several at a time.
+
+    python3 tests/run.py                        all tests except the long ones, on this Python
+    python3 tests/run.py --all-pythons          the same, and more on each other CPython from 3.9 on:
+                                                on the oldest and the newest all but tests/faults,
+                                                on those between only tests/unit and the project's own
+    python3 tests/run.py tests/unit/test_x.py   these files only, on each chosen Python
+    python3 tests/run.py --long [--seed N]      the long tests too
 """
 
 from __future__ import annotations
@@ -37,12 +38,22 @@ class Outcome(NamedTuple):
 def main() -> int:
     args = parse_arguments()
     pythons = find_pythons() if args.all_pythons else [sys.executable]
-    files = [os.path.abspath(file) for file in args.files] or find_tests()
-    sane = [file for file in files if os.sep + "faults" + os.sep not in file]
-    mine = version_of(sys.executable)
-    total = sum_of(run_on(python, args, files if version_of(python) == mine else sane) for python in pythons)
+    files = [os.path.abspath(file) for file in args.files]
+    total = sum_of(run_on(python, args, files or chosen(find_tests(), python, pythons)) for python in pythons)
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 1 if total.failed or not total.passed else 0
+
+
+def chosen(files: list[str], python: str, pythons: list[str]) -> list[str]:
+    """Return the test files for one of several Pythons.
+
+    Faults try the system more than the language. Between the oldest and the newest Python, what
+    processes do is the same; what modules do is tested on each.
+    """
+    if version_of(python) == version_of(sys.executable):
+        return files
+    left_out = {"faults"} if python in (pythons[0], pythons[-1]) else {"faults", "process", "bench"}
+    return [file for file in files if not left_out & set(file.split(os.sep))]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,12 +62,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--all-pythons", action="store_true", help="on every CPython from 3.9 on")
     parser.add_argument("--long", action="store_true", help="also the tests that take minutes")
     parser.add_argument("--seed", help="the seed of the random long tests")
-    parser.add_argument("--jobs", type=int, default=max(2, os.cpu_count() or 2), help="test files at the same time")
+    at_once = 2 * (os.cpu_count() or 2)  # much of what a test does is wait
+    parser.add_argument("--jobs", type=int, default=at_once, help="test files at the same time")
     return parser.parse_args()
 
 
 def run_on(python: str, args: argparse.Namespace, files: list[str]) -> Outcome:
-    """Runs the test files on one Python, as many at a time as there are cores."""
+    """Run the test files on one Python, `args.jobs` at a time."""
     started_s = time.monotonic()
     runner = environment_for(python)
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -1,4 +1,4 @@
-"""ByHand: what people do to jobs, all named ones or none, and chosen ones as far as it goes; and unique keys."""
+"""Job operations: what people do to jobs, all named ones or none, and chosen ones as far as it goes; and unique keys."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_a_socket_on_which_somebody_else_listens_is_told_nothing() -> None:
             listener.listen()
         finally:
             os.seteuid(0)
-        with pytest.raises(BadHome, match="a process of uid 54321 answers"):
+        with pytest.raises(BadHome, match="a process of UID 54321 answers"):
             connect(path, 5.0)
         heard, _ = listener.accept()
         with heard:
@@ -79,5 +79,5 @@ def test_a_time_longer_than_the_system_waits_at_once_is_waited_for_in_parts(
     peer.sendall(protocol.encode({"ok": True}))
     assert client.receive(1e12) == {}
     monkeypatch.setattr("queuectl_core.wire.client._MAX_WAIT_S", 0.001)
-    with pytest.raises(Busy, match="has not answered within 0.05 s"):
+    with pytest.raises(Busy, match="did not answer within 0.05 s"):
         client.receive(0.05)

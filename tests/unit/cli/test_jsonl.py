@@ -1,4 +1,4 @@
-"""Lines: the jobs of a file one by one, and the line on which a refused one stands."""
+"""Jsonl: the jobs of a file one by one, and the line on which a refused one stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JobText: what text stands for a job, and what is said of text that does not."""
+"""Job text: what text stands for a job, and what is said of text that does not."""
 
 from __future__ import annotations
 

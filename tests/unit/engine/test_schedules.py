@@ -1,4 +1,4 @@
-"""Recurring: schedules that add jobs at their times, make up for what was missed once, and do not overlap."""
+"""Schedules: schedules that add jobs at their times, make up for what was missed once, and do not overlap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output: the bytes of each attempt, found again among those of others, and what is over the limit."""
+"""Output log: the bytes of each attempt, found again among those of others, and what is over the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agenda: the first of many names, whatever becomes of their keys."""
+"""Indexed heap: the first of many names, whatever becomes of their keys."""
 
 from __future__ import annotations
 

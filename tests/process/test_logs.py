@@ -21,7 +21,7 @@ def raw_logs(queuectl: CommandLine, *words: str) -> bytes:
 
 
 def root() -> str:
-    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def test_bytes_come_out_as_they_went_in(queuectl: CommandLine) -> None:

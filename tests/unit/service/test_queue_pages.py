@@ -1,4 +1,4 @@
-"""Pages: no answer outgrows a message, however many there are of a thing, and however long each is."""
+"""Queue pages: no answer outgrows a message, however many there are of a thing, and however long each is."""
 
 from __future__ import annotations
 

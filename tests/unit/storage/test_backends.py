@@ -1,4 +1,4 @@
-"""Stores: one contract for every backend that this Python has, and what a crash or damage does to each."""
+"""Backends: one contract for every backend that this Python has, and what a crash or damage does to each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RawJson: the same text and the same values as the json module, and the same refusals."""
+"""Fast json: the same text and the same values as the json module, and the same refusals."""
 
 from __future__ import annotations
 

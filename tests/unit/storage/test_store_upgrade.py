@@ -1,4 +1,4 @@
-"""Upgrade: stores of the first format, which had neither an order over all queues nor a record of each queue's counts."""
+"""Store upgrade: stores of the first format, which had neither an order over all queues nor a record of each queue's counts."""
 
 from __future__ import annotations
 

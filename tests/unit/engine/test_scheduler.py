@@ -1,4 +1,4 @@
-"""Lanes: which job is next, by priority and age, among queues with limits, rates and pauses."""
+"""Scheduler: which job is next, by priority and age, among queues with limits, rates and pauses."""
 
 from __future__ import annotations
 

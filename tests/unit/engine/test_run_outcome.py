@@ -1,4 +1,4 @@
-"""Verdict: what becomes of a job whose run has ended, by its exit code and what the job says of such codes."""
+"""Run outcome: what becomes of a job whose run has ended, by its exit code and what the job says of such codes."""
 
 from __future__ import annotations
 

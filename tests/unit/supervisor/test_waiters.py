@@ -1,4 +1,4 @@
-"""Waits: who is to be answered when jobs have ended, and that those who have gone are forgotten."""
+"""Waiters: who is to be answered when jobs have ended, and that those who have gone are forgotten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JobTable: jobs, counts and indexes over a store that lags behind, compared with a plain dictionary."""
+"""Job table: jobs, counts and indexes over a store that lags behind, compared with a plain dictionary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain: what it takes is what argparse would have made of the same words, and what it cannot take is left to that."""
+"""Fast args: what it takes is what argparse would have made of the same words, and what it cannot take is left to that."""
 
 from __future__ import annotations
 
