@@ -53,7 +53,7 @@ def chosen(files: list[str], python: str, pythons: list[str]) -> list[str]:
     if version_of(python) == version_of(sys.executable):
         return files
     left_out = {"faults"} if python in (pythons[0], pythons[-1]) else {"faults", "process", "bench"}
-    return [file for file in files if not left_out & set(file.split(os.sep))]
+    return [file for file in files if not left_out & set(os.path.relpath(file, ROOT).split(os.sep))]
 
 
 def parse_arguments() -> argparse.Namespace:
