@@ -79,5 +79,5 @@ def test_a_time_longer_than_the_system_waits_at_once_is_waited_for_in_parts(
     peer.sendall(protocol.encode({"ok": True}))
     assert client.receive(1e12) == {}
     monkeypatch.setattr("queuectl_core.client._MAX_WAIT_S", 0.001)
-    with pytest.raises(Busy, match="has not answered within 0.05 s"):
+    with pytest.raises(Busy, match="did not answer within 0.05 s"):
         client.receive(0.05)
