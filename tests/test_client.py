@@ -65,7 +65,7 @@ def test_a_socket_on_which_somebody_else_listens_is_told_nothing() -> None:
             listener.listen()
         finally:
             os.seteuid(0)
-        with pytest.raises(BadHome, match="a process of uid 54321 answers"):
+        with pytest.raises(BadHome, match="a process of UID 54321 answers"):
             connect(path, 5.0)
         heard, _ = listener.accept()
         with heard:
