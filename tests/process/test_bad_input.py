@@ -16,8 +16,8 @@ from queuectl_core.errors import Busy
 from tests.homes import ROOT, SCRIPT, CommandLine, until
 
 BAD_JOBS = {
-    "text that is not JSON": ("hello", "not a job in JSON"),
-    "half an object": ('{"command": "true"', "not a job in JSON"),
+    "text that is not JSON": ("hello", "invalid JSON"),
+    "half an object": ('{"command": "true"', "invalid JSON"),
     "a list": ("[1, 2]", "must be a JSON object"),
     "a number": ("3", "must be a JSON object"),
     "an unknown field": ('{"command": "true", "colour": "red"}', "unknown field 'colour'"),
@@ -68,7 +68,7 @@ def test_a_running_supervisor_refuses_the_same_with_the_same_words(queuectl: Com
 def test_a_command_longer_than_the_system_takes_is_refused(queuectl: CommandLine) -> None:
     longest = 131_071
     line = json.dumps({"command": ":" + "x" * longest}).encode()
-    assert "at most 131071" in queuectl.refused(2, "enqueue", "--file", "-", stdin=line)
+    assert "the maximum is 131071" in queuectl.refused(2, "enqueue", "--file", "-", stdin=line)
 
 
 def test_the_longest_command_runs(queuectl: CommandLine) -> None:
@@ -301,7 +301,7 @@ def test_a_reused_pid_is_never_signalled(queuectl: CommandLine) -> None:
         right = file.read()
     with open(path, "w") as file:
         file.write(f"{os.getpid()}\n1\n")
-    assert "names no living process" in queuectl.refused(75, "worker", "stop")
+    assert "names no running process" in queuectl.refused(75, "worker", "stop")
     with open(path, "w") as file:
         file.write(right)
     queuectl.ok("worker", "stop")
