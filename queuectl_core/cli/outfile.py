@@ -11,12 +11,14 @@ import stat
 import sys
 from collections.abc import Iterable
 
+from .. import durable
 from ..errors import InvalidInput
 from .render import Screen
 
 
 def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
-    """Writes each line to a new file that appears when it is whole; to standard output if `path` is None or `-`.
+    """Writes each line to a new file that appears when it is whole, and then survives a power cut;
+    to standard output if `path` is None or `-`.
 
     Raises InvalidInput when there is something of that name, or the file cannot be written.
     """
@@ -37,6 +39,7 @@ def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
             file.flush()
             os.fsync(file.fileno())
         _name(draft, path)
+        durable.sync_folder(os.path.dirname(os.path.abspath(path)))
     except BaseException as fault:
         if os.path.lexists(draft):
             os.unlink(draft)
