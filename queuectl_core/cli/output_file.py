@@ -12,11 +12,14 @@ import sys
 from collections.abc import Iterable
 
 from ..errors import InvalidInput
+from ..system import durable_files
 from .screen import Screen
 
 
 def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
-    """Writes each line to a new file that appears when it is whole; to standard output if `path` is None or `-`.
+    """Write each line to a new file, which appears when it is complete, and survives a power cut then.
+
+    Write to standard output if `path` is None or `-`.
 
     Raises InvalidInput when there is something of that name, or the file cannot be written.
     """
@@ -37,6 +40,7 @@ def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
             file.flush()
             os.fsync(file.fileno())
         _name(draft, path)
+        durable_files.sync_folder(os.path.dirname(os.path.abspath(path)))
     except BaseException as fault:
         if os.path.lexists(draft):
             os.unlink(draft)

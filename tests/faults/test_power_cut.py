@@ -91,6 +91,21 @@ def test_what_was_acknowledged_survives_power_cuts(queuectl: CommandLine, reques
     disk.unmount()
 
 
+def test_a_backup_that_was_acknowledged_survives_a_power_cut(queuectl: CommandLine) -> None:
+    folder = os.path.dirname(queuectl.home)
+    disk = Disk(os.path.join(folder, "image"), os.path.join(folder, "disk"))
+    queuectl.ok("enqueue", "--id", "kept", "--", "true")
+    backup, export = (os.path.join(disk.folder, name) for name in ("backup", "export"))
+    queuectl.ok("backup", backup)
+    queuectl.ok("export", "--output", export)
+    disk.cut()
+    disk.unmount()
+    disk.mount()
+    assert sorted(os.listdir(disk.folder)) == ["backup", "export", "lost+found"]
+    queuectl.ok("--home", os.path.join(folder, "copy"), "restore", backup)
+    disk.unmount()
+
+
 def one_cut(queuectl: CommandLine, disk: Disk, name: str, source: random.Random) -> set[str]:
     """Work with a supervisor or without one, until the power fails; what was acknowledged by then."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
