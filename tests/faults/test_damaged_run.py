@@ -50,7 +50,7 @@ def file_in_run(queuectl: CommandLine, ending: str) -> Path:
 
 def everybody_says_so(queuectl: CommandLine) -> None:
     attempt = queuectl.job("long")["history"][-1]
-    assert attempt["outcome"] == "worker-lost" and "what it left is damaged" in attempt["reason"], attempt
+    assert attempt["outcome"] == "worker-lost" and "its result is damaged" in attempt["reason"], attempt
     aside = file_names(queuectl, ".outcome.damaged")
     assert len(aside) == 1 and aside[0] in attempt["reason"]
     answer = queuectl("doctor")
@@ -69,7 +69,7 @@ def test_damaged_result_is_set_aside_and_its_run_is_lost(interrupted: CommandLin
     answer = interrupted("doctor")
     assert answer.status == 1 and f"{path.name} is damaged" in answer.out, answer
     answer = interrupted("status")
-    assert answer.status == 0 and answer.err.count("\n") == 1 and "what it left is damaged" in answer.err, answer
+    assert answer.status == 0 and answer.err.count("\n") == 1 and "its result is damaged" in answer.err, answer
     everybody_says_so(interrupted)
     assert interrupted("status").err == ""
 

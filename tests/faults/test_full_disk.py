@@ -161,7 +161,7 @@ def test_without_an_inode_and_without_a_supervisor_questions_are_answered(queuec
         queuectl.ok("enqueue", "--id", "a", "--command", "true")
         use_up_inodes(queuectl.home)
         for words in (["status"], ["why", "a"]):
-            assert "has no free inodes: nothing new begins" in queuectl.ok(*words), words
+            assert "has no free inodes: no job starts" in queuectl.ok(*words), words
         for words in (["list"], ["show", "a"], ["export"], ["queue", "list"]):
             queuectl.ok(*words)
         for words in (["enqueue", "--command", "true"], ["cancel", "a"], ["worker", "start"]):
@@ -221,7 +221,7 @@ def test_doctor_says_when_workers_cannot_have_queues(queuectl: CommandLine, opti
         done = subprocess.run(["unshare", "-m", "sh", "-c", script], env=queuectl.environ, capture_output=True, text=True)
         if "unshare" in done.stderr or "mount:" in done.stderr:
             pytest.skip(f"cannot unshare here: {done.stderr.strip()}")
-        assert "/dev/shm must be writable" in done.stdout + done.stderr, done
+        assert "make /dev/shm writable" in done.stdout + done.stderr, done
     assert "cannot start workers" not in queuectl.ok("doctor")
 
 

@@ -120,7 +120,7 @@ def test_without_semaphores_the_start_says_so(queuectl: CommandLine) -> None:
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"cannot unshare here: {done.stderr.strip()}")
     assert done.returncode == 1, done
-    assert done.stderr.count("\n") == 1 and "/dev/shm must be writable" in done.stderr
+    assert done.stderr.count("\n") == 1 and "make /dev/shm writable" in done.stderr
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
 

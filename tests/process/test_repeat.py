@@ -92,7 +92,7 @@ def test_a_request_says_until_when_it_counts(served: CommandLine) -> None:
             return replies[0]
 
     late = answer_to("late", steady_ms() - 1)
-    assert late["error"]["code"] == "busy" and "too late, and done nothing" in str(late)
+    assert late["error"]["code"] == "busy" and "too late and did nothing" in str(late)
     assert answer_to("in-time", steady_ms() + 10_000)["ids"] == ["in-time"]
     assert [job["id"] for job in served.json("list")] == ["in-time"]
 

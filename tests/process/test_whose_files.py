@@ -54,7 +54,7 @@ def test_a_folder_of_other_files_becomes_no_home(queuectl: CommandLine, name: st
     before = contents(queuectl.home)
     for words in (["enqueue", "--command", "true"], ["worker", "start"], ["status"], ["doctor"], ["doctor", "--repair", queuectl.home + "-new"]):  # fmt: skip
         said = queuectl.refused(2, *words)
-        assert name in said and "no home" in said
+        assert name in said and "is not a home" in said
     assert contents(queuectl.home) == before and len(os.listdir(queuectl.home)) == 1
 
 
@@ -274,7 +274,7 @@ def test_a_file_that_comes_while_an_export_is_written_is_not_replaced(
         path.write_text("theirs")
 
     monkeypatch.setattr(output_file, "_check_new", check_and_lose_the_race)
-    with pytest.raises(InvalidInput, match="is there already"):
+    with pytest.raises(InvalidInput, match="already exists"):
         output_file.write_lines(str(path), ["mine"], Screen(json=False))
     assert path.read_text() == "theirs" and os.listdir(path.parent) == ["out"]
 
@@ -349,7 +349,7 @@ def test_no_command_says_anything_of_a_home_of_somebody_else_but_that(queuectl: 
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     os.chown(queuectl.home, 54321, -1)
     for words in (["logs", "a"], ["list"], ["backup", "-"], ["export"], ["events"], ["doctor"], ["worker", "stop"]):
-        assert "belongs to uid 54321" in queuectl.refused(2, *words)
+        assert "belongs to UID 54321" in queuectl.refused(2, *words)
     os.chown(queuectl.home, os.geteuid(), -1)
 
 
