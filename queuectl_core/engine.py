@@ -309,6 +309,8 @@ class Engine:
         self.table.queues[event.name] = {name: value for name, value in rules.items() if value is not None}
         if not self.table.queues[event.name]:
             del self.table.queues[event.name]
+        if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate begins anew
+            self.table.opens.pop(event.name, None)
         self.lanes.take_rules(event.name)
 
     def _apply_shift(self, event: events.ClockShifted) -> None:
@@ -377,7 +379,8 @@ class Engine:
         was_running = job.state == PROCESSING
         change(job, event)
         if kind is events.Started:
-            self.lanes.note_run(job, event.at_ms)
+            is_new = sequence > self.table.ahead  # else the store knows what its queue's rate makes of it
+            self.lanes.note_run(job, event.at_ms if is_new else None)
         elif was_running:
             self.lanes.note_run(job)
         key, _ = self.table.settle(job)
