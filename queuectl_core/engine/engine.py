@@ -316,6 +316,8 @@ class Engine:
             self.table.queues[event.name] = rules
         else:
             self.table.queues.pop(event.name, None)
+        if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate begins anew
+            self.table.opens.pop(event.name, None)
         self.lanes.take_rules(event.name)
 
     def _apply_shift(self, event: events.ClockShifted) -> None:
@@ -384,7 +386,8 @@ class Engine:
         was_running = job.state == PROCESSING
         change(job, event)
         if kind is events.Started:
-            self.lanes.note_run(job, event.at_ms)
+            is_new = sequence > self.table.ahead  # else the store knows what its queue's rate makes of it
+            self.lanes.note_run(job, event.at_ms if is_new else None)
         elif was_running:
             self.lanes.note_run(job)
         key, _ = self.table.settle(job)

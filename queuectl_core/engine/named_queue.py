@@ -29,9 +29,15 @@ does.
 
 
 class Lane:
-    def __init__(self, queue: str, scan: Callable[[str, str, int], list[Entry]], running: Callable[[], int]) -> None:
-        """`scan(index, after, n)` gives the first n entries of an index behind a key; `running` says how many of its
-        jobs run.
+    def __init__(
+        self,
+        queue: str,
+        scan: Callable[[str, str, int], list[Entry]],
+        running: Callable[[], int],
+        opens: dict[str, float],
+    ) -> None:
+        """`scan(index, after, n)` gives the first n entries of an index behind a key; `running` says
+        how many of its jobs run; `opens` is when the rate of each queue lets the next one begin.
         """
 
         def window(kind: str) -> Window:
@@ -46,14 +52,12 @@ class Lane:
         """A heap of those whose time has come: rank and id."""
         self._running = running
         self.rules: Rules = {}
-        self.open_at_ms = 0.0
-        """When its rate lets the next one begin; without the shifts of the clock."""
+        self._opens = opens
 
-    def take_rules(self, rules: Rules) -> None:
-        """These are in force from now on; a new rate begins anew."""
-        if rules.get("rate") != self.rules.get("rate"):
-            self.open_at_ms = 0.0
-        self.rules = rules
+    @property
+    def open_at_ms(self) -> float:
+        """When its rate lets the next one begin; without the shifts of the clock."""
+        return self._opens.get(self.queue, 0.0)
 
     @property
     def is_paused(self) -> bool:
@@ -68,7 +72,8 @@ class Lane:
         rate = self.rules.get("rate")
         if rate is not None:
             count, period_s = rate
-            self.open_at_ms = max(self.open_at_ms, float(at_ms)) + period_s * 1000 / count
+            open_at_ms = max(self.open_at_ms, float(at_ms))
+            self._opens[self.queue] = open_at_ms + period_s * 1000 / count
 
     def add(self, key: str, id: str) -> None:
         """An index of it has a new entry."""

@@ -106,7 +106,7 @@ class Lanes:
         """They have changed in the table."""
         if queue != ALL_QUEUES:
             lane = self._changed[queue] = self._of(queue)
-            lane.take_rules(self._table.queues.get(queue, {}))
+            lane.rules = self._table.queues.get(queue, {})
 
     def take_next(self, now_ms: int, room: int = 1, workers: int = 1) -> str | None:
         """The id of the job that may run now, taken out. One of more slots than there is `room` is not overtaken."""
@@ -246,7 +246,8 @@ class Lanes:
         return lane
 
     def _new(self, queue: str) -> Lane:
-        lane = Lane(queue, self._scan, lambda: self._table.count_of(queue, PROCESSING))
+        table = self._table
+        lane = Lane(queue, self._scan, lambda: table.count_of(queue, PROCESSING), table.opens)
         lane.rules = self._table.queues.get(queue, {})
         return lane
 

@@ -85,6 +85,8 @@ class JobTable:
         self.settings: dict[str, Any] = meta.get("settings", {})
         self.queues: dict[str, Rules] = meta.get("queues", {})
         """The rules of queues that have any; `*` is all of them."""
+        self.opens: dict[str, float] = meta.get("opens", {})
+        """When the rate of a queue lets the next job begin, without the shifts of the clock."""
         self.schedules: dict[str, Schedule] = meta.get("schedules", {})
         self.clock_shift_ms: int = meta.get("clock_shift_ms", 0)
         self.latest_ms: int = meta.get("latest_ms", 0)
@@ -421,6 +423,7 @@ class JobTable:
             "counts": {name: number for name, number in counts.items() if number or name in STATES},
             "settings": self.settings,
             "queues": self.queues,
+            "opens": self.opens,
             "schedules": self.schedules,
             "clock_shift_ms": self.clock_shift_ms,
             "latest_ms": self.latest_ms,

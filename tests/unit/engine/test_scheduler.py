@@ -145,6 +145,22 @@ def test_rate_spreads_beginnings_and_tells_when_the_next_is_due() -> None:
     assert order(engine, NOW_MS + 6000) == ["b"]
 
 
+@pytest.mark.parametrize("flushed", [0, 1, EVERYTHING])
+def test_rate_outlives_a_restart_and_counts_each_beginning_once(flushed: int) -> None:
+    store = MemoryStore()
+    engine = an_engine(store)
+    steps = [engine.handle(commands.ChangeQueue("mail", {"rate": [1, s]}), NOW_MS) for s in (60, 3600)]
+    happened = [event for step in steps for event in step.events]
+    happened += enqueue(engine, "a", "b", queue="mail")
+    happened += engine.handle(commands.Dispatch("w1"), NOW_MS).events
+    engine.table.flush(flushed, engine.sequence)
+    again = an_engine(store)
+    again.replay(happened[again.table.position :], again.table.position + 1)
+    assert order(again, NOW_MS + 3_599_999) == []
+    assert again.next_due_ms(NOW_MS) == NOW_MS + 3_600_000
+    assert order(again, NOW_MS + 3_600_000) == ["b"]
+
+
 def test_paused_and_full_queues_are_due_at_no_time() -> None:
     engine = an_engine()
     rule(engine, "gpu", limit=1)
