@@ -204,7 +204,7 @@ def test_an_answer_of_another_number_is_refused(number: object) -> None:
         if number is None:  # a supervisor of an earlier version, which answers in order
             assert asking.ask("status") == {}
         else:
-            with pytest.raises(ProtocolError, match="what was not asked"):
+            with pytest.raises(ProtocolError, match="a reply to an unknown request"):
                 asking.ask("status")
 
 
