@@ -16,7 +16,8 @@ class _Scan:
     """What the scanner reads its options from: those of `json.loads` without arguments, times the C types."""
 
     strict = True
-    object_hook = object_pairs_hook = None
+    object_hook: Any = None
+    object_pairs_hook: Any = None
     parse_float, parse_int = float, int
     _CONSTANTS = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}
     parse_constant: Callable[[str], float] = _CONSTANTS.__getitem__
@@ -26,8 +27,19 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object. Raises ValueError when it has a key twice, which json itself lets pass."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:40]!r} occurs twice")
+    return found
+
+
 class _StrictScan(_Scan):
     parse_constant = staticmethod(_refuse_constant)
+    object_pairs_hook = staticmethod(unique)
 
 
 def _refuse(value: object) -> object:
@@ -61,13 +73,15 @@ try:
         return decode
 
     decode, decode_strictly = _decoder(_Scan), _decoder(_StrictScan)
-    """Raise ValueError, RecursionError. What `encode` writes comes back; strictly: NaN and such are refused."""
+    """Raise ValueError, RecursionError. What `encode` writes comes back; strictly: NaN and such, and a key
+    that occurs twice in an object, are refused.
+    """
 
 except (ImportError, TypeError):  # another Python, or another version's idea of the two
     from json import JSONDecoder, dumps
     from json import loads as decode  # noqa: F401
 
-    decode_strictly = JSONDecoder(parse_constant=_refuse_constant).decode
+    decode_strictly = JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=unique).decode
 
     def encode(value: object) -> str:
         return dumps(value, separators=(",", ":"))

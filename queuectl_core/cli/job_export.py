@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from .. import fast_json
 from ..api import Queue
 from .no_match import at_least_one
 from .output_file import write_lines
@@ -39,7 +40,7 @@ def write_exported(
 def parsed(line: bytes) -> Any:
     """What a line of such a file stands for. Raises ValueError."""
     try:
-        return json.loads(line)
+        return json.loads(line, object_pairs_hook=fast_json.unique)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

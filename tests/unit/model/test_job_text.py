@@ -21,6 +21,8 @@ def test_text_becomes_the_value_it_stands_for() -> None:
         ("[NaN," + "[" * 100_000, "nested too deeply|NaN is not a JSON number"),
         ('{"a": 1} {"b": 2}', "Extra data at character 10"),
         ("", "at character 1"),
+        ('{"command": "a", "id": "b", "command": "c"}', "the key 'command' occurs twice"),
+        ('{"command": "a", "env": {"A": "1", "A": "2"}}', "the key 'A' occurs twice"),
     ],
 )
 def test_other_text_is_refused_with_a_clause(text: str, why: str) -> None:
