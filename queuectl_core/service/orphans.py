@@ -42,6 +42,7 @@ class OpenRun(NamedTuple):
     run: int
     attempt: int
     since_ms: int
+    slots: int
 
 
 def find(table: JobTable) -> list[OpenRun]:
@@ -52,7 +53,9 @@ def find(table: JobTable) -> list[OpenRun]:
 
 def open_run(job: Job) -> OpenRun:
     attempt = job.running()
-    return OpenRun(attempt["worker"], job.id, attempt["run"], attempt["attempt"], attempt["started_ms"])
+    slots = int(str(job.options.get("slots", 1)))
+    ids = attempt["worker"], job.id, attempt["run"], attempt["attempt"], attempt["started_ms"]
+    return OpenRun(*ids, slots)
 
 
 def is_under_way(home: Home, run: OpenRun) -> bool:

@@ -97,6 +97,10 @@ class Strays:
         """How many workers of an earlier supervisor are still at work."""
         return len({run.instance for run in self.adopted.values()})
 
+    def places(self) -> int:
+        """How many places their runs take beyond those of these workers."""
+        return sum(run.slots - 1 for run in self.adopted.values())
+
     def living_pids(self) -> list[int]:
         """Of adopted workers that live, for the pid that a dead one has written may be anybody's by now."""
         living = {run.instance for run in self.adopted.values() if orphans.is_alive(self._home, run.instance)}

@@ -236,7 +236,7 @@ class Supervisor:
             due.append(LOOK_S)
         if self._sync_at_s is not None:
             due.append(self._sync_at_s - time.monotonic())
-        if self._pool.room() > 0 and not self._stopping and not self._ledger.is_short:
+        if self._room() > 0 and not self._stopping and not self._ledger.is_short:
             next_due_ms = self._ledger.engine.next_due_ms(self._clock.now_ms())
             if next_due_ms is not None and next_due_ms > self._nothing_at_ms:
                 due.append((next_due_ms - self._clock.now_ms()) / 1000)
@@ -286,7 +286,7 @@ class Supervisor:
         at_ms = self._clock.now_ms()
         settings = self._ledger.engine.settings
         max_output, grace_s = settings.usable("max-output"), float(settings.usable("grace"))
-        room, workers = self._pool.room(), self._pool.staying()
+        room, workers = self._room(), self._pool.staying() + self._strays.workers()
         for member in self._pool.with_room():
             if not member.runs and room <= 0:
                 continue
@@ -300,6 +300,10 @@ class Supervisor:
             self._pool.promise(member, run)
             decided.setdefault(member, []).append(run)
         return decided
+
+    def _room(self) -> int:
+        """Return how many workers may begin a run; adopted runs keep the places that they took."""
+        return self._pool.room() - self._strays.places()
 
     def _run_for(self, job: Job, max_output: int, grace_s: float) -> messages.Run:
         run = messages.Run(job.id, job.running()["run"], job.attempts, job.command, job.cwd, max_output, grace_s)

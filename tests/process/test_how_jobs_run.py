@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -90,6 +91,33 @@ def test_wide_job_keeps_other_workers_idle(queuectl: CommandLine) -> None:
     assert queuectl.job("b")["state"] == "pending"
     queuectl.ok("cancel", "wide")
     queuectl.until_state("b", "processing")
+
+
+def test_wide_job_keeps_its_places_over_a_restart(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.ok("enqueue", "--id", "wide", "--slots", "2", "--command", "sleep 60")
+    queuectl.until_state("wide", "processing")
+    queuectl.ok("worker", "restart")
+    for id in ("a", "b"):
+        queuectl.ok("enqueue", "--id", id, "--command", "sleep 60")
+    queuectl.ok("worker", "scale", "3")
+    queuectl.until_state("a", "processing")
+    assert queuectl.job("b")["state"] == "pending"
+    queuectl.ok("cancel", "wide")
+    queuectl.until_state("b", "processing")
+
+
+def test_wide_job_waits_for_the_places_of_what_ran_before_a_restart(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.ok("enqueue", "--id", "narrow", "--command", "sleep 60")
+    queuectl.until_state("narrow", "processing")
+    queuectl.ok("worker", "restart")
+    queuectl.ok("enqueue", "--id", "wide", "--slots", "2", "--command", "sleep 60")
+    queuectl.ok("cancel", "narrow")
+    queuectl.until_state("wide", "processing")
+    told = [json.loads(line) for line in queuectl.ok("events").splitlines()]
+    happened = [(fact["event"], fact.get("id")) for fact in told]
+    assert happened.index(("canceled", "narrow")) < happened.index(("started", "wide"))
 
 
 @pytest.mark.parametrize(
