@@ -137,10 +137,14 @@ def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None]
     gc.set_threshold(10_000, 10, 1000)  # a full collection looks at every waiting job, and that work leaves no cycles
     os.chdir("/")  # no disk is kept busy, and no Python that is started from here imports from a folder of a user's
     home.prepare()
-    lock = _take_lock(home)  # and never let go: it is free when this process is no more
+    lock = _take_lock(home)  # never released once it is ready: it is free when this process has ended
     from .supervisor import Supervisor, say
 
-    supervisor = Supervisor(home, lock, count, umask)
+    try:
+        supervisor = Supervisor(home, lock, count, umask)
+    except BaseException:
+        lockfile.release(lock)  # whoever hears of the failure may ask `doctor` at once
+        raise
     if until_eof:
         supervisor.stop_at_end_of(0)
     _import_what_comes_later()

@@ -17,6 +17,8 @@ from queuectl_core.model import commands
 from queuectl_core.repair import doctor, salvage
 from queuectl_core.service.ledger import Ledger
 from queuectl_core.storage.backends import available, open_store
+from queuectl_core.supervisor import daemon
+from queuectl_core.system import lockfile
 from tests.builders import NOW_MS, state_of
 from tests.homes import CommandLine
 
@@ -114,6 +116,21 @@ def test_last_segment_that_is_lost_after_a_rotation_is_refused_by_every_call(
     queuectl.ok("enqueue", "--id", "b", "--", "true")
     max(Path(queuectl.home, "journal").glob("*.log")).unlink()
     all_refuse(queuectl, "segment 0000000002.log is missing")
+
+
+def test_lock_is_free_before_a_failed_start_is_told(queuectl: CommandLine) -> None:
+    """Else the `doctor` that follows takes the home for one that somebody works on, and does not look."""
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    shutil.rmtree(os.path.join(queuectl.home, "journal"))
+    home = Home(queuectl.home)
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        daemon.run(home, 1, lambda _: os.write(writable, b"held" if lockfile.is_held(home.lock) else b"free"))
+    os.close(writable)
+    os.waitpid(child, 0)
+    with open(readable, "rb") as pipe:
+        assert pipe.read() == b"free"
 
 
 def test_segment_that_a_stop_has_begun_is_missed_when_it_is_lost(tmp_path: Path) -> None:
