@@ -39,6 +39,9 @@ def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 class _StrictScan(_Scan):
     parse_constant = staticmethod(_refuse_constant)
+
+
+class _UniqueScan(_StrictScan):
     object_pairs_hook = staticmethod(unique)
 
 
@@ -72,16 +75,17 @@ try:
 
         return decode
 
-    decode, decode_strictly = _decoder(_Scan), _decoder(_StrictScan)
-    """Raise ValueError, RecursionError. What `encode` writes comes back; strictly: NaN and such, and a key
-    that occurs twice in an object, are refused.
+    decode, decode_strictly, decode_unique = map(_decoder, (_Scan, _StrictScan, _UniqueScan))
+    """Raise ValueError, RecursionError. What `encode` writes comes back; strictly: NaN and such are
+    refused; unique: and so is a key that occurs twice in an object.
     """
 
 except (ImportError, TypeError):  # another Python, or another version's idea of the two
     from json import JSONDecoder, dumps
     from json import loads as decode  # noqa: F401
 
-    decode_strictly = JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=unique).decode
+    decode_strictly = JSONDecoder(parse_constant=_refuse_constant).decode
+    decode_unique = JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=unique).decode
 
     def encode(value: object) -> str:
         return dumps(value, separators=(",", ":"))
