@@ -1,6 +1,8 @@
-"""The command line: `main` finds the command, one module a command group does it, `screen` shows what came of it.
+"""The command line: `main` finds a command, the module of the command runs it, and `screen` prints the result.
 
-A command module has SUMMARY, EXAMPLES, `add_arguments(parser)` and `run(args, screen) -> exit status`. Adding a
-command is one such module, in `job_commands` or `home_commands`, and one line in `main.COMMANDS`. No command knows
-another.
+A command module has SUMMARY, EXAMPLES, `add_arguments(parser)` and `run(args, screen) -> exit
+status`. To add a command, write one module in `job_commands` or `home_commands`, and add one line
+to `main.COMMANDS`.
+
+Invariant: no command module imports another.
 """

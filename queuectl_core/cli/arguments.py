@@ -1,8 +1,8 @@
-"""Arguments: argparse, with one line for every error, a suggestion for a misspelt option, and help that carries
-examples.
+"""Arguments: the argparse parsers, with one-line errors, suggestions, and examples in the help.
 
-Knows no single command. The trap: argparse takes `--` away; what follows it is cut off before, for a command's words
-may look like options.
+It does not know any command.
+Invariant: argparse never sees `--` and the words after it. It would drop `--`, and the words of a
+command may look like options.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
+    """A parser that raises its errors, and suggests options and actions for a misspelling."""
+
     def error(self, message: str) -> NoReturn:
         said = message if len(message) <= 300 else f"{message[:300]}…"
         raise InvalidInput(what=f"{said}{self._near(message[:300])}; see `{self.prog} --help`")
 
     def _print_message(self, message: str, file: object = None) -> None:
-        """Help is data, as any other: whoever cannot be given it is told. Raises OutputFailed, BrokenPipeError."""
+        """Print the help as data, so that a failed write is an error.
+
+        Raises: OutputFailed, BrokenPipeError.
+        """
         write(message)
         flush()
 
@@ -45,8 +50,10 @@ class Parser(argparse.ArgumentParser):
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """As wide as the terminal. argparse makes one for every argument that is added, and by itself would import shutil
-    (2.5 ms) to learn the width.
+    """A help formatter that is as wide as the terminal.
+
+    argparse makes a formatter for every argument. Without a width, each would import shutil, which
+    takes 2.5 ms.
     """
 
     def __init__(self, prog: str) -> None:
@@ -64,7 +71,12 @@ def _columns() -> int:
 
 
 def parse(name: str, command: ModuleType, words: list[str], options: dict[str, object]) -> argparse.Namespace:
-    """The arguments of one command; `args.words` is what stood behind `--`, or None. Raises InvalidInput."""
+    """Parse the arguments of one command.
+
+    `args.words` holds the words after `--`, or None if there is no `--`.
+
+    Raises: InvalidInput.
+    """
     words, behind = split(words)
     parser = make_parser(name, command, options)
     args = parser.parse_args(words)
@@ -76,6 +88,7 @@ def parse(name: str, command: ModuleType, words: list[str], options: dict[str, o
 
 
 def make_parser(name: str, command: ModuleType, options: dict[str, object]) -> Parser:
+    """Return the parser of one command; `options` are the values given before the command."""
     parser = Parser(
         prog=f"queuectl {name}",
         description=command.SUMMARY,
@@ -89,7 +102,10 @@ def make_parser(name: str, command: ModuleType, options: dict[str, object]) -> P
 
 
 def add_common(parser: argparse.ArgumentParser, options: dict[str, object] | None = None) -> None:
-    """--home and --json. Without `options`, for a subcommand: what stood further left remains in force."""
+    """Add --home and --json.
+
+    A subcommand passes no `options`, so that values from further left stay in force.
+    """
     suppress = argparse.SUPPRESS
     home, json = (options["home"], options["json"]) if options else (suppress, suppress)
     parser.add_argument("--home", metavar="DIR", default=home, help="folder that holds the queue")
@@ -97,11 +113,12 @@ def add_common(parser: argparse.ArgumentParser, options: dict[str, object] | Non
 
 
 def add_actions(parser: argparse.ArgumentParser, what: str) -> argparse._SubParsersAction[Parser]:
-    """For a group like `worker`: its actions, one of which must be named."""
+    """Add the actions of a group like `worker`; a call must name one of them."""
     return parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=what, parser_class=Parser)
 
 
 def add_action(actions: argparse._SubParsersAction[Parser], name: str, help: str, example: str) -> Parser:
+    """Add an action with its help and an example, and return its parser."""
     parser = actions.add_parser(
         name,
         help=help,

@@ -1,9 +1,10 @@
-"""Fast arguments: the arguments of an ordinary call, taken without argparse, whose import and parsing cost as much as
-all the rest of such a call.
+"""Fast arguments: the arguments of an ordinary call, parsed without argparse.
 
-A command tells it its arguments as it would tell argparse. It takes only what it can take for sure: options in full,
-each value a word of its own, the other words together. Every other call, and every wrong one, is argparse's. Knows no
-single command. The trap: it must never take what argparse would refuse, or would understand in another way.
+To import argparse and parse with it costs as much as the rest of an ordinary call. A command
+declares its arguments here as it does for argparse. This module accepts only options with their
+full name, values that are separate words, and positional words that stand together. argparse
+handles every other call. It does not know any command.
+Invariant: this module never accepts a call that argparse refuses or understands in another way.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Arguments:
-    """What argparse calls a Namespace."""
+    """The parsed arguments, as attributes like those of an argparse Namespace."""
 
     def __init__(self, values: dict[str, object]) -> None:
         self.__dict__.update(values)
 
 
 class Plain:
-    """In the place of a parser, for a command's `add_arguments`."""
+    """A stand-in for a parser that collects what `add_arguments` of a command declares."""
 
     usage: str
 
@@ -40,6 +41,7 @@ class Plain:
         self.add_argument("--home", default=options["home"])
 
     def add_argument(self, *names: str, **how: object) -> None:
+        """Declare an option or a positional argument with the parameters of argparse."""
         if names[0].startswith("-"):
             destination = next(name for name in names if name.startswith("--"))[2:].replace("-", "_")
             is_switch = how.get("action") == "store_true"
@@ -54,7 +56,7 @@ class Plain:
         return self
 
     def take(self, words: list[str]) -> dict[str, object] | None:
-        """The values; None when these words are not plain."""
+        """Return the values, or None if argparse must parse these words."""
         if not self._can_take:
             return None
         values, rest = dict(self._values), list(words)
@@ -98,7 +100,10 @@ class Plain:
 
 
 def parse(command: ModuleType, words: list[str], options: dict[str, object]) -> Arguments | None:
-    """The arguments of a plain call; None for any other. Raises InvalidInput."""
+    """Return the arguments of an ordinary call, or None for any other call.
+
+    Raises: InvalidInput.
+    """
     words, behind = split(words)
     plain = Plain(options)
     command.add_arguments(plain)
@@ -109,7 +114,7 @@ def parse(command: ModuleType, words: list[str], options: dict[str, object]) -> 
 
 
 def split(words: list[str]) -> tuple[list[str], list[str] | None]:
-    """What stands before `--`, and what behind it, or None."""
+    """Return the words before `--`, and the words after it or None without a `--`."""
     if "--" not in words:
         return words, None
     at = words.index("--")
@@ -117,7 +122,10 @@ def split(words: list[str]) -> tuple[list[str], list[str] | None]:
 
 
 def home_of(path: object) -> object:
-    """What --home says. Raises InvalidInput, BadHome."""
+    """Return the folder that --home names, or None without the option.
+
+    Raises: InvalidInput, BadHome.
+    """
     if path is None:
         return None
     if not path:
@@ -128,5 +136,5 @@ def home_of(path: object) -> object:
 
 
 def path_of(word: str) -> str:
-    """A word of the command line, which is taken for UTF-8, as a path in this locale."""
+    """Return a word of the command line, which is UTF-8, as a path in the current locale."""
     return word if sys.getfilesystemencoding() == "utf-8" else os.fsdecode(word.encode("utf-8", "surrogateescape"))

@@ -1,7 +1,7 @@
-"""Filters: the jobs that a command is about: named one by one, or chosen by what they are.
+"""Filters: the jobs that a command selects, by ID or by their fields.
 
-Used by every command that does something to several jobs. Knows how they are named on a command line, not what is
-done to them. The trap: without a name and without a choice nothing is chosen; all of them only with --all.
+It knows how users name jobs on a command line, but not what a command does to them.
+Invariant: a change without IDs and without filters is refused. Only --all changes all jobs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FILTERS = ("state", "queue", "name", "tag", "since", "until")
 
 
 def add_filters(parser: ArgumentParser, with_state: bool = True) -> None:
-    """Without ids: which jobs."""
+    """Add the options that select jobs by their fields."""
     if with_state:
         parser.add_argument(
             "--state",
@@ -40,6 +40,7 @@ def add_filters(parser: ArgumentParser, with_state: bool = True) -> None:
 
 
 def add_selectors(parser: ArgumentParser, what: str) -> None:
+    """Add IDs, --all, and filters; `what` is the verb for the help."""
     parser.add_argument("ids", nargs="*", metavar="ID", help=f"IDs of the jobs to {what}")
     parser.add_argument("--all", action="store_true", help="all jobs in a suitable state")
     add_care(parser)
@@ -47,13 +48,18 @@ def add_selectors(parser: ArgumentParser, what: str) -> None:
 
 
 def add_care(parser: ArgumentParser) -> None:
-    """For whatever may reach many jobs."""
+    """Add --dry-run and --yes, for a command that can change many jobs."""
     parser.add_argument("--dry-run", action="store_true", help="only list and count the jobs")
     parser.add_argument("--yes", action="store_true", help="skip the confirmation at a terminal")
 
 
 def wanted_of(pairs: list[str]) -> Chosen:
-    """The filter that `--where FIELD=VALUE` makes, where options have another meaning. Raises InvalidInput."""
+    """Return the filter that `--where FIELD=VALUE` makes.
+
+    A command has --where if its options, like --queue, set new values.
+
+    Raises: InvalidInput.
+    """
     fields: dict[str, Any] = dict.fromkeys(_FILTERS)
     for text in pairs:
         name, sign, value = text.partition("=")
@@ -69,7 +75,10 @@ def wanted_of(pairs: list[str]) -> Chosen:
 
 
 def wanted(args: Namespace | SimpleNamespace) -> Chosen:
-    """The filter that the options make; empty when there are none. Raises InvalidInput."""
+    """Return the filter that the options make, which is empty without options.
+
+    Raises: InvalidInput.
+    """
     found: Any = {}
     if getattr(args, "state", None) is not None:
         found["state"] = args.state.split(",") if "," in args.state else args.state
@@ -95,11 +104,11 @@ def change(
     act: Callable[[Queue, list[str], bool], list[str]],
     done: str,
 ) -> int:
-    """Does something to the jobs that were named or chosen, and says to how many (see `change_these`)."""
+    """Change the jobs that the arguments select, as `change_these` does."""
     return change_these(args, wanted(args), screen, states, act, done)
 
 
-def change_these(  # noqa: PLR0913  # what `change` takes, and a filter
+def change_these(  # noqa: PLR0913  # the parameters of `change`, and a filter
     args: Namespace,
     chosen: Chosen,
     screen: Screen,
@@ -107,8 +116,11 @@ def change_these(  # noqa: PLR0913  # what `change` takes, and a filter
     act: Callable[[Queue, list[str], bool], list[str]],
     done: str,
 ) -> int:
-    """`chosen` is a filter; `states` are those in which it can be done; `act` is given some ids, and whether others may
-    be passed over; `done` is what then has become of them.
+    """Change the named jobs or those that match `chosen`, print how many, and return the exit status.
+
+    `states` are the states that allow the change. `act` changes the jobs with these IDs, and
+    returns the IDs of changed jobs. Its flag tells whether to skip jobs in other states. `done` is
+    a participle for messages, like `canceled`.
     """
     if bool(args.ids) and bool(chosen or args.all):
         raise InvalidInput(what="use either job IDs or filters, not both")
@@ -118,7 +130,7 @@ def change_these(  # noqa: PLR0913  # what `change` takes, and a filter
         if args.ids:
             ids = _named(queue, args, states, done) if args.dry_run else act(queue, args.ids, False)
         else:
-            portions = list(_chosen(queue, states, chosen))  # all of them before the first is changed
+            portions = list(_chosen(queue, states, chosen))  # select all before the first change
             if not args.dry_run:
                 _confirm(sum(map(len, portions)), done, args.yes)
             ids = [id for portion in portions for id in (portion if args.dry_run else act(queue, portion, True))]
@@ -129,7 +141,10 @@ def change_these(  # noqa: PLR0913  # what `change` takes, and a filter
 
 
 def _confirm(count: int, done: str, is_meant: bool) -> None:
-    """At a terminal somebody is there to be asked. Raises NothingToDo when it is not meant."""
+    """Ask the user at a terminal before a change of several jobs.
+
+    Raises: NothingToDo.
+    """
     import sys
 
     if count < 2 or is_meant or not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -151,7 +166,10 @@ def _tell(args: Namespace, screen: Screen, ids: list[str], done: str) -> None:
 
 
 def _named(queue: Queue, args: Namespace, states: Sequence[str], done: str) -> list[str]:
-    """What would be done to them, and is refused as it would be. Raises UnknownJob, WrongState."""
+    """Return the named IDs, and refuse the jobs that the change would refuse.
+
+    Raises: UnknownJob, WrongState.
+    """
     ids = list(dict.fromkeys(args.ids))
     for id in ids:
         state = queue.get(id)["state"]
@@ -161,7 +179,10 @@ def _named(queue: Queue, args: Namespace, states: Sequence[str], done: str) -> l
 
 
 def _chosen(queue: Queue, states: Sequence[str], chosen: Chosen) -> Iterator[list[str]]:
-    """The filter alone does not bring in states in which nothing can be done."""
+    """Yield pages of IDs of the jobs that match in a state that allows the change.
+
+    An unknown state stays in the filter, so that the queue refuses it.
+    """
     said = chosen.get("state")
     named = [said] if isinstance(said, str) else said
     if named is None or not set(named) - set(STATES):
@@ -185,6 +206,6 @@ def _instant_ms(text: str, flag: str) -> int:
     at_ms = parse_rfc3339(instant(text))
     if at_ms is None:
         raise InvalidInput(what=f"{flag} needs a time like 2h (ago), 18:30 or 2026-12-24T18:00, not {text[:40]!r}")
-    if len(text) <= 8 and at_ms > now_ms():  # a time of day, which is meant to be over
+    if len(text) <= 8 and at_ms > now_ms():  # a filter means the last occurrence of a time of day
         at_ms -= 86_400_000
     return at_ms

@@ -1,6 +1,6 @@
-"""Job details: one job on a screen, with all its attempts.
+"""Job details: one job on the screen, with all its attempts.
 
-Knows a job's record, no command.
+It knows the record of a job, but no command.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 _FIRST = ("id", "state", "command", "cwd")
 _UNSAID: dict[str, object] = {"history": [], "worker": None, "queue": "default", "priority": 0}
-"""What is not worth a line, or has its own place."""
+"""Values that `print_job` leaves out, because they are defaults or appear elsewhere."""
 
 
 def print_job(job: JobRecord, screen: Screen) -> None:
+    """Print the fields of a job, and a table of its attempts."""
     fields: Mapping[str, object] = job
     for field in (*_FIRST, *(name for name in fields if name not in _FIRST)):
         value = fields[field]

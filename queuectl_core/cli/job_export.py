@@ -1,4 +1,7 @@
-"""Job export: jobs as the lines that `import` takes. What `export` and `dlq export` have in common."""
+"""Job export: jobs as the JSON lines that `import` reads.
+
+The commands that export, import, and restore jobs share this module.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,12 @@ def add_output(parser: ArgumentParser) -> None:
 def write_exported(
     queue: Queue, chosen: Chosen, path: str | None, screen: Screen, may_be_empty: bool
 ) -> int:
-    """Writes the jobs that `chosen` says (see `Queue.list`) to a file, or to standard output if `path` is None.
+    """Write the jobs that match `chosen` to a new file, and return exit status 0.
 
-    Raises NothingToDo when there is none, unless that may be.
+    `chosen` is a filter as for `Queue.list`. If `path` is None, write to standard output. No match
+    is an error unless `may_be_empty` is true.
+
+    Raises: NothingToDo.
     """
     jobs = queue.export(**chosen)
     if not may_be_empty:
@@ -38,7 +44,10 @@ def write_exported(
 
 
 def parsed(line: bytes) -> Any:
-    """What a line of such a file stands for. Raises ValueError."""
+    """Return the JSON value of a line in an export or a backup.
+
+    Raises: ValueError.
+    """
     try:
         return json.loads(line, object_pairs_hook=fast_json.unique)
     except RecursionError:
@@ -50,7 +59,7 @@ PORTION_CHARACTERS = 256 * 1024
 
 
 def portions(jobs: Iterable[tuple[int, object]]) -> Iterator[list[tuple[int, object]]]:
-    """Jobs, each with its line, as many at a time as fit a request."""
+    """Yield the jobs with their line numbers, in groups that fit into one request."""
     portion: list[tuple[int, object]] = []
     size = 0
     for line, job in jobs:

@@ -1,8 +1,8 @@
-"""Job options: the options that say what a job is to be, for `enqueue`, `run` and `edit`, and the fields they stand
-for.
+"""Job options: the command line options that describe a job, and the job fields that they set.
 
-A flag has the name of its field. Knows how a person writes a value on a command line; whether it is allowed is checked
-where the job is. The trap: the words of a command must reach it exactly as they were given.
+An option has the name of its field. This module knows how users write a value on a command line. It
+does not know which values are allowed: `model.job_spec` checks them.
+Invariant: the words of a command reach it exactly as the user gives them.
 """
 
 from __future__ import annotations
@@ -59,20 +59,23 @@ ORDER_FLAGS: tuple[Flag, ...] = (
     ("--key", "K", "one unfinished job"),
     ("--on-conflict", "HOW", "refuse|skip|replace"),
 )
-"""Those of a job that is new."""
+"""Options that only a new job accepts."""
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
-"""A word of these alone means itself to a shell."""
+"""A word of only these characters needs no quotes in a shell."""
 _MAX_FILE_CHARACTERS = 1024 * 1024
-"""Of --env-file: a device, say, has no end."""
+"""The size limit of --env-file, because a device, for example, has no end."""
 
 _REPEATED = ("--tag", "--env", "--after")
 
 
 def add_job_flags(parser: ArgumentParser, first: tuple[Flag, ...] = (), without: tuple[str, ...] = ()) -> None:
-    """With a help of two columns, so that it fits a screen: docs/job-fields.md says more of each."""
+    """Add the job options, with a help in two columns that fits the screen.
+
+    docs/job-fields.md describes each option.
+    """
     flags = tuple(flag for flag in (*first, *_FLAGS, *_MORE_FLAGS) if flag[0] not in without)
-    hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # what argparse compares by identity
+    hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # argparse compares it by identity
     group = parser.add_argument_group("job options (details in docs/job-fields.md)", _two_columns(flags))
     for flag, metavar, _ in flags:
         if not metavar:
@@ -91,7 +94,10 @@ def _two_columns(flags: tuple[Flag, ...]) -> str:
 
 
 def job_fields(args: Namespace) -> JobFields:
-    """The fields that were given. Raises InvalidInput."""
+    """Return the job fields that the options set.
+
+    Raises: InvalidInput.
+    """
     found: Any = {}
     for flag, _, _ in _FLAGS:
         name = flag[2:].replace("-", "_")
@@ -110,18 +116,21 @@ def job_fields(args: Namespace) -> JobFields:
 
 
 def join(words: list[str]) -> str:
-    """One word is a command line already; several reach the command exactly as they are."""
+    """Return the words as one command line.
+
+    One word is already a command line. Several words reach the command exactly as they are.
+    """
     if len(words) == 1:
         return words[0]
     if all(word and _SAFE.issuperset(word) for word in words):
         return " ".join(words)
-    import shlex  # brings re with it
+    import shlex  # imports re, which few calls need
 
     return shlex.join(words)
 
 
 def order_fields(args: Namespace) -> JobFields:
-    """Those of `ORDER_FLAGS` that were given."""
+    """Return the job fields that the options of `ORDER_FLAGS` set."""
     found = {
         "after": [id for text in args.after or () for id in text.split(",")] or None,
         "after_any": args.after_any or None,
@@ -134,7 +143,7 @@ def order_fields(args: Namespace) -> JobFields:
 
 
 def number(text: str) -> object:
-    """A number, or the text itself, which the check of the job then refuses by name."""
+    """Return the number, or the text itself, which the check of the job then refuses by name."""
     for kind in (int, float) if text.isascii() and "_" not in text else ():
         try:
             return kind(text)
@@ -148,6 +157,7 @@ def _as_given(text: str) -> object:
 
 
 def folder(text: str) -> str:
+    """Return --cwd as an absolute path."""
     import os
 
     if not text:
@@ -162,7 +172,7 @@ def _path(text: str) -> str:
 
 
 def _program(text: str) -> str:
-    """By its path, or found on PATH."""
+    """Return the absolute path of a program; search PATH for a name without a slash."""
     if not text or "/" in text:
         return _path(text)
     import shutil

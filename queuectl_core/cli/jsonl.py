@@ -1,8 +1,7 @@
-"""JSON lines: the jobs of a file, one JSON text a line, read as they are asked for; and on which line a refused one
-stands.
+"""JSON lines: the jobs of a file, one JSON text per line, read on demand.
 
-Knows no JSON: the lines are parsed where they are checked. The trap: the queue counts jobs, people count lines, and
-empty lines are no jobs.
+It does not parse JSON: the queue parses the lines when it checks them.
+Invariant: an error names the line of the file. Empty lines count as lines, but not as jobs.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from typing import BinaryIO
 from ..errors import InvalidInput, QueueError
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
-"""The longest job, however it is escaped, has less."""
+"""The longest allowed job is shorter than this, however it is escaped."""
 
 _TOO_LONG = f"it has more than {MAX_LINE_BYTES} bytes; nothing was enqueued"
 
 
 class Lines:
-    """To be read once. `name` is what messages call the file."""
+    """The jobs of a file, to iterate over once. `name` is the name of the file in messages."""
 
     def __init__(self, name: str, file: BinaryIO) -> None:
         self._name = name
@@ -28,7 +27,10 @@ class Lines:
         self._jobs_before_blank: list[int] = []
 
     def __iter__(self) -> Iterator[str]:
-        """Raises InvalidInput."""
+        """Yield each line that is not empty.
+
+        Raises: InvalidInput.
+        """
         index = 0
         try:
             while line := self._file.readline(MAX_LINE_BYTES + 1):
@@ -45,7 +47,7 @@ class Lines:
             raise InvalidInput(what=f"{self._name} contains no jobs")
 
     def placed(self, refusal: QueueError) -> QueueError:
-        """The same error, which says of a job on which line it stands."""
+        """Return the error with the line of the refused job, or as it is if it names no job."""
         index = refusal.fields.get("index")
         if not isinstance(index, int):
             return refusal

@@ -1,6 +1,8 @@
-"""Log follower: what a job prints, as it prints it, through its attempts, until it has ended.
+"""Log follower: the output of a job while it runs, through all its attempts.
 
-Knows where output lies and when an attempt is over, no command. The trap: see `Follower`.
+It knows where output is stored and when an attempt has ended, but no command.
+Invariant: it prints only output of the followed job, although attempts share a segment (see
+`Follower`).
 """
 
 from __future__ import annotations
@@ -19,16 +21,16 @@ if TYPE_CHECKING:
     from ..model.records import AttemptRecord, JobRecord
 
 LOOK_EVERY_S = 0.2
-"""How often a followed log is looked at."""
+"""The seconds between two looks at a followed log."""
 
 
 def follow(queue: Queue, job: JobRecord, screen: Screen) -> int:
-    """Prints the latest attempt, then every later one, until the job is in a final state."""
+    """Print the latest attempt, then every later one, until the job is in a final state."""
     return follow_all(queue, [(job, Outlet(screen))])
 
 
 def follow_all(queue: Queue, jobs: list[tuple[JobRecord, Outlet]]) -> int:
-    """The same for several, until all are."""
+    """Print the output of several jobs, as `follow` does, until all are in a final state."""
     going = [(job, Follower(queue, outlet), outlet) for job, outlet in jobs]
     while True:
         left = []
@@ -51,10 +53,11 @@ def follow_all(queue: Queue, jobs: list[tuple[JobRecord, Outlet]]) -> int:
 
 
 class Follower:
-    """Which attempt is being printed, and how much of it has been. An attempt is known by where its output lies.
+    """The attempt that is being printed, and how much of it is printed.
 
-    A segment goes on with other attempts' output. So it is measured first, and then asked whether the attempt is
-    still under way: if it is, what stood there by then was its own.
+    The location of its output identifies an attempt. A segment continues with the output of other
+    attempts. Therefore, read its size first, and ask afterwards whether the attempt still runs. If
+    it does, everything up to that size is its own output.
     """
 
     def __init__(self, queue: Queue, screen: Outlet) -> None:
@@ -66,13 +69,16 @@ class Follower:
         self._sizes: dict[str, int] = {}
 
     def measure(self, history: list[AttemptRecord]) -> None:
-        """To be called before the history is asked for that `catch_up` is given next."""
+        """Note the size of the segment that the running attempt writes to.
+
+        Call it before you read the history for the next `catch_up`.
+        """
         open_files = {attempt["output_file"] for attempt in history[-1:] if attempt["output_bytes"] is None}
         logs = self._queue.home.logs
         self._sizes = {file: output_log.size_from(logs, file, 0) for file in open_files if file is not None}
 
     def catch_up(self, history: list[AttemptRecord]) -> None:
-        """Prints what is new, from the attempt under way to the latest in the history."""
+        """Print the new output, from the current attempt to the latest one in the history."""
         located = [attempt for attempt in history if attempt["output_file"] is not None]
         places = [_place_of(attempt) for attempt in located]
         later = located[places.index(self._place) :] if self._place in places else located[-1:]
@@ -86,7 +92,7 @@ class Follower:
     def _print_new(self, attempt: AttemptRecord) -> None:
         size, file, offset = attempt["output_bytes"], str(attempt["output_file"]), attempt["output_offset"] or 0
         if size is None and attempt["outcome"] is not None:
-            return  # it was ended by hand, by a version that did not note how much it had printed
+            return  # an older version ended it by hand, and did not record the size of its output
         if size is None:
             size = max(0, self._sizes.get(file, 0) - offset)
         try:
@@ -103,9 +109,7 @@ class Follower:
 
 
 def lost_output(queue: Queue, attempt: AttemptRecord) -> str | None:
-    """What to say of output that found no room, where the output itself could not; None when there
-    is nothing to say.
-    """
+    """Return a message about output that was lost, or None if none was or the output says so."""
     dropped, kept = attempt["dropped_bytes"], attempt["output_bytes"]
     if not dropped:
         return None
@@ -113,7 +117,7 @@ def lost_output(queue: Queue, attempt: AttemptRecord) -> str | None:
     try:
         if kept and output_log.is_cut_told(queue.home.logs, file, end, dropped):
             return None
-    except FileNotFoundError:  # it has been removed, and with it what it said
+    except FileNotFoundError:  # the output was removed, and its own message with it
         return None
     return f"{dropped} bytes of the output of attempt {attempt['attempt']} were lost because the disk was full"
 

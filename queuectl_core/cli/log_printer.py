@@ -1,7 +1,7 @@
-"""Log printer: where a job's output goes on its way to the screen: as it is, with its id before each line, or only its
-last lines.
+"""Log printer: the output of a job on the screen, as it is, with a prefix, or only its last lines.
 
-Knows bytes and lines. The trap: output need not end with a newline, and need not be text.
+It knows bytes and lines, but no jobs.
+Warning: output may lack a final newline, and may not be text.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from .screen import Screen
 
 
 class Outlet:
-    """What a follower needs of a screen. `prefix` stands before each line, if it is not empty; `tail` not None: only so
-    many lines, at `close`.
+    """The part of a screen that a follower needs.
+
+    `prefix` precedes each line if it is not empty. `tail` is the number of last lines that `close`
+    prints, or None for all lines as they come.
     """
 
     def __init__(self, screen: Screen, prefix: str = "", tail: int | None = None) -> None:
@@ -26,6 +28,7 @@ class Outlet:
         self._screen.note(self._prefix.decode() + text)
 
     def raw(self, data: bytes) -> None:
+        """Print output at once; with a prefix or a tail, hold it back until its lines are complete."""
         if not self._prefix and self._tail is None:
             self._screen.raw(data)
             return
@@ -33,7 +36,7 @@ class Outlet:
         self._put([line + b"\n" for line in lines])
 
     def close(self) -> None:
-        """There comes no more."""
+        """Print the output that is held back, because no more follows."""
         if self._begun:
             self._put([self._begun + (b"\n" if self._prefix else b"")])
         if self._tail is not None:

@@ -1,6 +1,7 @@
-"""The way in: finds the command, imports it alone, runs it, and turns every failure into one line and an exit status.
+"""Main: the entry point, which runs one command and turns each failure into one line and an exit status.
 
-Knows the names of the commands, not what they do. The trap: each import here is paid at every call of every command.
+It knows the names of the commands, but not what they do.
+Warning: every call of every command pays for each import in this module.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("home_commands.doctor", "check this home, or recover a damaged one"),
     "config": ("home_commands.config", "set, get, list or unset defaults"),
 }
-"""Every command: its module, and what it does."""
+"""The module of every command, and its line in the help."""
 
 _HABITS = {"ls": "list", "add": "enqueue", "submit": "enqueue", "start": "worker start", "stop": "worker stop"}
 _HABITS.update(
@@ -64,7 +65,7 @@ _HABITS.update(
         "info": "show",
     }
 )
-"""What people type who come from elsewhere."""
+"""Commands that users of other programs type, and what queuectl calls them."""
 
 USAGE = """usage: queuectl [--home DIR] [--json] COMMAND …
 
@@ -90,21 +91,21 @@ get started:
 
 
 def main() -> None:
-    """Runs `sys.argv` and ends the process."""
+    """Run the command in `sys.argv`, and end the process."""
     if sys.path[:1] == [os.path.dirname(os.path.realpath(sys.argv[0]))]:
-        del sys.path[0]  # an installed command: what else lies in its folder must not stand in for Python's
+        del sys.path[0]  # files beside an installed command must not replace modules of Python
     _open_missing_streams()
-    os.umask(os.umask(0o077) & 0o077)  # one that takes rights from ourselves makes files that we cannot open again
+    os.umask(os.umask(0o077) & 0o077)  # our own rights stay, or we could not open our files again
     status = run(sys.argv[1:])
     try:
         sys.stderr.flush()
-    except OSError:  # nobody is there to be told
+    except OSError:  # nobody can read the message
         pass
-    os._exit(status)  # all is written; taking the interpreter down in order would cost 2 ms
+    os._exit(status)  # all output is written, and an orderly exit would cost 2 ms
 
 
 def run(argv: list[str]) -> int:
-    """Does what the arguments say; the exit status."""
+    """Run the command that the arguments name, and return its exit status."""
     try:
         status = _run(argv)
         flush()
@@ -116,7 +117,7 @@ def run(argv: list[str]) -> int:
         _complain("interrupted")
         return 130
     except BrokenPipeError:
-        # The reader has seen enough (`| head`): end as a process killed by SIGPIPE would, without a word.
+        # The reader has closed the pipe (`| head`): exit silently, as a process killed by SIGPIPE.
         _silence_stdout()
         return 141
     except ImportError as fault:
@@ -129,7 +130,7 @@ def run(argv: list[str]) -> int:
         _complain(f"{fault.object!r:.100} cannot be a path in this locale ({fault.encoding}); use a UTF-8 locale")
         return 1
     except OSError as fault:
-        if isinstance(fault, FileNotFoundError) and not fault.filename:  # of a path that is relative
+        if isinstance(fault, FileNotFoundError) and not fault.filename:  # for a relative path
             _complain("the current folder no longer exists; change to another, or use absolute paths")
             return InvalidInput.exit_status
         _complain(errors.in_words(fault))
@@ -172,7 +173,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _as_utf8(word: str) -> str:
-    """What was typed, whatever this locale takes it for: the text of a job is UTF-8 everywhere."""
+    """Return a word as UTF-8, whatever the locale, because the text of a job always is UTF-8."""
     try:
         return os.fsencode(word).decode("utf-8")
     except UnicodeError:
@@ -180,12 +181,13 @@ def _as_utf8(word: str) -> str:
 
 
 def usage() -> str:
+    """Return the help that lists all commands."""
     width = max(map(len, COMMANDS))
     return USAGE.format(commands="\n".join(f"  {name:{width}}   {said}" for name, (_, said) in COMMANDS.items()))
 
 
 def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
-    """The options before the command, the command (`status` when there is none), and what follows it."""
+    """Return the options before the command, the command (default: `status`), and the words after it."""
     options: dict[str, object] = {"home": None, "json": False}
     words = iter(argv)
     for word in words:
@@ -226,8 +228,10 @@ def _complain(text: str) -> None:
 
 
 def _open_missing_streams() -> None:
-    """Cron jobs and service managers may start us with 0, 1 or 2 closed; the next file opened would take its
-    place.
+    """Open descriptors 0, 1 and 2 if the process started without them.
+
+    Cron and service managers can start it that way. Otherwise, the next file that it opens would
+    take their place.
     """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -237,5 +241,5 @@ def _open_missing_streams() -> None:
 
 
 def _silence_stdout() -> None:
-    """So that the interpreter's own flush at exit finds nothing to complain of."""
+    """Redirect stdout to /dev/null, so that the flush of the interpreter at exit cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,6 +1,7 @@
-"""No match: what it means that no job matches a filter, which may be misspelt.
+"""No match: the answer when no job matches a filter.
 
-Knows no command. The trap: to answer 0 and say nothing would look as if all were well.
+It does not know any command.
+Warning: to return 0 without a message would hide a misspelt filter.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ def nothing_matches() -> NothingToDo:
 
 
 def at_least_one(jobs: Iterable[Job]) -> Iterator[Job]:
-    """The same jobs. Raises NothingToDo, before the first, when there is none."""
+    """Yield the jobs, or fail before the first if there are none.
+
+    Raises: NothingToDo.
+    """
     rest = iter(jobs)
     for first in rest:
         yield first
@@ -37,7 +41,7 @@ def at_least_one(jobs: Iterable[Job]) -> Iterator[Job]:
 
 
 def noted(jobs: Iterable[Job], chosen: Mapping[str, object], screen: Screen) -> Iterator[Job]:
-    """The same jobs; a note when there is none, though more than a state was asked for."""
+    """Yield the jobs, or print a note if there are none and the filter has more than a state."""
     is_empty = True
     for job in jobs:
         is_empty = False

@@ -1,7 +1,9 @@
-"""Output file: lines that leave the home: into a new file for its owner alone, or to standard output.
+"""Output file: lines that leave the home, to a new private file or to standard output.
 
-Jobs may hold secrets in their variables and input. Knows no jobs. The trap: a file that the shell has made for
-standard output has the rights that the shell gives it; then only a word of warning is left.
+It does not know jobs, whose variables and input may hold secrets.
+Invariant: only the owner can read a file that this module creates.
+Warning: the shell sets the permissions of a file to which it redirects standard output. This module
+can only print a note about them.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from .screen import Screen
 
 
 def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
-    """Write each line to a new file, which appears when it is complete, and survives a power cut then.
+    """Write each line to a new file, or to standard output if `path` is None or `-`.
 
-    Write to standard output if `path` is None or `-`.
+    The file appears when it is complete, and then survives a power cut. A name that is taken and a
+    file that cannot be written are errors.
 
-    Raises InvalidInput when there is something of that name, or the file cannot be written.
+    Raises: InvalidInput.
     """
     if path is None or path == "-":
         _warn_if_readable(screen)
@@ -50,10 +53,15 @@ def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
 
 
 def _name(draft: str, path: str) -> None:
-    """Gives the draft its name, and replaces nothing that has come meanwhile. Raises InvalidInput, OSError."""
+    """Give the draft its name without replacing an existing file.
+
+    Without hard links, it can replace a file that appears between the check and the rename.
+
+    Raises: InvalidInput, OSError.
+    """
     try:
         os.link(draft, path)
-    except OSError:  # something has this name, or the file system has no links
+    except OSError:  # the name is taken, or the file system has no links
         _check_new(path)
         os.rename(draft, path)
     else:
@@ -61,7 +69,10 @@ def _name(draft: str, path: str) -> None:
 
 
 def _check_new(path: str) -> None:
-    """Refuse to replace a file, a link, or a device. Raises InvalidInput."""
+    """Refuse a path that already is a file, a link, or a device.
+
+    Raises: InvalidInput.
+    """
     if os.path.lexists(path):
         raise InvalidInput(what=f"{path} already exists; name a new file, or remove it first")
 

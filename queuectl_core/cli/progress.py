@@ -1,6 +1,7 @@
-"""Progress: a count on one line of a terminal, for what may take long. It goes away at the end.
+"""Progress: a count on one line of a terminal, which disappears at the end.
 
-Knows nothing of what is counted. The trap: where stderr is no terminal, nothing of it may be seen.
+It does not know what it counts.
+Invariant: nothing appears if stderr is not a terminal.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ SHOW_EVERY_S = 0.2
 
 
 class Progress:
-    """`what` follows the number."""
+    """A counter for a long task. `what` is the text after the number."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -20,6 +21,7 @@ class Progress:
         self._next_s = time.monotonic() + SHOW_EVERY_S if sys.stderr.isatty() else float("inf")
 
     def show(self, count: int) -> None:
+        """Show the count, at most once in `SHOW_EVERY_S`."""
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + SHOW_EVERY_S
             self._is_shown = True

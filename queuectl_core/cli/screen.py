@@ -1,7 +1,8 @@
-"""Screen: values to what a person sees on a terminal, or a program reads from a pipe.
+"""Screen: the results and messages of a command, on a terminal or in a pipe.
 
-Knows no commands and no queue. The trap: commands, ids in messages and outputs come from anywhere; shown in a table
-or a message, their control characters are escaped, never sent to the terminal.
+It does not know the commands or the queue.
+Invariant: text from others, like commands, IDs and output, never controls a terminal. Its control
+characters are escaped, and in tables and messages even for a pipe.
 """
 
 from __future__ import annotations
@@ -29,16 +30,18 @@ _COLOURS = {
 }
 
 _LAST_COLUMNS, _LEAST_COLUMNS = 20, 10
-"""Where a table is too wide, its last column is cut to the one, then others to the other."""
+"""The widths to which a table that is too wide shortens its last column, and then the others."""
 
 
 class Painted(str):
-    """Text with colours of ours: nothing else in it acts upon a terminal."""
+    """Text with colors of ours and without any other control character."""
 
 
 class Screen:
-    """Where a command puts its results. `json` as asked for by --json; colours only on a terminal, and not with
-    NO_COLOR.
+    """The place where a command prints its results.
+
+    `json` is true with --json. Colors appear only on a terminal, and not with NO_COLOR or
+    TERM=dumb.
     """
 
     def __init__(self, json: bool) -> None:
@@ -48,19 +51,21 @@ class Screen:
         self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def line(self, *parts: str) -> None:
-        """Texts one after the other, and the end of a line. On a terminal with everything escaped that it might act
-        upon, except in parts that `paint` has made.
+        """Print the parts as one line.
+
+        On a terminal, control characters are escaped, except newlines, tabs, and parts from
+        `paint`.
         """
         if self.is_terminal:
             parts = tuple(part if type(part) is Painted else visible(part, "\n\t") for part in parts)
         write("".join(parts) + "\n")
 
     def value(self, value: object) -> None:
-        """One JSON value, and nothing else; on a terminal escaped as `line` does."""
+        """Print one JSON value on several lines; on a terminal, in printable ASCII."""
         write(self._json(value, 2) + "\n")
 
     def values(self, values: Iterable[object]) -> None:
-        """A JSON array, written as its items come."""
+        """Print a JSON array, each item as soon as it is there."""
         opening = "["
         for value in values:
             write(opening + "\n" + self._json(value))
@@ -68,7 +73,7 @@ class Screen:
         write("[]\n" if opening == "[" else "\n]\n")
 
     def value_line(self, value: object) -> None:
-        """One JSON value on one line."""
+        """Print one JSON value on one line."""
         write(self._json(value) + "\n")
 
     def _json(self, value: object, indent: int | None = None) -> str:
@@ -82,7 +87,10 @@ class Screen:
         return visible_json(text)
 
     def raw(self, data: bytes) -> None:
-        """Output of a job: bytes as they are; on a terminal without what it might act upon, but for colours."""
+        """Print the output of a job, byte by byte as it is.
+
+        On a terminal, control characters are escaped, except tabs, ends of lines, and colors.
+        """
         if self.is_terminal:
             from ..escapes import Sieve
 
@@ -96,18 +104,22 @@ class Screen:
             sys.stdout.buffer.flush()
 
     def note(self, text: str) -> None:
-        """A message, on stderr, so that it never gets into data."""
+        """Print a message on stderr, so that it never gets into data."""
         flush()
         tell(text)
 
     def paint(self, text: str, colour: str) -> str:
-        """A part for `line`."""
+        """Return the text in a color of `_COLOURS`, as a part for `line`."""
         if not self.colours or colour not in _COLOURS:
             return text
         return Painted(f"\x1b[{_COLOURS[colour]}m{visible(text)}\x1b[0m")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], colour_column: int | None = None) -> None:
-        """Columns as wide as their widest cell. On a terminal lines fit; an id, the first, is cut last."""
+        """Print a table, in which each column is as wide as its widest cell.
+
+        On a terminal, cells are shortened so that lines fit. The first column, an ID, is shortened
+        last. `colour_column` is the index of the column whose states get colors.
+        """
         cells = [[visible(str(cell)) if cell is not None else "-" for cell in row] for row in rows]
         widths = [max(width(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
         if self.is_terminal:
@@ -129,7 +141,7 @@ class Screen:
 
 
 def visible(text: str, kept: str = "") -> str:
-    """Do what `escapes.visible` does; text that needs no escapes does not load it."""
+    """Escape text as `escapes.visible` does, and import that module only if necessary."""
     if text.isprintable():
         return text
     from ..escapes import visible
@@ -138,13 +150,16 @@ def visible(text: str, kept: str = "") -> str:
 
 
 def write(text: str) -> None:
-    """Puts text on stdout. Raises OutputFailed; BrokenPipeError when the reader is gone."""
+    """Write text to stdout; BrokenPipeError means that the reader is gone.
+
+    Raises: OutputFailed, BrokenPipeError.
+    """
     with _Telling():
         sys.stdout.write(text)
 
 
 def tell(text: str) -> None:
-    """A line on stderr; what nobody can be told changes no result."""
+    """Write a line to stderr, and ignore a failure, because it changes no result."""
     try:
         sys.stderr.write(f"{visible(text)}\n")
     except OSError:
@@ -157,7 +172,7 @@ def flush() -> None:
 
 
 class _Telling:
-    """A failed write within the block becomes OutputFailed; a reader that is gone stays BrokenPipeError."""
+    """A context in which a failed write raises OutputFailed; BrokenPipeError stays as it is."""
 
     def __enter__(self) -> None:
         pass
@@ -168,7 +183,7 @@ class _Telling:
 
 
 def shown(value: object) -> str:
-    """A field's value on one line."""
+    """Return the value of a field on one line."""
     if isinstance(value, dict):
         return " ".join(f"{name}={text}" for name, text in value.items())
     if isinstance(value, list):
@@ -177,7 +192,7 @@ def shown(value: object) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns a terminal uses for it: two for wide characters, none for combining ones."""
+    """Return the columns of a text on a terminal: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     import unicodedata
@@ -186,7 +201,7 @@ def width(text: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """The text, or as much of it as fits, with an ellipsis."""
+    """Return the text, shortened to `columns` with an ellipsis if it is longer."""
     if width(text) <= columns:
         return text
     kept = text[: columns - 1]
@@ -196,7 +211,7 @@ def cut(text: str, columns: int) -> str:
 
 
 def _narrow(widths: list[int], columns: int) -> None:
-    """Takes from the last column, then from the widest of the others, what is more than `columns` in all."""
+    """Reduce the widths until they fit: first the last column, then the widest of the others."""
     over = sum(widths) + 2 * (len(widths) - 1) - columns
     taken = max(0, min(over, widths[-1] - _LAST_COLUMNS))
     widths[-1] -= taken

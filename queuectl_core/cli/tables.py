@@ -1,4 +1,7 @@
-"""Tables: a page of jobs as a table, or all of them as JSON. What `list` and `dlq list` have in common."""
+"""Tables: jobs as a table, as JSON, or as lines of a template.
+
+`list` and `dlq list` share this module.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,16 @@ if TYPE_CHECKING:
     from ..model.records import Chosen, JobRecord
 
     Column = tuple[str, Callable[[Any], object]]
-    """A title, and what to show of a job."""
+    """A title, and a function that returns the cell of a job."""
 
     Sort = tuple[str, bool]
-    """A field, and whether the largest comes first."""
+    """A field, and whether the largest value comes first."""
 
 TABLE_LIMIT = 100
-"""So many jobs stand in a table, unless --limit says otherwise."""
+"""The maximum number of jobs in a table without --limit."""
 
 
-def show(  # noqa: PLR0913  # one for each flag of `list`
+def show(  # noqa: PLR0913  # one for each option of `list`
     queue: Queue,
     chosen: Chosen,
     limit: int | None,
@@ -35,7 +38,11 @@ def show(  # noqa: PLR0913  # one for each flag of `list`
     sort: Sort | None = None,
     template: str | None = None,
 ) -> int:
-    """The jobs that `chosen` says (see `Queue.list`). `limit` None: the table's own; 0: all."""
+    """Print the jobs that match `chosen`, and return the exit status.
+
+    `chosen` is a filter as for `Queue.list`. `limit` is the maximum number of jobs, and 0 means
+    all. None means `TABLE_LIMIT` for a table, and all for JSON and templates.
+    """
     if screen.json or template is not None:
         jobs = noted(_jobs(queue, chosen, limit or 0, sort), chosen, screen)
         if template is None:
@@ -57,7 +64,10 @@ def show(  # noqa: PLR0913  # one for each flag of `list`
 
 
 def note_shortage(queue: Queue, screen: Screen) -> None:
-    """Says when nothing begins for want of room. The home shows that, so nobody need be asked."""
+    """Print a note if no job starts because the disk is full.
+
+    The home itself shows this, so that no process needs to answer.
+    """
     from ..storage.reserve import Reserve, told
 
     lack = Reserve(queue.home.reserve).shortage()
@@ -84,7 +94,10 @@ def _jobs(queue: Queue, chosen: Chosen, limit: int, sort: Sort | None) -> Iterab
 
 
 def columns_of(text: str) -> list[Column]:
-    """What --columns says. Raises InvalidInput."""
+    """Return the columns that --columns names.
+
+    Raises: InvalidInput.
+    """
 
     def column(name: str) -> Column:
         if not name.replace("_", "").isalnum():
@@ -95,14 +108,17 @@ def columns_of(text: str) -> list[Column]:
 
 
 def key_of(field: str, is_reverse: bool) -> Sort:
-    """What --sort says. Raises InvalidInput."""
+    """Return the sort order that --sort and --reverse name.
+
+    Raises: InvalidInput.
+    """
     if not field.replace("_", "").isalnum():
         raise InvalidInput(what=f"--sort needs a field like created_at, not {field[:40]!r}")
     return field, is_reverse
 
 
 def _filled(template: str, job: JobRecord) -> str:
-    """The template with the job's fields in the place of `{field}`, each on one line; `{{` is a brace."""
+    """Return the template with fields of the job in place of `{field}`; `{{` is a brace."""
     values = {name: visible(shown(value)) if value is not None else "" for name, value in job.items()}
     try:
         return template.format_map(_Fields(values))
@@ -112,19 +128,19 @@ def _filled(template: str, job: JobRecord) -> str:
 
 
 class _Fields(dict[str, str]):
-    """A field that a job has not is empty."""
+    """The fields of a job, in which a missing field is empty."""
 
     def __missing__(self, name: str) -> str:
         return ""
 
 
 def age_of(job: JobRecord) -> str:
-    """How long the job has been as it is."""
+    """Return how long ago the job last changed."""
     return age(now_ms() - from_utc(job["updated_at"]))
 
 
 def note_of(job: JobRecord) -> str:
-    """The most useful fact about a job in its state."""
+    """Return the most useful fact about a job in its state."""
     due_at = job["next_run_at"]
     if job["state"] == "failed" and due_at is not None:
         wait_ms = from_utc(due_at) - now_ms()
@@ -139,7 +155,10 @@ def note_of(job: JobRecord) -> str:
 
 
 def limit_of(text: str, flag: str = "--limit") -> int:
-    """What --limit says, or another such flag. Raises InvalidInput."""
+    """Return the count that --limit, or the option `flag`, gives.
+
+    Raises: InvalidInput.
+    """
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidInput(what=f"{flag} must be a whole number, 0 or more, not {text[:40]!r}")
     return int(text)

@@ -1,6 +1,8 @@
-"""Time arguments: how a person writes times on a command line. Times without a zone are local here, and nowhere else.
+"""Time arguments: times as users write them on a command line.
 
-Knows the clock of this machine, no command. The trap: a time of day is the next one, or the last, as who asks means it.
+It knows the clock of this machine, but no command.
+Invariant: a time without a zone is local on the command line, and nowhere else.
+Invariant: a time of day means its next occurrence here. Filters change that to the last one.
 """
 
 from __future__ import annotations
@@ -8,11 +10,14 @@ from __future__ import annotations
 from ..errors import InvalidInput
 
 TIMED_OUT = 124
-"""As timeout(1) has it."""
+"""The exit status after a timeout, as in timeout(1)."""
 
 
 def seconds_of(text: str, flag: str) -> float:
-    """Raises InvalidInput."""
+    """Return the seconds in a text like `90s`, `10m` or `2h`.
+
+    Raises: InvalidInput.
+    """
     from ..timestamps import parse_duration_s
 
     found = parse_duration_s(text)
@@ -22,7 +27,10 @@ def seconds_of(text: str, flag: str) -> float:
 
 
 def instant(text: str) -> str:
-    """`18:30`, a date and time, with or without a zone, as RFC 3339 in UTC; what is none of these as it is."""
+    """Return a local time or date, like `18:30` or `2026-12-24`, as RFC 3339 in UTC.
+
+    Text that is RFC 3339 already, and text that is no time, stays as it is.
+    """
     import time
 
     from ..timestamps import parse_rfc3339, utc
@@ -42,7 +50,7 @@ def instant(text: str) -> str:
 
 
 def _next_time_of_day(found: tuple[int, ...]) -> str:
-    """Today, or tomorrow where that is over."""
+    """Return this time of today, or of tomorrow if it has passed today."""
     import time
 
     from ..timestamps import utc

@@ -1,1 +1,1 @@
-"""Commands about a whole home, one module each."""
+"""Commands about a whole home: one module for each command."""

@@ -1,4 +1,4 @@
-"""`queuectl backup`: a whole home in one file, while it lives."""
+"""`queuectl backup`: a copy of a whole home in one file, made while the queue runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ while the queue runs, as they are at the end of the backup. The output of jobs i
 EXAMPLES = ["queuectl backup queue.jsonl", "queuectl backup - | gzip > queue.jsonl.gz"]
 VERSION = 2
 SWEEP_JOBS = 10_000
-"""After so many jobs it looks what has happened meanwhile, while the journal still knows it."""
+"""The number of jobs after which the backup reads the journal, while it still has the changes."""
 
 TOUCHED_JOBS = 500
 ATTEMPTS = 5
@@ -34,15 +34,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Write the backup, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
-        queue.sequence()  # what is wrong with the home is told before anything is written
+        queue.sequence()  # report a broken home before anything is written
         lines = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in _lines(queue))
         write_lines(args.file, lines, screen)
     return 0
 
 
 def _lines(queue: Queue) -> Iterator[Line]:
-    """What comes behind a head counts, and nothing before it. Raises Busy."""
+    """Yield the lines of a backup, from the last head on.
+
+    After a failed attempt, a new head makes all earlier lines void.
+
+    Raises: Busy.
+    """
     for _ in range(ATTEMPTS):
         count = 0
         yield {"queuectl_backup": VERSION}
@@ -50,7 +56,7 @@ def _lines(queue: Queue) -> Iterator[Line]:
             for line in _home(queue):
                 count += 1
                 yield line
-        except PastIsGone:  # very much has happened meanwhile: once more from the beginning
+        except PastIsGone:  # the journal no longer has the changes: start again
             continue
         yield {"end": count}
         return
@@ -58,12 +64,16 @@ def _lines(queue: Queue) -> Iterator[Line]:
 
 
 def _home(queue: Queue) -> Iterator[Line]:
-    """Give what an `backup_image` is made of: records of all jobs, each at least as new as a position;
-    what stands beside them; and the facts behind that position. Raises PastIsGone.
+    """Yield what a `backup_image` consists of.
+
+    The records of all jobs come first, each at least as new as a position in the journal. Then come
+    the rest of the home, and the events after that position.
+
+    Raises: PastIsGone.
     """
     position, count = queue.sequence()["sequence"], 0
     for page in queue.kept():
-        for job in page:  # no look in between: the rest of a page is older
+        for job in page:  # read no journal within a page: its other jobs were read earlier
             yield {"job": job}
         count += len(page)
         if count >= SWEEP_JOBS:
@@ -75,8 +85,9 @@ def _home(queue: Queue) -> Iterator[Line]:
 
 
 def _touched(queue: Queue, position: int) -> Generator[Line, None, int]:
-    """Give once more the jobs to which something has happened behind a position; return up to
-    which one. Without this, a job that moves from a page to come to an earlier one would be missed.
+    """Yield again the jobs that changed after a position, and return the new position.
+
+    Without this, the backup would miss a job that moves from a later page to an earlier one.
     """
     ids: dict[str, None] = {}
     for fact in journal_reader.read(queue.home.journal, position):

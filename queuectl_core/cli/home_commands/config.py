@@ -1,4 +1,4 @@
-"""`queuectl config`: the defaults of a home."""
+"""`queuectl config`: the default settings of a home."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ EXAMPLES = ["queuectl config set max-retries 5", "queuectl config set backoff-ba
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     keys = ", ".join(SETTINGS)
     actions = add_actions(parser, f"actions (keys: {keys})")
     setting = add_action(actions, "set", "set a value", "queuectl config set max-retries 5")
@@ -28,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print or change settings, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
         if args.action == "set":
             value = parse_setting(args.key, args.value)
@@ -51,7 +53,7 @@ def _confirm(key: str, value: object, screen: Screen) -> None:
 def _show(args: Namespace, settings: Settings, screen: Screen) -> None:
     if args.action == "get":
         check_key(args.key)
-        value = settings[args.key]  # raises where what is stored is damaged
+        value = settings[args.key]  # raises if the stored value is damaged
         screen.value(value) if screen.json else screen.line(settings.shown(args.key))
     elif screen.json:
         screen.value({key: settings[key] for key in SETTINGS})

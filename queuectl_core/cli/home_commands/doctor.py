@@ -1,4 +1,4 @@
-"""`queuectl doctor`: is this home sound, and if not, what can be saved."""
+"""`queuectl doctor`: the examination of a home, and the repair of a damaged one."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Examine the home or repair it into a new one, and return the exit status."""
     home = Queue(args.home, notice=screen.note).home
     if args.repair == "":
         raise InvalidInput(what="--repair needs a folder, which does not exist yet")

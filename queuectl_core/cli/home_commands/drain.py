@@ -1,4 +1,4 @@
-"""`queuectl drain`: no new work, and told when the last job has ended."""
+"""`queuectl drain`: a pause of all queues that waits for the running jobs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ LOOK_EVERY_S = 0.2
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.add_argument(
         "--timeout", metavar="TIME", help="maximum wait like 90s or 10m (then exit 124, with starts still paused)"
     )
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Pause all queues, wait until no job runs, and return the exit status."""
     end_s = None if args.timeout is None else time.monotonic() + seconds_of(args.timeout, "--timeout")
     with Queue(args.home, notice=screen.note) as queue:
         queue.set_queue("*", paused=True)
@@ -44,7 +46,7 @@ def run(args: Namespace, screen: Screen) -> int:
 
 
 def _own(queue: Queue) -> int:
-    """How many of the running jobs wait for this call: 1 within a job of this queue, else 0."""
+    """Return 1 inside a running job of this queue, which waits for this call, else 0."""
     id = queue.home.job_inside(os.environ)
     try:
         return int(id is not None and queue.get(id)["state"] == "processing")

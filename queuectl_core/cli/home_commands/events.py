@@ -1,4 +1,4 @@
-"""`queuectl events`: the stream of facts, one JSON object a line."""
+"""`queuectl events`: the events of a home, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ LOOK_EVERY_S = 0.2
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.add_argument(
         "-f", "--follow", action="store_true", help="keep printing new events, from now or from --since"
     )
@@ -22,6 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print the events, with --follow until an interrupt, and return the exit status."""
     import time
 
     from ...api import Queue

@@ -1,4 +1,4 @@
-"""`queuectl export`: jobs as JSON lines, with all that is kept of them."""
+"""`queuectl export`: jobs as JSON lines, with their state and history."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ EXAMPLES = [
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     add_output(parser)
     add_filters(parser)
     add_allow_empty(parser)
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Write the jobs that match, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
         chosen = wanted(args)
         return write_exported(queue, chosen, args.output, screen, may_be_empty=not chosen or args.allow_empty)

@@ -1,4 +1,4 @@
-"""`queuectl import`: jobs that another home has exported."""
+"""`queuectl import`: the jobs of an export from another home."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Import the jobs of the file in batches, and return the exit status."""
     count = 0
     with Queue(args.home, notice=screen.note) as queue:
         for portion in portions(_in_order(_jobs(args.file))):
@@ -43,7 +44,7 @@ def run(args: Namespace, screen: Screen) -> int:
 
 
 def _in_order(jobs: Iterable[tuple[int, object]]) -> Iterator[tuple[int, object]]:
-    """Give those that wait for others last, behind what they wait for; the rest as they come."""
+    """Yield jobs without dependencies as they come, and then each other one after its dependencies."""
     held: dict[object, tuple[int, dict[str, object]]] = {}
     for line, job in jobs:
         if isinstance(job, dict) and job.get("blockers"):
@@ -55,7 +56,7 @@ def _in_order(jobs: Iterable[tuple[int, object]]) -> Iterator[tuple[int, object]
 
 
 def _jobs(path: str) -> Iterator[tuple[int, object]]:
-    """Each with the number of its line."""
+    """Yield each job with the number of its line."""
     import sys
 
     number = 0

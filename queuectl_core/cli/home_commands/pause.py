@@ -1,4 +1,4 @@
-"""`queuectl pause`: begins no job any more."""
+"""`queuectl pause`: a pause of all queues."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Pause all queues, and return the exit status."""
     from ...api import Queue
 
     with Queue(args.home, notice=screen.note) as queue:

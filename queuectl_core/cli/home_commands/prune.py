@@ -1,4 +1,4 @@
-"""`queuectl prune`: what is over, removed now."""
+"""`queuectl prune`: the removal of finished jobs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ EXAMPLES = ["queuectl prune --older 7d", "queuectl prune --older 30d --state com
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.add_argument(
         "--older", metavar="TIME", help="only jobs that finished before this long ago, like 7d (default: all)"
     )
@@ -24,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Remove or only count finished jobs, and return the exit status."""
     from ...errors import InvalidInput
     from ...system.clock import now_ms
 

@@ -1,4 +1,4 @@
-"""`queuectl queue`: named queues, their limits and rates, and pausing them."""
+"""`queuectl queue`: named queues, with their limits, rates, and pauses."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _PERIODS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     actions = add_actions(parser, "actions")
     add_action(actions, "list", "list queues with their rules and job counts", "queuectl queue list")
     rules = add_action(
@@ -44,6 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print or change the rules of queues, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
         if args.action == "list":
             return _list(queue, screen)

@@ -31,6 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Restore the backup, or continue an earlier restore, and return the exit status."""
     image, ids = _read(args.file)
     with Queue(args.home, notice=screen.note) as queue:
         goes_on = _goes_on(queue, image, set(ids))
@@ -57,9 +58,9 @@ def _restore(queue: Queue, image: Image, ids: list[str], goes_on: bool) -> None:
 
 
 def _read(path: str) -> tuple[Image, list[str]]:
-    """Return the home of a file, and the ids of its jobs in their order.
+    """Return the home in a file, and the IDs of its jobs in their order.
 
-    Raises InvalidInput, NewerFormat.
+    Raises: InvalidInput, NewerFormat.
     """
     import sys
 
@@ -83,13 +84,18 @@ def _counted(lines: Iterator[bytes], number: list[int]) -> Iterator[bytes]:
 
 
 def _image_of(lines: Iterator[bytes], path: str) -> Image:
-    """What the lines behind the last head say. Raises InvalidInput, and what damage leads to."""
+    """Return the home that the lines after the last head describe.
+
+    A damaged line raises other errors, too.
+
+    Raises: InvalidInput.
+    """
     image, count = None, 0
     for line in map(parsed, lines):
         if image is None and not isinstance(line, dict):
             break
         if line.get("queuectl_backup") in VERSIONS:
-            image, count = Image(line), -1  # in version 1 it says what stands beside the jobs
+            image, count = Image(line), -1  # in version 1, the head holds the rest of the home
         elif image is None:
             break
         elif line.get("end") == count:
@@ -103,7 +109,7 @@ def _image_of(lines: Iterator[bytes], path: str) -> Image:
 
 
 def _take(image: Image, line: dict[str, Any]) -> None:
-    """Take in one line behind a head."""
+    """Apply one line after a head to the image."""
     if "job" in line:
         image.put(line["job"])
     elif "gone" in line:
@@ -115,8 +121,9 @@ def _take(image: Image, line: dict[str, Any]) -> None:
 
 
 def _check_rest(image: Image) -> None:
-    """Raises ValueError, KeyError, TypeError, AttributeError, InvalidSetting for what could not be
-    restored.
+    """Check the settings, queues, and schedules before the restore begins.
+
+    Raises: ValueError, KeyError, TypeError, AttributeError, InvalidSetting.
     """
     table = image.table
     rules = [*table.queues.values(), *table.schedules.values(), table.settings]
@@ -129,8 +136,11 @@ def _check_rest(image: Image) -> None:
 
 
 def _goes_on(queue: Queue, image: Image, ids: set[str]) -> bool:
-    """Tell whether an earlier call has begun this: the home is paused, and all its jobs are of the
-    backup, or of its schedules. Raises InvalidInput when there are others.
+    """Return whether an earlier call has begun this restore, and refuse a home with other jobs.
+
+    After such a call, the home is paused, and all its jobs are from the backup or its schedules.
+
+    Raises: InvalidInput.
     """
     status = queue.status()
     if not any(status["counts"].values()):
@@ -144,7 +154,10 @@ def _goes_on(queue: Queue, image: Image, ids: set[str]) -> bool:
 
 
 def _restore_rules(queue: Queue, image: Image) -> None:
-    """Before the jobs: what is kept for how long is a setting, too."""
+    """Restore the settings, and the rules of the queues.
+
+    Call it before you import jobs, because settings limit how long a home keeps them.
+    """
     for key, value in image.table.settings.items():
         queue.configure(key, value)
     for name, rules in image.table.queues.items():
@@ -158,7 +171,11 @@ def _restore_rules(queue: Queue, image: Image) -> None:
 
 
 def _restore_schedules(queue: Queue, image: Image, goes_on: bool) -> None:
-    """Behind the jobs, for each knows its last one. Those of an earlier call have gone on since."""
+    """Restore the schedules that are not there.
+
+    Call it after you import jobs, because each schedule names its last one. A schedule from an
+    earlier call may have added jobs since, so it stays as it is.
+    """
     there = {one["schedule"] for one in queue.schedules()} if goes_on else ()
     for name, one in image.table.schedules.items():
         if name not in there:

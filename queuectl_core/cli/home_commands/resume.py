@@ -1,4 +1,4 @@
-"""`queuectl resume`: jobs begin again."""
+"""`queuectl resume`: the end of a pause of all queues."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """End the pause of all queues, and return the exit status."""
     from ...api import Queue
 
     with Queue(args.home, notice=screen.note) as queue:

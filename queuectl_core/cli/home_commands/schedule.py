@@ -1,4 +1,4 @@
-"""`queuectl schedule`: jobs that come again."""
+"""`queuectl schedule`: jobs that recur."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ _NAMED = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     actions = add_actions(parser, "actions")
     add = add_action(actions, "add", "add or change a schedule", EXAMPLES[0])
     add.usage = "queuectl schedule add NAME (CRON | --every TIME) [options] -- WORD …"
@@ -49,6 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print or change schedules, and return the exit status."""
     if args.words is not None and args.action != "add":
         raise InvalidInput(what=f"`queuectl schedule {args.action}` accepts nothing after --")
     with Queue(args.home, notice=screen.note) as queue:

@@ -1,4 +1,4 @@
-"""`queuectl status`: the whole queue on one screen."""
+"""`queuectl status`: the supervisor, the job counts, and the workers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print the state of the whole queue, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
         status = queue.status()
     if screen.json:
         screen.value(status)
         return 0
     screen.line(visible(_supervisor_line(status["supervisor"], queue.home.path)))
-    lack = status.get("short_of")  # an older supervisor does not say
+    lack = status.get("short_of")  # an older supervisor does not report it
     if lack is not None:
         from ...storage.reserve import told
 

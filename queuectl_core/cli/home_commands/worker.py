@@ -1,4 +1,4 @@
-"""`queuectl worker`: start, stop and scale. How the command line meets the supervisor as a process."""
+"""`queuectl worker`: the supervisor process, which this command starts, stops, restarts, and scales."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ EXAMPLES = ["queuectl worker start --count 3", "queuectl worker stop", "queuectl
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     actions = add_actions(parser, "actions")
     start = add_action(
         actions,
@@ -61,6 +62,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Start, stop, restart or scale the supervisor, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
         if args.action == "scale":
             reply = queue.scale(args.count)
@@ -75,8 +77,9 @@ def run(args: Namespace, screen: Screen) -> int:
 
 
 def _start(queue: Queue, count: int, screen: Screen) -> int:
-    """In the background; where a supervisor runs already, or another start was faster, the workers are added to
-    it.
+    """Start a supervisor in the background, or add the workers to a running one.
+
+    If another start is faster, this call adds its workers to that supervisor.
     """
     from ...supervisor import daemon
 
@@ -122,7 +125,7 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
     if pid is None:
         what = f"{queue.home.lock} is held, but {queue.home.pid_file} names no running process"
         raise Busy(what=f"{what}; a supervisor is starting or stopping")
-    if queue.home.job_inside(os.environ) and not args.now:  # it would wait for itself
+    if queue.home.job_inside(os.environ) and not args.now:  # a job that waits here would wait for itself
         queue.stop()
         return _tell(screen, "stopping; this job may finish first", pid=pid)
     if not screen.json:
@@ -133,7 +136,7 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
 
 
 def _pid_as_told(queue: Queue) -> int | None:
-    """What the supervisor itself says, where somebody has removed its file; None where nobody answers."""
+    """Return the PID that the supervisor reports, or None without an answer; its PID file is gone."""
     try:
         queue.deadline_s = 5.0
         supervisor = queue.status()["supervisor"]
@@ -143,7 +146,10 @@ def _pid_as_told(queue: Queue) -> int | None:
 
 
 def _restart(queue: Queue, count: int | None, screen: Screen) -> int:
-    """The old supervisor leaves at once; its workers finish what they run, and the new one adopts them."""
+    """Replace the supervisor by a new one, without ending a job.
+
+    The old one leaves at once. Its workers finish their jobs, and the new one adopts them.
+    """
     from ...supervisor import daemon
 
     daemon.refuse_inside_a_run()
@@ -167,13 +173,16 @@ def _say_what_runs(queue: Queue, now: bool, screen: Screen) -> None:
 
 
 def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
-    """Over the socket, where asking twice is asking once; by signal, where nobody answers there."""
+    """Ask the supervisor to stop, by signal if it does not answer on its socket.
+
+    On the socket, a repeated request has no further effect.
+    """
     from ...system import lockfile, pidfile
 
     try:
         queue.stop(now)
     except (NoSupervisor, Busy):
-        for _ in range(2 if now else 1):  # two mean: now. Apart from each other, else they would be taken for one
+        for _ in range(2 if now else 1):  # two signals mean --now; without a pause, they could merge into one
             if not lockfile.is_held(queue.home.lock) or pidfile.read(queue.home.pid_file) != pid:
                 break  # it has ended meanwhile
             os.kill(pid, signal.SIGTERM)
@@ -182,7 +191,10 @@ def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
 
 
 def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None) -> None:
-    """Until the writer lock is free, or another's: then that supervisor has written all there was to write."""
+    """Wait until the writer lock is free, or another supervisor holds it.
+
+    By then, the old supervisor has written everything.
+    """
     from ...system import lockfile, pidfile
 
     deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
@@ -217,7 +229,10 @@ def _count_from_1(text: str) -> int:
 
 
 def _descriptor(text: str) -> int:
-    """Looked at before we open anything: a file of ours could have that number then."""
+    """Return the number of a descriptor that is open for writing.
+
+    The check comes before we open any file, because that file could get this number.
+    """
     try:
         if text.isascii() and text.isdigit() and fcntl.fcntl(int(text), fcntl.F_GETFL) & os.O_ACCMODE:
             return int(text)

@@ -1,1 +1,1 @@
-"""Commands about jobs, one module each."""
+"""Commands about jobs: one module for each command."""

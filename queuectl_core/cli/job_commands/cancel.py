@@ -1,4 +1,4 @@
-"""`queuectl cancel`: jobs that are not to run, or not to run on."""
+"""`queuectl cancel`: the cancellation of waiting and running jobs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ EXAMPLES = ["queuectl cancel job1", "queuectl cancel --queue gpu --state pending
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     add_selectors(parser, "cancel")
     parser.add_argument(
         "--signal", metavar="NAME", help="signal that ends a running job (default TERM); KILL follows after its grace"
@@ -23,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Cancel the selected jobs, and return the exit status."""
     number = _signal(args.signal or "TERM")
     states = ("pending", "failed", "processing")
     return change(args, screen, states, lambda queue, ids, lenient: queue.cancel(ids, number, lenient), "canceled")

@@ -1,4 +1,4 @@
-"""`queuectl continue`: suspended jobs go on."""
+"""`queuectl continue`: the continuation of suspended jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`queuectl dlq`: the jobs that have failed for good, and what to do with them."""
+"""`queuectl dlq`: the dead letter queue, which holds the jobs that failed for good."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ _COLUMNS = [
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     actions = add_actions(parser, "actions")
     shown = add_action(actions, "list", "list dead jobs and their reasons, newest first", "queuectl dlq list --limit 0")
     shown.add_argument(
@@ -61,6 +62,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print, retry, purge or export dead jobs, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
         if args.action == "list":
             return show(queue, {"state": "dead", **wanted(args)}, args.limit, screen, _COLUMNS)
@@ -110,6 +112,6 @@ def _change_these(queue: Queue, args: Namespace, ids: list[str] | None, progress
 
 
 def _fields(args: Namespace) -> dict[str, object]:
-    """What changes on the way."""
+    """Return the fields that a retry changes."""
     fields = {"command": args.command, "max_retries": None if args.max_retries is None else number(args.max_retries)}
     return {name: value for name, value in fields.items() if value is not None}

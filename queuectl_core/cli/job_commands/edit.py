@@ -1,4 +1,4 @@
-"""`queuectl edit`: jobs that do not run become other ones."""
+"""`queuectl edit`: changes to jobs that do not run."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ EXAMPLES = [
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.usage = "queuectl edit [options] (ID … | --where FIELD=VALUE | --all)"
     parser.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs")
     parser.add_argument("--where", metavar="F=V", action="append", help="jobs with state=, queue=, name=, tag.KEY= …")
@@ -32,6 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Change the selected jobs, and return the exit status."""
     fields = {name: None if value == "" else value for name, value in job_fields(args).items()}
     if args.command is not None:
         fields["command"] = args.command

@@ -1,4 +1,4 @@
-"""`queuectl enqueue`: from JSON, from words, or from a file of JSON lines, all or nothing."""
+"""`queuectl enqueue`: new jobs from JSON, from words, or from a file of JSON lines, all or none."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ EXAMPLES = [
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.add_argument(
         "job", nargs="*", metavar="JSON", help="job as a JSON object, with fields named like the options"
     )
@@ -37,6 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Add the jobs, print their IDs, and return the exit status."""
     _check_ways(args)
     with Queue(args.home, notice=screen.note) as queue:
         if args.dry_run:
@@ -129,7 +131,7 @@ def _enqueue_file(queue: Queue, path: str) -> list[str]:
         file = sys.stdin.buffer if path == "-" else open(path_of(path), "rb")
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
-    except ValueError:  # a NUL, or what no encoding of file names has
+    except ValueError:  # a NUL, or a character that a file name cannot have
         raise InvalidInput(what=f"cannot read {path!a}: not a valid file name") from None
     with file, Progress("jobs read; all are stored at the end") as progress:
         lines = Lines("standard input" if path == "-" else path, file)

@@ -1,4 +1,4 @@
-"""`queuectl history`: everything that has happened to one job."""
+"""`queuectl history`: the events of one job."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print the events of the job, and return the exit status."""
     from ...api import Queue
     from ...storage import journal_reader
 

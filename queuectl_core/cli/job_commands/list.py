@@ -1,4 +1,4 @@
-"""`queuectl list`: jobs in a table, as JSON, or as a template says."""
+"""`queuectl list`: jobs as a table, as JSON, or as lines of a template."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ WATCH_EVERY_S = 2.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.add_argument(
         "--limit",
         metavar="N",
@@ -41,6 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print the jobs that match, with --watch until an interrupt, and return the exit status."""
     columns = None if args.columns is None else columns_of(args.columns)
     sort = None if args.sort is None else key_of(args.sort, args.reverse)
     with Queue(args.home, notice=screen.note) as queue:

@@ -1,4 +1,4 @@
-"""`queuectl logs`: what a job has printed, bytes as they came; with --follow as they come."""
+"""`queuectl logs`: the output of jobs; with --follow, until they finish."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ EXAMPLES = ["queuectl logs job1", "queuectl logs job1 job2 --follow", "queuectl 
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.add_argument(
         "ids", nargs="*", metavar="ID", help="IDs of the jobs; with several, each line starts with the ID"
     )
@@ -34,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print the output of the jobs, and return the exit status."""
     if screen.json:
         raise InvalidInput(what="logs prints raw job output; --json is not supported")
     if args.follow + args.all + (args.attempt is not None) > 1:
@@ -46,7 +48,7 @@ def run(args: Namespace, screen: Screen) -> int:
     ids = list(dict.fromkeys(args.ids))
     with Queue(args.home, notice=screen.note) as queue:
         jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
-        note_shortage(queue, screen)  # of a home that could be asked
+        note_shortage(queue, screen)  # after `get`, which fails for a home that cannot be read
         if args.follow:
             return follow_all(queue, jobs)
         for job, outlet in jobs:

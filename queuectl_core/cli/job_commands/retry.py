@@ -1,4 +1,4 @@
-"""`queuectl retry`: what waits for a time runs now."""
+"""`queuectl retry`: jobs that become due now."""
 
 from __future__ import annotations
 

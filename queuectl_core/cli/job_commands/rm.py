@@ -1,4 +1,4 @@
-"""`queuectl rm`: jobs that are to be forgotten."""
+"""`queuectl rm`: the permanent removal of jobs."""
 
 from __future__ import annotations
 

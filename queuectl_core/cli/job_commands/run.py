@@ -1,4 +1,4 @@
-"""`queuectl run`: a job as if it were a command: its output here, its exit status ours."""
+"""`queuectl run`: a job that acts like a command, with its output and its exit status."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ EXAMPLES = ["queuectl run -- make -j4 all", "queuectl run --queue gpu --timeout 
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.usage = "queuectl run [options] -- WORD …"
     parser.add_argument("--id", help="ID of the job (default: generated)")
     add_job_flags(parser, ORDER_FLAGS)
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Add a job, print its output until it ends, and return its exit status."""
     if not args.words:
         raise InvalidInput(what="put a command after --: queuectl run -- make all")
     if screen.json:

@@ -19,6 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print the job, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
         job = queue.get(args.id)
     if screen.json:

@@ -1,4 +1,4 @@
-"""`queuectl suspend`: running jobs that are to stand still for a while."""
+"""`queuectl suspend`: the suspension of running jobs."""
 
 from __future__ import annotations
 

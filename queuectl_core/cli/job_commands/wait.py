@@ -1,4 +1,4 @@
-"""`queuectl wait`: until jobs have ended."""
+"""`queuectl wait`: a wait until jobs finish."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _NOT_OVER: Chosen = {"state": ("pending", "processing", "failed")}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command to the parser."""
     parser.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs (default: all unfinished jobs)")
     parser.add_argument("--timeout", metavar="TIME", help="maximum wait, like 90s or 10m (then exit 124)")
     add_allow_empty(parser)
@@ -30,6 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Wait for the jobs, and return the exit status."""
     timeout_s = None if args.timeout is None else seconds_of(args.timeout, "--timeout")
     chosen = wanted(args)
     if args.ids and chosen:

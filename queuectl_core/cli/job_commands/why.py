@@ -1,4 +1,4 @@
-"""`queuectl why`: one sentence on why a job is as it is."""
+"""`queuectl why`: the state of a job, explained in one sentence."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, screen: Screen) -> int:
+    """Print the explanation, and return the exit status."""
     from ...api import Queue
 
     with Queue(args.home, notice=screen.note) as queue:
