@@ -1,4 +1,4 @@
-"""Small builders for the tests of single modules: an engine over a store in memory, jobs, endings, a limited disk."""
+"""Builders: small parts for tests of single modules, like an engine, jobs, endings, and a full disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from queuectl_core.table.store import Store
 
 NOW_MS = 1_700_000_000_000
 EVERYTHING = 1_000_000
-"""A limit above any number of jobs that a test makes."""
+"""A limit above the number of jobs in any test."""
 
 
 def an_engine(store: Store | None = None) -> Engine:
@@ -37,7 +37,7 @@ def enqueue(engine: Engine, *ids: str, now_ms: int = NOW_MS, **fields: object) -
 
 
 def dispatch(engine: Engine, now_ms: int = NOW_MS) -> str | None:
-    """The id of the job that worker `w1` is given, or None."""
+    """Dispatch a job to worker `w1`, and return its ID, or None if no job can start."""
     job = engine.handle(commands.Dispatch("w1"), now_ms).reply
     return None if job is None else str(job.id)  # type: ignore[attr-defined]
 
@@ -47,7 +47,7 @@ def finish(engine: Engine, id: str, ending: Ending, now_ms: int = NOW_MS) -> lis
 
 
 def run_job(engine: Engine, ending: Ending, now_ms: int = NOW_MS) -> str:
-    """Dispatches the next job, which ends like this; its id."""
+    """Dispatch the next job, finish it with this ending, and return its ID."""
     id = dispatch(engine, now_ms)
     assert id is not None, "no job was there to run"
     finish(engine, id, ending._replace(ended_ms=now_ms), now_ms)
@@ -63,7 +63,7 @@ def lost() -> Ending:
 
 
 def engine_with(state: str) -> Engine:
-    """An engine with one job, `a`, in this state; if processing, worker `w1` runs it."""
+    """Return an engine with one job `a` in this state; worker `w1` runs it if it is processing."""
     engine = an_engine()
     enqueue(engine, "a", max_retries=0 if state == DEAD else 3)
     if state == PROCESSING:
@@ -75,19 +75,20 @@ def engine_with(state: str) -> Engine:
 
 
 def run_of(table: JobTable, id: str) -> int:
-    """What reports about the newest run of a job must name; 0 when it never ran."""
+    """Return the number of the newest run of a job, for reports; 0 if the job never ran."""
     job = table.get(id)
     return int(str(job.running()["run"])) if job is not None and job.history else 0
 
 
 def job_of(engine: Engine, id: str) -> Job:
+    """Return a job that must exist."""
     job = engine.table.get(id)
     assert job is not None, f"there is no job {id}"
     return job
 
 
 def state_of(table: JobTable) -> dict[str, object]:
-    """Everything that can be asked of a table, copied: jobs in the order of the indexes, counts, settings, clock."""
+    """Return a copy of all that a table holds: jobs in index order, counts, rules, and clock."""
     jobs: dict[str, object] = {}
     for index in (name for state in STATES for name in indexes_of(state)):
         for _, id in table.in_order(index, EVERYTHING):
@@ -109,7 +110,10 @@ def state_of(table: JobTable) -> dict[str, object]:
 
 
 def random_command(source: random.Random, table: JobTable, now_ms: int) -> Command:
-    """A command that is sensible more often than not. Ids come from a small set, so that they are used again."""
+    """Return a random command, which makes sense more often than not.
+
+    The IDs come from a small set, so that commands use them again.
+    """
     ids = [f"job{n}" for n in range(12)]
     kinds = ["enqueue", "dispatch", "report", "retry", "purge", "setting", "clock", "by hand"]
     kind = source.choices(kinds, [8, 14, 14, 2, 2, 2, 1, 5])[0]
@@ -199,7 +203,7 @@ def _random_report(source: random.Random, table: JobTable, now_ms: int) -> Comma
 
 
 class Syncs:
-    """Notes, from now on, what is synced: every sync still happens. A note is a file's or folder's inode number."""
+    """A list of every sync from now on, by the inode of the file or folder. The syncs still happen."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.inodes: list[int] = []
@@ -215,16 +219,16 @@ class Syncs:
 
 
 def open_descriptors() -> int:
-    """How many descriptors this process has open."""
+    """Return the number of open descriptors of this process."""
     return len(os.listdir("/dev/fd"))
 
 
 @contextmanager
 def file_size_limit(size_bytes: int) -> Iterator[None]:
-    """Within the block no file grows past `size_bytes`: as on a full disk, a write that would is short, the next
-    fails.
+    """Let no file grow past `size_bytes` within the block.
 
-    The error is EFBIG, not ENOSPC; a test that wants a full disk adds it to `durable_files.FULL`.
+    As on a full disk, a write that crosses the limit is short, and the next one fails. The error is
+    EFBIG, not ENOSPC. A test that wants a full disk adds it to `durable_files.FULL`.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))

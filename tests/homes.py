@@ -1,6 +1,4 @@
-"""Homes for tests: the command line as real processes on a home of its own, and waits for a condition with a
-deadline.
-"""
+"""Homes for tests: the command line as real processes on a home of its own, and waits with a deadline."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ DEADLINE_S = 20.0
 
 
 class Answer:
-    """What one call of the command line said."""
+    """The exit status and the output of one call of the command line."""
 
     def __init__(self, status: int, out: str, err: str) -> None:
         self.status = status
@@ -33,13 +31,15 @@ class Answer:
 
 
 class CommandLine:
+    """The command line, whose calls run as real processes on one home."""
+
     def __init__(self, home: str, python: str = sys.executable) -> None:
         self.home = home
         self.python = python
         self.environ = {**os.environ, "QUEUECTL_HOME": home, "NO_COLOR": "1"}
 
     def __call__(self, *words: str, stdin: bytes | None = None, cwd: str | None = None) -> Answer:
-        """Runs one command to its end."""
+        """Run one command to its end, and return its answer."""
         process = subprocess.run(
             [self.python, SCRIPT, *words],
             input=b"" if stdin is None else stdin,
@@ -52,14 +52,15 @@ class CommandLine:
         return Answer(process.returncode, process.stdout.decode(), process.stderr.decode())
 
     def ok(self, *words: str, **more: Any) -> str:
-        """Runs one command that must succeed; what it printed on stdout."""
+        """Run one command that must succeed, and return its stdout."""
         answer = self(*words, **more)
         assert answer.status == 0, answer
         return answer.out
 
     def refused(self, status: int, *words: str, **more: Any) -> str:
-        """Runs one command that must be refused with this status, in one line on stderr, with no data on stdout; the
-        line.
+        """Run one command that must be refused with this status, and return the line on stderr.
+
+        The command must print one line on stderr, and nothing on stdout.
         """
         answer = self(*words, **more)
         assert answer.status == status, answer
@@ -81,7 +82,7 @@ class CommandLine:
         return subprocess.Popen([self.python, SCRIPT, *words], env=self.environ, **more)
 
     def keep_bytecode(self) -> None:
-        """Calls start in a third of the time, for they compile nothing anew; the bytecode lies beside the home."""
+        """Keep bytecode beside the home, so that calls start in a third of the time."""
         self.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         self.environ["PYTHONPYCACHEPREFIX"] = os.path.join(os.path.dirname(self.home), "bytecode")
 
@@ -90,19 +91,21 @@ class CommandLine:
             return int(file.readline())
 
     def kill_supervisor(self) -> None:
-        """As a power cut would, but that workers and jobs live on; over when it is dead."""
+        """Kill the supervisor and wait until it is dead; its workers and jobs live on."""
         pid = self.supervisor_pid()
         os.kill(pid, 9)
         until(lambda: not is_alive(pid), lambda: "the supervisor to be dead")
 
     def worker_running(self, id: str) -> int | None:
-        """The pid of the worker that runs this job."""
+        """Return the PID of the worker that runs this job, or None."""
         for worker in self.json("status")["workers"]:
             if worker["job"] == id:
                 return worker["pid"]
         return None
 
     def until_state(self, id: str, state: str) -> dict[str, Any]:
+        """Wait until the job is in this state, and return its record."""
+
         def look() -> dict[str, Any] | None:
             job = self.job(id)
             return job if job["state"] == state else None
@@ -110,16 +113,17 @@ class CommandLine:
         return until(look, lambda: f"{id} to be {state}; it is {self.job(id)}")
 
     def until_done(self, **counts: int) -> None:
-        """Waits until the counts of these states are as said."""
+        """Wait until these states have these counts of jobs."""
         until(
             lambda: all(self.counts()[state] == count for state, count in counts.items()),
             lambda: f"counts {counts}; they are {self.counts()}",
         )
 
     def end(self) -> None:
+        """End all processes of the home; fail if one outlives a stop of the supervisor."""
         if os.path.exists(os.path.join(self.home, "supervisor.pid")):
             self("worker", "stop", "--now", "--timeout", "20")
-        try:  # a worker whose supervisor a test has killed may need a moment to notice it
+        try:  # a worker needs a moment to notice that a test has killed its supervisor
             until(lambda: not processes_of(self.home), lambda: f"{processes_of(self.home)} to end", deadline_s=5)
         finally:
             for pid in processes_of(self.home):
@@ -128,7 +132,7 @@ class CommandLine:
 
 @contextmanager
 def short_folder() -> Iterator[str]:
-    """A folder whose path is short enough for a socket in it."""
+    """Yield a new folder with a path that is short enough for a socket, and remove it at the end."""
     folder = tempfile.mkdtemp(prefix="q", dir="/tmp" if os.path.isdir("/tmp") else None)
     try:
         yield folder
@@ -137,7 +141,7 @@ def short_folder() -> Iterator[str]:
 
 
 def until(look: Callable[[], Any], what: Callable[[], str], deadline_s: float = DEADLINE_S) -> Any:
-    """The first true value of `look`; fails, saying `what`, when there is none before the deadline."""
+    """Return the first true value of `look`, or fail with the text of `what` at the deadline."""
     end_s = time.monotonic() + deadline_s
     while True:
         seen = look()
@@ -149,7 +153,7 @@ def until(look: Callable[[], Any], what: Callable[[], str], deadline_s: float = 
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process exists and is no zombie."""
+    """Return whether the process exists and is no zombie; without /proc, a zombie is alive."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] != b"Z"
@@ -165,8 +169,9 @@ def is_alive(pid: int) -> bool:
 
 
 def processes_of(home: str) -> list[int]:
-    """The processes that have this home in their environment: supervisor, workers, jobs. Only where there is a
-    /proc.
+    """Return the PIDs of the processes that have this home in their environment.
+
+    These are the supervisor, workers, and jobs. Without /proc, the list is empty.
     """
     mark = f"QUEUECTL_HOME={home}".encode()
     found = []

@@ -1,4 +1,4 @@
-"""Console: run the console blocks of README.md and docs/, and compare what they print.
+"""Console: the console blocks of README.md and docs/, run and compared with the output that they show.
 
     python3 -m tests.readme    write what the blocks print today into the pages, where it differs
 """
@@ -25,23 +25,24 @@ VARIABLE = [
     (re.compile(r"\b\d+ (frames|segments|bytes|MiB)|\bto \d+$", re.MULTILINE), "7 \\1"),
     (re.compile(r" {2,}"), "  "),
 ]
-"""What differs from run to run, and what stands for it: times, pids, workers, durations, made ids, and so the
-padding.
+"""What differs from run to run, and its replacement.
+
+These are times, PIDs, workers, durations, generated IDs, and therefore padding.
 """
 
 WORKERS = re.compile(r"(?:^w1-.*\n)+", re.MULTILINE)
-"""The workers of `status`: which of those that are idle takes a job differs from run to run."""
+"""The workers of `status`. Which idle worker takes a job differs from run to run."""
 
 
 class Step(NamedTuple):
-    """A command of a console block, and the output that stands below it."""
+    """A command of a console block, and the output below it."""
 
     command: str
     output: str
 
 
 def pages() -> list[str]:
-    """Return the README and the pages of docs/, by their paths from the root."""
+    """Return the paths of the README and of the pages in docs/, relative to the root."""
     return ["README.md", *sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "docs", "*.md")))]
 
 
@@ -62,9 +63,9 @@ def steps(text: str) -> list[Step]:
 
 
 def run(command: str, home: str, folder: str) -> str:
-    """Return what a person sees who types the command, stdout and stderr as they come.
+    """Run a command in a shell, and return its stdout and stderr as a user sees them.
 
-    `queuectl` stands for the script beside the tests.
+    `queuectl` means the script beside the tests.
     """
     path = os.path.join(folder, "bin")
     if not os.path.isdir(path):
@@ -87,14 +88,14 @@ def plain_paths(text: str, folder: str) -> str:
 
 
 def comparable(text: str) -> str:
-    """Return the text without what differs from run to run."""
+    """Return the text without the parts that differ from run to run."""
     for pattern, stands_for in VARIABLE:
         text = pattern.sub(stands_for, text)
     return WORKERS.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), text)
 
 
 def rewrite(page: str, home: str, folder: str) -> None:
-    """Run the console blocks of a page, and write what they print into it where it differs."""
+    """Run the console blocks of a page, and write their output into it where it differs."""
     text = read(page)
     for step in steps(text):
         seen = plain_paths(run(step.command, home, folder), folder)

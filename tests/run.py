@@ -30,12 +30,15 @@ OLDEST = (3, 9)
 
 
 class Outcome(NamedTuple):
+    """The number of tests with each result."""
+
     passed: int
     failed: int
     skipped: int
 
 
 def main() -> int:
+    """Run the tests on every chosen Python, print the sum, and return the exit status."""
     args = parse_arguments()
     pythons = find_pythons() if args.all_pythons else [sys.executable]
     files = [os.path.abspath(file) for file in args.files]
@@ -47,8 +50,8 @@ def main() -> int:
 def chosen(files: list[str], python: str, pythons: list[str]) -> list[str]:
     """Return the test files for one of several Pythons.
 
-    Faults try the system more than the language. Between the oldest and the newest Python, what
-    processes do is the same; what modules do is tested on each.
+    Tests of faults concern the system more than the language. Between the oldest and the newest
+    Python, processes behave the same. Modules are tested on every Python.
     """
     if version_of(python) == version_of(sys.executable):
         return files
@@ -57,12 +60,13 @@ def chosen(files: list[str], python: str, pythons: list[str]) -> list[str]:
 
 
 def parse_arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="test files (default: all)")
     parser.add_argument("--all-pythons", action="store_true", help="on every CPython from 3.9 on")
     parser.add_argument("--long", action="store_true", help="also the tests that take minutes")
     parser.add_argument("--seed", help="the seed of the random long tests")
-    at_once = 2 * (os.cpu_count() or 2)  # much of what a test does is wait
+    at_once = 2 * (os.cpu_count() or 2)  # tests mostly wait
     parser.add_argument("--jobs", type=int, default=at_once, help="test files at the same time")
     return parser.parse_args()
 
@@ -79,7 +83,10 @@ def run_on(python: str, args: argparse.Namespace, files: list[str]) -> Outcome:
 
 
 def run_file(runner: str, file: str, args: argparse.Namespace) -> Outcome:
-    """Runs one file's tests. The output is shown when something failed; skips are shown always, with the reason."""
+    """Run the tests of one file, and return their outcome.
+
+    Print the output if a test failed. Always print the skipped tests, with their reasons.
+    """
     command = [runner, "-m", "pytest", "-q", "-rfEs", "--durations=3", "--durations-min=3", file]
     command += ["--long"] if args.long else []
     command += [f"--seed={args.seed}"] if args.seed else []
@@ -90,7 +97,7 @@ def run_file(runner: str, file: str, args: argparse.Namespace) -> Outcome:
     numbers = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)\b", said)}
     failed = numbers.get("failed", 0) + numbers.get("error", 0) + numbers.get("errors", 0)
     if done.returncode not in (0, 5) and not failed:
-        failed = 1  # pytest itself went wrong
+        failed = 1  # pytest itself failed
     name = os.path.relpath(file, ROOT)
     if failed:
         print(f"{said}\n-- {name}: FAILED", flush=True)
@@ -105,13 +112,16 @@ def sum_of(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def find_tests() -> list[str]:
-    """All test files, those that take longest first, so that the cores are busy to the end."""
+    """Return all test files, probably the slowest first, so that all cores are busy to the end."""
     files = glob.glob(os.path.join(ROOT, "tests", "**", "test_*.py"), recursive=True)
     return sorted(files, key=lambda file: ("faults" not in file, -os.path.getsize(file), file))
 
 
 def environment_for(python: str) -> str:
-    """The Python of a virtual environment, made at need, that has what the tests need."""
+    """Return the Python of a virtual environment that has what the tests need.
+
+    If there is no such environment, make it.
+    """
     folder = os.path.join(ROOT, f".venv-tests-{version_of(python)}")
     runner = os.path.join(folder, "bin", "python")
     if not has_what_is_needed(runner):
@@ -122,6 +132,7 @@ def environment_for(python: str) -> str:
 
 
 def has_what_is_needed(runner: str) -> bool:
+    """Return whether this Python exists, and has the packages that the tests need."""
     if not os.path.exists(runner):
         return False
     check = subprocess.run([runner, "-c", "import pytest, pytest_timeout"], capture_output=True, check=False)
@@ -129,7 +140,10 @@ def has_what_is_needed(runner: str) -> bool:
 
 
 def find_pythons() -> list[str]:
-    """One interpreter for each minor version from 3.9 on: this one, those on the PATH, and those of a pyenv."""
+    """Return one interpreter for each minor version from 3.9 on, the oldest first.
+
+    The candidates are this interpreter, those of pyenv, and those on PATH.
+    """
     folders = os.environ.get("PATH", "").split(os.pathsep)
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     candidates = [sys.executable, *sorted(glob.glob(os.path.join(pyenv, "versions", "3.*", "bin", "python3")))]
@@ -144,7 +158,7 @@ def find_pythons() -> list[str]:
 
 
 def version_of(python: str) -> str:
-    """`cpython-3.11.7`; `none-0.0` for what is no working interpreter."""
+    """Return a version like `cpython-3.11.7`, or `none-0.0` if this is no working CPython."""
     code = "import platform; print(platform.python_implementation().lower() + '-' + platform.python_version())"
     said = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
     version = said.stdout.strip()

@@ -28,7 +28,7 @@ class Outlet:
         self._screen.note(self._prefix.decode() + text)
 
     def raw(self, data: bytes) -> None:
-        """Print output at once; with a prefix or a tail, hold it back until its lines are complete."""
+        """Print output, or hold it back: incomplete lines with a prefix, everything with a tail."""
         if not self._prefix and self._tail is None:
             self._screen.raw(data)
             return

@@ -1,6 +1,7 @@
-"""Damage to a home, file by file and folder by folder: what a user may lose, break, replace or forbid.
+"""Damage: what a user can lose, break, replace, or forbid in a home, file by file and folder by folder.
 
-The places come from the tree of a real home; `kinds_for` says what can be done to each, `inflict` does it.
+The places come from the tree of a real home. `kinds_for` returns the kinds of damage for a place,
+and `inflict` does it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import subprocess
 from typing import NamedTuple
 
 STRANGER = 54321
-"""A uid that is nobody's here."""
+"""A user ID that nobody here has."""
 
 FILE_KINDS = ("missing", "empty", "cut", "garbled", "folder", "fifo", "dangling", "link", "foreign")
 FOLDER_KINDS = ("missing", "emptied", "file", "fifo", "dangling", "link", "foreign")
 AS_OWNER_KINDS = ("stranger's", "unreadable", "read-only")
-"""What only root can inflict, and only somebody without root's privileges can feel."""
+"""Kinds that only root can inflict, and that affect only processes without its privileges."""
 
 
 class Damage(NamedTuple):
+    """One kind of damage to one file or folder."""
+
     path: str
-    """Relative to the home; "." is the home itself."""
+    """Relative to the home; `.` is the home itself."""
 
     kind: str
 
@@ -31,7 +34,7 @@ class Damage(NamedTuple):
 
 
 def tree_of(home: str) -> list[str]:
-    """Every file and folder of a home, itself included, relative to it."""
+    """Return the paths of every file and folder of a home, itself included, relative to it."""
     found = ["."]
     for folder, folders, files in os.walk(home):
         found += [os.path.relpath(os.path.join(folder, name), home) for name in [*folders, *files]]
@@ -39,7 +42,7 @@ def tree_of(home: str) -> list[str]:
 
 
 def kinds_for(home: str, path: str) -> list[str]:
-    """What can be done to this file or folder."""
+    """Return the kinds of damage that this file or folder can suffer."""
     mode = os.lstat(os.path.join(home, path)).st_mode
     if stat.S_ISDIR(mode):
         kinds = [kind for kind in FOLDER_KINDS if path != "." or kind not in ("missing", "emptied", "foreign")]
@@ -51,18 +54,18 @@ def kinds_for(home: str, path: str) -> list[str]:
 
 
 def can_be_bound() -> bool:
-    """Whether we may take things away from ourselves, and be without root's privileges then."""
+    """Return whether we are root and can start programs without the privileges of root."""
     return os.geteuid() == 0 and shutil.which("setpriv") is not None
 
 
 def bound() -> list[str]:
-    """The first words of a command line that is bound by permissions, as any user is but root."""
+    """Return the first words of a command line that runs without the privileges of root."""
     caps = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"]
     return ["setpriv", *caps] if can_be_bound() else []
 
 
 def inflict(damage: Damage, home: str, other_home: str) -> None:
-    """Does this damage to `home`. `other_home`: a sound one, from which foreign files come."""
+    """Damage `home`; foreign files come from `other_home`, which is sound."""
     target = os.path.normpath(os.path.join(home, damage.path))
     foreign = os.path.join(other_home, damage.path)
     if damage.kind in ("empty", "cut", "garbled"):
@@ -119,5 +122,5 @@ def _remove(target: str) -> None:
 
 
 def copy_home(home: str, to: str) -> None:
-    """As it is, with sockets and all."""
+    """Copy a home as it is, with sockets and permissions."""
     subprocess.run(["cp", "-a", home, to], check=True)

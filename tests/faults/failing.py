@@ -1,8 +1,8 @@
-"""System calls that fail once: which calls a program makes, and how to fail one of them.
+"""Failing calls: the system calls that a program makes, and how to fail one of them.
 
-`strace -e inject=CALL:error=E:when=N` answers the Nth such call of the traced process, and of no other, with an error
-in place of making it. The places to fail come from a traced run; those that load Python or its modules are left out,
-for they concern the interpreter.
+`strace -e inject=CALL:error=E:when=N` answers the Nth such call of the traced process with an
+error, and does not make it. Other processes are not affected. The places to fail come from a traced
+run. Calls that load Python or its modules are left out, because they concern the interpreter.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ ERRORS = ("EIO", "ENOMEM", "EMFILE", "EINTR", "EAGAIN", "ENOSPC", "EACCES")
 _NEVER_FAIL = "exit exit_group getpid gettid getuid geteuid getgid getegid umask rt_sigreturn rt_sigaction rt_sigprocmask"
 _OF_LIBC = "brk mmap munmap mprotect futex arch_prctl set_tid_address set_robust_list rseq restart_syscall execve"
 _NOT_TRIED = frozenset([*_NEVER_FAIL.split(), *_OF_LIBC.split(), "close"])
-"""Also not `close`: injected, it would not even close."""
+"""Calls that must not fail in tests. `close` with an injected error would not close the file."""
 
 
 class Place(NamedTuple):
-    """The Nth call of this name, and what it looked like in the traced run."""
+    """The Nth call of a name, and its line in the traced run."""
 
     call: str
     number: int
@@ -38,11 +38,16 @@ class Place(NamedTuple):
 
 
 class Fault(NamedTuple):
+    """A place, and the error that its call returns."""
+
     place: Place
     error: str
 
     def strace(self, ever_after: bool = False) -> list[str]:
-        """The command line's first words, which let this call fail; `ever_after`: and all such calls behind it."""
+        """Return the first words of a command line that makes this call fail.
+
+        With `ever_after`, all later calls of this name fail, too.
+        """
         call, number, _ = self.place
         inject = f"inject={call}:error={self.error}:when={number}{'+' if ever_after else ''}"
         return ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
@@ -52,7 +57,7 @@ class Fault(NamedTuple):
 
 
 def can_inject() -> bool:
-    """Whether strace is here, and may trace."""
+    """Return whether strace is installed and can trace a process."""
     return shutil.which("strace") is not None and not subprocess.run(
         ["strace", "-qq", "-o", "/dev/null", "-e", "trace=none", "true"], capture_output=True
     ).returncode
@@ -62,12 +67,15 @@ needs_injection = pytest.mark.skipif(not can_inject(), reason="needs strace, and
 
 
 def tracing(trace: str) -> list[str]:
-    """The command line's first words, which note every call in the file `trace`."""
+    """Return the first words of a command line that notes every call in the file `trace`."""
     return ["strace", "-y", "-qq", "-o", trace]
 
 
 def places_in(trace: str, is_begun: bool = False) -> list[Place]:
-    """The calls that a traced run of queuectl made once its own code was loaded (`is_begun`: all of them)."""
+    """Return the calls of a traced run after it has loaded the code of queuectl.
+
+    With `is_begun`, return the calls before that, too.
+    """
     made: Counter[str] = Counter()
     places = []
     with open(trace, errors="replace") as file:
@@ -89,8 +97,9 @@ def _loads_code(line: str) -> bool:
 
 
 def sample(source: random.Random, places: Sequence[Place], count: int) -> list[Fault]:
-    """Some faults, as many of each call as of any other where there are enough; `count` 0: one error at every
-    place.
+    """Return `count` random faults, with as many of each call as of any other where possible.
+
+    If `count` is 0, return one fault for every place.
     """
     shuffled = source.sample(list(places), len(places))
     chosen = shuffled if count == 0 else _taken_in_turns(shuffled, count)

@@ -1,5 +1,6 @@
-"""What must be true of a queue's history, whatever was killed meanwhile: read from `events` and `export`, and from the
-marks that the jobs themselves have left. Nothing else is asked.
+"""History: what must hold for the history of a queue, whatever a test kills meanwhile.
+
+The checks read `events`, `export`, and the marks that the jobs themselves leave, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ STEPS = {
     ("failed", "hastened"): "pending",
     ("dead", "retried"): "pending",
 }
-"""What each event makes of a job; any other event must leave its state alone."""
+"""The state after each event. Any other event must not change the state."""
 
 STAY = frozenset(("located", "edited", "hastened", "suspended", "continued", "cancel-asked", "unblocked"))
 
 
 class Mark(NamedTuple):
-    """One line that a job has left: `begin` or `end`, or `two` when it met itself."""
+    """One line of a job: `begin`, `end`, or `two` if the job already ran at that time."""
 
     what: str
     id: str
@@ -39,7 +40,7 @@ class Mark(NamedTuple):
 
 
 def work(folder: str, version: str, body: str) -> str:
-    """A command that leaves its marks in `folder`, and says `version`."""
+    """Return a command that leaves marks with `version` in `folder`."""
     marks, id = os.path.join(folder, "marks"), "$QUEUECTL_JOB_ID"
     guard = f"exec 8>>{folder}/held-{id}; flock -n -E 42 8; got=$?"
     meet = f'[ "$got" != 42 ] || {{ echo two {id} {version} >>{marks}; exit 0; }}; [ "$got" = 0 ] || exit 1'
@@ -58,8 +59,10 @@ def faults_of(
     acknowledged: Iterable[str],
     told: Sequence[Event],
 ) -> list[str]:
-    """Every way in which this history cannot be right; none when it can. `told` is what a reader of `events` was told
-    while it happened, `acknowledged` the ids whose enqueue succeeded.
+    """Return every contradiction in this history, or nothing if it can be right.
+
+    `told` holds the events that a reader saw while they happened. `acknowledged` holds the IDs
+    whose enqueue succeeded.
     """
     states = {str(job["id"]): str(job["state"]) for job in exported}
     return [
@@ -73,19 +76,19 @@ def faults_of(
 
 
 def gaps(events: Sequence[Event]) -> list[str]:
-    """Numbers must go on by one."""
+    """Return the places where the sequence numbers do not increase by one."""
     pairs = zip(events, events[1:])
     return [f"{a['seq']} is followed by {b['seq']}" for a, b in pairs if b["seq"] != a["seq"] + 1]
 
 
 def untold(events: Sequence[Event], told: Sequence[Event]) -> list[str]:
-    """What was told once stays true."""
+    """Return the events that a reader saw and that have changed or disappeared since."""
     known = {event["seq"]: event for event in events}
     return [f"told {one}, and now it is {known.get(one['seq'])}" for one in told if known.get(one["seq"]) != one]
 
 
 def wrong_lives(events: Sequence[Event], states: dict[str, str]) -> list[str]:
-    """Each job goes from state to state as it may, and ends where the export has it."""
+    """Return the jobs with an invalid event, or with a last state that the export contradicts."""
     found, now = [], dict.fromkeys((str(event["id"]) for event in events if "id" in event), "none")
     for event in events:
         if "id" not in event:
@@ -99,7 +102,7 @@ def wrong_lives(events: Sequence[Event], states: dict[str, str]) -> list[str]:
 
 
 def begun_while_paused(events: Sequence[Event]) -> list[str]:
-    """Between a pause and its end, no job of that queue begins."""
+    """Return the jobs that started while their queue was paused."""
     queues: dict[str, str] = {}
     paused: set[str] = set()
     found = []
@@ -116,7 +119,11 @@ def begun_while_paused(events: Sequence[Event]) -> list[str]:
 
 
 def wrong_marks(events: Sequence[Event], marks: Sequence[Mark]) -> list[str]:
-    """No job met itself; none began more often than it was started; each success has its end; and each edit counts."""
+    """Return the contradictions between events and marks.
+
+    No job runs twice at once, or begins more often than it was started. Every success has an end mark,
+    and every edit takes effect.
+    """
     starts = Counter(event["id"] for event in events if event["event"] == "started")
     successes = Counter(event["id"] for event in events if event["event"] == "succeeded")
     begins = Counter(mark.id for mark in marks if mark.what == "begin")
@@ -128,7 +135,7 @@ def wrong_marks(events: Sequence[Event], marks: Sequence[Mark]) -> list[str]:
 
 
 def _old_versions(events: Sequence[Event], marks: Sequence[Mark]) -> list[str]:
-    """What was edited before its last success ran as edited."""
+    """Return the edited jobs whose last end mark does not have the version of the last edit."""
     wanted: dict[str, str] = {}
     for event in events:
         if event["event"] == "edited" and "command" in event["fields"]:
@@ -138,6 +145,6 @@ def _old_versions(events: Sequence[Event], marks: Sequence[Mark]) -> list[str]:
 
 
 def _version_of(command: str) -> str:
-    """The word behind the id in the first mark that the command leaves."""
+    """Return the version in the first mark that the command leaves."""
     words = command.split()
     return words[words.index("begin") + 2]

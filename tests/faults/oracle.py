@@ -1,12 +1,12 @@
-"""An oracle in the style of Jepsen's total-queue: every job leaves a trace of itself, and the trace says what went
-wrong.
+"""Oracle: what went wrong with the jobs of a queue, according to the trace that each job leaves.
 
-A job takes a lock on its own id, writes `begin`, works, writes `end`. Afterwards:
+It follows the total-queue checker of Jepsen. A job locks its own ID, writes `begin`, works, and
+writes `end`. Afterwards:
 
-    lost         acknowledged, and never seen to end (nor dead)
-    doubled      a lock that was taken already: two at once
-    stuck        still pending, processing or failed although everything had time to finish
-    interrupted  begun and not ended
+    lost         acknowledged, but not in the queue, or completed without an `end`
+    doubled      started while another run of the same job held the lock
+    stuck        still pending, processing or failed, although everything had time to finish
+    interrupted  more often begun than ended
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ needs_flock = pytest.mark.skipif(shutil.which("flock") is None, reason="needs th
 
 
 class Verdict(NamedTuple):
+    """The IDs of the jobs with each fault, and the number of repeated runs."""
+
     lost: list[str]
     doubled: list[str]
     stuck: list[str]
@@ -30,6 +32,8 @@ class Verdict(NamedTuple):
 
 
 class Oracle:
+    """A folder with the trace of all jobs, and the verdict on it."""
+
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.trace = os.path.join(folder, "trace")
@@ -39,15 +43,15 @@ class Oracle:
             pass
 
     def command(self, work: str = "true") -> str:
-        """The command of a job that leaves its trace; the same for all."""
+        """Return the command of a job that leaves its trace, which is the same for all jobs."""
         id = "$QUEUECTL_JOB_ID"
-        # A storm may kill the flock command itself; only its own word for "taken" counts.
+        # A storm may kill the flock command itself: only its exit status 42 means that the lock is taken.
         lock = f"exec 9>>{self.locks}/{id}; flock -n -E 42 9; got=$?"
         taken = f"{lock}; [ $got != 42 ] || {{ echo two {id} >>{self.trace}; exit 0; }}; [ $got = 0 ] || exit 1"
         return f"{taken}; echo begin {id} >>{self.trace}; {work}; echo end {id} >>{self.trace}"
 
     def judge(self, acknowledged: set[str], states: dict[str, str]) -> Verdict:
-        """`states`: every job of the queue, after it had time to finish."""
+        """Return the verdict; `states` has every job of the queue, after it had time to finish."""
         begins: Counter[str] = Counter()
         ends: Counter[str] = Counter()
         doubled = []

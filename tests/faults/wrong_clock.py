@@ -1,8 +1,8 @@
-"""A wall clock that is wrong for some processes alone: the machine's own is left as it is.
+"""Wrong clock: a wall clock that is wrong for some processes, while that of the machine stays right.
 
-A small library, built here with the C compiler and loaded before libc, adds an offset to the wall clock of every
-process that has `WrongClock.environ`. The offset stands in a file that all of them share, so it changes under their
-feet. Clocks that nobody can set stay right.
+`WrongClock` builds a small library with the C compiler. Processes with `WrongClock.environ` load it
+before libc, and it adds an offset to their wall clock. They all share the file with the offset, so
+it can change while they run. Clocks that nobody can set stay right.
 """
 
 from __future__ import annotations
@@ -72,8 +72,10 @@ needs_wrong_clock = pytest.mark.skipif(
 
 
 class WrongClock:
+    """A library that shifts the wall clock, and the environment that loads it."""
+
     def __init__(self, folder: str) -> None:
-        """Builds the library in this folder. The clock is right at first."""
+        """Build the library in this folder, with an offset of 0."""
         source, library = os.path.join(folder, "clock.c"), os.path.join(folder, "clock.so")
         self._file = os.path.join(folder, "clock.offset")
         with open(source, "w") as file:
@@ -84,7 +86,7 @@ class WrongClock:
         self.environ = {"LD_PRELOAD": library, "WRONG_CLOCK": self._file}
 
     def set(self, offset_s: float) -> None:
-        """From now on the clock is wrong by so much."""
+        """Change the offset, by which the wall clock is wrong from now on."""
         self.offset_s = offset_s
         descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600)
         os.pwrite(descriptor, struct.pack("q", int(offset_s * NANOSECONDS)), 0)
