@@ -1,12 +1,12 @@
 """queuectl: a durable job queue for one machine, with nothing to install.
 
-The codemap is in docs/architecture.md of the project. The layers, from the ground up: model, table, engine, system,
+docs/architecture.md of the project has the codemap. The layers, from the ground up: model, table, engine, system,
 storage, wire, worker, service, supervisor, repair; then `api`, and the command line on top.
 
-For programs that embed it: `Queue`, and the errors it raises.
+Programs that embed queuectl import `Queue` from here, and the errors that it raises.
 """
 
-# No import from __future__: with `python3 -m` the working folder counts still, and might have a file of that name.
+# No import from __future__: with `python3 -m` the working folder is still on the path, and may have such a file.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Imports what is asked for, when it is: the command line starts without it."""
+    """Import a public name when a program first uses it: the command line starts without these modules."""
     if name == "Queue":
         from .system import interpreter
 

@@ -1,8 +1,9 @@
-"""`python3 -m queuectl_core` is the command line. So is this file by its path, which is how a program that embeds
-queuectl starts a supervisor.
+"""The command line, as `python3 -m queuectl_core` and as this file by its path.
 
-The trap: Python puts the working folder, or the folder of this file, first on `sys.path`. A `queue.py` there must not
-stand in for Python's.
+A program that embeds queuectl starts its supervisor by the path of this file.
+
+Warning: Python puts the working folder, or the folder of this file, first on `sys.path`. A `queue.py` there would
+replace the standard module of that name.
 """
 
 import sys
@@ -14,7 +15,7 @@ if __name__ == "__main__":
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]
     if not __package__:  # run by its path
-        import __future__  # Python's own, before the folder of the package counts
+        import __future__  # the standard module, before this path has the folder of the package
         import os
 
         sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))

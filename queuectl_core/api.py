@@ -1,4 +1,4 @@
-"""Queue: what programs embed and the command line is made of: one object for one home.
+"""Queue: the embedding API, one object for one home; the command line uses it too.
 
     with Queue("/var/lib/me") as queue:
         id = queue.enqueue("make -C /src", max_retries=5)
@@ -6,10 +6,12 @@
             queue.wait([id])
         print(queue.get(id)["state"])
 
-Every call goes to the supervisor if one runs, else it takes the writer lock for an instant and does the work itself;
-the answers are the same. Knows what to ask, not how an answer is come by (`transport`). The trap: what
-is given page by page
-may have changed between two of them.
+A call asks the supervisor when one runs. Otherwise it takes the writer lock for a moment and does the work in this
+process. The answers are the same.
+
+Does not know how a request gets its answer (`transport`).
+
+Warning: the jobs may change between two pages of a listing.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN_S = 30.0
 SELECT_JOBS = 500
-"""So many jobs are changed at a time, where a filter chooses them."""
+"""The number of jobs to change at a time when a filter selects them."""
 
 
 def _warn(text: str) -> None:
@@ -47,14 +49,17 @@ def _warn(text: str) -> None:
 
 
 class Queue:
-    """`home` None: the one that the command line would use. `deadline_s`: how long an answer may take, in seconds;
-    without a supervisor calls stand in line, and the time counts from when the line last moved.
-    `notice` is told what a person should know of the home beside the answer, such as a torn tail that was set aside; by
-    default it is a RuntimeWarning.
+    """A job queue in one home folder.
 
-    Threads may share one, also through `asyncio.to_thread`, and so may a signal handler: each call has a connection to
-    itself while it lasts. A forked child may go on using its copy, which connects anew. An iterator (`list`, `select`,
-    `export`) and the object that `supervisor` returns belong to one thread in one process.
+    `home` defaults to the home that the command line would use. `deadline_s` is how many seconds an answer may take.
+    Without a supervisor, calls wait in line for the writer lock, and the time starts again whenever that line moves.
+
+    `notice` receives messages about the home that are not part of an answer, such as a torn tail that recovery set
+    aside. By default, each message is a RuntimeWarning.
+
+    Threads and signal handlers may share one object, also through `asyncio.to_thread`: each call uses a connection of
+    its own. A forked child may use its copy, which opens new connections. An iterator (`list`, `select`, `export`)
+    and the object that `supervisor` returns belong to one thread in one process.
     """
 
     def __init__(
@@ -74,7 +79,7 @@ class Queue:
 
     @property
     def deadline_s(self) -> float:
-        """How long an answer may take, from the next call on."""
+        """Return how many seconds an answer may take, from the next call on."""
         return self._caller.deadline_s
 
     @deadline_s.setter
@@ -88,47 +93,54 @@ class Queue:
     def enqueue(self, command: str, **fields: Unpack[records.JobFields]) -> str:
         """Add one job, and return its ID once it is durable.
 
-        `fields` are the fields of a job, such as max_retries or queue. Raises InvalidJob,
-        DuplicateJob, KeyTaken, BadDependency, DiskFull, Busy.
+        `fields` are the fields of a job, such as max_retries or queue.
+
+        Raises: InvalidJob, DuplicateJob, KeyTaken, BadDependency, DiskFull, Busy.
         """
         return self.enqueue_many([{"command": command, **fields}])[0]
 
     def enqueue_many(self, specs: Iterable[JobSpec], cwd: str | None = None) -> list[str]:
-        """Add all of these jobs, or none when one is refused, and return their IDs.
+        """Add all of these jobs, or none if one is invalid, and return their IDs.
 
-        `cwd` is the folder of jobs that name none; by default, it is that of this process. The
-        field `index` of an error says which job was refused, counted from 0. Raises what `enqueue`
-        raises.
+        `cwd` is the folder of jobs that name none. By default, it is the working folder of this process.
+        The field `index` of an error says which job was refused, counted from 0.
+
+        Raises: InvalidJob, DuplicateJob, KeyTaken, BadDependency, DiskFull, Busy.
         """
         return self._enqueue("jobs", specs, cwd, lambda count: None)
 
     def enqueue_lines(
         self, lines: Iterable[str], cwd: str | None = None, progress: Callable[[int], None] = lambda count: None
     ) -> list[str]:
-        """Add jobs from lines of JSON, one job each, and return their IDs.
+        """Add jobs from lines of JSON, one job a line, and return their IDs.
 
-        This costs less than `enqueue_many`. `progress` is called now and then with the number of
-        jobs taken so far. Raises what `enqueue` raises.
+        This costs less than `enqueue_many`. From time to time it calls `progress` with the number of jobs added so far.
+
+        Raises: InvalidJob, DuplicateJob, KeyTaken, BadDependency, DiskFull, Busy.
         """
         return self._enqueue("lines", lines, cwd, progress)
 
     def get(self, id: str) -> JobRecord:
-        """Return the record of a job. Raises UnknownJob."""
+        """Return the record of a job.
+
+        Raises: UnknownJob.
+        """
         job: JobRecord = self._caller.ask("show", id=id)["job"]
         return job
 
     def preview(self, specs: Sequence[JobSpec], cwd: str | None = None) -> list[JobRecord]:
-        """Return the records that `enqueue_many` would make, with `retries_after_s`, and add
-        nothing.
+        """Return the records that `enqueue_many` would make, and add nothing.
 
-        At most 5000 jobs of 4 MiB. Raises InvalidJob.
+        Each record has `retries_after_s`, the waits before its retries. The limits are 5000 jobs and 4 MiB in total.
+
+        Raises: InvalidJob.
         """
         return list(self._paged("preview", "jobs", jobs=list(specs), cwd=cwd or _working_folder()))
 
     def why(self, id: str) -> dict[str, Any]:
-        """Return why a job is as it is: `because`, a code, and the facts that belong to it.
+        """Return why a job is in its state: `because`, a code, and the facts that belong to the code.
 
-        Raises UnknownJob.
+        Raises: UnknownJob.
         """
         found: dict[str, Any] = self._caller.ask("why", id=id)["why"]
         return found
@@ -136,12 +148,13 @@ class Queue:
     def list(
         self, state: str | Sequence[str] | None = None, limit: int = 0, **wanted: Unpack[records.Filter]
     ) -> Iterator[JobRecord]:
-        """Yield records of the jobs in `state` (one, several, or all), at most `limit` (0 is no
-        limit).
+        """Yield records of the jobs in `state` (one, several, or all).
 
-        Unfinished jobs come first, then finished ones, newest first. `wanted` filters by queue,
-        name, key, tags, since_ms or until_ms (of their creation), and looks at all jobs. Raises
-        InvalidInput.
+        Unfinished jobs come first, then finished ones, newest first. `limit` is the maximum number of records; 0 is
+        no limit. `wanted` filters by queue, name, key, tags, since_ms or until_ms (bounds of the creation time). A
+        filter may read every job.
+
+        Raises: InvalidInput.
         """
         left = limit
         for page in self._pages(state=state, limit=min(limit, 500) if limit else 500, **wanted):
@@ -153,9 +166,9 @@ class Queue:
     def select(
         self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
     ) -> Iterator[builtins.list[str]]:
-        """Yield the IDs of the jobs that `list` would give, some hundred at a time.
+        """Yield the IDs of the jobs that `list` would yield, in lists of up to 500.
 
-        Raises InvalidInput.
+        Raises: InvalidInput.
         """
         yield from self._pages(state=state, limit=SELECT_JOBS, form="brief", **wanted)
 
@@ -168,7 +181,9 @@ class Queue:
     def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> Ended | None:
         """Wait until all these jobs finish, and return how many are completed, dead or purged.
 
-        Return None when `timeout_s` passes first. Raises UnknownJob, NoSupervisor.
+        Return None when `timeout_s` seconds pass first.
+
+        Raises: UnknownJob, NoSupervisor.
         """
         with no_fork:
             from .waiting import Awaiting
@@ -181,10 +196,12 @@ class Queue:
         timeout_s: float | None = None,
         **wanted: Unpack[records.Filter],
     ) -> Ended | None:
-        """Wait for the jobs that `list` would give now, as `wait` does.
+        """Wait until the jobs that `list` would yield now finish, and return how many ended in which way.
 
-        Jobs that finished earlier count too; the result is empty when no job matches. Raises
-        InvalidInput, NoSupervisor.
+        Jobs that finished earlier count too. The result is empty when no job matches, and None when `timeout_s`
+        seconds pass first.
+
+        Raises: InvalidInput, NoSupervisor.
         """
         with no_fork:
             from .model.states import STATES
@@ -203,44 +220,58 @@ class Queue:
     ) -> int:
         """Take these jobs out of the dead letter queue, and return how many.
 
-        None takes all, some hundred at a time, and calls `progress` with the number so far.
-        `fields` change the jobs; with `dependants`, the jobs that died with them return too. Raises
-        UnknownJob, NotDead, NothingToDo.
+        Without `ids`, take out all dead jobs in batches, and call `progress` with the number so far.
+        `fields` change the jobs. With `dependants`, the jobs that died because of them return too.
+
+        Raises: UnknownJob, NotDead, NothingToDo.
         """
         return self._change_dead("dlq-retry", ids, progress, fields=fields, dependants=dependants)
 
     def purge_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
         """Remove these dead jobs for good, and return how many.
 
-        Parameters and errors are those of `retry_dead`.
+        Without `ids`, remove all dead jobs in batches, and call `progress` with the number so far.
+
+        Raises: UnknownJob, NotDead, NothingToDo.
         """
         return self._change_dead("dlq-purge", ids, progress)
 
     def cancel(self, ids: Sequence[str], signal: int = 15, lenient: bool = False) -> builtins.list[str]:
-        """Cancel jobs, and return the IDs of those that were canceled.
+        """Cancel jobs, and return the IDs of the canceled ones.
 
-        A waiting job is dead at once; `signal` ends a running one. With `lenient`, here and below,
-        jobs that do not allow it are skipped. Raises UnknownJob, WrongState.
+        A waiting job becomes dead at once; a running job receives `signal`. With `lenient`, skip unknown jobs and
+        those in the wrong state.
+
+        Raises: UnknownJob, WrongState.
         """
         return self._change("cancel", ids, lenient, signal=signal)
 
     def remove(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
-        """Remove jobs for good, except running ones. Result and errors are those of `cancel`."""
+        """Remove jobs for good, except running ones, and return the IDs of the removed ones.
+
+        With `lenient`, skip unknown jobs and those in the wrong state.
+
+        Raises: UnknownJob, WrongState.
+        """
         return self._change("remove", ids, lenient)
 
     def retry(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
-        """Run jobs now that wait for a time, and try dead ones again.
+        """Make jobs that wait for a time ready now, retry dead jobs, and return the IDs of these jobs.
 
-        Result and errors are those of `cancel`.
+        With `lenient`, skip unknown jobs and those in the wrong state.
+
+        Raises: UnknownJob, WrongState.
         """
         return self._change("retry", ids, lenient)
 
     def edit(
         self, ids: Sequence[str], fields: Mapping[str, object], lenient: bool = False
     ) -> builtins.list[str]:
-        """Change fields of jobs that do not run; None restores a default.
+        """Change fields of waiting or dead jobs, and return the IDs of the changed ones.
 
-        Result and errors are those of `cancel`.
+        The value None restores a default. With `lenient`, skip unknown jobs and those in the wrong state.
+
+        Raises: UnknownJob, WrongState.
         """
         if not lenient:
             return self._change("edit", ids, False, fields=fields)
@@ -249,65 +280,74 @@ class Queue:
         return [id for part in parts for id in self._change("edit", part, True, fields=fields)]
 
     def suspend(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
-        """Stop running jobs (SIGSTOP) until you continue them.
+        """Stop running jobs with SIGSTOP until you continue them, and return the IDs of the stopped ones.
 
-        Result and errors are those of `cancel`.
+        With `lenient`, skip unknown jobs and those in the wrong state.
+
+        Raises: UnknownJob, WrongState.
         """
         return self._change("suspend", ids, lenient)
 
     def go_on(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
-        """Continue suspended jobs. Result and errors are those of `cancel`."""
+        """Continue suspended jobs, and return the IDs of the continued ones.
+
+        With `lenient`, skip unknown jobs and those in the wrong state.
+
+        Raises: UnknownJob, WrongState.
+        """
         return self._change("continue", ids, lenient)
 
     def queues(self, queue: str | None = None) -> builtins.list[QueueRecord]:
-        """Return every queue with jobs or rules, or one queue: counts, limit, rate, and since when
-        it is paused.
+        """Return the records of all queues with jobs or rules, or of one queue.
+
+        A record has the counts by state, the limit, the rate, and the time since which the queue is paused.
         """
         return list(self._paged("queue-list", "queues", queue=queue))
 
     def set_queue(self, queue: str, **rules: Unpack[records.QueueLimits]) -> None:
-        """Set rules of a queue; None unsets a rule.
+        """Set rules of a queue; the value None removes a rule.
 
-        `limit` is how many jobs run at once, `rate` is [how many start, in how many seconds], and
-        `paused` starts none. The queue `*` stands for all queues, and can only be paused. Raises
-        InvalidInput.
+        `limit` is how many jobs run at once. `rate` is [jobs, seconds]: how many jobs start in that time.
+        While `paused` is true, no job starts. The queue `*` stands for all queues, and supports only `paused`.
+
+        Raises: InvalidInput.
         """
         self._caller.ask("queue-set", queue=queue, fields=rules)
 
     def export(
         self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
     ) -> Iterator[dict[str, Any]]:
-        """Yield everything that is kept of the jobs that `list` would give, as `import_jobs` takes
-        it in another home.
+        """Yield all stored fields of the jobs that `list` would yield, for `import_jobs` in another home.
 
-        Raises InvalidInput.
+        Raises: InvalidInput.
         """
         for page in self._pages(state=state, form="raw", oldest_first=True, **wanted):
             for job in page:
                 yield _portable(job)
 
     def kept(self, ids: Sequence[str] | None = None) -> Iterator[builtins.list[dict[str, Any]]]:
-        """Yield pages of all jobs as this home keeps them, or of the existing ones among at most
-        5000 IDs.
+        """Yield pages of jobs in the form in which this home stores them, for `backup`.
 
-        For `backup`.
+        Without `ids`, yield all jobs. With `ids`, at most 5000, yield those that exist.
         """
         if ids is None:
             return self._pages(form="kept", oldest_first=True)
         return self._pages_of("kept", "jobs", ids=list(ids))
 
     def import_jobs(self, jobs: Sequence[object], skip: bool = False) -> builtins.list[str]:
-        """Add jobs that another home exported, with state and history, all or none, and return
-        their IDs.
+        """Add jobs that another home exported, with state and history, and return their IDs.
 
-        With `skip`, existing IDs are skipped. Raises InvalidJob, DuplicateJob.
+        Add all jobs, or none if one is invalid. With `skip`, skip jobs whose IDs exist here.
+
+        Raises: InvalidJob, DuplicateJob.
         """
         ids: builtins.list[str] = self._caller.ask("import", jobs=list(jobs), skip=skip)["ids"]
         return ids
 
     def sequence(self) -> dict[str, Any]:
-        """Return `sequence`, that of the last event, and `settings`, `queues`, `schedules` and
-        `clock_shift_ms` as they are kept.
+        """Return the sequence number of the last event, and the stored state that belongs to no job.
+
+        The keys are `sequence`, `settings`, `queues`, `schedules` and `clock_shift_ms`.
         """
         found = self._caller.ask("sequence")
         found["queues"] = dict(self._paged("queue-list", "queues", form="raw"))
@@ -315,35 +355,39 @@ class Queue:
         return found
 
     def schedules(self, name: str | None = None) -> builtins.list[ScheduleRecord]:
-        """Return every schedule, or the one of this name: its times, its next time, and its job."""
+        """Return the records of all schedules, or of the schedule `name`: its times, next time, and job."""
         return list(self._paged("schedule-list", "schedules", name=name))
 
     def set_schedule(
         self, name: str, job: JobSpec, cwd: str | None = None, **when: Unpack[records.ScheduleTimes]
     ) -> None:
-        """Add or replace a schedule: `cron` (with `zone`, by default UTC) or `every`, a time; and
-        `overlap`.
+        """Add or replace a schedule.
 
-        With `next_ms` it continues as in another home, with `last_id`, `paused_ms` and `problem`.
-        Raises InvalidInput, InvalidJob.
+        Give either `cron` (with `zone`, by default UTC) or `every`, a duration; `overlap` is optional.
+        With `next_ms`, `last_id`, `paused_ms` and `problem`, the schedule continues as in another home.
+
+        Raises: InvalidInput, InvalidJob.
         """
         self._caller.ask("schedule-set", name=name, schedule={"spec": job, "cwd": cwd or _working_folder(), **when})
 
     def remove_schedule(self, name: str) -> None:
-        """Remove a schedule. Raises UnknownSchedule."""
+        """Remove a schedule.
+
+        Raises: UnknownSchedule.
+        """
         self._caller.ask("schedule-remove", name=name)
 
     def pause_schedule(self, name: str, paused: bool = True) -> None:
-        """Pause or resume a schedule; times that a pause skips do not catch up.
+        """Pause or resume a schedule; it does not catch up on the times that it misses.
 
-        Raises UnknownSchedule.
+        Raises: UnknownSchedule.
         """
         self._caller.ask("schedule-pause", name=name, paused=paused)
 
     def run_schedule(self, name: str) -> str:
-        """Add the job of a schedule now, in addition to its times, and return the ID.
+        """Add the job of a schedule now, in addition to its times, and return the ID of the job.
 
-        Raises UnknownSchedule.
+        Raises: UnknownSchedule.
         """
         id: str = self._caller.ask("schedule-run", name=name)["id"]
         return id
@@ -354,42 +398,49 @@ class Queue:
         return values
 
     def configure(self, key: str, value: object) -> None:
-        """Set a setting; None unsets it. Raises InvalidSetting."""
+        """Change a setting; the value None restores the default.
+
+        Raises: InvalidSetting.
+        """
         self._caller.ask("config-set", key=key, value=value)
 
     def scale(self, count: int, add: bool = False) -> dict[str, int]:
-        """Set the number of workers of the running supervisor, or add to it.
+        """Set the number of workers of the running supervisor, or with `add`, change it by `count`.
 
-        Raises NoSupervisor.
+        Raises: NoSupervisor.
         """
         return self._caller.ask_supervisor("scale", count=count, add=add)
 
     def stop(self, now: bool = False) -> int:
         """Ask the running supervisor to stop, without waiting, and return its process ID.
 
-        Running jobs finish first; with `now` they are ended and become pending again. A job that
-        stops its own queue with `now` is ended too, and its attempt counts. Raises NoSupervisor,
-        Busy.
+        Running jobs finish first. With `now`, the supervisor ends them, and they become pending again.
+        A job that stops its own queue with `now` ends too, and its attempt counts.
+
+        Raises: NoSupervisor, Busy.
         """
         job = self.home.job_inside(os.environ)
         pid: int = self._caller.ask_supervisor("stop", now=now, job=job)["pid"]
         return pid
 
     def leave(self) -> tuple[int, int]:
-        """End the running supervisor at once, and return its process ID and number of workers.
+        """Stop the running supervisor at once, and return its process ID and its number of workers.
 
-        The workers finish their jobs for the next supervisor. Raises NoSupervisor.
+        The workers finish their jobs, and the next supervisor takes over the results.
+
+        Raises: NoSupervisor.
         """
         reply = self._caller.ask_supervisor("stop", leave=True)
         self.close()
         return reply["pid"], reply["workers"]
 
     def supervisor(self, workers: int = 1, python: str | None = None) -> Running:
-        """Run a supervisor as a child process within a `with` block, which gives its process ID.
+        """Return a context manager that runs a supervisor as a child process and gives its process ID.
 
-        At the end of the block, running jobs finish first. `python` is the interpreter to use; a
-        frozen program must name one. The supervisor writes to `supervisor.log` in the home. Raises
-        InvalidInput.
+        At the end of the `with` block, running jobs finish first. `python` is the interpreter to use; a frozen
+        program must name one. The supervisor writes to `supervisor.log` in the home.
+
+        Raises: InvalidInput.
         """
         with no_fork:
             from .supervisor.embedded import Running
@@ -420,7 +471,7 @@ class Queue:
         return chain.from_iterable(self._pages_of(verb, field, **wanted))
 
     def _pages_of(self, verb: str, field: str, **wanted: object) -> Iterator[builtins.list[Any]]:
-        """What stands in this field of each page that answers the verb."""
+        """Yield the value of `field` from each page of answers to the verb, without empty ones."""
         cursor = None
         while True:
             page = self._caller.ask(verb, next=cursor, **wanted)
@@ -447,13 +498,16 @@ class Queue:
 
 
 def _portable(job: dict[str, Any]) -> dict[str, Any]:
-    """Without what only this home gives a meaning."""
+    """Return the stored fields of a job without those that have a meaning only in this home."""
     own = ("number", "revision", "suspended")
     return {name: value for name, value in job.items() if name not in own}
 
 
 def _working_folder(jobs: Sequence[object] = ()) -> str:
-    """Raises InvalidInput where it is gone, unless all of these jobs name a folder of their own."""
+    """Return the working folder, or "/" if it is gone and all these jobs name a folder of their own.
+
+    Raises: InvalidInput.
+    """
     try:
         return os.getcwd()
     except FileNotFoundError:

@@ -1,16 +1,21 @@
-"""Everything that can be refused or go wrong: one class a cause, with a stable code and an exit status.
+"""Errors: everything that can fail or be refused, one class per cause with a code and an exit status.
 
-The sentences a person reads are made here and nowhere else: an error carries its code and the facts
-(`fields`), and becomes text when shown. That is also how it crosses the control socket.
+An error carries its code and the facts (`fields`), and becomes text only when it is shown. The control socket carries
+the code and the fields. Only this module has the sentences that a person reads.
 
-Does not know who shows it. The trap: a code, once released, is a promise to scripts; never rename one.
+Does not know who shows an error.
+
+Invariant: a released code is a promise to scripts. Never rename one.
 """
 
 from __future__ import annotations
 
 
 class QueueError(Exception):
-    """Something queuectl refuses or cannot do. `code` is stable; `exit_status` is what the command line ends with."""
+    """A request that queuectl refuses or cannot fulfill.
+
+    `code` is stable. `exit_status` is the exit status of the command line.
+    """
 
     code = "error"
     exit_status = 1
@@ -22,7 +27,7 @@ class QueueError(Exception):
         self.fields = fields
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How it is pickled: an exception would give its class what `super().__init__` was given."""
+        """Return how to pickle the error: by default, its class would get the arguments of `super().__init__`."""
         return _made_again, (type(self), self.fields)
 
     def __str__(self) -> str:
@@ -40,7 +45,7 @@ class InvalidInput(QueueError):
 
 
 class InvalidJob(QueueError):
-    """One job of a request is not acceptable. `index` counts from 0 within that request; `why` is a clause."""
+    """A job of a request that is not valid. `index` counts from 0 within the request; `why` is a clause."""
 
     code, exit_status = "invalid_job", 2
     text = "{why}"
@@ -52,43 +57,53 @@ class InvalidSetting(QueueError):
 
 
 class DamagedSetting(QueueError):
+    """A stored setting whose value is not valid."""
+
     code = "damaged_setting"
     text = "the stored value of config {key} is damaged: {why}"
     hint = "set it again, or reset it with `queuectl config unset {key}`"
 
 
 class DuplicateJob(QueueError):
+    """An ID of a new job that another job already has."""
+
     code = "duplicate_job"
     text = "job {id} already exists"
     hint = "choose another ID, or run `queuectl show {id}` to see that job"
 
 
 class RepeatedId(QueueError):
+    """An ID that occurs twice in one request."""
+
     code = "repeated_id"
     text = "ID {id} appears more than once in this request"
 
 
 class UnknownJob(QueueError):
+    """An ID that no job has."""
+
     code = "unknown_job"
     text = "job {id!r} does not exist"
     hint = "`queuectl list` shows the jobs that exist"
 
 
 class NotDead(QueueError):
+    """A job that is not in the dead letter queue."""
+
     code = "not_dead"
     text = "job {id} is {state}, not in the dead letter queue"
     hint = "`queuectl dlq list` shows the dead jobs"
 
 
 class WrongState(QueueError):
-    """`what` is what cannot be done to a job in this state."""
+    """A job whose state does not allow the operation. `what` completes the words "cannot be"."""
 
     code = "wrong_state"
     text = "job {id} is {state} and cannot be {what}"
 
 
 class KeyTaken(QueueError):
-    """`runs`: it was to be replaced, but runs already."""
+    """A key that an unfinished job has. `runs` means that on_conflict is replace, but that job already runs."""
 
     code = "key_taken"
     text = "unfinished job {id} already has the key {key}"
@@ -96,7 +111,7 @@ class KeyTaken(QueueError):
 
 
 class PastIsGone(QueueError):
-    """Events that were asked for have been removed with the segments that they stood in."""
+    """Events that are no longer kept, because their segments were removed."""
 
     code = "past_is_gone"
     text = "events {after} to {first} are no longer kept"
@@ -104,6 +119,8 @@ class PastIsGone(QueueError):
 
 
 class UnknownSchedule(QueueError):
+    """A name that no schedule has."""
+
     code = "unknown_schedule"
     text = "schedule {name!r} does not exist"
     hint = "`queuectl schedule list` shows the schedules that exist"
@@ -125,7 +142,7 @@ class NoOutput(QueueError):
 
 
 class HomeGone(QueueError):
-    """The home, or its journal, was removed or moved away under its supervisor, which ends."""
+    """A home, or its journal, that was removed or moved while its supervisor ran. The supervisor stops."""
 
     code, exit_status = "home_gone", 75
     text = (
@@ -136,6 +153,8 @@ class HomeGone(QueueError):
 
 
 class NoSupervisor(QueueError):
+    """A request that only a running supervisor can answer, while none runs."""
+
     code, exit_status = "no_supervisor", 3
     text = "no supervisor is running for {home}"
     hint = "start one with `queuectl worker start`"
@@ -147,26 +166,30 @@ class SupervisorFailed(QueueError):
 
 
 class Busy(QueueError):
+    """A request that cannot be answered now, for example because the supervisor is slow."""
+
     code, exit_status = "busy", 75
     text = "{what}"
     hint = "try again"
 
 
 class OutcomeUnknown(Busy):
-    """A request may have been heard, and no answer has come. `how` says how to find out, and how to repeat it."""
+    """A request that may have been received but has no answer. `how` says how to check and repeat it."""
 
     code = "outcome_unknown"
     hint = "{how}"
 
 
 class DiskFull(QueueError):
+    """A full disk; queuectl refused the request and changed nothing."""
+
     code, exit_status = "disk_full", 75
     text = "the disk that holds {path} is full; nothing was changed"
     hint = "free some space and try again"
 
 
 class StorageFailed(QueueError):
-    """A write or a sync failed; what is on disk is known again only after recovery. Never retried."""
+    """A failed write or sync: only a recovery can tell what is on disk, so queuectl never retries it."""
 
     code = "storage_failed"
     text = "cannot write {path}: {why}; nothing was acknowledged"
@@ -174,18 +197,24 @@ class StorageFailed(QueueError):
 
 
 class BadHome(QueueError):
+    """A home that cannot be used; `why` is a clause."""
+
     code, exit_status = "bad_home", 2
     text = "cannot use home {path}: {why}"
     hint = "choose another with --home DIR"
 
 
 class NewerFormat(QueueError):
+    """A file of a newer version of queuectl."""
+
     code = "newer_format"
     text = "a newer queuectl wrote {path}: it has {found}, but this version supports format {known}"
     hint = "use that version, or choose another --home"
 
 
 class Corrupt(QueueError):
+    """A damaged file of a home."""
+
     code = "corrupt"
     text = "{path} is damaged: {why}"
     hint = (
@@ -195,12 +224,16 @@ class Corrupt(QueueError):
 
 
 class NoBackend(QueueError):
+    """A store of a backend for which this Python has no module."""
+
     code = "no_backend"
     text = "this home's store is a {backend} file, but this Python ({python}) has no module for it"
     hint = "use a Python where `python3 -c 'import {module}'` works"
 
 
 class UnfitPython(QueueError):
+    """A Python that cannot run queuectl."""
+
     code = "unfit_python"
     text = "{what}"
     hint = "use a complete CPython 3.9 or later on Linux or macOS (on Debian, package python3, not python3-minimal)"
@@ -217,20 +250,22 @@ class ProtocolError(QueueError):
 
 
 class OutOfMemory(QueueError):
+    """A failed allocation of memory."""
+
     code, exit_status = "out_of_memory", 75
     text = "not enough memory"
     hint = "try again"
 
 
 class Defect(QueueError):
-    """What nobody has foreseen. `where`: the lines of code that led there, the last one first."""
+    """An unexpected exception. `where` has the lines of code that led to it, the last one first."""
 
     code, exit_status = "defect", 70
     text = "this is a bug in queuectl: {what} (at {where})"
 
 
 def in_words(fault: BaseException) -> str:
-    """What happened, without the number that Python puts before it: the file, where there is one, and the cause."""
+    """Return the text of an exception, without the error number of an OSError: the file, if any, and the cause."""
     if not isinstance(fault, OSError):
         return str(fault)
     cause = fault.strerror or str(fault)
@@ -238,7 +273,7 @@ def in_words(fault: BaseException) -> str:
 
 
 def unforeseen(fault: BaseException) -> QueueError:
-    """What to say, in one line, of an exception that no code has expected."""
+    """Return the error for an exception that no code expects."""
     if isinstance(fault, MemoryError):
         return OutOfMemory()
     lines: list[str] = []
@@ -252,18 +287,18 @@ def unforeseen(fault: BaseException) -> QueueError:
 
 
 def every_error() -> list[type[QueueError]]:
-    """All error classes."""
+    """Return all error classes."""
     direct = QueueError.__subclasses__()
     return [*direct, *(narrower for kind in direct for narrower in kind.__subclasses__())]
 
 
 def to_wire(error: QueueError) -> dict[str, object]:
-    """What crosses the control socket in the place of a reply."""
+    """Return the form of an error that crosses the control socket in place of a reply."""
     return {"code": error.code, "fields": error.fields}
 
 
 def from_wire(wire: dict[str, object]) -> QueueError:
-    """The error that `to_wire` was given; one of an unknown code (a newer supervisor's) still has a text."""
+    """Return the error that `to_wire` encoded; a code of a newer supervisor becomes an error with a text."""
     fields = wire.get("fields")
     known = {cls.code: cls for cls in every_error()}.get(str(wire.get("code")))
     if known is None or not isinstance(fields, dict):

@@ -1,7 +1,9 @@
-"""Escapes: text of others, as a terminal or a log may show it: what a terminal would act upon is written out.
+"""Escapes: makes foreign text safe for a terminal or a log.
 
-Control characters (C0 and C1), DEL, characters that turn the direction of writing, and others that nobody sees.
-Pure. Knows no terminal. The trap: an escape sequence may be split over two pieces of output.
+The module escapes control characters (C0 and C1), DEL, characters that change the direction of writing, and other
+invisible ones. Pure. Does not know the terminal.
+
+Warning: an escape sequence may be split over two pieces of output.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def visible(text: str, kept: str = "") -> str:
-    """The text with every character escaped that a terminal would act upon, except those in `kept`: on one line, if
-    `kept` has no newline.
+    """Return the text with each nonprintable character escaped, except those in `kept`.
+
+    The result is one line unless `kept` has a newline.
     """
     if text.isprintable():
         return text
@@ -21,12 +24,12 @@ def visible(text: str, kept: str = "") -> str:
 
 
 def visible_json(text: str) -> str:
-    """The same for ASCII text of JSON, which means what it did."""
+    """Return ASCII text of JSON with DEL escaped; it still means the same."""
     return text.replace("\x7f", "\\u007f")
 
 
 class Sieve:
-    """Lets output of jobs through to a terminal: text, ends of lines, tabs, and colours. The rest is escaped."""
+    """A filter for the output of jobs: text, ends of lines, tabs, and colors pass; the rest is escaped."""
 
     def __init__(self) -> None:
         import codecs
@@ -38,7 +41,7 @@ class Sieve:
         self._held = ""
 
     def take(self, data: bytes) -> str:
-        """What may be shown of all that has come. The beginning of a sequence is held until its end comes."""
+        """Return the text of this data that is safe to show, and hold the start of an incomplete sequence."""
         text = self._held + self._decode(data)
         found = self._begun.search(text)
         self._held = "" if found is None else found[0]

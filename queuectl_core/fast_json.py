@@ -1,7 +1,8 @@
-"""Fast JSON: JSON by the C half of the standard json module alone, where this Python has it.
+"""Fast JSON: JSON through the C half of the standard json module, where this Python has it.
 
-The Python half brings `re` with it, and that costs a call of the command line more than everything of ours. Pure.
-The trap: `_json` is CPython's own affair; whatever it lacks or calls otherwise, `json` itself takes its place.
+The Python half imports `re`, which costs a call of the command line more time than all modules of queuectl. Pure.
+
+Warning: `_json` is a private module of CPython. Where it lacks a name or takes other arguments, `json` replaces it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Scan:
-    """What the scanner reads its options from: those of `json.loads` without arguments, times the C types."""
+    """The options that the scanner reads: the defaults of `json.loads`, with the number types of C."""
 
     strict = True
     object_hook: Any = None
@@ -28,7 +29,10 @@ def _refuse_constant(name: str) -> float:
 
 
 def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return a JSON object. Raises ValueError when it has a key twice, which json itself lets pass."""
+    """Return a JSON object; refuse one that has a key twice, which json itself accepts.
+
+    Raises: ValueError.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -55,8 +59,9 @@ try:
     _chunks = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, True)
 
     def encode(value: object) -> str:
-        """Compact and ASCII; of numbers also NaN and the infinite ones. Raises TypeError, ValueError,
-        RecursionError.
+        """Return compact ASCII JSON; NaN and the infinities are allowed.
+
+        Raises: TypeError, ValueError, RecursionError.
         """
         return "".join(_chunks(value, 0))
 
@@ -64,6 +69,7 @@ try:
         scan = make_scanner(options)
 
         def decode(text: str) -> object:
+            """Return the value of JSON text."""
             text = text.strip(" \t\n\r")
             try:
                 value, end = scan(text, 0)
@@ -76,11 +82,15 @@ try:
         return decode
 
     decode, decode_strictly, decode_unique = map(_decoder, (_Scan, _StrictScan, _UniqueScan))
-    """Raise ValueError, RecursionError. What `encode` writes comes back; strictly: NaN and such are
-    refused; unique: and so is a key that occurs twice in an object.
+    """Decode JSON.
+
+    `decode` reads what `encode` writes. `decode_strictly` refuses NaN and the infinities. `decode_unique` also refuses
+    an object that has a key twice.
+
+    Raises: ValueError, RecursionError.
     """
 
-except (ImportError, TypeError):  # another Python, or another version's idea of the two
+except (ImportError, TypeError):  # not CPython, or a version with another signature
     from json import JSONDecoder, dumps
     from json import loads as decode  # noqa: F401
 

@@ -1,11 +1,13 @@
-"""Home: the folder that holds all state of one queue; where each file lies, and whether the folder may be trusted.
+"""Home: the folder that holds all state of one queue, its file paths, and the check that it is safe.
 
     lock  supervisor.pid  control.sock  supervisor.log  reserve  clock
     journal/NNNNNNNNNN.log   append-only segments         store/   the dbm store, CURRENT names its backend
-    run/                     locks and left outcomes of workers     logs/   output of attempts, in segments
+    run/                     worker locks and outcomes    logs/    output of attempts, in segments
 
-Does not know what the files contain. The trap: whoever can write to the home can run commands as its owner, so a home
-that is somebody else's, or open to others, is refused.
+Does not know what the files contain.
+
+Warning: a user who can write to the home can run commands as its owner. So queuectl refuses a home that belongs to
+another user, or that other users can write to.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Home:
-    """Paths below one home. Nothing is created or checked before `prepare` or `check`."""
+    """The paths of one home. Nothing is created or checked before `prepare` or `check`."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -43,39 +45,42 @@ class Home:
         self.logs = os.path.join(self.path, "logs")
 
     def job_inside(self, environ: Mapping[str, str]) -> str | None:
-        """The job of this home that a process with these variables is part of; None: of none."""
+        """Return the ID of the job of this home that a process with these variables belongs to, or None."""
         home = environ.get("QUEUECTL_HOME")
         is_ours = home is not None and os.path.realpath(home) == os.path.realpath(self.path)
         return environ.get("QUEUECTL_JOB_ID") if is_ours else None
 
     def mark(self, worker: str) -> str:
-        """What tells the processes of this worker from those of any other, also in a copy of this home."""
+        """Return the mark of the processes of a worker; it differs even from the marks in a copy of this home."""
         return f"{worker}:{os.path.realpath(self.path)}"
 
     def failure(self, fault: OSError) -> QueueError:
-        """What it means that a file of this home could not be used: BadHome, DiskFull or StorageFailed."""
+        """Return the error for a file of this home that cannot be used: BadHome, DiskFull or StorageFailed."""
         if fault.errno in NOT_ALLOWED:
             return BadHome(path=self.path, why=f"{fault.filename or self.path}: {fault.strerror}")
         return durable_files.failure(self.path, fault)
 
     def worker_lock(self, worker: str) -> str:
-        """Held by the worker of this instance name as long as it lives."""
+        """Return the path of the lock that a worker instance holds as long as it lives."""
         return os.path.join(self.run, f"{worker}.lock")
 
     def tree_lock(self, worker: str) -> str:
-        """Held by what the worker runs, as long as any of it lives."""
+        """Return the path of the lock that the processes of a worker's job hold as long as any of them lives."""
         return os.path.join(self.run, f"{worker}.tree")
 
     def outcome(self, worker: str) -> str:
-        """What the worker has left for the next supervisor."""
+        """Return the path of the outcome that a worker leaves for the next supervisor."""
         return os.path.join(self.run, f"{worker}.outcome")
 
     def damaged_outcome(self, worker: str) -> str:
-        """Where that is set aside when it cannot be read."""
+        """Return the path to which an unreadable outcome of this worker is moved."""
         return f"{self.outcome(worker)}.damaged"
 
     def prepare(self) -> None:
-        """Makes what is missing, 0700, and checks the rest. Raises BadHome."""
+        """Create the missing folders with mode 0700, and check the others.
+
+        Raises: BadHome.
+        """
         try:
             if not os.path.isdir(self.path):
                 _make_folders(self.path)
@@ -87,7 +92,10 @@ class Home:
             raise BadHome(path=self.path, why=_why(fault, self.path)) from None
 
     def exists(self) -> bool:
-        """True when something has been written here; checks it then. Raises BadHome."""
+        """Check the home if it is there, and return whether it has any of its folders.
+
+        Raises: BadHome.
+        """
         try:
             self.check()
         except FileNotFoundError:
@@ -99,12 +107,13 @@ class Home:
         return any(map(os.path.isdir, (self.journal, self.store, self.run, self.logs)))
 
     def has_begun(self) -> bool:
-        """False when nothing was ever written here: the creation of the home was interrupted."""
+        """Return whether the home has data; it has none when its creation was interrupted."""
         return home_files.has_begun(self.path)
 
     def check(self) -> None:
-        """Raises BadHome for a home that is no folder, not ours, not safe from others, or a folder of other files;
-        OSError when it cannot be looked at.
+        """Check that the home is a folder of this user, safe from other users, and without foreign files.
+
+        Raises: BadHome; OSError when the home cannot be read.
         """
         found = os.stat(self.path)
         if not stat.S_ISDIR(found.st_mode):
@@ -129,10 +138,13 @@ class Home:
             )
 
     def _check_above(self) -> None:
-        """Raises BadHome where anybody may put another folder, or a link, in the place of the home or of one above it:
-        it would be the other one a moment after this check.
+        """Check that no other user can replace the home or a folder above it with another folder or a link.
+
+        Without this check, the home could be another folder a moment after it was checked.
+
+        Raises: BadHome.
         """
-        if self._is_safe_above:  # then nobody else can have changed that since
+        if self._is_safe_above:  # then no other user can have changed the folders since
             return
         trusted = {0, os.stat("/").st_uid, os.geteuid()}  # root may have another number in a namespace
         for path in {self.path, os.path.realpath(self.path)}:
@@ -145,7 +157,7 @@ class Home:
         self._is_safe_above = True
 
     def _check_folder(self, folder: str) -> None:
-        """A home that stood open for a while may have been furnished by somebody else."""
+        """Check a folder of the home: another user may have planted it while the home was open to others."""
         try:
             found = os.lstat(folder)
         except FileNotFoundError:
@@ -154,7 +166,7 @@ class Home:
             raise BadHome(path=self.path, why=f"{folder} is not a folder that only you can write to")
 
     def _check_files(self) -> None:
-        """The same for its files: whoever planted one would have us write through a link, or kill a process of ours."""
+        """Check the files of the home: a planted file could make queuectl write through a link or kill a process."""
         for name in home_files.FILES:
             path = os.path.join(self.path, name)
             try:
@@ -166,7 +178,10 @@ class Home:
 
 
 def default_path(environ: dict[str, str]) -> str:
-    """$QUEUECTL_HOME, else $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl. Raises BadHome."""
+    """Return $QUEUECTL_HOME, else $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl.
+
+    Raises: BadHome.
+    """
     if environ.get("QUEUECTL_HOME"):
         return expanded(environ["QUEUECTL_HOME"])
     state = environ.get("XDG_STATE_HOME")
@@ -176,8 +191,11 @@ def default_path(environ: dict[str, str]) -> str:
 
 
 def expanded(path: str) -> str:
-    """The path with somebody's folder in the place of `~`. Raises BadHome where there is none: a folder of the name `~`
-    in the working folder is not what was meant.
+    """Return the path with the home folder of a user in place of `~`.
+
+    An unknown home folder is an error: queuectl must not use a folder with the name `~`.
+
+    Raises: BadHome.
     """
     found = os.path.expanduser(path)
     if path.startswith("~") and not os.path.isabs(found):
@@ -186,7 +204,7 @@ def expanded(path: str) -> str:
 
 
 def _make_folders(path: str) -> None:
-    """A folder and those above it that are missing, none of them for others: who may rename a folder may replace it."""
+    """Create a folder and the missing ones above it, closed to other users, who could otherwise replace it."""
     parent = os.path.dirname(path)
     if not os.path.isdir(parent):
         _make_folders(parent)
@@ -198,7 +216,7 @@ def _is_own_socket(found: os.stat_result) -> bool:
 
 
 def _make_folder(path: str) -> None:
-    """0700 whatever the umask. Another process may be making it just now."""
+    """Create a folder with mode 0700 whatever the umask, unless another process has just created it."""
     try:
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)

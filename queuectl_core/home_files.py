@@ -1,8 +1,10 @@
 """Home files: which names in a home belong to queuectl, and whether a folder may become a home.
 
-A home may lie in a folder that holds other files: only what `home_files` names is ever touched, counted, or removed.
-Knows names, not contents. Uses no regular expression, because every call of the command line imports this. The
-trap: a new kind of file in a home needs its line here, or a home that has lost its journal is refused.
+A home may lie in a folder that holds other files. queuectl touches, counts, and removes only the names listed here.
+Knows names, not contents. Uses no regular expression: every call of the command line imports this module, and `re` is
+slow to import.
+
+Warning: a new kind of file in a home needs a line here. Otherwise queuectl refuses a home that has lost its journal.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def is_segment(name: str) -> bool:
-    """Whether this is the name of a segment of the journal, like `0000000001.log`."""
+    """Return whether this is the name of a segment of the journal, like `0000000001.log`."""
     return len(name) == 14 and name.endswith(".log") and _is_number(name[:10])
 
 
 def is_journal_file(name: str) -> bool:
-    """Whether this is a segment, its draft, or a torn tail that was set aside."""
+    """Return whether this is the name of a segment, its draft, or a torn tail that recovery set aside."""
     if is_segment(name[:14]) and name[14:] in ("", ".new"):
         return True
     number, _, kind = name[15:].partition(".")
@@ -39,35 +41,35 @@ def is_store_file(name: str) -> bool:
 
 
 def is_generation(name: str) -> bool:
-    """Whether this is the folder of a generation, like `gen-12`."""
+    """Return whether this is the name of the folder of a generation, like `gen-12`."""
     return name.startswith("gen-") and _is_number(name[4:])
 
 
 def is_worker_file(name: str) -> bool:
-    """Whether this file is named for a worker, like `w1-3fa2b1.lock`."""
+    """Return whether this file name begins with the name of a worker, like `w1-3fa2b1.lock`."""
     instance, dot, _ = name.partition(".")
     slot, dash, random = instance[1:].partition("-")
     return bool(dot) and name.startswith("w") and _is_number(slot) and (not dash or _HEX.issuperset(random))
 
 
 def is_set_aside(name: str) -> bool:
-    """Whether this stood in the place of a result: it may be of any kind, and belong to anybody."""
+    """Return whether this was set aside as a damaged outcome: it may be of any type, and belong to any user."""
     return name.endswith(".outcome.damaged")
 
 
 def is_output_file(name: str) -> bool:
-    """Whether this is a segment of output, like `w1-3fa2b1.0001.log`."""
+    """Return whether this is the name of a segment of output, like `w1-3fa2b1.0001.log`."""
     parts = name.split(".")
     return len(parts) == 3 and parts[2] == "log" and _is_number(parts[1]) and is_worker_file(name)
 
 
 def is_ours(folder: str, name: str) -> bool:
-    """Whether a file of this name in this folder of a home belongs to queuectl."""
+    """Return whether a file of this name in this folder of a home belongs to queuectl."""
     return _IS_OURS[folder](name)
 
 
 def has_begun(path: str) -> bool:
-    """Whether something may have been written into a home: a creation that was interrupted has left folders alone."""
+    """Return whether the home may have data; an interrupted creation leaves only folders."""
     if _has_segment(os.path.join(path, "journal")) or os.path.lexists(os.path.join(path, "store", "CURRENT")):
         return True
     try:
@@ -77,11 +79,12 @@ def has_begun(path: str) -> bool:
 
 
 def first_foreign(path: str) -> str | None:
-    """The first name in a folder that says the folder is no home; None for a home, and for a folder that may become
-    one. Raises OSError.
+    """Return the first name that shows that a folder is not a home and cannot become one, or None.
 
-    A folder with a segment of a journal is a home, whatever else it holds. Without one, as after an interrupted
-    creation, every name must be ours.
+    A folder with a segment of a journal is a home, whatever else it holds. Without a segment, as after an interrupted
+    creation, every name must belong to queuectl.
+
+    Raises: OSError.
     """
     if _has_segment(os.path.join(path, "journal")):
         return None
@@ -115,7 +118,7 @@ def _has_segment(folder: str) -> bool:
 
 
 def _is_empty(path: str) -> bool:
-    """Whether this is an empty file: nobody writes into the writer lock."""
+    """Return whether this is an empty file: the writer lock is always empty."""
     try:
         return os.lstat(path).st_size == 0
     except FileNotFoundError:

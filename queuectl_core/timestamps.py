@@ -1,6 +1,6 @@
-"""Times between machines and people. Inside queuectl a time is an integer: milliseconds since 1970, UTC.
+"""Times: conversions between text and integer times in milliseconds since 1970, UTC.
 
-Pure: it formats and parses what it is given and never asks a clock.
+Pure: formats and parses its arguments, and reads no clock.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ _FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
 
 
 def utc(at_ms: int) -> str:
-    """Format a time as `2025-11-04T10:30:00Z`, the form of RFC 3339 that every record uses."""
+    """Format a time in ms as `2025-11-04T10:30:00Z`, the form of RFC 3339 that every record uses."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_ms // 1000))
 
 
 def utc_or_none(at_ms: int | None) -> str | None:
-    """Format a time that there may be none of: None stays None."""
+    """Format a time in ms, or return None for None."""
     return None if at_ms is None else utc(at_ms)
 
 
 def from_utc(text: str) -> int:
-    """The time that `utc` was given, in whole seconds' ms. For such text only."""
+    """Return the time in ms of text that `utc` formatted, to the whole second."""
     year, month, day, hour, minute, second = (int(text[start:end]) for start, end in _FIELDS)
     return (((_days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000
 
@@ -29,7 +29,7 @@ def from_utc(text: str) -> int:
 def _days(year: int, month: int, day: int) -> int:
     """Count the days since 1970-01-01 in the Gregorian calendar.
 
-    Years are counted from March, so that the leap day is the last one, and months before it have 153 days to five.
+    Years are counted from March: the leap day is the last day, and every five months from March have 153 days.
     `calendar.timegm` does the same, but its import costs 2 ms.
     """
     year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
@@ -37,12 +37,12 @@ def _days(year: int, month: int, day: int) -> int:
 
 
 def age(duration_ms: int) -> str:
-    """The same, for what is known to the second only: `4 s`."""
+    """Format a duration in ms for people, in whole seconds below a minute: `4 s`."""
     return f"{max(0, duration_ms) // 1000} s" if duration_ms < 60_000 else span(duration_ms)
 
 
 def span(duration_ms: int) -> str:
-    """A length of time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    """Format a duration in ms for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     seconds = max(0, duration_ms) / 1000
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -57,13 +57,13 @@ def span(duration_ms: int) -> str:
 
 
 END_MS = 253_402_300_800_000
-"""The year 10000, which RFC 3339 does not reach."""
+"""The year 10000, which RFC 3339 cannot express."""
 
 _UNIT_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def parse_duration_s(text: str) -> float | int | None:
-    """Seconds, of text like `90`, `90s`, `1.5h`, `1h30m`, `2d`; None when it is no such text."""
+    """Return the seconds in text like `90`, `90s`, `1.5h`, `1h30m`, `2d`; None for other text."""
     import re
 
     if not re.fullmatch(r"([0-9]+(\.[0-9]+)?(min|[smhdw]))+|[0-9]+(\.[0-9]+)?", text.strip(), re.ASCII):
@@ -74,7 +74,7 @@ def parse_duration_s(text: str) -> float | int | None:
 
 
 def parse_rfc3339(text: str) -> int | None:
-    """The ms of an instant like `2026-12-24T18:00Z` or `2026-12-24 18:00:30.5+01:00`; None when it is none."""
+    """Return the ms of an instant like `2026-12-24T18:00Z` or `2026-12-24 18:00:30.5+01:00`; None for other text."""
     import datetime
     import re
 

@@ -1,10 +1,10 @@
-"""Transport: asks whoever answers for a home: the supervisor if one runs, else this process, which takes the writer
-lock for an instant and does the work itself.
+"""Transport: asks the supervisor if one runs, else does the work in this process under the writer lock.
 
-Knows how an answer is come by, not what is asked. Any number of threads may use it, and a forked
-child: each request has
-a connection to itself. The trap: between the two ways lies a moment (a supervisor that starts or stops) in which
-neither works; hence `ask` tries again, but never what may have been done already.
+Knows how a request reaches an answer, not what it asks. Any number of threads, and a forked child, may use it: each
+request has a connection of its own.
+
+Warning: while a supervisor starts or stops, for a moment neither way works. So `ask` tries again.
+Invariant: a request that may have been carried out is never sent again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 PART_JOBS = 1000
 PART_CHARACTERS = 256 * 1024
-"""Each takes up to twelve bytes in a message, and a message 4 MiB."""
+"""The maximum size of a part. A character takes up to twelve bytes in a message, and a message has at most 4 MiB."""
 
 FIRST_LOOK_S = 0.005
 LOOK_EVERY_S = 0.1
-"""How often to look for a supervisor while waiting for the writer lock: more rarely each time."""
+"""The bounds of the time between two looks for a supervisor while a call waits for the writer lock."""
 
 _READ_ONLY_VERBS = (
     "show",
@@ -49,31 +49,40 @@ _READ_ONLY_VERBS = (
 _UNLESS_BEGUN = "if it has not started this request, it never will"
 
 KEPT_CONNECTIONS = 4
-"""So many stay open for the next requests."""
+"""The number of connections that stay open for the next requests."""
 
 
 class Caller:
+    """A client of one home, which asks the supervisor or does the work itself.
+
+    `deadline_s` is how many seconds an answer may take. `notice` receives messages for people beside the answers.
+    """
+
     def __init__(self, home: Home, deadline_s: float, notice: Callable[[str], None]) -> None:
-        """`deadline_s`: how long an answer may take; `notice` is told what a person should know beside it."""
         self.home = home
         self.deadline_s = deadline_s
         self._notice = notice
         self._idle: list[Client] = []
-        """Connections that nobody uses now. Whoever takes one out has it to himself: no lock is needed, which a fork
-        or a signal handler could find held for ever.
+        """The connections that no call uses now.
+
+        A thread that takes one out of the list owns it, so there is no lock that a fork or a signal handler could
+        find held.
         """
 
     def close(self) -> None:
-        """Ends the connections that are not in use."""
+        """Close the connections that are not in use."""
         while self._idle:
             client = self._pop_idle()
             if client is not None:
                 client.close()
 
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
-        """The answer of whoever there is. Raises what it was refused with; Busy when nobody answers in time."""
+        """Ask the supervisor, or do the work in this process, and return the answer.
+
+        Raises: Busy, and any error with which the request is refused.
+        """
         reply = self._ask_supervisor(verb, fields)
-        if reply is not None:  # the usual case, which needs no lock, and loads no code for one
+        if reply is not None:  # the usual case, which needs neither a lock nor the code for one
             return reply
         for line in self._tries():
             reply = self._ask_supervisor(verb, fields)
@@ -84,19 +93,22 @@ class Caller:
         raise self._unanswered()
 
     def ask_supervisor(self, verb: str, **fields: object) -> dict[str, Any]:
-        """What only a running supervisor can answer."""
+        """Ask the running supervisor, and return its answer.
+
+        Raises: NoSupervisor.
+        """
         reply = self._ask_supervisor(verb, fields)
         if reply is None:
             raise NoSupervisor(home=self.home.path)
         return reply
 
     def _ask_supervisor(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        """Return the supervisor's answer; None when none runs, or it has ended without a trace."""
+        """Return the supervisor's answer, or None if none runs, or if it ended and the request may be repeated."""
         client = self._connected()
         return None if client is None else self._answer_from(client, verb, fields)
 
     def load(self, requests: Iterator[dict[str, Any]], progress: Callable[[int], None]) -> list[str]:
-        """Many jobs, as requests that count as one."""
+        """Enqueue many jobs, in requests that are committed together, and return their IDs."""
         ids: list[str] = []
 
         def hear(reply: dict[str, Any]) -> None:
@@ -104,17 +116,17 @@ class Caller:
             progress(len(ids))
 
         for line in self._tries():
-            client = self._connect()  # a kept one may have ended unnoticed, and parts cannot be sent twice
+            client = self._connect()  # a kept connection may be closed already, and parts cannot be sent twice
             if client is not None:
                 try:
                     self._load_through(client, requests, hear)
                 finally:
-                    client.close()  # a load that was not committed comes to nothing
+                    client.close()  # the supervisor drops a load that is not committed
                 return ids
             with no_fork:
                 from .service import in_process
 
-            requests = iter(list(requests))  # all of it, before the lock is taken: whoever writes the file may be slow
+            requests = iter(list(requests))  # read all before taking the lock: the source may be slow
             if in_process.converse(self.home, line, requests, self._notice, hear):
                 return ids
         raise self._unanswered()
@@ -122,7 +134,7 @@ class Caller:
     def _load_through(
         self, client: Client, requests: Iterator[dict[str, Any]], hear: Callable[[dict[str, Any]], None]
     ) -> None:
-        """The supervisor checks one part while the next is made."""
+        """Send the requests of a load one ahead: the supervisor checks one part while the next is made."""
         request: dict[str, Any] = {"more": True}
         unanswered = 0
         try:
@@ -143,8 +155,10 @@ class Caller:
             raise _unknown("enqueue", request, str(what)) from None
 
     def _tries(self) -> Iterator[Line]:
-        """Until the deadline, which is put off while the line for the writer lock moves: each time our place in that
-        line, and how long to stand there before the next look at the socket.
+        """Yield the place in the line for the writer lock, once for each try, until the deadline.
+
+        The deadline moves on while the line moves. `wait_s` of the line is how long to wait before the next look at
+        the socket.
         """
         with no_fork:
             from .system.lockfile import Line
@@ -167,7 +181,7 @@ class Caller:
         return Busy(what=f"{self.home.lock} is held, but nothing answers on {self.home.socket}")
 
     def _answer_from(self, client: Client, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        """The supervisor's answer; None when it has ended, and the question may be asked again."""
+        """Return the supervisor's answer, or None if it has ended and the request may be repeated."""
         is_in_order = False
         try:
             reply = client.ask(verb, deadline_ms=client.deadline_ms(), **fields)
@@ -176,7 +190,7 @@ class Caller:
         except ConnectionError as fault:
             if not isinstance(fault, NotSent) and verb not in _READ_ONLY_VERBS:
                 raise _unknown(verb, fields, "the supervisor ended before it answered") from None
-            self.close()  # what was kept has ended with it
+            self.close()  # the other open connections have ended too
             time.sleep(FIRST_LOOK_S)
             return None
         except OutcomeUnknown as silence:
@@ -192,7 +206,7 @@ class Caller:
     def _connected(self) -> Client | None:
         while self._idle:
             client = self._pop_idle()
-            if client is not None and client.pid == os.getpid():  # else a fork that told nobody has copied it
+            if client is not None and client.pid == os.getpid():  # else a fork without hooks has copied it
                 client.deadline_s = self.deadline_s
                 return client
         return self._connect()
@@ -232,7 +246,7 @@ def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:
 
 
 def load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, Any]]:
-    """One request a part; all but the last say that there is more."""
+    """Yield one request for each part; all but the last have `more` set."""
     held = None
     for n, part in enumerate(parts):
         if held is not None:
@@ -243,7 +257,7 @@ def load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, o
 
 
 def parts_of(jobs: Iterable[object]) -> Iterator[list[object]]:
-    """As many at a time as the supervisor checks without anybody having to wait for it."""
+    """Yield the jobs in parts that the supervisor checks fast enough to keep other clients from waiting."""
     part: list[object] = []
     size = 0
     for job in jobs:
@@ -258,7 +272,7 @@ def parts_of(jobs: Iterable[object]) -> Iterator[list[object]]:
 
 
 def _characters(value: object) -> int:
-    """About as many as a field of a job has, if it may have many."""
+    """Return about how many characters a field of a job has, 0 for a number."""
     if isinstance(value, str):
         return len(value)
     return len(str(value)) if isinstance(value, (dict, list)) else 0

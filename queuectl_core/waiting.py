@@ -1,7 +1,9 @@
-"""Waiting: how a program waits for jobs to end, named ones or those that match a filter.
+"""Waiting: waits for jobs to finish, by ID or by filter.
 
-Knows how to wait, not what an end means. The traps: a supervisor may leave its place to another meanwhile, and have no
-place for one more who waits; and a job may move from one index to another between two pages of a listing.
+Does not know what an outcome means.
+
+Warning: while a program waits, another supervisor may replace the one that it asked, or the supervisor may have no
+place for one more waiting program. A job may move from one index to another between two pages of a listing.
 """
 
 from __future__ import annotations
@@ -25,24 +27,27 @@ OPEN_STATES = tuple(state for state in STATES if state not in FINAL_STATES)
 PAGE_JOBS = 500
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 10.0
-"""Between two tries, where there is no supervisor or it has no place: longer each time."""
+"""The bounds of the pause between two tries, which doubles while a supervisor has no place for the wait."""
 
 SUCCESSOR_WITHIN_S = 5.0
-"""So long after a supervisor has ended another one may begin, in a restart."""
+"""How long a wait allows for a new supervisor after the last one ended, as in a restart."""
 
 
 class Awaiting:
+    """A wait for jobs. The timeout starts when you create the object."""
+
     def __init__(self, caller: Caller, timeout_s: float | None) -> None:
-        """The time begins now."""
         self._caller = caller
         self._end_s = None if timeout_s is None else time.monotonic() + timeout_s
         self._own_id = caller.home.job_inside(os.environ)
-        """The job that this process is part of: it would wait for itself for ever."""
+        """The job that this process belongs to: a wait for it would never end."""
 
     def these(self, ids: Sequence[str], lenient: bool = False) -> Ended | None:
-        """Until these have ended; None when the time is over. `lenient`: one that is not there has been purged.
+        """Wait until these jobs finish, and return how many ended in which way, or None at the timeout.
 
-        Raises InvalidInput, UnknownJob, NoSupervisor, Busy.
+        With `lenient`, count a job that does not exist as purged.
+
+        Raises: InvalidInput, UnknownJob, NoSupervisor, Busy.
         """
         if self._own_id in ids:
             raise InvalidInput(what=f"job {self._own_id} cannot wait for itself")
@@ -63,9 +68,12 @@ class Awaiting:
         return {}
 
     def matching(self, states: Sequence[str], wanted: Mapping[str, object]) -> Ended | None:
-        """Until all that are in one of these states now, and match, have ended, those counted that
-        are over already, and
-        not the job that this process is part of; as `these`. Empty when there is none.
+        """Wait for the jobs that match now, and return how many ended in which way, or None at the timeout.
+
+        The result counts jobs that finished earlier, but not the job that this process belongs to. It is empty when
+        no job matches.
+
+        Raises: InvalidInput, UnknownJob, NoSupervisor, Busy.
         """
         open_ids = self._open_ids([state for state in states if state not in FINAL_STATES], wanted)
         open_ids.pop(self._own_id or "", None)
@@ -81,8 +89,9 @@ class Awaiting:
         return {how: ended.get(how, 0) + later.get(how, 0) for how in {**ended, **later}}
 
     def _open_ids(self, states: list[str], wanted: Mapping[str, object]) -> dict[str, None]:
-        """Those in these states. They are looked for until there is no other: what moves between
-        two pages is missed.
+        """Return the IDs of the jobs in these states that match.
+
+        List them until a listing finds no new one: a job that moves between two pages can be missed.
         """
         found: dict[str, None] = {}
         while states:
@@ -106,7 +115,10 @@ class Awaiting:
                 return
 
     def _ended_with(self, client: Client, ids: Sequence[str], lenient: bool) -> tuple[Ended | None, bool]:
-        """What the supervisor answers, and whether it does: it may have no place, end meanwhile, or time is over."""
+        """Return the supervisor's answer or None, and False if the supervisor ended meanwhile.
+
+        The answer is None when the supervisor ended, has no place for the wait, or the timeout passed.
+        """
         try:
             for start in range(0, len(ids), WAIT_JOBS):
                 portion, more = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS < len(ids)
@@ -124,7 +136,10 @@ class Awaiting:
         return None, True
 
     def _ended_alone(self, ids: Sequence[str], lenient: bool) -> Ended | None:
-        """While no supervisor runs; None when one has come up. Raises NoSupervisor unless all have ended."""
+        """Return how many of these jobs ended in which way, or None if a supervisor has started meanwhile.
+
+        Raises: NoSupervisor.
+        """
         ended: Ended = {}
         for id in ids:
             state = self._state_of(id, lenient)
@@ -147,5 +162,5 @@ class Awaiting:
         return self._end_s is not None and time.monotonic() >= self._end_s
 
     def _left_s(self) -> float | None:
-        """Until the time is over; None when there is no limit."""
+        """Return the seconds until the timeout, at least 0.001, or None when there is no limit."""
         return None if self._end_s is None else max(0.001, self._end_s - time.monotonic())

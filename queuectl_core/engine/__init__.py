@@ -1,1 +1,1 @@
-"""What becomes of every command, and which job runs next."""
+"""The decisions on commands, and the choice of the next job."""

@@ -1,8 +1,10 @@
-"""Admission: wanted jobs become the facts that add them, or are refused: bad fields, ids and keys that are taken,
-dependencies that are not there.
+"""Admission: turns requests for jobs into the events that add them, or refuses them.
 
-Pure. Knows the table and the settings. Changes nothing. The trap: within one request a job may name only those before
-it; so no circle of dependencies can arise.
+It refuses invalid fields, IDs and keys that are taken, and dependencies that do not exist.
+
+Pure. Knows the table and the settings. Changes nothing.
+
+Invariant: within one request, a job may depend only on earlier jobs. So dependencies cannot form a cycle.
 """
 
 from __future__ import annotations
@@ -30,11 +32,14 @@ SETTINGS_OF_JOBS = {
     "fail_on": "fail-on",
     "timeout": "timeout",
 }
-"""Fields that a job takes from the settings that are set, when it does not say otherwise."""
+"""The fields that a job takes from the changed settings unless it sets them itself."""
 
 
 class Admitted(NamedTuple):
-    """`ids` answer the request, one for each wanted job; `replaced` are the ids of waiting jobs that must give way."""
+    """The events that add the jobs of a request.
+
+    `ids` is the reply, one ID for each requested job. `replaced` are the IDs of waiting jobs to cancel.
+    """
 
     events: list[Enqueued]
     ids: list[str]
@@ -51,8 +56,12 @@ def admit(  # noqa: C901, PLR0913  # the hot loop of a load, which calls it once
     keys: dict[str, str] | None = None,
     first_index: int = 0,
 ) -> Admitted:
-    """What would add these jobs, of a request of which these `earlier` ids are known, and the ids of these `keys`,
-    which grow; the first spec is number `first_index` of it. Raises QueueError.
+    """Return the events that add these jobs, which may be one part of a request.
+
+    `earlier` has the IDs of the earlier parts. `keys` has their keys with the IDs, and grows. `first_index` is the
+    place of the first spec in the request.
+
+    Raises: QueueError.
     """
     max_retries, backoff_base = settings["max-retries"], settings["backoff-base"]
     defaults = _defaults(settings) if settings.values else {}
@@ -71,7 +80,7 @@ def admit(  # noqa: C901, PLR0913  # the hot loop of a load, which calls it once
             continue
         retries, base = spec.get("max_retries", max_retries), spec.get("backoff_base", backoff_base)
         event = Enqueued(id, number, now_ms, spec["command"], spec.get("cwd", cwd), retries, base)
-        if defaults or spec is not raw:  # it has more than basic fields
+        if defaults or spec is not raw:  # the job has more than basic fields
             taken = id if _stands(table, spec) else _holder_of_key(table, keys, spec, n, found.replaced)
             if taken is not None:
                 found.ids.append(taken)
@@ -96,17 +105,17 @@ def admit(  # noqa: C901, PLR0913  # the hot loop of a load, which calls it once
 
 
 def _may_stand(spec: CheckedSpec) -> bool:
-    """Whether a job that has its id already is as good."""
+    """Return whether the request accepts an existing job with the same ID."""
     return spec.get("on_conflict") == "skip" and "id" in spec
 
 
 def _stands(table: JobTable, spec: CheckedSpec) -> bool:
-    """Whether it need not be added: one with its id is there, over or not, and that is as good."""
+    """Return whether the request accepts a job with its ID that already exists, finished or not."""
     return _may_stand(spec) and bool(table.known([spec["id"]]))
 
 
 def _index_of(id: str, specs: list[Any]) -> int:
-    """Of the job that cannot have its id. Ids that are made are taken by nobody."""
+    """Return the place of the job whose ID is taken. A generated ID never is."""
     return next((n for n, spec in enumerate(specs) if spec.get("id") == id and not _may_stand(spec)), 0)
 
 
@@ -143,7 +152,7 @@ def _with_options(  # noqa: PLR0913  # what `admit` knows
 
 
 def due_ms(fields: Mapping[str, Any], now_ms: int, clock_shift_ms: int) -> int | None:
-    """When it may run first, by a clock without its jumps; None when nothing was said."""
+    """Return when the job may run first, in ms without the clock shift, or None if the fields give no time."""
     if fields.get("at") is not None:
         return max(1, int(fields["at"]) - clock_shift_ms)
     if fields.get("delay"):
@@ -152,7 +161,7 @@ def due_ms(fields: Mapping[str, Any], now_ms: int, clock_shift_ms: int) -> int |
 
 
 def holder_of_key(table: JobTable, key: str) -> str | None:
-    """The id of the live job with this key."""
+    """Return the ID of the unfinished job with this key."""
     entries = table.scan(f"key/{key}", 1)
     return entries[0][1] if entries else None
 
@@ -160,7 +169,10 @@ def holder_of_key(table: JobTable, key: str) -> str | None:
 def _holder_of_key(
     table: JobTable, keys: dict[str, str], spec: CheckedSpec, index: int, replaced: list[str]
 ) -> str | None:
-    """The id of the job in whose favour this one is skipped; None: it is to be added. Raises KeyTaken."""
+    """Return the ID of the job for which this one is skipped, or None if the request adds it.
+
+    Raises: KeyTaken.
+    """
     if "key" not in spec:
         return None
     key, policy = spec["key"], spec.get("on_conflict", "refuse")
@@ -177,7 +189,10 @@ def _holder_of_key(
 
 
 def _is_open(table: JobTable, other: str, index: int, after_any: bool) -> bool:
-    """Whether there is still something to wait for. Raises BadDependency."""
+    """Return whether the job `other` is unfinished, so that a dependant must wait for it.
+
+    Raises: BadDependency.
+    """
     job = table.get(other)
     if job is None:
         raise BadDependency(index=index, why=f"after: job {other} does not exist")
@@ -187,8 +202,8 @@ def _is_open(table: JobTable, other: str, index: int, after_any: bool) -> bool:
 
 
 def base32(value: int, width: int) -> str:
-    """In Crockford's digits, at least so many."""
-    if width == 5 and value < 32**5:  # what a load of many asks for each
+    """Return a number in Crockford's base 32, with at least `width` digits."""
+    if width == 5 and value < 32**5:  # a fast path: a load generates such an ID for each job
         return _PAIRS[value >> 15] + _PAIRS[value >> 5 & 1023] + _BASE32[value & 31]
     digits = ""
     while value or len(digits) < width:

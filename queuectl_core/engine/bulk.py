@@ -1,8 +1,9 @@
-"""Bulk: a request for many jobs that comes in parts and counts as a whole, or not at all.
+"""Bulk: a request for many jobs that comes in parts, and counts as a whole or not at all.
 
-Each part is checked as it comes, between the other work of the queue; what is left for the end is a commit that costs
-little, however many there are. Pure. Knows neither who sends the parts nor where they are written. The trap: between
-a part and the commit somebody else may take an id; `note_taken` must hear of it.
+The engine checks each part when it arrives, between other work. The commit at the end costs little, however many jobs
+there are. Pure. Knows neither who sends the parts nor where they are written.
+
+Warning: between a part and the commit, another request may take an ID. `note_taken` must hear of it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from ..table.memtable import Batch
 
 
 class Load:
-    """`batch` has its jobs; `parts`: how many came together each time, and what the journal is to say.
+    """The jobs of a load so far.
 
-    `keys` are theirs, with their ids, `replaced` the jobs that give way to them; `waiting` has, by each job that some
-    it wait for, those that do. `taken` is why it cannot be committed any more.
+    `batch` has the jobs. `parts` has, for each part, the number of its jobs and the payload for the journal. `keys`
+    has the keys of the jobs with their IDs. `replaced` are the jobs that they replace. `waiting` has, for each job
+    that some of them wait for, those that do. `taken` is the reason why the load can no longer be committed.
     """
 
     def __init__(self) -> None:
@@ -28,12 +30,12 @@ class Load:
         self.parts: list[tuple[int, bytes]] = []
         self.bytes = 0
         self.asked = 0
-        """So many jobs were asked for; some may have been skipped."""
+        """The number of jobs requested so far; some may have been skipped."""
         self.keys: dict[str, str] = {}
         self.replaced: list[str] = []
         self.waiting: dict[str, list[tuple[str, bool]]] = {}
         self.skippable: set[object] = set()
-        """Ids and keys that another job may have just as well."""
+        """The IDs and keys that another job may take: the request then skips its job."""
         self.taken: QueueError | None = None
 
     @property
@@ -41,6 +43,7 @@ class Load:
         return len(self.batch.entries)
 
     def add(self, part: list[Enqueued]) -> None:
+        """Add the jobs of one part."""
         payload = encode(part)
         self.batch.add(part)
         self.parts.append((len(part), payload))
@@ -50,16 +53,17 @@ class Load:
                 self.waiting.setdefault(other, []).append((event.id, bool(event.options.get("after_any"))))
 
     def note_policies(self, specs: Iterable[Any]) -> None:
+        """Note the IDs and keys of those specs that may be skipped."""
         for spec in specs:
             if spec.get("on_conflict") == "skip":
                 self.skippable.update((spec.get("id"), spec.get("key")))
 
     def dependants_of(self, id: str) -> list[tuple[str, bool]]:
-        """Those of it that wait for this job, and whether they are content with any end of it."""
+        """Return the jobs of the load that wait for this job, and whether each accepts any end of it."""
         return self.waiting.get(id, [])
 
     def note_taken(self, added: Iterable[Job]) -> None:
-        """Somebody else has added these, or brought them back."""
+        """Note that another request added these jobs, or took them out of the dead letter queue."""
         for job in added if self.taken is None else ():
             if job.id in self.batch.entries:
                 self.taken = self._id_taken(job.id)
@@ -67,7 +71,7 @@ class Load:
                 self.taken = self._key_taken(job.options["key"], job.id)
 
     def note_load(self, other: Load) -> None:
-        """Another load has been committed."""
+        """Note that another load was committed."""
         id = next((id for id in other.batch.entries if id in self.batch.entries), None)
         key = next((key for key in other.keys if key in self.keys), None)
         if self.taken is None and id is not None:
@@ -83,5 +87,5 @@ class Load:
 
 
 def _come_again(id: str) -> QueueError:
-    """Its jobs are encoded already, so it cannot skip one now; the next try does."""
+    """Return the error of a load whose encoded jobs cannot be skipped any more; the next try skips them."""
     return Busy(what=f"another request added job {id} meanwhile; nothing was enqueued")

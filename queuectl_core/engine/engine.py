@@ -1,13 +1,15 @@
-"""Engine: decides what becomes of every command, and is the only place that changes a job.
+"""Engine: decides on every command, and is the only module that changes jobs.
 
-    command --> handle --> Step(events, reply)        live: decide, then apply what was decided
-    journal --> replay                                recovery: apply what was decided before
+    command --> handle --> Step(events, reply)        live: decide on a command, then apply the events
+    journal --> replay                                recovery: apply the events of earlier decisions
 
-Both ways lead through `_apply_all` and the one transition table (`transitions`), so replaying the events gives exactly
-the live state. What new jobs may say is decided in `admission`, what becomes of a run in `run_outcome`, which job is
-next in `scheduler`, what is done by hand in `job_operations`. Pure: no clock, no file, no random, no process; the time
-is handed in, and the table with its store. The trap: `handle` must check everything before the first event, for a
-refused command changes nothing.
+`admission` checks new jobs, `run_outcome` decides on ended runs, `scheduler` chooses the next job, and `job_operations`
+decides on what users do.
+
+Pure: no clock, file, random number, or process. The caller passes the time, and the table with its store.
+
+Invariant: live and replay share `_apply_all` and one transition table, so a replay gives exactly the live state.
+Invariant: `handle` checks everything before the first event: a refused command changes nothing.
 """
 
 from __future__ import annotations
@@ -38,22 +40,24 @@ if TYPE_CHECKING:
 
 
 WALL_PAGE = 500
-"""So many jobs that wait for a time of the wall clock are looked at together when the clock is set."""
+"""The number of jobs waiting for the wall clock that one page has when the clock is set."""
 
 FEW = 100
-"""So many new jobs are told to the lanes one by one."""
+"""The maximum number of new jobs that the lanes hear of one by one."""
 
 
 class Step(NamedTuple):
-    """What a command led to. `reply` is the answer: ids, a count, the job dispatched, or None."""
+    """The result of a command. `reply` is the answer: IDs, a count, the dispatched job, or None."""
 
     events: Sequence[Event]
     reply: Any
 
 
 class Engine:
+    """The state machine of one queue."""
+
     def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None] = lambda name: None) -> None:
-        """`zone_of` gives the time zone of a name; the default knows UTC alone."""
+        """Create the engine of a table. `zone_of` returns the time zone of a name; by default, only UTC is known."""
         self.table = table
         self.sequence = table.position
         """The sequence of the last event applied."""
@@ -66,8 +70,12 @@ class Engine:
     def handle(
         self, command: Command, now_ms: int, weigh: Callable[[Sequence[Event]], None] | None = None
     ) -> Step:
-        """Decides, applies, and says what happened. Raises QueueError, with nothing changed, when it is refused; so may
-        `weigh`, which is told what would happen.
+        """Decide on a command, apply the events, and return them with the reply.
+
+        When the command is refused, nothing changes. `weigh` receives the events before they apply, and may refuse
+        them too.
+
+        Raises: QueueError.
         """
         happened, reply = _HANDLERS[type(command)](self, command, now_ms)
         if weigh is not None:
@@ -82,15 +90,16 @@ class Engine:
         return Step(happened, reply)
 
     def _tell_loads(self, happened: Sequence[Event]) -> None:
-        """Who has taken an id or a key of theirs meanwhile."""
+        """Tell the other loads which IDs and keys were taken."""
         kinds = (Enqueued, events.Imported, events.Retried)
         jobs = [self.table.get(event.id) for event in happened if isinstance(event, kinds)]
         for load in self._loads:
             load.note_taken([job for job in jobs if job is not None])
 
     def replay(self, happened: Sequence[Event], first_sequence: int) -> None:
-        """Applies events of the journal; those that the table has already are skipped. Raises Corrupt for an
-        impossible one.
+        """Apply events of the journal, and skip those that the table already has; refuse an impossible one.
+
+        Raises: Corrupt.
         """
         new = happened[max(0, self.sequence + 1 - first_sequence) :]
         self.sequence = max(self.sequence, first_sequence - 1)
@@ -98,7 +107,7 @@ class Engine:
             self._apply_all(row)
 
     def next_due_ms(self, now_ms: int) -> int | None:
-        """As `Lanes.next_due_ms`."""
+        """Return when the next job may run, in ms by the wall clock, or None (see `Lanes.next_due_ms`)."""
         return self.lanes.next_due_ms(now_ms)
 
     # Deciding
@@ -114,7 +123,7 @@ class Engine:
     # Loads: a request for many jobs that comes in parts
 
     def begin_load(self) -> Load:
-        """`end_load` it, whatever comes."""
+        """Begin a load. The caller ends it with `end_load` or `commit_load` in every case."""
         load = Load()
         self._loads[load] = None
         return load
@@ -123,9 +132,11 @@ class Engine:
         self._loads.pop(load, None)
 
     def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[str]:
-        """Checks some more of its jobs, and gives their ids. Raises QueueError; the load is then to be ended.
+        """Check some more jobs of a load, and return their IDs; after an error, the caller ends the load.
 
-        Their numbers are theirs from now on: those of a load that comes to nothing are given to nobody.
+        The load keeps its job numbers: if it is never committed, no other job gets them.
+
+        Raises: QueueError.
         """
         found = admit(self.table, self.settings, specs, cwd, now_ms, load.batch.entries, load.keys, load.asked)
         load.asked += len(specs)
@@ -137,9 +148,11 @@ class Engine:
         return found.ids
 
     def commit_load(self, load: Load, now_ms: int, write: Callable[[list[Event]], None]) -> None:
-        """All its jobs are in the queue, once `write` has written them, and with them the events that it is given.
+        """Commit a load: `write` writes its jobs with the events that it is given, and then the queue has them.
 
-        Raises what has made it impossible meanwhile (DuplicateJob, KeyTaken), and what `write` raises.
+        The load fails if another request has taken an ID or a key meanwhile, or if `write` fails.
+
+        Raises: DuplicateJob, KeyTaken.
         """
         self.end_load(load)
         if load.taken is not None:
@@ -155,9 +168,7 @@ class Engine:
             self._tell_loads(follows)
 
     def _follow_from(self, load: Load, now_ms: int) -> list[Event]:
-        """What the world has done to a load while it came: jobs that it waits for have ended. And what it does to the
-        world: jobs give way.
-        """
+        """Return the events that follow from a load: jobs that it replaces, and blockers that ended while it came."""
         replaced = [job for job in map(self.table.get, load.replaced) if job is not None]
         running = next((job for job in replaced if job.state == PROCESSING), None)
         if running is not None:
@@ -173,7 +184,7 @@ class Engine:
         return [*follows, *(self._hooks_after(follows, now_ms) if self._has_hooks else ())]
 
     def _hooks_after(self, follows: Sequence[Event], now_ms: int) -> list[Enqueued]:
-        """What hooks will add to events that are not applied yet."""
+        """Return the hook jobs for events that are not applied yet."""
 
         def job_of(event: Any) -> Job | None:
             job = self.table.get(event.id)
@@ -222,8 +233,9 @@ class Engine:
         return job_operations.DECISIONS[type(command)](self.table, command, now_ms)
 
     def lag_ms(self, now_ms: int) -> int:
-        """By how much the wall clock is behind what it has been: it was set back while nobody looked, or has started
-        anew with the machine. 0 when it is not.
+        """Return by how many ms the wall clock is behind the latest known time, or 0 if it is not.
+
+        It is behind when it was set back while no supervisor ran, or restarted with the machine.
         """
         return max(0, self.table.latest_ms - (now_ms - self.table.clock_shift_ms))
 
@@ -236,7 +248,7 @@ class Engine:
         if id is None:
             return [], None
         started = events.Started(id, now_ms, command.worker)
-        return [started], self.table.change(id, self.sequence + 1)  # the one that the event is applied to
+        return [started], self.table.change(id, self.sequence + 1)  # the Job that the event applies to
 
     def _locate(self, command: commands.Locate, now_ms: int) -> Decision:
         job = self._run_of(command.id, command.run)
@@ -259,17 +271,17 @@ class Engine:
         return job_operations.with_dependants(self.table, [ended], now_ms), None
 
     def _run_of(self, id: str, run: int) -> Job | None:
-        """The job, if this run of it is under way; a report that comes twice, or late, finds None."""
+        """Return the job if this run of it is in progress; a repeated or late report finds None."""
         job = self.table.get(id)
         return job if job is not None and job.state == PROCESSING and job.running()["run"] == run else None
 
     # Applying
 
     def _apply_all(self, happened: Sequence[Event]) -> None:
-        """What one decision has led to, or a part of it."""
+        """Apply the events of one decision, or a part of them."""
         if len(happened) and type(happened[-1]) is Enqueued and self.sequence >= self.table.ahead:
             new = [event for event in happened if isinstance(event, Enqueued)]
-            for event in happened[: len(happened) - len(new)]:  # what gives way to them comes first
+            for event in happened[: len(happened) - len(new)]:  # the events of replaced jobs come first
                 self.sequence += 1
                 self._apply(event)
             batch = Batch()
@@ -293,11 +305,11 @@ class Engine:
 
     def _apply(self, event: Event) -> None:
         kind = type(event)
-        if self.sequence > self.table.ahead:  # else the store knows a later time, and another shift of the clock
+        if self.sequence > self.table.ahead:  # else the store has a later time, and may have another clock shift
             self.table.note_time(event.at_ms)
         apply = _APPLIED.get(kind)
         if apply is None:
-            self._apply_transition(event, kind)  # type: ignore[arg-type]  # what concerns no job is in _APPLIED
+            self._apply_transition(event, kind)  # type: ignore[arg-type]  # all events without a job are in _APPLIED
         else:
             apply(self, event)
 
@@ -316,7 +328,7 @@ class Engine:
             self.table.queues[event.name] = rules
         else:
             self.table.queues.pop(event.name, None)
-        if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate begins anew
+        if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate starts from now
             self.table.opens.pop(event.name, None)
         self.lanes.take_rules(event.name)
 
@@ -329,7 +341,7 @@ class Engine:
                 self._set_clock_of(id)
 
     def _set_clock_of(self, id: str) -> None:
-        """Of a job that waits for a time of the wall clock, unless its record has this event already."""
+        """Adapt a job that waits for a time of the wall clock, unless its record already has this event."""
         job = self._stale_change(id) if self.sequence <= self.table.ahead else self.table.change(id, self.sequence)
         if job is None:
             return
@@ -343,7 +355,7 @@ class Engine:
         self.recurring.note_change()
         schedules = self.table.schedules
         if isinstance(event, events.ScheduleFired):
-            if event.name not in schedules:  # the store is past its removal
+            if event.name not in schedules:  # the store already has the removal of the schedule
                 return
             one = schedules[event.name]
             schedules[event.name] = {**one, "next_ms": event.next_ms, "last_id": event.job_id or one.get("last_id")}
@@ -353,7 +365,7 @@ class Engine:
             schedules[event.name] = {**event.fields}
 
     def _apply_enqueued(self, event: Enqueued) -> None:
-        """In replay, while the store may be past this event."""
+        """Add a job during a replay, in which the store may be ahead of this event."""
         if self.table.get(event.id) is None or self.sequence > self.table.ahead:
             batch = Batch()
             batch.add([event])
@@ -374,7 +386,7 @@ class Engine:
         job = self.table.change(event.id, sequence) if sequence > self.table.ahead else self._stale_change(event.id)
         if job is None:
             if sequence <= self.table.ahead:
-                return  # the store is past this event: the job has it already, or was purged later
+                return  # the store is ahead of this event: the job already has it, or was purged later
             raise Corrupt(path=f"event {sequence}", why=f"{kind.__name__} for job {event.id}, which does not exist")
         allowed, state = TRANSITIONS[kind]
         if job.state not in allowed:
@@ -386,7 +398,7 @@ class Engine:
         was_running = job.state == PROCESSING
         change(job, event)
         if kind is events.Started:
-            is_new = sequence > self.table.ahead  # else the store knows what its queue's rate makes of it
+            is_new = sequence > self.table.ahead  # else the store already has the effect on the rate of the queue
             self.lanes.note_run(job, event.at_ms if is_new else None)
         elif was_running:
             self.lanes.note_run(job)
@@ -395,13 +407,13 @@ class Engine:
             self.lanes.add(key, job)
 
     def _stale_change(self, id: str) -> Job | None:
-        """While replay is behind what the store has: the job, unless its record has this event already."""
+        """Return a job to change while a replay is behind the store, or None if its record already has this event."""
         job = self.table.get(id)
         return None if job is None or job.revision >= self.sequence else self.table.change(id, self.sequence)
 
 
 def _rows(happened: Sequence[Event]) -> Iterator[list[Event]]:
-    """The same events; new jobs of numbers in a row together, everything else by itself."""
+    """Yield the events in groups: new jobs with consecutive numbers together, and every other event alone."""
     row: list[Event] = []
     next_number: int | None = None
     for event in happened:
@@ -424,7 +436,7 @@ _APPLIED: dict[type, Callable[..., None]] = {
     events.ScheduleFired: Engine._apply_schedule,
     events.ClockShifted: Engine._apply_shift,
 }
-"""All others are transitions of one job."""
+"""All other events are transitions of one job."""
 
 _HANDLERS: dict[type, Callable[..., Decision]] = {
     **dict.fromkeys(job_operations.DECISIONS, Engine._by_hand),

@@ -1,8 +1,11 @@
-"""Hooks: commands of the settings that follow the end of a job, as jobs of their own; so they can harm nothing.
+"""Hooks: commands of the settings that run after a job ends, as separate jobs.
 
-    on-success   a job is completed        on-dead   one is dead        on-idle   nothing waits or runs any more
-Each reads the job's record as JSON, waits in the queue `hooks`, and is followed by no hook itself.
-Pure. The trap: the record is that of a job that has ended, so it is made of what the event has been applied to.
+    on-success   a job completes        on-dead   a job dies        on-idle   no job waits or runs any more
+
+A hook reads the record of the job as JSON, waits in the queue `hooks`, and triggers no hook itself. As a job of its
+own, it cannot harm the job or the queue. Pure.
+
+Warning: the record describes the job after its end, so apply the event before you make the record.
 """
 
 from __future__ import annotations
@@ -28,13 +31,14 @@ _LIVE = (PENDING, PROCESSING, FAILED)
 
 
 def are_set(settings: Settings) -> bool:
+    """Return whether any hook is set."""
     return any(settings.values.get(name) for name in HOOKS)
 
 
 def following(
     table: JobTable, settings: Settings, happened: Sequence[Event], now_ms: int, job_of: Callable[[Any], Job | None]
 ) -> list[Enqueued]:
-    """The jobs that these events are followed by. `job_of` gives a job as its event has left it, or will."""
+    """Return the hook jobs that follow these events. `job_of` returns a job as its event leaves it."""
     found: list[Enqueued] = []
     for name, job in _occasions(table, happened, job_of):
         command = settings.usable(name)
@@ -49,7 +53,7 @@ def following(
 
 
 def _record(job: Job, clock_shift_ms: int, name: str) -> str:
-    """The job as users see it, but its variables and its own input; shortened to what may be an input."""
+    """Return the job in the form for users, without its env and input, shortened to the limit of an input."""
     record: dict[str, Any] = {**job.record(clock_shift_ms), "hook": name}
     record = {field: value for field, value in record.items() if field not in ("env", "input")}
     text = json.dumps(record, ensure_ascii=False)

@@ -1,8 +1,9 @@
-"""Indexed heap: names in the order of their keys, each under one key that may change at any time.
+"""Indexed heap: names ordered by keys that may change at any time.
 
-A change costs the logarithm of how many names there are: the old place of a name stays in the heap, and is dropped when
-it comes to the top. Pure. Knows neither queues nor jobs. The trap: the first name is only as right as its key, so
-whoever knows that a key may have grown checks it when the name is first.
+A change takes logarithmic time: the old place of a name stays in the heap until it comes to the top. Pure. Knows
+neither queues nor jobs.
+
+Warning: the order is only as right as the keys. If a key may have grown, check it when its name is first.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ _SPARE = 64
 
 
 class Agenda(Generic[Key]):
+    """A heap of names, each under at most one key."""
+
     def __init__(self) -> None:
         self._keys: dict[str, Key] = {}
         self._heap: list[tuple[Key, str]] = []
 
     def put(self, name: str, key: Key | None) -> None:
-        """The name stands under this key from now on, or (None) nowhere."""
+        """Put the name under this key, or remove it if the key is None."""
         if key is None:
             self._keys.pop(name, None)
         elif self._keys.get(name) != key:
             self._keys[name] = key
-            if self._heap and self._heap[0][1] == name:  # its old place is the first: nobody has to drop it later
+            if self._heap and self._heap[0][1] == name:  # replace its old place at the top right away
                 heapq.heapreplace(self._heap, (key, name))
                 return
             heapq.heappush(self._heap, (key, name))
@@ -35,7 +38,7 @@ class Agenda(Generic[Key]):
                 heapq.heapify(self._heap)
 
     def first(self) -> tuple[Key, str] | None:
-        """The smallest key and its name."""
+        """Return the smallest key and its name, or None when there is none."""
         while self._heap:
             key, name = self._heap[0]
             if self._keys.get(name) == key:
@@ -47,5 +50,5 @@ class Agenda(Generic[Key]):
         return name in self._keys
 
     def __len__(self) -> int:
-        """How many places are held, of names and of what they were."""
+        """Return the size of the heap: current places of names and old ones."""
         return len(self._heap)

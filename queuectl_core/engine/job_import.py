@@ -1,7 +1,8 @@
-"""Job import: jobs of another home come in as they were there, with their state and their history.
+"""Job import: adds jobs of another home with their state and their history.
 
-Pure. Checks what comes from outside as far as anything here relies on it. The trap: no run of an imported job is under
-way here; one that was running there waits again.
+Pure. Checks every imported value that the rest of the code relies on.
+
+Invariant: no run of an imported job is in progress here. A job that was running there waits again.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ Id = TypeVar("Id")
 
 
 def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> list[Imported]:
-    """Raises InvalidJob, DuplicateJob, RepeatedId, KeyTaken, with the place of the job.
+    """Return the events that add these jobs; an error has the place of the job.
 
-    What a job waits for must be there, or come before it; what is not there counts as over. If it
-    is dead, the job is dead too, unless it is content with any end.
+    A blocker must exist here or come earlier in the list; any other counts as finished. If a blocker is dead, the job
+    dies too, unless it has after_any.
+
+    Raises: InvalidJob, DuplicateJob, RepeatedId, KeyTaken.
     """
     found: list[Imported] = []
     states: dict[str, object] = {}
@@ -70,8 +73,8 @@ def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> li
 
 
 def blockers_first(ids: Iterable[Id], blockers_of: Callable[[Id], object]) -> Iterator[Id]:
-    """Give each of these once, behind those of them that it waits for; otherwise as they come."""
-    left = dict.fromkeys(ids, False)  # True: what it waits for is on its way
+    """Yield each ID once, after those of its blockers that are in the list, and otherwise in the given order."""
+    left = dict.fromkeys(ids, False)  # True: its blockers are on the stack
     for id in list(left):
         stack = [id]
         while stack:
@@ -92,7 +95,7 @@ def _texts(others: object) -> list[Any]:
 
 
 def _wait_or_die(fields: dict[str, Any], state_of: Callable[[str], object]) -> None:
-    """Let a job wait for those of its blockers that are not over, or die with a dead one."""
+    """Keep only the unfinished blockers of a job, or mark the job dead if one of them is dead."""
     states = {other: state_of(other) for other in fields["blockers"]}
     dead = next((other for other, state in states.items() if state == DEAD), None)
     if dead is None or fields["options"].get("after_any"):
@@ -121,7 +124,10 @@ def _checked(raw: object, index: int) -> dict[str, Any]:
 
 
 def _kept(given: dict[str, Any]) -> dict[str, Any]:
-    """Each field as it is kept. Raises ValueError, TypeError, AttributeError, KeyError."""
+    """Return the fields in the form in which they are kept.
+
+    Raises: ValueError, TypeError, AttributeError, KeyError.
+    """
     _check_state(given)
     if not isinstance(given.get("reason", ""), str) or not isinstance(given.get("history", []), list):
         raise ValueError("reason must be text, and history a list")
@@ -138,7 +144,10 @@ def _kept(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_state(given: dict[str, Any]) -> None:
-    """Check the state, the times and the counts. Raises ValueError, TypeError, KeyError."""
+    """Check the state, the times and the counts.
+
+    Raises: ValueError, TypeError, KeyError.
+    """
     if given["state"] not in STATES:
         raise ValueError(f"unknown state {given['state']!r:.40}")
     for name, limit in (*((name, END_MS) for name in _TIMES), *((name, _MAX_COUNT) for name in _COUNTS)):
@@ -151,7 +160,10 @@ def _check_state(given: dict[str, Any]) -> None:
 
 
 def _check_blockers(given: dict[str, Any]) -> None:
-    """Check the jobs that it waits for. Raises ValueError, TypeError."""
+    """Check the blockers.
+
+    Raises: ValueError, TypeError.
+    """
     if len(given.get("blockers", [])) > MAX_AFTER:
         raise ValueError(f"at most {MAX_AFTER} blockers are allowed")
     for id in given.get("blockers", []):
@@ -181,12 +193,15 @@ def _check_attempt(attempt: dict[str, object]) -> None:
 
 
 def _shortened(attempt: dict[str, object]) -> dict[str, object]:
-    """A record stays small, whoever wrote it."""
+    """Return an attempt with its texts cut, so that a record stays small."""
     return {name: value[:MAX_REASON] if isinstance(value, str) else value for name, value in attempt.items()}
 
 
 def _at_rest(fields: dict[str, Any], is_canceled: bool) -> dict[str, Any]:
-    """Where it ran there, it waits here, its attempt not counted; canceled, it is dead."""
+    """Return the fields of a job that does not run: a running one becomes pending, or dead if it was canceled.
+
+    Its last attempt does not count.
+    """
     if fields["state"] == PROCESSING:
         fields["state"] = DEAD if is_canceled else PENDING
         if is_canceled:

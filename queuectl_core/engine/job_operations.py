@@ -1,8 +1,11 @@
-"""Job operations: what people do to jobs and queues beside adding them: retry, cancel, remove, edit, suspend, pause.
+"""Job operations: what users do to existing jobs and queues: retry, cancel, remove, edit, suspend, pause.
 
-Each decision checks all jobs before the first event; `lenient`, it passes over those to which it does not apply. And
-`with_dependants`: what the end of a job means for those that wait for it.
-Pure. Changes nothing itself. The trap: a job that ends without `with_dependants` leaves others waiting for ever.
+A decision checks all jobs before the first event; with `lenient`, it skips those to which it does not apply.
+`with_dependants` adds what the end of a job means for the jobs that wait for it.
+
+Pure. Changes nothing itself.
+
+Warning: if a job ends without `with_dependants`, its dependants wait forever.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ _ENDS: dict[type, str] = {events.Died: "died", events.Canceled: "was canceled", 
 _FIXED_FIELDS = frozenset(("id", "after", "after_any", "key", "on_conflict"))
 
 Dependant = tuple[str, bool]
-"""The id of a job that waits for another, and whether it is content with any end of it."""
+"""The ID of a job that waits for another, and whether it accepts any end of that job."""
 
 
 def with_dependants(
@@ -41,14 +44,15 @@ def with_dependants(
     now_ms: int,
     more: Callable[[str], Iterable[Dependant]] | None = None,
 ) -> list[JobEvent]:
-    """These events, and what follows from them for jobs that wait for those that ended. `more` names dependants that
-    are not in the table yet.
+    """Return these events, and those that follow from them for the dependants of jobs that ended.
+
+    `more` returns dependants that are not in the table yet.
     """
     found, has_blocked = list(ended), bool(table.counts.get(BLOCKED))
     if more is None and not has_blocked:
         return found
     gone = {event.id for event in found if type(event) in _ENDS}
-    for event in found:  # grows while we go
+    for event in found:  # the loop appends to the list
         how = _ENDS.get(type(event))
         if how is None and type(event) is not events.Succeeded:
             continue
@@ -65,7 +69,7 @@ def with_dependants(
 
 
 def end_of(job: Job | None, id: str, now_ms: int) -> JobEvent:
-    """An event such as has ended this job; None: it is gone."""
+    """Return an event that describes the past end of this job; `job` is None if it is gone."""
     if job is None or job.state == DEAD:
         return events.Canceled(id, now_ms, "")
     return events.Succeeded(id, now_ms, events.Ending("exit", 0, None, now_ms, 0))
@@ -77,7 +81,10 @@ def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
 
 
 def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:
-    """Each once. Raises UnknownJob."""
+    """Return the jobs, each once.
+
+    Raises: UnknownJob.
+    """
     found = []
     for id in dict.fromkeys(ids):
         job = table.get(id) if check_id(id) is None else None
@@ -88,7 +95,10 @@ def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:
 
 
 def _those(table: JobTable, command: _Lenient, can: Callable[[Job], object], what: str) -> list[Job]:
-    """The jobs of a command, all of which this can be done to. Raises WrongState for another, if not lenient."""
+    """Return the jobs of a command that `can` accepts; if another is named and the command is not lenient, refuse it.
+
+    Raises: WrongState.
+    """
     if command.lenient:
         known = [table.get(id) for id in dict.fromkeys(command.ids)]
         return [job for job in known if job is not None and can(job)]
@@ -125,7 +135,10 @@ def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> De
 
 
 def _retried(table: JobTable, job: Job, now_ms: int, revived: set[str], keys: set[object]) -> JobEvent:
-    """It waits again for those of its blockers that are not over, or come back with it. `keys` grow by its own."""
+    """Return the event that takes a job out of the dead letter queue, and add its key to `keys`.
+
+    The job waits again for those of its blockers that are unfinished or return with it.
+    """
     holder = _key_holder(table, job, keys)
     if holder is not None:
         raise KeyTaken(key=job.options["key"], id=holder, runs=False)
@@ -134,7 +147,7 @@ def _retried(table: JobTable, job: Job, now_ms: int, revived: set[str], keys: se
 
 
 def _with_free_keys(table: JobTable, jobs: list[Job]) -> list[Job]:
-    """Those that may come back: nobody has their key, nor one before them."""
+    """Return the jobs whose keys no unfinished job has, nor an earlier job of the list."""
     found: list[Job] = []
     keys: set[object] = set()
     for job in jobs:
@@ -145,16 +158,19 @@ def _with_free_keys(table: JobTable, jobs: list[Job]) -> list[Job]:
 
 
 def _key_holder(table: JobTable, job: Job, keys: set[object]) -> str | None:
-    """Who has its key, or is about to have it."""
+    """Return the ID of the job that has the key of this one, or is about to have it."""
     key = job.options.get("key")
     return None if key is None else job.id if key in keys else holder_of_key(table, str(key))
 
 
 def _revived_dependants(table: JobTable, ids: list[str], now_ms: int, keys: set[object]) -> list[JobEvent]:
-    """Those that died with these jobs, and with those, and so on: they wait again for what is not completed."""
+    """Return the events that revive the jobs that died with these, directly or not.
+
+    The revived jobs wait again for unfinished ones.
+    """
     found: list[JobEvent] = []
     revived = set(ids)
-    for id in ids:  # grows while we go
+    for id in ids:  # the loop appends to the list
         for _, other in table.scan(f"needs/{id}", table.counts.get(BLOCKED, 0)):
             job = table.get(other)
             if job is None or job.state != DEAD or other in revived or _key_holder(table, job, keys) is not None:
@@ -220,14 +236,16 @@ def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
     for job in jobs:
         is_due = job.state == FAILED and at_ms == 0
         found.append(events.Edited(job.id, now_ms, fields, None if is_due else at_ms, wall_ms))
-        if is_due:  # it fails no more to be pending
+        if is_due:  # the job becomes pending, instead of failed
             found.append(events.Hastened(job.id, now_ms))
     return found, [job.id for job in jobs]
 
 
 class _Change(NamedTuple):
-    """Fields as they are kept; the time that they give the job, without the shifts of the clock, 0 being now; and that
-    time by the wall clock, where it was said so.
+    """A checked change of a job.
+
+    `fields` are in the form in which they are kept. `at_ms` is the new time without the clock shift, 0 for now.
+    `wall_ms` is that time by the wall clock, if the request gave one.
     """
 
     fields: dict[str, Any]
@@ -236,7 +254,10 @@ class _Change(NamedTuple):
 
 
 def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) -> _Change:
-    """Checks fields that are to change. Raises InvalidInput."""
+    """Check the fields of a change.
+
+    Raises: InvalidInput.
+    """
     try:
         fixed = next((name for name in wanted if name in _FIXED_FIELDS), None)
         if fixed is not None:

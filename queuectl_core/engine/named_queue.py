@@ -1,10 +1,11 @@
-"""Named queue: which of its jobs run next, and the rules that say whether any may begin now.
+"""Named queue: the next jobs of one queue, and the rules that say whether one may start now.
 
-The jobs that may run stand in the index `ready`, those that wait for a time in `due` (a retry) and `delayed` (their
-first run), for queues with a name of their own `ready@NAME` and so on. A lane looks at each through a window.
+Jobs that may run have entries in the index `ready`. Jobs that wait for a time have them in `due` (a retry) or `delayed`
+(a first run). A queue with a name has `ready@NAME` and so on. A lane sees each index through a window.
 
-Pure. Knows index entries, not jobs: whether an entry is stale its caller says. The trap: what a window has yielded is
-out of it; an entry that is not used after all must be added again.
+Pure. Knows index entries, not jobs: the caller says whether an entry is stale.
+
+Warning: an entry that a window returned is no longer in it. If it is not used after all, add it again.
 """
 
 from __future__ import annotations
@@ -20,15 +21,19 @@ if TYPE_CHECKING:
     from ..model.records import Rules
 
 MAX_RIPE = 2048
-"""So many jobs of a queue whose time has come are held in memory at once; the rest wait in the index."""
+"""The maximum number of due jobs of a queue in memory; the rest wait in the index."""
 
 RULES = ("limit", "rate", "paused_ms")
-"""`limit`: so many of its jobs run at once; `rate`: [so many, in so many seconds] begin; `paused_ms`: since when none
-does.
+"""The rules of a queue.
+
+`limit`: the maximum number of jobs that run at once. `rate`: [jobs, seconds], the maximum number that start in that
+time. `paused_ms`: the time since which no job starts.
 """
 
 
 class Lane:
+    """One queue, with windows on its indexes."""
+
     def __init__(
         self,
         queue: str,
@@ -36,8 +41,10 @@ class Lane:
         running: Callable[[], int],
         opens: dict[str, float],
     ) -> None:
-        """`scan(index, after, n)` gives the first n entries of an index behind a key; `running` says
-        how many of its jobs run; `opens` is when the rate of each queue lets the next one begin.
+        """Create the lane of a queue.
+
+        `scan(index, after, n)` returns the first n entries of an index after a key. `running` returns how many jobs
+        of the queue run. `opens` has the time at which the rate of each queue lets the next job start.
         """
 
         def window(kind: str) -> Window:
@@ -49,14 +56,14 @@ class Lane:
         self.timed = {DUE: window(DUE), DELAYED: window(DELAYED)}
         self._timed = tuple(self.timed.values())
         self.ripe: list[Entry] = []
-        """A heap of those whose time has come: rank and id."""
+        """A heap of the due jobs: rank and ID."""
         self._running = running
         self.rules: Rules = {}
         self._opens = opens
 
     @property
     def open_at_ms(self) -> float:
-        """When its rate lets the next one begin; without the shifts of the clock."""
+        """Return when the rate lets the next job start, in ms without the clock shift."""
         return self._opens.get(self.queue, 0.0)
 
     @property
@@ -69,6 +76,7 @@ class Lane:
         return limit is not None and self._running() >= limit
 
     def note_begin(self, at_ms: int) -> None:
+        """Note that a job starts at this time, for the rate."""
         rate = self.rules.get("rate")
         if rate is not None:
             count, period_s = rate
@@ -76,19 +84,20 @@ class Lane:
             self._opens[self.queue] = open_at_ms + period_s * 1000 / count
 
     def add(self, key: str, id: str) -> None:
-        """An index of it has a new entry."""
+        """Note a new entry of an index of this queue."""
         kind = key.split("/", 1)[0].split("@", 1)[0]
         window = self.ready if kind == READY else self.timed.get(kind)
         if window is not None:
             window.add((key, id))
 
     def narrow(self, kind: str, last_key: str) -> None:
-        """An index of it has many new entries, all behind this key."""
+        """Note that an index of this queue has many new entries, all after this key."""
         (self.ready if kind == READY else self.timed[kind]).narrow(last_key)
 
     def ripen(self, now_ms: float, is_entry: Callable[[Entry], bool]) -> float | None:
-        """Moves those whose time has come among those that may run, where their rank decides. When the next one's time
-        comes, at the earliest: it may have gone.
+        """Move the due jobs to those that may run, which are ordered by rank.
+
+        Return the earliest time in ms at which the next job may be due, or None. That job may be gone.
         """
         next_ms: float | None = None
         for window in self._timed:
@@ -104,13 +113,13 @@ class Lane:
         return next_ms
 
     def drop_gone(self, is_entry: Callable[[Entry], bool]) -> None:
-        """Of those that wait for a time, the first ones are then still there."""
+        """Drop stale entries until the first entry of each timed index is valid."""
         for window in self._timed:
             while (entry := window.first()) is not None and not is_entry(entry):
                 window.take()
 
     def first(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
-        """Rank and id of what is next, of those whose time has come and the others; it stays where it is."""
+        """Return rank and ID of the next job, due or ready, without removing it."""
         ready = None
         while (entry := self.ready.first()) is not None:
             if is_entry(entry):
@@ -122,12 +131,12 @@ class Lane:
         return ready
 
     def take(self, first: Entry) -> None:
-        """Removes what `first` has just shown."""
+        """Remove the entry that `first` has just returned."""
         if self.ripe and self.ripe[0] == first:
             heapq.heappop(self.ripe)
         else:
             self.ready.take()
 
     def drop_ripe(self) -> Entry:
-        """Removes and returns the first of those whose time has come."""
+        """Remove and return the first due job."""
         return heapq.heappop(self.ripe)

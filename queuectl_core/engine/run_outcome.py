@@ -1,7 +1,8 @@
-"""Run outcome: what becomes of a job whose run has ended: completed, tried again and when, snoozed, canceled or dead.
+"""Run outcome: decides what a job becomes after a run: completed, retried, snoozed, canceled or dead.
 
-Pure. Knows the job and how the run ended, nothing of who ran it. The trap: `due_ms` is by a clock without its jumps, so
-they are taken off here.
+Pure. Knows the job and how the run ended, not who ran it.
+
+Invariant: `due_ms` is in ms without the clock shift, so this module subtracts the shift.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ SNOOZE_S = 60
 
 
 def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> JobEvent:
-    """The event of a run that has ended by itself, or was ended for good."""
-    at_ms = min(now_ms, ending.ended_ms)  # it may have ended while nobody was there to note it
+    """Return the event for a run that ended by itself or was ended for good."""
+    at_ms = min(now_ms, ending.ended_ms)  # it may have ended while no supervisor ran
     code = ending.exit_code if ending.outcome == "exit" else None
     if code == 0:
         return Succeeded(job.id, at_ms, ending)
@@ -35,7 +36,7 @@ def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> Job
 
 
 def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: Ending | None = None) -> JobEvent:
-    """The event of a run that does not count: it was ended by hand, or never begun."""
+    """Return the event for a run that does not count: it was ended by hand, or never started."""
     if job.cancel is not None:
         why = f"canceled while it ran ({_signal_name(job.cancel)})" if begun else "canceled"
         return Canceled(job.id, now_ms, why, ending)
@@ -43,7 +44,7 @@ def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: Ending |
 
 
 def backoff_ms(job: Job, attempts: int) -> int:
-    """The wait before the retry after failed attempt number `attempts`."""
+    """Return the backoff in ms after failed attempt number `attempts`."""
     options = job.options
     share = float(options.get("jitter", 0))
     return retry_policy.delay_ms(
@@ -55,7 +56,7 @@ def backoff_ms(job: Job, attempts: int) -> int:
 
 
 def describe(ending: Ending) -> str:
-    """Why an attempt counts as failed, in a clause: what `show` and `dlq list` say."""
+    """Return why an attempt failed, as a clause for `show` and `dlq list`."""
     if ending.detail:
         return ending.detail if len(ending.detail) <= MAX_REASON else f"{ending.detail[: MAX_REASON - 1]}…"
     if ending.outcome == "signal":
@@ -71,7 +72,7 @@ def describe(ending: Ending) -> str:
 
 
 def _why_hopeless(job: Job, ending: Ending, code: int | None) -> str | None:
-    """Why there is no retry; "" when the reason of the failure says enough; None: there is one."""
+    """Return why there is no retry, "" if the reason of the failure says enough, or None if there is a retry."""
     if ending.outcome == "worker-lost" and job.losses + 1 >= retry_policy.MAX_LOSSES:
         return f"its worker was lost {retry_policy.MAX_LOSSES} times"
     if code is not None and code in job.options.get("fail_on", ()):
@@ -83,6 +84,6 @@ def _why_hopeless(job: Job, ending: Ending, code: int | None) -> str | None:
 
 def _signal_name(number: int | None) -> str:
     try:
-        return signal.Signals(number or 0).name  # of 0 there is none
+        return signal.Signals(number or 0).name  # there is no signal 0
     except ValueError:
         return f"signal {number}"

@@ -1,16 +1,17 @@
-"""Scheduler: all queues of a home, and which job is next among them.
+"""Scheduler: all queues of a home, and the choice of the next job.
 
-The job of the highest priority runs first, wherever it stands, the oldest of several; but for queues that are paused,
-full or ahead of their rate. A choice looks at the queues that have changed since the last one, and at the first: what
-it costs does not grow with the number of queues, nor with that of jobs. A queue with nothing to do is forgotten.
+The job with the highest priority runs first, whatever its queue, and of several the oldest. Queues that are paused,
+full, or ahead of their rate are left out. A choice looks only at the first queue and at those that changed since the
+last choice. So its cost does not grow with the number of queues or jobs. The scheduler forgets idle queues.
 
-    _heads    each queue that may begin a job, by the place of its first one
-    _times    each queue that is to be looked at again at a time, or a little later: a retry is due, its rate lets the
-              next one begin
-    _changed  those whose first job may be another, or earlier, than `_heads` says
+    _heads    the queues that may start a job, ordered by their first entry
+    _times    the queues to look at again at a time or a little later: a retry is due, or the rate lets a job start
+    _changed  the queues whose first entry may differ from `_heads`
 
-Pure. Knows the table of jobs. The trap: it must hear of every new entry (`add`, `narrow`), of every beginning and end
-of a run, and of every change of a queue's rules. That a job has gone it need not hear: the first is checked.
+Pure. Knows the table of jobs.
+
+Invariant: the scheduler hears of every new entry (`add`, `narrow`), of every start and end of a run, and of every
+change of rules. It need not hear of a job that is gone: it checks the first entry.
 """
 
 from __future__ import annotations
@@ -26,32 +27,34 @@ from .indexed_heap import Agenda
 from .named_queue import Lane
 
 IDLE_QUEUES = 1000
-"""So many queues with nothing to do are remembered, so that the next job of one costs no look at the indexes."""
+"""The maximum number of idle queues in memory: their next job needs no read of the indexes."""
 
 _PAGE = 500
 
 
 class Lanes:
+    """The lanes of all queues with something to do."""
+
     def __init__(self, table: JobTable) -> None:
         self._table = table
         self._lanes: dict[str, Lane] = {}
         self._is_open = False
-        """Until a job is first asked for, the indexes know enough."""
+        """Whether the lanes are loaded; until the first request for a job, the indexes suffice."""
         self._heads: Agenda[Entry] = Agenda()
         self._times: Agenda[float] = Agenda()
         self._changed: dict[str, Lane] = {}
         self._idle: dict[str, None] = {}
         self._asked_ms = -math.inf
-        """When a job was last asked for; without the shifts of the clock."""
+        """When a job was last requested, in ms without the clock shift."""
         self._default = self._of(DEFAULT_QUEUE)
 
     def lane(self, queue: str) -> Lane:
-        """The queue of this name, to be asked for its rules."""
+        """Return the lane of a queue, for a look at its rules."""
         return self._lanes.get(queue) or self._new(queue)
 
     @property
     def count(self) -> int:
-        """How many queues are held in memory."""
+        """Return how many queues are in memory."""
         return len(self._lanes)
 
     @property
@@ -60,25 +63,25 @@ class Lanes:
         return rules is not None and rules.get("paused_ms") is not None
 
     def add(self, key: str, job: Job) -> None:
-        """Take in where the job stands now."""
+        """Note the current place of a job."""
         lane = self._told(job.queue)
         if lane is not None:
             lane.add(key, job.id)
 
     def add_ready(self, key: str, id: str) -> None:
-        """A job of the default queue may run."""
+        """Note that a job of the default queue may run."""
         self._changed[DEFAULT_QUEUE] = self._default
         self._default.ready.add((key, id))
 
     def narrow(self, index: str, last_key: str) -> None:
-        """An index has many new entries, all behind this key."""
+        """Note that an index has many new entries, all after this key."""
         kind, _, queue = index.partition("@")
         lane = self._told(queue or DEFAULT_QUEUE) if kind in (READY, DUE, DELAYED) else None
         if lane is not None:
             lane.narrow(kind, last_key)
 
     def take_in(self, index: str, keys: Mapping[str, str], few: int) -> None:
-        """An index has these new entries; more than a `few` are left to it."""
+        """Note these new entries of an index; if there are more than `few`, leave them to the index."""
         kind, _, queue = index.partition("@")
         if kind not in (READY, DUE, DELAYED) or queue == ALL_QUEUES:
             return
@@ -91,7 +94,7 @@ class Lanes:
                 lane.add(key, id)
 
     def note_run(self, job: Job, began_ms: int | None = None) -> None:
-        """A run of it begins, or has ended."""
+        """Note that a run of this job starts at `began_ms`, or has ended (None)."""
         if not self._table.queues:
             return
         lane = self._lanes.get(job.queue)
@@ -103,13 +106,16 @@ class Lanes:
                 lane.note_begin(began_ms - self._table.clock_shift_ms)
 
     def take_rules(self, queue: str) -> None:
-        """They have changed in the table."""
+        """Note that the rules of a queue changed in the table."""
         if queue != ALL_QUEUES:
             lane = self._changed[queue] = self._of(queue)
             lane.rules = self._table.queues.get(queue, {})
 
     def take_next(self, now_ms: int, room: int = 1, workers: int = 1) -> str | None:
-        """The id of the job that may run now, taken out. One of more slots than there is `room` is not overtaken."""
+        """Take out the next job that may run now, and return its ID, or None.
+
+        A job of more slots than `room` (but see `commands.Dispatch`) is not overtaken by other jobs.
+        """
         if self._table.queues and self.are_paused:
             return None
         found = self._first(now_ms - self._table.clock_shift_ms)
@@ -123,9 +129,7 @@ class Lanes:
         return best[1]
 
     def next_due_ms(self, now_ms: int) -> int | None:
-        """When, by the wall clock, the next job may run that might not when one was last asked for; None when none
-        waits for a time.
-        """
+        """Return when, in ms by the wall clock, the next job may run that was not due at the last request, or None."""
         if self.are_paused:
             return None
         unshifted_ms = min(self._asked_ms, now_ms - self._table.clock_shift_ms)
@@ -140,10 +144,10 @@ class Lanes:
             self._look_at(self._lanes[queue], unshifted_ms)
         return None
 
-    # What is first
+    # Choosing the next job
 
     def _first(self, unshifted_ms: int) -> tuple[Entry, Lane] | None:
-        """The first job of all that may begin, and its queue."""
+        """Return the entry of the first job that may start, and the lane of its queue."""
         self._asked_ms = unshifted_ms
         looked_at = self._look_again(unshifted_ms)
         while (first := self._heads.first()) is not None:
@@ -152,11 +156,11 @@ class Lanes:
             if queue in looked_at:
                 return head, lane
             looked_at[queue] = lane
-            self._look_at(lane, unshifted_ms)  # jobs go without a word
+            self._look_at(lane, unshifted_ms)  # its first job may be gone without notice
         return None
 
     def _look_again(self, unshifted_ms: float) -> dict[str, Lane]:
-        """Looks at every queue that has changed or whose time has come; these."""
+        """Look at every queue that has changed or is due, and return their lanes."""
         if not self._is_open:
             self._open()
         if len(self._idle) > IDLE_QUEUES:
@@ -171,7 +175,7 @@ class Lanes:
         return changed
 
     def _open(self) -> None:
-        """From now on every queue that has a waiting job or a rule is known here."""
+        """Load the lanes of all queues that have a waiting job or a rule."""
         self._is_open = True
         has_delayed = bool(self._table.scan(f"{DELAYED}@{ALL_QUEUES}", 1))
         page = self._table.queue_names("", _PAGE)
@@ -185,7 +189,7 @@ class Lanes:
             page = self._table.queue_names(page[-1], _PAGE) if len(page) == _PAGE else []
 
     def _look_at(self, lane: Lane, unshifted_ms: float) -> None:
-        """Finds its place among the others."""
+        """Update the place of a queue among the others."""
         head = at_ms = None
         if not (lane.rules and (lane.is_paused or lane.is_full)):
             if lane.ripe:
@@ -201,7 +205,7 @@ class Lanes:
             self._idle[lane.queue] = None
 
     def _put_back(self, lane: Lane, unshifted_ms: float) -> None:
-        """What is first of those whose time has come waits again when it has not: the clock went back a little."""
+        """Let the first due jobs of a queue wait again if they are not due: the clock went back a little."""
         while lane.ripe and not self._is_ripe(lane, lane.ripe[0], unshifted_ms):
             job = self._table.get(lane.drop_ripe()[1])
             if (
@@ -225,10 +229,10 @@ class Lanes:
     def _slots(self, id: str) -> int:
         return self._table.options_of(id).get("slots", 1)
 
-    # Which queues are known
+    # Keeping the queues
 
     def _told(self, queue: str) -> Lane | None:
-        """The queue, of which there is something new; None: nobody has asked for a job yet, and its index knows."""
+        """Return the lane of a queue that changed, or None if no job was requested yet: then its index suffices."""
         lane = self._lanes.get(queue)
         if lane is None:
             if not self._is_open:
@@ -252,7 +256,7 @@ class Lanes:
         return lane
 
     def _forget_idle(self) -> None:
-        """Of the queues with nothing to do only the last ones are remembered."""
+        """Forget the queues that have been idle the longest."""
         while len(self._idle) > IDLE_QUEUES:
             oldest = next(iter(self._idle))
             del self._idle[oldest]

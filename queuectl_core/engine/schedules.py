@@ -1,10 +1,18 @@
-"""Schedules: each adds a job again and again; when each is due, and what then happens.
+"""Schedules: when recurring jobs are due, and the events that add them.
 
-A schedule is a dict, kept in the table by its name: `cron` and `zone`, or `every_s`; `spec`, the job as `job_spec`
-keeps it, and `cwd`; `overlap`; `paused_ms`; `next_ms`, when it is due; `last_id`, the job it added last. What was
-missed, while no supervisor ran or the machine slept, is made up for once. While the job of the last time is not over, a
-time is passed over, unless `overlap` is true. Pure: zones are handed in. The trap: `next_ms` is decided once, and
-stands in the event; replay asks no clock and no zone.
+A schedule is a dict, which the table keeps by name:
+    cron, zone  or every_s     its times
+    spec, cwd                  its job as `job_spec` keeps it, and the folder of the job
+    overlap                    whether it adds a job while its last one is unfinished; otherwise it skips that time
+    paused_ms, next_ms         since when it is paused, and when it is due
+    last_id                    the ID of the last job that it added
+    problem                    why it stopped
+
+After times that passed while no supervisor ran or the machine slept, a schedule adds one job.
+
+Pure: the caller passes the time zones.
+
+Invariant: `next_ms` is decided once, and the event has it. A replay needs no clock and no time zone.
 """
 
 from __future__ import annotations
@@ -31,12 +39,14 @@ MAX_NAME = 64
 _EVERY = parse_seconds(1, 10 * 365 * 86_400)
 _STATE = ("last_id", "paused_ms", "problem")
 Fired = tuple[list[events.Enqueued], events.ScheduleFired]
-"""The job that a schedule added, if any, and the event that says so."""
+"""The job that a schedule added, if any, and the event that records this."""
 
 _UNFIT = ("id", "delay", "at", "after", "after_any")
 
 
 class Recurring:
+    """The schedules of one table."""
+
     def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None]) -> None:
         self._table = table
         self._zone_of = zone_of
@@ -44,13 +54,13 @@ class Recurring:
         self._has_changed = True
 
     def next_ms(self) -> int | None:
-        """When the first is due."""
+        """Return when the first schedule is due, in ms, or None."""
         if self._has_changed:
             self._next_ms, self._has_changed = self._first_ms(), False
         return self._next_ms
 
     def note_change(self) -> None:
-        """The schedules in the table are others now."""
+        """Note that the schedules in the table changed."""
         self._has_changed = True
 
     def _first_ms(self) -> int | None:
@@ -58,8 +68,11 @@ class Recurring:
         return min((at_ms for at_ms in times if at_ms is not None), default=None)
 
     def set(self, name: str, wanted: Mapping[str, object], now_ms: int) -> events.ScheduleChanged:
-        """A schedule with these fields, new or in the place of one. With `next_ms` it is one of
-        another home, and goes on as it was there. Raises InvalidInput, InvalidJob.
+        """Return the event that adds or replaces a schedule.
+
+        With `next_ms`, the schedule comes from another home, and continues as it was there.
+
+        Raises: InvalidInput, InvalidJob.
         """
         why = check_id(name) or (f"has more than {MAX_NAME} characters" if len(name) > MAX_NAME else None)
         if why:
@@ -85,19 +98,20 @@ class Recurring:
         return events.ScheduleChanged(name, now_ms, None)
 
     def pause(self, name: str, paused: bool, now_ms: int) -> Event:
+        """Return the event that pauses or resumes a schedule."""
         one: Schedule = {**self._known(name)}
         one["paused_ms"] = (one.get("paused_ms") or now_ms) if paused else None
         if not paused:
             one.pop("problem", None)
-            one["next_ms"] = self._next_after(one, now_ms)  # what a pause has skipped is not made up for
+            one["next_ms"] = self._next_after(one, now_ms)  # do not make up for times during the pause
         return events.ScheduleChanged(name, now_ms, one)
 
     def run_now(self, name: str, settings: Settings, now_ms: int) -> Fired:
-        """Beside its times, and whatever of it is not over yet."""
+        """Return the events that add the job now, in addition to its times, even while an earlier one is unfinished."""
         return self._fire(name, self._known(name), settings, now_ms, self._known(name)["next_ms"])
 
     def tick(self, settings: Settings, now_ms: int) -> list[Event]:
-        """What comes of all that are due."""
+        """Return the events of all schedules that are due."""
         found: list[Event] = []
         keys: dict[str, str] = {}
         for name, one in self._table.schedules.items():
@@ -106,7 +120,7 @@ class Recurring:
                 continue
             try:
                 next_ms = self._next_after(one, now_ms)
-            except QueueError as fault:  # its zone is not known any more
+            except QueueError as fault:  # its time zone is no longer known
                 stopped: Schedule = {**one, "paused_ms": now_ms, "problem": str(fault)}
                 found.append(events.ScheduleChanged(name, now_ms, stopped))
                 continue
@@ -118,7 +132,7 @@ class Recurring:
         return found
 
     def after_jump(self, jump_ms: int, now_ms: int) -> list[Event]:
-        """The clock was set: what comes every so often goes on as if it had not, other times are looked up anew."""
+        """Return the events after a jump of the clock: intervals move with it, cron times only when it went back."""
         found: list[Event] = []
         for name, one in self._table.schedules.items():
             next_ms = one.get("next_ms")
@@ -149,12 +163,12 @@ class Recurring:
         spec = {"name": name, **one["spec"]}
         try:
             admitted = admit(self._table, settings, [spec], one["cwd"], now_ms, (), keys).events
-        except QueueError:  # its key is taken, say
+        except QueueError:  # for example, the key of the job is taken
             admitted = []
         if not admitted:
             return [], events.ScheduleFired(name, now_ms, None, next_ms)
         event = admitted[0]
-        number = event.number + before  # none of these is in the table yet
+        number = event.number + before  # the jobs of this tick are not in the table yet
         event = event._replace(
             id=f"{name}.{now_ms // 1000}.{number}", number=number, options={**event.options, "schedule": name}
         )
@@ -193,7 +207,7 @@ class Recurring:
 
                 cron.parse(str(fields["cron"]))
                 found["cron"], found["zone"] = fields["cron"], fields.get("zone", "UTC")
-                if "next_ms" not in wanted:  # else it is paused when its time comes, as ever
+                if "next_ms" not in wanted:  # else an unknown zone pauses it when it is due, as always
                     self._zone_of(str(found["zone"]))
             else:
                 found["every_s"] = _EVERY(fields["every"])
@@ -214,7 +228,10 @@ class Recurring:
 
 
 def _state_in(wanted: Mapping[str, object]) -> dict[str, Any]:
-    """How far a schedule of another home has come. Raises InvalidInput."""
+    """Return the state of a schedule that continues from another home.
+
+    Raises: InvalidInput.
+    """
     found = {name: wanted[name] for name in _STATE if wanted.get(name) is not None}
     times = [ms for ms in (wanted["next_ms"], found.get("paused_ms")) if ms is not None]
     if not all(type(ms) is int and 0 <= ms < END_MS for ms in times):

@@ -1,7 +1,8 @@
-"""Transitions: the one table of what may happen to a job in which state, and what each event changes of the job.
+"""Transitions: which events each state of a job allows, and what each event changes.
 
-Pure. Does not decide what happens, nor know where jobs are kept. The trap: an attempt in the history may be shared with
-a record that was handed out, so a change makes a new one in its place.
+Pure. Knows neither the decisions nor where jobs are kept.
+
+Warning: a record that was returned to a caller may share an attempt of the history. So a change replaces the attempt.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ TRANSITIONS: dict[type, tuple[tuple[State, ...], State | Literal["the same", "go
     events.Retried: ((DEAD,), PENDING),
     events.Purged: ((PENDING, FAILED, DEAD, COMPLETED), GONE),
 }
-"""What may happen to a job in which states, and the state that it leads to. Enqueued makes one."""
+"""The states in which each event may happen, and the state that follows. Enqueued creates a job."""
 
 
 def _start(job: Job, event: events.Started) -> None:
@@ -65,7 +66,7 @@ def _locate(job: Job, event: events.Located) -> None:
 
 
 def _end(job: Job, ending: Ending, reason: str | None, outcome: str | None = None) -> None:
-    """`outcome` is that of the attempt, where it is not the run's."""
+    """Record how the last attempt ended. `outcome` is set when it differs from that of the run."""
     (
         how,
         exit_code,
@@ -102,7 +103,7 @@ def _end(job: Job, ending: Ending, reason: str | None, outcome: str | None = Non
 
 
 def _stop(job: Job, ending: Ending | None, outcome: str, at_ms: int, reason: str) -> None:
-    """An attempt was ended by hand; journals of the first version do not say how."""
+    """Record that an attempt was ended by hand; journals of the first version do not say how."""
     if ending is not None:
         _end(job, ending, reason, outcome)
     else:
@@ -166,7 +167,7 @@ def _hasten(job: Job, event: events.Hastened) -> None:
 
 
 def _edit(job: Job, event: events.Edited) -> None:
-    options: Any = dict(job.options)  # its fields are those of OPTIONS in `spec`, which has checked them
+    options: Any = dict(job.options)  # `job_spec` has checked that the fields are options
     for name, value in event.fields.items():
         if name in _EDITABLE_BASICS:
             setattr(job, name, value if value is not None else getattr(job, name))
@@ -189,25 +190,25 @@ def _continue(job: Job, event: events.Continued) -> None:
 
 
 def set_clock(job: Job, clock_shift_ms: int) -> None:
-    """The wall clock was set: a time that was asked for comes sooner or later, and stays the time it is."""
+    """Adapt to a change of the wall clock: a time that a request gave stays the same by the wall clock."""
     if job.wall_ms is not None:
         job.due_ms = due_at(job.wall_ms, clock_shift_ms)
 
 
 def due_at(wall_ms: int, clock_shift_ms: int) -> int:
-    """A time of the wall clock, by a clock without its jumps."""
+    """Return a time of the wall clock in ms without the clock shift."""
     return max(1, wall_ms - clock_shift_ms)
 
 
 def after(job: Job, event: events.JobEvent) -> Job:
-    """The job as this event will leave it; it stays itself as it is."""
+    """Return the job as this event leaves it, without changing the original."""
     changed = Job(**job.fields())
     change(changed, event)
     return changed
 
 
 def change(job: Job, event: events.JobEvent) -> None:
-    """The event, which may happen to it, happens to it."""
+    """Apply an event that the state of the job allows."""
     state = TRANSITIONS[type(event)][1]
     CHANGES[type(event)](job, event)
     if state != SAME and state != GONE:
@@ -235,4 +236,4 @@ CHANGES: dict[type, Callable[[Job, Any], None]] = {
     events.Continued: _continue,
     events.Retried: _begin_again,
 }
-"""How each changes the job it happens to; state and times are the engine's."""
+"""How each event changes the job; `change` sets the state and the time, and the engine the revision."""

@@ -1,1 +1,1 @@
-"""What a job, an event, a command and a setting are; text to and from them."""
+"""The jobs, events, commands and settings of a queue, and how they become text and back."""

@@ -1,7 +1,8 @@
-"""Commands: what can be asked of the engine. A command is a request and may be refused; events say what became of it.
+"""Commands: the requests to the engine; it may refuse a command, and events say what it did.
 
-Pure. Knows neither who asks (a socket, a worker, the command line) nor how it is decided.
-Without the `annotations` of __future__: typing compiles each one that is text, and that costs every start 0.6 ms.
+Pure. Knows neither who sends a command (a socket, a worker, the command line) nor how the engine decides.
+Does not import `annotations` from __future__: typing compiles each annotation that is text, which costs every start
+0.6 ms.
 """
 
 from collections.abc import Mapping
@@ -11,15 +12,17 @@ from .events import Ending
 
 
 class Enqueue(NamedTuple):
-    """`specs` are checked by the engine, all or nothing. `cwd` is for those that name no folder."""
+    """Add jobs, all or none. The engine checks `specs`. `cwd` is the folder of those that name none."""
 
     specs: list[object]
     cwd: str
 
 
 class RetryDead(NamedTuple):
-    """`fields` change on the way; `dependants`: those that died with them are tried again, too; `lenient`: those whose
-    keys are taken are passed over.
+    """Take jobs out of the dead letter queue, and run them again.
+
+    `fields` change the jobs. With `dependants`, the jobs that died because of them return too.
+    With `lenient`, skip jobs whose keys are taken.
     """
 
     ids: list[str]
@@ -33,8 +36,9 @@ class PurgeDead(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """What waits is dead at once; what runs is ended with this signal. `lenient`, here and below: jobs to which this
-    cannot be done are passed over.
+    """Cancel jobs: a waiting job becomes dead at once, and a running job receives `signal`.
+
+    With `lenient`, skip unknown jobs and those in the wrong state.
     """
 
     ids: list[str]
@@ -43,21 +47,21 @@ class Cancel(NamedTuple):
 
 
 class Remove(NamedTuple):
-    """For good, whatever became of them; not those that run."""
+    """Remove jobs for good, in any state except processing. With `lenient`, skip running jobs."""
 
     ids: list[str]
     lenient: bool = False
 
 
 class Hasten(NamedTuple):
-    """What waits for a time runs now; what is dead is tried again."""
+    """Make jobs that wait for a time ready now, and retry dead jobs. With `lenient`, skip the others."""
 
     ids: list[str]
     lenient: bool = False
 
 
 class Edit(NamedTuple):
-    """Jobs that do not run: these fields become others; None: what they are when nothing is said."""
+    """Change fields of waiting or dead jobs; None restores a default. With `lenient`, skip the others."""
 
     ids: list[str]
     fields: Mapping[str, object]
@@ -75,14 +79,14 @@ class Continue(NamedTuple):
 
 
 class ChangeQueue(NamedTuple):
-    """The rules of a queue (`*`: of all): limit, rate, paused; None: unset."""
+    """Change the rules of a queue (`*` is all queues): limit, rate, paused. None removes a rule."""
 
     name: str
     fields: Mapping[str, object]
 
 
 class SetSchedule(NamedTuple):
-    """New, or in the place of one of this name; see `schedules`."""
+    """Add a schedule, or replace the one with this name; `schedules` describes the fields."""
 
     name: str
     wanted: Mapping[str, object]
@@ -98,25 +102,26 @@ class PauseSchedule(NamedTuple):
 
 
 class RunSchedule(NamedTuple):
-    """Now, beside its times."""
+    """Add the job of a schedule now, in addition to its times."""
 
     name: str
 
 
 class Import(NamedTuple):
-    """Jobs as `Job.fields` gives them, of another home. `skip`: those whose ids are there already are passed over."""
+    """Add jobs of another home in the form of `Job.fields`. With `skip`, skip jobs whose IDs exist here."""
 
     jobs: list[object]
     skip: bool
 
 
 class Tick(NamedTuple):
-    """Schedules that are due add their jobs."""
+    """Add the jobs of the schedules that are due."""
 
 
 class Prune(NamedTuple):
-    """Completed jobs that are older, or more, than the settings keep: at most so many of them, the oldest. Not
-    `by_age`: only those that are too many.
+    """Remove the oldest completed jobs that the retention settings do not keep, at most `limit` of them.
+
+    Without `by_age`, remove only those that exceed the setting retention-jobs.
     """
 
     limit: int
@@ -124,15 +129,17 @@ class Prune(NamedTuple):
 
 
 class ChangeSetting(NamedTuple):
-    """`value` None: unset."""
+    """Change a setting. The value None restores the default."""
 
     key: str
     value: Optional[object]
 
 
 class Dispatch(NamedTuple):
-    """A worker has room: the job that is next, if any, becomes its; but one of more slots than `room`, the workers that
-    are idle, waits, unless it wants more than the `workers` there are and all are idle.
+    """Give the next job, if any, to an idle worker.
+
+    `room` is how many workers are idle, and `workers` how many there are. A job of more slots than `room` waits. A
+    job of more slots than `workers` runs when all workers are idle.
     """
 
     worker: str
@@ -141,9 +148,7 @@ class Dispatch(NamedTuple):
 
 
 class Locate(NamedTuple):
-    """A run takes long: when it began, and where its output lies. `run` is what `Job.running` says under that
-    name.
-    """
+    """Record when a long run began and where its output lies. `run` is the `run` of `Job.running`."""
 
     id: str
     run: int
@@ -153,7 +158,7 @@ class Locate(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """How a run of this job has ended."""
+    """Record how a run of this job ended."""
 
     id: str
     run: int
@@ -161,7 +166,7 @@ class Finish(NamedTuple):
 
 
 class Release(NamedTuple):
-    """An attempt was stopped by hand, or did not even begin: it is not counted."""
+    """Take back an attempt that was ended by hand or never started: it does not count."""
 
     id: str
     run: int
@@ -171,7 +176,7 @@ class Release(NamedTuple):
 
 
 class ShiftClock(NamedTuple):
-    """The wall clock has jumped by so much, forwards or (negative) back."""
+    """Record that the wall clock jumped by `jump_ms`; a negative jump goes back."""
 
     jump_ms: int
 

@@ -1,12 +1,16 @@
-"""Cron: times that come again: five fields as in crontab(5), or every so often; and when the next one is.
+"""Cron: recurring times in the five fields of crontab(5), and the next time.
 
     minute hour day-of-month month day-of-week      * 5 1-5 */15 1,15 10-50/10; jan-dec, sun-sat, 7 is sun
     @hourly @daily @weekly @monthly @yearly
 
-As in Vixie's cron a day fits when day of month or day of week does, where both are given. When clocks are set
-forward, times that are skipped come at the end of the gap, once; when they are set back, a time comes the first time
-only, unless the hour is `*`.
-Pure: the zone is handed in. The trap: days have 23 to 25 hours, so time is counted in UTC and looked at in the zone.
+As in Vixie cron, a day matches if day of month or day of week matches, unless one of the two begins with `*`. Then both
+must match.
+When clocks go forward, the skipped times run once, at the end of the gap. When clocks go back, a time runs only the
+first time, unless the hour is `*`.
+
+Pure: the caller passes the time zone.
+
+Warning: a day has 23 to 25 hours. So the search counts in UTC and compares in the time zone.
 """
 
 from __future__ import annotations
@@ -29,14 +33,17 @@ _NICKNAMES = {
     "@annually": "0 0 1 1 *",
 }
 _LOOK_AHEAD = datetime.timedelta(days=9 * 366)
-"""29 February is at the most eight years away."""
+"""The search limit: the next 29 February is at most eight years away."""
 
 _MINUTE = datetime.timedelta(minutes=1)
 _UTC = datetime.timezone.utc
 
 
 class Cron(NamedTuple):
-    """The values that fit; `any_*` where the field is `*`."""
+    """The values that match in each field.
+
+    `any_hour` means that the hour is `*`; `any_day` and `any_weekday` mean that the field begins with `*`.
+    """
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -48,6 +55,7 @@ class Cron(NamedTuple):
     any_weekday: bool
 
     def fits_day(self, at: datetime.datetime) -> bool:
+        """Return whether the day of a local time matches."""
         in_month, in_week = at.day in self.days, at.isoweekday() % 7 in self.weekdays
         if self.any_day or self.any_weekday:
             return in_month and in_week
@@ -58,7 +66,10 @@ class Cron(NamedTuple):
 
 
 def parse(text: str) -> Cron:
-    """Raises ValueError with a clause."""
+    """Parse five fields or a nickname.
+
+    Raises: ValueError with a clause.
+    """
     words = _NICKNAMES.get(text.strip().lower(), text).split()
     if len(words) != 5:
         raise ValueError(f"needs five fields (minute hour day-of-month month day-of-week), not {len(words)}")
@@ -97,7 +108,10 @@ def _value(n: int, text: str) -> int:
 
 
 def next_after(cron: Cron, after_ms: int, zone: datetime.tzinfo | None) -> int | None:
-    """The first time behind this one, in ms since 1970; None when there is none in nine years. `zone` None: UTC."""
+    """Return the first matching time after `after_ms`, in ms since 1970, or None if none is within nine years.
+
+    `zone` None means UTC.
+    """
     zone = zone or _UTC
     at = datetime.datetime.fromtimestamp(after_ms // 60_000 * 60, _UTC) + _MINUTE
     end = at + _LOOK_AHEAD
@@ -122,7 +136,7 @@ def _midnight_after(local: datetime.datetime, zone: datetime.tzinfo) -> datetime
 
 
 def _gap_fits(cron: Cron, at: datetime.datetime, local: datetime.datetime, zone: datetime.tzinfo) -> bool:
-    """Whether the clocks were set forward to this minute, over one that fits."""
+    """Return whether the clocks went forward to this minute, and skipped one that matches."""
     before = (at - _MINUTE).astimezone(zone).replace(tzinfo=None)
     skipped = local.replace(tzinfo=None) - before
     if not _MINUTE < skipped <= datetime.timedelta(hours=3):

@@ -1,10 +1,13 @@
-"""Events: the facts of a queue, in the past tense, and how they stand in the journal.
+"""Events: the facts of a queue, in the past tense, and their form in the journal.
 
-An event says all that the engine needs to apply it, so that replaying events gives exactly the live state. In the
-journal each is a JSON list: its name, then its fields in order. Pure; knows neither the engine nor the journal's
-framing. The trap: journals outlive versions. A field, once released, keeps its place; new ones go to the end, with a
-default.
-Without the `annotations` of __future__: typing compiles each one that is text, and that costs every start 2 ms.
+In the journal an event is a JSON list: its name, then its fields in order.
+
+Pure. Knows neither the engine nor the frames of the journal.
+Does not import `annotations` from __future__: typing compiles each annotation that is text, which costs every start
+2 ms.
+
+Invariant: an event has all that the engine needs to apply it, so that a replay gives exactly the live state.
+Invariant: journals outlive versions. A released field keeps its place; a new one goes to the end, with a default.
 """
 
 import json
@@ -16,18 +19,19 @@ from .job import NO_OPTIONS
 
 if TYPE_CHECKING:
     from .records import ImportedFields, Options, Rules, Schedule
-else:  # evaluated below, where text would cost more
+else:  # evaluated below, where annotations as text would cost more
     ImportedFields = Options = Rules = Schedule = Mapping
 
 
 class UnknownFact(ValueError):
-    """An event, or a field of one, that this version does not know; the text names it."""
+    """An event, or a field of one, that this version does not know. The text names it."""
 
 
 class Ending(NamedTuple):
-    """How one attempt ended, and where its output lies. `outcome` is one of exit, signal, timeout, spawn-failed,
-    worker-lost; `detail` a clause for people. `cpu_ms` and `peak_bytes` (of memory) are the shell's and those of what
-    it has waited for.
+    """How an attempt ended, and where its output lies.
+
+    `outcome` is one of exit, signal, timeout, spawn-failed, worker-lost. `detail` is a clause for people.
+    `cpu_ms` and `peak_bytes` (of memory) cover the shell and the processes that it waited for.
     """
 
     outcome: str
@@ -45,6 +49,8 @@ class Ending(NamedTuple):
 
 
 class Enqueued(NamedTuple):
+    """A job was added."""
+
     id: str
     number: int
     at_ms: int
@@ -56,11 +62,11 @@ class Enqueued(NamedTuple):
     due_ms: Optional[int] = None
     blockers: Sequence[str] = ()
     wall_ms: Optional[int] = None
-    """What the wall clock is to say when it may run first; `due_ms` follows from it, and from how the clock is set."""
+    """The earliest start by the wall clock, if the request gave one; `due_ms` is this time without the clock shift."""
 
 
 class Imported(NamedTuple):
-    """A job as another home had it: `fields` are those of `Job`, but its id and number."""
+    """A job of another home was added. `fields` are those of `Job`, without its ID and number."""
 
     id: str
     number: int
@@ -69,7 +75,7 @@ class Imported(NamedTuple):
 
 
 class Started(NamedTuple):
-    """Handed to a worker, of this instance name."""
+    """A job was dispatched to a worker with this instance name."""
 
     id: str
     at_ms: int
@@ -77,7 +83,7 @@ class Started(NamedTuple):
 
 
 class Located(NamedTuple):
-    """An attempt that takes long began at `at_ms`; its output begins at this offset of this segment."""
+    """A long attempt began at `at_ms`; its output begins at this offset of this segment."""
 
     id: str
     at_ms: int
@@ -86,13 +92,15 @@ class Located(NamedTuple):
 
 
 class Succeeded(NamedTuple):
+    """A run succeeded: the job is completed."""
+
     id: str
     at_ms: int
     ending: Ending
 
 
 class Failed(NamedTuple):
-    """Failed, with a retry left: the next run is due at `due_ms`."""
+    """A run failed, and a retry is left: the next run is due at `due_ms`."""
 
     id: str
     at_ms: int
@@ -102,7 +110,7 @@ class Failed(NamedTuple):
 
 
 class Died(NamedTuple):
-    """Failed with no retry left: into the dead letter queue."""
+    """A run failed, and no retry is left: the job is in the dead letter queue."""
 
     id: str
     at_ms: int
@@ -111,7 +119,7 @@ class Died(NamedTuple):
 
 
 class Snoozed(NamedTuple):
-    """It asked for it by its exit code: pending again until `due_ms`, without the attempt being counted."""
+    """A run asked by its exit code for a later run: the job is pending until `due_ms`; the attempt does not count."""
 
     id: str
     at_ms: int
@@ -121,7 +129,7 @@ class Snoozed(NamedTuple):
 
 
 class CancelAsked(NamedTuple):
-    """Its run is to be ended with this signal; `Canceled` follows once it has."""
+    """A user canceled a running job: the run receives this signal, and a later event says how it ended."""
 
     id: str
     at_ms: int
@@ -129,8 +137,9 @@ class CancelAsked(NamedTuple):
 
 
 class Canceled(NamedTuple):
-    """Into the dead letter queue without being tried (again): by hand, or because a job it waited for has died.
-    `ending` is that of the run which this has ended.
+    """A job died without another run: by hand, replaced by another job, or because a job it waited for died.
+
+    `ending` is how its run ended, if this ended one.
     """
 
     id: str
@@ -140,7 +149,7 @@ class Canceled(NamedTuple):
 
 
 class Unblocked(NamedTuple):
-    """It does not wait for the job `by` any more."""
+    """A job no longer waits for the job `by`."""
 
     id: str
     at_ms: int
@@ -148,15 +157,16 @@ class Unblocked(NamedTuple):
 
 
 class Hastened(NamedTuple):
-    """A wait for a time was cut short by hand."""
+    """A user made a job ready that waited for a time."""
 
     id: str
     at_ms: int
 
 
 class Edited(NamedTuple):
-    """Changed by hand: these fields, as `job_spec` keeps them; None: back to what is not given. `due_ms` as in
-    `Enqueued` when that was changed, else None.
+    """A user changed fields of a job, in the form in which `job_spec` keeps them; None restores a default.
+
+    `due_ms` is as in `Enqueued` if the time changed, else None. Its value 0 means now.
     """
 
     id: str
@@ -167,7 +177,7 @@ class Edited(NamedTuple):
 
 
 class Suspended(NamedTuple):
-    """Its run has been told to stop for a while."""
+    """A user suspended the run of a job."""
 
     id: str
     at_ms: int
@@ -179,8 +189,9 @@ class Continued(NamedTuple):
 
 
 class Released(NamedTuple):
-    """Back to pending without the attempt being counted; `reason` says why. Not `begun`: its command was never
-    started; else `ending` is how it was ended.
+    """A run was taken back: the job is pending, and the attempt does not count. `reason` says why.
+
+    Without `begun`, its command never started. Otherwise `ending` is how the run ended.
     """
 
     id: str
@@ -191,8 +202,9 @@ class Released(NamedTuple):
 
 
 class Retried(NamedTuple):
-    """Taken out of the dead letter queue by hand, its attempts counted from 0 again; `blockers` are what it waits for,
-    once more.
+    """A user took a job out of the dead letter queue; its attempts count from 0 again.
+
+    `blockers` are the jobs that it waits for again.
     """
 
     id: str
@@ -206,7 +218,7 @@ class Purged(NamedTuple):
 
 
 class SettingChanged(NamedTuple):
-    """`value` None: unset."""
+    """A setting changed. The value None restores the default."""
 
     key: str
     value: object
@@ -214,8 +226,9 @@ class SettingChanged(NamedTuple):
 
 
 class QueueChanged(NamedTuple):
-    """The rules of a named queue: those fields that change (see `named_queue.RULES`); None: unset. `*` is all
-    queues.
+    """Rules of a queue changed (`*` is all queues): `fields` has the changed ones, None for a removed one.
+
+    `named_queue.RULES` describes the rules.
     """
 
     name: str
@@ -224,7 +237,7 @@ class QueueChanged(NamedTuple):
 
 
 class ScheduleChanged(NamedTuple):
-    """Its fields are these (see `schedules`); None: there is none of this name any more."""
+    """A schedule changed. `fields` has all its fields (see `schedules`), or None if it was removed."""
 
     name: str
     at_ms: int
@@ -232,7 +245,7 @@ class ScheduleChanged(NamedTuple):
 
 
 class ScheduleFired(NamedTuple):
-    """Its time had come: the job `job_id` was added, or none (None); the next time is `next_ms`."""
+    """A schedule was due: it added the job `job_id`, or none (None). `next_ms` is its next time."""
 
     name: str
     at_ms: int
@@ -251,7 +264,7 @@ JobEvent = Union[
     Enqueued, Imported, Started, Located, Succeeded, Failed, Died, Snoozed, Released, CancelAsked, Canceled, Unblocked,
     Hastened, Edited, Suspended, Continued, Retried, Purged,
 ]  # fmt: skip
-"""What happens to one job: its `id`."""
+"""The events of one job, which `id` names."""
 
 Event = Union[JobEvent, QueueChanged, ScheduleChanged, ScheduleFired, SettingChanged, ClockShifted]
 
@@ -290,17 +303,17 @@ _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=
 
 
 def encode(events: Sequence[Event]) -> bytes:
-    """The payload of a frame: a JSON list of events, UTF-8."""
+    """Return the payload of a frame: a JSON list of events in UTF-8."""
     return _encoder.encode([_as_list(event) for event in events]).encode()
 
 
 def name_of(event: Event) -> str:
-    """As it is called in the journal."""
+    """Return the name of an event in the journal."""
     return _NAME_OF[type(event)]
 
 
 def _as_list(event: Any) -> tuple[object, ...]:
-    """Fields that were added later are written when one of them says something."""
+    """Return an event as a list, without the fields of later versions when they have their defaults."""
     kind = type(event)
     at = _ENDING_AT.get(kind)
     if at is not None and event[at] is not None and event[at].cpu_ms is None:
@@ -314,17 +327,17 @@ def _as_list(event: Any) -> tuple[object, ...]:
 
 
 def decode(payload: bytes) -> list[Event]:
-    """Return what `encode` was given.
+    """Return the events in the payload of a frame.
 
-    Raises:
-        UnknownFact: a newer version has written it.
-        ValueError, TypeError: nobody has.
+    UnknownFact means that a newer version wrote the payload; the other errors mean that no version did.
+
+    Raises: UnknownFact, ValueError, TypeError.
     """
     return [_revive(name, fields) for name, *fields in json.loads(payload)]
 
 
 def ids_in(damaged: bytes) -> list[str]:
-    """The ids of the jobs that bytes which are no whole frame any more still speak of; as far as can be told."""
+    """Return the IDs of jobs in a damaged frame, as far as they can be found."""
     found = re.findall(rb'\["([^"]{1,20})","([A-Za-z0-9][A-Za-z0-9._:-]{0,127})"', damaged)
     return list(dict.fromkeys(id.decode() for name, id in found if name not in _OF_NO_JOB))
 

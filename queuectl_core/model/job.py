@@ -1,8 +1,9 @@
-"""Job: one command and everything known of it, now.
+"""Job: one command and all current facts about it.
 
-Pure. Knows no storage and no clock; times are milliseconds since 1970, UTC. What a request for one may say is
-`job_spec`'s affair. The trap: a Job is changed in place by the engine and by nothing else; whoever wants to keep one
-beyond the current turn keeps `job.record()`.
+Pure. Knows no storage and no clock; times are milliseconds since 1970, UTC. `job_spec` checks the requests for jobs.
+
+Invariant: only the engine changes a Job, and it does so in place. A caller that needs one longer than the current turn
+keeps `job.record()`.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING", "STATES", "Job", "attempt_record"]
 
 MAX_HISTORY = 100
-"""Attempts kept in a record; older ones are dropped, so that a record stays small."""
+"""The number of attempts in a record; older ones are dropped, so that a record stays small."""
 
 MAX_REASON = 1000
-"""Characters of why an attempt has failed; what is longer is cut."""
+"""The maximum number of characters of the reason why an attempt failed; longer text is cut."""
 
 NO_OPTIONS: Options = {}
 
 
 class Job:
-    """A job as it is now. Units are in the names; `number` counts the jobs of this home in the order of their
-    arrival.
+    """A job as it is now. The names give the units; `number` counts the jobs of this home by arrival.
 
-    `options` has the fields of its request beyond the basic ones, as `job_spec` keeps them; it is never changed in
-    place. `blockers` are the jobs that it still waits for. `cancel` is the number of the signal that ends its run, from
-    when it was canceled to when that is done. `revision` is the sequence of the last event applied: what lets replay
-    meet a store that is ahead of its position. `history` holds one dict an attempt, newest last (see `transitions`).
+    `options` has the fields of the request beyond the basic ones, as `job_spec` keeps them; it never changes in
+    place. `blockers` are the jobs that it still waits for. `cancel` is the number of the signal that ends its run,
+    from the cancel request to the end of the run. `revision` is the sequence of the last event applied: with it,
+    replay skips the events that a record of the store already has. `history` has one dict per attempt, newest last
+    (see `transitions`).
     """
 
     __slots__ = (
@@ -92,14 +93,16 @@ class Job:
 
     @property
     def rank(self) -> str:
-        """Where it stands among those that could run now: by priority, higher first, then by number. Sorts as text, and
-        is the number alone where no priority was given.
+        """Return the place among the jobs that could run now: by priority, higher first, then by number.
+
+        Ranks sort as text. Without a priority, a rank is only the number.
         """
         return rank_of(self.number, self.options.get("priority", 0))
 
     def fields(self) -> StoredJob:
-        """The fields by name, without those that are as in a new job: `Job(**job.fields())` is the same job. What
-        the store keeps.
+        """Return the fields by name for the store, without those that have the value of a new job.
+
+        `Job(**job.fields())` is an equal job.
         """
         known: StoredJob = {
             "id": self.id,
@@ -138,21 +141,21 @@ class Job:
             known["suspended"] = self.suspended
 
     def next_run_ms(self, clock_shift_ms: int) -> int | None:
-        """When it may run next, by the wall clock; None when it waits for no time."""
+        """Return when the job may run next, in ms by the wall clock, or None if it waits for no time."""
         if self.wall_ms is not None or self.due_ms is None:
             return self.wall_ms
         return self.due_ms + clock_shift_ms
 
     def running(self) -> Attempt:
-        """The attempt under way. Only for a job that is processing."""
+        """Return the attempt that is running; only a processing job has one."""
         return self.history[-1]
 
     def record(self, clock_shift_ms: int = 0) -> JobRecord:
-        """The job as users see it, in `--json` and in the embedding API; times as RFC 3339 text. Of its options, those
-        that were given; `queue` and `priority` always.
+        """Return the job in the form for users (`--json` and the embedding API), with times as RFC 3339 text.
 
-        `due_ms` is kept without the jumps that the wall clock has made; what they add up to comes on top here. A time
-        that was asked for, `wall_ms`, is shown as it is.
+        The record has the options that were given, and always `queue` and `priority`. `due_ms` is kept without the
+        jumps of the wall clock, so this adds `clock_shift_ms`, their sum. A time that a request gave, `wall_ms`, is
+        shown unchanged.
         """
         known: JobRecord = {
             "id": self.id,
@@ -180,14 +183,17 @@ class Job:
 
 
 def rank_of(number: int, priority: int) -> str:
-    """As `Job.rank`. The signs before the digits sort as `+` < `0` to `9` < `:`."""
+    """Return the rank of a job with this number and priority (`Job.rank`).
+
+    The signs before the digits sort as `+` < `0` to `9` < `:`.
+    """
     if not priority:
         return f"{number:012}"
     return f"+{MAX_PRIORITY - priority:03}/{number:012}" if priority > 0 else f":{-priority:03}/{number:012}"
 
 
 def attempt_record(attempt: Attempt) -> AttemptRecord:
-    """One attempt as users see it; `outcome` is None while it runs."""
+    """Return one attempt in the form for users; `outcome` is None while it runs."""
     return {
         "attempt": attempt["attempt"],
         "worker": attempt["worker"],

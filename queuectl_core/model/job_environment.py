@@ -1,8 +1,9 @@
-"""Job environment: the variables that queuectl gives a job, which are about that job and its worker alone.
+"""Job environment: the variables that queuectl sets for a job, which name that job and its worker.
 
-They reach no other job, whatever way an environment takes: a job that enqueues with its own environment, a supervisor
-that a job has started, a program that embeds the queue. Pure. The trap: whoever bears the mark of a worker is ended
-with what that worker runs.
+They reach no other job, whatever the environment passes through: a job that enqueues, a supervisor that a job starts, a
+program that embeds the queue. Pure.
+
+Warning: a process with the mark of a worker is ended together with the processes of that worker's job.
 """
 
 from __future__ import annotations
@@ -20,5 +21,5 @@ _OWN = frozenset((MARK, HOME, JOB_ID, ATTEMPT, QUEUE, JOB_NAME))
 
 
 def without_own(environ: Mapping[str, str]) -> dict[str, str]:
-    """Everything in `environ` but the variables of the job that it was made for."""
+    """Return a copy of `environ` without the variables of the job that it belongs to."""
     return {name: value for name, value in environ.items() if name not in _OWN}

@@ -1,8 +1,10 @@
-"""Job spec: what a request for a job may say: every field, what it may be, and how it is kept.
+"""Job spec: the fields of a request for a job: their valid values, and the form in which they are kept.
 
-`check_spec` takes the fields of one wanted job and gives them back as they are kept: durations in seconds, sizes in
-bytes, times in milliseconds. Pure. Knows no Job and no queue: whether an id is taken or a dependency exists is the
-engine's affair. The trap: a field that is kept in journals keeps its meaning for ever.
+`check_spec` converts durations to seconds, sizes to bytes, and times to milliseconds.
+
+Pure. Knows no Job and no queue: the engine checks whether an ID is taken or a dependency exists.
+
+Invariant: a field that journals contain keeps its meaning forever.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ if TYPE_CHECKING:
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 ID_RULE = "1 to 128 letters, digits and . _ : - , starting with a letter or digit"
 MAX_COMMAND_BYTES = 131_071
-"""Linux passes no single argument longer than 128 KiB with its final NUL (MAX_ARG_STRLEN in execve(2))."""
+"""Linux accepts no argument longer than 128 KiB with its final NUL (MAX_ARG_STRLEN in execve(2))."""
 
 DEFAULT_QUEUE = "default"
 MAX_PRIORITY = 999
 MAX_WAIT_S = 10 * 365 * 86_400
 MAX_AFTER = 100
 MAX_CODES = 1000
-"""There are 255; some may be named twice."""
+"""There are 255 codes; a request may repeat some."""
 
 MAX_TAGS = 32
 MAX_ENV_BYTES = 128 * 1024
@@ -45,9 +47,12 @@ OWN_FIELDS = frozenset(
 
 
 def check_spec(spec: object, index: int = 0) -> CheckedSpec:
-    """The fields of one wanted job, each checked; those not given are absent. The very `spec`, when all are basic.
+    """Return the checked fields of one new job; absent fields stay absent.
 
-    Raises InvalidJob (with `index`, the place of this job in its request) naming the field and what is wrong with it.
+    Return `spec` itself when all fields are basic. The error has `index`, the place of the job in its request, and
+    names the field and its fault.
+
+    Raises: InvalidJob.
     """
     if not isinstance(spec, dict):
         raise InvalidJob(
@@ -76,14 +81,20 @@ def check_spec(spec: object, index: int = 0) -> CheckedSpec:
 
 
 def _refuse_exclusive(kept: dict[str, object], index: int) -> None:
-    """Raise InvalidJob when two fields exclude each other."""
+    """Check that no two fields exclude each other.
+
+    Raises: InvalidJob.
+    """
     for one, other in _EXCLUSIVE:
         if one in kept and other in kept:
             raise InvalidJob(index=index, why=f"{one} and {other} cannot be used together")
 
 
 def check_option(field: str, value: object) -> object:
-    """One field beside the basic ones, as it is kept. Raises ValueError with a sentence that names it."""
+    """Return the value of an optional field in the form in which it is kept.
+
+    Raises: ValueError with a sentence.
+    """
     option = OPTIONS.get(field)
     if option is None:
         raise ValueError(_unknown_field(field))
@@ -94,7 +105,10 @@ def check_option(field: str, value: object) -> object:
 
 
 def check_field(field: str, value: object) -> object:
-    """Any field but the id, as it is kept. Raises ValueError with a sentence that names it."""
+    """Return the value of any field but the ID in the form in which it is kept.
+
+    Raises: ValueError with a sentence.
+    """
     if field not in _BASIC_CHECKS:
         return check_option(field, value)
     why = _BASIC_CHECKS[field](value)
@@ -104,7 +118,7 @@ def check_field(field: str, value: object) -> object:
 
 
 def check_id(value: object) -> str | None:
-    """None, or the clause that says why `value` cannot be a job id."""
+    """Return why `value` cannot be a job ID, as a clause, or None if it can."""
     if not isinstance(value, str):
         return f"must be text, not {kind(value)}"
     if len(value) > 128:
@@ -113,6 +127,7 @@ def check_id(value: object) -> str | None:
 
 
 def check_max_retries(value: object) -> str | None:
+    """Return why `value` cannot be a number of retries, as a clause, or None if it can."""
     if isinstance(value, bool) or not isinstance(value, int):
         return f"must be a whole number from 0 to {retry_policy.MAX_RETRIES}, not {kind(value)}"
     if 0 <= value <= retry_policy.MAX_RETRIES:
@@ -121,6 +136,7 @@ def check_max_retries(value: object) -> str | None:
 
 
 def check_backoff_base(value: object) -> str | None:
+    """Return why `value` cannot be a backoff base in seconds, as a clause, or None if it can."""
     limit = f"{retry_policy.MAX_BACKOFF_BASE:g}"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return f"must be a number of seconds from 0 to {limit}, not {kind(value)}"
@@ -130,6 +146,7 @@ def check_backoff_base(value: object) -> str | None:
 
 
 def check_cwd(value: object) -> str | None:
+    """Return why `value` cannot be a folder, as a clause, or None if it can; whether it exists is not checked."""
     if not isinstance(value, str):
         return f"must be text, not {kind(value)}"
     if not value.startswith("/"):
@@ -164,11 +181,14 @@ _BASIC_CHECKS: dict[str, Callable[[object], str | None]] = {
 }
 
 
-# The other fields: each takes what was given, and gives what is kept, or raises ValueError with a clause
+# The optional fields: each function returns the value that is kept, or raises ValueError with a clause
 
 
 def parse_codes(value: object) -> list[int]:
-    """Exit codes: a list, one number, or text like "75,111"."""
+    """Return the sorted exit codes in a list, one number, or text like "75,111".
+
+    Raises: ValueError with a clause.
+    """
     wanted = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
     if len(wanted) > MAX_CODES:
         raise ValueError(f"has {len(wanted)} exit codes; at most {MAX_CODES} are allowed")
@@ -179,18 +199,21 @@ def parse_codes(value: object) -> list[int]:
 
 
 def _code(item: Any) -> Any:
-    """A number, if it is one in digits; else the item itself."""
+    """Return text of digits as a number, and any other item unchanged."""
     is_number = isinstance(item, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", item, re.ASCII)
     return int(item) if is_number else item
 
 
 def parse_codes_or_none(value: object) -> list[int]:
-    """The same; an empty text or list is none at all."""
+    """Return the sorted exit codes; empty text or an empty list means none.
+
+    Raises: ValueError with a clause.
+    """
     return [] if value in ("", []) else parse_codes(value)
 
 
 def parse_seconds(low: float, high: float) -> Callable[[object], float | int]:
-    """A number of seconds, or text like "90s" or "1h30m"."""
+    """Return a parser of seconds from `low` to `high`, given as a number or as text like "90s" or "1h30m"."""
 
     def parse(value: object) -> float | int:
         found = parse_duration_s(value) if isinstance(value, str) else value
@@ -204,7 +227,10 @@ def parse_seconds(low: float, high: float) -> Callable[[object], float | int]:
 
 
 def parse_bytes(value: object) -> int:
-    """A number of bytes, or text like "512M" (powers of 1024)."""
+    """Return a number of bytes, given as a number or as text like "512M" (powers of 1024).
+
+    Raises: ValueError.
+    """
     found = value
     if isinstance(value, str):
         match = re.fullmatch(r"([0-9]{1,15})([kKmMgGtT]?)i?[bB]?", value, re.ASCII)
@@ -236,6 +262,7 @@ def _yes_or_no(value: object) -> bool:
 
 
 def text_of(max_bytes: int) -> Callable[[object], str]:
+    """Return a parser that accepts nonempty text of at most `max_bytes` bytes in UTF-8."""
     def parse(value: object) -> str:
         if not isinstance(value, str):
             raise ValueError(f"must be text, not {kind(value)}")
@@ -248,7 +275,10 @@ def text_of(max_bytes: int) -> Callable[[object], str]:
 
 
 def parse_name(value: object) -> str:
-    """A queue, a key: as an id."""
+    """Return a name of a queue or a key, which has the form of a job ID.
+
+    Raises: ValueError with a clause.
+    """
     why = check_id(value)
     if why:
         raise ValueError(why.replace("an ID", "a name"))
@@ -282,7 +312,10 @@ def _pairs(what: str, most: int, max_bytes: int, pattern: str) -> Callable[[obje
 
 
 def _time(value: object) -> int:
-    """An instant, in ms since 1970."""
+    """Return an instant in RFC 3339 text as ms since 1970.
+
+    Raises: ValueError with a clause.
+    """
     found = parse_rfc3339(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"must be a time like 18:30, 2026-12-24T18:00 or 2026-12-24T18:00Z, not {shortened(value)}")
@@ -333,12 +366,12 @@ OPTIONS: dict[str, Callable[[object], object]] = {
     "snooze_on": parse_codes_or_none,
     "snooze": parse_seconds(0, MAX_WAIT_S),
 }
-"""Every field of a wanted job beside the basic ones, with what makes of a given value the one that is kept."""
+"""The optional fields of a new job, each with the function that returns the value that is kept."""
 
 _EXCLUSIVE = (("delay", "at"), ("stdin", "input"))
 
 PASSING_OPTIONS = frozenset(("delay", "at", "on_conflict"))
-"""Those that say what is to be done now, and are not kept with the job."""
+"""The options that control the request, and that are not kept with the job."""
 
 
 def _unknown_field(field: str) -> str:
@@ -353,7 +386,7 @@ def _unknown_field(field: str) -> str:
 
 
 def kind(value: object) -> str:
-    """What a JSON value is, in words for people who do not write Python."""
+    """Return what a JSON value is, in words for people who do not know Python."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -364,7 +397,7 @@ def kind(value: object) -> str:
 
 
 def shortened(value: object) -> str:
-    """A value of a request, for a message, whatever it is."""
+    """Return the text of any value of a request for a message, at most 40 characters."""
     try:
         text = repr(value)
     except ValueError:  # an int of more digits than Python will print

@@ -1,7 +1,8 @@
-"""Job text: a job as JSON text, as people and files bring it, to the value that the text stands for.
+"""Job text: parses a job that people or files give as JSON text.
 
-Pure. Does not know what a job may say (`job_spec.check_spec`). The trap: parsers take NaN and Infinity, and end on text
-that is nested very deeply with an error that is no ValueError.
+Pure. Does not know what a job may contain (`job_spec.check_spec`).
+
+Warning: the json parser accepts NaN and Infinity. Very deep nesting raises RecursionError, which is no ValueError.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from .. import fast_json
 
 
 def parse(text: str) -> object:
-    """Raises ValueError, whose text is a clause that says what is wrong."""
+    """Return the value of JSON text.
+
+    Raises: ValueError with a clause that says what is wrong.
+    """
     try:
         try:
             value = fast_json.decode_strictly(text)
@@ -24,7 +28,7 @@ def parse(text: str) -> object:
 
 
 def _fault_in(text: str) -> str | None:
-    """What is wrong with it, and where, as the whole json module knows it, which takes time to import."""
+    """Return what is wrong with the text, and where; only the whole json module knows, and its import takes time."""
     import json
 
     try:

@@ -1,7 +1,7 @@
-"""Records: the types of the dictionaries that queuectl takes and gives.
+"""Records: the types of the dictionaries that queuectl accepts and returns.
 
 Pure. Type checkers read this module; no other module imports it at run time. Programs that embed `Queue` may.
-Without the `annotations` of __future__, so that `typing.get_type_hints` works on every class.
+Does not import `annotations` from __future__, so that `typing.get_type_hints` works on every class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Ended = dict[str, int]
 """How many jobs ended in which way: completed, dead, purged."""
 
 Request = Mapping[str, object]
-"""A request as it comes from outside: whoever reads a field checks it."""
+"""A request from outside: the code that reads a field checks it."""
 
 Reply = dict[str, Any]
 """The fields of an answer, which depend on the request."""
@@ -21,7 +21,7 @@ Duration = Union[int, float, str]
 """Seconds, or text like "90s" or "1h30m"."""
 
 
-# What a program says of a job
+# What a program passes for a job
 
 
 class JobFields(TypedDict, total=False):
@@ -60,14 +60,15 @@ class JobFields(TypedDict, total=False):
 
 
 class JobSpec(JobFields):
-    """A new job."""
+    """A new job: its command, and the optional fields of `JobFields`."""
 
     command: str
 
 
 class Filter(TypedDict, total=False):
-    """Which jobs: every field that is given must match. Times are in ms since 1970; `since_ms` and `until_ms` bound the
-    creation of a job, `ended_until_ms` its end.
+    """A filter of jobs: every given field must match.
+
+    Times are in ms since 1970. `since_ms` and `until_ms` bound the creation of a job, `ended_until_ms` its end.
     """
 
     queue: Optional[str]
@@ -78,11 +79,11 @@ class Filter(TypedDict, total=False):
     until_ms: Optional[int]
     ended_until_ms: Optional[int]
     before: Optional[int]
-    """Only jobs whose number is lower."""
+    """Matches only jobs with a lower number."""
 
 
 class Chosen(Filter, total=False):
-    """Which jobs, and in which states."""
+    """A filter of jobs, with their states."""
 
     state: Union[str, Sequence[str], None]
 
@@ -91,9 +92,9 @@ class QueueLimits(TypedDict, total=False):
     """The rules of a queue. None removes a rule."""
 
     limit: Optional[int]
-    """At most this many jobs run at once."""
+    """The maximum number of jobs that run at once."""
     rate: Optional[list[float]]
-    """[jobs, seconds]: at most this many jobs start in that time."""
+    """[jobs, seconds]: the maximum number of jobs that start in that time."""
     paused: Optional[bool]
 
 
@@ -106,7 +107,7 @@ class ScheduleTimes(TypedDict, total=False):
     overlap: Optional[bool]
     """Whether to add the job while the last one is unfinished."""
     next_ms: Optional[int]
-    """With it, and with the following fields, the schedule continues as it was in another home."""
+    """The next time of the schedule in another home; with it and the fields below, the schedule continues here."""
     last_id: Optional[str]
     paused_ms: Optional[int]
     problem: Optional[str]
@@ -148,7 +149,7 @@ class Options(_Options, total=False):
 
 
 class CheckedSpec(Options, total=False):
-    """A new job after `spec` has checked it: durations in seconds, sizes in bytes, times in ms."""
+    """A new job after `job_spec` has checked it: durations in seconds, sizes in bytes, times in ms."""
 
     id: str
     command: str
@@ -193,7 +194,7 @@ class _Arrived(TypedDict):
 
 
 class ImportedFields(_Arrived, total=False):
-    """The fields of a job that another home exported, without its id and number."""
+    """The fields of a job that another home exported, without its ID and number."""
 
     state: State
     attempts: int
@@ -213,7 +214,7 @@ class _Numbered(TypedDict):
 
 
 class StoredJob(ImportedFields, _Numbered, total=False):
-    """What `Job.fields` gives and the store keeps."""
+    """The form of a job that `Job.fields` returns and the store keeps."""
 
     revision: int
     cancel: Optional[int]
@@ -221,7 +222,7 @@ class StoredJob(ImportedFields, _Numbered, total=False):
 
 
 class Rules(TypedDict, total=False):
-    """The rules of a queue as they are kept: see `named_queue.RULES`."""
+    """The rules of a queue in the form in which they are kept; `named_queue.RULES` describes them."""
 
     limit: Optional[int]
     rate: Optional[list[float]]
@@ -234,7 +235,7 @@ class _Schedule(TypedDict):
 
 
 class Schedule(_Schedule, total=False):
-    """A schedule as it is kept: see `schedules`."""
+    """A schedule in the form in which it is kept; `schedules` describes the fields."""
 
     cron: str
     zone: str
@@ -263,16 +264,16 @@ class AttemptRecord(TypedDict):
     exit_code: Optional[int]
     signal: Optional[int]
     reason: Optional[str]
-    """Why it counts as failed, in a clause."""
+    """The reason why it counts as failed, as a clause."""
     output_file: Optional[str]
-    """Where its output lies in the folder `logs` of the home."""
+    """The file of its output in the folder `logs` of the home."""
     output_offset: Optional[int]
     output_bytes: Optional[int]
     dropped_bytes: int
-    """Output that found no room."""
+    """The bytes of output that exceeded the limit and were not kept."""
     cpu_ms: Optional[int]
     peak_bytes: Optional[int]
-    """The most memory that it used."""
+    """The maximum memory that it used."""
 
 
 class _Job(TypedDict):
@@ -297,8 +298,10 @@ class _Job(TypedDict):
 
 
 class JobRecord(_Job, _Options, total=False):
-    """A job as `Queue.get` and `Queue.list` give it. Times are RFC 3339 text in UTC, durations seconds. Of the options
-    in `JobFields`, only those that were given are there, as they are kept.
+    """A job in the form that `Queue.get` and `Queue.list` return.
+
+    Times are RFC 3339 text in UTC, durations are seconds. The options of `JobFields` are present only if they were
+    given, in the form in which they are kept.
     """
 
     waits_for: list[str]
@@ -306,7 +309,7 @@ class JobRecord(_Job, _Options, total=False):
     suspended: bool
     canceled: bool
     retries_after_s: list[float]
-    """The wait before each of the first ten retries; only in what `Queue.preview` gives."""
+    """The backoff in seconds before each of the first ten retries; only `Queue.preview` returns it."""
 
 
 class SupervisorRecord(TypedDict):
@@ -319,7 +322,7 @@ class SupervisorRecord(TypedDict):
 
 
 class WorkerRecord(TypedDict):
-    """One worker. `pid` is None when the worker of an earlier supervisor left none."""
+    """One worker. `pid` is None if the worker belongs to an earlier supervisor and left no process ID."""
 
     worker: str
     pid: Optional[int]
@@ -330,25 +333,25 @@ class WorkerRecord(TypedDict):
 
 
 class StatusRecord(TypedDict):
-    """What `Queue.status` gives."""
+    """The form that `Queue.status` returns."""
 
     counts: dict[State, int]
     paused_since: Optional[str]
     short_of: Optional[str]
-    """What the disk lacks; None while new jobs may start."""
+    """What the disk lacks, or None while new jobs may start."""
     supervisor: Optional[SupervisorRecord]
     workers: list[WorkerRecord]
 
 
 class RateRecord(TypedDict):
-    """At most `jobs` start in `per_s` seconds."""
+    """A rate: at most `jobs` start in `per_s` seconds."""
 
     jobs: float
     per_s: float
 
 
 class QueueRecord(TypedDict):
-    """One queue with its rules."""
+    """One queue with its counts and rules."""
 
     queue: str
     counts: dict[State, int]
@@ -358,7 +361,7 @@ class QueueRecord(TypedDict):
 
 
 class ScheduleRecord(TypedDict):
-    """One schedule."""
+    """One schedule with its times and its job."""
 
     schedule: str
     cron: Optional[str]
@@ -369,5 +372,5 @@ class ScheduleRecord(TypedDict):
     next_run_at: Optional[str]
     last_job: Optional[str]
     problem: Optional[str]
-    """Why it stopped: its time zone is unknown."""
+    """Why the schedule stopped: its time zone is unknown."""
     job: dict[str, Any]

@@ -1,7 +1,9 @@
-"""Retry policy: how often a job is tried again, and how long it waits before each time.
+"""Retry policy: how often a job is retried, and the backoff before each retry.
 
-Pure arithmetic. Does not know jobs, clocks or what a failure was. The trap: `base ** attempts` leaves the range of
-a float for ordinary settings (2 ** 1100), so the cap is applied to the exponent's logarithm, before the power.
+Pure arithmetic. Knows no jobs, no clock, and no kinds of failure.
+
+Warning: `base ** attempts` overflows a float for ordinary settings (2 ** 1100). So `delay_ms` compares
+logarithms before it computes the power.
 """
 
 from __future__ import annotations
@@ -12,15 +14,16 @@ import zlib
 MAX_RETRIES = 1000
 MAX_BACKOFF_BASE = 3600.0
 MAX_DELAY_S = 365 * 86400
-"""No wait is longer than a year, whatever base and attempts say."""
+"""The longest backoff: a year, whatever base and attempts are."""
 
 MAX_LOSSES = 3
-"""A job that took its worker down this many times is dead, whatever its `max_retries`: it is the likely cause."""
+"""A job that lost its worker this many times is dead, whatever its `max_retries`: it is the likely cause."""
 
 
 def delay_ms(base: float, attempts: int, max_s: float = MAX_DELAY_S, less: float = 0.0) -> int:
-    """The wait after failed attempt number `attempts` (1 is the first): base ** attempts seconds, in ms, capped at
-    `max_s`, and shortened by a share `less` from 0 to 1.
+    """Return the backoff in ms after failed attempt number `attempts` (1 is the first).
+
+    It is base ** attempts seconds, at most `max_s`, shortened by the share `less` from 0 to 1.
     """
     if max_s <= 0:
         return 0
@@ -32,10 +35,10 @@ def delay_ms(base: float, attempts: int, max_s: float = MAX_DELAY_S, less: float
 
 
 def scatter(seed: str) -> float:
-    """A number from 0 to 1 that looks random and is always the same for the same text."""
+    """Return a number from 0 to 1 that looks random, but is always the same for the same text."""
     return zlib.crc32(seed.encode()) / 2**32
 
 
 def is_spent(attempts: int, max_retries: int) -> bool:
-    """True when no retry is left: `max_retries` 3 means at most four runs."""
+    """Return whether no retry is left: `max_retries` 3 means at most four runs."""
     return attempts > max_retries

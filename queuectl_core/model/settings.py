@@ -1,7 +1,8 @@
 """Settings: the keys of `queuectl config`, their defaults and bounds, and the values a home has set.
 
-Pure. Does not know where values are kept (journal and store) nor who asks. The trap: a stored value can be damaged by
-hand, so it is checked when used, and `set` and `unset` go on working meanwhile.
+Pure. Knows neither where values are kept (journal and store) nor who asks.
+
+Warning: a stored value can be damaged by hand. So it is checked at use, and `set` and `unset` still work meanwhile.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
 
 
 class Setting:
-    """One key: `default`, `parse` (text to value), `check` (a value's fault as a clause, or None) and `help`."""
+    """One key: `default`, `parse` (text to value), `check` (the fault of a value as a clause, or None) and `help`.
+
+    `keep` returns the form in which a value is kept.
+    """
 
     def __init__(
         self,
@@ -74,7 +78,7 @@ def _number(text: str) -> int | float:
 
 
 def _kept(parse: Callable[[object], Value]) -> Callable[[object], str | None]:
-    """The check of a value that is as `parse` keeps it."""
+    """Return a check that accepts the values that `parse` accepts."""
 
     def check(value: object) -> str | None:
         try:
@@ -155,7 +159,7 @@ SETTINGS: dict[str, Setting] = {
 
 
 class Settings:
-    """The values set in one home; what is not set has its default."""
+    """The values set in one home; a key without a value has its default."""
 
     def __init__(self, values: dict[str, object] | None = None) -> None:
         self.values = dict(values or {})
@@ -167,7 +171,10 @@ class Settings:
     @overload
     def __getitem__(self, key: str) -> Value: ...
     def __getitem__(self, key: str) -> Value:
-        """The value in force. Raises DamagedSetting when what is stored cannot be one."""
+        """Return the value of a setting that applies.
+
+        Raises: DamagedSetting.
+        """
         if key not in self.values:
             return SETTINGS[key].default
         value = self.values[key]
@@ -185,14 +192,14 @@ class Settings:
     @overload
     def usable(self, key: str) -> Value: ...
     def usable(self, key: str) -> Value:
-        """The value in force; the default in the place of a damaged one, for where no one is there to be told."""
+        """Return the value that applies, or the default for a damaged one, where no user can be told."""
         try:
             return self[key]
         except DamagedSetting:
             return SETTINGS[key].default
 
     def shown(self, key: str) -> str:
-        """The value in force as text, also when it is damaged."""
+        """Return the value that applies as text, also if it is damaged."""
         try:
             value = self[key]
             return ",".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -201,7 +208,10 @@ class Settings:
 
 
 def parse_setting(key: str, text: str) -> Value:
-    """The value that `text` stands for. Raises InvalidSetting for an unknown key or a value out of bounds."""
+    """Parse the text of a value; refuse an unknown key or a value out of bounds.
+
+    Raises: InvalidSetting.
+    """
     setting = check_key(key)
     try:
         value = setting.parse(text)
@@ -212,7 +222,10 @@ def parse_setting(key: str, text: str) -> Value:
 
 
 def check_setting(key: str, value: object) -> Value:
-    """`value` as it is kept, if `key` may have it. Raises InvalidSetting."""
+    """Return `value` in the form in which it is kept, if it is valid for `key`.
+
+    Raises: InvalidSetting.
+    """
     why = check_key(key).check(value)
     if why:
         raise InvalidSetting(key=key, why=why)
@@ -220,7 +233,10 @@ def check_setting(key: str, value: object) -> Value:
 
 
 def check_key(key: str) -> Setting:
-    """The setting of this name. Raises InvalidSetting, with the near one, when there is none."""
+    """Return the setting of this name; the error suggests a similar name.
+
+    Raises: InvalidSetting.
+    """
     if key in SETTINGS:
         return SETTINGS[key]
     from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""States: the five states of a job, in a module of their own, for those who must not import all that Job needs.
+"""States: the five states of a job, apart from Job to keep their import cheap.
 
 Pure.
 """

@@ -1,1 +1,1 @@
-"""The jobs as they are now, in memory over a store."""
+"""The current jobs, in memory over a store."""

@@ -1,17 +1,20 @@
-"""Index keys: where a job stands in the indexes of the store, and among which counts, as it is now.
+"""Index keys: the place of a job in the indexes of the store, and the counts that include it.
 
 Keys in the store, all text:
-    ready/RANK                id of a pending job, in the order of dispatch: by priority, then by number
-    due/MS/RANK               id of a failed job, by the time of its next run; delayed/MS/RANK: of a pending one
-    blocked/NUMBER            id of a pending job that waits for others
-    processing/NUMBER         id; completed/MS/NUMBER and dead/MS/NUMBER: id, by the time it ended
-Ready, due and delayed are ready@QUEUE and so on for a queue with a name. Beside these:
-    ready@*/RANK              every job in a ready@QUEUE, in one order; due@* and delayed@*: the same of those
-    needs/OTHER/NUMBER        id of a job that waits for the job OTHER, or died with it
-    key/KEY/NUMBER            id of the live job with this key
-    wall/NUMBER               id of a job that waits for a time of the wall clock
-Keys sort in the order in which users want to see jobs. Pure. Knows Job, no table. The trap: stores outlive versions; a
-job that says no more than it could in the first version stands where it stood there.
+    ready/RANK                ID of a pending job, in the order of dispatch: by priority, then by number
+    due/MS/RANK               ID of a failed job, by the time of its next run; delayed/MS/RANK: of a pending one
+    blocked/NUMBER            ID of a pending job that waits for others
+    processing/NUMBER         ID; completed/MS/NUMBER and dead/MS/NUMBER: ID, by the end of the job
+For a named queue, ready, due and delayed are ready@QUEUE and so on. There are four more kinds:
+    ready@*/RANK              the entries of all ready@QUEUE together; due@* and delayed@* likewise
+    needs/OTHER/NUMBER        ID of a job that waits for the job OTHER, or died with it
+    key/KEY/NUMBER            ID of the unfinished job with this key
+    wall/NUMBER               ID of a job that waits for a time of the wall clock
+Keys sort in the order in which users want to see jobs.
+
+Pure. Knows Job, but no table.
+
+Invariant: stores outlive versions. A job that uses only features of the first version has the entries of that version.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from ..model.job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES,
 from ..model.job_spec import DEFAULT_QUEUE
 
 Entry = tuple[str, str]
-"""An index key, and the id of the job it stands for. Entries are ordered by key."""
+"""An index key, and the ID of its job. Entries are ordered by key."""
 
 READY, DUE, DELAYED = "ready", "due", "delayed"
 
@@ -30,19 +33,19 @@ Place = tuple[str, str]
 BLOCKED = "blocked"
 WALL = "wall"
 ALL_QUEUES = "*"
-"""In the place of a queue's name."""
+"""In an index key, all named queues; as the name of rules, all queues."""
 
 PLACING_OPTIONS = frozenset(("queue", "priority", "key"))
-"""Those that a job's index entries depend on."""
+"""The options that the index entries of a job depend on."""
 
 
 def index_of(kind: str, queue: str) -> str:
-    """The name of the index of one kind for one queue."""
+    """Return the name of the index of one kind for one queue."""
     return kind if queue == DEFAULT_QUEUE else f"{kind}@{queue}"
 
 
 def place_in_state(job: Job) -> Place:
-    """Where a job stands among those in its state."""
+    """Return the place of a job among those in its state."""
     if job.state == PROCESSING:
         return PROCESSING, f"{PROCESSING}/{job.number:012}"
     if job.state == PENDING:
@@ -59,7 +62,7 @@ def place_in_state(job: Job) -> Place:
 
 
 def places_of(job: Job) -> tuple[Place, ...]:
-    """All its entries; that of its state comes first."""
+    """Return all places of a job, the place of its state first."""
     first = place_in_state(job)
     if not job.options and job.wall_ms is None:
         return (first,)
@@ -75,14 +78,16 @@ def places_of(job: Job) -> tuple[Place, ...]:
 
 
 def among_all(index: str, key: str) -> Place:
-    """Where an entry of a queue with a name stands among those of all such queues."""
+    """Return the place of an entry of a named queue in the index over all named queues."""
     kind = index.partition("@")[0]
     return f"{kind}@{ALL_QUEUES}", f"{kind}@{ALL_QUEUES}{key[len(index) :]}"
 
 
 def counted_as(job: Job) -> tuple[str, ...]:
-    """The counts that it is in: of its state; where its queue has a name, of its state in all such queues and in this
-    one; of those with blockers.
+    """Return the names of the counts that include a job.
+
+    They are the count of its state; for a named queue, also that of the state in all named queues and in this one;
+    and the count of jobs with blockers.
     """
     if not job.options:
         return (job.state,)
@@ -92,14 +97,18 @@ def counted_as(job: Job) -> tuple[str, ...]:
 
 
 FIXED_COUNTS = frozenset((*STATES, *(f"{state}@{ALL_QUEUES}" for state in STATES), BLOCKED))
-"""Those of the whole home; the others are of one queue each (see `queue_counts`)."""
+"""The counts of the whole home; every other count belongs to one queue (see `queue_counts`)."""
 
 
 _KINDS: dict[str, tuple[str, ...]] = {PENDING: (READY, DELAYED), FAILED: (DUE,)}
 
 
 def indexes_of(state: str, queue: str | None = None) -> list[str]:
-    """The names of the indexes in which the jobs in a state stand: of all queues, or of one and perhaps some more."""
+    """Return the names of the indexes of the jobs in a state.
+
+    With `queue`, the indexes have all its jobs, and perhaps jobs of other queues. Without it, `JobTable.in_order`
+    reads the indexes of all queues under these names.
+    """
     kinds = _KINDS.get(state)
     if kinds is None:
         return [state]

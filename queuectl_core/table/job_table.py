@@ -1,18 +1,19 @@
-"""Job table: the jobs as they are now. A memtable of what has changed lately, over a store that may lag behind.
+"""Job table: the current jobs, in a memtable of recent changes over a store that may lag behind.
 
-A job has its record, `job/ID`, and the entries in indexes that `index_keys` says; `meta` has position, counts,
-settings, queues, schedules and the next job number; `queue_counts` has the counts of each queue. So every job has one
-record and few index entries, and nothing that is asked often needs a scan.
+The store has a record of each job, `job/ID`, and the index entries of `index_keys`. `meta` has the position, counts,
+settings, queues, schedules and the next job number. `queue_counts` has the counts of each named queue. So a job has one
+record and few index entries, and no frequent request needs a scan.
 
-`flush` moves the longest-changed jobs into the store, a slice at a time, in one atomic write with the position up to
-which the store is then complete. Records may be ahead of that position; each carries the sequence of its last event
-(`revision`, a page LSN as in ARIES), and replay skips what a record already has.
+`flush` moves the jobs with the oldest changes into the store, one slice at a time. One atomic write stores them with
+the position up to which the store is then complete. Records may be ahead of that position. Each has the sequence of its
+last event (`revision`, like a page LSN in ARIES), and replay skips the events that a record already has.
 
-A job that has been enqueued and not touched since is `fresh` (see `memtable`). So a load of a million is taken in at
-once, and moved to the store bit by bit.
+A job that was enqueued and has not changed since is fresh (see `memtable`). So the table adds a load of a million jobs
+at once, and moves it to the store bit by bit.
 
-Pure: the store is handed in. Of events it knows only the one that makes a job, and not the journal. The trap: change a
-job only between `change` and `settle`; what `get` returns is to be read.
+Pure: the caller passes the store. Knows no journal, and no event but the one that adds a job.
+
+Invariant: a job changes only between `change` and `settle`. The result of `get` is read-only.
 """
 
 from __future__ import annotations
@@ -46,37 +47,40 @@ if TYPE_CHECKING:
     from ..model.records import Options, Rules, Schedule, State
 
 FORMAT = 2
-"""Since 2 the order of jobs over all queues has an index, and each queue a record of its counts (see
-`store_upgrade`).
-"""
+"""Since format 2, there are an index over all queues, and a record of counts for each queue (`store_upgrade`)."""
 
 READ_LIMIT = 1000
-"""Unchanged jobs kept in memory after they were read."""
+"""The maximum number of unchanged jobs that stay in memory after a read."""
 
 READ_BYTES = 16 * 1024 * 1024
-"""The same, where jobs are long."""
+"""The maximum size of the records of these jobs, for long jobs."""
 
 GET_LIMIT = 250
-"""Keys asked of the store at once."""
+"""The maximum number of keys in one read of the store."""
 
 AHEAD_LIMIT = 50
-"""The same, where each brings a record with it."""
+"""The maximum number of keys in one read ahead, which loads a record for each."""
 
 FLUSH_BYTES = 4 * 1024 * 1024
-"""No more is moved into the store at a time, but for the last job of those."""
+"""The maximum size of one flush, which only its last job may exceed."""
 
 
 class JobTable:
+    """The jobs of one home, over its store. The constructor checks the store."""
+
     def __init__(self, store: Store) -> None:
-        """Raises NewerFormat, Corrupt."""
+        """Load the meta record of the store.
+
+        Raises: NewerFormat, Corrupt.
+        """
         meta = _parsed("meta", store.get(b"meta") or b"{}")
         if meta.get("format", FORMAT) > FORMAT:
             raise NewerFormat(path="the store", found=f"format {meta['format']}", known=FORMAT)
         self._store = store
         self.log_id: str = meta.get("log_id", "")
-        """Of the journal that this store belongs to; empty: of none yet."""
+        """The ID of the journal that this store belongs to; empty if none yet."""
         self.segment: int = meta.get("segment", 0)
-        """The number of a segment that this journal has had; there is one of this number or a higher one."""
+        """The number of a segment that this journal has had; its newest segment has this number or a higher one."""
         self.position: int = meta.get("position", 0)
         self.ahead: int = meta.get("ahead", 0)
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
@@ -84,37 +88,36 @@ class JobTable:
         self._tallies = Tallies(store)
         self.settings: dict[str, Any] = meta.get("settings", {})
         self.queues: dict[str, Rules] = meta.get("queues", {})
-        """The rules of queues that have any; `*` is all of them."""
+        """The rules of the queues that have any; `*` is all queues."""
         self.opens: dict[str, float] = meta.get("opens", {})
-        """When the rate of a queue lets the next job begin, without the shifts of the clock."""
+        """When the rate of a queue lets the next job start, by the clock without its shifts."""
         self.schedules: dict[str, Schedule] = meta.get("schedules", {})
         self.clock_shift_ms: int = meta.get("clock_shift_ms", 0)
         self.latest_ms: int = meta.get("latest_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
         self._stored_counts = dict(self.counts)
         self._changed: dict[str, Changed | Fresh] = {}
-        """By the age of their first change that the store lacks."""
+        """The memtable, ordered by the age of the first change that the store lacks."""
         self._fresh: dict[int, str] = {}
-        """Number and id of each fresh job: their entries in the index of what is ready."""
+        """The number and ID of each fresh job: their entries in the ready index."""
         self._fresh_from = 0
-        """No fresh job has a number below this."""
+        """No fresh job has a lower number."""
         self._read: dict[str, Job] = {}
         self._read_bytes = 0
-        """Of their records, at the most."""
+        """An upper bound of the size of their records."""
         self._changed_index: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def get(self, id: str) -> Job | None:
-        """The job, to be read."""
+        """Return the job, read-only, or None if there is none."""
         entry = self._changed.get(id)
         if entry is None:
             return self._load(id)
         return job_from(entry) if isinstance(entry, tuple) else entry.job
 
     def existing(self, id: str) -> Job:
-        """Return the job, which the caller knows to be there.
+        """Return a job that the caller knows to exist.
 
-        Raises:
-            KeyError: it is not.
+        Raises: KeyError if it does not.
         """
         job = self.get(id)
         if job is None:
@@ -122,7 +125,7 @@ class JobTable:
         return job
 
     def options_of(self, id: str) -> Options:
-        """Of a job; no Job is made of a fresh one for it."""
+        """Return the options of a job, without making a Job of a fresh one."""
         entry = self._changed.get(id)
         if isinstance(entry, tuple):
             return entry[0].options
@@ -130,14 +133,14 @@ class JobTable:
         return NO_OPTIONS if job is None else job.options
 
     def state_of(self, id: str) -> State | None:
-        """Of a job, if there is one; at the cost of a look where it is fresh."""
+        """Return the state of a job, or None if there is none; for a fresh job, this costs one lookup."""
         if isinstance(self._changed.get(id), tuple):
             return PENDING
         job = self.get(id)
         return None if job is None else job.state
 
     def known(self, ids: list[str]) -> set[str]:
-        """Which of these are ids of jobs; at the cost of one look at the store for hundreds of them."""
+        """Return which of these IDs belong to jobs, with one read of the store for each few hundred."""
         found = {id for id in ids if id in self._changed and self.get(id) is not None}
         others = [f"job/{id}".encode() for id in ids if id not in self._changed]
         for start in range(0, len(others), GET_LIMIT):
@@ -145,7 +148,7 @@ class JobTable:
         return found
 
     def is_entry(self, entry: Entry) -> bool:
-        """Whether the job of this index entry still stands there."""
+        """Return whether the job of this index entry still has this place."""
         key, id = entry
         found = self._changed.get(id)
         if found is None:
@@ -156,7 +159,7 @@ class JobTable:
         return bool(found.places) and key == found.places[0][1]
 
     def read_ahead(self, entries: list[Entry]) -> None:
-        """These jobs will be wanted soon, one after the other."""
+        """Load these jobs into memory: the caller needs them soon, one after another."""
         wanted = [f"job/{id}".encode() for _, id in entries if id not in self._changed and id not in self._read]
         size = 0
         for start in range(0, len(wanted), AHEAD_LIMIT):
@@ -167,15 +170,16 @@ class JobTable:
                 size += len(raw)
 
     def change(self, id: str, sequence: int) -> Job | None:
-        """The job, to be changed on account of event `sequence` and then given to `settle`. None: there is no such
-        job.
+        """Return a job that event `sequence` is about to change, or None if there is none.
+
+        The caller changes the job, and then calls `settle`.
         """
         entry = self._changed.get(id)
-        if isinstance(entry, tuple):  # it keeps its place among the changed
+        if isinstance(entry, tuple):  # the new entry keeps the old place in the order of changes
             job = job_from(entry)
             del self._fresh[job.number]
             entry = self._changed[id] = Changed(job, job.revision, None)
-            entry.count = FRESH_COUNT  # as such it has been counted
+            entry.count = FRESH_COUNT  # the counts already include it as a fresh job
         elif entry is None:
             loaded = self._load(id)
             if loaded is None:
@@ -185,28 +189,28 @@ class JobTable:
         return entry.job
 
     def add(self, job: Job) -> None:
-        """A new job: `settle` it next. The caller has made sure that there is none of this id."""
+        """Add a new job; call `settle` next. The caller has checked that its ID is free."""
         entry = self._changed.get(job.id)
         if entry is None:
             self._changed[job.id] = Changed(job, job.revision, None)
-        else:  # removed, and not flushed since
+        else:  # a job with this ID was removed, and no flush has happened since
             assert not isinstance(entry, tuple)
             entry.job = job
         self.next_number = max(self.next_number, job.number + 1)
 
     def enqueue(self, batch: Batch, first_sequence: int) -> int:
-        """New jobs; the caller has made sure that there are none of these ids. Returns the sequence of the last one."""
+        """Add a batch of jobs with free IDs, and return the sequence of the last one."""
         for row, length in batch.rows:
             row.first_sequence = first_sequence
             first_sequence += length
         for entry, row in batch.placed:
-            assert entry.job is not None  # none of a batch has been removed
+            assert entry.job is not None  # no job of a batch has been removed
             entry.first_sequence = entry.job.revision = row.first_sequence + entry.job.number - row.first_number
         self.next_number = max(self.next_number, batch.last_number + 1)
-        if not self._changed.keys().isdisjoint(batch.entries):  # removed, and not flushed since
+        if not self._changed.keys().isdisjoint(batch.entries):  # such jobs were removed, without a flush since
             for found in batch.entries.values():
                 job = job_from(found) if isinstance(found, tuple) else found.job
-                assert job is not None  # none of a batch has been removed
+                assert job is not None  # no job of a batch has been removed
                 self.add(job)
                 self.settle(job)
             return first_sequence - 1
@@ -225,7 +229,7 @@ class JobTable:
         return first_sequence - 1
 
     def settle(self, job: Job) -> Entry:
-        """The job has been changed: it is counted and indexed anew. Returns its index entry."""
+        """Update the counts and the index entries of a changed job, and return the entry of its state."""
         entry = self._changed[job.id]
         assert not isinstance(entry, tuple)  # `change` and `add` make it a Changed
         places = places_of(job)
@@ -240,6 +244,7 @@ class JobTable:
         return places[0][1], job.id
 
     def remove(self, id: str, sequence: int) -> None:
+        """Remove a job, on account of event `sequence`."""
         if self.change(id, sequence) is not None:
             entry = self._changed[id]
             assert not isinstance(entry, tuple)  # `change` makes it a Changed
@@ -248,12 +253,12 @@ class JobTable:
             self._count(entry, ())
 
     def note_time(self, at_ms: int) -> None:
-        """Keeps the latest time of any event, by a clock without the shifts."""
+        """Keep the latest time of any event, by the clock without its shifts."""
         if at_ms - self.clock_shift_ms > self.latest_ms:
             self.latest_ms = at_ms - self.clock_shift_ms
 
     def scan(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
-        """The first `limit` entries of one index behind key `after` (with `reverse`: the last ones before it)."""
+        """Return the first `limit` entries of an index after key `after`; with `reverse`, the last ones before it."""
         start, stop = f"{index}/", f"{index}0"  # "0" is the character after "/"
         if after:
             start, stop = (start, after) if reverse else (after + "\0", stop)
@@ -263,7 +268,7 @@ class JobTable:
         return list(islice(heapq.merge(recent, stored, fresh, reverse=reverse), limit))
 
     def in_order(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
-        """As `scan`; of READY, DUE and DELAYED all queues together, their keys as if they stood in one index."""
+        """Return entries like `scan`, but of READY, DUE and DELAYED merge all queues as if they shared one index."""
         found = self.scan(index, limit, after, reverse)
         if index not in (READY, DUE, DELAYED):
             return found
@@ -273,13 +278,13 @@ class JobTable:
         return list(islice(heapq.merge(found, others, reverse=reverse), limit)) if others else found
 
     def count_of(self, queue: str, state: str) -> int:
-        """How many jobs of a queue are in a state."""
+        """Return how many jobs of a queue are in a state."""
         if queue != DEFAULT_QUEUE:
             return self._tallies.count_of(queue, state)
         return self.counts[state] - self.counts.get(f"{state}@{ALL_QUEUES}", 0)
 
     def queue_names(self, after: str = "", limit: int = 2**31) -> list[str]:
-        """The first `limit` queues behind that name that have a job or a rule, by name; the default one before all."""
+        """Return the first `limit` queues after that name that have a job or a rule, by name, the default one first."""
         first = [] if after else [DEFAULT_QUEUE]
         after = "" if after == DEFAULT_QUEUE else after
         ruled = [name for name in self.queues if name > after and name not in (ALL_QUEUES, DEFAULT_QUEUE)]
@@ -291,10 +296,10 @@ class JobTable:
         return len(self._changed)
 
     def flush(self, limit: int, last_sequence: int) -> int:
-        """Moves up to `limit` of the longest-changed jobs into the store, fewer where they are long; returns how many
-        are left.
+        """Move up to `limit` of the jobs with the oldest changes into the store, and return how many are left.
 
-        `last_sequence` is that of the last event applied: where the position goes when nothing is left.
+        It moves fewer jobs when they are long. `last_sequence` is that of the last event applied: the new position
+        when nothing is left.
         """
         puts: list[tuple[bytes, bytes]] = []
         deletes: list[bytes] = []
@@ -334,7 +339,7 @@ class JobTable:
         return len(self._changed)
 
     def _load(self, id: str) -> Job | None:
-        """From the store, or from what was read lately: a dispatch looks at the same job several times."""
+        """Return a job from the store or the read cache: a dispatch looks at the same job several times."""
         job = self._read.get(id)
         if job is None:
             raw = self._store.get(f"job/{id}".encode())
@@ -344,7 +349,7 @@ class JobTable:
         return job
 
     def _keep(self, id: str, raw: bytes) -> Job:
-        """The job of a record, remembered for a while."""
+        """Return the job of a record, and keep it in the read cache."""
         if len(self._read) >= READ_LIMIT or self._read_bytes + len(raw) > READ_BYTES:
             self._read.clear()
             self._read_bytes = 0
@@ -379,7 +384,7 @@ class JobTable:
         return heapq.nlargest(limit, entries) if reverse else heapq.nsmallest(limit, entries)
 
     def _scan_fresh(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
-        """By asking for number after number: those of fresh jobs lie close together."""
+        """Return fresh entries by trying each number: the numbers of fresh jobs lie close together."""
         low = max(self._fresh_from, _number_of(start, 0))
         high = min(self.next_number, _number_of(stop, self.next_number))
         numbers = range(high - 1, low - 1, -1) if reverse else range(low, high)
@@ -390,7 +395,7 @@ class JobTable:
         return found
 
     def _scan_stored(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
-        """Entries of the store, without those of jobs that have changed since."""
+        """Return entries of the store, without those of jobs that have changed since."""
         found: list[Entry] = []
         while len(found) < limit:
             page = self._store.scan(start.encode(), stop.encode(), limit, reverse)
@@ -439,7 +444,7 @@ def _write_fresh(fresh: Fresh, puts: list[tuple[bytes, bytes]]) -> None:
 
 
 def _number_of(key: str, otherwise: int) -> int:
-    """The number in a key of the index of what is ready; a cursor from outside may have none."""
+    """Return the number in a key of the ready index, or `otherwise`: a cursor from outside may have none."""
     digits = key[6:18]
     return int(digits) if digits.isdigit() else otherwise
 
@@ -449,7 +454,10 @@ def _first_sequence(entry: Changed | Fresh) -> int:
 
 
 def _job_of_record(id: str, raw: bytes) -> Job:
-    """Raises Corrupt, NewerFormat."""
+    """Return the job of a record of the store.
+
+    Raises: Corrupt, NewerFormat.
+    """
     fields = _parsed(f"job/{id}", raw)
     unknown = fields.keys() - set(Job.__slots__)
     if unknown:
@@ -461,7 +469,10 @@ def _job_of_record(id: str, raw: bytes) -> Job:
 
 
 def _parsed(key: str, raw: bytes) -> dict[str, Any]:
-    """A value of the store. Raises Corrupt."""
+    """Return the JSON object in a value of the store.
+
+    Raises: Corrupt.
+    """
     try:
         value = _decode(raw.decode())[0]
     except ValueError:

@@ -1,8 +1,12 @@
-"""Memtable: what a table has of jobs that changed lately: one for each, and whole batches of new ones on their way in.
+"""Memtable: the entries of jobs that changed lately, and batches of new jobs.
 
-A job that has been enqueued and not touched since is `Fresh`: the event that made it, which costs a tenth of a Job and
-its index entry. Pure. Knows no table and no store. The trap: jobs of a row share one object that says where their
-sequences begin; it is right only once the row is in the table.
+A job that was enqueued and has not changed since is `Fresh`: the event that made it. This costs a tenth of a Job and
+its index entry.
+
+Pure. Knows no table and no store.
+
+Warning: the jobs of a row share one object that says where their sequences begin. It is right only once the row is in
+the table.
 """
 
 from __future__ import annotations
@@ -16,8 +20,10 @@ from .index_keys import PLACING_OPTIONS, Place, counted_as, places_of
 
 
 class Changed:
-    """A memtable entry. `job` None: removed. `stored_places` are those that it has in the indexes of the store, the
-    first for its state; `places` where it stands now.
+    """A memtable entry of a changed job. `job` is None if it was removed.
+
+    `stored_places` are its places in the indexes of the store, the place of its state first; `places` are the current
+    ones.
     """
 
     __slots__ = ("job", "first_sequence", "stored_places", "stored_count", "places", "count")
@@ -29,11 +35,11 @@ class Changed:
         self.stored_count: tuple[str, ...] = () if stored is None else counted_as(stored)
         self.places: tuple[Place, ...] = ()
         self.count = self.stored_count
-        """The names of the counts that it is in."""
+        """The names of the counts that include it."""
 
 
 class Row:
-    """New jobs of numbers in a row, and so of events in a row once they are in the queue."""
+    """New jobs with consecutive numbers, and with consecutive events once they are in the queue."""
 
     __slots__ = ("first_number", "first_sequence")
 
@@ -43,13 +49,13 @@ class Row:
 
 
 Fresh = tuple[Enqueued, Row]
-"""A memtable entry of a job that nothing has happened to yet: how it came, and in which row."""
+"""A memtable entry of a job that has not changed since it was added: its event and its row."""
 
 
 class Batch:
-    """New jobs made ready for the table while they are not in it yet, so that taking them in costs next to nothing.
+    """New jobs prepared for a table, so that adding them costs almost nothing.
 
-    `numbers` are those of the fresh ones; `indexes` has the places of the others, `placed`.
+    `numbers` has the fresh ones. `placed` has the others, and `indexes` has their places.
     """
 
     def __init__(self) -> None:
@@ -59,12 +65,12 @@ class Batch:
         self.indexes: dict[str, dict[str, str]] = {}
         self.counts: dict[str, int] = {}
         self.rows: list[tuple[Row, int]] = []
-        """Each with its length."""
+        """Each row with its length."""
         self.last_number = 0
         self.latest_ms = 0
 
     def add(self, enqueued: Sequence[Enqueued]) -> None:
-        """One more row, of higher numbers."""
+        """Add one more row, of higher numbers."""
         row = Row(enqueued[0].number)
         ids = [event.id for event in enqueued]
         self.entries.update(zip(ids, zip(enqueued, repeat(row))))
@@ -81,7 +87,7 @@ class Batch:
         self.last_number = row.first_number + len(ids) - 1
 
     def _place_if_needed(self, event: Enqueued, row: Row) -> None:
-        """Where it stands does not follow from its number alone."""
+        """Index a job whose place depends on more than its number."""
         if not (event.blockers or event.due_ms or event.options.keys() & PLACING_OPTIONS):
             return
         job = job_from((event, row))
@@ -96,6 +102,7 @@ class Batch:
 
 
 def job_from(fresh: Fresh) -> Job:
+    """Return the Job of a fresh entry."""
     id, number, at_ms, command, cwd, max_retries, backoff_base, options, due_ms, blockers, wall_ms = fresh[0]
     return Job(
         id,
@@ -122,5 +129,6 @@ FRESH_COUNT = (PENDING,)
 
 
 def bump(counts: dict[str, int], names: tuple[str, ...], change: int) -> None:
+    """Add `change` to each of these counts."""
     for name in names:
         counts[name] = counts.get(name, 0) + change

@@ -1,11 +1,11 @@
-"""Queue counts: how many jobs each queue with a name has in which state, however many queues there are.
+"""Queue counts: the number of jobs in each state of each named queue.
 
-The store has one record for each such queue, `queue/NAME`; memory has by how much the jobs that changed lately make it
-another number. So a home with many queues costs neither memory nor time at opening, and a queue without jobs nothing.
+The store has one record for each such queue, `queue/NAME`. Memory has only the differences that recently changed jobs
+make. So a home with many queues needs neither more memory nor more time to open, and an empty queue costs nothing.
 
-Pure: the store is handed in. A number is called STATE@QUEUE, as in `index_keys.counted_as`. The trap:
-what is moved into the
-store must be taken off here in the same moment, or it counts twice.
+Pure: the caller passes the store. A count is named STATE@QUEUE, as in `index_keys.counted_as`.
+
+Warning: when a difference moves into the store, subtract it here at the same moment. Otherwise it counts twice.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ if TYPE_CHECKING:
     from .store import Store
 
 Records = dict[str, dict[str, int]]
-"""By queue, then by state."""
+"""Counts by queue, then by state."""
 
 READ_LIMIT = 1000
-"""So many records of the store are kept in memory once they were read."""
+"""The maximum number of records of the store in memory."""
 
 _PREFIX, _STOP = "queue/", "queue0"
 _PAGE = 500
 
 
 class Tallies:
+    """The counts of the named queues of one table."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changes: dict[str, int] = {}
         self._read: dict[str, dict[str, int]] = {}
 
     def bump(self, name: str, change: int) -> None:
+        """Add `change` to one difference, and drop it when it becomes 0."""
         number = self._changes.get(name, 0) + change
         if number:
             self._changes[name] = number
@@ -48,7 +51,7 @@ class Tallies:
         return self._stored(queue).get(state, 0) + self._changes.get(f"{state}@{queue}", 0)
 
     def names(self, after: str, limit: int) -> list[str]:
-        """The first `limit` queues behind that name ("": of all) that have a job, by name."""
+        """Return the first `limit` queues after that name ("" is before all) that have a job, sorted by name."""
         found: list[str] = []
         while len(found) < limit:
             names = sorted({*self._stored_names(after), *self._changed_names(after)})[:_PAGE]
@@ -59,7 +62,7 @@ class Tallies:
         return found[:limit]
 
     def records_after(self, changes: Mapping[str, int]) -> Records:
-        """The records of the store, by queue, as these changes make them."""
+        """Return the records of the store, by queue, with these changes."""
         found: Records = {}
         for name, change in changes.items():
             state, _, queue = name.partition("@")
@@ -72,7 +75,7 @@ class Tallies:
         return found
 
     def note_moved(self, changes: Mapping[str, int], records: Records) -> None:
-        """The store has these records now, and in them these changes."""
+        """Note that the store now has these records, and in them these changes."""
         self._bound(len(records))
         self._read.update(records)
         for name, change in changes.items():
@@ -106,7 +109,7 @@ class Tallies:
 
 
 def write(records: Records, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
-    """Says what is to be written for these records; those of queues without jobs go."""
+    """Add the writes for these records to `puts`; delete the records of queues without jobs."""
     for queue, record in records.items():
         key = f"{_PREFIX}{queue}".encode()
         if record:
@@ -116,6 +119,9 @@ def write(records: Records, puts: list[tuple[bytes, bytes]], deletes: list[bytes
 
 
 def counts_in(key: bytes, value: bytes) -> dict[str, int]:
-    """The numbers in a pair of the store, by their names; none where it is no record of a queue. Raises ValueError."""
+    """Return the counts in a pair of the store by name, or none if it is not a queue record.
+
+    Raises: ValueError.
+    """
     prefix, _, queue = key.decode().partition("/")
     return {f"{state}@{queue}": n for state, n in json.loads(value).items()} if f"{prefix}/" == _PREFIX else {}

@@ -1,6 +1,8 @@
-"""Store: what a job table needs of a dbm store.
+"""Store: what a job table needs from a dbm store.
 
-Pure: a contract, which the stores in `storage` meet. The trap: `write` alone is atomic.
+Pure: a contract, which the stores in `storage` meet.
+
+Warning: only `write` is atomic.
 """
 
 from __future__ import annotations
@@ -10,27 +12,27 @@ from typing import Protocol
 
 
 class Store(Protocol):
-    """What a table needs of a dbm store. `write` is atomic; what `sync` has returned for survives a power cut."""
+    """The contract of a store. `write` is atomic; writes before a `sync` that returned survive a power cut."""
 
     def get(self, key: bytes) -> bytes | None: ...
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
-        """The pairs of those that are there, in any order. At most 500 keys."""
+        """Return the existing pairs of these keys, at most 500, in any order."""
 
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
-        """The first `limit` pairs with start <= key < stop, by key (the last ones, downwards, with `reverse`)."""
+        """Return the first `limit` pairs with start <= key < stop by key; with `reverse`, the last ones, backwards."""
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None: ...
 
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
-        """Every pair that can still be read, in any order; damage between them is passed over."""
+        """Yield every pair that can still be read, in any order, and skip damage between them."""
 
     def problems(self) -> list[str]:
-        """What the backend itself finds wrong with its file."""
+        """Return the problems that the backend itself finds in its file."""
 
     def sync(self) -> None: ...
 
     def sync_is_due(self, freed_bytes: int) -> bool:
-        """Whether a sync is worth its cost now, with that much of the journal to be freed by it."""
+        """Return whether a sync is worth its cost now, if it frees this much of the journal."""
 
     def close(self) -> None: ...
