@@ -1,1 +1,1 @@
-"""What lies on disk: the journal, the dbm stores, the output of jobs."""
+"""The data on disk: the journal, the dbm stores, and the output of jobs."""

@@ -1,14 +1,18 @@
-"""Backends: the dbm files that hold the checkpoint of the journal, one module a kind.
+"""Backends: the kinds of store that hold the checkpoint of the journal, one module each.
+
+It does not know the content of the store.
 
     sqlite_store       the layout of dbm.sqlite3, through the standard sqlite3 module: one transaction carries a write
-    generation_store   gnu, ndbm or dumb, which survive no kill in mid-write: each sync is a whole new file, then a
-    switch
+    generation_store   gnu, ndbm, or dumb, which do not survive a kill during a write: each sync writes a new file,
+                       then switches to it
     memory_store       a dictionary, for tests and dry runs
-    checksum_store     stands before each of those on disk: every value has a checksum
+    checksum_store     wraps each of those on disk: every value has a checksum
 
-All meet the contract `store.Store`. `open_store` reads which kind a home has (store/CURRENT), or chooses one for
-a new home. Does not know what is stored. The trap: a home outlives the Python that made it; what this one lacks gets
-a clear error.
+All of them meet the contract `store.Store`. `open_store` reads the kind of a home's store from store/CURRENT, or
+chooses one for a new home.
+
+Invariant: if this Python lacks the backend of a home, `open_store` raises an error that names it. A home outlives the
+Python that made it.
 """
 
 from __future__ import annotations
@@ -24,22 +28,23 @@ from .checksum_store import SealedStore
 from .memory_store import MemoryStore
 
 MODULES = {"sqlite": "sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
-"""The backends in the order of preference, and the module that each needs."""
+"""The backends in order of preference, and the module that each needs."""
 
 CURRENT = "CURRENT"
 
 
 def available() -> list[str]:
-    """The backends that this Python can open, best first."""
+    """Return the backends that this Python can open, best first."""
     return [name for name, module in MODULES.items() if _is_there(module)]
 
 
 def open_store(folder: str, wanted: str | None = None, read_only: bool = False) -> SealedStore:
-    """The store of a home, made when there is none. `wanted` names the backend of a new one.
+    """Open the store of a home, or create it if there is none; `wanted` names the backend of a new one.
 
-    `read_only` changes no file; it is for a home that has a store.
+    `read_only` changes no file; without a store, the result is an empty one in memory. The error for an unknown backend
+    name is InvalidInput.
 
-    Raises NoBackend, Corrupt, StorageFailed; InvalidInput for a backend name that does not exist.
+    Raises: NoBackend, Corrupt, StorageFailed, InvalidInput.
     """
     chosen = current_backend(folder)
     if chosen is None and read_only:
@@ -64,7 +69,10 @@ def _opened(folder: str, backend: str, read_only: bool) -> Store:
 
 
 def current_backend(folder: str) -> str | None:
-    """The backend that the home was made with; None for a new home. Raises Corrupt."""
+    """Return the backend of the home, or None for a new home.
+
+    Raises: Corrupt.
+    """
     path = os.path.join(folder, CURRENT)
     try:
         with open(path, "rb", opener=durable_files.owned) as file:
@@ -85,7 +93,7 @@ def _choose(wanted: str | None) -> str:
 
 
 def _is_there(module: str) -> bool:
-    """Tries the import itself: a module can be found and still lack the C library below it."""
+    """Return whether the module can be imported. Python can find a module that lacks its C library."""
     if importlib.util.find_spec(module) is None:
         return False
     try:

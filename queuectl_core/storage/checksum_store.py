@@ -1,11 +1,13 @@
-"""Checksum store: a store whose every value carries a checksum, written with it and checked whenever it is read.
+"""Checksum store: a store that writes a checksum with every value and checks it at every read.
 
-The seal is a line behind the value: a CRC-32 over key and value. So a flipped bit, and a value that stands under
-another key, are refused as damage, whatever the backend lets through. Without the seal a value is as the first format
-wrote it; such a store is read as it is, until `seal_old` has sealed it.
+It does not know the content of the values, except how `meta` begins in the first format.
 
-Knows of what is stored only how the first format began its `meta`. The trap: that record stays readable to the version
-before, which takes the text up to the seal, so that it finds the number of a format that it does not know.
+The seal is a line behind the value: a CRC-32 over key and value. Therefore the store rejects a flipped bit, and a value
+under a wrong key, whatever the backend accepts. The first format has no seals. The store reads such values as they are,
+until `seal_old` has sealed them.
+
+Invariant: a version that knows only format 1 can still read `meta`. It takes the text up to the seal, and finds the
+number of a format that it does not know.
 """
 
 from __future__ import annotations
@@ -19,19 +21,26 @@ from ..table.store import Store
 _SEAL_BYTES = 9
 _META_OF_FORMAT_1 = b'{"format":1,'
 _META_IN_BETWEEN = b'{"format":2,"from":1,'
-"""While a store of the first format is upgraded: the version before would take a seal for a part of the value."""
+"""The start of `meta` during the upgrade from format 1. It names format 2 already, because a version that knows only
+format 1 would read a seal as part of the value.
+"""
 _PAGE = 1000
 
 
 class SealedStore:
+    """The store contract, with a checksum for every value of `inner`. Every read can raise Corrupt."""
+
     def __init__(self, inner: Store, path: str) -> None:
         self.inner = inner
         self.path = path
         self.is_old = _is_of_format_1(inner)
-        """Values without a seal are let through: a store of the first format, of which any number may have none."""
+        """Whether values without a seal are valid, as in a store of the first format."""
 
     def get(self, key: bytes) -> bytes | None:
-        """Raises Corrupt, as do all that read."""
+        """Return the value of a key, or None.
+
+        Raises: Corrupt.
+        """
         value = self.inner.get(key)
         return None if value is None else self._opened(key, value)
 
@@ -48,7 +57,7 @@ class SealedStore:
         return ((key, value) for key, value in self.checked() if value is not None)
 
     def checked(self) -> Iterator[tuple[bytes, bytes | None]]:
-        """Yield every pair that can be read; None in the place of a value that its seal does not fit."""
+        """Yield every pair that can be read, with None for a value that does not match its seal."""
         for key, value in self.inner.readable():
             try:
                 yield key, self._opened(key, value)
@@ -56,8 +65,9 @@ class SealedStore:
                 yield key, None
 
     def seal_old(self) -> None:
-        """Seal what the first format has written without a seal. After a crash in between it goes on, and the version
-        before refuses the store.
+        """Seal the values that the first format wrote without a seal.
+
+        After a crash, the next call continues. Meanwhile a version that knows only format 1 rejects the store.
         """
         self._leave_format_1()
         page: list[tuple[bytes, bytes]] = []
@@ -103,21 +113,21 @@ def sealed(key: bytes, value: bytes) -> bytes:
 
 
 def unsealed(key: bytes, value: bytes) -> bytes | None:
-    """Return the value that was sealed; None when key, value, and seal do not belong together."""
+    """Return the value without its seal, or None if key, value, and seal do not match."""
     try:
         found = value[:-_SEAL_BYTES]
         return found if value[-_SEAL_BYTES:] == b"\n%08x" % zlib.crc32(found, zlib.crc32(key)) else None
-    except TypeError:  # damage can make a text or a number of it
+    except TypeError:  # damage can turn the value into a text or a number
         return None
 
 
 def _may_be_old(value: object) -> bool:
-    """Whether this may be a value of the first format, which wrote JSON in one line, and ids."""
+    """Return whether this can be a value of the first format, which wrote JSON on one line, and IDs."""
     return isinstance(value, bytes) and b"\n" not in value
 
 
 def _is_of_format_1(inner: Store) -> bool:
     try:
         return (inner.get(b"meta") or b"").startswith((_META_OF_FORMAT_1, _META_IN_BETWEEN))
-    except (QueueError, AttributeError):  # whoever reads it will say so
+    except (QueueError, AttributeError):  # the next read reports the damage
         return False

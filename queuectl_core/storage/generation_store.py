@@ -1,14 +1,15 @@
-"""GenerationStore: the store contract on gnu, ndbm or dumb files, none of which survives a kill in the middle of a
-write.
+"""GenerationStore: the store contract on gnu, ndbm, or dumb files, for a Python without sqlite3.
 
-So a file, once written, is never changed. Writes gather in memory; `sync` writes everything into a new file in a
-folder of its own (gen-N), syncs it, reads it back, and then switches by renaming GENERATION. A crash at any moment
-leaves the old generation or the new one. That costs time in proportion to the store, so it is due only when the
-journal has grown as large; the journal keeps what memory would lose. For Pythons without sqlite3; keys are held in
-memory, in order.
+It does not know the content of the store.
 
-Does not know what is stored. The trap: ndbm limits the size of a pair and may lose a large one silently; hence the
-reading back.
+None of these files survives a kill during a write. Therefore the store never changes a file. It keeps new writes in
+memory. `sync` writes everything into a new file in a folder of its own (gen-N), syncs it, and reads it back. Then it
+switches: it renames GENERATION. After a crash, either the old or the new generation is there.
+
+A sync takes time in proportion to the store, so it is due only when the journal has grown as large. The journal keeps
+the writes that are only in memory. All keys are in memory, in order.
+
+Warning: ndbm limits the size of a pair and can lose a large one silently. Therefore `sync` reads the file back.
 """
 
 from __future__ import annotations
@@ -27,12 +28,17 @@ from ..system import durable_files
 _POINTER = "GENERATION"
 _MIN_SYNC_BYTES = 4 * 1024 * 1024
 _PIECE_BYTES = 900
-"""ndbm takes about 1000 bytes a pair, so longer values are cut in pieces: KEY, KEY\\x00 1, KEY\\x00 2 …"""
+"""The size of a piece of a value: ndbm takes about 1000 bytes a pair. The keys are KEY, KEY\\x00 1, KEY\\x00 2 …"""
 
 
 class GenerationStore:
+    """The store contract on a dbm module that cannot survive a kill during a write."""
+
     def __init__(self, folder: str, module: str, read_only: bool = False) -> None:
-        """Raises Corrupt."""
+        """Open the current generation of a folder. `read_only` changes no file.
+
+        Raises: Corrupt.
+        """
         self._folder = folder
         self._module: Any = importlib.import_module(module)
         self._number = self._current_number()
@@ -45,20 +51,24 @@ class GenerationStore:
             self._remove_others()
 
     def get(self, key: bytes) -> bytes | None:
+        """Return the value of a key, or None."""
         if key in self._pairs:
             return self._pairs[key]
         return self._read(self._file, key) if self._file is not None else None
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        """Return the pairs of the keys that exist."""
         pairs = ((key, self.get(key)) for key in keys)
         return [(key, value) for key, value in pairs if value is not None]
 
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        """Return up to `limit` pairs with start <= key < stop, by key; from the end backwards with `reverse`."""
         low, high = bisect.bisect_left(self._keys, start), bisect.bisect_left(self._keys, stop)
         keys = self._keys[max(low, high - limit) : high][::-1] if reverse else self._keys[low : min(high, low + limit)]
         return [(key, self._value_of(key)) for key in keys]
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
+        """Delete keys, then set pairs, all in memory until the next sync."""
         for key in deletes:
             self._pairs[key] = None
             at = bisect.bisect_left(self._keys, key)
@@ -71,6 +81,7 @@ class GenerationStore:
                 self._keys.insert(at, key)
 
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every pair that can be read, and skip damage."""
         faults: tuple[type[Exception], ...] = (*self._faults(), Corrupt)
         for key in list(self._keys):
             try:
@@ -81,9 +92,10 @@ class GenerationStore:
                 yield key, value
 
     def problems(self) -> list[str]:
-        return []  # what is wrong in such a file shows when its pairs are read
+        return []  # damage in such a file shows only when its pairs are read
 
     def sync(self) -> None:
+        """Write all pairs into a new generation, and switch to it, if anything has changed."""
         if not self._pairs:
             return
         try:
@@ -96,6 +108,7 @@ class GenerationStore:
         return freed_bytes >= max(_MIN_SYNC_BYTES, self._bytes)
 
     def close(self) -> None:
+        """Close the file of the current generation."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -157,14 +170,17 @@ class GenerationStore:
             raise Corrupt(path=self._generation(self._number), why=why) from None
 
     def _value_of(self, key: bytes) -> bytes:
-        """Return the value of a key that is in the index. Raises Corrupt."""
+        """Return the value of a key that is in the index.
+
+        Raises: Corrupt.
+        """
         value = self.get(key)
         if value is None:
             raise Corrupt(path=self._generation(self._number), why=f"its value of {key!r} is missing")
         return value
 
     def _faults(self) -> tuple[type[Exception], ...]:
-        """Return what the module raises when it meets damage: dumb also fails where it takes its index apart."""
+        """Return the exceptions that the module raises for damage. In dumb, parsing the index also fails."""
         return (self._module.error, ValueError, SyntaxError, TypeError, AttributeError, OverflowError, MemoryError)
 
     def _generation(self, number: int) -> str:
@@ -197,7 +213,7 @@ class GenerationStore:
             raise Corrupt(path=path, why=f"{self._module.__name__} says: {fault}") from fault
 
     def _remove_others(self) -> None:
-        """All but the generation that is named on the disk, which a failed switch may have changed."""
+        """Remove every generation except the current one on disk, which a failed switch can have changed."""
         current = self._current_number()
         for name in os.listdir(self._folder):
             if home_files.is_generation(name) and name != f"gen-{current}":

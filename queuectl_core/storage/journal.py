@@ -1,14 +1,16 @@
-"""Journal: the append-only segments on disk. What it has synced is acknowledged; everything else follows from it.
+"""Journal: the append-only segments on disk.
 
-Knows files and frames, not what events mean. Only the holder of the home's lock opens it for writing.
+It knows files and frames, not the meaning of events.
 
-    append   write() of one frame: survives the death of every process
-    sync     fdatasync: survives a power cut; due before any answer leaves
+    append   write() of a frame for each group commit: survives the death of every process
+    sync     fdatasync: survives a power cut; must come before any reply leaves
     free     removes segments that the store no longer needs
 
-The traps: a failed write or sync ends the journal's use (StorageFailed), for nobody knows then what is on the disk.
-A full disk is no such failure: the frame is taken back and refused (DiskFull). And a segment is unlinked only once
-the store has been synced past it.
+Invariant: no reply acknowledges an event before it is synced. All other state follows from the journal.
+Invariant: only the holder of the home's lock opens the journal for writing.
+Invariant: after a failed write or sync (StorageFailed), the process stops using the journal, because the content of the
+disk is unknown. A full disk is different: the journal takes the frame back and rejects it (DiskFull).
+Invariant: the journal unlinks a segment only after the store is synced past it.
 """
 
 from __future__ import annotations
@@ -27,26 +29,26 @@ from . import journal_format
 from .journal_format import MORE, Frame, Scan, SegmentHeader
 
 SEGMENT_BYTES = 4 * 1024 * 1024
-"""A segment that has grown past this is followed by a new one."""
+"""A segment that has grown to this size is followed by a new one."""
 
 FRAME_EVENTS = 5000
-"""A group commit of more events is spread over several frames, none of which counts before the last is there."""
+"""The most events in a frame. A larger group commit has several frames; none counts before the last is there."""
 
 
 class TornTail(NamedTuple):
-    """What a crash in mid-write left behind the last whole frame, and where it has been set aside."""
+    """The bytes that a crash during a write left behind the last whole frame, and the file that now holds them."""
 
     path: str
     bytes: int
     aside: str
 
     def told(self) -> str:
-        """For people."""
+        """Return a clause for people."""
         return f"set aside a torn tail of {self.bytes} bytes, never acknowledged, as {self.aside}"
 
 
 class _Segment(NamedTuple):
-    """With a first sequence of 0 it was not opened: the store has all that it holds."""
+    """One segment. A first sequence of 0 means that it was not opened, because the store has all its events."""
 
     path: str
     number: int
@@ -55,8 +57,9 @@ class _Segment(NamedTuple):
 
 
 class Journal:
-    """Opened by `open_journal`; `next_sequence` is that of the next event, `synced` the last one known to be on the
-    disk.
+    """The journal of a home, as `open_journal` returns it.
+
+    `next_sequence` is the sequence of the next event. `synced` is the last sequence known to be on the disk.
     """
 
     def __init__(self, folder: str, log_id: int) -> None:
@@ -67,32 +70,40 @@ class Journal:
         self.torn: TornTail | None = None
         self._segments: list[_Segment] = []
         self._sizes: dict[str, int] = {}
-        """Of the segments that are complete, as far as somebody has asked."""
+        """The sizes of complete segments, as far as somebody has asked for them."""
         self._descriptor = -1
         self._size = 0
 
     @property
     def name(self) -> str:
-        """What others note of it, to know it again."""
+        """Return the log ID as text. The store keeps it to recognize its journal."""
         return f"{self.log_id:016x}"
 
     @property
     def number(self) -> int:
-        """The number of the last segment; 0 when there is none."""
+        """Return the number of the last segment; 0 if there is none."""
         return self._segments[-1].number if self._segments else 0
 
     @property
     def size(self) -> int:
-        """Of the last segment, in bytes."""
+        """Return the size of the last segment in bytes."""
         return self._size
 
     def append(self, happened: list[events.Event]) -> None:
-        """One group commit. Raises DiskFull, with nothing kept of it, or StorageFailed."""
+        """Append one group commit. After DiskFull, none of it is in the journal.
+
+        Raises: DiskFull, StorageFailed.
+        """
         parts = [happened[start : start + FRAME_EVENTS] for start in range(0, len(happened), FRAME_EVENTS)]
         self.append_frames([(len(part), events.encode(part)) for part in parts])
 
     def append_frames(self, parts: list[tuple[int, bytes]]) -> None:
-        """One group commit of several frames: how many events each has, and its payload. As `append`."""
+        """Append one group commit of several frames, each given as its number of events and its payload.
+
+        After DiskFull, none of it is in the journal.
+
+        Raises: DiskFull, StorageFailed.
+        """
         before, sequence = self._size, self.next_sequence
         try:
             for n, (count, payload) in enumerate(parts, 1):
@@ -106,7 +117,10 @@ class Journal:
         self.next_sequence = sequence
 
     def sync(self) -> None:
-        """Everything appended is on the disk when this returns. Raises StorageFailed; never to be tried again."""
+        """Write everything appended to the disk, and return when it is there. Never retry after an error.
+
+        Raises: StorageFailed.
+        """
         if self.synced == self.next_sequence - 1:
             return
         try:
@@ -116,18 +130,20 @@ class Journal:
         self.synced = self.next_sequence - 1
 
     def is_there(self) -> bool:
-        """Whether the current segment still has a name: nobody removed or replaced it."""
+        """Return whether the current segment still has a name: nobody has removed or replaced it."""
         return os.fstat(self._descriptor).st_nlink > 0
 
     def rotate_if_full(self) -> bool:
-        """Goes on in a new segment when this one is long enough, and there is room and a descriptor for one.
+        """Continue in a new segment if this one is long enough; return whether that happened.
 
-        Raises StorageFailed.
+        It returns False if the system has no room or no descriptor for a new segment.
+
+        Raises: StorageFailed.
         """
         return self._size >= SEGMENT_BYTES and self.rotate()
 
     def rotate(self) -> bool:
-        """Goes on in a new segment; False, and on in the old one, where the system has nothing to give for it now."""
+        """Continue in a new segment, or return False and keep the old one if resources are short."""
         self.sync()
         old = self._descriptor
         try:
@@ -140,15 +156,16 @@ class Journal:
         return True
 
     def free(self, position: int, kept_bytes: int = 0) -> None:
-        """Removes segments all of whose events the store has, synced, up to `position`; the oldest first, until the
-        others of that kind take up no more than `kept_bytes`.
+        """Remove segments that the store no longer needs, oldest first, until at most `kept_bytes` are left.
+
+        The store must be synced up to `position`, and have all events of these segments.
         """
         for path, _ in self._to_free(position, kept_bytes):
             os.unlink(path)
             del self._segments[0]
 
     def bytes_to_free(self, position: int, kept_bytes: int = 0) -> int:
-        """What the segments take up that `free` would remove."""
+        """Return the bytes of the segments that `free` would remove."""
         return sum(size for _, size in self._to_free(position, kept_bytes))
 
     def _to_free(self, position: int, kept_bytes: int) -> list[tuple[str, int]]:
@@ -170,6 +187,7 @@ class Journal:
         return self._sizes[path]
 
     def close(self) -> None:
+        """Close the current segment."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -186,14 +204,17 @@ class Journal:
         raise DiskFull(path=self.folder) from fault
 
     def _begin_segment(self, number: int, first_sequence: int) -> None:
-        """Raises OSError, with the old segment still in use."""
+        """Begin a new segment. After an error, the old segment is still in use.
+
+        Raises: OSError.
+        """
         path = os.path.join(self.folder, f"{number:010}.log")
         header = SegmentHeader(journal_format.VERSION, self.log_id, number, first_sequence)
         try:
             durable_files.replace_file(path, journal_format.encode_segment_header(header))
             self._descriptor = durable_files.owned(path, os.O_WRONLY | os.O_APPEND)
         except OSError:
-            if os.path.exists(path):  # the old segment goes on, so there must be no successor
+            if os.path.exists(path):  # the old segment stays in use, so it must have no successor
                 os.unlink(path)
                 durable_files.sync_folder(self.folder)
             raise
@@ -202,7 +223,10 @@ class Journal:
 
 
 def begin_journal(folder: str, next_sequence: int) -> Journal:
-    """A new journal, for a home that has none. Raises OSError."""
+    """Create a journal for a home that has none.
+
+    Raises: OSError.
+    """
     journal = Journal(folder, log_id=int.from_bytes(os.urandom(8), "big"))
     journal.next_sequence, journal.synced = next_sequence, next_sequence - 1
     journal._begin_segment(1, next_sequence)
@@ -212,11 +236,12 @@ def begin_journal(folder: str, next_sequence: int) -> Journal:
 def open_journal(
     folder: str, position: int, ahead: int = 0, read_only: bool = False, log_id: str = ""
 ) -> tuple[Journal, Iterator[Frame]]:
-    """The journal, ready to be appended to once the returned frames, those behind `position`, have all been read.
+    """Open the journal; return it with the frames behind `position`, and read them all before you append.
 
-    `ahead` is the last event that the store knows of, `log_id` the journal that it belongs to, if it belongs to one. A
-    torn tail is set aside while they are read (`Journal.torn`); `read_only`: nothing is set aside, and nothing can be
-    appended. Raises Corrupt, NewerFormat, DiskFull, StorageFailed.
+    `ahead` is the last event that the store knows. `log_id` names the store's journal, if it has one. Reading the
+    frames sets a torn tail aside (`Journal.torn`). With `read_only`, nothing is set aside and nothing can be appended.
+
+    Raises: Corrupt, NewerFormat, DiskFull, StorageFailed.
     """
     paths = segment_paths(folder)
     if not paths:
@@ -235,11 +260,12 @@ def open_journal(
 
 
 def _read_headers(paths: list[str], position: int) -> tuple[int, list[_Segment]]:
-    """Return the log id and the segments. From the last one back, so that those which the store has
-    long are not opened.
+    """Return the log ID and the segments.
 
-    Raises:
-        Corrupt, NewerFormat: a header of those that are opened is not as it must be.
+    It reads from the last segment back, and does not open segments whose events the store has. The errors are about
+    headers of the segments that it opens.
+
+    Raises: Corrupt, NewerFormat.
     """
     segments: list[_Segment] = []
     log_id: int | None = None
@@ -257,7 +283,7 @@ def _read_headers(paths: list[str], position: int) -> tuple[int, list[_Segment]]
 
 
 def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> Iterator[Frame]:
-    """Yields the frames behind `position` that count, and leaves the journal open at the end of the last one."""
+    """Yield the frames behind `position` that count, and leave the journal open at the end of the last one."""
     group: list[Frame] = []
     good_end = journal_format.SEGMENT_HEADER_BYTES
     segments = journal._segments
@@ -290,7 +316,10 @@ def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> It
 
 
 def _check_end(segment: _Segment, data: bytes, found: Scan, next_first: int | None) -> None:
-    """Raises Corrupt when what is missing of a segment had been synced, or had a successor."""
+    """Check that the missing end of a segment was not synced, and that the next segment continues this one.
+
+    Raises: Corrupt.
+    """
     reached = found.frames[-1].next_sequence if found.frames else segment.first_sequence
     if next_first is not None and reached != next_first:
         last = next_first - 1
@@ -306,7 +335,7 @@ def _check_end(segment: _Segment, data: bytes, found: Scan, next_first: int | No
 
 
 def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
-    """Sets aside what stands behind the last whole group, cuts it off, and opens the segment for appending."""
+    """Set aside and cut off the bytes behind the last whole group, and open the segment for appending."""
     path = journal._segments[-1].path
     try:
         if len(data) > good_end:
@@ -316,7 +345,7 @@ def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
         journal._descriptor = durable_files.owned(path, os.O_WRONLY | os.O_APPEND)
         if len(data) > good_end:
             os.ftruncate(journal._descriptor, good_end)
-        # What was read may still be in the page cache only; it counts from now on, so it must not vanish later.
+        # The frames can still be only in the page cache. They count from now on, so a power cut must not lose them.
         durable_files.sync(journal._descriptor)
     except OSError as fault:
         raise durable_files.failure(path, fault) from fault
@@ -325,19 +354,19 @@ def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
 
 
 def _leave_old_format(journal: Journal) -> None:
-    """Go on in a new segment, if the last one is of an older format: what is appended now may not fit that format."""
+    """Continue in a new segment if the last one has an older format, which new events may not fit."""
     if journal._segments[-1].version < journal_format.VERSION and not journal.rotate():
         raise DiskFull(path=journal.folder)
 
 
 def segment_paths(folder: str) -> list[str]:
-    """The segments in a journal's folder, oldest first; none where there is no such folder."""
+    """Return the segments in a journal's folder, oldest first; none if the folder does not exist."""
     names = sorted(filter(home_files.is_segment, durable_files.names_in(folder)))
     return [os.path.join(folder, name) for name in names]
 
 
 def _read_header(path: str) -> SegmentHeader:
-    """A segment gets its name only once its header is synced, so there is no excuse for a bad one."""
+    """Return the header of a segment. A bad one is damage: a segment gets its name after its header is synced."""
     with open(path, "rb", opener=durable_files.owned) as file:
         header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     if header is None:
@@ -347,17 +376,20 @@ def _read_header(path: str) -> SegmentHeader:
 
 
 def check_version(path: str, header: SegmentHeader) -> None:
-    """Refuse a segment of a later format. Raises NewerFormat."""
+    """Check that the format of a segment is not newer than this version.
+
+    Raises: NewerFormat.
+    """
     if header.version > journal_format.VERSION:
         raise NewerFormat(path=path, found=f"format {header.version}", known=journal_format.VERSION)
 
 
 def events_of(frame: Frame, folder: str) -> list[events.Event]:
-    """Return the events of a frame. Its checksum holds, so what cannot be understood here is no damage.
+    """Return the events of a frame whose checksum is correct.
 
-    Raises:
-        NewerFormat: it has an event, or a field of one, that is not known here.
-        Corrupt: it is no list of events.
+    NewerFormat means that the frame has an unknown event or field. Corrupt means that it is not a list of events.
+
+    Raises: NewerFormat, Corrupt.
     """
     try:
         return events.decode(frame.payload)
@@ -368,7 +400,10 @@ def events_of(frame: Frame, folder: str) -> list[events.Event]:
 
 
 def _check_row(folder: str, segments: list[_Segment], position: int) -> None:
-    """Raises Corrupt when a segment is missing, at the front or in the row."""
+    """Check that no segment is missing, at the front or between two others.
+
+    Raises: Corrupt.
+    """
     if segments[0].first_sequence > position + 1:
         first = segments[0].first_sequence
         raise Corrupt(path=folder, why=f"the segment with events {position + 1} to {first - 1} is missing")

@@ -1,19 +1,21 @@
-"""Journal format: segments and frames to and from bytes, and what a scan of a segment's bytes finds.
+"""Journal format: the conversion of segments and frames to and from bytes, and the scan of a segment.
 
-Pure: bytes in, values out. Knows no files, and nothing of what payloads mean. All integers are big-endian.
+It is pure: bytes in, values out. It knows no files, and not the meaning of payloads. All integers are big-endian.
 
-    segment  magic "QCTLJRNL" | version u16 | flags u16 (0) | log id u64 | number u64 | first sequence u64 | CRC-32
-    of the above
+    segment  magic "QCTLJRNL" | version u16 | flags u16 (0) | log id u64 | number u64 | first sequence u64
+             | CRC-32 of the above
     frame    magic "qFrm" | payload bytes u32 | events u32 | flags u32 | first sequence u64 | synced u64
              | CRC-32 of the payload | CRC-32 of the header so far | payload
 
-Every event has a sequence, from 1, without a gap; a frame holds the events of one group commit and is named by its
-first. Both CRCs start from the log id, so that a frame of another home, or of an earlier life of a reused disk
-block, is not taken for one of ours. `synced` is the highest sequence known to be on the disk when the frame was
-written: a frame that is bad although a later one says it had been synced is damage; without such a witness it is a
-torn tail, of which nothing was ever acknowledged. The idea of a block log with checksums is LevelDB's; the synced
-mark is ours. The trap: MORE marks a frame whose request continues in the next one; it counts only once the last has
-arrived.
+Every event has a sequence, from 1, without a gap. A frame holds events of one group commit, and its sequence is that of
+its first event. Both CRCs of a frame start from the log ID. Therefore a frame of another home, or from an earlier use
+of a disk block, does not count as a frame of this journal.
+
+`synced` is the highest sequence known to be on the disk when the frame was written. If a later frame says that a bad
+frame was synced, the bad frame is damage. Without such a witness, it is a torn tail, and was never acknowledged. The
+block log with checksums comes from LevelDB, but the synced mark does not.
+
+Invariant: a frame with the flag MORE counts only after the last frame of its group commit has arrived.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 VERSION = 2
-"""Of the events too: it goes up when there is a new event, or one gains a field, or a job an option."""
+"""The version of the format. Increase it for a new event, a new field of an event, or a new option of a job."""
 
 MORE = 1
-"""Frame flag: the request goes on in the next frame."""
+"""Frame flag: the group commit continues in the next frame."""
 
 _SEGMENT_MAGIC = b"QCTLJRNL"
 _FRAME_MAGIC = b"qFrm"
@@ -39,6 +41,8 @@ FRAME_HEADER_BYTES = _FRAME.size + _CRC.size
 
 
 class SegmentHeader(NamedTuple):
+    """The header of a segment, with the sequence of its first event."""
+
     version: int
     log_id: int
     number: int
@@ -62,10 +66,10 @@ class Frame(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What the bytes of one segment hold. `good_end` is where the unbroken run of frames ends.
+    """The content of one segment; `good_end` is where the unbroken run of frames ends.
 
-    `bad_bytes` counts what stands behind it. `witness` is the first later frame, if any, that proves that what is
-    missing had been synced.
+    `bad_bytes` counts the bytes behind it. `witness` is the first later frame that proves that the missing frames were
+    synced, or None.
     """
 
     frames: list[Frame]
@@ -80,7 +84,7 @@ def encode_segment_header(header: SegmentHeader) -> bytes:
 
 
 def decode_segment_header(data: bytes) -> SegmentHeader | None:
-    """None when these bytes do not begin with a whole, undamaged header (of any version)."""
+    """Return the header at the start of these bytes, of any version; None if it is damaged or incomplete."""
     if len(data) < SEGMENT_HEADER_BYTES:
         return None
     magic, version, _, log_id, number, first = _SEGMENT.unpack_from(data)
@@ -93,13 +97,14 @@ def decode_segment_header(data: bytes) -> SegmentHeader | None:
 def encode_frame(  # noqa: PLR0913  # the fields of a frame
     log_id: int, sequence: int, events: int, synced: int, payload: bytes, flags: int = 0
 ) -> bytes:
+    """Return the bytes of one frame."""
     key = log_id & 0xFFFFFFFF
     header = _FRAME.pack(_FRAME_MAGIC, len(payload), events, flags, sequence, synced, zlib.crc32(payload, key))
     return b"".join((header, _CRC.pack(zlib.crc32(header, key)), payload))
 
 
 def decode_frame(log_id: int, data: bytes, offset: int) -> Frame | None:
-    """The frame at `offset`, or None when there is no whole, undamaged one."""
+    """Return the frame at `offset`, or None if it is damaged or incomplete."""
     if offset + FRAME_HEADER_BYTES > len(data):
         return None
     key = log_id & 0xFFFFFFFF
@@ -115,8 +120,9 @@ def decode_frame(log_id: int, data: bytes, offset: int) -> Frame | None:
 
 
 def scan(data: bytes, log_id: int, sequence: int) -> Scan:
-    """The unbroken run of frames from the segment header on, the first being number `sequence`, and what follows
-    it.
+    """Return the unbroken run of frames behind the segment header, and the bytes that follow it.
+
+    `sequence` is the sequence of the first frame.
     """
     frames: list[Frame] = []
     offset = SEGMENT_HEADER_BYTES
@@ -131,7 +137,7 @@ def scan(data: bytes, log_id: int, sequence: int) -> Scan:
 
 
 def find_frames(data: bytes, log_id: int) -> Iterator[Frame]:
-    """Every undamaged frame, wherever it stands: for salvage only, which has no other choice."""
+    """Yield every undamaged frame at any offset. For salvage and witnesses only: it ignores gaps."""
     offset = 0
     while (offset := data.find(_FRAME_MAGIC, offset)) >= 0:
         frame = decode_frame(log_id, data, offset)
@@ -141,5 +147,5 @@ def find_frames(data: bytes, log_id: int) -> Iterator[Frame]:
 
 
 def _find_witness(data: bytes, log_id: int, offset: int, missing: int) -> Frame | None:
-    """The first undamaged frame behind `offset` which says that sequence `missing` had been synced."""
+    """Return the first undamaged frame behind `offset` that says that sequence `missing` was synced."""
     return next((frame for frame in find_frames(data[offset:], log_id) if frame.synced >= missing), None)

@@ -1,9 +1,11 @@
-"""Journal reader: the facts of a home as its journal has them, for whoever wants to read along while others write.
+"""Journal reader: the facts of a home from its journal, for readers while others write.
 
-The journal's sequence is a cursor that lives through restarts: who has read up to N asks for what is behind N. How far
-back it reaches is what the store does not need any more, less what `ledger.KEPT_BYTES` keeps. Knows files and frames;
-changes nothing, but syncs what it tells. The trap: the last group may be half written; it counts once its last frame
-is there.
+It knows files and frames. It changes nothing, but syncs the facts that it returns.
+
+The journal's sequence is a cursor that survives restarts: a reader that has the facts up to N asks for those behind N.
+The journal has the events that the store still needs, and up to `ledger.KEPT_BYTES` of older ones.
+
+Invariant: a group of frames counts only once its last frame is there. The last group in the file can be incomplete.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ Fact = dict[str, Any]
 
 
 def folder_of(home: Home) -> str:
-    """Where the facts of this home lie. Raises BadHome; Corrupt for a home that has lost its journal.
+    """Return the folder of this home's journal. Corrupt means that the home has lost its journal.
 
-    A home that is being made has none yet; its maker holds the lock.
+    A home that another process is creating has no journal yet; that process holds the lock.
+
+    Raises: BadHome, Corrupt.
     """
     is_begun = home.exists() and home.has_begun()
     if is_begun and not segment_paths(home.journal) and not lockfile.is_held(home.lock):
@@ -36,16 +40,18 @@ def folder_of(home: Home) -> str:
 
 
 def first_known(folder: str) -> int:
-    """The sequence of the oldest event that is still there; 1 where there is no journal yet."""
+    """Return the sequence of the oldest event in the journal; 1 if there is no journal yet."""
     paths = segment_paths(folder)
     header = _header(paths[0]) if paths else None
     return 1 if header is None else header.first_sequence
 
 
 def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
-    """The facts behind sequence `after`, oldest first, up to what stands there now; only of one job, if one is named.
+    """Yield the facts behind sequence `after`, oldest first, up to the current end of the journal.
 
-    Raises PastIsGone when some of them are no longer there; NewerFormat.
+    `of_job` limits them to one job. PastIsGone means that the journal no longer has some of them.
+
+    Raises: PastIsGone, NewerFormat.
     """
     first = first_known(folder)
     if after + 1 < first:
@@ -60,17 +66,18 @@ def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
 
 
 def as_they_stand(folder: str, after: int) -> Iterator[tuple[int, list[events.Event]]]:
-    """The same as events, a frame of them at a time, with the sequence of its first, which may be
-    one of those before.
+    """Yield the events behind sequence `after`, one frame at a time, each with its first sequence.
 
-    Raises PastIsGone, NewerFormat.
+    The first frame can begin before `after`.
+
+    Raises: PastIsGone, NewerFormat.
     """
     for frame in _frames(folder, after):
         yield frame.sequence, events_of(frame, folder)
 
 
 def fact(sequence: int, event: events.Event) -> Fact:
-    """As users see it: `seq`, `event`, `at`, then the event's own fields; an ending is an object."""
+    """Return an event as users see it: `seq`, `event`, `at`, then its own fields; an ending is an object."""
     fields = event._asdict()
     at_ms = fields.pop("at_ms")
     if fields.get("ending") is not None:
@@ -79,7 +86,7 @@ def fact(sequence: int, event: events.Event) -> Fact:
 
 
 def _frames(folder: str, after: int) -> Iterator[Frame]:
-    """Whole groups of frames, of the segments that reach behind `after`; all of them on the disk."""
+    """Yield whole groups of frames from the segments that reach behind `after`, all of them synced."""
     expected = after + 1
     for n, (path, header) in enumerate(_segments(folder, after)):
         if header.first_sequence > expected and n == 0:
@@ -103,7 +110,7 @@ def _damage(path: str, first: int, last: int) -> Corrupt:
 
 
 def _segments(folder: str, after: int) -> list[tuple[str, journal_format.SegmentHeader]]:
-    """Those that reach behind `after`, oldest first. Looked for from the end, so that no older one is opened."""
+    """Return the segments that reach behind `after`, oldest first. It starts at the last, and opens no older one."""
     found = []
     for path in reversed(segment_paths(folder)):
         header = _header(path)
@@ -115,12 +122,12 @@ def _segments(folder: str, after: int) -> list[tuple[str, journal_format.Segment
 
 
 def _synced_scan(path: str, header: journal_format.SegmentHeader, after: int) -> Scan:
-    """Read the frames of a segment, and sync what their writer may not have synced yet: a power cut gives the numbers
-    of lost facts to others, and a reader's cursor would pass over those.
+    """Read the frames of a segment, and sync those that the writer may not have synced yet.
 
-    Raises:
-        PastIsGone: it was freed meanwhile.
-        StorageFailed: it cannot be synced.
+    After a power cut, other facts would get the numbers of lost ones, and a reader's cursor would skip them. PastIsGone
+    means that the segment was freed meanwhile. StorageFailed means that the sync failed.
+
+    Raises: PastIsGone, StorageFailed.
     """
     try:
         with open(path, "rb", opener=durable_files.owned) as file:
@@ -139,7 +146,7 @@ def _sync(path: str, descriptor: int) -> None:
     try:
         durable_files.sync(descriptor)
     except OSError as fault:
-        if fault.errno not in (errno.EROFS, errno.EINVAL):  # on a read-only disk nothing is left to sync
+        if fault.errno not in (errno.EROFS, errno.EINVAL):  # a read-only disk has nothing to sync
             raise durable_files.failure(path, fault) from fault
 
 

@@ -1,5 +1,6 @@
-"""MemoryStore: the store contract on a dictionary. For tests of what stands above a store, and as the contract's
-plainest reading.
+"""MemoryStore: the store contract on a dictionary, for tests and dry runs.
+
+It does not know the content of the store. It is also the simplest implementation of the contract.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 
 
 class MemoryStore:
+    """The store contract on a dictionary. It loses everything when the process ends."""
+
     def __init__(self) -> None:
         self.pairs: dict[bytes, bytes] = {}
 
@@ -22,6 +25,7 @@ class MemoryStore:
         return [(key, self.pairs[key]) for key in keys[:limit]]
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
+        """Delete keys, then set pairs."""
         for key in deletes:
             self.pairs.pop(key, None)
         self.pairs.update(puts)

@@ -1,10 +1,13 @@
-"""Output log: what attempts print, in segments: growing files of one worker, in which its attempts follow one another.
+"""Output log: the output of attempts, in segments that each belong to one worker.
 
-A file for each attempt would cost a directory entry, an inode and a disk block a job (measured: dispatch loses up to
-half its speed to the file system); a segment costs the bytes printed. Where an attempt's output lies is told with
-its ending or, when it takes long, as soon as that is known, and journaled.
+It does not know about jobs.
 
-Knows nothing of jobs. The trap: bytes behind the end of an attempt's output may be another attempt's.
+The attempts of a worker follow one another in its segments. A file for each attempt would cost a directory entry, an
+inode, and a disk block for each job. In measurements, it reduced the speed of dispatch by up to half. A segment costs
+only the bytes of the output. The ending of an attempt says where its output is. For a long attempt, the worker says it
+as soon as that is known. The journal has both.
+
+Warning: the bytes behind the end of an attempt's output can belong to another attempt.
 """
 
 from __future__ import annotations
@@ -17,15 +20,15 @@ from .. import home_files
 from ..system import durable_files
 
 SEGMENT_BYTES = 16 * 1024 * 1024
-"""No attempt begins in a segment that is longer than this."""
+"""An attempt never begins in a segment of this size or more."""
 
 _READ_BYTES = 64 * 1024
 
 
 class OutputWriter:
-    """Writes the output of one attempt after the other; the one under way begins at `start` of `segment`.
+    """Write the output of one attempt after another; the current one begins at `start` of `segment`.
 
-    What is over the limit, or finds the disk full, is dropped and counted.
+    The writer drops and counts the bytes that are over the limit, or that do not fit on the disk.
     """
 
     def __init__(self, folder: str, worker: str) -> None:
@@ -42,8 +45,11 @@ class OutputWriter:
         self.found_full = False
 
     def begin(self, max_bytes: int) -> None:
-        """The next attempt's output begins here. Raises OSError."""
-        if self._offset >= SEGMENT_BYTES or not os.fstat(self._descriptor).st_nlink:  # or somebody has removed it
+        """Begin the output of the next attempt, which can have up to `max_bytes`.
+
+        Raises: OSError.
+        """
+        if self._offset >= SEGMENT_BYTES or not os.fstat(self._descriptor).st_nlink:  # no links: somebody removed it
             self._next_segment()
         self.start = self._offset
         self._left = max_bytes
@@ -57,20 +63,23 @@ class OutputWriter:
             self.segment = f"{self._worker}.{self._number:04}.log"
             try:
                 descriptor = self._create(os.path.join(self._folder, self.segment))
-            except FileExistsError:  # of an earlier worker that was given the same name
+            except FileExistsError:  # an earlier worker had the same name
                 pass
         self._close()
         self._descriptor = descriptor
         self._offset = 0
 
     def _close(self) -> None:
-        """The next attempt begins in another segment."""
+        """Close the segment, so that the next attempt begins in another one."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._offset = -1, SEGMENT_BYTES
 
     def _create(self, path: str) -> int:
-        """A new file; in a new folder, when somebody has removed the old one. Raises OSError."""
+        """Create a file, and its folder if somebody has removed it.
+
+        Raises: OSError.
+        """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             return os.open(path, flags, 0o600)
@@ -82,19 +91,20 @@ class OutputWriter:
             return os.open(path, flags, 0o600)
 
     def write(self, data: bytes) -> None:
+        """Write output of the current attempt, and drop the bytes over its limit."""
         self._keep(data[: self._left])
         self.dropped_bytes += max(0, len(data) - self._left)
         self._left = max(0, self._left - len(data))
 
     def finish(self) -> None:
-        """Says in the log what was cut; not in part, where that finds no room either."""
+        """Note in the log how many bytes were dropped; write nothing if the whole note does not fit."""
         if self.dropped_bytes:
             kept_bytes, dropped_bytes, offset = self.kept_bytes, self.dropped_bytes, self._offset
             self._keep(_cut(dropped_bytes))
             if self.dropped_bytes > dropped_bytes:
                 self.kept_bytes, self.dropped_bytes, self._offset = kept_bytes, dropped_bytes, offset
         if self.found_full:
-            self._close()  # removed to make room, it must not take up room any more
+            self._close()  # an open descriptor would keep the room of a segment that is removed to make room
 
     def _keep(self, data: bytes) -> None:
         view = memoryview(data)
@@ -115,14 +125,20 @@ def _cut(dropped_bytes: int) -> bytes:
 
 
 def is_cut_told(folder: str, name: str, end: int, dropped_bytes: int) -> bool:
-    """Whether an attempt's output, which ends at `end`, says itself that so much of it was dropped. Raises OSError."""
+    """Return whether the output that ends at `end` itself says that `dropped_bytes` were dropped.
+
+    Raises: OSError.
+    """
     line = _cut(dropped_bytes)
     return end >= len(line) and b"".join(read(folder, name, end - len(line), len(line))) == line
 
 
 def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[bytes]:
-    """The bytes of one attempt, in pieces; to the end of the segment when `size` is None. Raises OSError
-    (FileNotFoundError: pruned).
+    """Yield the bytes of one attempt in pieces, or up to the end of the segment if `size` is None.
+
+    The error is FileNotFoundError if the segment was pruned.
+
+    Raises: OSError.
     """
     with open(_path_of(folder, name), "rb", opener=durable_files.owned) as file:
         file.seek(offset)
@@ -136,7 +152,10 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
 
 
 def can_prune(folder: str, before_s: float, max_bytes: int) -> bool:
-    """Whether `prune` may find something to remove. Raises OSError."""
+    """Return whether `prune` can find something to remove.
+
+    Raises: OSError.
+    """
     found = [os.lstat(path) for path in segment_paths(folder)]
     return any(one.st_mtime < before_s for one in found) or 0 < max_bytes < sum(one.st_size for one in found)
 
@@ -144,9 +163,13 @@ def can_prune(folder: str, before_s: float, max_bytes: int) -> bool:
 def prune(
     folder: str, writers: set[str], before_s: float, max_bytes: int, kept: Collection[str] = frozenset()
 ) -> int:
-    """Removes segments last written before `before_s` (a wall time) and, the oldest first, what is over `max_bytes`
-    (0: no limit). How many. Spared is the one that each of `writers` may be at, its last; those `kept` go by size
-    alone, after all others. Raises OSError.
+    """Remove segments last written before `before_s`, and the oldest ones until the rest fits `max_bytes`.
+
+    `before_s` is a wall clock time in seconds, and 0 for `max_bytes` means no limit. The function spares the last
+    segment of each of `writers`, where that worker can be writing. It removes those in `kept` only for size, after all
+    others. It returns how many it removed.
+
+    Raises: OSError.
     """
     found: list[tuple[float, str, int]] = []
     last: dict[str, tuple[int, str]] = {}
@@ -155,7 +178,7 @@ def prune(
             continue
         worker = entry.name.rsplit(".", 2)[0]
         if worker in writers:
-            last[worker] = max(last.get(worker, (0, "")), (len(entry.name), entry.name))  # 9999, 10000
+            last[worker] = max(last.get(worker, (0, "")), (len(entry.name), entry.name))  # 10000 comes after 9999
         try:
             status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # removed by hand
@@ -177,12 +200,15 @@ def prune(
 
 
 def segment_paths(folder: str) -> list[str]:
-    """The segments in a folder, in the order of their names; files of others are none. Raises OSError."""
+    """Return the output segments in a folder, sorted by name, and ignore other files.
+
+    Raises: OSError.
+    """
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if home_files.is_output_file(name)]
 
 
 def size_from(folder: str, name: str, offset: int) -> int:
-    """How many bytes stand in the segment behind `offset`; 0 when there is none."""
+    """Return how many bytes the segment has behind `offset`; 0 if it does not exist."""
     try:
         return max(0, os.path.getsize(_path_of(folder, name)) - offset)
     except FileNotFoundError:
@@ -190,7 +216,10 @@ def size_from(folder: str, name: str, offset: int) -> int:
 
 
 def _path_of(folder: str, name: str) -> str:
-    """Raises FileNotFoundError where this is no name of a segment: an imported job may name any file."""
+    """Return the path of a segment, and reject any other name: an imported job can name any file.
+
+    Raises: FileNotFoundError.
+    """
     if not home_files.is_output_file(name):
         raise FileNotFoundError(errno.ENOENT, "it is not an output segment", name)
     return os.path.join(folder, name)

@@ -1,11 +1,14 @@
-"""Reserve: disk space held back, so that a full disk still has room for the outcomes of what runs.
+"""Reserve: disk space held back, so that a full disk still has room for the results of current runs.
 
-When a write finds the disk full, some of the reserve is given up and the write tried once more. As long as the
-reserve is not whole, nothing new is begun: no jobs are taken, no runs dispatched; what runs is noted to its end.
-When there is room again it is made whole, and everything goes on.
+It knows only files.
 
-Knows files only. The trap: a file of zeros made with truncate() holds nothing back; the blocks must really be
-allocated. Nor must all of it be given up at once: whatever fills the disk would take that, too.
+If a write finds the disk full, queuectl gives up a part of the reserve and tries the write once more. While the reserve
+is not whole, nothing new begins: queuectl accepts no jobs and dispatches no runs. It still records the results of
+current runs. Once there is room again, it makes the reserve whole and continues.
+
+Invariant: the blocks of the reserve are allocated. A file of zeros from truncate() holds nothing back.
+Invariant: queuectl gives up the reserve in steps. Another program that fills the disk would take the whole reserve at
+once.
 """
 
 from __future__ import annotations
@@ -18,13 +21,15 @@ from ..system import durable_files
 RESERVE_BYTES = 1024 * 1024
 STEP_BYTES = 64 * 1024
 SPARE_INODES = 16
-"""A disk on which fewer files can be made is full. One that does not count them has none at all."""
+"""A disk on which fewer files can be created is full. A disk that does not count inodes never lacks them."""
 
 SPACE, INODES = "space", "inodes"
 _TOLD = {SPACE: "is full", INODES: "has no free inodes"}
 
 
 class Reserve:
+    """The reserve file of one home."""
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._fault: OSError | None = None
@@ -33,7 +38,10 @@ class Reserve:
         return self._size() >= RESERVE_BYTES
 
     def make_whole(self) -> bool:
-        """Tries to hold all of it; True when it is held. Leaves as much room again for others, and some inodes."""
+        """Try to hold the whole reserve; return whether it is whole.
+
+        It leaves as much room again for others, and some inodes.
+        """
         if self.is_whole():
             return True
         disk = self._disk()
@@ -41,31 +49,32 @@ class Reserve:
         return has_room and not _lacks_inodes(disk) and self._allocate()
 
     def check_limit(self) -> None:
-        """Raises StorageFailed when the reserve is not whole because of a limit of this process,
-        and not of the disk.
+        """Check that no limit of this process keeps the reserve from being whole. A full disk is no error here.
+
+        Raises: StorageFailed.
         """
         fault = self._fault
         if fault is not None and fault.errno == errno.EFBIG and fault.errno not in durable_files.FULL:
             raise durable_files.failure(self._path, fault) from fault
 
     def shortage(self) -> str | None:
-        """What the disk lacks, SPACE or INODES, while the reserve is not whole; None while it is.
+        """Return what the disk lacks, SPACE or INODES, while the reserve is not whole; None while it is.
 
-        None also where nobody has held one yet, and on a disk that nobody can write to.
+        It also returns None if there is no reserve yet, and on a read-only disk.
         """
         if self.is_whole() or self._found() is None or self._disk().f_flag & os.ST_RDONLY:
             return None
         return self.lack() or SPACE
 
     def lack(self) -> str | None:
-        """What the disk lacks by now, SPACE or INODES, whether the reserve is whole or not."""
+        """Return what the disk lacks now, SPACE or INODES, or None; the reserve does not matter."""
         disk = self._disk()
         if _lacks_inodes(disk):
             return INODES
         return SPACE if disk.f_bavail * disk.f_frsize < RESERVE_BYTES else None
 
     def give_up_some(self) -> bool:
-        """Frees a little of it; False when nothing is left."""
+        """Free a part of the reserve; return False if nothing is left."""
         size = self._size()
         if size == 0:
             return False
@@ -77,11 +86,11 @@ class Reserve:
         return True
 
     def can_spare(self, size_bytes: int) -> bool:
-        """Whether so much of it may go for what people ask; the other half is for the ends of what runs."""
+        """Return whether the reserve can give this much to user requests. Half of it is for results of runs."""
         return self._size() - size_bytes >= RESERVE_BYTES // 2
 
     def has_room_for(self, size_bytes: int) -> bool:
-        """Whether the disk would still be usable after that much more; a guess, for others write as well."""
+        """Return whether the disk has room for this many bytes: an estimate, because others write as well."""
         disk = self._disk()
         return disk.f_bavail * disk.f_frsize >= size_bytes
 
@@ -93,7 +102,10 @@ class Reserve:
         return 0 if found is None else found.st_size
 
     def _found(self) -> os.stat_result | None:
-        """The file, if it is ours alone: another may be linked to its name, and that must stay as it is."""
+        """Return the status of the file if it is ours alone, or None.
+
+        If it has a second link, the file must stay as it is.
+        """
         try:
             found = os.lstat(self._path)
         except FileNotFoundError:
@@ -101,7 +113,10 @@ class Reserve:
         return found if durable_files.is_owned(found) and found.st_nlink == 1 else None
 
     def _opened(self) -> int:
-        """What is left of it stays held while the rest is added. Raises OSError."""
+        """Open the reserve without giving up its remaining bytes, or create it.
+
+        Raises: OSError.
+        """
         if self._found() is None:
             return durable_files.make_file(self._path)
         return durable_files.owned(self._path, os.O_WRONLY)
@@ -124,7 +139,7 @@ class Reserve:
 
 
 def told(home_path: str, lack: str) -> str:
-    """What a disk that lacks this means for the home on it, as a sentence for people."""
+    """Return a sentence for people that says what the lack means for the home on this disk."""
     return f"the disk that holds {home_path} {_TOLD[lack]}: no job starts until there is room"
 
 
@@ -133,7 +148,10 @@ def _lacks_inodes(disk: os.statvfs_result) -> bool:
 
 
 def _fill(descriptor: int) -> None:
-    """Raises OSError when there is no room."""
+    """Allocate all blocks of the reserve. The error means that there is no room.
+
+    Raises: OSError.
+    """
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
@@ -141,4 +159,4 @@ def _fill(descriptor: int) -> None:
         except OSError as fault:
             if fault.errno in durable_files.FULL:
                 raise
-    durable_files.write_all(descriptor, bytes(RESERVE_BYTES))  # a file system without fallocate
+    durable_files.write_all(descriptor, bytes(RESERVE_BYTES))  # this file system has no fallocate

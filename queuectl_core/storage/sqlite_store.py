@@ -1,10 +1,13 @@
-"""SqliteStore: the store contract on the file layout of dbm.sqlite3 (Python 3.13), through the sqlite3 of any Python.
+"""SqliteStore: the store contract on the file layout of dbm.sqlite3, for any Python with sqlite3.
 
-One table, Dict(key, value); `dbm.open` of 3.13 reads it. WAL mode: a write is atomic and costs no sync; what it
-wrote can be lost to a power cut, but never torn, until `sync` has moved it into the file and synced that. The
-journal is kept until then. Does not know what is stored. The trap: the file is locked for this process alone
-(locking_mode EXCLUSIVE spares a shared-memory file and two system calls a read), so close it before anyone else is
-to open it.
+It does not know the content of the store.
+
+The file has one table, Dict(key, value), which `dbm.open` of Python 3.13 can read. In WAL mode, a write is atomic and
+needs no sync. A power cut can lose a write, but never tears it, until `sync` has moved it into the file and synced
+that. The journal keeps the events until then.
+
+Warning: the file is locked for this process alone, because locking_mode EXCLUSIVE saves a shared-memory file and two
+system calls per read. Close the store before another process opens it.
 """
 
 from __future__ import annotations
@@ -23,20 +26,23 @@ if TYPE_CHECKING:
 
 _FREED_BYTES = 4 * 1024 * 1024
 _ROWS = 10_000
-"""Read at a time when everything is read."""
+"""The number of rows in one read of a full scan."""
 
 _ALL_ROWS = "SELECT rowid, key, value FROM Dict WHERE rowid >= ? AND rowid <= ? ORDER BY rowid LIMIT ?"
 
 _DAMAGE = ("malformed", "not a database", "unsupported file format", "no such table", "no such column")
 _UNSYNCED_BYTES = 512 * 1024
-"""Of keys and values. So much is moved into the file within some 10 ms; a long write-ahead log takes as long as it
-is.
-"""
+"""Bytes of keys and values. Moving this much into the file takes about 10 ms. A longer write-ahead log takes longer."""
 
 
 class SqliteStore:
+    """The store contract on an SQLite file."""
+
     def __init__(self, path: str, read_only: bool = False) -> None:
-        """Raises Corrupt, DiskFull, StorageFailed. `read_only` makes and changes no file, not even to recover."""
+        """Open the store. `read_only` creates and changes no file, not even for recovery.
+
+        Raises: Corrupt, DiskFull, StorageFailed.
+        """
         self._path = path
         self._unsynced_bytes = 0
         self._copy: TemporaryDirectory[str] | None = None
@@ -49,13 +55,16 @@ class SqliteStore:
             self._db = sqlite3.connect(_uri(path, read_only), timeout=10, isolation_level=None, uri=True)
             self._begin(read_only)
         except sqlite3.Error as fault:
-            if hasattr(self, "_db"):  # whoever keeps the exception would keep the file open, and locked for all others
+            if hasattr(self, "_db"):  # a caller that keeps the exception would keep the file open and locked
                 self.close()
             raise self._error(fault) from fault
 
     def _begin(self, read_only: bool) -> None:
-        """Raises sqlite3.Error."""
-        self._db.text_factory = bytes  # damage can make a text of a value
+        """Configure the connection, and create the table unless `read_only` is set.
+
+        Raises: sqlite3.Error.
+        """
+        self._db.text_factory = bytes  # damage can turn a value into a text
         self._db.execute("PRAGMA cell_size_check = ON")
         if read_only:
             return
@@ -71,15 +80,18 @@ class SqliteStore:
         return rows[0][0] if rows else None
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        """Return the pairs of the keys that exist."""
         places = ",".join("?" * len(keys))
         return self._run(f"SELECT key, value FROM Dict WHERE key IN ({places})", keys)
 
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        """Return up to `limit` pairs with start <= key < stop, by key; from the end backwards with `reverse`."""
         order = "DESC" if reverse else "ASC"
         query = f"SELECT key, value FROM Dict WHERE key >= ? AND key < ? ORDER BY key {order} LIMIT ?"
         return self._run(query, (start, stop, limit))
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
+        """Delete keys, then set pairs, in one transaction."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("DELETE FROM Dict WHERE key = ?", [(key,) for key in deletes])
@@ -92,6 +104,7 @@ class SqliteStore:
             raise self._error(fault) from fault
 
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every pair that can be read, and skip damage."""
         ((last,),) = self._run("SELECT max(rowid) FROM Dict", ())
         low, last = 0, last or 0
         while low <= last:
@@ -101,18 +114,18 @@ class SqliteStore:
                 yield from self._rows(low, last + 1)
                 return
             yield from ((key, value) for _, key, value in rows)
-            if len(rows) < _ROWS or rows[-1][0] < low:  # in a damaged tree they may go round in a circle
+            if len(rows) < _ROWS or rows[-1][0] < low:  # in a damaged tree, the rows can form a cycle
                 return
             low = rows[-1][0] + 1
 
     def problems(self) -> list[str]:
-        """Return what SQLite finds wrong with its file; the first few."""
+        """Return the first problems that SQLite finds in its file, at most 5."""
         rows = self._run("PRAGMA integrity_check(5)", ())
         said = [bytes(row[0]).decode("utf-8", "replace") for row in rows]
         return [] if said == ["ok"] else said
 
     def _rows(self, low: int, high: int) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with low <= rowid < high; where a page of them is damaged, the halves by themselves."""
+        """Yield the rows with low <= rowid < high; if a read fails, read the two halves separately."""
         try:
             rows = self._db.execute(
                 "SELECT key, value FROM Dict WHERE rowid >= ? AND rowid < ?", (low, high)
@@ -126,7 +139,7 @@ class SqliteStore:
         yield from rows
 
     def sync(self) -> None:
-        """Moves the write-ahead log into the file; SQLite syncs first the one, then the other."""
+        """Move the write-ahead log into the file. SQLite syncs the log first, then the file."""
         ((busy, _, _),) = self._run("PRAGMA wal_checkpoint(RESTART)", ())
         if busy:
             raise StorageFailed(path=self._path, why="another process has the store open")
@@ -136,6 +149,7 @@ class SqliteStore:
         return self._unsynced_bytes >= _UNSYNCED_BYTES or freed_bytes >= _FREED_BYTES
 
     def close(self) -> None:
+        """Close the file, and remove the temporary copy if there is one."""
         try:
             self._db.close()
         except sqlite3.Error as fault:
@@ -144,7 +158,7 @@ class SqliteStore:
             self._copy.cleanup()
 
     def _copy_of(self, path: str) -> str:
-        """A write-ahead log that a kill has left cannot be read without being worked into the file: a copy, then."""
+        """Return the path of a copy: reading a write-ahead log that a kill left would change the file."""
         import shutil
         from tempfile import TemporaryDirectory
 
@@ -154,7 +168,7 @@ class SqliteStore:
         return os.path.join(self._copy.name, os.path.basename(path))
 
     def _run(self, query: str, values: Sequence[object]) -> list[Any]:
-        """All rows of the answer: damage may show only while they are fetched."""
+        """Return all rows of the answer, because damage can show only during the fetch."""
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as fault:
@@ -170,13 +184,16 @@ class SqliteStore:
 
 
 def _lacks_inodes(path: str) -> bool:
-    """Whether no file can be made beside this one: of that SQLite says only that it could not open one."""
+    """Return whether the disk has no free inodes: SQLite then says only that it could not open a file."""
     disk = os.statvfs(os.path.dirname(path))
     return disk.f_files > 0 and disk.f_favail == 0
 
 
 def _uri(path: str, read_only: bool) -> str:
-    """A file that nobody writes to may be called immutable: then SQLite makes no files beside it."""
+    """Return the URI to open the file with.
+
+    If nobody writes to the file, the URI says that it is immutable. Then SQLite creates no files beside it.
+    """
     mode = "rw"
     if read_only:
         mode = "rw" if os.path.exists(f"{path}-wal") else "ro&immutable=1"

@@ -1,10 +1,13 @@
-"""Store upgrade: a store of format 1 becomes one of format 2, before anybody reads it.
+"""Store upgrade: the upgrade of a store from format 1 to format 2, before anybody reads it.
 
-Format 2 adds to the store what follows from what is in it: the order of waiting jobs over all queues (`ready@*`,
-`due@*`, `delayed@*`, see `index_keys`), and a record of its counts for each queue, which stood in `meta` before.
+It does not know where the store is: the caller passes it in.
 
-The store is handed in. The trap: a kill may come between two writes. The format changes with the last one, so the
-next opening begins again; what an earlier attempt has left is removed first.
+Format 2 adds two things that follow from the content of the store. One is the order of waiting jobs over all queues
+(`ready@*`, `due@*`, `delayed@*`, see `index_keys`). The other is a record of the counts of each queue, which were in
+`meta` before.
+
+Invariant: the last write changes the format. A kill can come between two writes. Then the next opening begins again,
+and first removes the entries of the earlier attempt.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ _PAGE = 500
 
 
 def upgraded(store: Store, read_only: bool = False) -> Store:
-    """The store as this version keeps it. Where it is older and may not be changed, a copy in memory."""
+    """Return the store in the current format, upgraded if it is older.
+
+    With `read_only`, an older store becomes a copy in memory.
+    """
     meta = _meta(store)
     if not 0 < _format_of(meta) < FORMAT:
         return store
@@ -53,7 +59,7 @@ def _upgrade(store: Store, meta: dict[str, Any]) -> None:
 
 
 def _meta(store: Store) -> dict[str, Any]:
-    """Empty where there is none, or none that can be read: the table says what is wrong with it."""
+    """Return `meta`, or an empty dictionary if it is missing or invalid: the job table reports the error."""
     try:
         found = json.loads(store.get(b"meta") or b"{}")
     except ValueError:
@@ -62,7 +68,7 @@ def _meta(store: Store) -> dict[str, Any]:
 
 
 def _format_of(meta: dict[str, Any]) -> int:
-    """0 for a new store. One that is being upgraded says `from` which."""
+    """Return the format of a store, 0 for a new one. During an upgrade, `from` has the old format."""
     return int(meta.get("from", meta.get("format", 1))) if meta else 0
 
 

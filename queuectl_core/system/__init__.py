@@ -1,1 +1,1 @@
-"""What the operating system gives: files, locks, clocks, processes, time zones."""
+"""Access to the operating system: files, locks, clocks, processes, and time zones."""

@@ -1,8 +1,11 @@
-"""Clock: the wall clock, and whether somebody has set it meanwhile.
+"""Clock: the wall clock, the steady clock, and the detection of clock jumps.
 
-Times in records are the wall clock's, for people; waits must not become an hour longer because it was set back. What
-tells the two apart is a second clock that nobody can set; on Linux one that goes on while a laptop sleeps.
-Knows no jobs. The trap: NTP moves the wall clock a little all the time; only a jump counts.
+It does not know about jobs.
+
+Records use the wall clock, because people read them. A wait must not grow by an hour when somebody sets the wall clock
+back. The steady clock shows the difference: nobody can set it. On Linux it also runs while the machine sleeps.
+
+Invariant: only a difference of at least `JUMP_MS` is a jump. NTP moves the wall clock a little all the time.
 """
 
 from __future__ import annotations
@@ -10,30 +13,32 @@ from __future__ import annotations
 import time
 
 JUMP_MS = 1000
-"""A smaller difference since the last look is drift."""
+"""A smaller difference since the last check is drift."""
 
 _AT_ONCE_NS = 100_000_000
-"""Two clocks that were read within this time were read at once."""
+"""If two reads take less time than this, they count as simultaneous."""
 
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now_ms() -> int:
-    """The wall clock: milliseconds since 1970, UTC."""
+    """Return the wall clock time in milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
 
 
 def steady_ms() -> int:
-    """Milliseconds by a clock that nobody sets and that all processes of this machine share. On Linux it goes on while
-    the machine sleeps.
+    """Return the steady clock time in milliseconds, the same for all processes of this machine.
+
+    Nobody can set this clock. On Linux it also runs while the machine sleeps.
     """
     return time.clock_gettime_ns(_STEADY) // 1_000_000
 
 
 def since_boot() -> tuple[str, int] | None:
-    """Which boot of the machine this is, and for how many ms it has run, sleep included; None where nobody says so.
+    """Return the boot ID and the uptime in milliseconds, or None if the system does not report them.
 
-    From files, which say the same to every process; a library that gives one process another time changes its calls.
+    The uptime includes sleep. The values come from files, because these are the same for every process. A library that
+    fakes the time for one process changes only the clock calls.
     """
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
@@ -45,29 +50,33 @@ def since_boot() -> tuple[str, int] | None:
 
 
 class JumpWatch:
-    """Tells by how much the wall clock was set since it was last asked, and until then the time as if it had not been:
-    what is decided meanwhile must not be late or early by a jump that nobody has noticed.
+    """Detect jumps of the wall clock, and give the time without a jump that is not reported yet.
+
+    A decision between two checks must not be late or early because of an undetected jump.
     """
 
     def __init__(self) -> None:
         self._offset_ms = self._offset()
 
     def jump_ms(self) -> int:
-        """0 for drift."""
+        """Return the jump of the wall clock since the last reported jump, in milliseconds; 0 for drift."""
         jump_ms = self._offset() - self._offset_ms
         if abs(jump_ms) < JUMP_MS:
-            return 0  # small steps add up until they count
+            return 0  # the offset stays the same, so small steps add up until they reach the limit
         self._offset_ms += jump_ms
         return jump_ms
 
     def now_ms(self) -> int:
-        """The wall clock, without a jump that has not been told yet."""
+        """Return the wall clock time in milliseconds, without a jump that is not reported yet."""
         wall_ms = now_ms()
         jump_ms = wall_ms - steady_ms() - self._offset_ms
         return wall_ms if abs(jump_ms) < JUMP_MS else wall_ms - jump_ms
 
     def _offset(self) -> int:
-        """Between the two clocks, read so close together that a process which was stopped between sees no jump."""
+        """Return the difference between the two clocks, in milliseconds.
+
+        It reads the clocks again if the process was stopped between the reads, because that would look like a jump.
+        """
         while True:
             steady_ns, wall_ns = time.clock_gettime_ns(_STEADY), time.time_ns()
             if time.clock_gettime_ns(_STEADY) - steady_ns < _AT_ONCE_NS:

@@ -1,8 +1,11 @@
-"""Descriptors: what a new process lets go of, and how a process hears signals in its loop.
+"""Descriptors: the descriptors that a new process closes, and signals that a loop can poll.
 
-Knows neither what the descriptors stand for nor what the signals mean. The trap: a descriptor kept by mistake keeps a
-lock, or hides from somebody that this process has died; a signal without a Python handler writes nothing to the
-wakeup fd.
+It does not know the purpose of a descriptor or the meaning of a signal.
+
+Invariant: a new process closes every descriptor that it does not need. A descriptor left open by mistake keeps a lock,
+or hides the death of this process from the other end.
+Invariant: each signal in `signal_reader` has a Python handler. Without one, Python writes nothing to the wakeup
+descriptor.
 """
 
 from __future__ import annotations
@@ -15,17 +18,18 @@ import signal
 from collections.abc import Collection, Iterable
 
 _MANY = 65_536
+"""The number of descriptors to try if the limit is higher or unlimited."""
 
 
 def close_all_but(kept: Iterable[int]) -> None:
-    """Closes everything above the standard streams but these."""
+    """Close every descriptor except the standard streams and these."""
     close_all(open_ones() - {0, 1, 2, *kept})
 
 
 def open_ones() -> frozenset[int]:
-    """The descriptors that this process has open."""
+    """Return the descriptors that this process has open."""
     try:
-        # With that of the listing itself, which is closed by now.
+        # The list includes the descriptor that listdir itself used, which is closed now.
         listed: Iterable[int] = map(int, os.listdir("/dev/fd"))
     except OSError:  # no /proc, or no descriptor left
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -42,7 +46,7 @@ def _is_open(descriptor: int) -> bool:
 
 
 def close_all(descriptors: Iterable[int]) -> None:
-    """Closes those of these descriptors that are open."""
+    """Close those of these descriptors that are open."""
     for descriptor in descriptors:
         try:
             os.close(descriptor)
@@ -51,8 +55,9 @@ def close_all(descriptors: Iterable[int]) -> None:
 
 
 def signal_reader(numbers: Collection[int]) -> int:
-    """A descriptor from which the numbers of these signals can be read, a byte each. Their handlers see to that
-    alone. Whoever started this process may have had them blocked, which is inherited.
+    """Return a descriptor that receives the number of each of these signals, one byte each.
+
+    It replaces their handlers and unblocks them: a process inherits blocked signals from its parent.
     """
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
@@ -61,14 +66,14 @@ def signal_reader(numbers: Collection[int]) -> int:
     arrived.register(readable, select.POLLIN)
 
     def mend(number: int, frame: object) -> None:
-        """The interpreter has written the number, unless the system had no memory for it: then a wait went on.
+        """Write the number if the interpreter could not, for lack of memory: otherwise the loop misses it.
 
-        Whatever fails here must not end what the signal has interrupted.
+        An error here must not end the code that the signal interrupted.
         """
         try:
             if not arrived.poll(0):
                 os.write(writable, bytes((number,)))
-        except OSError:  # the interpreter has most likely written it, and a second SIGTERM means another thing
+        except OSError:  # most likely the number is there already; no second try, as two SIGTERM mean something else
             pass
 
     for number in numbers:

@@ -1,7 +1,10 @@
-"""Durable files: the few calls that make bytes and names survive a power cut, and what each system needs for it.
+"""Durable files: the calls that make bytes and names survive a power cut.
 
-Knows nothing of formats. The trap: after a failed sync the kernel has dropped the pages and marked them clean, so the
-next sync succeeds and lies; no one may retry one. New names need a sync of their folder too.
+It does not know any file format.
+
+Invariant: no caller retries a failed sync. The kernel has dropped the pages and marked them clean, so the next sync
+succeeds although the data is lost.
+Invariant: a new name needs a sync of its folder, in addition to the sync of the file.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import stat
 from ..errors import DiskFull, QueueError, StorageFailed
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""The error numbers that mean: no room, now. Nothing is broken, and it may pass."""
+"""The error numbers for a full disk. Nothing is broken, and the condition can pass."""
 
 NOT_OURS = "it is a link or not your file; remove it if you did not create it"
 
@@ -22,22 +25,28 @@ _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone stops at 
 
 
 def failure(path: str, fault: OSError) -> QueueError:
-    """What a failed write means: DiskFull, which may pass, or StorageFailed, after which nothing is known."""
+    """Return the error for a failed write: DiskFull, which can pass, or StorageFailed.
+
+    After StorageFailed the content of the disk is unknown.
+    """
     if fault.errno in FULL:
         return DiskFull(path=path)
     return StorageFailed(path=fault.filename or path, why=with_limit(fault.strerror or str(fault)))
 
 
 def with_limit(why: str) -> str:
-    """The cause of a failed write, and the limit of this process that may be behind it."""
-    import resource  # only where something has failed: an ordinary call must not pay for it
+    """Return the cause of a failed write, with the file size limit of this process if it has one."""
+    import resource  # imported late, so that only a failure pays for it
 
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     return why if limit == resource.RLIM_INFINITY else f"{why} (`ulimit -f` limits files to {limit} bytes)"
 
 
 def sync(descriptor: int) -> None:
-    """Returns when the file's bytes and size are on the disk. Raises OSError."""
+    """Write the file's bytes and size to the disk, and return when they are there.
+
+    Raises: OSError.
+    """
     if _FULL_SYNC is None:
         os.fdatasync(descriptor)
         return
@@ -46,11 +55,14 @@ def sync(descriptor: int) -> None:
     except OSError as fault:
         if fault.errno not in (errno.ENOTSUP, errno.EINVAL):
             raise
-        os.fsync(descriptor)  # a file system that has nothing stronger
+        os.fsync(descriptor)  # this file system has no stronger sync
 
 
 def sync_folder(path: str) -> None:
-    """Returns when names made, renamed or removed in the folder are on the disk. Raises OSError."""
+    """Write the names in a folder to the disk: the files created, renamed, or removed there.
+
+    Raises: OSError.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -59,16 +71,22 @@ def sync_folder(path: str) -> None:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Writes every byte, however short the single writes are. Raises OSError; part of it may then be in the file."""
+    """Write every byte, in several calls if needed. After an error, part of the data can be in the file.
+
+    Raises: OSError.
+    """
     written = os.write(descriptor, data)
     while written < len(data):
         written += os.write(descriptor, memoryview(data)[written:])
 
 
 def owned(path: str, flags: int) -> int:
-    """Opens a file of ours; for the `opener` of `open`. Raises OSError, EPERM for a link and for what is not ours.
+    """Open a file of ours; usable as the `opener` of `open`. A FIFO does not block it.
 
-    Somebody may have planted it while the folder stood open to others. A FIFO holds nobody up.
+    The error is EPERM for a link and for a file that is not ours: somebody can plant one while other users can write to
+    the folder.
+
+    Raises: OSError.
     """
     try:
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
@@ -83,12 +101,15 @@ def owned(path: str, flags: int) -> int:
 
 
 def is_owned(found: os.stat_result) -> bool:
-    """Whether this is a plain file that belongs to us."""
+    """Return whether this is a regular file that belongs to the current user."""
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def check_owned(*paths: str) -> None:
-    """Refuses a link, and a file that is not ours, before somebody else's code opens it by its name. Raises OSError."""
+    """Check that each file that exists is ours and not a link, before other code opens it by name.
+
+    Raises: OSError.
+    """
     for path in paths:
         try:
             if not is_owned(os.lstat(path)):
@@ -98,7 +119,10 @@ def check_owned(*paths: str) -> None:
 
 
 def names_in(folder: str) -> list[str]:
-    """The names in a folder, sorted; none where there is no such folder. Raises OSError."""
+    """Return the names in a folder, sorted; an empty list if the folder does not exist.
+
+    Raises: OSError.
+    """
     try:
         return sorted(os.listdir(folder))
     except FileNotFoundError:
@@ -106,7 +130,10 @@ def names_in(folder: str) -> list[str]:
 
 
 def make_file(path: str) -> int:
-    """Makes a new file, 0600, in the place of whatever has this name. Raises OSError."""
+    """Create a new file with mode 0600, and remove any file that has this name.
+
+    Raises: OSError.
+    """
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -115,7 +142,12 @@ def make_file(path: str) -> int:
 
 
 def replace_file(path: str, data: bytes, synced: bool = True) -> None:
-    """Puts a whole new file in the place of `path`, or leaves what was there. Raises OSError."""
+    """Replace `path` with a new file in one step: others see the old content or the new, never a part.
+
+    With `synced`, the content and the name are on the disk when the function returns.
+
+    Raises: OSError.
+    """
     draft = f"{path}.new"
     descriptor = make_file(draft)
     try:

@@ -1,7 +1,9 @@
-"""Forks: a lock that a fork of this process waits for.
+"""Forks: a lock that delays a fork of this process while another thread holds it.
 
-Invariant: whoever imports a module late, or works on a home, holds `no_fork`. A child that is forked amid an import
-would wait for a thread that it does not have.
+It does not know why a thread holds the lock.
+
+Invariant: code that imports a module late, or works on a home, holds `no_fork`. A child forked during an import would
+wait forever for a thread that it does not have.
 """
 
 from __future__ import annotations

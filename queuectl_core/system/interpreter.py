@@ -1,6 +1,8 @@
-"""Interpreter: whether this Python can run queuectl, and how to start another like it.
+"""Interpreter: whether this Python can run queuectl, and how to start another one like it.
 
-Knows interpreters, not what they run. The trap: in a frozen program `sys.executable` is the program itself.
+It does not know the programs that the interpreter runs.
+
+Warning: in a frozen program, `sys.executable` is the program itself.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ _OTHER_SYSTEMS = {"win32": "Windows", "emscripten": "Emscripten", "wasi": "WASI"
 
 
 def check() -> None:
-    """Raises UnfitPython for another system or another Python than queuectl is written for."""
+    """Check that the operating system and this Python are ones that queuectl supports.
+
+    Raises: UnfitPython.
+    """
     name = sys.implementation.name
     if name != "cpython":
         raise UnfitPython(what=f"CPython is required, but {sys.executable} is {name}")
@@ -22,8 +27,9 @@ def check() -> None:
 
 
 def lacks(fault: ImportError) -> UnfitPython:
-    """What it means that a module cannot be imported: the system has none such, or this Python or the package is not
-    complete.
+    """Return the error for a failed import.
+
+    The operating system is not supported, this Python lacks the module, or the installation of queuectl is incomplete.
     """
     if sys.platform in _OTHER_SYSTEMS:
         return UnfitPython(what=f"{_OTHER_SYSTEMS[sys.platform]} is not supported")
@@ -34,9 +40,11 @@ def lacks(fault: ImportError) -> UnfitPython:
 
 
 def command(python: str | None) -> list[str]:
-    """The words that start `python`, by default this Python, with the options that this one was started with.
+    """Return the command line that starts `python` with the interpreter options of this process.
 
-    Raises InvalidInput where this program is no Python, and none is named.
+    The default is this Python. If this program is not a Python, the caller must name one.
+
+    Raises: InvalidInput.
     """
     import subprocess
 

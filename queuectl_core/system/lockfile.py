@@ -1,8 +1,11 @@
-"""Locks on files: who holds one is alive. `flock`; the writer lock is never unlinked, a worker's only when it is
-dead.
+"""Lockfile: `flock` locks that show whether their holder is alive.
 
-Knows nothing of what a lock stands for. The traps: a flock belongs to the open file description, so a forked child
-shares it until it closes its copy; and unlinking a locked file would let two hold "the" lock.
+It does not know what a lock protects.
+
+Invariant: nobody unlinks a locked file, because then two processes could hold "the" lock. The writer lock is never
+unlinked. A worker's lock is unlinked only after the worker is dead.
+Invariant: a forked child closes its copies of the descriptors. A flock belongs to the open file description, so the
+child shares the lock until then.
 """
 
 from __future__ import annotations
@@ -18,17 +21,17 @@ from ..errors import BadHome
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 _held: set[int] = set()
-"""Descriptors that a forked child must close: it shares the locks, and would keep them."""
+"""Descriptors that a forked child must close. The child shares the locks, and would keep them."""
 
 _left: dict[str, list[_Place]] = {}
-"""By path: places whose owners gave up. The next owner takes one over, so threads do not pile up."""
+"""By path: places whose owners gave up. The next owner takes one over, so the number of threads does not grow."""
 
 _CAREFULLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""A link is not followed, and a FIFO of this name holds nobody up."""
+"""Flags that do not follow a link, and do not block on a FIFO."""
 
 
 def acquire(path: str) -> int | None:
-    """A descriptor that holds the lock until it is closed, or None while somebody else holds it."""
+    """Return a descriptor that holds the lock until you close it, or None if another process holds it."""
     descriptor = _opened(path)
     try:
         _try_to_lock(descriptor, fcntl.LOCK_EX, path)
@@ -42,7 +45,7 @@ def acquire(path: str) -> int | None:
 
 
 def is_held(path: str) -> bool:
-    """Whether somebody holds the lock now; a file that is not there is held by nobody."""
+    """Return whether somebody holds the lock now; False if the file does not exist."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _CAREFULLY)
     except FileNotFoundError:
@@ -57,7 +60,12 @@ def is_held(path: str) -> bool:
 
 
 def _try_to_lock(descriptor: int, how: int, path: str) -> None:
-    """Raises BlockingIOError when somebody else holds the lock; BadHome where the file system has no locks; OSError."""
+    """Lock the file, or fail at once.
+
+    The error is BlockingIOError if somebody else holds the lock, and BadHome if the file system has no locks.
+
+    Raises: BlockingIOError, BadHome, OSError.
+    """
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except OSError as fault:
@@ -68,8 +76,8 @@ def _try_to_lock(descriptor: int, how: int, path: str) -> None:
 
 
 def release(descriptor: int) -> None:
-    """Lets go of a lock that a `Line` has taken, even if a forked child has a copy of the descriptor."""
-    if descriptor in _held:  # in a forked child it is closed already
+    """Release a lock that a `Line` has taken, even if a forked child has a copy of the descriptor."""
+    if descriptor in _held:  # a forked child has closed it already
         _held.discard(descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -78,10 +86,11 @@ def release(descriptor: int) -> None:
 
 
 class Line:
-    """One caller's way to a lock: in turn with all others who want it.
+    """One caller's place in the line of all callers that want a lock.
 
-    The kernel keeps the line, so waiting costs nothing and nobody starves. Only a thread can wait there with a
-    time limit. The file's time of change says when the lock last changed hands. `leave` when it is no longer wanted.
+    The kernel keeps the line, so waiting costs no processor time and no caller starves. Only a thread can wait there
+    with a time limit. The modification time of the file says when the lock last changed hands. Call `leave` when you no
+    longer want the lock.
     """
 
     def __init__(self) -> None:
@@ -91,8 +100,11 @@ class Line:
         self._seen_ns: int | None = None
 
     def take(self, path: str) -> int | None:
-        """The lock, for `release`; None when it is not our turn within `wait_s`. The place in the line remains ours.
-        Raises OSError.
+        """Return a descriptor for `release`, or None if the lock does not come within `wait_s`.
+
+        After None, the caller keeps its place in the line.
+
+        Raises: OSError.
         """
         if self._place is None:
             descriptor = acquire(path)
@@ -100,7 +112,7 @@ class Line:
                 _held.add(descriptor)
                 return _marked(descriptor, path)
             self._place = _place_for(path)
-        if self._place is None:  # no thread can be started: try again later
+        if self._place is None:  # no thread can start now
             time.sleep(self.wait_s)
             return None
         if self._seen_ns is None:
@@ -112,19 +124,26 @@ class Line:
         return _marked(descriptor, path)
 
     def has_moved(self) -> bool:
-        """Whether somebody has got the lock since we joined the line, or last asked: then our turn will come."""
+        """Return whether somebody got the lock since the caller joined the line or last asked.
+
+        If so, the caller's turn will come.
+        """
         before, self._seen_ns = self._seen_ns, None if self._place is None else self._place.changed_ns()
         return before != self._seen_ns
 
     def leave(self) -> None:
+        """Give up the place in the line."""
         if self._place is not None:
             self._place.give_up()
             self._place = None
 
 
 def _marked(descriptor: int, path: str) -> int | None:
-    """Note that the lock has changed hands; None when it is of a file that is no longer at this path. Raises OSError,
-    with the lock let go.
+    """Record that the lock has changed hands; return None if the path no longer names the locked file.
+
+    In that case, and after an error, the lock is released.
+
+    Raises: OSError.
     """
     try:
         os.utime(descriptor)
@@ -132,7 +151,7 @@ def _marked(descriptor: int, path: str) -> int | None:
     except FileNotFoundError:
         is_there = False
     except OSError:
-        release(descriptor)  # else this very process would wait for itself
+        release(descriptor)  # otherwise this process would wait for itself
         raise
     if not is_there:
         release(descriptor)
@@ -144,7 +163,10 @@ class _Place:
     """A thread that waits for a lock."""
 
     def __init__(self, path: str) -> None:
-        """Raises OSError; RuntimeError when no thread can be started."""
+        """Start the thread. The error is RuntimeError if no thread can start.
+
+        Raises: OSError, RuntimeError.
+        """
         self._path = path
         self._fault: OSError | None = None
         self._is_wanted = True
@@ -161,7 +183,10 @@ class _Place:
             raise
 
     def wait(self, timeout_s: float) -> int | None:
-        """The lock, if it is ours by then. Raises OSError."""
+        """Return the lock's descriptor, or None if the lock does not come within `timeout_s`, in seconds.
+
+        Raises: OSError.
+        """
         if not self._over.acquire(timeout=timeout_s):
             return None
         if self._fault is not None:
@@ -170,11 +195,11 @@ class _Place:
         return self._descriptor
 
     def changed_ns(self) -> int:
-        """When somebody last got the lock."""
+        """Return when somebody last got the lock, in nanoseconds since 1970."""
         return os.fstat(self._descriptor).st_mtime_ns
 
     def give_up(self) -> None:
-        """Keeps the place for whoever asks next in this process; a lock that arrives before is let go."""
+        """Keep the place for the next caller in this process; release the lock if it comes before that."""
         with self._mutex:
             self._is_wanted = False
             if self._is_over:
@@ -183,7 +208,7 @@ class _Place:
                 _left.setdefault(self._path, []).append(self)
 
     def take_over(self) -> bool:
-        """Whether it still waits, and is the caller's now."""
+        """Make the place the caller's, and return whether it still waits for the lock."""
         with self._mutex:
             self._is_wanted = not self._is_over
             return self._is_wanted
@@ -201,7 +226,10 @@ class _Place:
 
 
 def _place_for(path: str) -> _Place | None:
-    """A place in the line; None when no thread can be started. Raises OSError."""
+    """Return a place in the line, or None if no thread can start.
+
+    Raises: OSError.
+    """
     left = _left.get(path, [])
     while left:
         try:
@@ -221,7 +249,7 @@ def _opened(path: str) -> int:
 
 
 def _forget_in_child() -> None:
-    """The threads and the locks are the parent's."""
+    """Close the copies of the locks: the threads and the locks belong to the parent."""
     for descriptor in _held:
         os.close(descriptor)
     _held.clear()

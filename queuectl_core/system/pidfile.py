@@ -1,8 +1,9 @@
-"""PidFile: who the supervisor is, for people and for `worker stop`: the pid, then a text that tells it from a later
-process of the same pid.
+"""PidFile: the file that says which process is the supervisor, for people and for `worker stop`.
 
-Knows processes, not what a supervisor is. The trap: a pid alone may by now be anybody's; never signal one that
-`read` did not vouch for.
+It holds the PID and a start time, which distinguishes the process from a later one with the same PID. The module knows
+processes, but not what a supervisor is.
+
+Invariant: signal only a PID that `read` returns. Another process can have the PID in the file by now.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from . import durable_files, process_tree
 
 
 def write(path: str) -> None:
-    """Names this process. Raises OSError."""
+    """Write the PID and the start time of this process.
+
+    Raises: OSError.
+    """
     me = os.getpid()
     durable_files.replace_file(path, f"{me}\n{process_tree.start_time(me)}\n".encode(), synced=False)
 
 
 def read(path: str) -> int | None:
-    """The pid, if the process that wrote the file still lives; None otherwise."""
+    """Return the PID if the process that wrote the file is alive; None otherwise."""
     try:
         with open(path, "rb", opener=durable_files.owned) as file:
             first, second = file.read(256).decode("utf-8", "replace").split("\n")[:2]
@@ -30,6 +34,7 @@ def read(path: str) -> int | None:
 
 
 def remove(path: str) -> None:
+    """Remove the file, if it exists."""
     try:
         os.unlink(path)
     except FileNotFoundError:

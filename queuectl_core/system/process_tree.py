@@ -1,15 +1,17 @@
-"""ProcessTree: one run's command and everything it starts; how it is begun, ended, and known to be gone.
+"""ProcessTree: the start, the end, and the detection of one run's processes.
+
+It does not know about jobs and queues.
 
 A run is `/bin/sh -c command` in a session of its own. Three things keep its processes together:
-  - the process group, for signals while the shell lives;
-  - on Linux, the worker is a child subreaper: what escapes with setsid or a double fork becomes the worker's child,
-  so
-    that "no child left" means that nothing of the run lives;
-  - a lock, inherited by the whole tree: others can ask whether anything lives after the worker has died.
-And QUEUECTL_WORKER in their environment says whose they are: of which worker, of which home.
+  - The process group receives signals while the shell lives.
+  - On Linux, the worker is a child subreaper. A process that escapes with setsid or a double fork becomes a child of
+    the worker. If the worker has no child left, nothing of the run lives.
+  - All processes of the run inherit a lock. After the worker has died, others can check whether one of them lives.
 
-Knows no jobs and no queues. The trap: a pid may be signalled only while nobody can have reaped it: here, only the
-children of this process are, or (`end_tree_of`) a process held by a pidfd that was checked after it was opened.
+In addition, QUEUECTL_WORKER in their environment says which worker of which home started them.
+
+Invariant: the module signals a PID only while nobody can have reaped it. That holds for children of this process. For
+others, `end_tree_of` opens a pidfd first, and then checks that it is the right process.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from ..model import job_environment
 from . import lockfile
 
 _LOCK_FD = 19
-"""Where a command has the lock, if it may have so many files: out of the way of a script's own `exec 3>`."""
+"""The descriptor number of the lock in a command, if the file limit allows it. A script's own `exec 3>` does not
+collide.
+"""
 
 _DEFAULT_SIGNALS = sorted({int(number) for number in signal.Signals} - {signal.SIGKILL, signal.SIGSTOP})
 _PR_SET_CHILD_SUBREAPER = 36
@@ -35,16 +39,16 @@ _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 Inherited = tuple[int, int, int]
-"""What a command takes over beside its input: the descriptors of output and lock, and the number of the lock there."""
+"""The output descriptor, the lock descriptor, and the lock's number in the command."""
 
 
 def can_find_processes() -> bool:
-    """Whether this system shows what a run has started. On Linux that takes a mounted /proc."""
+    """Return whether this system shows which processes a run started. Linux needs a mounted /proc."""
     return not sys.platform.startswith("linux") or os.path.exists("/proc/self/stat")
 
 
 def become_subreaper() -> bool:
-    """Orphans below this process become its children from now on. False where the system has no such thing."""
+    """Make this process the parent of orphans below it; return False if the system cannot do that."""
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -55,7 +59,7 @@ def become_subreaper() -> bool:
 
 
 def lock_descriptor() -> int:
-    """The number that the lock has in a command's file table; below the limit that this process hands on."""
+    """Return the lock's descriptor number in a command, below the file limit that the command inherits."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _LOCK_FD if soft == resource.RLIM_INFINITY else min(_LOCK_FD, soft - 1)
 
@@ -63,10 +67,12 @@ def lock_descriptor() -> int:
 def spawn(
     path: bytes, arguments: tuple[bytes, ...], environ: dict[bytes, bytes], stdin: int, inherited: Inherited
 ) -> int:
-    """Starts the program in this process's working folder; returns its pid. Raises OSError.
+    """Start the program in this process's working folder, and return its PID.
 
-    posix_spawn costs the same from a large process as from a small one. Python ignores SIGPIPE, a worker some more,
-    and who knows what `worker start` was told to ignore: the command gets the defaults.
+    posix_spawn costs the same from a large process as from a small one. The command gets the default signal handlers:
+    Python ignores SIGPIPE, the worker ignores more, and so can the caller of `worker start`.
+
+    Raises: OSError.
     """
     output, lock, lock_number = inherited
     return os.posix_spawn(
@@ -86,21 +92,22 @@ def spawn(
 
 
 def children() -> frozenset[int]:
-    """The children of this process now."""
+    """Return the PIDs of this process's children."""
     return frozenset(_children_but(frozenset()))
 
 
 def signal_group(leader: int, number: int) -> None:
-    """Signals the run whose shell, not yet reaped by this process, is `leader`."""
+    """Send a signal to the run whose shell is `leader`. This process must not have reaped the shell."""
     try:
         os.killpg(leader, number)
-    except (ProcessLookupError, PermissionError):  # all gone, or (macOS) only zombies
+    except (ProcessLookupError, PermissionError):  # all processes are gone, or on macOS only zombies are left
         pass
 
 
 class Reaped(NamedTuple):
-    """A run's shell that has ended: its wait status, and the processor time and the most memory of it and of what it
-    has waited for.
+    """The end of a run's shell: its wait status, processor time in milliseconds, and peak memory in bytes.
+
+    Time and memory include the processes that the shell has waited for.
     """
 
     status: int
@@ -109,7 +116,7 @@ class Reaped(NamedTuple):
 
 
 def reap(leader: int) -> tuple[Reaped | None, bool]:
-    """Reaps whatever child has ended: `leader`, if it is among them, and whether others live on."""
+    """Reap all ended children; return the end of `leader`, if it is among them, and whether others live."""
     found = None
     try:
         while True:
@@ -124,41 +131,42 @@ def reap(leader: int) -> tuple[Reaped | None, bool]:
 
 
 def end_rest(leader: int, lock_path: str, is_subreaper: bool, others: bool) -> None:
-    """Ends what a run has left behind after its shell was reaped.
+    """End the processes that a run left behind after its shell was reaped.
 
-    `others`: whether this process had children besides the shell, as `reap` has said.
+    `others` says whether this process had children besides the shell, as `reap` returned it.
     """
     if not is_subreaper:
         if lockfile.is_held(lock_path):
-            # As something of the run lives, its group most likely does, and keeps its number from being used again.
+            # A process of the run lives, so most likely its group does too. Then no other group has its number.
             signal_group(leader, signal.SIGKILL)
     elif others:
         end_orphans()
 
 
 def end_orphans() -> None:
-    """KILLs every child of this process until none is left.
+    """Send KILL to every child of this process until none is left.
 
-    Children of those killed become ours in their turn. One that we may not kill, somebody else's by now, is waited
-    for.
+    The children of a killed process become children of this one. If this process has no permission to kill a child, it
+    waits for the child to end.
     """
     pause_s = 0.0005
     while reap(0)[1]:
         for pid in child_pids():
             _kill(pid)
-        time.sleep(pause_s)  # they die at once, unless the kernel holds them
+        time.sleep(pause_s)  # a killed process ends at once, unless it waits in the kernel
         pause_s = min(0.1, pause_s * 2)
 
 
 def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> bool:
-    """KILLs what a dead worker's run has left, without waiting for it. True once nothing of it lives.
+    """Send KILL to the processes that a dead worker's run left; return whether all of them are gone.
 
-    That is whoever carries the worker's mark in its environment, with all that belongs to it; and, in a supervisor that
-    is a subreaper, every child that is not `spared`. None: this process's children are none of our business. Without
-    /proc nobody can be found: the answer stays False until what holds the lock has ended by itself.
+    It does not wait for them to end. It kills the processes that have the worker's mark in their environment, and all
+    that belong to these. In a supervisor that is a subreaper, it also kills every child that is not in `spared`. With
+    None for `spared` it leaves children alone. Without /proc it finds no process, and returns False until the last
+    holder of the lock ends by itself.
     """
     left = _kill_marked(os.fsencode(f"{job_environment.MARK}={mark}"))
-    if spared is not None and os.getpid() != 1:  # the first process of a container inherits everybody's orphans
+    if spared is not None and os.getpid() != 1:  # PID 1 of a container inherits the orphans of all processes
         for pid in _children_but(spared):
             _kill(pid)
             os.waitpid(pid, os.WNOHANG)
@@ -167,7 +175,7 @@ def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> boo
 
 
 def _kill(pid: int) -> None:
-    """KILLs a child. One that runs as somebody else cannot be: then it is waited for."""
+    """Send KILL to a child. Without permission it does nothing: the caller waits for the child to end."""
     try:
         os.kill(pid, signal.SIGKILL)
     except (PermissionError, ProcessLookupError):
@@ -175,8 +183,9 @@ def _kill(pid: int) -> None:
 
 
 def child_pids() -> list[int]:
-    """The children of this process, zombies included; perhaps not all while some exit. None where there is no
-    /proc.
+    """Return the children of this process, zombies included; an empty list if there is no /proc.
+
+    The list can be incomplete while some of them exit.
     """
     me = os.getpid()
     try:
@@ -187,18 +196,22 @@ def child_pids() -> list[int]:
 
 
 def _children_but(spared: frozenset[int]) -> list[int]:
-    """By the parents of all processes: the kernel's own list of children may lack some while others exit."""
+    """Return the children of this process that are not in `spared`.
+
+    It checks the parent of every process, because the kernel's list of children can be incomplete while some exit.
+    """
     me = os.getpid()
     return [pid for pid in _all_pids() if pid not in spared and parent_pid(pid) == me]
 
 
 def parent_pid(pid: int) -> int | None:
+    """Return the PID of a process's parent, or None if the process does not exist."""
     fields = _stat_fields(pid)
     return None if fields is None else int(fields[1])
 
 
 def ancestors() -> list[int]:
-    """The parent of this process, its parent, and so on; the first alone where there is no /proc."""
+    """Return the parent of this process, its parent, and so on; only the first if there is no /proc."""
     found = []
     pid: int | None = os.getppid()
     while pid:
@@ -208,14 +221,14 @@ def ancestors() -> list[int]:
 
 
 def marks_of(pids: Iterable[int]) -> set[str]:
-    """The marks that this process and these bear in their environment."""
+    """Return the worker marks in the environments of these processes and of this one."""
     prefix = f"{job_environment.MARK}=".encode()
     found = {os.fsdecode(word[len(prefix) :]) for pid in pids for word in _environ(pid) if word.startswith(prefix)}
     return found | {os.environ.get(job_environment.MARK, "")}
 
 
 def reap_all_but(spared: Collection[int]) -> None:
-    """Takes leave of the children that have ended, but of these. Where there is no /proc, nobody is found."""
+    """Reap the children that have ended, except those in `spared`. Without /proc it finds none."""
     for pid in child_pids():
         if pid not in spared:
             try:
@@ -225,20 +238,26 @@ def reap_all_but(spared: Collection[int]) -> None:
 
 
 def start_time(pid: int) -> str | None:
-    """A text that tells this process from a later one of the same pid; None when there is no such process."""
+    """Return a text that distinguishes this process from a later one with the same PID.
+
+    Return None if the process does not exist.
+    """
     if sys.platform.startswith("linux"):
         fields = _stat_fields(pid)
         return None if fields is None else fields[19]
     import subprocess
 
-    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC0"}  # the text must not depend on who asks
+    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC0"}  # the text must be the same for every caller
     command = ["ps", "-o", "lstart=", "-p", str(pid)]
     said = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     return said.stdout.strip() or None
 
 
 def _stat_fields(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat from the third on; the second, the name, may hold anything."""
+    """Return the fields of /proc/PID/stat from the third on.
+
+    The second field, the name, can contain spaces and parentheses.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].decode("ascii").split()
@@ -254,9 +273,10 @@ def _all_pids() -> list[int]:
 
 
 def _kill_marked(cookie: bytes) -> bool:
-    """KILLs who carries the cookie, all that descend from them, and the sessions that they lead; whether there was any.
+    """Send KILL to the processes that carry the mark, with all descendants and sessions.
 
-    For a child may have a clean environment. Who belongs to whom is told before anybody is killed.
+    Return whether there was any. A descendant can have an environment without the mark. The function finds all of them
+    before it kills one, because a death changes who belongs to whom.
     """
     stats = {pid: fields for pid in _all_pids() if (fields := _stat_fields(pid)) is not None}
     victims = {pid for pid in stats if cookie in _environ(pid)}
@@ -271,7 +291,7 @@ def _kill_marked(cookie: bytes) -> bool:
 
 
 def _kill_held(pid: int, started: str) -> None:
-    """KILLs a process by a pidfd, if it is still the one that has started then."""
+    """Send KILL to a process through a pidfd, if its start time is still `started`."""
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
         return
     try:

@@ -1,6 +1,8 @@
-"""Time zones: time zones by name, from the system's database; and which one is the local one.
+"""Time zones: time zones by name, from the system's database, and the name of the local one.
 
-Knows files of the system, no schedule. The trap: a zone that is there today may be gone in another container.
+It does not know about schedules.
+
+Warning: a zone that exists today can be missing in another container.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def zone_of(name: str) -> tzinfo | None:
-    """None is UTC. Raises InvalidInput."""
+    """Return the time zone of this name; None for UTC.
+
+    Raises: InvalidInput.
+    """
     if name == "UTC":
         return None
     import zoneinfo
@@ -27,7 +32,12 @@ def zone_of(name: str) -> tzinfo | None:
 
 
 def local_name() -> str:
-    """The name of the local zone; UTC where none can be found. Raises InvalidInput when TZ says one without a name."""
+    """Return the name of the local time zone, or UTC if none can be found.
+
+    The error means that TZ is set to a value that is not a zone name.
+
+    Raises: InvalidInput.
+    """
     found = os.environ.get("TZ", "").lstrip(":")
     if found:
         try:

@@ -1,1 +1,1 @@
-"""The control socket, from both sides."""
+"""Both sides of the control socket."""

@@ -1,9 +1,12 @@
-"""Client: one connection to a running supervisor; asks, and waits for the answer until a deadline.
+"""Client: one connection to a running supervisor, for requests and their replies.
 
-Knows the socket and the protocol, not the verbs. It imports `_socket`, the C half of the socket module, which is all
-that is needed and spares the command line a third of its start-up time. The trap: a refused connection means that no
-supervisor runs; one that is accepted and not answered means that it is stopped or busy, and must not be taken for
-the first.
+It knows the socket and the protocol, not the verbs.
+
+It imports `_socket`, the C half of the socket module. That half is enough, and saves a third of the command line's
+start-up time.
+
+Invariant: a refused connection means that no supervisor runs. An accepted connection without a reply means that the
+supervisor is stopped or busy, and callers must not confuse the two.
 """
 
 from __future__ import annotations
@@ -21,32 +24,38 @@ from ..system.clock import steady_ms
 from . import protocol
 from .socket_path import peer_uid, reachable
 
-TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+TYPE_CHECKING = False  # the import of typing costs the command line a millisecond
 if TYPE_CHECKING:
     from typing import Any
 
     from ..model.records import Reply
 
 _MARGIN_S = 1.0
-"""A request is not begun any more so long before its client gives up: the rest is for the answer."""
+"""How long before the client's deadline the supervisor stops beginning a request. The rest of the time is for the
+reply.
+"""
 
 _MAX_WAIT_S = 86_400.0
-"""poll(2) takes no more than 2^31 ms; who waits longer looks again."""
+"""The longest single wait: poll(2) takes at most 2^31 ms. A longer wait consists of several."""
 
 _RESET_IS_UNREAD = sys.platform.startswith("linux")
-"""Whether a peer that closes resets the connection if, and only if, it has not read all that it was sent."""
+"""Whether a peer that closes resets the connection if, and only if, it has not read everything sent to it."""
 
 _open: set[Any] = set()
-"""Weak references to all that are connected."""
+"""Weak references to all connected clients."""
 
 
 class NotSent(ConnectionError):
-    """The supervisor was gone before it had read the request: it cannot have been heard."""
+    """The supervisor ended before it read the request, so the request had no effect."""
 
 
 def connect(path: str, deadline_s: float) -> Client | None:
-    """A connection, or None when nobody listens there. Raises Busy when there is no place for us until the
-    deadline; BadHome when somebody else answers.
+    """Return a connection, or None if no supervisor listens.
+
+    Busy means that the connection failed, or that the socket's backlog stayed full until the deadline. BadHome means
+    that another user's process answers. `deadline_s` is in seconds, and also limits each request of the client.
+
+    Raises: Busy, BadHome.
     """
     end_s, pause_s = time.monotonic() + deadline_s, 0.01
     while True:
@@ -64,7 +73,7 @@ def connect(path: str, deadline_s: float) -> Client | None:
             sock.close()
             if (
                 fault.errno != errno.EAGAIN or time.monotonic() >= end_s
-            ):  # EAGAIN: more are waiting than the kernel keeps
+            ):  # EAGAIN: the backlog of the socket is full
                 why = errors.in_words(fault)
                 raise Busy(what=f"cannot connect to the supervisor's socket {path} ({why})") from None
             time.sleep(pause_s)
@@ -72,7 +81,12 @@ def connect(path: str, deadline_s: float) -> Client | None:
 
 
 def _check_peer(sock: _socket.socket, path: str) -> None:
-    """Raises BadHome when somebody else answers, who must not hear what we ask, nor be believed."""
+    """Check that the process at the other end belongs to the current user or root.
+
+    A process of another user must not see requests, and its replies are not trustworthy.
+
+    Raises: BadHome.
+    """
     uid = peer_uid(sock)
     if uid not in (os.geteuid(), 0, None):
         sock.close()
@@ -80,9 +94,10 @@ def _check_peer(sock: _socket.socket, path: str) -> None:
 
 
 class Client:
-    """For one thread at a time, in the process that has made it; a forked child has none of its connections.
+    """A connection for one thread at a time, in the process that made it.
 
-    Requests and replies carry a number, so an answer that comes late is never taken for another's.
+    A forked child has none of its parent's connections. Requests and replies carry a number, so a late reply never
+    counts as the reply to another request.
     """
 
     def __init__(self, sock: _socket.socket, deadline_s: float) -> None:
@@ -97,14 +112,22 @@ class Client:
         _open.add(_weakref.ref(self, _open.discard))
 
     def ask(self, verb: str, **fields: object) -> Reply:
-        """The reply. Raises the QueueError that the supervisor answers with; Busy when it takes no request in time,
-        OutcomeUnknown when it does not answer; NotSent or ConnectionError when it ends meanwhile.
+        """Send a request and return the reply.
+
+        If the supervisor replies with an error, the method raises that QueueError. Busy means that the supervisor did
+        not accept the request in time. OutcomeUnknown means that it did not reply in time. NotSent and ConnectionError
+        mean that it ended meanwhile.
+
+        Raises: QueueError, Busy, OutcomeUnknown, NotSent, ConnectionError.
         """
-        self._heard = self.send(verb, **fields) - 1  # whatever was asked before was given up
+        self._heard = self.send(verb, **fields) - 1  # replies to earlier requests are obsolete
         return self.receive(self.deadline_s)
 
     def send(self, verb: str, **fields: object) -> int:
-        """The request's number. Raises Busy, NotSent: it is not heard then."""
+        """Send a request and return its number. After an error, the request has no effect.
+
+        Raises: Busy, NotSent.
+        """
         self._asked += 1
         message = protocol.encode({"v": protocol.VERSION, "verb": verb, "number": self._asked, **fields})
         try:
@@ -119,7 +142,12 @@ class Client:
         return self._asked
 
     def receive(self, timeout_s: float | None) -> Reply:
-        """The reply to the oldest request that has had none; like `ask`. `timeout_s` None: however long it takes."""
+        """Return the reply to the oldest request that has none yet.
+
+        It waits up to `timeout_s` seconds, or without a limit if that is None. The errors mean the same as for `ask`.
+
+        Raises: QueueError, OutcomeUnknown, NotSent, ConnectionError.
+        """
         end_s = None if timeout_s is None else time.monotonic() + timeout_s
         reply = self._next_reply(timeout_s, end_s)
         while (number := reply.pop("number", None)) is not None and number != self._heard + 1:
@@ -132,7 +160,11 @@ class Client:
         raise errors.from_wire(reply.get("error") or {})
 
     def deadline_ms(self) -> int:
-        """What a request says that is to be answered within `deadline_s` from now, and is void later."""
+        """Return the deadline for a request sent now, in milliseconds of the steady clock.
+
+        The supervisor ignores the request after this time. It comes before `deadline_s` ends, so that the reply arrives
+        in time.
+        """
         return steady_ms() + round(1000 * (self.deadline_s - min(_MARGIN_S, self.deadline_s / 10)))
 
     def close(self) -> None:
@@ -152,7 +184,7 @@ class Client:
                 raise (NotSent if _RESET_IS_UNREAD else ConnectionError)("the supervisor ended") from None
             if not data:
                 raise ConnectionError("the supervisor ended")
-            self._replies += self._decoder.feed(data)  # several, where several requests were sent
+            self._replies += self._decoder.feed(data)
         return self._replies.pop(0)
 
     def _silent(self, timeout_s: float | None) -> QueueError:
@@ -161,7 +193,7 @@ class Client:
 
 
 def _close_in_child() -> None:
-    """A forked child would steal the answers of its parent, and keep its connections open."""
+    """Close the connections in a forked child: it would steal its parent's replies and keep the connections open."""
     for client in [reference() for reference in _open]:
         if client is not None:
             client.close()

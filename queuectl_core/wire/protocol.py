@@ -1,10 +1,13 @@
-"""Protocol: messages of the control socket to and from bytes, without any socket.
+"""Protocol: the conversion of control socket messages to and from bytes.
 
-A message is its length (u32, big-endian, of what follows) and a JSON object in UTF-8. A request has `v` (the
-version), `verb` and the verb's own fields; a reply has `ok` true and its fields, or `error` (see `errors.to_wire`).
-A request may have a `number`, which its reply repeats, and a `deadline_ms` by `clock.steady_ms`,
-after which it is void.
-Pure; does not know verbs. The trap: lengths come from strangers; `feed` refuses one before it has buffered it.
+It is pure, and does not know the socket or the verbs.
+
+A message is a length (u32, big-endian) and then a JSON object of that many bytes, in UTF-8. A request has `v` (the
+version), `verb`, and the fields of the verb. A reply has `ok` true and its fields, or `ok` false and `error` (see
+`errors.to_wire`). A request can have a `number`, which its reply repeats. It can have a `deadline_ms` on the clock of
+`clock.steady_ms`, and is void after that time.
+
+Invariant: `feed` rejects a length above the limit before it buffers the message, because anybody can send any length.
 """
 
 from __future__ import annotations
@@ -15,24 +18,27 @@ from ..errors import ProtocolError
 VERSION = 1
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 WAIT_JOBS = 1000
-"""So many jobs may be named in one request of a `wait`: looking at each takes a few microseconds."""
+"""The most jobs that one request of a `wait` can name. A check of each takes a few microseconds."""
 
 MAX_JOBS = 5000
-"""So many jobs come in one request at the most: more of them are a load, in parts."""
+"""The most jobs in one request. A larger number comes as a load, in parts."""
 
 CHANGE_BYTES = 16 * 1024 * 1024
-"""A change of several jobs writes their new fields once for each; no more than this in all."""
+"""The most bytes that a change of several jobs writes. It writes the new fields once for each job."""
 
 _LENGTH_BYTES = 4
 
 
 def jobs_at_once(fields: object) -> int:
-    """To so many jobs these new fields may be given in one request."""
+    """Return how many jobs one request can give these new fields to, from 1 to MAX_JOBS."""
     return max(1, min(MAX_JOBS, CHANGE_BYTES // (len(fast_json.encode(fields)) if fields else 1)))
 
 
 def encode(message: dict[str, object]) -> bytes:
-    """Raises ProtocolError when the message is larger than the other side would take."""
+    """Return the message as bytes. The error means that it exceeds the limit of the other side.
+
+    Raises: ProtocolError.
+    """
     body = fast_json.encode(message).encode()
     if len(body) > MAX_MESSAGE_BYTES:
         raise ProtocolError(what=f"a message of {len(body)} bytes exceeds the limit of {MAX_MESSAGE_BYTES}")
@@ -40,26 +46,27 @@ def encode(message: dict[str, object]) -> bytes:
 
 
 def number_of(request: dict[str, object]) -> int | None:
-    """What its reply repeats."""
+    """Return the number that the reply to this request repeats, or None."""
     number = request.get("number")
     return number if type(number) is int else None
 
 
 def is_void(request: dict[str, object], steady_ms: int) -> bool:
-    """Whether its client has given it up by now, and it must not be done any more."""
+    """Return whether the request's deadline has passed. The supervisor must not do it then."""
     deadline_ms = request.get("deadline_ms")
     return type(deadline_ms) is int and deadline_ms < steady_ms
 
 
 class Decoder:
-    """Cuts a stream of bytes into messages."""
+    """A buffer that splits a stream of bytes into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[dict[str, object]]:
-        """The messages that are complete now. Raises ProtocolError for what cannot be one; the stream is then
-        useless.
+        """Add bytes and return the messages that are complete now. After an error, the stream is unusable.
+
+        Raises: ProtocolError.
         """
         self._buffer += data
         messages = []

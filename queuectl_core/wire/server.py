@@ -1,9 +1,13 @@
-"""Server: the control socket, as the supervisor sees it: connections in, whole requests out, replies back.
+"""Server: the supervisor's side of the control socket: connections, requests, and replies.
 
-Nothing here ever blocks: a silent client costs a descriptor, a babbling one is cut off at the size limit, one that
-does not read its replies is dropped. Those that wait for jobs cost nothing but their descriptor.
-Only processes of our own uid (or root's) are heard. Knows no verbs.
-The trap: a reply is owed for every request, in order, but not at once; a client that has gone meanwhile is no error.
+It does not know the verbs.
+
+Only processes of the same user or of root can connect.
+
+Invariant: nothing here blocks. A silent client costs a descriptor. The server drops a client that exceeds the size
+limit of a message, or does not read its replies. A client that waits for jobs costs only its descriptor.
+Invariant: every request gets a reply, in order, but perhaps much later. A client that disconnects before its reply is
+not an error.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from . import protocol
 from .socket_path import peer_uid, reachable
 
 MAX_CONNECTIONS = 256
-"""So many stay open that do not wait for jobs, and are owed nothing: clients that may ask again."""
+"""From this many connections on, a new client displaces an idle one. Those that wait for jobs do not count."""
 BACKLOG = 4096
 _MAX_UNREAD_BYTES = 32 * 1024 * 1024
 _READ_BYTES = 256 * 1024
@@ -31,7 +35,7 @@ Request = dict[str, object]
 
 
 class Connection:
-    """One client."""
+    """The connection of one client."""
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self._server = server
@@ -51,12 +55,13 @@ class Connection:
 
     @is_waiting.setter
     def is_waiting(self, is_waiting: bool) -> None:
+        """Return whether the client waits for a reply that can take long."""
         if is_waiting != self._is_waiting:
             self._is_waiting = is_waiting
             self._server.note_waiting(self)
 
     def send(self, reply: bytes) -> None:
-        """One of the replies that are owed, as `answer` or `refusal` has made it."""
+        """Send a reply that is owed to the client, as bytes from `answer` or `refusal`."""
         self.owed -= 1
         if self.is_open:
             self.outgoing += reply
@@ -64,7 +69,12 @@ class Connection:
 
 
 def answer(fields: dict[str, object], number: int | None = None) -> bytes:
-    """To the request of this number, if it had one. Raises ProtocolError when it is larger than the client takes."""
+    """Return the bytes of a successful reply, to the request of this number if it had one.
+
+    The error means that the reply exceeds the size limit.
+
+    Raises: ProtocolError.
+    """
     return protocol.encode({"ok": True, **_numbered(number), **fields})
 
 
@@ -77,6 +87,8 @@ def _numbered(number: int | None) -> dict[str, object]:
 
 
 class Server:
+    """The listening socket, with all its connections."""
+
     def __init__(
         self,
         path: str,
@@ -85,10 +97,12 @@ class Server:
         dropped: Callable[[Connection], None] = lambda connection: None,
         crowded: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes over `path`, stale socket or not: the caller holds the writer lock. Raises OSError.
+        """Listen at `path`, and replace a stale socket there: the caller holds the writer lock.
 
-        `handle` is given each request, `dropped` each connection that has ended; `crowded` is called when there are
-        descriptors only for those that wait.
+        The server calls `handle` with each request, and `dropped` with each connection that has ended. It calls
+        `crowded` if no descriptor is left for a new client and no idle connection can be dropped.
+
+        Raises: OSError.
         """
         self._path = path
         self._selector = selector
@@ -96,7 +110,7 @@ class Server:
         self._dropped = dropped
         self._crowded = crowded
         self._connections: dict[Connection, None] = {}
-        """Those that do not wait, the one that was silent for longest first."""
+        """The connections that do not wait, longest silent first."""
         self._waiting: dict[Connection, None] = {}
         self._unheard: dict[Connection, None] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -114,6 +128,7 @@ class Server:
         self._listen()
 
     def close(self) -> None:
+        """Drop all connections, stop listening, and remove the socket."""
         for connection in [*self._connections, *self._waiting]:
             self._drop(connection)
         self._pause()
@@ -122,7 +137,7 @@ class Server:
             os.unlink(self._path)
 
     def flush(self, connection: Connection) -> None:
-        """Sends what the client takes now; the rest when it takes more."""
+        """Send as much as the client accepts now; the rest follows when it accepts more."""
         try:
             sent = connection.sock.send(connection.outgoing)
             del connection.outgoing[:sent]
@@ -137,7 +152,10 @@ class Server:
         self._heed(connection)
 
     def handle_next(self) -> None:
-        """Hands on one request of each connection that is owed nothing: who asks ahead waits for his own answers."""
+        """Handle one request of each connection that is owed no reply.
+
+        A client that sends several requests at once gets them handled one after another.
+        """
         for connection in list(self._unheard):
             if _is_next(connection):
                 connection.owed += 1
@@ -146,12 +164,14 @@ class Server:
             self._heed(connection)
 
     def has_next(self) -> bool:
-        """Whether there is something for `handle_next` to do."""
+        """Return whether `handle_next` has a request to handle."""
         return any(map(_is_next, self._unheard))
 
     def _heed(self, connection: Connection) -> None:
-        """Reads on when everything read was handed on and what was answered has been taken; and hears of the end of one
-        that waits. Writes while there is something to write.
+        """Register the events that the connection needs now.
+
+        It reads once all received requests are handled and all replies are sent. Reading also detects that a client
+        that waits has disconnected. It writes while there is something to write.
         """
         if not connection.is_open:
             return
@@ -176,7 +196,7 @@ class Server:
             if fault.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM) and not self._make_place():
                 self._crowded()
                 self._pause()
-            return  # else it has gone again
+            return  # otherwise there is room for the next try now, or the client has gone
         if peer_uid(sock) not in (os.geteuid(), 0):
             sock.close()
             return
@@ -188,8 +208,9 @@ class Server:
         self._selector.register(sock, selectors.EVENT_READ, lambda mask: self._serve(connection, mask))
 
     def _make_place(self) -> bool:
-        """Drops the one that has been silent for longest; its client connects again. Nobody is dropped who is owed an
-        answer.
+        """Drop the connection that has been silent longest; return False if there is none to drop.
+
+        Its client connects again. The server never drops a client that is owed a reply.
         """
         silent = next((connection for connection in self._connections if not connection.owed), None)
         if silent is not None:
@@ -197,7 +218,7 @@ class Server:
         return silent is not None
 
     def note_waiting(self, connection: Connection) -> None:
-        """It has begun or ceased to wait."""
+        """Record that the connection has begun or stopped to wait."""
         if connection.is_open:
             before, after = self._connections, self._waiting
             if not connection.is_waiting:
@@ -205,13 +226,16 @@ class Server:
             after[connection] = before.pop(connection)
 
     def _pause(self) -> None:
-        """No descriptor is left for a client: it waits in the queue of the kernel, and we must not spin meanwhile."""
+        """Stop accepting clients, because no descriptor is left. They stay in the kernel's backlog.
+
+        Otherwise the loop would spin, because the listening socket stays ready.
+        """
         if self.paused_at_s is None:
             self.paused_at_s = time.monotonic()
             self._selector.unregister(self._listener)
 
     def resume(self) -> None:
-        """Listens again; to be called a little after `paused_at_s` was set."""
+        """Accept clients again. Call this a little after `paused_at_s` was set."""
         self.paused_at_s = None
         self._listen()
 
@@ -223,7 +247,7 @@ class Server:
             self.flush(connection)
         if mask & selectors.EVENT_READ and connection.is_open:
             if not connection.is_waiting:
-                self._connections[connection] = self._connections.pop(connection)  # the last to have been silent
+                self._connections[connection] = self._connections.pop(connection)  # moves it to the end of the order
             self._read(connection)
 
     def _read(self, connection: Connection) -> None:
@@ -244,7 +268,7 @@ class Server:
             return
         connection.requests.extend(requests)
         if requests:
-            self._unheard[connection] = None  # `handle_next`, later in this turn, sees to what is heard next
+            self._unheard[connection] = None  # later in this turn, `handle_next` updates the registration
 
     def _drop(self, connection: Connection) -> None:
         if connection.is_open:

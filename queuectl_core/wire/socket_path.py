@@ -1,9 +1,12 @@
-"""SocketPath: a name for a home's socket that fits into a socket address, whatever the home's path is.
+"""SocketPath: a name for a home's socket that fits into a socket address, and the user at its other end.
 
-An address holds 107 bytes on Linux, 103 on macOS, and a home may lie deeper. Linux: through the folder's descriptor
-in /proc. Elsewhere: by stepping into the folder for the moment of the call. And whose process is at the other end.
-Knows nothing of what is said on the socket. The trap: the working folder belongs to the whole process, threads
-included, so it is stepped out of only where it must be.
+It does not know the messages on the socket.
+
+A socket address holds 107 bytes on Linux and 103 on macOS, but the path of a home can be longer. On Linux, the name
+goes through the folder's descriptor in /proc. On other systems, the process changes into the folder for the duration of
+the call.
+
+Invariant: the process changes its working folder only if there is no other way, because all threads share that folder.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ _MAX_BYTES = 103
 
 
 class reachable:
-    """Within the block: a path of the same socket, short enough to bind or connect to. Raises OSError."""
+    """Give the block a short path of the same socket, for bind or connect.
+
+    Raises: OSError.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -43,12 +49,12 @@ class reachable:
 
 
 def peer_uid(sock: _socket.socket) -> int | None:
-    """The uid of the process at the other end; None when it has gone already."""
+    """Return the UID of the process at the other end, or None if it has disconnected."""
     try:
         if sys.platform.startswith("linux"):
             found = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
         else:
-            found = sock.getsockopt(0, 1, 128)  # struct xucred by LOCAL_PEERCRED: its version, the uid, more
+            found = sock.getsockopt(0, 1, 128)  # LOCAL_PEERCRED gives a struct xucred: version, uid, more fields
     except OSError:
         return None
     return int.from_bytes(found[4:8], sys.byteorder)

@@ -1,1 +1,1 @@
-"""The process that runs the commands of jobs, and what it tells its supervisor."""
+"""The process that runs the commands of jobs, and its messages to and from the supervisor."""

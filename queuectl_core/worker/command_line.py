@@ -1,7 +1,8 @@
-"""Command line: what a job says of its start (shell, limits, input) as what the system is given; and why it could not
-start.
+"""Command line: the program, arguments, and input of a job's command, and the reason if it cannot start.
 
-Knows options and files, no queue and no process. The trap: jobs that say nothing must cost nothing here.
+It knows options and files, but no queue and no process.
+
+Invariant: a job without options costs nothing here.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ SHELL = b"/bin/sh"
 
 
 def command_line(command: str, options: Options) -> tuple[bytes, tuple[bytes, ...]]:
-    """Program and arguments, in UTF-8 whatever the locale. Limits are set by a shell that then
-    becomes the job's: spawning the others, which have
-    none, costs nothing more.
+    """Return the program and its arguments, in UTF-8 for every locale.
+
+    A job with limits or a nice value starts through a shell, which sets them and then becomes the job's shell. A job
+    without them starts directly, and pays nothing.
     """
     shell = options["shell"].encode() if "shell" in options else SHELL
     words = []
@@ -39,9 +41,12 @@ def command_line(command: str, options: Options) -> tuple[bytes, tuple[bytes, ..
 
 
 def open_input(options: Options, draft: str) -> int | None:
-    """What the command reads: a file that is named, or a nameless one with the text that is given. Raises OSError.
+    """Return a descriptor of the command's input, or None if the job has none.
 
-    `draft` is where such a file may lie until it has lost its name.
+    The input is a named file, or an unnamed file with the given text. `draft` is a path where the unnamed file can be
+    until it loses its name.
+
+    Raises: OSError.
     """
     if "stdin" in options:
         return _open_blocking(options["stdin"].encode())
@@ -58,7 +63,10 @@ def open_input(options: Options, draft: str) -> int | None:
 
 
 def _open_blocking(path: bytes) -> int:
-    """Open a file to read; a FIFO without a writer holds nothing up. Raises OSError."""
+    """Open a file for reading; a FIFO without a writer does not block the call.
+
+    Raises: OSError.
+    """
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         os.set_blocking(file, True)
@@ -69,8 +77,11 @@ def _open_blocking(path: bytes) -> int:
 
 
 def _open_nameless(draft: str) -> int:
-    """An empty file in memory, so that neither a full disk nor a full $TMPDIR matters; where the system has no such
-    file, one that was `draft`. Raises OSError.
+    """Return an empty file in memory, which needs no room on any disk.
+
+    If the system has no such file, return one that was created as `draft` and then unlinked.
+
+    Raises: OSError.
     """
     if hasattr(os, "memfd_create"):
         try:
@@ -84,7 +95,10 @@ def _open_nameless(draft: str) -> int:
 
 
 def why_not_begun(run: Run, fault: Exception) -> str:
-    """The clause for people. It names a file if that is what the job itself has named."""
+    """Return a clause for people that says why the run did not start.
+
+    It names a file only if the job itself names it.
+    """
     name = getattr(fault, "filename", None)
     path = name.decode() if isinstance(name, bytes) else name
     why = getattr(fault, "strerror", None) or fault

@@ -1,7 +1,9 @@
-"""Messages: what supervisor and worker tell each other of an attempt, and what a worker leaves when nobody listens.
+"""Messages: the messages between supervisor and worker, and the outcome file of a worker without a supervisor.
 
-Knows the file that is left, not the queues. The trap: a run is named by its number and by nothing else: the same job,
-even the same attempt of it, may have been with the same worker before.
+It knows the outcome file, but not the queues.
+
+Invariant: only its number identifies a run. The same job, and even the same attempt, can have been with the same worker
+before.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from ..model.records import Options
 
     class Channel(SimpleQueue[Any]):
-        """A SimpleQueue, with its two ends, which typeshed does not know."""
+        """A SimpleQueue with its two ends, which typeshed does not declare."""
 
         _reader: Connection[Any, Any]
         _writer: Connection[Any, Any]
@@ -33,8 +35,9 @@ GONE = "the supervisor was gone before it began"
 
 
 class Run(NamedTuple):
-    """One attempt, as it is dispatched. `run` is a number that no other has: the sequence of the event of its
-    start.
+    """One attempt, as the supervisor dispatches it.
+
+    `run` is a unique number: the sequence of the event that started the attempt.
     """
 
     job_id: str
@@ -45,7 +48,7 @@ class Run(NamedTuple):
     max_output: int
     grace_s: float
     options: Options | None = None
-    """Of the job's options, those of EXECUTION that it has, and its queue and name; None: none."""
+    """The job's options that are in EXECUTION; None if it has none of them."""
 
     @property
     def slots(self) -> int:
@@ -53,18 +56,20 @@ class Run(NamedTuple):
 
     @property
     def characters(self) -> int:
-        """About how much room it takes up in a queue."""
+        """Return about how many characters the run takes up in a queue."""
         options = 0 if self.options is None else len(str(self.options))
         return len(self.command) + len(self.cwd) + options
 
 
 EXECUTION = ("timeout", "env", "stdin", "input", "shell", "nice", "limit_mem", "limit_cpu", "queue", "name", "slots")
-"""The options of a job that its worker must know."""
+"""The options of a job that its worker needs."""
 
 
 class Kill(NamedTuple):
-    """End the run under way, with this signal first, and give the job back; `reason` goes into its history. None: the
-    attempt counts.
+    """An order to end the current run, with this signal first.
+
+    With a `reason`, the worker gives the job back, and the reason goes into the job's history. With None, the attempt
+    counts.
     """
 
     job_id: str
@@ -73,15 +78,17 @@ class Kill(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """Send this signal, SIGSTOP or SIGCONT, to the run of this number."""
+    """An order to send this signal, SIGSTOP or SIGCONT, to the run of this number."""
 
     run: int
     signal: int
 
 
 class Result(NamedTuple):
-    """What became of a run. With a `reason` it is not counted, because of that; not `begun`: it was never started.
-    `full`: the disk had no room for it, or for all of its output.
+    """The result of a run.
+
+    With a `reason`, the run does not count as an attempt. `begun` is False if the command never started. `full` is True
+    if the disk had no room for the run, or for all of its output.
     """
 
     job_id: str
@@ -93,7 +100,7 @@ class Result(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A run takes long: when it began, and where its output lies."""
+    """A message about a long run: when it began, and where its output is."""
 
     job_id: str
     run: int
@@ -103,14 +110,15 @@ class Place(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What a worker without a supervisor has left: the run it is at, and results of others."""
+    """The outcome file of a worker without a supervisor: its current run, and the results of others."""
 
     running: int | None
     results: list[Result]
 
     def result_of(self, job_id: str, run: int) -> Result | None:
-        """What became of this run; None while it is under way. One that is not mentioned was never read, nor
-        begun.
+        """Return the result of this run, or None while it runs.
+
+        The worker never read a run that the file does not mention, so that run has not begun.
         """
         if self.running == run:
             return None
@@ -119,7 +127,7 @@ class Left(NamedTuple):
 
 
 def plain(result: Result) -> tuple[Any, ...]:
-    """As it crosses a queue: tuples of no class are pickled in half the time."""
+    """Return the result as plain tuples, as it crosses a queue: they pickle in half the time."""
     ending = result.ending
     return (*result[:2], None if ending is None else tuple(ending), *result[3:])
 
@@ -133,22 +141,23 @@ def revive_runs(given: list[tuple[Any, ...]]) -> list[Run]:
 
 
 def revive(result: tuple[Any, ...]) -> Result:
-    """A Result as it was before it crossed a queue or lay in a file."""
+    """Return the Result from the plain tuples of a queue or a file."""
     job_id, run, ending, *rest = result
     return Result(job_id, run, None if ending is None else Ending(*ending), *rest)
 
 
 def encode_left(running: int | None, results: list[tuple[Any, ...]]) -> bytes:
-    """What a worker leaves: the run it is at, and results as `plain` gives them; with a checksum in its last line."""
+    """Return the content of an outcome file: the current run, the results as `plain` gives them, and a checksum."""
     content = json.dumps({"running": running, "results": results}).encode()
     return b"%b\n%08x" % (content, zlib.crc32(content))
 
 
 def decode_left(data: bytes) -> Left:
-    """Return what a worker has left. The workers of the first format left no checksum.
+    """Return the content of an outcome file. In the first format it has no checksum.
 
-    Raises:
-        ValueError: it is damaged.
+    The error means that the file is damaged.
+
+    Raises: ValueError.
     """
     content, line, checksum = data.partition(b"\n")
     if line and checksum != b"%08x" % zlib.crc32(content):
@@ -161,9 +170,12 @@ def decode_left(data: bytes) -> Left:
 
 
 def read_left(home: Home, instance: str) -> Left | None:
-    """What the worker has left, or None when it has left nothing: it had a supervisor to the end, or was killed.
+    """Return what the worker left in its outcome file, or None if there is no such file.
 
-    What is damaged is set aside, and the worker has then left nothing. Raises OSError.
+    The file is missing if the worker had a supervisor to the end, or was killed. If the file is damaged or not ours,
+    the function sets it aside and returns None.
+
+    Raises: OSError.
     """
     path = home.outcome(instance)
     try:
@@ -174,7 +186,7 @@ def read_left(home: Home, instance: str) -> Left | None:
     except ValueError:
         pass
     except PermissionError as fault:
-        if fault.strerror != durable_files.NOT_OURS:  # a folder, a link, or a FIFO that lies in its place
+        if fault.strerror != durable_files.NOT_OURS:  # NOT_OURS: a folder, a link, or a FIFO has its name
             raise
     os.replace(path, home.damaged_outcome(instance))
     return None

@@ -1,13 +1,16 @@
-"""Worker: a process that runs one command at a time for the supervisor, and outlives it if it must.
+"""Worker: a process that runs one command at a time for the supervisor, and can outlive it.
+
+It knows no journal, no store, and no other worker.
 
     dispatch queue --> Run --> spawn, wait, collect output --> result queue
-                               (the supervisor is gone: --> run/INSTANCE.outcome, synced, for the next one)
+                               (without a supervisor: --> run/INSTANCE.outcome, synced, for the next supervisor)
 
-Short runs wait here behind one another, so that the worker never waits for the supervisor; not behind a long one. One
-loop on poll(2): the dispatch queue, whose end is the supervisor's death; SIGCHLD, through a wakeup fd; the output.
+Short runs wait here, so that the worker does not wait for the supervisor between them. Runs behind a long one go back
+to the supervisor. One loop on poll(2) watches three sources: the dispatch queue, which closes when the supervisor dies;
+SIGCHLD, through a wakeup descriptor; and the output.
 
-Knows no journal, no store and no other worker. The trap: a result in the queue has not been noted yet, and a run in
-the queue not been read; a supervisor may be killed between. `messages.Left` says of every run what became of it.
+Warning: the supervisor can be killed before it records a result in the queue, and before the worker reads a run in the
+queue. Therefore `messages.Left` gives the state of every run.
 """
 
 from __future__ import annotations
@@ -43,20 +46,21 @@ if TYPE_CHECKING:
     from .messages import Channel
 
 AHEAD = 16
-"""So many short runs wait in a worker at the most."""
+"""The most short runs that wait in a worker."""
 
 STOPPED_BY_HAND = "stopped by hand"
 HANDED_BACK = "handed back because the run before it takes long"
 
 PATIENCE_S = 0.02
-"""A run that takes longer is a long one: where its output lies is told at once, and what waits behind it is handed
-back, for a worker that may be idle."""
+"""A run that takes longer, in seconds, is a long run. The worker reports at once where its output is. It hands back the
+runs that wait behind it, because another worker can be idle.
+"""
 
 SCARCE_WITHIN_S = 60.0
-"""So long a worker tries to start a command for which the system has no process, memory or descriptor."""
+"""How long, in seconds, a worker retries a start while the system lacks processes, memory, or descriptors."""
 
 LEAVE_TRIES = 3
-"""So often, a second apart, a worker tries to leave word, if its supervisor has heard everything anyway."""
+"""How often a worker tries to write its outcome file, one second apart, if its supervisor has all results anyway."""
 
 _SCARCE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _READ_BYTES = 64 * 1024
@@ -65,7 +69,7 @@ _ATTEMPT = job_environment.ATTEMPT.encode()
 _QUEUE = job_environment.QUEUE.encode()
 _JOB_NAME = job_environment.JOB_NAME.encode()
 _MAX_WAIT_S = 86_400.0
-"""poll(2) takes no more than 2^31 ms; who waits longer looks again."""
+"""The longest single wait: poll(2) takes at most 2^31 ms. A longer wait consists of several."""
 
 
 def main(  # noqa: PLR0913  # all that a new process is told
@@ -77,38 +81,41 @@ def main(  # noqa: PLR0913  # all that a new process is told
     dispatch: Channel,
     results: Channel,
 ) -> None:
-    """The target of the worker's process. Returns when told to, or when the supervisor is gone and its run has ended.
+    """Run the worker in a new process, until it is told to end or its supervisor is gone.
 
-    `lock` is the descriptor that holds the worker's lock; None: to be taken here.
+    Without a supervisor, it finishes the current run first. `lock` is the descriptor that holds the worker's lock; with
+    None, the worker takes the lock here.
     """
     home = Home(home_path)
     if lock is None:
         lock = lockfile.acquire(home.worker_lock(instance))
-        assert lock is not None  # nobody else has this name
+        assert lock is not None  # no other worker has this name
     os.write(lock, b"%d\n" % os.getpid())
-    dispatch._writer.close()  # else the supervisor's death would not end the queue
+    dispatch._writer.close()  # otherwise the death of the supervisor would not close the queue
     results._reader.close()
     descriptors.close_all_but({lock, dispatch._reader.fileno(), results._writer.fileno()})
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.umask(umask)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    os.chdir("/")  # the supervisor may stand in somebody's folder
-    gc.freeze()  # what was inherited stays shared with the supervisor
+    os.chdir("/")  # the supervisor's working folder can be on a disk that somebody wants to unmount
+    gc.freeze()  # inherited memory stays shared with the supervisor
     gc.set_threshold(10_000)  # a run leaves no cycles behind
     try:
         Worker(instance, home, dispatch, results).serve()
-    except Exception as fault:  # what it ran counts as lost, as if it had been killed
+    except Exception as fault:  # its run counts as lost, as if the worker had been killed
         why = errors.in_words(fault) if isinstance(fault, OSError) else errors.unforeseen(fault)
         print(f"queuectl: worker {instance} cannot continue: {why}", file=sys.stderr, flush=True)
         raise SystemExit(errors.Defect.exit_status) from None
 
 
 class NotReady(Exception):
-    """What this worker needs for any run cannot be had: that is for another worker, and no fault of the job."""
+    """The worker lacks something that every run needs: another worker must run the job, which is not at fault."""
 
 
 class Worker:
+    """The loop of a worker, with the state of its current run and of the runs that wait."""
+
     def __init__(self, instance: str, home: Home, dispatch: Channel, results: Channel) -> None:
         self._instance = instance
         self._home = home
@@ -139,6 +146,7 @@ class Worker:
         self._pipe, self._pipe_in = -1, -1
 
     def serve(self) -> None:
+        """Serve runs and orders until the worker is told to end or the supervisor is gone."""
         while True:
             if self._waiting:
                 run = self._running = self._waiting.popleft()
@@ -147,13 +155,13 @@ class Worker:
                 self._report(result)
             elif self._ending:
                 if not self._orphaned:
-                    self._leave()  # the supervisor has the results, but may be killed before it has noted them
+                    self._leave()  # the supervisor has the results, but can be killed before it records them
                 return
             elif self._inbox in self._wait(None):
                 self._take_order()
 
     def _take_order(self) -> Kill | None:
-        """Reads one order; that to kill the run under way is returned."""
+        """Read one order and carry it out, but return an order to kill the current run."""
         try:
             order: list[tuple[Any, ...]] | Kill | Signal | None = self._dispatch.get()
         except (EOFError, OSError):  # the other end is closed
@@ -173,7 +181,10 @@ class Worker:
         return None
 
     def _pass_on(self, order: Signal) -> None:
-        """To the run under way; or one that waits here is to be stopped as soon as it begins."""
+        """Send the signal to the current run, or record it for a run that waits here.
+
+        The worker suspends a recorded run as soon as it begins.
+        """
         if self._leader is not None and self._running is not None and self._running.run == order.run:
             process_tree.signal_group(self._leader, order.signal)
         elif order.signal == signal.SIGCONT:
@@ -182,15 +193,13 @@ class Worker:
             self._suspended.add(order.run)
 
     def _note_death(self) -> None:
-        """The supervisor is gone. What stands in the queue still is read, so that nothing handed over is
-        forgotten.
-        """
+        """Record that the supervisor is gone, and read the rest of the queue so that no run gets lost."""
         if self._orphaned:
             return
         self._orphaned = self._ending = True
-        self._terminated = False  # a TERM of before was not meant for what it means from now on
+        self._terminated = False  # without a supervisor SIGTERM stops the run; an earlier one did not mean that
         if self._leader is not None:
-            process_tree.signal_group(self._leader, signal.SIGCONT)  # nobody could continue what was suspended
+            process_tree.signal_group(self._leader, signal.SIGCONT)  # nobody else can resume a suspended run now
         self._poll.unregister(self._inbox)
         try:
             while not self._dispatch.empty():
@@ -205,7 +214,7 @@ class Worker:
         self._leave()
 
     def _hand_back(self, reason: str, job_id: str | None = None) -> None:
-        """Returns the runs that wait here (or the one of `job_id`), unbegun."""
+        """Report the runs that wait here as not begun: all of them, or the one of `job_id`."""
         waiting, self._waiting = self._waiting, deque()
         for run in waiting:
             if job_id is None or run.job_id == job_id:
@@ -214,7 +223,7 @@ class Worker:
                 self._waiting.append(run)
 
     def _wait(self, timeout_s: float | None) -> set[int]:
-        """The descriptors that are ready."""
+        """Return the descriptors that are ready, after at most `timeout_s` seconds."""
         events = self._poll.poll(None if timeout_s is None else min(timeout_s, _MAX_WAIT_S) * 1000)
         ready = {descriptor for descriptor, _ in events}
         if self._signals in ready:
@@ -236,7 +245,7 @@ class Worker:
         self._take_last_output()
         self._close_pipe()
         if not self._waiting:
-            os.chdir("/")  # an idle worker keeps no disk busy
+            os.chdir("/")  # an idle worker must not keep a disk from being unmounted
         ending = self._ending_of_run(run, began_s, reaped, timed_out and killed is None)
         return Result(*run[:2], ending, killed, full=self._output.found_full)
 
@@ -245,7 +254,7 @@ class Worker:
         number = None if code >= 0 else -code
         outcome, detail = "exit" if number is None else "signal", None
         if timed_out:
-            assert run.options is not None  # the timeout is one
+            assert run.options is not None  # a timeout is an option
             outcome, detail = "timeout", f"timed out after {run.options['timeout']:g} s"
         return self._ending_of(began_s, outcome, code if number is None else None, number, detail, reaped)
 
@@ -275,9 +284,11 @@ class Worker:
         )
 
     def _open_pipe(self) -> None:
-        """Opens the pipe that a run's output comes through, unless it is open. Raises OSError.
+        """Open the pipe for a run's output, unless it is open.
 
-        This side keeps the writing end as well, so that no end of file wakes the loop.
+        This side keeps the write end open as well. Otherwise an end of file would wake the loop.
+
+        Raises: OSError.
         """
         if self._pipe >= 0:
             return
@@ -285,13 +296,13 @@ class Worker:
         try:
             os.set_blocking(readable, False)
             self._poll.register(readable, select.POLLIN)
-        except BaseException:  # half a pipe would block every later read
+        except BaseException:  # a half-configured pipe would block every later read
             descriptors.close_all((readable, writable))
             raise
         self._pipe, self._pipe_in = readable, writable
 
     def _close_pipe(self) -> None:
-        """Ends the pipe with its run: the flags that the run gave it, and what still writes to it, reach no other."""
+        """Close the pipe after its run, so that no later run shares its flags or its remaining writers."""
         if self._pipe >= 0:
             self._poll.unregister(self._pipe)
             os.close(self._pipe)
@@ -299,9 +310,9 @@ class Worker:
             self._pipe = self._pipe_in = -1
 
     def _begin(self, run: Run, began_s: float) -> int | Result:
-        """Starts the command: its pid, or what has become of the run instead.
+        """Start the command; return its PID, or the result of a run that cannot start.
 
-        Where the system is short of something for a while (processes, memory, descriptors), it tries again.
+        If the system lacks processes, memory, or descriptors for a while, the method tries again.
         """
         pause_s = 0.05
         while True:
@@ -325,7 +336,7 @@ class Worker:
             pause_s = min(5.0, pause_s * 2)
 
     def _result_without_process(self, run: Run, fault: Exception, began_s: float) -> Result:
-        """What has become of a run that could not be started: a full disk is no failure of the job."""
+        """Return the result of a run that could not start. A full disk is not a failure of the job."""
         if getattr(fault, "errno", None) in durable_files.FULL:
             return _unbegun(run, "the disk is full")._replace(full=True)
         return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=why_not_begun(run, fault)))
@@ -345,9 +356,11 @@ class Worker:
             os.close(lock)
 
     def _make_ready(self, run: Run) -> int:
-        """Opens what any run needs, whatever the job: the descriptor that holds the lock of its processes.
+        """Prepare what every run needs, and return the descriptor that holds the lock of its processes.
 
-        Raises NotReady; OSError for what may be there again in a while.
+        OSError means that the resource can be available again later.
+
+        Raises: NotReady, OSError.
         """
         try:
             self._output.begin(run.max_output)
@@ -364,7 +377,7 @@ class Worker:
         return lock
 
     def _spawn_with(self, run: Run, options: Options, inherited: process_tree.Inherited) -> int:
-        """The same for a job that says more than what to run and where."""
+        """Start the command of a job that has options, and return its PID."""
         path, arguments = command_line(run.command, options)
         given = job_environment.without_own(options.get("env", {}))
         environ = {**self._environ, **{name.encode(): value.encode() for name, value in given.items()}}
@@ -381,10 +394,11 @@ class Worker:
     def _attend(  # noqa: C901  # all that a run waits for, in one loop
         self, pid: int, run: Run, began_s: float
     ) -> tuple[str | None, bool, process_tree.Reaped, bool]:
-        """Waits until the command has ended; why it was killed, if it was, whether because its time was over, what it
-        has left, and whether this process has other children.
+        """Wait until the command has ended, and return how it ended.
 
-        Killed, what it has started gets the same time to end as the shell itself.
+        It returns the reason of the kill order (None if there is none), and whether the run timed out. It also returns
+        the reaped shell, and whether this process has other children. If the run is killed or times out, the processes
+        that the shell started get the same grace period as the shell.
         """
         killed: str | None = None
         kill_at_s: float | None = None
@@ -404,7 +418,7 @@ class Worker:
                 return killed, timed_out, reaped, others
             kill = self._take_order() if self._inbox in ready else None
             if kill is None and self._orphaned and self._terminated:
-                self._terminated = False  # told once, the run hears it once
+                self._terminated = False  # each SIGTERM reaches the run once
                 kill = Kill(run.job_id, STOPPED_BY_HAND)
             if kill is not None and killed is None:
                 killed, timed_out, end_at_s = kill.reason, False, None
@@ -426,13 +440,13 @@ class Worker:
                 self._hand_back(HANDED_BACK)
 
     def _end_run(self, pid: int, number: int, grace_s: float) -> float:
-        """Tells the run to end; when it is to be killed if it has not."""
+        """Signal the run to end, and return when to kill it if it has not ended."""
         process_tree.signal_group(pid, number)
-        process_tree.signal_group(pid, signal.SIGCONT)  # what is suspended could not hear it
+        process_tree.signal_group(pid, signal.SIGCONT)  # a suspended process does not handle the signal
         return time.monotonic() + grace_s
 
     def _pause_s(self, began_s: float, end_at_s: float | None) -> float | None:
-        """Until the next thing is due in the run under way; None: nothing is."""
+        """Return the seconds until the next action is due in the current run, or None if no action is due."""
         due_s = end_at_s if self._long else min(began_s + PATIENCE_S, end_at_s or math.inf)
         return None if due_s is None else max(0.0, due_s - time.monotonic())
 
@@ -442,7 +456,7 @@ class Worker:
             self._put(Place(run.job_id, run.run, began_ms, self._output.segment, self._output.start))
 
     def _take_last_output(self) -> None:
-        """What stands in the pipe. Bounded, in case something has escaped and goes on writing."""
+        """Read the rest of the pipe, within a limit: an escaped process can go on writing."""
         try:
             for _ in range(16):
                 self._output.write(os.read(self._pipe, _READ_BYTES))
@@ -451,7 +465,7 @@ class Worker:
         self._output.finish()
 
     def _report(self, result: Result) -> None:
-        """To the supervisor; when there is none, on the disk, for the next one."""
+        """Send the result to the supervisor or, without one, write it to the outcome file for the next one."""
         self._recent.append(result)
         if self._orphaned:
             self._leave()
@@ -459,17 +473,18 @@ class Worker:
             self._put(plain(result))
 
     def _put(self, message: object) -> None:
-        """As the queue's own `put`, without its lock: nobody else writes here."""
+        """Put a message into the queue without its lock, because no other process writes there."""
         try:
             self._results._writer.send_bytes(pickle.dumps(message))
         except OSError:
             self._note_death()
 
     def _leave(self) -> None:
-        """Leaves word for the next supervisor: the run under way, and the latest results, which may be on their way.
+        """Write the outcome file for the next supervisor: the current run, and the latest results.
 
-        Without a supervisor it tries until there is room: this process and its lock stand for the result as long.
-        With one, which has the results, only for a while, for it waits for this process to end.
+        The supervisor can die before it records these results. Without a supervisor, the worker tries until there is
+        room. Until then, its process and its lock stand for the result. With a supervisor, which has the results, it
+        gives up after a few tries, because the supervisor waits for it to end.
         """
         tries = 0
         while not self._is_word_left():
@@ -483,17 +498,20 @@ class Worker:
                 self._take_order()
                 self._hand_back("its worker is about to end")
                 if self._orphaned:
-                    return  # and so has left word already
+                    return  # _note_death has written the outcome file already
 
     def _is_word_left(self) -> bool:
-        """Tries to leave word. True also when there is none to leave, or nobody to leave it to."""
+        """Try to write the outcome file; return False if that fails.
+
+        Return True also if there is nothing to write, or if the home no longer exists.
+        """
         running = None if self._running is None else self._running.run
         if running is None and not self._recent:
             return True
         content = encode_left(running, list(self._recent))
         try:
             durable_files.replace_file(self._home.outcome(self._instance), content)
-        except FileNotFoundError:  # the home has been removed
+        except FileNotFoundError:  # the home no longer exists
             return True
         except OSError:
             return False
@@ -502,7 +520,7 @@ class Worker:
     def _give_up_reserve(self) -> None:
         try:
             Reserve(self._home.reserve).give_up_some()
-        except OSError:  # a read-only disk, say
+        except OSError:  # for example on a read-only disk
             pass
 
 
