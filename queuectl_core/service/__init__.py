@@ -1,1 +1,1 @@
-"""Engine, journal and store joined; the answer to every request."""
+"""The ledger that joins engine, journal, and store, and the answers to every request."""

@@ -1,12 +1,14 @@
-"""Clock anchor: which time it is in a home by a clock that nobody can set, and since when the wall clock agrees with
-it.
+"""Clock anchor: the file that ties a home's steady time to the boot clock, which nobody can set.
 
-The file `clock` ties the home's steady time, the wall clock without its shifts, to the boot clock. Within one boot,
-the next call knows how much time has passed, whatever the wall clock says: a clock that is wrong for one call moves
-nothing. After a boot, and on systems without such a clock, only the journal's own times are left: a clock behind them
-goes on from there, a clock ahead of them is believed.
-Knows the file, not what waits for a time. The trap: the file is a hint; whatever it says, nothing that is acknowledged
-depends on it.
+The steady time is the wall clock without its shifts.
+Within one boot, the anchor tells the next process how much time has passed, whatever the wall clock says.
+So a clock that is wrong during one call changes nothing.
+After a reboot, and on systems without a boot clock, only the times in the journal remain.
+If the wall clock is behind them, time continues from the journal's last time.
+If the wall clock is ahead of them, queuectl trusts it.
+Does not know what waits for a time.
+
+Invariant: the file is only a hint. No acknowledged change depends on its content.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
 
 class Anchor(NamedTuple):
-    """At `up_ms` of this boot it was `steady_ms`, and since then nobody has set the wall clock. `ahead_ms` is how far
-    it was set ahead then.
+    """A moment of this boot, `up_ms`, at which the steady time was `steady_ms`.
+
+    Nobody has set the wall clock since then. `ahead_ms` is how far it was set ahead at that moment.
     """
 
     boot: str
@@ -36,7 +39,10 @@ class Anchor(NamedTuple):
 
 
 def follow(home: Home, engine: Engine, decide: Callable[[ShiftClock, int], object], now_ms: int) -> int:
-    """Tells the engine how far the wall clock was set since the home was last used: that many ms, negative for back."""
+    """Tell the engine how far somebody has set the wall clock since the last use of the home.
+
+    Return that distance in milliseconds. It is negative if the clock was set back, and 0 below `JUMP_MS`.
+    """
     now = clock.since_boot()
     anchor = None if now is None else _of_this_boot(home, *now)
     if now is None or anchor is None:
@@ -54,20 +60,21 @@ def follow(home: Home, engine: Engine, decide: Callable[[ShiftClock, int], objec
 
 
 def note(home: Home, engine: Engine, now_ms: int, jump_ms: int) -> None:
-    """The wall clock was set by so much, and the engine knows it."""
+    """Write a new anchor after the engine has learned of a jump of the wall clock by `jump_ms`."""
     now = clock.since_boot()
     if now is None:
         return
     anchor = Anchor(*now, now_ms - engine.table.clock_shift_ms, max(0, jump_ms))
     try:
         durable_files.replace_file(home.clock, json.dumps(anchor).encode(), synced=False)
-    except OSError:  # no room, a disk that cannot be written to: the next one tries again
+    except OSError:  # a full or read-only disk; the next process tries again
         pass
 
 
 def held_s(home: Home) -> tuple[float, float]:
-    """For how many seconds the wall clock has been as it is, as far as this boot knows, and how far it was set ahead
-    before.
+    """Return how long the wall clock has been unchanged, and how far it was set ahead before that.
+
+    Both are in seconds. Both are 0 if no anchor of this boot exists.
     """
     now = clock.since_boot()
     anchor = None if now is None else _of_this_boot(home, *now)
@@ -77,6 +84,7 @@ def held_s(home: Home) -> tuple[float, float]:
 
 
 def _of_this_boot(home: Home, boot: str, up_ms: int) -> Anchor | None:
+    """Return the anchor in the file, or None if it is damaged or belongs to another boot."""
     try:
         with open(home.clock, "rb", opener=durable_files.owned) as file:
             anchor = Anchor(*json.loads(file.read(1000)))

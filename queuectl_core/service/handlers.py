@@ -1,9 +1,12 @@
-"""Handlers: the fixed table of what may be asked of a queue, and how each request is answered.
+"""Handlers: the fixed table of requests to a queue, and the function that answers each.
 
-The supervisor answers requests from its socket with it, a command line without a supervisor its own: same answers.
-A request is a dict from outside, so every field is checked here. Knows the engine's commands and the table, no socket
-and no file. The trap: a reply must fit a message and a turn of the supervisor, so what may be long comes in pages: a
-listing, a load of many jobs, all of the dead letter queue.
+The supervisor uses the table for requests from its socket.
+A command line uses it while no supervisor runs, so both give the same answers.
+A request is a dictionary from outside, so this module checks every field.
+Knows the engine's commands and the table. Does not know sockets or files.
+
+Invariant: a reply fits into one message and into one turn of the supervisor.
+Anything that can be long comes in pages: lists, loads of many jobs, changes to the whole dead letter queue.
 """
 
 from __future__ import annotations
@@ -29,16 +32,19 @@ if TYPE_CHECKING:
 Fields = dict[str, object]
 
 PREVIEW_JOBS = 500
-"""So many of them stand in one reply."""
+"""The most jobs in one reply to a preview."""
 
 MAX_LOAD_JOBS = 5_000_000
 MAX_LOAD_BYTES = 1_000_000_000
 DEAD_JOBS = 500
-"""So many dead jobs are retried or purged at a time, when all are to be."""
+"""The most dead jobs that one request with `all` retries or purges."""
 
 
 def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """The reply to one request. Raises QueueError; nothing has changed then."""
+    """Return the reply to one request. If it raises, nothing has changed.
+
+    Raises: QueueError.
+    """
     verb = str(request.get("verb"))
     if verb not in VERBS:
         advice = "the supervisor may be another version, so run `queuectl worker restart`"
@@ -47,10 +53,12 @@ def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 class Conversation:
-    """With one client: its requests in their order. It remembers one thing from one to the next, the parts of a load.
+    """The requests of one client, answered in order.
 
-    A load is requests to enqueue that count `part` from 0, all but the last marked `more`; it is one request, of
-    which the last part is the commit.
+    It keeps one thing between requests: the load that is in progress.
+    A load is one `enqueue` that arrives as several requests. They count `part` from 0, and all
+    except the last have `more`.
+    The last part commits the load.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -59,7 +67,10 @@ class Conversation:
         self._parts = 0
 
     def answer(self, request: Fields, now_ms: int) -> Fields:
-        """As the function of this name."""
+        """Return the reply to the client's next request, which may be a part of a load.
+
+        If a part of a load fails, the whole load is discarded.
+        """
         if request.get("verb") != "enqueue" or request.get("part") is None:
             return answer(self._ledger, request, now_ms)
         try:
@@ -69,7 +80,7 @@ class Conversation:
             raise
 
     def end(self) -> None:
-        """There comes no more; a load that is not committed comes to nothing."""
+        """End the conversation, and discard a load that is not committed."""
         if self._load is not None:
             self._ledger.engine.end_load(self._load)
             self._load = None
@@ -95,8 +106,10 @@ def _enqueue(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def _wanted_jobs(request: Fields, index: int) -> tuple[list[object], str]:
-    """The jobs of a request, the first of which is number `index`, and the folder for those that name none. They come
-    as `jobs`, or as `lines` of JSON text.
+    """Return the jobs of a request, and the working folder of those that name none.
+
+    The jobs come as `jobs`, or as `lines` of JSON text. `index` is the number of the first one, for
+    error messages.
     """
     cwd, lines = request.get("cwd"), request.get("lines")
     given = request.get("jobs") if lines is None else lines
@@ -117,8 +130,9 @@ def _parse_line(line: object, index: int) -> object:
 
 
 def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """What enqueueing these jobs would make, and when each would be retried; nothing is changed. A page of it: `next`
-    is the number of the first one that is not in it.
+    """Return the jobs that `enqueue` would add, and the waits before their retries. Change nothing.
+
+    The reply is one page. Its `next` is the number of the first job on the next page, or None at the end.
     """
     specs, cwd = _wanted_jobs(request, 0)
     first = request.get("next") or 0
@@ -150,7 +164,11 @@ def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[list[str]], commands.Command]) -> Fields:
-    """`ids`; or with `all` those of the next page that were dead at the first one, which `next` remembers."""
+    """Apply a command to the dead jobs in `ids`, or with `all` to one page of all dead jobs.
+
+    With `all`, the reply's `next` asks for the page that follows.
+    It also holds the sequence at the first request, so that jobs that change later are left alone.
+    """
     at_once = jobs_at_once(request.get("fields"))
     if request.get("all") is not True:
         return {"count": len(ledger.decide(kind(_wanted_ids(request, at_once)), now_ms)), "next": None}
@@ -171,7 +189,10 @@ def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[l
 
 
 def _wanted_ids(request: Fields, limit: int) -> list[str]:
-    """Raises InvalidInput, UnknownJob."""
+    """Return the job IDs that a request names, 1 to `limit` of them.
+
+    Raises: InvalidInput, UnknownJob.
+    """
     ids = request.get("ids")
     if not isinstance(ids, list) or not ids:
         raise InvalidInput(what="name at least one job")
@@ -185,7 +206,7 @@ def _wanted_ids(request: Fields, limit: int) -> list[str]:
 
 
 def _by_hand(kind: Callable[..., commands.Command]) -> Callable[[Ledger, Fields, int], Fields]:
-    """The answer of a verb that does one thing to some jobs: the ids of those to which it was done."""
+    """Return the handler of a verb that changes named jobs. It replies with their IDs."""
 
     def change(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
         ids = _wanted_ids(request, jobs_at_once(request.get("fields")))

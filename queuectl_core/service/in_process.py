@@ -1,9 +1,11 @@
-"""In process: answers to requests while no supervisor runs, by whoever asks: it takes the writer lock, recovers the
-home, does the work, and lets go.
+"""In process: answers to requests while no supervisor runs.
 
-Knows the order in which that must happen; what is asked and answered is the affair of `handlers`. The traps: once what
-was decided is synced it is done, and whatever fails behind that is no answer to the request; and SQLite, once forked
-with an open file, calls it locked for ever, so a fork in another thread waits until the work is done.
+The process that asks takes the writer lock, recovers the home, does the work, and releases the lock.
+Knows the order of these steps. Does not know what the requests mean; `handlers` does.
+
+Invariant: after the sync, the request is done. A later failure is a notice and does not change the answer.
+Warning: if a process forks while it has a SQLite file open, SQLite reports the file as locked forever.
+So a fork in another thread waits until the work is done.
 """
 
 from __future__ import annotations
@@ -24,16 +26,18 @@ from .handlers import Fields
 from .ledger import Ledger
 
 CHANGED_LIMIT = 256
-"""Changed jobs are moved into the store when there are more; else every call would replay them."""
+"""The most changed jobs that stay in the journal alone. Every call replays them."""
 
 
 def answer(
     home: Home, line: lockfile.Line, request: Fields, only_reads: bool, notice: Callable[[str], None]
 ) -> Fields | None:
-    """The answer, or None when the writer lock is not ours within the patience of `line`. `notice` is told what is
-    found beside it. What `only_reads` makes no home, and is answered from one on a read-only disk.
+    """Return the reply to a request, or None if the writer lock is not free within `line.wait_s`.
 
-    Raises QueueError.
+    `notice` receives problems that are not part of the reply.
+    A request that `only_reads` does not create a home, and also works on a read-only disk.
+
+    Raises: QueueError.
     """
     replies: list[Fields] = []
     if not only_reads:
@@ -59,10 +63,11 @@ def converse(
     notice: Callable[[str], None],
     hear: Callable[[Fields], None],
 ) -> bool:
-    """Answers one request after the other; durable when this returns True. False: the writer lock is not ours within
-    the patience of `line`.
+    """Answer several requests in order, and return True when their effects are durable.
 
-    Raises QueueError, with nothing changed.
+    Return False if the writer lock is not free within `line.wait_s`. If it raises, nothing has changed.
+
+    Raises: QueueError.
     """
     try:
         home.prepare()
@@ -89,7 +94,7 @@ def _converse(
         raise home.failure(fault) from fault
     finally:
         lockfile.release(lock)
-        for text in notes:  # only now, for whoever hears it may use the queue
+        for text in notes:  # after the release, because the receiver may use the queue itself
             notice(text)
     return True
 
@@ -97,7 +102,7 @@ def _converse(
 def _converse_with_lock(
     home: Home, requests: Iterable[Fields], notice: Callable[[str], None], hear: Callable[[Fields], None]
 ) -> None:
-    home.prepare()  # a folder may be missing: whoever only asks gets the same answer as whoever writes
+    home.prepare()  # recreate missing folders, so that reads and writes give the same answer
     ledger = Ledger(home)
     if ledger.torn is not None:
         notice(ledger.torn.told())
@@ -117,7 +122,7 @@ def _converse_with_lock(
         ledger.relieve(CHANGED_LIMIT)
     except (QueueError, OSError) as fault:
         notice(in_words(fault))
-    except KeyboardInterrupt:  # it is done; whoever comes next moves the rest
+    except KeyboardInterrupt:  # the request is done; the next process does the rest
         pass
     finally:
         _close(ledger, notice)
@@ -131,7 +136,7 @@ def _close(ledger: Ledger, notice: Callable[[str], None]) -> None:
 
 
 def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
-    """Decides what became of runs that are over."""
+    """Record the outcome of each run that has ended without a supervisor."""
     for run in orphans.find(ledger.table):
         if not orphans.is_under_way(home, run):
             command = orphans.conclude(home, ledger.table.existing(run.job_id), spared=None)
@@ -143,7 +148,10 @@ def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
 
 
 def _answer_from_full_disk(home: Home, line: lockfile.Line, request: Fields) -> Fields | None:
-    """The answer from a home that cannot even be opened for writing; None when the lock is another's by now."""
+    """Return the reply of a home that a full disk prevents from opening for writing.
+
+    Return None if another process has taken the lock meanwhile.
+    """
     lock = line.take(home.lock)
     if lock is None:
         return None
@@ -154,7 +162,7 @@ def _answer_from_full_disk(home: Home, line: lockfile.Line, request: Fields) -> 
 
 
 def _answer_reading(home: Home, request: Fields, is_full: bool = False) -> Fields:
-    """The answer from a home on a disk that cannot be written to. What workers have left there is not harvested."""
+    """Return the reply of a home on a disk that nobody can write to. Do not harvest results."""
     with no_fork:
         ledger = Ledger(home, read_only=True)
         ledger.is_short = is_full
@@ -165,7 +173,7 @@ def _answer_reading(home: Home, request: Fields, is_full: bool = False) -> Field
 
 
 def _answer_from_nothing(request: Fields) -> Fields:
-    """The answer of a home that does not exist; asking makes none."""
+    """Return the reply of a home that does not exist, without creating it."""
     table = JobTable(MemoryStore())
     ledger = SimpleNamespace(table=table, engine=Engine(table), shortage=lambda: None)
-    return handlers.answer(ledger, request, now_ms())  # type: ignore[arg-type]  # all that is read of a Ledger
+    return handlers.answer(ledger, request, now_ms())  # type: ignore[arg-type]  # enough of a Ledger for reads

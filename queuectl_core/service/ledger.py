@@ -1,11 +1,14 @@
-"""Ledger: engine, journal and store of a home, joined. Whoever holds the writer lock has one; nobody else does.
+"""Ledger: the engine, journal, and store of a home, joined.
 
-    decide   engine.handle; the events are kept for the next `write`. New jobs are refused while the disk is full
-    write    all that was decided since goes into the journal as one frame: now it may be acted upon
-    sync     now it may be answered
-    tend     a slice of checkpoint, a new segment: what keeps journal and memory bounded
+    decide   passes a command to the engine, keeps the events; refuses new jobs while the disk is full
+    write    appends the events to the journal as one frame; you may now act on them
+    sync     makes them durable; you may now answer requests
+    tend     does a slice of a checkpoint or begins a segment, to bound journal and memory
 
-Knows the order in which these must happen, not who asks. The trap: after StorageFailed nothing here is true any more.
+Knows the order of these steps. Does not know who asks.
+
+Invariant: only the holder of the writer lock has a writable ledger.
+Invariant: after StorageFailed, the ledger is invalid, because the engine is ahead of the journal.
 """
 
 from __future__ import annotations
@@ -44,32 +47,37 @@ from ..table.job_table import JobTable
 from ..table.store import Store
 
 CHANGED_LIMIT = 10_000
-"""So many changed jobs may wait in memory for the store before slices of them are moved there."""
+"""The most changed jobs in memory before `tend` moves slices of them into the store."""
 
 JOB_BYTES = 2048
-"""What a job takes up beside twice its command, in journal and store together."""
+"""Bytes that a job needs in journal and store, in addition to twice its command."""
 
 SLICE = 250
-"""Jobs moved into the store at a time (about 5 ms), where others wait."""
+"""Jobs that one slice moves into the store while clients wait. A slice takes about 5 ms."""
 
 KEPT_BYTES = 16 * 1024 * 1024
-"""So much of the journal stays although the store has it: for those who read events behind us."""
+"""Bytes of the journal that stay after a checkpoint, for programs that read the events later."""
 
 _NEEDED = frozenset((Continue, Dispatch, Finish, Locate, Prune, Release, ShiftClock, Tick))
-"""What nobody asks for, or somebody must: what runs ends, and time goes by. The reserve is for these."""
+"""Commands that must work on a full disk: they end runs, or let time pass."""
 
 WORTH_A_SEGMENT = 32 * 1024
-"""The next opening reads up to so many bytes of the journal (half a millisecond) rather than have a segment a stop."""
+"""Journal size in bytes from which a checkpoint begins a new segment.
+
+Replaying a smaller journal takes about half a millisecond, less than a new segment costs at every stop.
+"""
 
 RELIEF = 5000
-"""The same, where nobody does."""
+"""Jobs that one slice moves into the store while nobody waits."""
 
 
 class Ledger:
-    def __init__(self, home: Home, read_only: bool = False) -> None:
-        """Recovers what is on the disk; `read_only`: in memory alone, to be looked at and not decided upon.
+    """The joined engine, journal, and store of one home."""
 
-        Raises Corrupt, NewerFormat, NoBackend, DiskFull, StorageFailed.
+    def __init__(self, home: Home, read_only: bool = False) -> None:
+        """Recover the home from the disk. With `read_only`, recover it in memory, only for reads.
+
+        Raises: Corrupt, NewerFormat, NoBackend, DiskFull, StorageFailed.
         """
         self._store = _opened_store(home, read_only)
         self._home = home
@@ -81,7 +89,7 @@ class Ledger:
             if not read_only and self.table.log_id != self.journal.name:
                 self._mark_store()
             self.is_short = not read_only and not self._reserve.make_whole()
-            """The disk is full, or was when this was last looked at: nothing new is begun."""
+            """Whether the disk was full at the last check. While it is, nothing new begins."""
             self._reserve.check_limit()
         except BaseException:
             self._store.close()
@@ -95,8 +103,12 @@ class Ledger:
         return self.journal.torn
 
     def decide(self, command: Command, now_ms: int) -> Any:
-        """The engine's answer to a command. Raises QueueError when it refuses; DiskFull for new jobs without room, and
-        for a change that would use up what is held back for the ends of what runs.
+        """Return the engine's reply to a command, and keep its events for `write`.
+
+        DiskFull means that there is no room for new jobs, or that the change would use space that
+        running jobs need to end.
+
+        Raises: QueueError, DiskFull.
         """
         new = _new_jobs(command)
         if new and not (self.has_room() and self._has_room_for(new)):
@@ -106,27 +118,35 @@ class Ledger:
         return step.reply
 
     def _weigh(self, happened: Sequence[events.Event]) -> None:
-        """Raises DiskFull where neither the disk nor the half of the reserve bears this."""
+        """Check that the disk or the spare half of the reserve has room for these events.
+
+        Raises: DiskFull.
+        """
         size = len(events.encode([*self._decided, *happened]))
         if not (self._reserve.has_room_for(2 * size) or self._reserve.can_spare(size)):
             raise DiskFull(path=self._home.path)
 
     def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[str]:
-        """The ids of some more jobs of a load that the engine has begun. Raises QueueError; the load is then void."""
+        """Add jobs to a load in progress, and return their IDs. If it raises, the load is void.
+
+        Raises: QueueError.
+        """
         ids = self.engine.add_to_load(load, specs, cwd, now_ms)
         if not (self.has_room() and self._reserve.has_room_for(2 * load.bytes + load.count * JOB_BYTES)):
             raise DiskFull(path=self._home.path)
         return ids
 
     def commit_load(self, load: Load, now_ms: int) -> None:
-        """Written, and in the queue.
+        """Write a load to the journal and add its jobs to the queue.
 
-        Raises DuplicateJob, KeyTaken, DiskFull, with nothing of it kept; StorageFailed when what was decided before it
-        cannot be written.
+        After DuplicateJob, KeyTaken, or DiskFull, nothing of the load remains.
+        StorageFailed means that the journal cannot take the events decided before the load.
+
+        Raises: DuplicateJob, KeyTaken, DiskFull, StorageFailed.
         """
         try:
             self._write_decided()
-        except DiskFull as fault:  # no refusal of this load: the engine is ahead of the journal, and answers are owed
+        except DiskFull as fault:  # not this load: the engine is ahead of the journal
             raise StorageFailed(path=self.journal.folder, why="the disk is full") from fault
 
         def write(follows: list[events.Event]) -> None:
@@ -137,27 +157,30 @@ class Ledger:
         self.engine.commit_load(load, now_ms, write)
 
     def has_room(self) -> bool:
-        """Whether something new may be begun; looks again when it was not so."""
+        """Return whether something new may begin. If the disk was full, check it again."""
         if self.is_short:
             self.is_short = not self._reserve.make_whole()
         return not self.is_short
 
     def note_full_disk(self) -> None:
-        """Somebody else has found no room on the disk, so nothing new is begun until there is some."""
+        """Note that a worker found the disk full. Nothing new begins until it has room."""
         if not self.is_short:
             self.is_short = True
-            self._reserve.give_up_some()  # what says so to whoever looks at the home
+            self._reserve.give_up_some()  # an incomplete reserve tells other processes that the disk is full
 
     def shortage(self) -> str | None:
-        """What the disk lacks, as `Reserve.lack` says it; None while new runs may begin."""
+        """Return what the disk lacks (SPACE or INODES), or None while new runs may begin."""
         return (self._reserve.lack() or SPACE) if self.is_short else None
 
     def has_decided(self) -> bool:
         return bool(self._decided)
 
     def write(self) -> list[events.Event]:
-        """Journals what was decided, and returns all that was since the last time. Raises DiskFull or StorageFailed:
-        the decisions are then void, and so is this ledger, for the engine has gone ahead of the journal.
+        """Write all decided events to the journal, and return those since the last call.
+
+        If it raises, these decisions and the whole ledger are void, because the engine is ahead of the journal.
+
+        Raises: DiskFull, StorageFailed.
         """
         self._write_decided()
         written, self._written = self._written, []
@@ -179,7 +202,7 @@ class Ledger:
         self.journal.sync()
 
     def tend(self) -> bool:
-        """Does a little of what is due; True when more of it is due at once."""
+        """Do one slice of the work that is due. Return True if more may be due at once."""
         if self.journal.rotate_if_full():
             self._checkpoint_goal = self.engine.sequence
         behind = self.table.position < self._checkpoint_goal or self.table.segment < self.journal.number
@@ -190,15 +213,16 @@ class Ledger:
         return True
 
     def relieve(self, limit: int) -> None:
-        """For a ledger that is opened for a moment only: when more than `limit` jobs wait for the store, it moves
-        them all.
+        """Begin a segment if due, and checkpoint if more than `limit` jobs have changed.
+
+        This is for a ledger that is open only for a moment.
         """
         self.journal.rotate_if_full()
         if self.table.changed_count > limit or self.table.segment < self.journal.number:
             self._flush_all()
 
     def checkpoint(self) -> None:
-        """Moves everything into the store, and begins the journal anew if it is worth a segment."""
+        """Move everything into the store. Begin a new segment if the journal is large enough."""
         self._flush_all()
         if self.journal.size >= WORTH_A_SEGMENT and self.journal.rotate():
             self._flush(0)
@@ -209,14 +233,14 @@ class Ledger:
         self._store.close()
 
     def _has_room_for(self, specs: list[object]) -> bool:
-        """Many jobs are weighed beforehand; one fits, or the reserve bears it."""
+        """Return whether the disk has room for these jobs. One job needs no estimate."""
         if len(specs) == 1:
             return True
         texts = [text for spec in specs if isinstance(spec, dict) for text in spec.values() if isinstance(text, str)]
         return self._reserve.has_room_for(2 * sum(map(len, texts)) + len(specs) * JOB_BYTES)
 
     def _flush_all(self) -> None:
-        """At least once, for the position and the settings move with it."""
+        """Move all changed jobs into the store, or at least position and settings."""
         self._flush(RELIEF)
         while self.table.changed_count and not self.is_short:
             self._free_if_due()
@@ -224,8 +248,10 @@ class Ledger:
         self._free_if_due()
 
     def _flush(self, limit: int) -> None:
-        """The write-ahead rule: the store must never know what the journal could lose; so everything that was decided
-        is written, and that synced, before. A store without room leaves the work to a later slice; nothing is lost.
+        """Move one slice of changed jobs into the store, after the journal is synced.
+
+        This is the write-ahead rule: the store never knows an event that the journal can lose.
+        If the store has no room, a later slice does the work; nothing is lost.
         """
         if self._decided:
             raise AssertionError("the store must not get ahead of the journal")
@@ -248,8 +274,9 @@ class Ledger:
         self.journal.free(self.table.position, KEPT_BYTES)
 
     def _mark_store(self) -> None:
-        """Note in a store that belongs to no journal yet that it belongs to this one, so that neither is missed in
-        silence.
+        """Note in a new store which journal it belongs to.
+
+        From then on, a missing store or journal is detected.
         """
         self.table.log_id, self.table.segment = self.journal.name, self.journal.number
         self.table.flush(0, self.engine.sequence)
@@ -272,7 +299,7 @@ class Ledger:
 
 
 def _new_jobs(command: Command) -> list[object]:
-    """What a command wants to add; of a schedule, something."""
+    """Return the jobs that a command wants to add; a placeholder for the run of a schedule."""
     if type(command) is Enqueue:
         return command.specs
     if type(command) is Import:
@@ -281,7 +308,10 @@ def _new_jobs(command: Command) -> list[object]:
 
 
 def _opened_store(home: Home, read_only: bool) -> Store:
-    """As this version keeps it. Raises NoBackend, Corrupt, NewerFormat, StorageFailed."""
+    """Open the store of a home, and upgrade it to the current format.
+
+    Raises: NoBackend, Corrupt, NewerFormat, StorageFailed.
+    """
     try:
         store = open_store(home.store, os.environ.get("QUEUECTL_STORE"), read_only)
     except OSError as fault:
@@ -296,9 +326,11 @@ def _opened_store(home: Home, read_only: bool) -> Store:
 
 
 def _check_traces(home: Home, table: JobTable) -> None:
-    """Refuse to begin a queue where there was one. Raises Corrupt.
+    """Check that a home without a journal and a store has never had a queue.
 
-    A home is made with empty folders; output in `logs/` shows that a journal and a store have been lost, both.
+    A new home has empty folders. Output in `logs/` shows that both journal and store are lost.
+
+    Raises: Corrupt.
     """
     if table.log_id or segment_paths(home.journal):
         return

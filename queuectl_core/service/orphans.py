@@ -1,13 +1,15 @@
-"""Orphans: what a supervisor or a command line finds of runs whose worker it has not, or has no longer.
+"""Orphans: runs in the journal whose worker does not belong to this process, or has died.
 
-For every job that the journal says is processing, its worker
-  (a) still lives, which its lock tells, and is at this run: wait for it;
-  (b) has left the result in run/, or has left word and does not mention the run, which so never began: harvest that;
-  (c) is gone without a word: the worker is lost, what is left of its run is ended, and the attempt has failed. Unless
-      it never started anything: then the run is given back.
+For every job that the journal shows as processing, the worker is in one of three cases:
+  (a) It is alive, which its lock shows, and works on this run: wait for it.
+  (b) It has left the result in run/: harvest that.
+      If the result file does not name the run, the run never began.
+  (c) It died and left nothing: it is lost. End the rest of its run; the attempt fails.
+      If the worker never started anything, the run is released instead.
 
-Knows the run/ folder and processes; what becomes of the jobs is the engine's affair. The trap: what a worker has left
-may be removed only after the events that it led to have been synced, and when no run of that worker is open any more.
+Knows the run/ folder and processes. Does not know what becomes of the jobs; the engine decides that.
+
+Invariant: the files of a worker stay until their events are synced and no run of that worker is open.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ LOST = "its worker was lost"
 
 
 class OpenRun(NamedTuple):
-    """A run that the journal has begun and not ended, of a worker that is not this process's, or not any more."""
+    """A run that has started but not ended, according to the journal."""
 
     instance: str
     job_id: str
@@ -46,12 +48,13 @@ class OpenRun(NamedTuple):
 
 
 def find(table: JobTable) -> list[OpenRun]:
-    """Every run that is open."""
+    """Return every open run."""
     jobs = [table.get(id) for _, id in table.scan(PROCESSING, table.counts[PROCESSING])]
     return [open_run(job) for job in jobs if job is not None]
 
 
 def open_run(job: Job) -> OpenRun:
+    """Return the open run of a job that is processing."""
     attempt = job.running()
     slots = int(str(job.options.get("slots", 1)))
     ids = attempt["worker"], job.id, attempt["run"], attempt["attempt"], attempt["started_ms"]
@@ -59,7 +62,7 @@ def open_run(job: Job) -> OpenRun:
 
 
 def is_under_way(home: Home, run: OpenRun) -> bool:
-    """Whether its worker lives, and has not left word that this run is over or was never begun."""
+    """Return whether the worker of a run lives and has not reported that it ended or never began."""
     if not is_alive(home, run.instance):
         return False
     left = messages.read_left(home, run.instance)
@@ -67,14 +70,16 @@ def is_under_way(home: Home, run: OpenRun) -> bool:
 
 
 def has_left_word(home: Home, instance: str) -> bool:
-    """Whether this worker has noticed that its supervisor is gone, and said so."""
+    """Return whether a worker has noticed that its supervisor is gone, and has left its results."""
     return any(map(os.path.lexists, (home.outcome(instance), home.damaged_outcome(instance))))
 
 
 def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> commands.Command | None:
-    """The command that tells the engine how a run that is not under way has ended; None while processes of it live.
+    """Return the command that ends a run in the engine, or None while its processes live.
 
-    `spared` are the children of this process that have nothing to do with it; None: all of them.
+    The run must not be under way. `spared` are the children of this process that have nothing to do
+    with the run.
+    None spares all of them.
     """
     run = open_run(job)
     left = messages.read_left(home, run.instance)
@@ -83,29 +88,32 @@ def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> commands.Co
         return command_of(result)
     if not process_tree.end_tree_of(home.mark(run.instance), home.tree_lock(run.instance), spared):
         return None
-    if not os.path.exists(home.tree_lock(run.instance)):  # made with the first command that a worker starts
+    if not os.path.exists(home.tree_lock(run.instance)):  # a worker makes it when it starts its first command
         return commands.Release(job.id, run.run, "its worker died before it began", False)
     return commands.Finish(job.id, run.run, lost(home, job.running(), _why_lost(home, run.instance)))
 
 
 def command_of(result: messages.Result) -> commands.Command:
-    """What tells the engine of it."""
+    """Return the command that tells the engine of a result."""
     job_id, run, ending, reason, begun = result[:5]
     if reason is None:
-        assert ending is not None  # only a run that is given back may have none
+        assert ending is not None  # only a released run can lack one
         return commands.Finish(job_id, run, ending)
     return commands.Release(job_id, run, reason, begun, ending)
 
 
 def told_of_damage(command: commands.Command) -> str | None:
-    """For people, when what the worker of a lost run has left is damaged."""
+    """Return a sentence for people if the result file of a lost worker is damaged, or else None."""
     if type(command) is commands.Finish and command.ending.outcome == "worker-lost" and command.ending.detail != LOST:
         return f"{command.id}: {command.ending.detail}"
     return None
 
 
 def kill_run(home: Home, run: OpenRun) -> None:
-    """Ends what a worker without a supervisor runs: it takes SIGTERM for such an order, and gives the job back."""
+    """End the current run of a worker that has no supervisor. The worker then gives the job back.
+
+    Such a worker takes SIGTERM as this order.
+    """
     pid = pid_of(home, run.instance)
     if pid and is_alive(home, run.instance):
         try:
@@ -115,7 +123,7 @@ def kill_run(home: Home, run: OpenRun) -> None:
 
 
 def lost(home: Home, attempt: Attempt, why: str = LOST) -> Ending:
-    """The ending of an attempt whose worker has died under it."""
+    """Return the ending of an attempt whose worker has died."""
     ended_ms = now_ms()
     duration_ms = max(0, ended_ms - attempt["started_ms"])
     file, offset = attempt.get("log_file"), attempt.get("log_offset", 0)
@@ -131,20 +139,20 @@ def _why_lost(home: Home, instance: str) -> str:
 
 
 def is_inside_a_run() -> bool:
-    """Whether this process is part of what a living worker runs, of whatever home."""
+    """Return whether this process belongs to a run of a living worker, of any home."""
     above = process_tree.ancestors()
     for mark in process_tree.marks_of(above):
         worker, _, home_path = mark.partition(":")
         try:
             if pid_of(Home(home_path), worker) in above:
                 return True
-        except (OSError, ValueError):  # a mark that somebody has made up
+        except (OSError, ValueError):  # somebody else has set a mark that is not valid
             pass
     return False
 
 
 def sweep(home: Home, kept: Iterable[str]) -> None:
-    """Removes the traces of dead workers, but those of which a run is open (`kept`)."""
+    """Remove the files of all dead workers, except those in `kept`, which have an open run."""
     spared = set(kept)
     for name in filter(home_files.is_worker_file, os.listdir(home.run)):
         instance = name.partition(".")[0]
@@ -153,7 +161,10 @@ def sweep(home: Home, kept: Iterable[str]) -> None:
 
 
 def forget(home: Home, instance: str) -> None:
-    """Removes what a dead worker has in run/. Only after what it left has been synced elsewhere."""
+    """Remove the files of a dead worker from run/.
+
+    Call this only after the events that its results led to are synced.
+    """
     outcome = home.outcome(instance)
     for path in (home.worker_lock(instance), home.tree_lock(instance), outcome, f"{outcome}.new"):
         try:
@@ -166,12 +177,12 @@ def forget(home: Home, instance: str) -> None:
 
 
 def is_alive(home: Home, instance: str) -> bool:
-    """Whether the worker of this name lives."""
+    """Return whether the worker with this name is alive."""
     return lockfile.is_held(home.worker_lock(instance))
 
 
 def pid_of(home: Home, instance: str) -> int:
-    """The pid of a worker, as it has written it; 0 when it has not, or what stands there can be no pid of it."""
+    """Return the PID in a worker's lock file, or 0 if the file has no valid one."""
     try:
         with open(home.worker_lock(instance), opener=durable_files.owned) as file:
             written = file.readline().strip()

@@ -1,7 +1,9 @@
-"""Queries: what is asked of a queue and changes nothing: a job, pages of jobs, counts, queues, and why a job is so.
+"""Queries: requests that change nothing: a job, pages of jobs, counts, and why a job is in its state.
 
-Fields of requests come from outside, so each is checked here. Knows the table and the lanes, no socket and no file. The
-trap: a page is bounded by what was looked at, not by what was found, for a filter may pass over millions.
+Fields of requests come from outside, so this module checks each one.
+Knows the table and the lanes. Does not know sockets or files.
+
+Invariant: each page bounds the jobs it looks at, not only those it finds, because a filter can skip millions.
 """
 
 from __future__ import annotations
@@ -25,24 +27,27 @@ Fields = dict[str, object]
 
 PAGE_JOBS = 500
 _PAGE_CHARACTERS = MAX_MESSAGE_BYTES // 16
-"""A page has no more, unless it has one job alone. JSON needs up to twelve bytes for a character."""
+"""The most characters on a page, unless it has only one job. JSON needs up to 12 bytes for a character."""
 
 LOOKED_AT = 1000
-"""So many jobs are looked at for one page: a few milliseconds."""
+"""The most jobs that one page looks at. This takes a few milliseconds."""
 
 _CHARACTERS_LOOKED_AT = 16 * _PAGE_CHARACTERS
-"""The same where jobs are long."""
+"""The most characters of jobs that one page looks at."""
 
 AHEAD_LIMIT = 1000
-"""Of the jobs that stand before another, no more are counted."""
+"""The most jobs ahead of another that are counted."""
 
 STATES_SHOWN = (PROCESSING, PENDING, FAILED, DEAD, COMPLETED)
 _NEWEST_FIRST = (COMPLETED, DEAD)
-"""What is over is shown newest first; what is still to come in the order in which it will."""
+"""States whose jobs are listed newest first. Other jobs are listed in the order they run in."""
 
 
 def job_of(ledger: Ledger, id: object) -> Job:
-    """Raises UnknownJob."""
+    """Return the job with this ID.
+
+    Raises: UnknownJob.
+    """
     job = ledger.table.get(str(id)) if check_id(id) is None else None
     if job is None:
         raise UnknownJob(id=str(id)[:140])
@@ -50,7 +55,7 @@ def job_of(ledger: Ledger, id: object) -> Job:
 
 
 def sequence(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """That of the last event, the settings, and what the jumps of the wall clock add up to."""
+    """Return the last event's sequence, the settings, and the sum of the wall clock's jumps."""
     table = ledger.table
     return {
         "sequence": ledger.engine.sequence,
@@ -60,13 +65,15 @@ def sequence(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Return the record of one job."""
     job = job_of(ledger, request.get("id"))
     return {"job": job.record(ledger.table.clock_shift_ms)}
 
 
 def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """All that is kept of those of these jobs that are there, as many as a page takes; `next` is
-    the place of the first one that is not in it.
+    """Return everything that is kept of the named jobs that exist, as many as fit on a page.
+
+    The reply's `next` is the index of the first job on the next page, or None at the end.
     """
     ids, first = request.get("ids"), request.get("next") or 0
     if not isinstance(ids, list) or len(ids) > MAX_JOBS or type(first) is not int or first < 0:
@@ -80,6 +87,7 @@ def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Return counts, pause, and disk state. A supervisor adds itself and its workers."""
     paused_ms = ledger.table.queues.get(ALL_QUEUES, {}).get("paused_ms")
     return {
         "counts": {state: ledger.table.counts[state] for state in STATES},
@@ -94,7 +102,10 @@ def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 class Filter:
-    """Which jobs are wanted: all that a request says must be so. Raises InvalidInput."""
+    """The conditions of a request. A job must meet all of them.
+
+    Raises: InvalidInput.
+    """
 
     def __init__(self, request: Fields) -> None:
         self.queue = _text(request, "queue")
@@ -110,6 +121,7 @@ class Filter:
         self.tags: dict[str, object] = tags
 
     def takes(self, job: Job) -> bool:
+        """Return whether a job meets all conditions."""
         options = job.options
         return (
             (self.queue is None or job.queue == self.queue)
@@ -124,9 +136,12 @@ class Filter:
 
 
 def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """One page: `next`, as the page before has given it, says where to go on; None at the end. `form` brief: ids
-    alone; kept: all that is kept of a job; raw: the same, with times by the wall clock. `before` leaves out jobs
-    from this number on, such as the `next_number` that an earlier page gave, for it was `numbered`.
+    """Return one page of the jobs that match the request.
+
+    `next` from the previous page says where to continue. It is None at the end.
+    `form` is `record`, `brief` (IDs only), `kept` (everything that is kept), or `raw` (the same
+    with times by the wall clock).
+    `before` leaves out jobs from this number on. A `numbered` page gives a suitable number as `next_number`.
     """
     wanted = Filter(request)
     indexes = _wanted_indexes(request, wanted.queue)
@@ -154,16 +169,17 @@ _FORMS: dict[str, Shape] = {
 
 
 def _raw(job: Job, shift_ms: int) -> StoredJob:
-    """All that is kept, times by the wall clock."""
+    """Return everything that is kept of a job, with times by the wall clock."""
     fields = job.fields()
     return fields if job.due_ms is None else {**fields, "due_ms": job.next_run_ms(shift_ms)}
 
 
 def is_key(text: object, index: str) -> bool:
+    """Return whether a text is a position in this index. An empty text is its beginning."""
     return isinstance(text, str) and (text == "" or (text.isascii() and text.startswith(f"{index}/")))
 
 
-def _page(  # noqa: PLR0913  # what a request for a page says
+def _page(  # noqa: PLR0913  # each is a field of a request for a page
     ledger: Ledger, indexes: list[str], after: str, limit: int, wanted: Filter, shape: Shape, oldest_first: bool
 ) -> Fields:
     page = Page(limit)
@@ -185,7 +201,7 @@ def _page(  # noqa: PLR0913  # what a request for a page says
 
 
 class Page:
-    """Jobs that are found for one page of a list."""
+    """The jobs found so far for one page of a list."""
 
     def __init__(self, limit: int) -> None:
         self.jobs: list[object] = []
@@ -194,6 +210,7 @@ class Page:
 
     @property
     def is_full(self) -> bool:
+        """Return whether the page has reached one of its limits."""
         return (
             len(self.jobs) == self._limit
             or self._looked_at >= LOOKED_AT
@@ -201,7 +218,7 @@ class Page:
         )
 
     def look_at(self, job: Job, is_wanted: bool, shape: Shape, clock_shift_ms: int) -> bool:
-        """False: there is no place for it on this page."""
+        """Count a job, and add it if it is wanted. Return False if the page has no room for it."""
         size = _size_of(job)
         if self.is_full or (is_wanted and self.jobs and self._characters + size > _PAGE_CHARACTERS):
             return False
@@ -214,14 +231,14 @@ class Page:
 
 
 def _size_of(job: Job) -> int:
-    """About as many characters as its record has."""
+    """Return about how many characters the record of a job has."""
     reasons = sum(len(str(attempt.get("reason"))) for attempt in job.history)
     options = len(str(job.options)) if job.options else 0
     return len(job.command) + len(job.cwd) + reasons + options + 400 * (len(job.history) + 1)
 
 
 def _wanted_indexes(request: Fields, queue: str | None) -> list[str]:
-    """Those in which the jobs stand that are asked for, in the order in which they are shown."""
+    """Return the indexes of the states that a request asks for, in the order of display."""
     wanted = request.get("state")
     states = STATES_SHOWN if wanted is None else wanted if isinstance(wanted, list) else [wanted]
     if not states:
@@ -250,7 +267,10 @@ def _number(request: Fields, field: str) -> int | None:
 
 
 def why(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """`because` is a code, and beside it are the facts that belong to it; the sentence is made by who shows it."""
+    """Return why a job is in its state.
+
+    `because` is a code, and the fields beside it are the facts of that case. The caller makes the sentence.
+    """
     job = job_of(ledger, request.get("id"))
     found = {"id": job.id, "state": job.state, **_why(ledger, job, now_ms)}
     return {"why": found}
@@ -303,7 +323,10 @@ def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
 
 
 def _jobs_ahead(ledger: Ledger, job: Job) -> tuple[int, bool]:
-    """How many jobs run before it, and whether there may be more: only the first ones of all are looked at."""
+    """Return how many jobs run before this one, and whether there may be more.
+
+    Only the first `AHEAD_LIMIT` jobs of all queues are looked at.
+    """
     table = ledger.table
     before = [(key, id) for key, id in table.in_order(READY, AHEAD_LIMIT) if key < f"{READY}/{job.rank}"]
     if not table.queues:
@@ -321,5 +344,5 @@ def _jobs_ahead(ledger: Ledger, job: Job) -> tuple[int, bool]:
 
 
 def timetable(job: Job) -> list[float]:
-    """Seconds to wait before each retry, at the most the first ten."""
+    """Return the wait in seconds before each retry, for at most the first ten."""
     return [backoff_ms(job, attempts) / 1000 for attempts in range(1, min(job.max_retries, 10) + 1)]

@@ -1,8 +1,11 @@
-"""Queue pages: the queues and the schedules of a home, page by page, so that no answer grows with how many there are.
+"""Queue pages: the queues and schedules of a home, page by page.
 
-A page is bounded by how many it names and by how long they are together; `next`, the last name of a page, asks for the
-one after it. `form` raw gives what is kept, which is what a backup holds. Knows the table, no socket and no file. The
-trap: between two pages things change; names stand in their order, so what stays is given once.
+A page bounds the number of entries and their length, so that no reply grows with the number of queues.
+`next`, the last name on a page, asks for the page that follows.
+With `form` raw, a page has the entries as they are stored, which is the form in a backup.
+Knows the table. Does not know sockets or files.
+
+Invariant: names are in order, so an entry that exists throughout appears exactly once, even if others change.
 """
 
 from __future__ import annotations
@@ -28,11 +31,14 @@ Fields = dict[str, object]
 
 PAGE_NAMES = 500
 PAGE_BYTES = MAX_MESSAGE_BYTES // 4
-"""A page is no longer, unless it has one entry alone."""
+"""The most bytes on a page, unless it has only one entry."""
 
 
 def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """Those with a job or a rule, the default one first; only one if the request names it. Raw: the rules by name."""
+    """Return the queues that have a job or a rule, the default queue first.
+
+    If the request names a queue, return only that one. With `form` raw, return the rules by queue name.
+    """
     table = ledger.table
     after = _text(request, "next")
     if request.get("form") == "raw":
@@ -45,7 +51,10 @@ def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """All, by name; only one if the request names it. Raw: what is kept of each."""
+    """Return the schedules by name.
+
+    If the request names a schedule, return only that one. With `form` raw, return each as it is stored.
+    """
     kept = ledger.table.schedules
     only = _text(request, "name")
     names = [name for name in (only,) if name in kept] if only else _names_behind(kept, _text(request, "next"))
@@ -55,7 +64,7 @@ def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def _page(names: list[str], shape: Callable[[str], object], field: str) -> Fields:
-    """As many of these as a page takes. `next` is None when that is all of them, and there can be no more."""
+    """Return as many entries as fit on a page. `next` is None only if no names remain."""
     found: list[object] = []
     size = 0
     for n, name in enumerate(names):
@@ -106,7 +115,10 @@ def _schedule(name: str, one: Schedule) -> ScheduleRecord:
 
 
 def _text(request: Fields, field: str) -> str:
-    """Empty where there is none. Raises InvalidInput."""
+    """Return the text in a field of a request, or an empty text if the field is missing.
+
+    Raises: InvalidInput.
+    """
     value = request.get(field)
     if not isinstance(value, (str, type(None))):
         raise InvalidInput(what=f"{field} must be text")
