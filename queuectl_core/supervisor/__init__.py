@@ -1,1 +1,1 @@
-"""The process that owns a home: its loop, its workers, its clients, how it starts."""
+"""The process that owns a home: its start, its loop, its workers, and its clients."""

@@ -1,9 +1,11 @@
-"""Daemon: how a supervisor comes to life: in the background, or as the foreground process of a service or a
-container.
+"""Daemon: the start of a supervisor, in the background or as the foreground process of a service.
 
-`start` returns once the new process has said over a pipe that lock, recovery, workers and socket are ready, or why
-not. Knows processes and descriptors; what a supervisor does is its own affair. The trap: whatever descriptor stays
-open in the background process keeps somebody's `$(queuectl worker start)` waiting.
+`start` returns after the new process reports over a pipe that lock, recovery, workers, and socket are ready.
+If the process fails, it reports why.
+Knows processes and descriptors. Does not know what a supervisor does.
+
+Invariant: the background process keeps no inherited descriptor open.
+Otherwise, a shell would wait forever for the end of `$(queuectl worker start)`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ from ..system.descriptors import close_all_but
 from ..wire.client import connect
 
 LOCK_WITHIN_S = 10.0
-"""A command line may hold the writer lock for an instant, a stopping supervisor for longer."""
+"""The longest wait for the writer lock, in seconds.
+
+A command line holds it for a moment, a stopping supervisor for longer.
+"""
 
 _NEEDED_LATER = (
     "queuectl_core.model.cron",
@@ -41,12 +46,17 @@ _NEEDED_LATER = (
     "traceback",
     "zoneinfo",
 )
+"""Modules that the supervisor and its workers need only after their start."""
 
 MAX_LOG_BYTES = 1024 * 1024
+"""Size in bytes from which the next start renames the supervisor's log."""
 
 
 def start(home: Home, count: int) -> int:
-    """Starts a supervisor in the background; its pid once it is ready. Raises the QueueError it ended with."""
+    """Start a supervisor in the background, and return its PID when it is ready.
+
+    Raises: QueueError.
+    """
     refuse_inside_a_run()
     readable, writable = os.pipe()
     try:
@@ -77,14 +87,17 @@ def start(home: Home, count: int) -> int:
 
 
 def refuse_inside_a_run() -> None:
-    """Raises InvalidInput within a job: what it starts in the background is ended with it."""
+    """Refuse to start a supervisor inside a job, because it would end with the job.
+
+    Raises: InvalidInput.
+    """
     if orphans.is_inside_a_run():
         what = "a supervisor that a job starts in the background ends with the job"
         raise InvalidInput(what=f"{what}; start it outside the job, or use --foreground")
 
 
 def _reap(child: int) -> None:
-    """Waits for a child's end. Where our caller has SIGCHLD ignored, the kernel reaps it instead."""
+    """Wait for the end of a child. If the caller ignores SIGCHLD, the kernel reaps it instead."""
     try:
         os.waitpid(child, 0)
     except ChildProcessError:
@@ -92,7 +105,10 @@ def _reap(child: int) -> None:
 
 
 def parse_answer(home: Home, said: bytes) -> int:
-    """The pid of a supervisor that has become ready. Raises what it said instead, or SupervisorFailed."""
+    """Return the PID in the report of a new supervisor, or raise the error in it.
+
+    Raises: SupervisorFailed.
+    """
     if not said:
         raise SupervisorFailed(why=f"it ended without a message; see {home.supervisor_log}")
     answer = json.loads(said)
@@ -103,11 +119,12 @@ def parse_answer(home: Home, said: bytes) -> int:
 
 
 def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool = False) -> None:
-    """Is the supervisor until it has stopped, then ends the process. `tell` hears whether it is ready, or why it
-    ended.
+    """Be the supervisor until it has stopped, then end the process.
 
-    With `until_eof` it stops when standard input ends. It ends by `os._exit`: nothing may run after a failure of the
-    journal, not even multiprocessing's own farewell, which would wait for workers that wait for our death.
+    `tell` receives whether the supervisor is ready, or why it ended.
+    With `until_eof`, the supervisor stops when standard input ends.
+    The process ends with `os._exit`, because nothing else may run after a failure of the journal.
+    For example, the exit handler of multiprocessing would wait for workers, which wait for this process to end.
     """
     status = errors.Defect.exit_status
     try:
@@ -121,7 +138,7 @@ def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until
 
 
 def _refusal(home: Home, fault: BaseException) -> QueueError:
-    """What to say of the exception that has ended a supervisor."""
+    """Return the error to report for the exception that has ended a supervisor."""
     if isinstance(fault, QueueError):
         return fault
     if isinstance(fault, OSError):
@@ -134,16 +151,16 @@ def _refusal(home: Home, fault: BaseException) -> QueueError:
 
 def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool) -> int:
     umask = os.umask(0o077)
-    gc.set_threshold(10_000, 10, 1000)  # a full collection looks at every waiting job, and that work leaves no cycles
-    os.chdir("/")  # no disk is kept busy, and no Python that is started from here imports from a folder of a user's
+    gc.set_threshold(10_000, 10, 1000)  # a full collection visits every waiting job, and jobs leave no cycles
+    os.chdir("/")  # keeps no disk busy, and a Python started from here imports nothing from a user's folder
     home.prepare()
-    lock = _take_lock(home)  # never released once it is ready: it is free when this process has ended
+    lock = _take_lock(home)  # once the supervisor is ready, held until this process ends
     from .supervisor import Supervisor, say
 
     try:
         supervisor = Supervisor(home, lock, count, umask)
     except BaseException:
-        lockfile.release(lock)  # whoever hears of the failure may ask `doctor` at once
+        lockfile.release(lock)  # before the failure is reported: `doctor` may run at once
         raise
     if until_eof:
         supervisor.stop_at_end_of(0)
@@ -156,11 +173,11 @@ def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None]
 
 
 def _import_what_comes_later() -> None:
-    """What supervisor and workers import at need, so that an upgrade in place does not take it away from them."""
+    """Import modules that are needed later, so that an upgrade in place cannot remove them first."""
     for name in _NEEDED_LATER:
         try:
             importlib.import_module(name)
-        except ImportError:  # not every Python has it; whoever needs it says so
+        except ImportError:  # not every Python has it; the code that needs it reports that
             pass
 
 
@@ -168,12 +185,15 @@ def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) ->
     tell({"error": errors.to_wire(failure)})
     try:
         print(f"queuectl: {visible(str(failure))}", file=sys.stderr, flush=True)
-    except OSError:  # nobody reads it
+    except OSError:  # nobody reads standard error
         pass
 
 
 def _take_lock(home: Home) -> int:
-    """Stands in line with the command lines. The descriptor that holds the writer lock. Raises Busy."""
+    """Wait in line for the writer lock, and return the descriptor that holds it.
+
+    Raises: Busy.
+    """
     line, deadline_s = lockfile.Line(), time.monotonic() + LOCK_WITHIN_S
     line.wait_s = 0.02
     while True:
@@ -189,7 +209,7 @@ def _take_lock(home: Home) -> int:
 
 
 def _become_background(home: Home, kept: int) -> None:
-    """Lets go of the terminal and every descriptor; messages go to the supervisor's log."""
+    """Detach from the terminal, close every inherited descriptor, and write messages to the log."""
     home.prepare()
     log = open_log(home)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -199,16 +219,19 @@ def _become_background(home: Home, kept: int) -> None:
 
 
 def open_log(home: Home) -> int:
-    """The supervisor's log, to be appended to; a large one is put aside first. Raises OSError."""
+    """Open the supervisor's log for appending. Rename a large log first.
+
+    Raises: OSError.
+    """
     if os.path.exists(home.supervisor_log) and os.path.getsize(home.supervisor_log) > MAX_LOG_BYTES:
         os.rename(home.supervisor_log, f"{home.supervisor_log}.old")
     if os.path.lexists(home.supervisor_log) and os.lstat(home.supervisor_log).st_nlink > 1:
-        os.unlink(home.supervisor_log)  # another name of some other file, to which we would write
+        os.unlink(home.supervisor_log)  # a hard link to another file, which must not be overwritten
     return durable_files.owned(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
 def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:
-    """Writes the first answer into the pipe and closes it; later ones have nobody to hear them."""
+    """Return a function that writes its first answer into the pipe and ignores later ones."""
     pipes = [pipe]
 
     def tell(answer: dict[str, object]) -> None:
@@ -216,7 +239,7 @@ def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:
             writable = pipes.pop()
             try:
                 os.write(writable, json.dumps(answer).encode() + b"\n")
-            except OSError:  # whoever asked is gone
+            except OSError:  # the process that asked is gone
                 pass
             _let_go(writable)
 
@@ -224,7 +247,10 @@ def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:
 
 
 def _let_go(descriptor: int) -> None:
-    """Closes it; a standard stream leads nowhere then, for the next file that is opened would take its place."""
+    """Close a descriptor. Point a standard stream to the null device instead.
+
+    Otherwise, the next file that opens would take the number of the standard stream.
+    """
     if descriptor > 2:
         os.close(descriptor)
         return

@@ -1,7 +1,10 @@
 """Embedded: a supervisor as a child process of a program that embeds queuectl.
 
-A fresh interpreter, not a fork, so that the program may have threads. Knows how to start and stop it, nothing else.
-The trap: whoever holds the writing end of its stdin keeps it alive; a forked child of the program must let go of it.
+It is a new interpreter and not a fork, so that the program may have threads.
+Knows how to start and stop it. Does not know what it does.
+
+Invariant: the supervisor lives as long as a process holds the writing end of its standard input.
+So a forked child of the program must close its copy.
 """
 
 from __future__ import annotations
@@ -23,14 +26,17 @@ import queuectl_core
 del sys.path[0]
 from queuectl_core.cli.main import main
 main()"""
-"""The same as `_MAIN` where that is no file: in a zip, or another Python has the package."""
+"""Does what `_MAIN` does where that is not a file, for example in a zip archive."""
 
 _held: set[int] = set()
-"""The writing ends by which this process keeps supervisors alive."""
+"""The writing ends that keep supervisors of this process alive."""
 
 
 def _let_go() -> None:
-    """In a forked child: the supervisor is to end with the program, not with the last process that came of it."""
+    """Close the writing ends in a forked child.
+
+    The supervisor must end with the program, not with the program's last child.
+    """
     for descriptor in _held:
         os.close(descriptor)
     _held.clear()
@@ -40,7 +46,10 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 def command_line(home: Home, workers: int, ready: int, python: str | None) -> list[str]:
-    """What starts the supervisor; it writes to the descriptor `ready`. Raises InvalidInput."""
+    """Return the command that starts a supervisor which reports to the descriptor `ready`.
+
+    Raises: InvalidInput.
+    """
     words = interpreter.command(python)
     words += [_MAIN] if os.path.isfile(_MAIN) else ["-c", _BOOT, os.path.dirname(os.path.dirname(_MAIN))]
     words += ["--home", home.path, "worker", "start", "--foreground", "--until-eof"]
@@ -48,9 +57,11 @@ def command_line(home: Home, workers: int, ready: int, python: str | None) -> li
 
 
 def start_child(home: Home, workers: int, python: str | None) -> tuple[subprocess.Popen[bytes], int]:
-    """Returns once the supervisor is ready: its process, and the descriptor that keeps it alive until it is closed.
+    """Start a supervisor, and return its process and a descriptor when it is ready.
 
-    Raises InvalidInput, and the QueueError that the supervisor ended with.
+    The supervisor lives until that descriptor is closed.
+
+    Raises: InvalidInput, QueueError.
     """
     home.prepare()
     alive, held = os.pipe()
@@ -76,8 +87,12 @@ def start_child(home: Home, workers: int, python: str | None) -> tuple[subproces
 
 
 def _spawn(home: Home, command: list[str], alive: int, ready: int) -> subprocess.Popen[bytes]:
-    """In a session of its own, for Ctrl-C at the program's terminal is not for the supervisor; in the root folder, for
-    a Python that it starts would import from its working folder. Raises InvalidInput.
+    """Start the process in its own session and in the root folder.
+
+    Ctrl-C at the program's terminal must not reach the supervisor.
+    A Python that the supervisor starts must not import from the program's working folder.
+
+    Raises: InvalidInput.
     """
     log = daemon.open_log(home)
     try:
@@ -91,19 +106,23 @@ def _spawn(home: Home, command: list[str], alive: int, ready: int) -> subprocess
 
 
 def release(held: int) -> None:
-    """The supervisor stops as after SIGTERM."""
+    """Stop the supervisor that this descriptor keeps alive, as SIGTERM does."""
     _held.discard(held)
     os.close(held)
 
 
 class Running:
-    """A supervisor that runs within a block; `ending` is called when it is about to be stopped.
+    """A supervisor that runs within a `with` block.
 
-    A child that is forked within the block has no part in it: its end of the block ends nothing.
+    It calls `ending` just before the supervisor stops.
+    In a child that is forked within the block, the end of the block does nothing.
     """
 
     def __init__(self, home: Home, workers: int, python: str | None, ending: Callable[[], None]) -> None:
-        """Raises InvalidInput."""
+        """Check the arguments. The supervisor starts with the block.
+
+        Raises: InvalidInput.
+        """
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MAX_WORKERS:
             raise InvalidInput(what=f"workers must be a whole number from 1 to {MAX_WORKERS}, not {workers!r:.40}")
         self._python = None if python is None else os.fspath(python)
@@ -116,12 +135,13 @@ class Running:
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> int:
+        """Start the supervisor, and return its PID."""
         self._owner = os.getpid()
         self._process, self._held = start_child(self._home, self._workers, self._python)
         return self._process.pid
 
     def __exit__(self, *exc: object) -> None:
-        """Lets running jobs finish, and waits for it. Warns when the supervisor had ended otherwise."""
+        """Let running jobs finish, and wait for the supervisor. Warn if it failed."""
         if os.getpid() != self._owner:
             return
         self._ending()

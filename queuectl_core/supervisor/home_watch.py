@@ -1,9 +1,10 @@
-"""Home watch: whether a home is still where its supervisor has found it, or was removed or moved away under it.
+"""Home watch: whether a home is still at its path while its supervisor runs.
 
-It is there as long as its path leads to the lock file that this process holds. Knows one file. The
-trap: a home that was
-moved is not lost, and its journal can still be written through open files; a home that was made anew at the old path is
-somebody else's, and no file of it may be touched.
+The home is there as long as its path leads to the lock file that this process holds.
+Knows only that file. Does not know what follows if the home is gone.
+
+Invariant: a home that was moved is not lost. Its journal can still be written through open files.
+Warning: a new home at the old path belongs to somebody else. Do not touch its files.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import os
 import time
 
 LOOK_EVERY_S = 60.0
-"""An idle supervisor looks so often."""
+"""Seconds between two checks of an idle supervisor."""
 
 
 class Presence:
+    """The check whether the home of this process is still at its path."""
+
     def __init__(self, lock_path: str, lock: int) -> None:
-        """`lock`: the descriptor that holds the lock."""
+        """Remember the lock file. `lock` is the descriptor that holds the lock."""
         self._path = lock_path
         self._held = os.fstat(lock)
         self._look_at_s = time.monotonic() + LOOK_EVERY_S
 
     def is_there(self) -> bool:
-        """Looks. A path that cannot be looked at now, for whatever reason, may be there."""
+        """Return whether the home is still there, or True if the check fails."""
         self._look_at_s = time.monotonic() + LOOK_EVERY_S
         try:
             return os.path.samestat(os.stat(self._path), self._held)
@@ -33,5 +36,5 @@ class Presence:
             return True
 
     def due_in_s(self) -> float:
-        """Until the next look."""
+        """Return the seconds until the next check."""
         return max(0.0, self._look_at_s - time.monotonic())

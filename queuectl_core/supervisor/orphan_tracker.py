@@ -1,10 +1,10 @@
-"""Orphan tracker: runs that go on without their supervisor (adopted), and those whose worker is gone (lost), until all
-is over.
+"""Orphan tracker: runs without their supervisor (adopted) or without their worker (lost).
 
-    adopted ──its worker ends, or has left word──► lost ──harvested, or what lives of it ended──► the engine is told
+    adopted ──its worker ends or leaves results──► lost ──harvested, or processes ended──► engine
 
-Knows when to look; what is found of a run, and what follows, is `orphans`'s affair. The trap: what a worker has left
-may be forgotten only after the events it led to have been synced, and when no other run of that worker is open.
+Knows when to look. Does not know how to find out about a run; `orphans` does.
+
+Invariant: the files of a worker stay until their events are synced and no other run of that worker is open.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ..table.job_table import JobTable
 
 
 class Strays:
+    """The adopted and lost runs of one supervisor."""
+
     def __init__(
         self,
         home: Home,
@@ -29,8 +31,10 @@ class Strays:
         selector: selectors.BaseSelector,
         spared: Callable[[], frozenset[int]],
     ) -> None:
-        """`spared` are children of this process that have nothing to do with lost runs: its workers, and those that
-        it had before.
+        """Begin with no runs.
+
+        `spared` returns the children of this process that have nothing to do with lost runs.
+        These are its workers, and the children that it had before.
         """
         self._home = home
         self._table = table
@@ -40,12 +44,12 @@ class Strays:
         self.lost: dict[str, OpenRun] = {}
         self._harvested: list[str] = []
         self._to_end: set[str] = set()
-        """Jobs whose adopted worker is to be told to end the run."""
+        """Jobs whose adopted worker must be told to end the run."""
         self._looks_at_adopted = False
         self._polls_adopted = False
 
     def find(self) -> list[OpenRun]:
-        """Takes over every run that is open in the table; returns those that are still under way."""
+        """Take over every open run in the table, and return those that are still under way."""
         for run in orphans.find(self._table):
             if orphans.is_under_way(self._home, run):
                 self.adopted[run.job_id] = run
@@ -55,15 +59,15 @@ class Strays:
         return list(self.adopted.values())
 
     def lose(self, job: Job) -> None:
-        """The worker of this job's run has died."""
+        """Note that the worker of this job's run has died."""
         self.lost[job.id] = orphans.open_run(job)
 
     def harvest(self, instance: str) -> None:
-        """What this dead worker has left is of no use once everything is synced."""
+        """Note that the files of this dead worker can be removed after the next sync."""
         self._harvested.append(instance)
 
     def look(self) -> list[commands.Command]:
-        """What is to be decided of runs that are over now."""
+        """Return the commands for the runs that have ended since the last call."""
         if self._looks_at_adopted or self._polls_adopted:
             self._look_after_adopted()
         decided = []
@@ -76,52 +80,57 @@ class Strays:
         return decided
 
     def must_look_again(self) -> bool:
-        """Whether nothing will wake the loop for what there is still to see."""
+        """Return whether something remains to be seen that will not wake the loop."""
         return bool(self.lost or self._looks_at_adopted or (self.adopted and self._polls_adopted))
 
     def has_harvested(self) -> bool:
         return bool(self._harvested)
 
     def forget_harvested(self) -> None:
-        """All that they led to is synced."""
+        """Remove the files of harvested workers. Call this only after everything is synced."""
         for instance in set(self._harvested) - self.instances():
             if not orphans.is_alive(self._home, instance):
                 orphans.forget(self._home, instance)
         self._harvested.clear()
 
     def instances(self) -> set[str]:
-        """The workers of which a run is open."""
+        """Return the workers that have an open run here."""
         return {run.instance for run in (*self.adopted.values(), *self.lost.values())}
 
     def workers(self) -> int:
-        """How many workers of an earlier supervisor are still at work."""
+        """Return how many workers of an earlier supervisor still work."""
         return len({run.instance for run in self.adopted.values()})
 
     def places(self) -> int:
-        """How many places their runs take beyond those of these workers."""
+        """Return how many places adopted runs take, in addition to one for each worker."""
         return sum(run.slots - 1 for run in self.adopted.values())
 
     def living_pids(self) -> list[int]:
-        """Of adopted workers that live, for the pid that a dead one has written may be anybody's by now."""
+        """Return the PIDs of adopted workers that are alive.
+
+        The PID that a dead worker has written may belong to another process by now.
+        """
         living = {run.instance for run in self.adopted.values() if orphans.is_alive(self._home, run.instance)}
         return [pid for pid in (orphans.pid_of(self._home, instance) for instance in living) if pid]
 
     def end_all(self) -> None:
-        """Adopted workers end their runs and give the jobs back."""
+        """Tell all adopted workers to end their runs and give the jobs back."""
         for job_id in self.adopted:
             self.end(job_id)
 
     def end(self, job_id: str) -> None:
-        """The adopted worker that runs this job, if one does, ends the run once it has left word: before, it does not
-        know yet that its supervisor is gone, and takes no order from another.
+        """Tell the adopted worker of this job, if there is one, to end the run.
+
+        The order waits until the worker has left its results.
+        Before that, the worker does not know that its supervisor is gone, and takes no order from another one.
         """
         if job_id in self.adopted:
             self._to_end.add(job_id)
             self._looks_at_adopted = True
 
     def _watch(self, instance: str) -> None:
-        """Waits for the worker's end without polling, where the system can."""
-        self._looks_at_adopted = True  # it may end before it is held: look once
+        """Watch for the end of a worker, without polling if the system can."""
+        self._looks_at_adopted = True  # it may end before the watch begins, so look once
         try:
             held = os.pidfd_open(orphans.pid_of(self._home, instance))
         except (AttributeError, OSError):
@@ -135,8 +144,10 @@ class Strays:
         self._looks_at_adopted = True
 
     def _look_after_adopted(self) -> None:
-        """Until the worker has noticed that its supervisor is gone, what it says of its other runs is still to
-        come.
+        """Move the adopted runs that have ended to the lost ones, and end those that must end.
+
+        Look again until each worker has noticed that its supervisor is gone. Only then does it
+        report its other runs.
         """
         self._looks_at_adopted = False
         for job_id, run in list(self.adopted.items()):

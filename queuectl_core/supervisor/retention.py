@@ -1,12 +1,15 @@
-"""Retention: what is over is removed in the background, so that neither the store nor the logs grow without bound.
+"""Retention: the background removal of finished jobs and old logs.
 
-    completed jobs   by age (`retention`) and by number (`retention-jobs`), the oldest first, a slice a turn
-    logs             by age (`log-retention`) and by size (`log-retention-bytes`), whole segments, the oldest first
+    completed jobs   by age (`retention`) and by number (`retention-jobs`), oldest first, one slice a turn
+    logs             by age (`log-retention`) and by size (`log-retention-bytes`), whole segments, oldest first
 
-Dead jobs stay until somebody purges them, and so do the logs of jobs that are dead or wait for a retry, unless there
-are too many bytes of logs. Nothing goes by its age before the wall clock has held for a while: a clock that is wrong
-for a moment removes nothing. Knows when to look; what may go is decided by the engine and, for logs, by `output_log`.
-The trap: looking costs something, so it must not happen for every job that ends.
+Dead jobs stay until somebody purges them.
+The logs of jobs that are dead or wait for a retry stay too, unless the logs exceed their size limit.
+Knows when to look. Does not know what may go: the engine decides that for jobs, `output_log` for logs.
+
+Invariant: nothing is removed by age until the wall clock has been unchanged for a while.
+So a clock that is wrong for a moment removes nothing.
+Invariant: a search costs time, so the end of a single job does not start one.
 """
 
 from __future__ import annotations
@@ -24,24 +27,26 @@ from ..storage import output_log
 from ..table.index_keys import indexes_of
 
 SLICE = 250
-"""Jobs removed in one turn at the most."""
+"""The most jobs that one turn removes or searches."""
 
 LOOK_EVERY_S = 600.0
-"""Jobs grow too old one by one; they go in batches."""
+"""The shortest time in seconds between two looks at ages, so that jobs are removed in batches."""
 
 HOLD_S = 3600.0
-"""So long must the wall clock have held before anything goes by its age."""
+"""Seconds without a jump of the wall clock before a removal by age, or the age if it is less."""
 
 SEARCH_SHARE = 0.001
-"""Of all time that is spent on the search for logs that are still wanted."""
+"""The largest share of all time that goes into the search for logs that must stay."""
 
 LOOK_BYTES = 64 * 1024 * 1024
-"""After so much new output the logs are looked at again."""
+"""Bytes of new output after which the logs are looked at again."""
 
 
 class Retention:
+    """The removal of what is older or more than the settings allow, in small steps."""
+
     def __init__(self, home: Home, ledger: Ledger, writers: Callable[[], set[str]]) -> None:
-        """`writers` names the workers that may be writing to the logs now."""
+        """Begin with a look due at once. `writers` returns the workers that may write to logs now."""
         self._home = home
         self._ledger = ledger
         self._writers = writers
@@ -52,25 +57,25 @@ class Retention:
         self._search: Iterator[None] | None = None
         self._search_s = 0.0
         self._wanted: set[str] = set()
-        """Segments with output of jobs that are dead or are tried again, as far as the search has come."""
+        """Segments that the search has found to hold output of jobs that are dead or will be retried."""
         self._touched: set[str] = set()
-        """Jobs that may have moved from where the search has not been to where it has."""
+        """Jobs that may have moved behind the current position of the search."""
 
     def doubt(self, jump_s: float) -> None:
-        """The wall clock was set by so much: nothing goes by its age until it has held.
+        """Suspend removal by age, because the wall clock was set by `jump_s` seconds.
 
-        One that was set far ahead holds as long as it was, up to the age itself: what has happened before is no older
-        for it.
+        If it was set far ahead, it must stay unchanged for `jump_s` or for the age itself, whichever is less.
+        Things that happened before the jump are no older because of it.
         """
         self._held_since_s, self._ahead_s = time.monotonic(), max(0.0, jump_s)
 
     def _doubted_s(self, age_s: float) -> float:
-        """For how long the clock is still not believed about this age."""
+        """Return the seconds for which the clock is not trusted yet about this age."""
         hold_s = min(age_s, max(HOLD_S, self._ahead_s))
         return max(0.0, self._held_since_s + hold_s - time.monotonic())
 
     def note(self, happened: Sequence[Event]) -> None:
-        """What was written in this turn: it may bring the next look nearer."""
+        """Take note of written events, which can bring the next look closer."""
         for event in happened:
             if isinstance(event, (Succeeded, Failed, Died)):
                 self._new_bytes += event.ending.output_bytes
@@ -82,7 +87,7 @@ class Retention:
             self._logs_at_s = 0.0
 
     def tend(self, now_ms: int) -> None:
-        """Does a little of what is due. Jobs are removed by a decision, which is still to be written."""
+        """Do one slice of the work that is due. The caller must then write the ledger."""
         now_s = time.monotonic()
         settings = self._ledger.engine.settings
         if now_s >= self._jobs_at_s or self._are_too_many(settings.usable("retention-jobs")):
@@ -97,18 +102,24 @@ class Retention:
                 self._logs_at_s, self._new_bytes = now_s + LOOK_EVERY_S, 0
                 if output_log.can_prune(self._home.logs, *self._log_limits(now_ms / 1000)):
                     self._search, self._search_s = self._find_wanted(), 0.0
-        except OSError:  # no descriptor left, a folder that was removed: the next look may find it otherwise
+        except OSError:  # no free descriptor or no folder; try again at the next look
             self._search = None
 
     def _log_limits(self, now_s: float) -> tuple[float, int]:
-        """The wall time in s before which a segment is too old, 0 while none is; and how many bytes may stay."""
+        """Return the wall time in seconds before which a log segment is too old, and the size limit in bytes.
+
+        The time is 0 while no segment is too old.
+        """
         settings = self._ledger.engine.settings
         age_s = settings.usable("log-retention")
         before_s = now_s - age_s if age_s and not self._doubted_s(age_s) else 0.0
         return before_s, settings.usable("log-retention-bytes")
 
     def _search_on(self, search: Iterator[None], now_s: float) -> None:
-        """A slice of the search for wanted logs; at its end the others go. Raises OSError."""
+        """Continue the search for logs that must stay by one slice. At its end, remove the others.
+
+        Raises: OSError.
+        """
         began_s = time.monotonic()
         is_over = next(search, True) is True
         self._search_s += time.monotonic() - began_s
@@ -138,7 +149,10 @@ class Retention:
             self._wanted.update(str(attempt["log_file"]) for attempt in job.history if attempt.get("log_file"))
 
     def due_in_s(self) -> float | None:
-        """Until a job grows too old, or a search goes on; None while nothing is to be done."""
+        """Return the seconds until a job grows too old or a search continues.
+
+        Return None if nothing will be due.
+        """
         if self._search is not None:
             return 0.0
         if not (self._ledger.table.counts[COMPLETED] and self._ledger.engine.settings.usable("retention")):
@@ -146,11 +160,11 @@ class Retention:
         return max(0.0, self._jobs_at_s - time.monotonic())
 
     def _until_next_s(self, at_s: float) -> float:
-        """From now, a wall time, until the oldest completed job grows too old."""
+        """Return the seconds from wall time `at_s` until the oldest completed job grows too old."""
         oldest = self._ledger.table.scan(COMPLETED, 1)
         ended_s = int(oldest[0][0].split("/")[1]) / 1000 if oldest else at_s
         return max(LOOK_EVERY_S, ended_s + self._ledger.engine.settings.usable("retention") - at_s)
 
     def _are_too_many(self, limit: int) -> bool:
-        """By some more than one, so that each look has something to do."""
+        """Return whether completed jobs exceed the limit by enough to be worth a look."""
         return limit > 0 and self._ledger.table.counts[COMPLETED] > limit + min(1000, limit // 10)

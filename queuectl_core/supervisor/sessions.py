@@ -1,11 +1,13 @@
-"""Sessions: what the supervisor's clients have asked, and the replies that they are owed.
+"""Sessions: the requests of the supervisor's clients, and the replies that it owes them.
 
-    take     a request: most are answered by `handlers`, some by the supervisor itself (`own`), one when jobs have ended
-    note     what has been written: waits that are over with it
-    send     all replies; to be called when what they speak of is on the disk, and not before
+    take     takes a request; `handlers` answers most, the supervisor some (`own`); a `wait` gets its reply later
+    note     finds the waits that end with the events just written
+    send     sends all replies; call it only after the events behind them are synced
 
-Knows requests and replies, not how anything is decided. The trap: a refusal has changed nothing, and is a reply; after
-a failure of the journal the engine is ahead of it, and nobody must be answered any more.
+Knows requests and replies. Does not know how anything is decided.
+
+Invariant: a refusal is a reply, and has changed nothing.
+Invariant: after a failure of the journal, no client gets a reply, because the engine is ahead of the journal.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from .waiters import Wait, Waits
 
 ASK_LATER: Request = {"ended": None}
 TURNED_AWAY = 16
-"""So many at a time."""
+"""Clients that one call of `turn_away` tells to ask again later."""
 
 
 class Sessions:
+    """The conversations with all clients of one supervisor."""
+
     def __init__(
         self,
         ledger: Ledger,
@@ -34,9 +38,10 @@ class Sessions:
         max_waiting: int = 1000,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        """`max_waiting`: how many clients may wait for jobs; more are told to ask again later.
+        """Begin with no clients.
 
-        `clock`: gives the time of what is decided.
+        `max_waiting` is how many clients may wait for jobs. Others are told to ask again later.
+        `clock` gives the time of decisions.
         """
         self._now_ms = clock
         self._max_waiting = max_waiting
@@ -47,7 +52,10 @@ class Sessions:
         self._replies: list[tuple[Connection, bytes]] = []
 
     def take(self, connection: Connection, request: Request) -> None:
-        """Raises StorageFailed, Corrupt."""
+        """Take a request, and queue its reply for `send` unless the reply comes later.
+
+        Raises: StorageFailed, Corrupt.
+        """
         number = protocol.number_of(request)
         try:
             reply = self._reply_to(connection, request)
@@ -59,11 +67,14 @@ class Sessions:
             self._replies.append((connection, server.refusal(refusal, number)))
 
     def refuse(self, connection: Connection, request: Request, refusal: QueueError) -> None:
-        """Without a look at what was asked."""
+        """Queue a refusal without reading the request."""
         self._replies.append((connection, server.refusal(refusal, protocol.number_of(request))))
 
     def _reply_to(self, connection: Connection, request: Request) -> Request | None:
-        """None: it comes later. Raises QueueError."""
+        """Return the reply to a request, or None if it comes later.
+
+        Raises: QueueError.
+        """
         if request.get("v") != protocol.VERSION:
             what = f"the supervisor speaks protocol {protocol.VERSION}, not {str(request.get('v'))[:20]}"
             raise InvalidInput(what=what)
@@ -87,7 +98,7 @@ class Sessions:
         return reply
 
     def turn_away(self) -> None:
-        """Tells some that wait to ask again later: descriptors are wanted for others."""
+        """Tell some waiting clients to ask again later, to free descriptors for others."""
         for _ in range(TURNED_AWAY):
             wait = self._waits.latest()
             if wait is not None:
@@ -95,6 +106,7 @@ class Sessions:
                 self._answer(wait, ASK_LATER)
 
     def note(self, happened: Sequence[Event]) -> None:
+        """Queue the replies to waits that end with these events."""
         for wait in self._waits.over(happened):
             self._answer(wait, {"ended": wait.ended})
 
@@ -106,12 +118,13 @@ class Sessions:
         return bool(self._replies)
 
     def send(self) -> None:
+        """Send all queued replies."""
         replies, self._replies = self._replies, []
         for connection, reply in replies:
             connection.send(reply)
 
     def end(self, connection: Connection) -> None:
-        """The client has gone."""
+        """Forget a client that has disconnected."""
         self._waits.forget(connection)
         conversation = self._conversations.pop(connection, None)
         if conversation is not None:

@@ -1,14 +1,16 @@
-"""Supervisor: the one process that owns a home's state, and its loop.
+"""Supervisor: the process that owns the state of a home, and its loop.
 
     socket ──requests──┐                        ┌──runs──► dispatch queues ► workers
     result queues ─────┼─► decide ─► write ─────┤
     deaths, due times ─┘   (engine)  (journal)  └─► sync ─► replies ► socket
 
-Whatever is ready in one turn shares one frame, and one sync if a reply waits for it. Runs leave before the sync,
-replies after it. When nothing is ready and nothing is due, the loop sleeps: it polls nothing.
-Knows how the parts hang together; what becomes of jobs is the engine's affair, what is on the disk the ledger's.
-The trap: any failure of the journal ends the process with nothing acknowledged (`os._exit`); recovery is the only
-error path.
+All events of one turn share one frame, and one sync if a reply waits for them.
+Runs leave before the sync, replies after it.
+When nothing is ready or due, the loop sleeps and does not poll.
+Knows how the parts fit together. Does not know what becomes of jobs (the engine) or files (the ledger).
+
+Invariant: any failure of the journal ends the process with `os._exit`, and nothing more is acknowledged.
+Recovery is the only error path.
 """
 
 from __future__ import annotations
@@ -47,37 +49,44 @@ from .sessions import Sessions
 from .worker_pool import Member, Pool, StartDelay
 
 SYNC_WITHIN_S = 1.0
-"""What no reply waits for is synced at the latest so long after it was written."""
+"""The longest time in seconds before written events are synced if no reply waits for them."""
 
 LOOK_S = 0.1
-"""How often it is looked whether what was left of a lost run has died; and after adopted workers, without a pidfd."""
+"""Seconds between two checks of what nothing signals.
+
+Nothing signals the end of a lost run's processes, of an adopted worker without a pidfd, or of a
+shortage of descriptors.
+"""
 
 ROOM_LOOK_S = 1.0
-"""How often it is looked whether a full disk has room again."""
+"""Seconds between two checks whether a full disk has room again."""
 
 MAX_SLEEP_S = 86400.0
-"""A selector takes no more than 24 days."""
+"""The longest sleep in seconds. A selector accepts at most 24 days."""
 
 KILL_WITHIN_S = 5.0
-"""So long after the grace period a worker that is to end its run may take; and so long one that has nothing to run, to
-end. Then it is killed.
+"""Seconds after which the supervisor kills a worker that does not do what it must.
+
+If the worker must end its run, the time begins after the grace period.
+If the worker is idle and must end, the time begins at once.
 """
 
 NAP_S = 0.005
-"""While all workers have runs at hand and no client asks, results gather for so long before a turn takes them together
-(interrupt coalescing).
+"""Seconds for which results gather before one turn takes them together (interrupt coalescing).
+
+The loop does this only while all workers have runs waiting and no client asks.
 """
 
 MAX_FILES = 16384
 
 
 class Supervisor:
-    """Made while the writer lock is held; `run` returns when it has stopped."""
+    """The supervisor of one home. Create it while you hold the writer lock, and call `run`."""
 
     def __init__(self, home: Home, lock: int, count: int, umask: int) -> None:
-        """Recovers, starts `count` workers and opens the socket. `lock` holds the writer lock.
+        """Recover the home, start `count` workers, and open the socket. `lock` holds the writer lock.
 
-        Raises QueueError, or OSError.
+        Raises: QueueError, OSError.
         """
         self._home = home
         self._presence = Presence(home.lock, lock)
@@ -87,17 +96,17 @@ class Supervisor:
         self._wake = signal_reader((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
         self._selector.register(self._wake, selectors.EVENT_READ, self._take_signals)
         self._clients = selectors.DefaultSelector()
-        """Their sockets alone: what ends a nap."""
+        """The clients' sockets alone. They end a nap."""
         self._selector.register(self._clients, selectors.EVENT_READ, self._hear_clients)
         self._stop_asked = 0
         self._culprit: str | None = None
-        """The job that asked for the stop. Its attempt counts, else it would do so after each start."""
+        """The job that asked for the stop. Its attempt counts, or it would stop every new supervisor."""
         self._stopping = False
         self._killing = False
         self._leaving = False
         self._kill_workers_at_s = math.inf
         self._nothing_at_ms = 0
-        """When a job was last asked for and none could begin: whatever was due by then waits for something else."""
+        """The time of the last dispatch that found no job. Jobs due by then wait for something else."""
         self._said_short = False
         self._held_until_s = 0.0
         self._sync_at_s: float | None = None
@@ -108,7 +117,7 @@ class Supervisor:
         if not process_tree.can_find_processes():
             why = "/proc is not mounted; mount it so that the processes of jobs can be found"
             raise SupervisorFailed(why=why)
-        process_tree.reap_all_but(frozenset())  # nobody was told of those that have ended before
+        process_tree.reap_all_but(frozenset())  # no signal reports children that ended before
         foreign = process_tree.children()
         process_tree.become_subreaper()
         self._pool = Pool(home, umask, _allow_many_files())
@@ -133,16 +142,21 @@ class Supervisor:
         pidfile.write(home.pid_file)
 
     def run(self) -> None:
-        """The loop, until a stop is complete. Runs of lost workers are left to the next supervisor: what they have
-        started may live on. Raises StorageFailed, with nothing acknowledged that is not on the disk; HomeGone when
-        that is why it has stopped.
+        """Run the loop until a stop is complete.
+
+        Runs of lost workers are left to the next supervisor, because the processes that they
+        started may still live.
+        After StorageFailed, everything acknowledged is on the disk. HomeGone means that the
+        home is gone from its path.
+
+        Raises: StorageFailed, HomeGone.
         """
         while not self._is_over():
             if self._pool.is_flowing() and not self._stopping and not self._server.has_next():
                 self._clients.select(NAP_S)
             self._turn(self._selector.select(self._timeout_s()))
         self._ledger.write()
-        if self._is_gone:  # what has its name now is another's; this one's journal has all, wherever it may be
+        if self._is_gone:  # the path may lead to another home; the journal of this one has everything
             self._ledger.sync()
             raise HomeGone(path=self._home.path)
         self._ledger.checkpoint()
@@ -151,13 +165,16 @@ class Supervisor:
         pidfile.remove(self._home.pid_file)
 
     def _is_over(self) -> bool:
-        """Adopted runs of a home that is gone are left alone: nobody can say any more whether they live."""
+        """Return whether the loop must end.
+
+        It does not wait for adopted runs of a home that is gone, because nobody can find out whether they live.
+        """
         return self._leaving or (
             self._stopping and not self._pool.members and (self._is_gone or not self._strays.adopted)
         )
 
     def stop_at_end_of(self, descriptor: int) -> None:
-        """Whoever holds the other end of this pipe keeps us running; what it writes is ignored."""
+        """Stop when the other end of this pipe is closed. Ignore what is written to it."""
 
         def look(mask: int) -> None:
             if not os.read(descriptor, 4096):
@@ -166,7 +183,7 @@ class Supervisor:
 
         try:
             self._selector.register(descriptor, selectors.EVENT_READ, look)
-        except PermissionError:  # a file, or /dev/null: always readable, and so at its end
+        except PermissionError:  # a file or /dev/null, which is always at its end
             self._stop_asked = 1
 
     # The turn
@@ -178,7 +195,7 @@ class Supervisor:
             self._sessions.take(connection, request)
 
     def _look_for_home(self) -> None:
-        """Before anything is decided: what is acknowledged must be in the home that people mean."""
+        """Begin to stop if the home is gone, so that nothing more is decided for it."""
         if self._is_gone or (self._presence.is_there() and self._ledger.journal.is_there()):
             return
         self._is_gone = True
@@ -224,11 +241,11 @@ class Supervisor:
             self._sessions.note(happened)
             self._retention.note(happened)
         self._sync_if_due(bool(happened))
-        # What a failed handing-over has decided is written first: the store must not know it before the journal does.
+        # A failed `_send` has decided something: write that first, as the store must not get ahead of the journal.
         self._more_to_tend = self._ledger.has_decided() or (not self._is_gone and self._ledger.tend())
 
-    def _timeout_s(self) -> float | None:  # noqa: C901  # one condition for each part that may be due
-        """Until the next thing is due; None: for ever."""
+    def _timeout_s(self) -> float | None:  # noqa: C901  # one condition for each part that can be due
+        """Return the seconds until something is due, or None to sleep until something is ready."""
         if self._more_to_tend or self._sessions.owe() or self._server.has_next():
             return 0
         due = [] if self._is_gone else [self._presence.due_in_s()]
@@ -259,13 +276,13 @@ class Supervisor:
         return max(0.0, min(*due, MAX_SLEEP_S)) if due else None
 
     def _tick(self) -> None:
-        """Schedules that are due add their jobs."""
+        """Let the schedules that are due add their jobs."""
         due_ms = self._ledger.engine.recurring.next_ms()
         if due_ms is not None and due_ms <= self._clock.now_ms() and not self._stopping:
             self._ledger.decide(commands.Tick(), self._clock.now_ms())
 
     def _may_begin(self) -> bool:
-        """On a full disk nothing is begun whose end could not be noted."""
+        """Return whether new runs may begin. On a full disk, their ends could not be recorded."""
         if self._stopping or self._leaving or time.monotonic() < self._held_until_s:
             return False
         return self._ledger.has_room()
@@ -276,12 +293,15 @@ class Supervisor:
         say("the disk has room again; starting jobs" if lack is None else told(self._home.path, lack))
 
     def _hold_back(self) -> None:
-        """A worker has found the disk full. Whoever asks the disk may be told otherwise, so nothing begins at once."""
+        """Begin nothing for a while, because a worker has found the disk full.
+
+        A check of the disk by this process may say otherwise.
+        """
         self._ledger.note_full_disk()
         self._held_until_s = time.monotonic() + ROOM_LOOK_S
 
     def _decide_runs(self) -> dict[Member, list[messages.Run]]:
-        """What the workers that have room do next."""
+        """Decide on the next runs of the workers that have room."""
         decided: dict[Member, list[messages.Run]] = {}
         at_ms = self._clock.now_ms()
         settings = self._ledger.engine.settings
@@ -319,19 +339,19 @@ class Supervisor:
                 self._settle(messages.Result(run.job_id, run.run, None, "its worker died before it began", begun=False))
 
     def _act_upon(self, happened: list[events.Event]) -> None:
-        """Runs are ended, stopped or let go on as was decided."""
+        """End, stop, or continue runs as the events say."""
         for event in happened:
             if isinstance(event, events.CancelAsked):
                 if not self._pool.kill_run_of(event.id, "canceled", event.signal):
                     self._strays.end(event.id)
             elif isinstance(event, events.Suspended):
-                if not self._pool.signal_run_of(event.id, signal.SIGSTOP):  # its worker hears nobody
+                if not self._pool.signal_run_of(event.id, signal.SIGSTOP):  # its worker takes no orders
                     self._ledger.decide(commands.Continue([event.id], lenient=True), self._clock.now_ms())
             elif isinstance(event, events.Continued):
                 self._pool.signal_run_of(event.id, signal.SIGCONT)
 
     def _sync_if_due(self, wrote: bool) -> None:
-        """Replies leave only when what they speak of is on the disk."""
+        """Sync if something waits for that, and send the replies only after the sync."""
         is_time = self._sync_at_s is not None and time.monotonic() >= self._sync_at_s
         if self._sessions.owe() or (self._strays.has_harvested() and not self._is_gone) or is_time:
             self._ledger.sync()
@@ -349,7 +369,7 @@ class Supervisor:
         self._selector.register(member.results._reader, selectors.EVENT_READ, lambda mask: self._take_messages(member))
 
     def _take_messages(self, member: Member) -> None:
-        """All that have gathered."""
+        """Take all messages of a worker that have arrived."""
         self._take_message(member)
         while member.instance in self._pool.members and member.has_message():
             self._take_message(member)
@@ -369,7 +389,7 @@ class Supervisor:
         self._ledger.decide(orphans.command_of(result), self._clock.now_ms())
 
     def _bury(self, member: Member) -> None:
-        """A worker has ended: as it was told to, or because something killed it."""
+        """Clean up after a worker that has ended, as ordered or not."""
         self._selector.unregister(member.results._reader)
         pid = member.pid
         self._pool.forget(member)
@@ -385,8 +405,9 @@ class Supervisor:
             self._start_delay.note_death(member.age_s(), member.finished)
 
     def _fill_up(self) -> None:
-        """As many workers as are wanted, those adopted counted in. Those that die at once are not replaced at
-        once.
+        """Start workers until there are as many as wanted, including adopted ones.
+
+        Workers that die early are replaced only after a delay.
         """
         while not self._stopping and self._pool.staying() + self._strays.workers() < self._wanted:
             if not self._start_delay.is_over():
@@ -413,7 +434,7 @@ class Supervisor:
             say(f"adopted {run.job_id}, still running on worker {run.instance}")
             if self._ledger.table.existing(run.job_id).cancel is not None:
                 self._strays.end(run.job_id)
-            # Its worker has let it go on, as nobody was there to do so.
+            # A worker continues a suspended run when it notices that its supervisor is gone.
             self._ledger.decide(commands.Continue([run.job_id], lenient=True), self._clock.now_ms())
         orphans.sweep(self._home, {*self._pool.members, *self._strays.instances()})
         self._look_after_strays()
@@ -426,7 +447,7 @@ class Supervisor:
             if damage is not None:
                 say(damage)
 
-    # Requests that are not the ledger's
+    # Requests that the supervisor answers itself
 
     def _status(self, request: Request) -> Request:
         reply = handlers.answer(self._ledger, request, self._clock.now_ms())
@@ -463,7 +484,7 @@ class Supervisor:
 
     def _take_signals(self, mask: int) -> None:
         received = os.read(self._wake, 4096)
-        if signal.SIGCHLD in received:  # it also wakes those that wait for a process of a lost run
+        if signal.SIGCHLD in received:  # it also wakes the loop for processes of lost runs
             process_tree.reap_all_but(self._pool.pids())
         self._stop_asked += sum(number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) for number in received)
 
@@ -477,7 +498,7 @@ class Supervisor:
         return {"pid": os.getpid(), "workers": self._wanted}
 
     def _note_stop(self) -> None:
-        """The first request lets running jobs finish, the second ends them."""
+        """Act on requests to stop. The first lets running jobs finish, the second ends them."""
         if self._stop_asked and not self._stopping:
             self._stopping = True
             say("stopping; running jobs may finish")
@@ -504,12 +525,12 @@ def _kill_worker(pid: int, why: str) -> None:
     say(f"killing the worker with pid {pid}, which {why}")
     try:
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:  # it has ended just now
+    except ProcessLookupError:  # it ended just now
         pass
 
 
 def say(text: str) -> None:
-    """A line for the supervisor's log, or its terminal."""
+    """Print a line to standard error, which is the supervisor's log or its terminal."""
     try:
         print(f"{timestamps.utc(now_ms())} {visible(text)}", file=sys.stderr, flush=True)
     except OSError:  # a full disk, a closed terminal: no reason to end
@@ -517,18 +538,21 @@ def say(text: str) -> None:
 
 
 def _allow_many_files() -> int:
-    """Each worker and each client costs descriptors. Returns the old limit, to which workers and commands go back."""
+    """Raise the limit of descriptors, because each worker and each client needs some.
+
+    Return the old limit, which workers and commands use.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, MAX_FILES) if hard != resource.RLIM_INFINITY else MAX_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (ValueError, OSError):  # macOS has a limit of its own below the hard one
+        except (ValueError, OSError):  # macOS has a lower limit of its own
             pass
     return soft
 
 
 def _places_to_wait() -> int:
-    """So many clients may wait for jobs: the other half of the descriptors is for all else."""
+    """Return how many clients may wait for jobs. They use at most half of the descriptors."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (MAX_FILES if soft == resource.RLIM_INFINITY else min(soft, MAX_FILES)) // 2

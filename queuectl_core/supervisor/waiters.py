@@ -1,8 +1,10 @@
-"""Waiters: clients that want to hear when jobs have ended, and which of them to answer when some have.
+"""Waiters: clients that wait for the end of jobs, and which of them to answer when jobs end.
 
-Pure: it is told of events and of who has gone; what a client is, it does not know. The trap: a client that has gone
-takes no answer, and its waits would stay for ever; so they are looked through when they have doubled. All of them
-together are bounded: `is_full` says that there is no place for more.
+Pure: the caller reports events and disconnected clients. Does not know what a client is.
+
+Invariant: all waits together are bounded. `is_full` says that there is no room for more.
+Warning: a client that has disconnected never collects its reply, so its waits would stay forever.
+`Waits` looks for such waits each time their number has doubled.
 """
 
 from __future__ import annotations
@@ -21,21 +23,24 @@ Client = TypeVar("Client")
 
 FIRST_LIMIT = 1000
 MAX_ENTRIES = 200_000
-"""So many jobs are waited for at the most, those counted twice that two clients wait for: some 60 MB."""
+"""The most jobs that clients wait for, counted once for each client. They need about 60 MB."""
 
 ENDS: dict[type, str] = {Succeeded: COMPLETED, Died: DEAD, Canceled: DEAD, Purged: "purged"}
-"""How a job has ended, by the event that says so."""
+"""How a job has ended, by the type of its last event."""
 
 _ENDING = (Succeeded, Died, Canceled, Purged)
 
 
 class Wait(Generic[Client]):
-    """Of one client, who asks for some jobs after others. It is over when all are named and none is open."""
+    """The wait of one client for some jobs, which it can name in several requests.
+
+    It is over when the client has named all of them and none is open.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.number: int | None = None
-        """That of the request which is answered when it is over."""
+        """The number of the request that gets the reply."""
         self.is_given_up = False
         self.open_ids: set[str] = set()
         self.ended: dict[str, int] = {}
@@ -50,31 +55,36 @@ class Wait(Generic[Client]):
 
 
 class Waits(Generic[Client]):
+    """The waits of all clients."""
+
     def __init__(self, is_there: Callable[[Client], bool]) -> None:
         self._is_there = is_there
         self._by_id: dict[str, list[Wait[Client]]] = {}
         self._entries = 0
         self._current: dict[Client, Wait[Client]] = {}
-        """By client: the one that is not over yet, or whose client is about to name more jobs."""
+        """By client: a wait that is not over, or whose client will name more jobs."""
         self._limit = FIRST_LIMIT
 
     def __len__(self) -> int:
         return len(self._current)
 
     def latest(self) -> Wait[Client] | None:
-        """The one that came last of those that are to be answered."""
+        """Return the most recent wait that is complete, or None."""
         return next((wait for wait in reversed(self._current.values()) if wait.is_whole), None)
 
     @property
     def is_full(self) -> bool:
-        """Whether no more jobs can be waited for."""
+        """Return whether there is no room to wait for more jobs."""
         if self._entries > MAX_ENTRIES:
             self._forget_gone()
         return self._entries > MAX_ENTRIES
 
     def ask(self, client: Client, request: dict[str, object], table: JobTable) -> dict[str, object] | None:
-        """The reply to a request to wait for some jobs; None: `over` will tell. When `more` are to be named it comes at
-        once, and says nothing. Raises InvalidInput, UnknownJob.
+        """Return the reply to a request to wait for jobs, or None if `over` will give it later.
+
+        If the client will name `more` jobs, the reply is empty and comes at once.
+
+        Raises: InvalidInput, UnknownJob.
         """
         ids = request.get("ids")
         if not isinstance(ids, list) or not ids or len(ids) > WAIT_JOBS:
@@ -92,7 +102,10 @@ class Waits(Generic[Client]):
         return None
 
     def _name(self, wait: Wait[Client], id: object, table: JobTable, lenient: bool) -> None:
-        """`lenient`: a job that is not there any more has been purged. Raises UnknownJob."""
+        """Add a job to a wait. With `lenient`, a job that does not exist counts as purged.
+
+        Raises: UnknownJob.
+        """
         state = table.state_of(str(id)) if check_id(id) is None else None
         if state is None and not lenient:
             wait.is_given_up = True
@@ -103,13 +116,13 @@ class Waits(Generic[Client]):
             self.add(wait, str(id))
 
     def forget(self, client: Client) -> None:
-        """It waits no longer."""
+        """End the wait of a client without a reply."""
         wait = self._current.pop(client, None)
         if wait is not None:
             wait.is_given_up = True
 
     def add(self, wait: Wait[Client], id: str) -> None:
-        """Wait for this job too, which has not ended."""
+        """Add a job that has not ended to a wait."""
         if self._entries > self._limit:
             self._forget_gone()
         if id not in wait.open_ids:
@@ -118,7 +131,7 @@ class Waits(Generic[Client]):
             self._by_id.setdefault(id, []).append(wait)
 
     def over(self, happened: Iterable[Event]) -> list[Wait[Client]]:
-        """Those that are over with these events."""
+        """Return the waits that are over with these events."""
         found: list[Wait[Client]] = []
         if not self._by_id:
             return found

@@ -1,12 +1,14 @@
-"""Worker pool: the worker processes of one supervisor: started, handed work, drained, and their death noticed.
+"""Worker pool: the worker processes of one supervisor, from start to end.
 
-Each worker has a dispatch queue and a result queue of its own, for a process killed inside a shared queue keeps that
-queue's lock for ever (cpython#96062); a dead worker's queues die with it. A worker whose runs are very short holds
-some more, so that it never waits for the supervisor; it hands them back behind a long one, so that no job waits for
-that.
+Each worker has its own dispatch queue and result queue.
+A process that is killed inside a shared queue keeps the queue's lock forever, because of a bug in CPython.
+The queues of a dead worker end with it.
+A worker whose runs are very short holds several, so that it never waits for the supervisor.
+If one of them takes long, the worker hands back the runs behind it.
+Knows only the IDs of current runs. Does not know jobs or storage.
 
-Knows no jobs beyond the ids of what runs, and no storage. The trap: a forked child shares everything that is open
-here; `worker.main` closes it, and whatever must die with the supervisor must not be needed by a worker.
+Warning: a forked child shares every open descriptor, and `worker.main` closes them.
+Invariant: no worker needs anything that must end with the supervisor.
 """
 
 from __future__ import annotations
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
-"""fork costs 2 ms a worker and needs no helper process; the supervisor has one thread. macOS frameworks do not
-survive it.
+"""How worker processes start.
+
+A fork takes 2 ms and needs no helper process. It is safe because the supervisor has one thread.
+On macOS, system frameworks do not survive a fork.
 """
 
 _LONG_MS = 1_000_000
@@ -47,13 +51,13 @@ _F_SETPIPE_SZ = 1031  # Linux; in the fcntl module from 3.10 on
 
 
 EARLY_S = 5.0
-"""A worker that dies younger than this, with no run finished, points at a fault of the machine or of ours."""
+"""Age in seconds below which the death of a worker without a finished run delays the next start."""
 
 MAX_START_DELAY_S = 30.0
 
 
 def _let_others_find_the_package() -> None:
-    """A worker that is a new interpreter looks where `sys.path` of this one says: last of all beside the package."""
+    """Add the parent of the package to the end of `sys.path`, where a spawned worker looks for it."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     parent = os.path.dirname(package)
     if parent not in sys.path:
@@ -61,38 +65,42 @@ def _let_others_find_the_package() -> None:
 
 
 def _widen(pipe: int) -> None:
-    """Makes room for the longest commands, so that handing one over does not wait for a worker that is stopped."""
+    """Enlarge a pipe for the longest commands, so that a send does not wait for a stopped worker."""
     if sys.platform.startswith("linux"):
         try:
             fcntl.fcntl(pipe, _F_SETPIPE_SZ, _QUEUE_BYTES)
-        except OSError:  # over what this user may have
+        except OSError:  # more than the limit of this user
             pass
 
 
 class StartDelay:
-    """How long to wait before the next worker is started: not at all, until they die early one after the other."""
+    """The delay before the next worker starts. It is 0 until two workers in a row die early."""
 
     def __init__(self) -> None:
         self._deaths = 0
         self._over_s = 0.0
 
     def note_death(self, age_s: float, finished_runs: int) -> float:
-        """A worker has died, or could not be started; the wait that follows from it, in seconds."""
+        """Note that a worker has died or failed to start, and return the delay in seconds."""
         self._deaths = self._deaths + 1 if age_s < EARLY_S and not finished_runs else 0
         delay_s = min(MAX_START_DELAY_S, 0.25 * 2**self._deaths) if self._deaths > 1 else 0.0
         self._over_s = time.monotonic() + delay_s
         return delay_s
 
     def left_s(self) -> float:
+        """Return the seconds that remain of the delay."""
         return max(0.0, self._over_s - time.monotonic())
 
     def is_over(self) -> bool:
+        """Return whether the delay is over."""
         return time.monotonic() >= self._over_s
 
 
 class Member:
-    """One worker process. `runs`: what it is busy with, then what waits there; `characters`: of their commands.
-    `draining`: it gets no more.
+    """One worker process.
+
+    `runs` holds the current run, then those that wait in the worker. `characters` is their size.
+    A `draining` worker gets no more runs.
     """
 
     def __init__(self, slot: int, instance: str) -> None:
@@ -115,26 +123,31 @@ class Member:
 
     @property
     def pid(self) -> int:
+        """Return the PID of the worker, which must have started."""
         pid = self.process.pid
-        assert pid is not None  # it has been started
+        assert pid is not None  # the process has started
         return pid
 
     def close_queues(self) -> None:
-        """Closes what there is of them: a worker that could not be started may have one, or none."""
+        """Close the queues that exist. A worker that failed to start may have one or none."""
         for name in ("dispatch", "results"):
             if hasattr(self, name):
                 getattr(self, name).close()
 
     def watch_results(self) -> None:
-        """To be called once the result queue is there: `has_message` may then be asked at the cost of a system call."""
+        """Prepare `has_message`, which then costs one system call.
+
+        Call this when the result queue exists.
+        """
         self._arrived = select.poll()
         self._arrived.register(self.results._reader.fileno(), select.POLLIN)
 
     def has_message(self) -> bool:
+        """Return whether the worker has sent a message."""
         return bool(self._arrived.poll(0))
 
     def drop(self, number: int) -> None:
-        """Take this run from it."""
+        """Remove a run from the worker's runs."""
         for n, run in enumerate(self.runs):
             if run.run == number:
                 self.characters -= run.characters
@@ -142,15 +155,17 @@ class Member:
                 return
 
     def depth(self) -> int:
-        """How many runs it may hold: one, or as many short ones as are done within the patience for one.
+        """Return how many runs the worker may hold: one, or as many as fit into `PATIENCE_S`.
 
-        And not so long ones that the queue's pipe could fill up: handing over must never block.
+        If the waiting runs could fill the pipe of the queue, the answer is one, because a send must
+        never block.
         """
         if self.last_run_ms > _SHORT_MS or self.characters > _MAX_WAITING_CHARACTERS:
             return 1
         return min(worker.AHEAD, int(worker.PATIENCE_S * 1000 / max(1, self.last_run_ms)))
 
     def record(self) -> dict[str, object]:
+        """Return what `status` says about the worker."""
         run = self.runs[0] if self.runs else None
         return {
             "worker": self.instance,
@@ -169,7 +184,10 @@ def _context() -> ForkContext | SpawnContext:
 
 
 def why_no_queues() -> str | None:
-    """Why no worker can be started here: the semaphores that its queues need cannot be had. None: they can."""
+    """Return why no worker can start on this system, or None if workers can start.
+
+    The queues of a worker need semaphores, which some systems refuse.
+    """
     try:
         for queue in [_queue(_context())]:
             queue.close()
@@ -181,7 +199,10 @@ def why_no_queues() -> str | None:
 
 
 def _queue(context: multiprocessing.context.BaseContext) -> messages.Channel:
-    """Raises SupervisorFailed where there are no semaphores; OSError."""
+    """Return a new queue. SupervisorFailed means that the system has no semaphores.
+
+    Raises: SupervisorFailed, OSError.
+    """
     try:
         channel: Any = context.SimpleQueue()
         queue: messages.Channel = channel
@@ -194,17 +215,21 @@ def _queue(context: multiprocessing.context.BaseContext) -> messages.Channel:
 
 
 def _check_death(fault: EOFError | OSError) -> None:
-    """Let pass what says that the worker at the other end of a queue has died.
+    """Return if an error of a queue shows that its worker has died.
 
-    Raises:
-        SupervisorFailed: it may live, and nobody knows what it has heard. The next supervisor adopts it.
+    Otherwise the worker may live, and nobody knows what it has received. The next supervisor adopts it.
+
+    Raises: SupervisorFailed.
     """
-    if isinstance(fault, OSError) and fault.errno not in (None, errno.EPIPE):  # None: dead in the middle of a message
+    if isinstance(fault, OSError) and fault.errno not in (None, errno.EPIPE):  # None: it died within a message
         raise SupervisorFailed(why=f"the queue of a worker failed ({in_words(fault)})") from fault
 
 
 def _begin_process(process: multiprocessing.process.BaseProcess) -> None:
-    """Starts it. Raises OSError; multiprocessing then leaves the pipes open that it has made for the process."""
+    """Start a process, and close the pipes that multiprocessing leaves open if that fails.
+
+    Raises: OSError.
+    """
     before = descriptors.open_ones()
     try:
         process.start()
@@ -221,8 +246,13 @@ def _remove_file(path: str) -> None:
 
 
 class Pool:
+    """The workers of one supervisor."""
+
     def __init__(self, home: Home, umask: int, max_files: int) -> None:
-        """`umask` and `max_files` (the soft RLIMIT_NOFILE) are what commands run with; our own may be others."""
+        """Begin with no workers.
+
+        Commands run with `umask` and `max_files` (the soft RLIMIT_NOFILE). The supervisor may have others.
+        """
         self._home = home
         self._umask = umask
         self._max_files = max_files
@@ -231,12 +261,14 @@ class Pool:
             _let_others_find_the_package()
         self.members: dict[str, Member] = {}
         self.leaving: dict[str, float] = {}
-        """Since when (`time.monotonic`) each member that is to end has had nothing to run any more."""
+        """Since when (`time.monotonic`) each member that must end has had no runs."""
 
     def start_one(self) -> Member:
-        """A new worker in the lowest free slot. Raises OSError when the system has no more to give; SupervisorFailed.
+        """Start a worker in the lowest free slot. A failure leaves nothing behind.
 
-        A failure leaves nothing behind.
+        OSError means that the system lacks a resource.
+
+        Raises: OSError, SupervisorFailed.
         """
         taken = {member.slot for member in self.members.values()}
         slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
@@ -252,7 +284,7 @@ class Pool:
 
     def _start(self, member: Member) -> None:
         member.dispatch, member.results = _queue(self._context), _queue(self._context)
-        # Taken before the fork and shared with the child: there is no moment in which the worker lives without it.
+        # Taken before the fork and shared with the child, so that the worker never lives without it.
         lock = lockfile.acquire(self._home.worker_lock(member.instance)) if _START_METHOD == "fork" else None
         _widen(member.dispatch._writer.fileno())
         member.process = self._context.Process(
@@ -273,13 +305,14 @@ class Pool:
         finally:
             if lock is not None:
                 os.close(lock)
-        member.results._writer.close()  # so that a dead worker's queue ends instead of blocking
+        member.results._writer.close()  # so that a dead worker's queue ends and does not block
         member.dispatch._reader.close()
         member.watch_results()
 
     def with_room(self) -> Iterator[Member]:
-        """Who can be given a run now, as often as each can: the idle first, then those whose runs are so short that
-        the next should be at hand.
+        """Yield the workers that may get a run now, each as often as it has room.
+
+        Idle workers come first, then those whose runs are so short that the next must be ready.
         """
         depths = [(member, member.depth()) for member in self.members.values() if not member.draining]
         for held in range(max((depth for _, depth in depths), default=0)):
@@ -288,12 +321,12 @@ class Pool:
                     yield member
 
     def room(self) -> int:
-        """How many workers are idle, and not kept so for runs that take the place of several."""
+        """Return how many workers are idle, minus those kept idle for runs that take several places."""
         idle = sum(not member.runs and not member.draining for member in self.members.values())
         return idle - sum(member.runs[0].slots - 1 for member in self.members.values() if member.runs)
 
     def is_flowing(self) -> bool:
-        """Whether every worker has so many runs waiting, so that none will miss the supervisor for a moment."""
+        """Return whether every worker has enough runs waiting for a moment without the supervisor."""
         enough = worker.AHEAD * 3 // 4
         return bool(self.members) and all(len(member.runs) >= enough for member in self.members.values())
 
@@ -301,16 +334,16 @@ class Pool:
         return [member for member in self.members.values() if member.runs]
 
     def promise(self, member: Member, run: messages.Run) -> None:
-        """The run is the member's; `send` hands it over."""
+        """Assign a run to a worker. `send` hands it over."""
         if not member.runs:
             member.since_ms = now_ms()
         member.runs.append(run)
         member.characters += run.characters
 
     def send(self, member: Member, given: list[messages.Run]) -> bool:
-        """Hands over runs that were promised. False when the member has just died, without having seen them.
+        """Hand over promised runs. Return False if the worker has just died and has not seen them.
 
-        Raises SupervisorFailed.
+        Raises: SupervisorFailed.
         """
         try:
             member.dispatch.put(messages.plain_runs(given))
@@ -322,7 +355,10 @@ class Pool:
         return True
 
     def take_message(self, member: Member) -> messages.Result | messages.Place | None:
-        """What the worker reports; None when its end of the queue is closed: it has died. Raises SupervisorFailed."""
+        """Return the next message of a worker, or None if it has died and its queue is closed.
+
+        Raises: SupervisorFailed.
+        """
         try:
             message = member.results.get()
         except (EOFError, OSError) as fault:
@@ -341,28 +377,29 @@ class Pool:
         return result
 
     def kill_runs(self, member: Member, reason: str, culprit: str | None) -> None:
-        """Ends what the member runs, and takes back what waits; its results then say `reason`. The attempt of the job
-        `culprit` counts.
+        """End the current run of a worker, and take back the waiting ones.
+
+        The results say `reason`, except for the job `culprit`, whose attempt counts.
         """
         for run in reversed(member.runs):
             self._tell(member, messages.Kill(run.job_id, None if run.job_id == culprit else reason))
 
     def kill_run_of(self, job_id: str, reason: str, number: int) -> bool:
-        """Ends the run of this job; False when nobody here has it."""
+        """End the run of this job with a signal. Return False if no worker here has it."""
         member, _ = self._holder_of(job_id)
         if member is not None:
             self._tell(member, messages.Kill(job_id, reason, number))
         return member is not None
 
     def signal_run_of(self, job_id: str, number: int) -> bool:
-        """Stops it, or lets it go on."""
+        """Stop or continue the run of this job with a signal. Return False if no worker here has it."""
         member, run = self._holder_of(job_id)
         if member is not None and run is not None:
             self._tell(member, messages.Signal(run.run, number))
         return member is not None
 
     def _holder_of(self, job_id: str) -> tuple[Member | None, messages.Run | None]:
-        """Who runs this job, or has it waiting."""
+        """Return the worker that runs this job or has it waiting, and the run."""
         for member in self.members.values():
             for run in member.runs:
                 if run.job_id == job_id:
@@ -370,7 +407,7 @@ class Pool:
         return None, None
 
     def drain(self, member: Member) -> None:
-        """The member ends after the run under way."""
+        """Tell a worker to end after its current run."""
         if not member.draining:
             member.draining = True
             if not member.runs:
@@ -380,21 +417,21 @@ class Pool:
     def _tell(self, member: Member, order: messages.Kill | messages.Signal | None) -> None:
         try:
             member.dispatch.put(order)
-        except OSError as fault:  # it has just died, which the end of its result queue tells
+        except OSError as fault:  # it has just died; the end of its result queue reports that
             _check_death(fault)
 
     def staying(self) -> int:
-        """How many workers there are, without those on their way out."""
+        """Return how many workers there are, without those that are draining."""
         return sum(not member.draining for member in self.members.values())
 
     def shrink(self, count: int) -> None:
-        """Drains workers until only `count` are left, idle ones first."""
+        """Drain workers until only `count` remain, idle ones first."""
         staying = sorted((m for m in self.members.values() if not m.draining), key=lambda m: (not m.runs, m.slot))
         for member in staying[count:]:
             self.drain(member)
 
     def forget(self, member: Member) -> None:
-        """The member's process has ended: reaps it. What it has left in run/ is the caller's to remove."""
+        """Reap a worker whose process has ended. The caller removes its files in run/."""
         member.process.join()
         member.process.close()
         member.close_queues()
@@ -402,7 +439,7 @@ class Pool:
         self.leaving.pop(member.instance, None)
 
     def take_overdue(self, within_s: float) -> list[Member]:
-        """Members that were to end and have not, `within_s` after their last run; each is given once."""
+        """Return each worker, once, that must end and has not `within_s` after its last run."""
         now_s = time.monotonic()
         found = [instance for instance, since_s in self.leaving.items() if now_s >= since_s + within_s]
         for instance in found:
@@ -410,7 +447,7 @@ class Pool:
         return [self.members[instance] for instance in found]
 
     def overdue_in_s(self, within_s: float) -> float:
-        """Until `take_overdue` gives a member; infinite when none is to end."""
+        """Return the seconds until `take_overdue` has a worker, or infinity if none must end."""
         return min(self.leaving.values(), default=math.inf) + within_s - time.monotonic()
 
     def pids(self) -> frozenset[int]:
