@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""queuectl without an install: copy this file and the folder queuectl_core, and run it."""
+"""Run queuectl without an installation: copy this file and the folder queuectl_core, and run it."""
 
 import sys
 
-if sys.version_info < (3, 9):  # such a Python must still be able to read this file
+if sys.version_info < (3, 9):  # older Pythons must be able to parse this file
     sys.exit("queuectl: Python 3.9 or later is required, but %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
 
 if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
-    del sys.path[0]  # the folder of this file, or of the caller: a queue.py there must not stand in for Python's
+    del sys.path[0]  # the folder of this file or of the caller, where a queue.py must not replace Python's own
 
-import __future__  # Python's own, before the folder of this file counts
+import __future__  # import Python's own before the folder of this file is on the path
 import os
 
 FOLDER = os.path.dirname(os.path.realpath(__file__))
@@ -25,7 +25,7 @@ try:
 
     if __name__ == "__main__":
         main()
-except KeyboardInterrupt:  # before `main` could say so itself
+except KeyboardInterrupt:  # `main` has no chance to handle it yet
     sys.exit(130)
-except ImportError as fault:  # the same
+except ImportError as fault:  # `main` has no chance here either
     sys.exit("queuectl: %s lacks a required module (%s); use a complete CPython 3.9 or later" % (sys.executable, fault))

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""A first tour of queuectl on real work: each module of this Python's standard library becomes a job.
+"""Quickstart: a tour of queuectl with real work, one job for each module of Python's standard library.
 
-    python3 examples/quickstart.py            the tour; it leaves nothing behind
-    python3 examples/quickstart.py --keep     the same, but the folder with the queue stays
+    python3 examples/quickstart.py            run the tour and leave nothing behind
+    python3 examples/quickstart.py --keep     run the tour and keep the folder with the queue
 
-Each job byte-compiles one module into a scratch folder. Some jobs must fail: the files in Python's test suite that are
-bad on purpose (not every system installs them), and a few that this script writes. They are tried again and end in the
-dead letter queue, where you see why; then one of the files is mended, and its job is sent through again.
+Each job byte-compiles one module into a scratch folder.
+Some jobs must fail: invalid files in Python's test suite, if it is installed, and a few that this
+script writes.
+queuectl retries them and moves them to the dead letter queue, where you see why they failed.
+The script then fixes one of the files and retries its job.
 
-Everything is done by the command line itself, and each command is printed before it runs. The exit status is 0 if all
-came out as expected, 1 if not, and 128 + the signal's number after Ctrl-C. The workers are stopped in any case.
+The script does everything with the command line, and prints each command before it runs.
+The exit status is 0 if everything is as expected, and 1 if not. After a signal, it is 128 + the
+signal's number.
+In any case, the script stops the workers.
 """
 
 from __future__ import annotations
@@ -43,10 +47,10 @@ COMMAND_WITHIN_S = 60.0
 ALL_WITHIN_S = 240.0
 LOOK_EVERY_S = 0.4
 TELL_EVERY_S = 3.0
-"""How often progress is told where there is no terminal whose line could be rewritten."""
+"""Seconds between two lines of progress if the output is not a terminal."""
 
 LEFT_OUT = {"test", "tests", "idlelib", "lib2to3", "turtledemo", "encodings"}
-"""Packages of the standard library that are tests, programs rather than libraries, or a hundred tables much alike."""
+"""Packages of the standard library that are tests, programs, or many similar tables."""
 
 COMPILE = """\
 import py_compile, sys
@@ -68,11 +72,11 @@ MENDED_TEXT = "def answer():\n    return 42\n"
 
 
 class Unexpected(Exception):
-    """Something did not come out as it should have."""
+    """A result is not as expected."""
 
 
 class Interrupted(Exception):
-    """The script was asked to end by a signal."""
+    """A signal has asked the script to end."""
 
 
 def expect(holds: bool, otherwise: str) -> None:
@@ -88,8 +92,9 @@ def say(text: str = "") -> None:
 
 
 class Module(NamedTuple):
-    """One file to compile, and whether it is bad, so that it cannot be. A relative `source` is seen
-    from the scratch folder.
+    """One file to compile. `is_bad` means that it is invalid, so that its job must fail.
+
+    A relative `source` is relative to the scratch folder.
     """
 
     name: str
@@ -102,12 +107,12 @@ class Module(NamedTuple):
 
     @property
     def target(self) -> str:
-        """Where the result goes, seen from the scratch folder."""
+        """Return the path of the compiled file, relative to the scratch folder."""
         return f"out/{self.name}.pyc"
 
 
 def find_all(scratch: Path) -> list[Module]:
-    """The bad ones come first: so they are tried again while the others run."""
+    """Return all modules, the invalid ones first, so that their retries overlap with the other jobs."""
     library = Path(sysconfig.get_path("stdlib"))
     good = {name: Module(name, str(path), False) for name, path in find_modules(library)}
     expect(len(good) >= 100, f"this Python has no sources of its standard library in {library}")
@@ -115,7 +120,7 @@ def find_all(scratch: Path) -> list[Module]:
 
 
 def find_modules(folder: Path, package: str = "") -> Iterator[tuple[str, Path]]:
-    """The modules in `folder` and in the packages below it, by their full names."""
+    """Yield the modules in a folder and in the packages below it, with their full names."""
     for path in sorted(folder.iterdir()):
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", path.name):
             continue
@@ -126,7 +131,7 @@ def find_modules(folder: Path, package: str = "") -> Iterator[tuple[str, Path]]:
 
 
 def find_bad(library: Path) -> list[Module]:
-    """The files of Python's own tests that are bad on purpose."""
+    """Return the files in Python's own tests that are invalid on purpose."""
     tests = library / "test"
     found = sorted([*tests.rglob("badsyntax_*.py"), *tests.rglob("bad_coding*.py")])
     names = [".".join(path.relative_to(library).with_suffix("").parts) for path in found]
@@ -134,6 +139,7 @@ def find_bad(library: Path) -> list[Module]:
 
 
 def compiles(path: Path) -> bool:
+    """Return whether Python can compile the file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -144,6 +150,7 @@ def compiles(path: Path) -> bool:
 
 
 def write_broken(folder: Path) -> list[Module]:
+    """Write the invalid files, and return them as modules."""
     folder.mkdir()
     for name, text in BROKEN.items():
         (folder / f"{name}.py").write_bytes(text)
@@ -151,7 +158,7 @@ def write_broken(folder: Path) -> list[Module]:
 
 
 def write_jobs(scratch: Path, modules: list[Module]) -> None:
-    """jobs.jsonl: one job a line, as `enqueue --file` reads them."""
+    """Write jobs.jsonl, with one job on each line, as `enqueue --file` reads it."""
     (scratch / "out").mkdir()
     (scratch / "compile.py").write_text(COMPILE)
     with open(scratch / "jobs.jsonl", "w", encoding="utf-8") as file:
@@ -165,9 +172,9 @@ def write_jobs(scratch: Path, modules: list[Module]) -> None:
 
 
 class CommandLine:
-    """Runs queuectl in a home of its own, from the scratch folder.
+    """The queuectl command, run in its own home from the scratch folder.
 
-    A signal is noted at once and obeyed between two commands, so that no command is cut off halfway.
+    A signal takes effect between two commands, so that it does not interrupt one.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -176,7 +183,7 @@ class CommandLine:
         self.environ = {
             **os.environ,
             "QUEUECTL_HOME": str(scratch / "home"),
-            "PYTHONPYCACHEPREFIX": str(scratch / "pycache"),  # nothing is written beside queuectl.py
+            "PYTHONPYCACHEPREFIX": str(scratch / "pycache"),  # writes no files next to queuectl.py
         }
         self.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         self._has_started = False
@@ -189,12 +196,12 @@ class CommandLine:
             raise Interrupted
 
     def show(self, *words: str) -> None:
-        """Prints the command, then runs it, and lets it print."""
+        """Print the command, then run it and let it print."""
         say(f"$ queuectl {shlex.join(words)}")
         self._must(words, None)
 
     def read(self, *words: str) -> str:
-        """What the command prints."""
+        """Return what the command prints."""
         return self._must(words, subprocess.PIPE)
 
     def read_json(self, *words: str) -> Any:
@@ -224,14 +231,14 @@ class CommandLine:
                 encoding="utf-8",
                 errors="backslashreplace",
                 timeout=COMMAND_WITHIN_S,
-                start_new_session=True,  # Ctrl-C is for this script alone
+                start_new_session=True,  # Ctrl-C must reach only this script
                 check=False,
             )
         except subprocess.TimeoutExpired:
             raise Unexpected(f"`queuectl {shlex.join(words)}` took longer than {COMMAND_WITHIN_S:g} s") from None
 
     def make_sure_it_is_stopped(self) -> None:
-        """Whatever has happened: no supervisor and no worker runs after this."""
+        """Stop the supervisor and its workers, whatever has happened before."""
         deadline_s = time.monotonic() + COMMAND_WITHIN_S
         while self._has_started:
             done = self._run(("worker", "stop", "--now"), subprocess.PIPE)
@@ -245,7 +252,7 @@ class CommandLine:
 
 
 class Progress:
-    """One line that is rewritten on a terminal; elsewhere a line every now and then."""
+    """A line that is rewritten on a terminal. Elsewhere, a new line every few seconds."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -253,6 +260,7 @@ class Progress:
         self._told_s = float("-inf")
 
     def tell(self, counts: dict[str, int]) -> None:
+        """Show how many jobs have ended, and how many are in each state."""
         over = counts["completed"] + counts["dead"]
         states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
         text = f"  {over:4} of {self._total} are over: {states}"
@@ -265,7 +273,7 @@ class Progress:
 
 
 def follow(queuectl: CommandLine, total: int) -> None:
-    """Waits until every job is completed or dead."""
+    """Wait until every job is completed or dead."""
     say("$ queuectl status --json        (again and again, until all jobs are over)")
     progress, deadline_s = Progress(total), time.monotonic() + ALL_WITHIN_S
     while True:
@@ -284,6 +292,7 @@ def follow(queuectl: CommandLine, total: int) -> None:
 
 
 def take_tour(queuectl: CommandLine) -> None:
+    """Go through all steps of the tour."""
     modules = find_all(queuectl.scratch)
     write_jobs(queuectl.scratch, modules)
     introduce(queuectl, modules)
@@ -295,6 +304,7 @@ def take_tour(queuectl: CommandLine) -> None:
 
 
 def introduce(queuectl: CommandLine, modules: list[Module]) -> None:
+    """Print what the tour compiles, and how to run its commands by hand."""
     bad = sum(module.is_bad for module in modules)
     say(f"Python {sys.version.split()[0]}: {len(modules) - bad} modules to compile, and {bad} files that cannot be.")
     say("\nBelow, `queuectl` is short for:")
@@ -304,6 +314,7 @@ def introduce(queuectl: CommandLine, modules: list[Module]) -> None:
 
 
 def enqueue(queuectl: CommandLine, modules: list[Module]) -> None:
+    """Change two settings, then add all jobs from a file."""
     waits = " and ".join(f"{BACKOFF_BASE**attempt:.1f} s" for attempt in range(1, MAX_RETRIES + 1))
     say(f"\n1. Few retries after short waits ({waits}), to see them happen")
     queuectl.show("config", "set", "backoff-base", str(BACKOFF_BASE))
@@ -320,6 +331,7 @@ def enqueue(queuectl: CommandLine, modules: list[Module]) -> None:
 
 
 def work(queuectl: CommandLine, modules: list[Module]) -> None:
+    """Start the workers, and wait until all jobs have ended."""
     say(f"\n3. {WORKERS} workers, in the background")
     began_s = time.monotonic()
     queuectl.show("worker", "start", "--count", str(WORKERS))
@@ -332,6 +344,7 @@ def work(queuectl: CommandLine, modules: list[Module]) -> None:
 
 
 def look_at_the_dead(queuectl: CommandLine, modules: list[Module]) -> None:
+    """Show the dead letter queue and why one of its jobs failed."""
     say("\n6. The dead letter queue: what has failed for good, and why")
     queuectl.show("dlq", "list")
     id = f"compile-broken.{MENDED}"
@@ -344,6 +357,7 @@ def look_at_the_dead(queuectl: CommandLine, modules: list[Module]) -> None:
 
 
 def mend_one(queuectl: CommandLine, modules: list[Module]) -> None:
+    """Fix one of the invalid files, and retry its job."""
     say(f"\n7. {MENDED}.py gets its colon, and its job another chance")
     (queuectl.scratch / "broken" / f"{MENDED}.py").write_text(MENDED_TEXT)
     id = f"compile-broken.{MENDED}"
@@ -354,6 +368,7 @@ def mend_one(queuectl: CommandLine, modules: list[Module]) -> None:
 
 
 def stop(queuectl: CommandLine, modules: list[Module]) -> None:
+    """Stop the workers, and check that the jobs remain."""
     say("\n8. Enough; the jobs stay on the disk")
     queuectl.show("worker", "stop")
     queuectl.show("status")
@@ -363,7 +378,7 @@ def stop(queuectl: CommandLine, modules: list[Module]) -> None:
 
 
 def check_outcome(queuectl: CommandLine, bad: list[Module], modules: list[Module]) -> None:
-    """Exactly the bad ones are dead; all others are completed, and each has left what it had to make."""
+    """Check that exactly the invalid modules are dead, and that each other job has made its file."""
     dead = {job["id"] for job in queuectl.read_json("dlq", "list")}
     completed = {job["id"] for job in queuectl.read_json("list", "--state", "completed")}
     surprises = sorted(dead ^ {module.id for module in bad})
@@ -397,6 +412,7 @@ To try each step by hand, in a queue of your own, after the alias above:
 
 
 def take_leave(scratch: Path, keep: bool) -> None:
+    """Print how to continue by hand, and what becomes of the scratch folder."""
     say(f"\nAll as expected. {BY_HAND.format(home='$HOME/queue-to-try')}")
     if keep:
         say(f"\nThe queue of this tour is kept in {scratch}; look at it with")
@@ -407,6 +423,7 @@ def take_leave(scratch: Path, keep: bool) -> None:
 
 
 def run(queuectl: CommandLine, keep: bool) -> None:
+    """Run the tour, then stop the workers and remove the scratch folder."""
     try:
         take_tour(queuectl)
         take_leave(queuectl.scratch, keep)
@@ -417,7 +434,10 @@ def run(queuectl: CommandLine, keep: bool) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Tries again for a while: a worker that has lost its supervisor may still be writing its last lines there."""
+    """Remove a folder. Retry for 10 seconds if that fails.
+
+    A worker without a supervisor may still write its last lines there.
+    """
     deadline_s = time.monotonic() + 10
     while folder.exists():
         try:
@@ -429,6 +449,7 @@ def remove(folder: Path) -> None:
 
 
 def main() -> int:
+    """Run the script, and return its exit status."""
     parser = argparse.ArgumentParser(
         description="A tour of queuectl: byte-compiles Python's standard library, a job a module."
     )
@@ -436,7 +457,7 @@ def main() -> int:
     keep = parser.parse_args().keep
     if sys.stdout is None:
         sys.exit("quickstart: there is no standard output to tell the tour to")
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # only what replaces it may lack this
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a replacement may lack this
     queuectl = CommandLine(Path(os.path.realpath(tempfile.mkdtemp(prefix="qs-"))))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, queuectl.note_signal)
@@ -445,7 +466,7 @@ def main() -> int:
     except Interrupted:
         print("\nquickstart: interrupted; the workers are stopped", file=sys.stderr)
         return 128 + (queuectl.signal or 0)
-    except BrokenPipeError:  # whoever read this has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except (Unexpected, OSError) as fault:

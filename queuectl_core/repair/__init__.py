@@ -1,1 +1,1 @@
-"""What is sound in a home, and a new home from a damaged one or from a backup."""
+"""Checks of a home, and a new home from a damaged one or from a backup."""

@@ -1,9 +1,11 @@
-"""Backup image: a home at one instant, put together from what a backup holds.
+"""Backup image: a home at one instant, rebuilt from a backup.
 
-A backup of a home at work is what a crash leaves behind: records, some of them ahead of a position,
-and the facts from there on (see `job_table`). So recovery makes of it what the home was at the last
-of these facts. Knows no file. The trap: there are neither indexes nor counts here; ask for jobs by
-their ids alone.
+A backup of a running home is like the state after a crash (see `job_table`).
+It has records, some of them ahead of a position, and the events from that position on.
+Recovery turns this into the home at the last of these events.
+Does not know files.
+
+Warning: an image has no indexes and no counts, so look up jobs by their IDs only.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from ..table.job_table import JobTable
 Fields = dict[str, object]
 
 _AHEAD = 2**62
-"""Any record may be ahead of any fact."""
+"""A sequence above that of any event, because any record may be ahead of any event."""
 
 
 class Image:
+    """The home that a backup describes, in memory."""
+
     def __init__(self, rest: Mapping[str, object]) -> None:
-        """As `begin`."""
+        """Take what a backup holds besides the jobs, as `begin` does."""
         self._store = MemoryStore()
         self._records = 0
         self._arrived: dict[str, None] = {}
@@ -33,41 +37,44 @@ class Image:
 
     @property
     def table(self) -> JobTable:
-        """Settings, rules of queues and schedules stand there as they were."""
+        """Return the table. Its settings, queue rules, and schedules are those of the backup."""
         return self._engine.table
 
     def put(self, record: Mapping[str, object]) -> None:
-        """Take the record of a job; it replaces an earlier one. Raises KeyError, TypeError."""
+        """Take the record of a job. It replaces an earlier one.
+
+        Raises: KeyError, TypeError.
+        """
         self._records += 1
         fields = {"number": self._records, **record}
         self._store.write([(_key(str(record["id"])), fast_json.encode(fields).encode())], [])
 
     def drop(self, id: str) -> None:
-        """Forget a job, which is gone."""
+        """Forget a job that the home no longer has."""
         self._store.write([], [_key(id)])
 
     def begin(self, rest: Mapping[str, object]) -> None:
-        """Take what stands beside the jobs, and the position behind which the facts begin.
+        """Take what a backup holds besides the jobs, and the position after which the events begin.
 
-        Raises TypeError, NewerFormat.
+        Raises: TypeError, NewerFormat.
         """
         meta = {**rest, "position": rest.get("sequence", 0), "ahead": _AHEAD}
         self._store.write([(b"meta", fast_json.encode(meta).encode())], [])
         self._engine = Engine(JobTable(self._store))
 
     def replay(self, sequence: int, facts: object) -> None:
-        """Apply events, the first of which has this number.
+        """Apply events. `sequence` is the number of the first one.
 
-        Raises Corrupt, ValueError, TypeError.
+        Raises: Corrupt, ValueError, TypeError.
         """
         happened = events.decode(fast_json.encode(facts).encode())
         self._arrived.update((one.id, None) for one in happened if isinstance(one, _NEW))
         self._engine.replay(happened, sequence)
 
     def ids(self) -> list[str]:
-        """Return the ids of all jobs in the order of their arrival, behind those they wait for.
+        """Return the IDs of all jobs in order of arrival, each after the jobs that it depends on.
 
-        Raises Corrupt, NewerFormat, TypeError.
+        Raises: Corrupt, NewerFormat, TypeError.
         """
         stored = [key[4:].decode() for key in self._store.pairs if key != b"meta"]
         new = [id for id in self._arrived if _key(id) not in self._store.pairs]
@@ -82,7 +89,7 @@ class Image:
         return list(blockers_first((id for _, id in sorted(numbers)), waiting.get))
 
     def exported(self, id: str) -> Fields:
-        """Return a job of these as `import` takes it."""
+        """Return a job in the form that `import` takes."""
         job = self.table.get(id)
         if job is None:
             raise AssertionError(f"there is no job {id}")

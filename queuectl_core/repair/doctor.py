@@ -1,8 +1,9 @@
-"""Doctor: looks at everything in a home and says what is sound. Changes nothing.
+"""Doctor: the check of everything in a home, which changes nothing.
 
-While a supervisor runs, the store is its alone, and the journal grows under one's eyes; then less can be said.
-Knows how the parts must fit together; repairs nothing (that is `salvage`). The trap: looking must never create: a
-doctor that makes a missing file finds it there.
+While a supervisor runs, the store is in use and the journal grows, so the check says less.
+Knows how the parts must fit together. Does not know how to repair them; `salvage` does.
+
+Invariant: the check creates nothing. Otherwise, it would hide that a file is missing.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from . import store_check
 
 
 class Finding(NamedTuple):
-    """`sound` None: nothing to judge, only to know."""
+    """One result of the check. `sound` is None if the result is only information."""
 
     area: str
     sound: bool | None
@@ -35,8 +36,11 @@ class Finding(NamedTuple):
 
 
 def examine(home: Home) -> list[Finding]:
-    """Everything that can be said of the home. Raises BadHome for one that cannot be looked at, and NewerFormat for
-    one that only a newer version can judge.
+    """Return everything that the check finds in the home.
+
+    BadHome means that the home cannot be read. NewerFormat means that it needs a newer version of queuectl.
+
+    Raises: BadHome, NewerFormat.
     """
     if not home.exists():
         return [Finding("home", None, f"{home.path} does not exist yet")]
@@ -55,7 +59,7 @@ def _home(home: Home) -> Finding:
         name = os.path.relpath(path, home.path)
         try:
             found = os.lstat(path)
-        except FileNotFoundError:  # gone since it was listed
+        except FileNotFoundError:  # removed since it was listed
             continue
         if _is_unusable(name, found):
             unusable.append(name)
@@ -70,7 +74,7 @@ def _home(home: Home) -> Finding:
 
 
 def _is_unusable(name: str, found: os.stat_result) -> bool:
-    """Whether a file is of a kind that we never make, belongs to somebody else, or forbids its owner to use it."""
+    """Return whether a file has a wrong type, a foreign owner, or permissions that keep its owner out."""
     if name == "." or name in home_files.FOLDERS or home_files.is_generation(os.path.basename(name)):
         is_ours, wanted = stat.S_ISDIR(found.st_mode), 0o700
     else:
@@ -79,7 +83,7 @@ def _is_unusable(name: str, found: os.stat_result) -> bool:
 
 
 def _paths_of_ours(home: Home) -> Iterator[str]:
-    """The home, and everything in it that has a name of ours."""
+    """Yield the path of the home, and of everything in it that has a name that queuectl uses."""
     yield home.path
     yield from (os.path.join(home.path, name) for name in (*home_files.FILES, *home_files.FOLDERS))
     for folder in home_files.FOLDERS:
@@ -93,7 +97,7 @@ def _paths_of_ours(home: Home) -> Iterator[str]:
 
 
 def _foreign(home: Home) -> list[Finding]:
-    """Names the files that others have put into the home: nothing of ours touches them."""
+    """Report the files in the home that do not belong to queuectl, which never touches them."""
     names = durable_files.names_in(home.path)
     found = [name for name in names if name not in home_files.FILES and name not in home_files.FOLDERS]
     for folder in home_files.FOLDERS:
@@ -188,7 +192,7 @@ def _opened_store(home: Home, backend: str) -> list[Finding]:
 
 
 def _together(home: Home, in_use: bool) -> list[Finding]:
-    """What is wrong for whoever opens the home, although each part may be sound by itself."""
+    """Report what prevents commands from opening the home, even if each part is sound."""
     if in_use:
         return []
     try:

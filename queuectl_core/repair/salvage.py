@@ -1,9 +1,11 @@
-"""Salvage: a new home from what can still be read of a damaged one, which is never touched.
+"""Salvage: a new home from the readable parts of a damaged one, which stays unchanged.
 
-First every record that the store still gives, then every undamaged frame of the journal in its order, gaps and all.
-What does not fit together because something between is lost is made to fit, and the job is named.
-Knows files of both homes; decides nothing about jobs but this. The trap: events behind a gap are facts all the same;
-a job that has succeeded must not run again because the event of its start is lost.
+It takes every readable record of the store, then every undamaged frame of the journal in order, despite gaps.
+If a lost event makes a later one impossible, the job is changed to fit and reported.
+Knows the files of both homes. Does not decide anything else about jobs.
+
+Invariant: events after a gap are facts.
+Even if the start of a job is lost, the job must not run again after it has succeeded.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Salvaged(NamedTuple):
-    """Jobs kept, ranges of events that are lost, and the jobs of which something is lost, with what."""
+    """The number of jobs kept, the ranges of lost events, and what each affected job lost."""
 
     kept: int
     lost_events: list[tuple[int, int]]
@@ -43,8 +45,11 @@ class Salvaged(NamedTuple):
 
 
 def salvage(home: Home, target: Home) -> Salvaged:
-    """Makes `target`, which must not exist. Raises BadHome, Busy (somebody uses the home), NewerFormat, DiskFull,
-    StorageFailed.
+    """Create the home `target`, which must not exist, from a damaged home.
+
+    Busy means that the damaged home is in use.
+
+    Raises: BadHome, Busy, NewerFormat, DiskFull, StorageFailed.
     """
     if os.path.lexists(target.path):
         raise BadHome(path=target.path, why="it already exists; --repair needs a new folder")
@@ -88,7 +93,10 @@ def _refuse_living_workers(home: Home) -> None:
 
 
 def _refuse_newer(home: Home) -> None:
-    """What a newer version wrote is not damaged. Raises NewerFormat."""
+    """Refuse a home of a newer version, because it is not damaged.
+
+    Raises: NewerFormat.
+    """
     for path in segment_paths(home.journal):
         with open(path, "rb", opener=durable_files.owned) as file:
             header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
@@ -109,7 +117,7 @@ def _refuse_newer(home: Home) -> None:
 
 
 def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
-    """Every record that can be read goes into the new table; from the old one's position on, the journal tells."""
+    """Copy every readable record into the new table. The journal adds what follows the store's position."""
     try:
         old = open_store(home.store, read_only=True)
     except QueueError as fault:
@@ -149,11 +157,11 @@ def _take_record(id: str, value: bytes | None, table: JobTable, affected: dict[s
         return
     table.add(job)
     table.settle(job)
-    table.ahead = max(table.ahead, job.revision)  # what the journal says of it up to there, it has
+    table.ahead = max(table.ahead, job.revision)  # the record includes all events up to this one
 
 
 def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[tuple[int, int]]:
-    """Applies every undamaged frame behind the store's position; the ranges of events that are missing between."""
+    """Apply every undamaged frame after the store's position, and return the ranges of missing events."""
     lost: list[tuple[int, int]] = []
     engine.sequence = engine.table.position
     for path in segment_paths(home.journal):
@@ -180,7 +188,10 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
 
 
 def _that_count(frames: list[Frame]) -> list[Frame]:
-    """Without a load that was never finished, and so never acknowledged: frames marked MORE at the very end."""
+    """Return the frames without an unfinished load at the end, which was never acknowledged.
+
+    Its frames have the flag MORE.
+    """
     while frames and frames[-1].flags & journal_format.MORE:
         frames.pop()
     return frames
@@ -197,11 +208,11 @@ def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]
         return
     except Corrupt:
         pass
-    _put_right(engine, event, sequence, affected)  # type: ignore[arg-type]  # all others are never impossible
+    _put_right(engine, event, sequence, affected)  # type: ignore[arg-type]  # other events are always possible
 
 
 def _put_right(engine: Engine, event: JobEvent, sequence: int, affected: dict[str, str]) -> None:
-    """Apply an event to a job that is in no state for it."""
+    """Apply an event to a job whose state does not allow it."""
     job = engine.table.change(event.id, sequence)
     if job is None:
         affected[event.id] = "its enqueue event is lost; only its ID is left"
@@ -213,7 +224,7 @@ def _put_right(engine: Engine, event: JobEvent, sequence: int, affected: dict[st
 
 
 def _make_fit(engine: Engine, job: Job, event: JobEvent) -> None:
-    """Puts the job into a state in which the event can happen."""
+    """Change a job to a state that allows the event."""
     job.state = TRANSITIONS[type(event)][0][0]
     if job.state == PROCESSING and (not job.history or "outcome" in job.history[-1]):
         job.attempts += 1
@@ -223,7 +234,7 @@ def _make_fit(engine: Engine, job: Job, event: JobEvent) -> None:
 
 
 def _copy_files(home: Home, target: Home) -> None:
-    """The outputs, and the results that workers have left: the next to open the new home harvests those."""
+    """Copy job output, and the results that workers have left. The new home harvests them later."""
     names = durable_files.names_in(home.run)
     outcomes = [name for name in names if home_files.is_worker_file(name) and name.endswith(".outcome")]
     _copy((name for name in outcomes if os.path.isfile(os.path.join(home.run, name))), home.run, target.run)
@@ -232,7 +243,7 @@ def _copy_files(home: Home, target: Home) -> None:
 
 
 def _copy(names: Iterable[str], folder: str, target: str) -> None:
-    """Copies files of ours, 0600, with their times, for retention goes by those."""
+    """Copy files with mode 0600, and keep their times, because retention depends on them."""
     for name in names:
         source, copy = os.path.join(folder, name), os.path.join(target, name)
         with open(source, "rb", opener=durable_files.owned) as old, open(durable_files.make_file(copy), "wb") as new:

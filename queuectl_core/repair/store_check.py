@@ -1,8 +1,11 @@
-"""Store check: looks at every pair of a store and says what does not fit together.
+"""Store check: the check of every pair in a store.
 
-Each value has its checksum. The indexes must be those of the records, neither more nor less; so must the counts. And
-the backend may find its own file damaged. Changes nothing. The trap: an index may have millions of entries, so they
-are compared by a sum of their checksums, not one by one.
+Each value has a checksum. Indexes and counts must match the records exactly.
+The backend may also find damage in its own file.
+Changes nothing. Does not know the journal.
+
+Invariant: memory does not grow with the indexes, which can have millions of entries.
+So the check compares sums of their checksums, not single entries.
 """
 
 from __future__ import annotations
@@ -20,17 +23,22 @@ from ..table.job_table import JobTable
 from ..table.store import Store
 
 NAMED = 5
-"""So many damaged values are called by their names."""
+"""The most damaged values or wrong counts that a report names."""
 
 
 class Report(NamedTuple):
+    """The result of a check: the number of jobs, the position of the store, and its faults."""
+
     jobs: int
     position: int
     faults: list[str]
 
 
 def look_into(sealed: SealedStore) -> Report:
-    """Read everything, and close the store. Raises Corrupt, NewerFormat, StorageFailed when it cannot even be begun."""
+    """Check the whole store, then close it. The errors mean that the check could not begin.
+
+    Raises: Corrupt, NewerFormat, StorageFailed.
+    """
     store: Store = sealed
     try:
         problems = sealed.problems()
@@ -45,7 +53,7 @@ def look_into(sealed: SealedStore) -> Report:
 
 
 class _Tally:
-    """What has been read so far."""
+    """The sums and counts of the pairs read so far."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -55,6 +63,7 @@ class _Tally:
         self._found_entries = 0
 
     def take(self, key: bytes, value: bytes | None) -> None:
+        """Take in one pair. `value` is None if its checksum is wrong."""
         if value is None:
             self._damaged.append(key.decode("utf-8", "replace") if isinstance(key, bytes) else repr(key))
         elif key.startswith(b"job/"):
@@ -65,6 +74,7 @@ class _Tally:
             self._found_entries += _sum_of(key, value)
 
     def faults(self, table: JobTable) -> list[str]:
+        """Return a sentence for each fault found. `table` is that of the same store."""
         found = []
         if self._damaged:
             named = ", ".join(self._damaged[:NAMED])
@@ -91,5 +101,8 @@ class _Tally:
 
 
 def _sum_of(key: bytes, value: bytes) -> int:
-    """A checksum of an index entry; with the bit above it, the sum of many tells how many they are too."""
+    """Return a checksum of an index entry with a bit above it.
+
+    With that bit, the sum of many checksums also shows their number.
+    """
     return zlib.crc32(key + b"\0" + value) + (1 << 32)
