@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run queuectl without an installation: copy this file and the folder queuectl_core, and run it."""
+"""Queuectl: the command line without an installation. Copy this file and the folder queuectl_core, and run it."""
 
 import sys
 

@@ -26,7 +26,7 @@ class Presence:
         self._look_at_s = time.monotonic() + LOOK_EVERY_S
 
     def is_there(self) -> bool:
-        """Return whether the home is still there, or True if the check fails."""
+        """Return whether the home is still there, or True if its path cannot be checked."""
         self._look_at_s = time.monotonic() + LOOK_EVERY_S
         try:
             return os.path.samestat(os.stat(self._path), self._held)

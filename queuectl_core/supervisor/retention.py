@@ -9,7 +9,7 @@ Knows when to look. Does not know what may go: the engine decides that for jobs,
 
 Invariant: nothing is removed by age until the wall clock has been unchanged for a while.
 So a clock that is wrong for a moment removes nothing.
-Invariant: a search costs time, so the end of a single job does not start one.
+Invariant: the end of a single job starts no search, because a search takes time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LOOK_BYTES = 64 * 1024 * 1024
 
 
 class Retention:
-    """The removal of what is older or more than the settings allow, in small steps."""
+    """The removal of jobs and logs that exceed the settings, in small steps."""
 
     def __init__(self, home: Home, ledger: Ledger, writers: Callable[[], set[str]]) -> None:
         """Begin with a look due at once. `writers` returns the workers that may write to logs now."""

@@ -174,7 +174,7 @@ class Supervisor:
         )
 
     def stop_at_end_of(self, descriptor: int) -> None:
-        """Stop when the other end of this pipe is closed. Ignore what is written to it."""
+        """Stop when the other end of this pipe is closed. Ignore its data."""
 
         def look(mask: int) -> None:
             if not os.read(descriptor, 4096):

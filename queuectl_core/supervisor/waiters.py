@@ -69,7 +69,7 @@ class Waits(Generic[Client]):
         return len(self._current)
 
     def latest(self) -> Wait[Client] | None:
-        """Return the most recent wait that is complete, or None."""
+        """Return the most recent wait whose client has named all its jobs, or None."""
         return next((wait for wait in reversed(self._current.values()) if wait.is_whole), None)
 
     @property
