@@ -66,23 +66,22 @@ def start_child(home: Home, workers: int, python: str | None) -> tuple[subproces
     home.prepare()
     alive, held = os.pipe()
     _held.add(held)
-    ready, writable = os.pipe()
+    process = None
     try:
-        process = _spawn(home, command_line(home, workers, writable, python), alive, writable)
-    except BaseException:
-        release(held)
-        os.close(ready)
-        raise
-    finally:
-        os.close(alive)
-        os.close(writable)
-    try:
+        ready, writable = os.pipe()
         with open(ready, "rb") as pipe:
+            try:
+                process = _spawn(home, command_line(home, workers, writable, python), alive, writable)
+            finally:
+                os.close(writable)
             daemon.parse_answer(home, pipe.read())
     except BaseException:
         release(held)
-        process.wait()
+        if process is not None:
+            process.wait()
         raise
+    finally:
+        os.close(alive)
     return process, held
 
 

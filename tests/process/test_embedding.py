@@ -238,6 +238,23 @@ def test_a_python_that_cannot_be_started_is_one_error(queuectl: CommandLine) -> 
     assert len(os.listdir("/dev/fd")) == before
 
 
+@pytest.mark.parametrize("free", range(1, 7))
+def test_a_start_without_enough_descriptors_keeps_none_open(queuectl: CommandLine, free: int) -> None:
+    code = (
+        "import resource\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); spare = [os.dup(0) for _ in range(40 - 3 - {free})]\n"
+        "start = q.supervisor()\n"
+        "def is_open(n):\n    try: return os.fstat(n)\n    except OSError: return None\n"
+        "before = [n for n in range(40) if is_open(n)]\n"
+        "try:\n    start.__enter__(); print('started', flush=True); start.__exit__(None, None, None)\n"
+        "except Exception as error: print(error, flush=True)\n"
+        "assert [n for n in range(40) if is_open(n)] == before"
+    )
+    said = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
+    assert said.returncode == 0, said
+    assert "Too many open files" in said.stdout, said
+
+
 def test_a_supervisor_starts_from_a_program_that_is_a_zip(queuectl: CommandLine) -> None:
     archive = os.path.join(os.path.dirname(queuectl.home), "app.zip")
     with zipfile.ZipFile(archive, "w") as file:
