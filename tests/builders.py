@@ -14,7 +14,7 @@ import pytest
 from queuectl_core.engine.engine import Engine
 from queuectl_core.model import commands
 from queuectl_core.model.commands import Command
-from queuectl_core.model.events import Ending, Event
+from queuectl_core.model.events import AttemptResult, Event
 from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.system import durable_files
@@ -42,11 +42,11 @@ def dispatch(engine: Engine, now_ms: int = NOW_MS) -> str | None:
     return None if job is None else str(job.id)  # type: ignore[attr-defined]
 
 
-def finish(engine: Engine, id: str, ending: Ending, now_ms: int = NOW_MS) -> list[Event]:
+def finish(engine: Engine, id: str, ending: AttemptResult, now_ms: int = NOW_MS) -> list[Event]:
     return engine.handle(commands.Finish(id, run_of(engine.table, id), ending), now_ms).events
 
 
-def run_job(engine: Engine, ending: Ending, now_ms: int = NOW_MS) -> str:
+def run_job(engine: Engine, ending: AttemptResult, now_ms: int = NOW_MS) -> str:
     """Dispatch the next job, finish it with this ending, and return its ID."""
     id = dispatch(engine, now_ms)
     assert id is not None, "no job was there to run"
@@ -54,12 +54,12 @@ def run_job(engine: Engine, ending: Ending, now_ms: int = NOW_MS) -> str:
     return id
 
 
-def exited(code: int) -> Ending:
-    return Ending("exit", code, None, NOW_MS + 30, 20, "w1.0001.log", 7, 12)
+def exited(code: int) -> AttemptResult:
+    return AttemptResult("exit", code, None, NOW_MS + 30, 20, "w1.0001.log", 7, 12)
 
 
-def lost() -> Ending:
-    return Ending("worker-lost", None, None, NOW_MS + 30, 20, detail="its worker was lost")
+def lost() -> AttemptResult:
+    return AttemptResult("worker-lost", None, None, NOW_MS + 30, 20, detail="its worker was lost")
 
 
 def engine_with(state: str) -> Engine:

@@ -72,7 +72,7 @@ def end_of(job: Job | None, id: str, now_ms: int) -> JobEvent:
     """Return an event that describes the past end of this job; `job` is None if it is gone."""
     if job is None or job.state == DEAD:
         return events.Canceled(id, now_ms, "")
-    return events.Succeeded(id, now_ms, events.Ending("exit", 0, None, now_ms, 0))
+    return events.Succeeded(id, now_ms, events.AttemptResult("exit", 0, None, now_ms, 0))
 
 
 def _dependants_of(table: JobTable, id: str) -> list[Dependant]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import signal
 
 from ..model import retry_policy
-from ..model.events import Canceled, Died, Ending, Failed, JobEvent, Released, Snoozed, Succeeded
+from ..model.events import AttemptResult, Canceled, Died, Failed, JobEvent, Released, Snoozed, Succeeded
 from ..model.job import MAX_REASON, Job
 
 SNOOZE_S = 60
 
 
-def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> JobEvent:
+def of_ending(job: Job, ending: AttemptResult, now_ms: int, clock_shift_ms: int) -> JobEvent:
     """Return the event for a run that ended by itself or was ended for good."""
     at_ms = min(now_ms, ending.ended_ms)  # it may have ended while no supervisor ran
     code = ending.exit_code if ending.outcome == "exit" else None
@@ -35,7 +35,7 @@ def of_ending(job: Job, ending: Ending, now_ms: int, clock_shift_ms: int) -> Job
     return Failed(job.id, at_ms, ending, reason, due_ms)
 
 
-def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: Ending | None = None) -> JobEvent:
+def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: AttemptResult | None = None) -> JobEvent:
     """Return the event for a run that does not count: it was ended by hand, or never started."""
     if job.cancel is not None:
         why = f"canceled while it ran ({_signal_name(job.cancel)})" if begun else "canceled"
@@ -55,7 +55,7 @@ def backoff_ms(job: Job, attempts: int) -> int:
     )
 
 
-def describe(ending: Ending) -> str:
+def describe(ending: AttemptResult) -> str:
     """Return why an attempt failed, as a clause for `show` and `dlq list`."""
     if ending.detail:
         return ending.detail if len(ending.detail) <= MAX_REASON else f"{ending.detail[: MAX_REASON - 1]}…"
@@ -71,7 +71,7 @@ def describe(ending: Ending) -> str:
     return f"exit code {code}"
 
 
-def _why_hopeless(job: Job, ending: Ending, code: int | None) -> str | None:
+def _why_hopeless(job: Job, ending: AttemptResult, code: int | None) -> str | None:
     """Return why there is no retry, "" if the reason of the failure says enough, or None if there is a retry."""
     if ending.outcome == "worker-lost" and job.losses + 1 >= retry_policy.MAX_LOSSES:
         return f"its worker was lost {retry_policy.MAX_LOSSES} times"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import events
-from ..model.events import Ending
+from ..model.events import AttemptResult
 from ..model.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, NO_OPTIONS, PENDING, PROCESSING, Job
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _locate(job: Job, event: events.Located) -> None:
     }
 
 
-def _end(job: Job, ending: Ending, reason: str | None, outcome: str | None = None) -> None:
+def _end(job: Job, ending: AttemptResult, reason: str | None, outcome: str | None = None) -> None:
     """Record how the last attempt ended. `outcome` is set when it differs from that of the run."""
     (
         how,
@@ -102,7 +102,7 @@ def _end(job: Job, ending: Ending, reason: str | None, outcome: str | None = Non
     job.reason = reason
 
 
-def _stop(job: Job, ending: Ending | None, outcome: str, at_ms: int, reason: str) -> None:
+def _stop(job: Job, ending: AttemptResult | None, outcome: str, at_ms: int, reason: str) -> None:
     """Record that an attempt was ended by hand; journals of the first version do not say how."""
     if ending is not None:
         _end(job, ending, reason, outcome)

@@ -8,7 +8,7 @@ Does not import `annotations` from __future__: typing compiles each annotation t
 from collections.abc import Mapping
 from typing import NamedTuple, Optional, Union
 
-from .events import Ending
+from .events import AttemptResult
 
 
 class Enqueue(NamedTuple):
@@ -162,7 +162,7 @@ class Finish(NamedTuple):
 
     id: str
     run: int
-    ending: Ending
+    ending: AttemptResult
 
 
 class Release(NamedTuple):
@@ -172,7 +172,7 @@ class Release(NamedTuple):
     run: int
     reason: str
     begun: bool
-    ending: Optional[Ending] = None
+    ending: Optional[AttemptResult] = None
 
 
 class ShiftClock(NamedTuple):

@@ -27,7 +27,7 @@ class UnknownFact(ValueError):
     """An event, or a field of one, that this version does not know. The text names it."""
 
 
-class Ending(NamedTuple):
+class AttemptResult(NamedTuple):
     """How an attempt ended, and where its output lies.
 
     `outcome` is one of exit, signal, timeout, spawn-failed, worker-lost. `detail` is a clause for people.
@@ -96,7 +96,7 @@ class Succeeded(NamedTuple):
 
     id: str
     at_ms: int
-    ending: Ending
+    ending: AttemptResult
 
 
 class Failed(NamedTuple):
@@ -104,7 +104,7 @@ class Failed(NamedTuple):
 
     id: str
     at_ms: int
-    ending: Ending
+    ending: AttemptResult
     reason: str
     due_ms: int
 
@@ -114,7 +114,7 @@ class Died(NamedTuple):
 
     id: str
     at_ms: int
-    ending: Ending
+    ending: AttemptResult
     reason: str
 
 
@@ -123,7 +123,7 @@ class Snoozed(NamedTuple):
 
     id: str
     at_ms: int
-    ending: Ending
+    ending: AttemptResult
     reason: str
     due_ms: int
 
@@ -145,7 +145,7 @@ class Canceled(NamedTuple):
     id: str
     at_ms: int
     reason: str
-    ending: Optional[Ending] = None
+    ending: Optional[AttemptResult] = None
 
 
 class Unblocked(NamedTuple):
@@ -198,7 +198,7 @@ class Released(NamedTuple):
     at_ms: int
     reason: str
     begun: bool
-    ending: Optional[Ending] = None
+    ending: Optional[AttemptResult] = None
 
 
 class Retried(NamedTuple):
@@ -348,7 +348,7 @@ def _revive(name: str, fields: list[Any]) -> Event:
         raise UnknownFact(f"the event {name!r}")
     at = _ENDING_AT.get(kind)
     if at is not None and at < len(fields) and fields[at] is not None:
-        fields[at] = _made(Ending, name, fields[at])
+        fields[at] = _made(AttemptResult, name, fields[at])
     event: Event = _made(kind, name, fields)
     return event
 

@@ -226,7 +226,7 @@ def _run(home: Home, in_use: bool) -> list[Finding]:
 def _damaged_result(home: Home, name: str) -> Finding | None:
     try:
         with open(os.path.join(home.run, name), "rb", opener=durable_files.owned) as file:
-            messages.decode_left(file.read())
+            messages.decode_report(file.read())
     except FileNotFoundError:  # harvested since it was listed
         pass
     except (ValueError, OSError) as fault:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import home_files
 from ..home import Home
 from ..model import commands
-from ..model.events import Ending
+from ..model.events import AttemptResult
 from ..model.job import PROCESSING, Job
 from ..storage import output_log
 from ..system import durable_files, lockfile, process_tree
@@ -65,11 +65,11 @@ def is_under_way(home: Home, run: OpenRun) -> bool:
     """Return whether the worker of a run lives and has not reported that it ended or never began."""
     if not is_alive(home, run.instance):
         return False
-    left = messages.read_left(home, run.instance)
-    return left is None or left.result_of(run.job_id, run.run) is None
+    report = messages.read_report(home, run.instance)
+    return report is None or report.result_of(run.job_id, run.run) is None
 
 
-def has_left_word(home: Home, instance: str) -> bool:
+def has_reported(home: Home, instance: str) -> bool:
     """Return whether a worker has noticed that its supervisor is gone, and has left its results."""
     return any(map(os.path.lexists, (home.outcome(instance), home.damaged_outcome(instance))))
 
@@ -82,24 +82,15 @@ def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> commands.Co
     None spares all of them.
     """
     run = open_run(job)
-    left = messages.read_left(home, run.instance)
-    result = None if left is None else left.result_of(job.id, run.run)
+    report = messages.read_report(home, run.instance)
+    result = None if report is None else report.result_of(job.id, run.run)
     if result is not None:
-        return command_of(result)
+        return result.to_command()
     if not process_tree.end_tree_of(home.mark(run.instance), home.tree_lock(run.instance), spared):
         return None
     if not os.path.exists(home.tree_lock(run.instance)):  # a worker makes it when it starts its first command
         return commands.Release(job.id, run.run, "its worker died before it began", False)
     return commands.Finish(job.id, run.run, lost(home, job.running(), _why_lost(home, run.instance)))
-
-
-def command_of(result: messages.Result) -> commands.Command:
-    """Return the command that tells the engine of a result."""
-    job_id, run, ending, reason, begun = result[:5]
-    if reason is None:
-        assert ending is not None  # only a released run can lack one
-        return commands.Finish(job_id, run, ending)
-    return commands.Release(job_id, run, reason, begun, ending)
 
 
 def told_of_damage(command: commands.Command) -> str | None:
@@ -122,13 +113,13 @@ def kill_run(home: Home, run: OpenRun) -> None:
             pass
 
 
-def lost(home: Home, attempt: Attempt, why: str = LOST) -> Ending:
+def lost(home: Home, attempt: Attempt, why: str = LOST) -> AttemptResult:
     """Return the ending of an attempt whose worker has died."""
     ended_ms = now_ms()
     duration_ms = max(0, ended_ms - attempt["started_ms"])
     file, offset = attempt.get("log_file"), attempt.get("log_offset", 0)
     printed = 0 if file is None else output_log.size_from(home.logs, file, offset)
-    return Ending("worker-lost", None, None, ended_ms, duration_ms, file, offset, printed, detail=why)
+    return AttemptResult("worker-lost", None, None, ended_ms, duration_ms, file, offset, printed, detail=why)
 
 
 def _why_lost(home: Home, instance: str) -> str:

@@ -153,7 +153,7 @@ class Strays:
         for job_id, run in list(self.adopted.items()):
             if not orphans.is_under_way(self._home, run):
                 self.lost[job_id] = self.adopted.pop(job_id)
-            elif not orphans.has_left_word(self._home, run.instance):
+            elif not orphans.has_reported(self._home, run.instance):
                 self._looks_at_adopted = True
             elif job_id in self._to_end:
                 self._to_end.discard(job_id)

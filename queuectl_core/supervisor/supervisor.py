@@ -378,7 +378,7 @@ class Supervisor:
         message = self._pool.take_message(member)
         if message is None:
             self._bury(member)
-        elif isinstance(message, messages.Place):
+        elif isinstance(message, messages.OutputLocation):
             self._ledger.decide(commands.Locate(*message), self._clock.now_ms())
         else:
             self._settle(message)
@@ -386,7 +386,7 @@ class Supervisor:
     def _settle(self, result: messages.Result) -> None:
         if result.full:
             self._hold_back()
-        self._ledger.decide(orphans.command_of(result), self._clock.now_ms())
+        self._ledger.decide(result.to_command(), self._clock.now_ms())
 
     def _bury(self, member: Member) -> None:
         """Clean up after a worker that has ended, as ordered or not."""

@@ -354,7 +354,7 @@ class Pool:
             return False
         return True
 
-    def take_message(self, member: Member) -> messages.Result | messages.Place | None:
+    def take_message(self, member: Member) -> messages.Result | messages.OutputLocation | None:
         """Return the next message of a worker, or None if it has died and its queue is closed.
 
         Raises: SupervisorFailed.
@@ -364,7 +364,7 @@ class Pool:
         except (EOFError, OSError) as fault:
             _check_death(fault)
             return None
-        if type(message) is messages.Place:
+        if type(message) is messages.OutputLocation:
             member.since_ms, member.last_run_ms = message.began_ms, _LONG_MS
             return message
         result = messages.revive(message)

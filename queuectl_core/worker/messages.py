@@ -15,7 +15,8 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..home import Home
-from ..model.events import Ending
+from ..model.commands import Finish, Release
+from ..model.events import AttemptResult
 from ..system import durable_files
 
 if TYPE_CHECKING:
@@ -93,13 +94,20 @@ class Result(NamedTuple):
 
     job_id: str
     run: int
-    ending: Ending | None
+    ending: AttemptResult | None
     reason: str | None = None
     begun: bool = True
     full: bool = False
 
+    def to_command(self) -> Finish | Release:
+        """Return the command that tells the engine of this result."""
+        if self.reason is None:
+            assert self.ending is not None  # only a released run can lack one
+            return Finish(self.job_id, self.run, self.ending)
+        return Release(self.job_id, self.run, self.reason, self.begun, self.ending)
 
-class Place(NamedTuple):
+
+class OutputLocation(NamedTuple):
     """A message about a long run: when it began, and where its output is."""
 
     job_id: str
@@ -109,7 +117,7 @@ class Place(NamedTuple):
     log_offset: int
 
 
-class Left(NamedTuple):
+class WorkerReport(NamedTuple):
     """The outcome file of a worker without a supervisor: its current run, and the results of others."""
 
     running: int | None
@@ -143,16 +151,16 @@ def revive_runs(given: list[tuple[Any, ...]]) -> list[Run]:
 def revive(result: tuple[Any, ...]) -> Result:
     """Return the Result from the plain tuples of a queue or a file."""
     job_id, run, ending, *rest = result
-    return Result(job_id, run, None if ending is None else Ending(*ending), *rest)
+    return Result(job_id, run, None if ending is None else AttemptResult(*ending), *rest)
 
 
-def encode_left(running: int | None, results: list[tuple[Any, ...]]) -> bytes:
+def encode_report(running: int | None, results: list[tuple[Any, ...]]) -> bytes:
     """Return the content of an outcome file: the current run, the results as `plain` gives them, and a checksum."""
     content = json.dumps({"running": running, "results": results}).encode()
     return b"%b\n%08x" % (content, zlib.crc32(content))
 
 
-def decode_left(data: bytes) -> Left:
+def decode_report(data: bytes) -> WorkerReport:
     """Return the content of an outcome file. In the first format it has no checksum.
 
     The error means that the file is damaged.
@@ -164,12 +172,12 @@ def decode_left(data: bytes) -> Left:
         raise ValueError("its checksum is wrong")
     try:
         left = json.loads(content)
-        return Left(left["running"], [revive(result) for result in left["results"]])
+        return WorkerReport(left["running"], [revive(result) for result in left["results"]])
     except (TypeError, KeyError, RecursionError) as fault:
         raise ValueError(f"its content is invalid ({fault})") from None
 
 
-def read_left(home: Home, instance: str) -> Left | None:
+def read_report(home: Home, instance: str) -> WorkerReport | None:
     """Return what the worker left in its outcome file, or None if there is no such file.
 
     The file is missing if the worker had a supervisor to the end, or was killed. If the file is damaged or not ours,
@@ -180,7 +188,7 @@ def read_left(home: Home, instance: str) -> Left | None:
     path = home.outcome(instance)
     try:
         with open(path, "rb", opener=durable_files.owned) as file:
-            return decode_left(file.read())
+            return decode_report(file.read())
     except FileNotFoundError:
         return None
     except ValueError:

@@ -10,7 +10,7 @@ to the supervisor. One loop on poll(2) watches three sources: the dispatch queue
 SIGCHLD, through a wakeup descriptor; and the output.
 
 Warning: the supervisor can be killed before it records a result in the queue, and before the worker reads a run in the
-queue. Therefore `messages.Left` gives the state of every run.
+queue. Therefore `messages.WorkerReport` gives the state of every run.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from .. import errors
 from ..errors import QueueError
 from ..home import Home
 from ..model import job_environment
-from ..model.events import Ending
+from ..model.events import AttemptResult
 from ..model.job_spec import DEFAULT_QUEUE
 from ..storage.output_log import OutputWriter
 from ..storage.reserve import Reserve
 from ..system import descriptors, durable_files, lockfile, process_tree
 from ..system.clock import now_ms
 from .command_line import SHELL, command_line, open_input, why_not_begun
-from .messages import GONE, Kill, Place, Result, Run, Signal, encode_left, plain, revive_runs
+from .messages import GONE, Kill, OutputLocation, Result, Run, Signal, encode_report, plain, revive_runs
 
 if TYPE_CHECKING:
     from ..model.records import Options
@@ -249,7 +249,7 @@ class Worker:
         ending = self._ending_of_run(run, began_s, reaped, timed_out and killed is None)
         return Result(*run[:2], ending, killed, full=self._output.found_full)
 
-    def _ending_of_run(self, run: Run, began_s: float, reaped: process_tree.Reaped, timed_out: bool) -> Ending:
+    def _ending_of_run(self, run: Run, began_s: float, reaped: process_tree.Reaped, timed_out: bool) -> AttemptResult:
         code = os.waitstatus_to_exitcode(reaped.status)
         number = None if code >= 0 else -code
         outcome, detail = "exit" if number is None else "signal", None
@@ -258,7 +258,7 @@ class Worker:
             outcome, detail = "timeout", f"timed out after {run.options['timeout']:g} s"
         return self._ending_of(began_s, outcome, code if number is None else None, number, detail, reaped)
 
-    def _ending_of(  # noqa: PLR0913  # the fields of an Ending that are not the output's
+    def _ending_of(  # noqa: PLR0913  # the fields of an AttemptResult that are not the output's
         self,
         began_s: float,
         outcome: str,
@@ -266,10 +266,10 @@ class Worker:
         number: int | None = None,
         detail: str | None = None,
         reaped: process_tree.Reaped | None = None,
-    ) -> Ending:
+    ) -> AttemptResult:
         duration_ms = round((time.monotonic() - began_s) * 1000)
         out = self._output
-        return Ending(
+        return AttemptResult(
             outcome,
             code,
             number,
@@ -453,7 +453,7 @@ class Worker:
     def _tell_place(self, run: Run, began_s: float) -> None:
         if not self._orphaned:
             began_ms = now_ms() - round((time.monotonic() - began_s) * 1000)
-            self._put(Place(run.job_id, run.run, began_ms, self._output.segment, self._output.start))
+            self._put(OutputLocation(run.job_id, run.run, began_ms, self._output.segment, self._output.start))
 
     def _take_last_output(self) -> None:
         """Read the rest of the pipe, within a limit: an escaped process can go on writing."""
@@ -508,7 +508,7 @@ class Worker:
         running = None if self._running is None else self._running.run
         if running is None and not self._recent:
             return True
-        content = encode_left(running, list(self._recent))
+        content = encode_report(running, list(self._recent))
         try:
             durable_files.replace_file(self._home.outcome(self._instance), content)
         except FileNotFoundError:  # the home no longer exists

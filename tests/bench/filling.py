@@ -9,7 +9,7 @@ import time
 
 from queuectl_core.home import Home
 from queuectl_core.model.commands import Dispatch, Enqueue, Finish
-from queuectl_core.model.events import Ending
+from queuectl_core.model.events import AttemptResult
 from queuectl_core.service.ledger import Ledger
 from queuectl_core.system import lockfile
 
@@ -39,7 +39,7 @@ def _finish(ledger: Ledger, count: int, exit_code: int) -> None:
     ledger.write()
     for _ in range(count):
         job = ledger.decide(Dispatch("w1-000000"), now_ms)
-        ending = Ending("exit", exit_code, None, now_ms + 1, 1, "w1-000000.0001.log")
+        ending = AttemptResult("exit", exit_code, None, now_ms + 1, 1, "w1-000000.0001.log")
         ledger.decide(Finish(job.id, job.running()["run"], ending), now_ms + 1)
     ledger.write()
     while ledger.tend():

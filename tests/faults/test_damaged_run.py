@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from queuectl_core.home import Home
-from queuectl_core.model.events import Ending
+from queuectl_core.model.events import AttemptResult
 from queuectl_core.service import orphans
 from queuectl_core.worker import messages
 from queuectl_core.worker.messages import Result
 from tests.golden import unpack_home
 from tests.homes import CommandLine, short_folder
 
-RESULT = Result("long", 12, Ending("exit", 0, None, 1_800_000_000_000, 5))
-WHOLE = messages.encode_left(None, [messages.plain(RESULT)])
+RESULT = Result("long", 12, AttemptResult("exit", 0, None, 1_800_000_000_000, 5))
+WHOLE = messages.encode_report(None, [messages.plain(RESULT)])
 DAMAGED = [
     b"",
     b"\x00" * 40,
@@ -115,7 +115,7 @@ def test_whole_result_is_harvested_and_that_of_the_first_format_too(tmp_path: Pa
     home.prepare()
     for content in (WHOLE, WHOLE.partition(b"\n")[0]):
         Path(home.outcome("w1-a")).write_bytes(content)
-        left = messages.read_left(home, "w1-a")
+        left = messages.read_report(home, "w1-a")
         assert left is not None and left.results == [RESULT]
 
 
@@ -125,7 +125,7 @@ def test_flipped_bit_in_a_result_is_never_taken_for_another_result() -> None:
         place, bit = source.randrange(len(WHOLE)), source.randrange(8)
         data = WHOLE[:place] + bytes([WHOLE[place] ^ 1 << bit]) + WHOLE[place + 1 :]
         try:
-            assert messages.decode_left(data) == messages.decode_left(WHOLE), (place, bit)
+            assert messages.decode_report(data) == messages.decode_report(WHOLE), (place, bit)
         except ValueError:
             pass
 

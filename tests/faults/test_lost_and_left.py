@@ -346,7 +346,7 @@ def test_a_retry_due_in_years_does_not_end_the_supervisor(queuectl: CommandLine)
     ledger = Ledger(Home(queuectl.home))
     now_ms = 4_000_000_000_000
     run = ledger.decide(commands.Dispatch("w1"), now_ms).running()["run"]
-    ledger.decide(commands.Finish("far", run, events.Ending("exit", 1, None, now_ms, 1)), now_ms)
+    ledger.decide(commands.Finish("far", run, events.AttemptResult("exit", 1, None, now_ms, 1)), now_ms)
     ledger.write()
     ledger.close()
     queuectl.ok("worker", "start")

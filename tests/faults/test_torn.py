@@ -14,7 +14,7 @@ import pytest
 from queuectl_core.errors import Corrupt
 from queuectl_core.home import Home
 from queuectl_core.model import commands
-from queuectl_core.model.events import Ending
+from queuectl_core.model.events import AttemptResult
 from queuectl_core.service.ledger import Ledger
 from queuectl_core.storage import journal_format
 from tests.builders import random_command, state_of
@@ -159,7 +159,7 @@ def test_what_was_not_synced_may_vanish_in_any_order(tmp_path: Path, seed: int, 
     for _ in range(20):
         job = ledger.decide(commands.Dispatch("w1"), NOW_MS)
         ledger.write()
-        ledger.decide(commands.Finish(job.id, job.running()["run"], Ending("exit", 0, None, NOW_MS, 1)), NOW_MS)
+        ledger.decide(commands.Finish(job.id, job.running()["run"], AttemptResult("exit", 0, None, NOW_MS, 1)), NOW_MS)
         ledger.write()
     ledger.close()
     whole = Path(journal_path(home)).read_bytes()

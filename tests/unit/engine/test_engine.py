@@ -23,7 +23,7 @@ from queuectl_core.errors import (
 )
 from queuectl_core.model import commands, events
 from queuectl_core.model.commands import Command
-from queuectl_core.model.events import Ending, Event
+from queuectl_core.model.events import AttemptResult, Event
 from queuectl_core.model.job import (
     COMPLETED,
     DEAD,
@@ -280,15 +280,15 @@ def test_job_that_exits_with_0_is_completed() -> None:
     [
         exited(1),
         exited(127),
-        Ending("signal", None, 9, NOW_MS, 5),
-        Ending("signal", 0, 9, NOW_MS, 5),
-        Ending("spawn-failed", None, None, NOW_MS, 5, detail="no such folder"),
-        Ending("spawn-failed", 0, None, NOW_MS, 5, detail="no such folder"),
+        AttemptResult("signal", None, 9, NOW_MS, 5),
+        AttemptResult("signal", 0, 9, NOW_MS, 5),
+        AttemptResult("spawn-failed", None, None, NOW_MS, 5, detail="no such folder"),
+        AttemptResult("spawn-failed", 0, None, NOW_MS, 5, detail="no such folder"),
         lost(),
     ],
     ids=lambda ending: f"{ending.outcome}-{ending.exit_code}",
 )
-def test_any_other_end_is_a_failure(ending: Ending) -> None:
+def test_any_other_end_is_a_failure(ending: AttemptResult) -> None:
     engine = engine_with(PROCESSING)
     finish(engine, "a", ending)
     job = job_of(engine, "a")
@@ -727,18 +727,18 @@ def test_lives_of_the_random_tests_see_every_event_and_every_state() -> None:
 @pytest.mark.parametrize(
     "ending, said",
     [
-        (Ending("exit", 1, None, 0, 0), "exit code 1"),
-        (Ending("exit", 127, None, 0, 0), "command not found (exit code 127)"),
-        (Ending("exit", 126, None, 0, 0), "not executable (exit code 126)"),
-        (Ending("exit", 137, None, 0, 0), "exit code 137 (SIGKILL)"),
-        (Ending("exit", 255, None, 0, 0), "exit code 255"),
-        (Ending("exit", 128, None, 0, 0), "exit code 128"),
-        (Ending("signal", None, 15, 0, 0), "killed by SIGTERM"),
-        (Ending("signal", None, 250, 0, 0), "killed by signal 250"),
-        (Ending("spawn-failed", None, None, 0, 0, detail="cannot enter its folder"), "cannot enter its folder"),
+        (AttemptResult("exit", 1, None, 0, 0), "exit code 1"),
+        (AttemptResult("exit", 127, None, 0, 0), "command not found (exit code 127)"),
+        (AttemptResult("exit", 126, None, 0, 0), "not executable (exit code 126)"),
+        (AttemptResult("exit", 137, None, 0, 0), "exit code 137 (SIGKILL)"),
+        (AttemptResult("exit", 255, None, 0, 0), "exit code 255"),
+        (AttemptResult("exit", 128, None, 0, 0), "exit code 128"),
+        (AttemptResult("signal", None, 15, 0, 0), "killed by SIGTERM"),
+        (AttemptResult("signal", None, 250, 0, 0), "killed by signal 250"),
+        (AttemptResult("spawn-failed", None, None, 0, 0, detail="cannot enter its folder"), "cannot enter its folder"),
     ],
 )
-def test_failure_is_described_for_people(ending: Ending, said: str) -> None:
+def test_failure_is_described_for_people(ending: AttemptResult, said: str) -> None:
     assert describe(ending) == said
 
 

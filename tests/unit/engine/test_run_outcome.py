@@ -6,9 +6,9 @@ import pytest
 
 from queuectl_core.engine import run_outcome
 from queuectl_core.model.events import (
+    AttemptResult,
     Canceled,
     Died,
-    Ending,
     Event,
     Failed,
     Released,
@@ -26,7 +26,7 @@ def a_job(**fields: object) -> Job:
     return Job("a", 1, "true", "/", known.pop("max_retries", 3), 2, NOW_MS, **known)  # type: ignore[arg-type]
 
 
-def of(job: Job, ending: Ending) -> Event:
+def of(job: Job, ending: AttemptResult) -> Event:
     return run_outcome.of_ending(job, ending, NOW_MS, 0)
 
 
@@ -57,8 +57,8 @@ def test_reason_says_why_there_is_no_retry() -> None:
 
 def test_only_exit_codes_are_told_apart_by_retry_on() -> None:
     assert type(of(a_job(retry_on=[75]), lost())) is Failed
-    assert type(of(a_job(retry_on=[75]), Ending("signal", None, 9, NOW_MS, 5))) is Failed
-    assert type(of(a_job(fail_on=[143]), Ending("timeout", 143, None, NOW_MS, 5, detail="timed out"))) is Failed
+    assert type(of(a_job(retry_on=[75]), AttemptResult("signal", None, 9, NOW_MS, 5))) is Failed
+    assert type(of(a_job(fail_on=[143]), AttemptResult("timeout", 143, None, NOW_MS, 5, detail="timed out"))) is Failed
 
 
 def test_snooze_lasts_as_long_as_the_job_says() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from queuectl_core.model import events
-from queuectl_core.model.events import Ending, Event, decode, encode
+from queuectl_core.model.events import AttemptResult, Event, decode, encode
 
-ENDING = Ending("exit", 1, None, 1500, 500, "w1.0001.log", 7, 12, 3, "a detail")
+ENDING = AttemptResult("exit", 1, None, 1500, 500, "w1.0001.log", 7, 12, 3, "a detail")
 
 JOURNALED: dict[str, tuple[Event, str]] = {
     "enqueued": (
@@ -84,12 +84,12 @@ def test_event_of_the_first_journals_is_read_as_it_was_meant(name: str) -> None:
 @pytest.mark.parametrize("name", ["succeeded", "failed", "died"])
 def test_ending_comes_back_as_an_ending(name: str) -> None:
     (read,) = decode(encode([JOURNALED[name][0]]))
-    assert type(read.ending) is Ending  # type: ignore[union-attr]
+    assert type(read.ending) is AttemptResult  # type: ignore[union-attr]
 
 
 def test_ending_without_the_later_fields_has_their_defaults() -> None:
     (read,) = decode(b'[["succeeded","a",1000,["exit",0,null,1500,500]]]')
-    assert read == events.Succeeded("a", 1000, Ending("exit", 0, None, 1500, 500))
+    assert read == events.Succeeded("a", 1000, AttemptResult("exit", 0, None, 1500, 500))
 
 
 def test_events_of_a_frame_keep_their_order() -> None:

@@ -14,7 +14,7 @@ from queuectl_core.engine.engine import Engine
 from queuectl_core.engine.schedules import MAX_SCHEDULES
 from queuectl_core.errors import InvalidInput
 from queuectl_core.model import commands
-from queuectl_core.model.events import Ending
+from queuectl_core.model.events import AttemptResult
 from queuectl_core.model.job import MAX_HISTORY, MAX_REASON
 from queuectl_core.model.retry_policy import MAX_RETRIES
 from queuectl_core.service import handlers
@@ -85,10 +85,10 @@ def longest_life(engine: Engine) -> None:
     enqueue(engine, "a", **longest(), after=ids, max_retries=MAX_RETRIES, backoff_base=0)
     for id in ids:
         assert dispatch(engine) == id
-        finish(engine, id, Ending("exit", 0, None, NOW_MS, 1))
+        finish(engine, id, AttemptResult("exit", 0, None, NOW_MS, 1))
     for _ in range(MAX_HISTORY + 5):
         assert dispatch(engine) == "a"
-        finish(engine, "a", Ending("spawn-failed", None, None, NOW_MS, 1, detail=ODD * 20_000))
+        finish(engine, "a", AttemptResult("spawn-failed", None, None, NOW_MS, 1, detail=ODD * 20_000))
 
 
 def test_longest_job_fits_a_message_in_every_answer_that_has_it() -> None:
