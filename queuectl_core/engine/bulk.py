@@ -22,7 +22,8 @@ class Load:
 
     `batch` has the jobs. `parts` has, for each part, the number of its jobs and the payload for the journal. `keys`
     has the keys of the jobs with their IDs. `replaced` are the jobs that they replace. `waiting` has, for each job
-    that some of them wait for, those that do. `taken` is the reason why the load can no longer be committed.
+    that some of them wait for, those that do. `completed` are those of these jobs that have completed since. `taken`
+    is the reason why the load can no longer be committed.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class Load:
         self.keys: dict[str, str] = {}
         self.replaced: list[str] = []
         self.waiting: dict[str, list[tuple[str, bool]]] = {}
+        self.completed: set[str] = set()
         self.skippable: set[object] = set()
         """The IDs and keys that another job may take: the request then skips its job."""
         self.taken: QueueError | None = None
@@ -61,6 +63,11 @@ class Load:
     def dependants_of(self, id: str) -> list[tuple[str, bool]]:
         """Return the jobs of the load that wait for this job, and whether each accepts any end of it."""
         return self.waiting.get(id, [])
+
+    def note_completed(self, id: str) -> None:
+        """Note that a job completed, because the queue may forget it before the commit."""
+        if id in self.waiting:
+            self.completed.add(id)
 
     def note_taken(self, added: Iterable[Job]) -> None:
         """Note that another request added these jobs, or took them out of the dead letter queue."""

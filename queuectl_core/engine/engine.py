@@ -90,11 +90,14 @@ class Engine:
         return Step(happened, reply)
 
     def _tell_loads(self, happened: Sequence[Event]) -> None:
-        """Tell the other loads which IDs and keys were taken."""
+        """Tell the other loads which IDs and keys were taken, and which jobs completed."""
         kinds = (Enqueued, events.Imported, events.Retried)
         jobs = [self.table.get(event.id) for event in happened if isinstance(event, kinds)]
+        completed = [event.id for event in happened if isinstance(event, events.Succeeded)]
         for load in self._loads:
             load.note_taken([job for job in jobs if job is not None])
+            for id in completed:
+                load.note_completed(id)
 
     def replay(self, happened: Sequence[Event], first_sequence: int) -> None:
         """Apply events of the journal, and skip those that the table already has; refuse an impossible one.
@@ -175,7 +178,7 @@ class Engine:
             raise KeyTaken(key=running.options["key"], id=running.id, runs=True)
         gone = [events.Canceled(job.id, now_ms, "replaced") for job in replaced if job.state in (PENDING, FAILED)]
         over = [
-            job_operations.end_of(job, other, now_ms)
+            job_operations.end_of(job, other, other in load.completed, now_ms)
             for other, job in ((other, self.table.get(other)) for other in load.waiting)
             if other not in load.batch.entries and (job is None or job.state in (COMPLETED, DEAD))
         ]

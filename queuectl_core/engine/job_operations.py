@@ -68,11 +68,12 @@ def with_dependants(
     return found
 
 
-def end_of(job: Job | None, id: str, now_ms: int) -> JobEvent:
+def end_of(job: Job | None, id: str, has_completed: bool, now_ms: int) -> JobEvent:
     """Return an event that describes the past end of this job; `job` is None if it is gone."""
-    if job is None or job.state == DEAD:
-        return events.Canceled(id, now_ms, "")
-    return events.Succeeded(id, now_ms, events.AttemptResult("exit", 0, None, now_ms, 0))
+    ending = events.AttemptResult("exit", 0, None, now_ms, 0)
+    if has_completed:
+        return events.Succeeded(id, now_ms, ending)
+    return events.Purged(id, now_ms) if job is None else events.Died(id, now_ms, ending, "")
 
 
 def _dependants_of(table: JobTable, id: str) -> list[Dependant]:

@@ -133,6 +133,34 @@ def test_end_that_comes_before_the_commit_of_a_load_is_written_with_it(code: int
     assert job_of(engine, "c").state == state
 
 
+@pytest.mark.parametrize(
+    "code, state, reason",
+    [(0, PENDING, None), (1, DEAD, "job a, which it waited for, was removed")],
+)
+def test_a_job_that_is_removed_before_the_commit_of_a_load_has_ended_as_it_did(
+    code: int, state: str, reason: str | None
+) -> None:
+    """Else retention would cancel a job of a slow load although what it waited for has completed."""
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "b", "command": "true", "after": ["a"]}], "/", NOW_MS)
+    run_job(engine, exited(code))
+    engine.handle(commands.Remove(["a"]), NOW_MS)
+    engine.commit_load(load, NOW_MS, lambda follows: None)
+    assert (job_of(engine, "b").state, job_of(engine, "b").reason) == (state, reason)
+
+
+def test_a_load_that_waits_for_a_dead_job_says_that_it_died() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "b", "command": "true", "after": ["a"]}], "/", NOW_MS)
+    run_job(engine, exited(1))
+    engine.commit_load(load, NOW_MS, lambda follows: None)
+    assert job_of(engine, "b").reason == "job a, which it waited for, died"
+
+
 def test_running_job_that_is_canceled_ends_those_behind_it_when_it_has_ended() -> None:
     engine = an_engine()
     enqueue(engine, "a")
