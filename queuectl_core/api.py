@@ -344,7 +344,7 @@ class Queue:
         ids: builtins.list[str] = self._caller.ask("import", jobs=list(jobs), skip=skip)["ids"]
         return ids
 
-    def sequence(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """Return the sequence number of the last event, and the stored state that belongs to no job.
 
         The keys are `sequence`, `settings`, `queues`, `schedules` and `clock_shift_ms`.

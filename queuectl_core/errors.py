@@ -110,7 +110,7 @@ class KeyTaken(QueueError):
     hint = "wait for it, or use on_conflict skip or replace (replace works only before the job starts)"
 
 
-class PastIsGone(QueueError):
+class EventsExpired(QueueError):
     """Events that are no longer kept, because their segments were removed."""
 
     code = "past_is_gone"

@@ -18,7 +18,7 @@ import stat
 
 from . import home_files
 from .errors import BadHome, QueueError
-from .system import durable_files
+from .system import file_io
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Home:
         """Return the error for a file of this home that cannot be used: BadHome, DiskFull or StorageFailed."""
         if fault.errno in NOT_ALLOWED:
             return BadHome(path=self.path, why=f"{fault.filename or self.path}: {fault.strerror}")
-        return durable_files.failure(self.path, fault)
+        return file_io.failure(self.path, fault)
 
     def worker_lock(self, worker: str) -> str:
         """Return the path of the lock that a worker instance holds as long as it lives."""
@@ -173,8 +173,8 @@ class Home:
                 found = os.lstat(path)
             except FileNotFoundError:
                 continue
-            if not (durable_files.is_owned(found) or (path == self.socket and _is_own_socket(found))):
-                raise BadHome(path=self.path, why=f"{name}: {durable_files.NOT_OURS}")
+            if not (file_io.is_owned(found) or (path == self.socket and _is_own_socket(found))):
+                raise BadHome(path=self.path, why=f"{name}: {file_io.NOT_OURS}")
 
 
 def default_path(environ: dict[str, str]) -> str:

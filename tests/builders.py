@@ -17,7 +17,7 @@ from queuectl_core.model.commands import Command
 from queuectl_core.model.events import AttemptResult, Event
 from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.storage.memory_store import MemoryStore
-from queuectl_core.system import durable_files
+from queuectl_core.system import file_io
 from queuectl_core.table.index_keys import indexes_of
 from queuectl_core.table.job_table import JobTable
 from queuectl_core.table.store import Store
@@ -174,7 +174,7 @@ def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:
         [
             commands.Cancel(ids, 15, lenient),
             commands.Remove(ids, lenient),
-            commands.Hasten(ids, lenient),
+            commands.RunNow(ids, lenient),
             commands.Edit(
                 ids, source.choice([{"priority": 3}, {"queue": "b"}, {"delay": 3}, {"queue": None}]), lenient
             ),
@@ -207,7 +207,7 @@ class Syncs:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.inodes: list[int] = []
-        for module, name in ((durable_files, "sync"), (os, "fsync")):
+        for module, name in ((file_io, "fsync"), (os, "fsync")):
             monkeypatch.setattr(module, name, self._noting(getattr(module, name)))
 
     def _noting(self, sync: Callable[[int], None]) -> Callable[[int], None]:
@@ -228,7 +228,7 @@ def file_size_limit(size_bytes: int) -> Iterator[None]:
     """Let no file grow past `size_bytes` within the block.
 
     As on a full disk, a write that crosses the limit is short, and the next one fails. The error is
-    EFBIG, not ENOSPC. A test that wants a full disk adds it to `durable_files.FULL`.
+    EFBIG, not ENOSPC. A test that wants a full disk adds it to `file_io.FULL`.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 
 from ..errors import InvalidInput
-from ..system import durable_files
+from ..system import file_io
 from .screen import Screen
 
 
@@ -43,7 +43,7 @@ def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
             file.flush()
             os.fsync(file.fileno())
         _name(draft, path)
-        durable_files.sync_folder(os.path.dirname(os.path.abspath(path)))
+        file_io.fsync_folder(os.path.dirname(os.path.abspath(path)))
     except BaseException as fault:
         if os.path.lexists(draft):
             os.unlink(draft)

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import Busy, DuplicateJob, KeyTaken, QueueError
 from ..model.events import Enqueued, encode
 from ..model.job import Job
-from ..table.memtable import Batch
+from ..table.memtable import InsertBatch
 
 
 class Load:
@@ -27,7 +27,7 @@ class Load:
     """
 
     def __init__(self) -> None:
-        self.batch = Batch()
+        self.batch = InsertBatch()
         self.parts: list[tuple[int, bytes]] = []
         self.bytes = 0
         self.asked = 0

@@ -25,7 +25,7 @@ from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
 from ..model.settings import Settings, check_key, check_setting
 from ..table.index_keys import READY, WALL
 from ..table.job_table import JobTable
-from ..table.memtable import Batch
+from ..table.memtable import InsertBatch
 from . import hooks, job_operations, run_outcome
 from .admission import admit
 from .bulk import Load
@@ -287,7 +287,7 @@ class Engine:
             for event in happened[: len(happened) - len(new)]:  # the events of replaced jobs come first
                 self.sequence += 1
                 self._apply(event)
-            batch = Batch()
+            batch = InsertBatch()
             batch.add(new)
             self._take_in(batch)
             return
@@ -295,7 +295,7 @@ class Engine:
             self.sequence += 1
             self._apply(event)
 
-    def _take_in(self, batch: Batch) -> None:
+    def _take_in(self, batch: InsertBatch) -> None:
         self.table.note_time(batch.latest_ms)
         self.sequence = self.table.enqueue(batch, self.sequence + 1)
         if len(batch.numbers) > FEW:
@@ -370,7 +370,7 @@ class Engine:
     def _apply_enqueued(self, event: Enqueued) -> None:
         """Add a job during a replay, in which the store may be ahead of this event."""
         if self.table.get(event.id) is None or self.sequence > self.table.ahead:
-            batch = Batch()
+            batch = InsertBatch()
             batch.add([event])
             self.sequence -= 1
             self._take_in(batch)

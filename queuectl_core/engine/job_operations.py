@@ -26,7 +26,7 @@ from .admission import due_ms, holder_of_key
 if TYPE_CHECKING:
 
     _Lenient = Union[
-        commands.Cancel, commands.Remove, commands.Hasten, commands.Edit, commands.Suspend, commands.Continue
+        commands.Cancel, commands.Remove, commands.RunNow, commands.Edit, commands.Suspend, commands.Continue
     ]
 
 Decision = tuple[Sequence[Event], object]
@@ -212,7 +212,7 @@ def _remove(table: JobTable, command: commands.Remove, now_ms: int) -> Decision:
     return [*over, *follows], [job.id for job in jobs]
 
 
-def _hasten(table: JobTable, command: commands.Hasten, now_ms: int) -> Decision:
+def _run_now(table: JobTable, command: commands.RunNow, now_ms: int) -> Decision:
     def can(job: Job) -> bool:
         return job.state in (FAILED, DEAD) or (job.state == PENDING and job.due_ms is not None)
 
@@ -337,7 +337,7 @@ DECISIONS: dict[type, Callable[..., Decision]] = {
     commands.PurgeDead: _purge_dead,
     commands.Cancel: _cancel,
     commands.Remove: _remove,
-    commands.Hasten: _hasten,
+    commands.RunNow: _run_now,
     commands.Edit: _edit,
     commands.Suspend: _suspend,
     commands.Continue: _continue,

@@ -53,7 +53,7 @@ class Remove(NamedTuple):
     lenient: bool = False
 
 
-class Hasten(NamedTuple):
+class RunNow(NamedTuple):
     """Make jobs that wait for a time ready now, and retry dead jobs. With `lenient`, skip the others."""
 
     ids: list[str]
@@ -182,7 +182,7 @@ class ShiftClock(NamedTuple):
 
 
 Command = Union[
-    ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, Hasten, Edit, Suspend, Continue, ChangeQueue, Prune,
+    ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, RunNow, Edit, Suspend, Continue, ChangeQueue, Prune,
     SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Import, Tick,
     ChangeSetting, Dispatch, Locate, Finish, Release,
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from ..storage.backends import current_backend, open_store
 from ..storage.journal import check_version, events_of, segment_paths
 from ..storage.reserve import Reserve, told
 from ..supervisor.worker_pool import why_no_queues
-from ..system import durable_files, lockfile, pidfile
+from ..system import file_io, lockfile, pidfile
 from ..worker import messages
 from . import store_check
 
@@ -88,20 +88,20 @@ def _paths_of_ours(home: Home) -> Iterator[str]:
     yield from (os.path.join(home.path, name) for name in (*home_files.FILES, *home_files.FOLDERS))
     for folder in home_files.FOLDERS:
         path = os.path.join(home.path, folder)
-        for name in durable_files.names_in(path):
+        for name in file_io.names_in(path):
             if home_files.is_ours(folder, name) and not home_files.is_set_aside(name):
                 yield os.path.join(path, name)
                 if home_files.is_generation(name):
                     inside = os.path.join(path, name)
-                    yield from (os.path.join(inside, file) for file in durable_files.names_in(inside))
+                    yield from (os.path.join(inside, file) for file in file_io.names_in(inside))
 
 
 def _foreign(home: Home) -> list[Finding]:
     """Report the files in the home that do not belong to queuectl, which never touches them."""
-    names = durable_files.names_in(home.path)
+    names = file_io.names_in(home.path)
     found = [name for name in names if name not in home_files.FILES and name not in home_files.FOLDERS]
     for folder in home_files.FOLDERS:
-        names = durable_files.names_in(os.path.join(home.path, folder))
+        names = file_io.names_in(os.path.join(home.path, folder))
         found += [f"{folder}/{name}" for name in names if not home_files.is_ours(folder, name)]
     if not found:
         return []
@@ -128,7 +128,7 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
     paths = segment_paths(home.journal)
     for path in paths:
         name = os.path.basename(path)
-        with open(path, "rb", opener=durable_files.owned) as file:
+        with open(path, "rb", opener=file_io.owned) as file:
             data = file.read()
         header = journal_format.decode_segment_header(data)
         if header is None:
@@ -142,7 +142,7 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
         expected = found.frames[-1].next_sequence if found.frames else header.first_sequence
         findings += _not_understood(name, found.frames)
         findings.append(_segment(name, header.first_sequence, expected, found, path == paths[-1], in_use))
-    names = filter(home_files.is_journal_file, durable_files.names_in(home.journal))
+    names = filter(home_files.is_journal_file, file_io.names_in(home.journal))
     aside = [name for name in names if name.endswith(".torn")]
     if aside:
         findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes were set aside (*.torn)"))
@@ -225,7 +225,7 @@ def _run(home: Home, in_use: bool) -> list[Finding]:
 
 def _damaged_result(home: Home, name: str) -> Finding | None:
     try:
-        with open(os.path.join(home.run, name), "rb", opener=durable_files.owned) as file:
+        with open(os.path.join(home.run, name), "rb", opener=file_io.owned) as file:
             messages.decode_report(file.read())
     except FileNotFoundError:  # harvested since it was listed
         pass

@@ -28,7 +28,7 @@ from ..storage import journal_format
 from ..storage.backends import open_store
 from ..storage.journal import begin_journal, check_version, events_of, segment_paths
 from ..storage.journal_format import Frame
-from ..system import durable_files, lockfile
+from ..system import file_io, lockfile
 from ..table.index_keys import place_in_state
 from ..table.job_table import JobTable
 
@@ -85,7 +85,7 @@ def _salvage(home: Home, target: Home) -> Salvaged:
 
 
 def _refuse_living_workers(home: Home) -> None:
-    for name in filter(home_files.is_worker_file, durable_files.names_in(home.run)):
+    for name in filter(home_files.is_worker_file, file_io.names_in(home.run)):
         if name.endswith((".lock", ".tree")) and lockfile.is_held(os.path.join(home.run, name)):
             raise Busy(
                 what=f"processes of worker {name.rpartition('.')[0]} are still running; wait for them, or end them"
@@ -98,7 +98,7 @@ def _refuse_newer(home: Home) -> None:
     Raises: NewerFormat.
     """
     for path in segment_paths(home.journal):
-        with open(path, "rb", opener=durable_files.owned) as file:
+        with open(path, "rb", opener=file_io.owned) as file:
             header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
         if header is not None:
             check_version(path, header)
@@ -165,7 +165,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
     lost: list[tuple[int, int]] = []
     engine.sequence = engine.table.position
     for path in segment_paths(home.journal):
-        with open(path, "rb", opener=durable_files.owned) as file:
+        with open(path, "rb", opener=file_io.owned) as file:
             data = file.read()
         header = journal_format.decode_segment_header(data)
         if header is None:
@@ -235,18 +235,18 @@ def _make_fit(engine: Engine, job: Job, event: JobEvent) -> None:
 
 def _copy_files(home: Home, target: Home) -> None:
     """Copy job output, and the results that workers have left. The new home harvests them later."""
-    names = durable_files.names_in(home.run)
+    names = file_io.names_in(home.run)
     outcomes = [name for name in names if home_files.is_worker_file(name) and name.endswith(".outcome")]
     _copy((name for name in outcomes if os.path.isfile(os.path.join(home.run, name))), home.run, target.run)
-    _copy(filter(home_files.is_output_file, durable_files.names_in(home.logs)), home.logs, target.logs)
-    durable_files.sync_folder(target.path)
+    _copy(filter(home_files.is_output_file, file_io.names_in(home.logs)), home.logs, target.logs)
+    file_io.fsync_folder(target.path)
 
 
 def _copy(names: Iterable[str], folder: str, target: str) -> None:
     """Copy files with mode 0600, and keep their times, because retention depends on them."""
     for name in names:
         source, copy = os.path.join(folder, name), os.path.join(target, name)
-        with open(source, "rb", opener=durable_files.owned) as old, open(durable_files.make_file(copy), "wb") as new:
+        with open(source, "rb", opener=file_io.owned) as old, open(file_io.make_file(copy), "wb") as new:
             shutil.copyfileobj(old, new)
             found = os.fstat(old.fileno())
         os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..model.commands import ShiftClock
-from ..system import clock, durable_files
+from ..system import clock, file_io
 from ..system.clock import JUMP_MS
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def note(home: Home, engine: Engine, now_ms: int, jump_ms: int) -> None:
         return
     anchor = Anchor(*now, now_ms - engine.table.clock_shift_ms, max(0, jump_ms))
     try:
-        durable_files.replace_file(home.clock, json.dumps(anchor).encode(), synced=False)
+        file_io.replace_file(home.clock, json.dumps(anchor).encode(), synced=False)
     except OSError:  # a full or read-only disk; the next process tries again
         pass
 
@@ -86,7 +86,7 @@ def held_s(home: Home) -> tuple[float, float]:
 def _of_this_boot(home: Home, boot: str, up_ms: int) -> Anchor | None:
     """Return the anchor in the file, or None if it is damaged or belongs to another boot."""
     try:
-        with open(home.clock, "rb", opener=durable_files.owned) as file:
+        with open(home.clock, "rb", opener=file_io.owned) as file:
             anchor = Anchor(*json.loads(file.read(1000)))
     except (OSError, ValueError, TypeError):
         return None

@@ -119,7 +119,7 @@ def _converse_with_lock(
         raise
     try:
         orphans.sweep(home, {run.instance for run in orphans.find(ledger.table)})
-        ledger.relieve(CHANGED_LIMIT)
+        ledger.checkpoint_if_over(CHANGED_LIMIT)
     except (QueueError, OSError) as fault:
         notice(in_words(fault))
     except KeyboardInterrupt:  # the request is done; the next process does the rest

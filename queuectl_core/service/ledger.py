@@ -41,7 +41,7 @@ from ..storage.backends import open_store
 from ..storage.journal import Journal, TornTail, events_of, open_journal, segment_paths
 from ..storage.reserve import SPACE, Reserve
 from ..storage.store_upgrade import upgraded
-from ..system import durable_files
+from ..system import file_io
 from ..system.time_zones import zone_of
 from ..table.job_table import JobTable
 from ..table.store import Store
@@ -212,7 +212,7 @@ class Ledger:
         self._free_if_due()
         return True
 
-    def relieve(self, limit: int) -> None:
+    def checkpoint_if_over(self, limit: int) -> None:
         """Begin a segment if due, and checkpoint if more than `limit` jobs have changed.
 
         This is for a ledger that is open only for a moment.
@@ -292,7 +292,7 @@ class Ledger:
             for frame in frames:
                 self.engine.replay(events_of(frame, home.journal), frame.sequence)
         except OSError as fault:
-            raise durable_files.failure(home.journal, fault) from fault
+            raise file_io.failure(home.journal, fault) from fault
         except (ValueError, TypeError, KeyError) as fault:
             raise Corrupt(path=home.journal, why=f"an event cannot be applied ({fault!r})") from fault
         return journal
@@ -315,7 +315,7 @@ def _opened_store(home: Home, read_only: bool) -> Store:
     try:
         store = open_store(home.store, os.environ.get("QUEUECTL_STORE"), read_only)
     except OSError as fault:
-        raise durable_files.failure(home.store, fault) from fault
+        raise file_io.failure(home.store, fault) from fault
     try:
         if store.is_old and not read_only:
             store.seal_old()
@@ -334,5 +334,5 @@ def _check_traces(home: Home, table: JobTable) -> None:
     """
     if table.log_id or segment_paths(home.journal):
         return
-    if any(map(home_files.is_output_file, durable_files.names_in(home.logs))):
+    if any(map(home_files.is_output_file, file_io.names_in(home.logs))):
         raise Corrupt(path=home.journal, why="journal and store are missing, but logs/ has job output")

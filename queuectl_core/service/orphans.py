@@ -25,7 +25,7 @@ from ..model import commands
 from ..model.events import AttemptResult
 from ..model.job import PROCESSING, Job
 from ..storage import output_log
-from ..system import durable_files, lockfile, process_tree
+from ..system import file_io, lockfile, process_tree
 from ..system.clock import now_ms
 from ..table.job_table import JobTable
 from ..worker import messages
@@ -175,7 +175,7 @@ def is_alive(home: Home, instance: str) -> bool:
 def pid_of(home: Home, instance: str) -> int:
     """Return the PID in a worker's lock file, or 0 if the file has no valid one."""
     try:
-        with open(home.worker_lock(instance), opener=durable_files.owned) as file:
+        with open(home.worker_lock(instance), opener=file_io.owned) as file:
             written = file.readline().strip()
     except (OSError, UnicodeDecodeError):
         return 0

@@ -54,7 +54,7 @@ def job_of(ledger: Ledger, id: object) -> Job:
     return job
 
 
-def sequence(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+def snapshot(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return the last event's sequence, the settings, and the sum of the wall clock's jumps."""
     table = ledger.table
     return {

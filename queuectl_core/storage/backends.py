@@ -22,7 +22,7 @@ import os
 import sys
 
 from ..errors import Corrupt, InvalidInput, NoBackend
-from ..system import durable_files
+from ..system import file_io
 from ..table.store import Store
 from .checksum_store import SealedStore
 from .memory_store import MemoryStore
@@ -54,7 +54,7 @@ def open_store(folder: str, wanted: str | None = None, read_only: bool = False) 
     if not _is_there(module):
         raise NoBackend(backend=backend, module=module, python=".".join(map(str, sys.version_info[:3])))
     if chosen is None:
-        durable_files.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
+        file_io.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
     return SealedStore(_opened(folder, backend, read_only), folder)
 
 
@@ -75,7 +75,7 @@ def current_backend(folder: str) -> str | None:
     """
     path = os.path.join(folder, CURRENT)
     try:
-        with open(path, "rb", opener=durable_files.owned) as file:
+        with open(path, "rb", opener=file_io.owned) as file:
             name = file.read(64).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None

@@ -23,7 +23,7 @@ from typing import Any
 
 from .. import home_files
 from ..errors import Corrupt, StorageFailed
-from ..system import durable_files
+from ..system import file_io
 
 _POINTER = "GENERATION"
 _MIN_SYNC_BYTES = 4 * 1024 * 1024
@@ -102,7 +102,7 @@ class GenerationStore:
             self._write_generation(self._number + 1)
         except OSError as fault:
             self._remove_others()
-            raise durable_files.failure(self._folder, fault) from fault
+            raise file_io.failure(self._folder, fault) from fault
 
     def sync_is_due(self, freed_bytes: int) -> bool:
         return freed_bytes >= max(_MIN_SYNC_BYTES, self._bytes)
@@ -126,7 +126,7 @@ class GenerationStore:
             target.close()
         self._verify(path)
         self._sync_files(folder)
-        durable_files.replace_file(os.path.join(self._folder, _POINTER), b"%d\n" % number)
+        file_io.replace_file(os.path.join(self._folder, _POINTER), b"%d\n" % number)
         self.close()
         self._number = number
         self._pairs = {}
@@ -145,13 +145,13 @@ class GenerationStore:
 
     def _sync_files(self, folder: str) -> None:
         for name in os.listdir(folder):
-            descriptor = durable_files.owned(os.path.join(folder, name), os.O_RDONLY)
+            descriptor = file_io.owned(os.path.join(folder, name), os.O_RDONLY)
             try:
-                durable_files.sync(descriptor)
+                file_io.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        durable_files.sync_folder(folder)
-        durable_files.sync_folder(self._folder)
+        file_io.fsync_folder(folder)
+        file_io.fsync_folder(self._folder)
 
     def _write_pieces(self, file: Any, key: bytes, value: bytes) -> None:
         pieces = [value[start : start + _PIECE_BYTES] for start in range(0, len(value), _PIECE_BYTES)] or [b""]
@@ -193,7 +193,7 @@ class GenerationStore:
     def _current_number(self) -> int:
         path = os.path.join(self._folder, _POINTER)
         try:
-            with open(path, "rb", opener=durable_files.owned) as file:
+            with open(path, "rb", opener=file_io.owned) as file:
                 return int(file.read(32))
         except FileNotFoundError:
             return 0
@@ -206,7 +206,7 @@ class GenerationStore:
         path = os.path.join(self._generation(self._number), "jobs")
         if not self._files(self._number):
             raise Corrupt(path=path, why="the current generation is missing")
-        durable_files.check_owned(*self._files(self._number))
+        file_io.check_owned(*self._files(self._number))
         try:
             return self._module.open(path, "r")
         except self._faults() as fault:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from .. import home_files
 from ..errors import Corrupt, DiskFull, NewerFormat, StorageFailed
 from ..model import events
-from ..system import durable_files
+from ..system import file_io
 from . import journal_format
 from .journal_format import MORE, Frame, Scan, SegmentHeader
 
@@ -109,7 +109,7 @@ class Journal:
             for n, (count, payload) in enumerate(parts, 1):
                 flags = MORE if n < len(parts) else 0
                 frame = journal_format.encode_frame(self.log_id, sequence, count, self.synced, payload, flags)
-                durable_files.write_all(self._descriptor, frame)
+                file_io.write_all(self._descriptor, frame)
                 self._size += len(frame)
                 sequence += count
         except OSError as fault:
@@ -124,7 +124,7 @@ class Journal:
         if self.synced == self.next_sequence - 1:
             return
         try:
-            durable_files.sync(self._descriptor)
+            file_io.fsync(self._descriptor)
         except OSError as fault:
             raise StorageFailed(path=self._segments[-1].path, why=fault.strerror) from fault
         self.synced = self.next_sequence - 1
@@ -149,7 +149,7 @@ class Journal:
         try:
             self._begin_segment(self._segments[-1].number + 1, self.next_sequence)
         except OSError as fault:
-            if fault.errno in (*durable_files.FULL, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            if fault.errno in (*file_io.FULL, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
                 return False
             raise StorageFailed(path=self.folder, why=fault.strerror) from fault
         os.close(old)
@@ -194,8 +194,8 @@ class Journal:
 
     def _take_back(self, size: int, fault: OSError) -> None:
         path = self._segments[-1].path
-        if fault.errno not in durable_files.FULL:
-            raise durable_files.failure(path, fault) from fault
+        if fault.errno not in file_io.FULL:
+            raise file_io.failure(path, fault) from fault
         try:
             os.ftruncate(self._descriptor, size)
         except OSError as worse:
@@ -211,12 +211,12 @@ class Journal:
         path = os.path.join(self.folder, f"{number:010}.log")
         header = SegmentHeader(journal_format.VERSION, self.log_id, number, first_sequence)
         try:
-            durable_files.replace_file(path, journal_format.encode_segment_header(header))
-            self._descriptor = durable_files.owned(path, os.O_WRONLY | os.O_APPEND)
+            file_io.replace_file(path, journal_format.encode_segment_header(header))
+            self._descriptor = file_io.owned(path, os.O_WRONLY | os.O_APPEND)
         except OSError:
             if os.path.exists(path):  # the old segment stays in use, so it must have no successor
                 os.unlink(path)
-                durable_files.sync_folder(self.folder)
+                file_io.fsync_folder(self.folder)
             raise
         self._segments.append(_Segment(path, number, first_sequence, header.version))
         self._size = journal_format.SEGMENT_HEADER_BYTES
@@ -295,7 +295,7 @@ def _recover(journal: Journal, position: int, ahead: int, read_only: bool) -> It
     journal.next_sequence = segments[wanted[0]].first_sequence
     for n in wanted:
         segment, is_last = segments[n], n + 1 == len(segments)
-        with open(segment.path, "rb", opener=durable_files.owned) as file:
+        with open(segment.path, "rb", opener=file_io.owned) as file:
             data = file.read()
         found = journal_format.scan(data, journal.log_id, segment.first_sequence)
         _check_end(segment, data, found, None if is_last else segments[n + 1].first_sequence)
@@ -340,15 +340,15 @@ def _open_end(journal: Journal, data: bytes, good_end: int) -> None:
     try:
         if len(data) > good_end:
             aside = f"{path}.{time.time_ns()}.torn"
-            durable_files.replace_file(aside, data[good_end:])
+            file_io.replace_file(aside, data[good_end:])
             journal.torn = TornTail(path, len(data) - good_end, aside)
-        journal._descriptor = durable_files.owned(path, os.O_WRONLY | os.O_APPEND)
+        journal._descriptor = file_io.owned(path, os.O_WRONLY | os.O_APPEND)
         if len(data) > good_end:
             os.ftruncate(journal._descriptor, good_end)
         # The frames can still be only in the page cache. They count from now on, so a power cut must not lose them.
-        durable_files.sync(journal._descriptor)
+        file_io.fsync(journal._descriptor)
     except OSError as fault:
-        raise durable_files.failure(path, fault) from fault
+        raise file_io.failure(path, fault) from fault
     journal._size = good_end
     journal.synced = journal.next_sequence - 1
 
@@ -361,13 +361,13 @@ def _leave_old_format(journal: Journal) -> None:
 
 def segment_paths(folder: str) -> list[str]:
     """Return the segments in a journal's folder, oldest first; none if the folder does not exist."""
-    names = sorted(filter(home_files.is_segment, durable_files.names_in(folder)))
+    names = sorted(filter(home_files.is_segment, file_io.names_in(folder)))
     return [os.path.join(folder, name) for name in names]
 
 
 def _read_header(path: str) -> SegmentHeader:
     """Return the header of a segment. A bad one is damage: a segment gets its name after its header is synced."""
-    with open(path, "rb", opener=durable_files.owned) as file:
+    with open(path, "rb", opener=file_io.owned) as file:
         header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     if header is None:
         raise Corrupt(path=path, why="its header is unreadable")

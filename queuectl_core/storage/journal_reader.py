@@ -14,10 +14,10 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import Corrupt, PastIsGone
+from ..errors import Corrupt, EventsExpired
 from ..home import Home
 from ..model import events
-from ..system import durable_files, lockfile
+from ..system import file_io, lockfile
 from ..timestamps import utc
 from . import journal_format
 from .journal import check_version, events_of, segment_paths
@@ -49,13 +49,13 @@ def first_known(folder: str) -> int:
 def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
     """Yield the facts behind sequence `after`, oldest first, up to the current end of the journal.
 
-    `of_job` limits them to one job. PastIsGone means that the journal no longer has some of them.
+    `of_job` limits them to one job. EventsExpired means that the journal no longer has some of them.
 
-    Raises: PastIsGone, NewerFormat.
+    Raises: EventsExpired, NewerFormat.
     """
     first = first_known(folder)
     if after + 1 < first:
-        raise PastIsGone(after=after, first=first)
+        raise EventsExpired(after=after, first=first)
     mark = None if of_job is None else f'"{of_job}"'.encode()
     for frame in _frames(folder, after):
         if mark is not None and mark not in frame.payload:
@@ -70,7 +70,7 @@ def as_they_stand(folder: str, after: int) -> Iterator[tuple[int, list[events.Ev
 
     The first frame can begin before `after`.
 
-    Raises: PastIsGone, NewerFormat.
+    Raises: EventsExpired, NewerFormat.
     """
     for frame in _frames(folder, after):
         yield frame.sequence, events_of(frame, folder)
@@ -90,7 +90,7 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
     expected = after + 1
     for n, (path, header) in enumerate(_segments(folder, after)):
         if header.first_sequence > expected and n == 0:
-            raise PastIsGone(after=expected - 1, first=header.first_sequence)
+            raise EventsExpired(after=expected - 1, first=header.first_sequence)
         if header.first_sequence > expected:
             raise _damage(path, expected, header.first_sequence - 1)
         group: list[Frame] = []
@@ -124,13 +124,13 @@ def _segments(folder: str, after: int) -> list[tuple[str, journal_format.Segment
 def _synced_scan(path: str, header: journal_format.SegmentHeader, after: int) -> Scan:
     """Read the frames of a segment, and sync those that the writer may not have synced yet.
 
-    After a power cut, other facts would get the numbers of lost ones, and a reader's cursor would skip them. PastIsGone
-    means that the segment was freed meanwhile. StorageFailed means that the sync failed.
+    After a power cut, other facts would get the numbers of lost ones, and a reader's cursor would skip them.
+    EventsExpired means that the segment was freed meanwhile. StorageFailed means that the sync failed.
 
-    Raises: PastIsGone, StorageFailed.
+    Raises: EventsExpired, StorageFailed.
     """
     try:
-        with open(path, "rb", opener=durable_files.owned) as file:
+        with open(path, "rb", opener=file_io.owned) as file:
             data = file.read()
             scan = journal_format.scan(data, header.log_id, header.first_sequence)
             frames = scan.frames
@@ -138,21 +138,21 @@ def _synced_scan(path: str, header: journal_format.SegmentHeader, after: int) ->
             if frames and frames[-1].next_sequence - 1 > max(known, after):
                 _sync(path, file.fileno())
     except FileNotFoundError:
-        raise PastIsGone(after=after, first=header.first_sequence) from None
+        raise EventsExpired(after=after, first=header.first_sequence) from None
     return scan
 
 
 def _sync(path: str, descriptor: int) -> None:
     try:
-        durable_files.sync(descriptor)
+        file_io.fsync(descriptor)
     except OSError as fault:
         if fault.errno not in (errno.EROFS, errno.EINVAL):  # a read-only disk has nothing to sync
-            raise durable_files.failure(path, fault) from fault
+            raise file_io.failure(path, fault) from fault
 
 
 def _header(path: str) -> journal_format.SegmentHeader | None:
     try:
-        with open(path, "rb", opener=durable_files.owned) as file:
+        with open(path, "rb", opener=file_io.owned) as file:
             header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
     except FileNotFoundError:
         return None

@@ -17,7 +17,7 @@ import os
 from collections.abc import Collection, Iterator
 
 from .. import home_files
-from ..system import durable_files
+from ..system import file_io
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 """An attempt never begins in a segment of this size or more."""
@@ -112,7 +112,7 @@ class OutputWriter:
             try:
                 written = os.pwrite(self._descriptor, view, self._offset)
             except OSError as fault:
-                self.found_full |= fault.errno in durable_files.FULL
+                self.found_full |= fault.errno in file_io.FULL
                 self.dropped_bytes += len(view)
                 return
             self._offset += written
@@ -140,7 +140,7 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
 
     Raises: OSError.
     """
-    with open(_path_of(folder, name), "rb", opener=durable_files.owned) as file:
+    with open(_path_of(folder, name), "rb", opener=file_io.owned) as file:
         file.seek(offset)
         left = size
         while left is None or left > 0:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ..system import durable_files
+from ..system import file_io
 
 RESERVE_BYTES = 1024 * 1024
 STEP_BYTES = 64 * 1024
@@ -54,8 +54,8 @@ class Reserve:
         Raises: StorageFailed.
         """
         fault = self._fault
-        if fault is not None and fault.errno == errno.EFBIG and fault.errno not in durable_files.FULL:
-            raise durable_files.failure(self._path, fault) from fault
+        if fault is not None and fault.errno == errno.EFBIG and fault.errno not in file_io.FULL:
+            raise file_io.failure(self._path, fault) from fault
 
     def shortage(self) -> str | None:
         """Return what the disk lacks, SPACE or INODES, while the reserve is not whole; None while it is.
@@ -78,7 +78,7 @@ class Reserve:
         size = self._size()
         if size == 0:
             return False
-        descriptor = durable_files.owned(self._path, os.O_WRONLY)
+        descriptor = file_io.owned(self._path, os.O_WRONLY)
         try:
             os.ftruncate(descriptor, max(0, size - STEP_BYTES))
         finally:
@@ -110,7 +110,7 @@ class Reserve:
             found = os.lstat(self._path)
         except FileNotFoundError:
             return None
-        return found if durable_files.is_owned(found) and found.st_nlink == 1 else None
+        return found if file_io.is_owned(found) and found.st_nlink == 1 else None
 
     def _opened(self) -> int:
         """Open the reserve without giving up its remaining bytes, or create it.
@@ -118,8 +118,8 @@ class Reserve:
         Raises: OSError.
         """
         if self._found() is None:
-            return durable_files.make_file(self._path)
-        return durable_files.owned(self._path, os.O_WRONLY)
+            return file_io.make_file(self._path)
+        return file_io.owned(self._path, os.O_WRONLY)
 
     def _allocate(self) -> bool:
         held_bytes = self._size()
@@ -157,6 +157,6 @@ def _fill(descriptor: int) -> None:
             os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
             return
         except OSError as fault:
-            if fault.errno in durable_files.FULL:
+            if fault.errno in file_io.FULL:
                 raise
-    durable_files.write_all(descriptor, bytes(RESERVE_BYTES))  # this file system has no fallocate
+    file_io.write_all(descriptor, bytes(RESERVE_BYTES))  # this file system has no fallocate

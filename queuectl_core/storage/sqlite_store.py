@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import Corrupt, DiskFull, StorageFailed
-from ..system import durable_files
+from ..system import file_io
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class SqliteStore:
         self._path = path
         self._unsynced_bytes = 0
         self._copy: TemporaryDirectory[str] | None = None
-        durable_files.check_owned(*(path + end for end in ("", "-wal", "-shm", "-journal")))
+        file_io.check_owned(*(path + end for end in ("", "-wal", "-shm", "-journal")))
         if read_only and os.path.exists(f"{path}-wal"):
             path = self._copy_of(path)
         if not read_only and not os.path.exists(path):
-            os.close(durable_files.make_file(path))
+            os.close(file_io.make_file(path))
         try:
             self._db = sqlite3.connect(_uri(path, read_only), timeout=10, isolation_level=None, uri=True)
             self._begin(read_only)
@@ -180,7 +180,7 @@ class SqliteStore:
             return DiskFull(path=self._path)
         if any(word in said for word in _DAMAGE):
             return Corrupt(path=self._path, why=f"SQLite says: {said}")
-        return StorageFailed(path=self._path, why=durable_files.with_limit(f"SQLite says: {said}"))
+        return StorageFailed(path=self._path, why=file_io.with_limit(f"SQLite says: {said}"))
 
 
 def _lacks_inodes(path: str) -> bool:

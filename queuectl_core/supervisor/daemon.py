@@ -23,7 +23,7 @@ from ..errors import Busy, InvalidInput, QueueError, SupervisorFailed
 from ..escapes import visible
 from ..home import NOT_ALLOWED, Home
 from ..service import orphans
-from ..system import durable_files, interpreter, lockfile
+from ..system import file_io, interpreter, lockfile
 from ..system.descriptors import close_all_but
 from ..wire.client import connect
 
@@ -142,7 +142,7 @@ def _refusal(home: Home, fault: BaseException) -> QueueError:
     if isinstance(fault, QueueError):
         return fault
     if isinstance(fault, OSError):
-        is_of_home = fault.errno in (*NOT_ALLOWED, *durable_files.FULL)
+        is_of_home = fault.errno in (*NOT_ALLOWED, *file_io.FULL)
         return home.failure(fault) if is_of_home else SupervisorFailed(why=errors.in_words(fault))
     if isinstance(fault, ImportError):
         return interpreter.lacks(fault)
@@ -227,7 +227,7 @@ def open_log(home: Home) -> int:
         os.rename(home.supervisor_log, f"{home.supervisor_log}.old")
     if os.path.lexists(home.supervisor_log) and os.lstat(home.supervisor_log).st_nlink > 1:
         os.unlink(home.supervisor_log)  # a hard link to another file, which must not be overwritten
-    return durable_files.owned(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    return file_io.owned(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
 def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SupervisorFailed, in_words
 from ..home import Home
-from ..system import descriptors, durable_files, lockfile
+from ..system import descriptors, file_io, lockfile
 from ..system.clock import now_ms
 from ..timestamps import utc
 from ..worker import messages, worker
@@ -44,7 +44,7 @@ On macOS, system frameworks do not survive a fork.
 
 _LONG_MS = 1_000_000
 _SHORT_MS = worker.PATIENCE_S * 1000 / 2
-_NO_SEMAPHORES = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS, *durable_files.FULL)
+_NO_SEMAPHORES = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS, *file_io.FULL)
 _MAX_WAITING_CHARACTERS = 64 * 1024
 _QUEUE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ = 1031  # Linux; in the fcntl module from 3.10 on

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from . import durable_files, process_tree
+from . import file_io, process_tree
 
 
 def write(path: str) -> None:
@@ -19,13 +19,13 @@ def write(path: str) -> None:
     Raises: OSError.
     """
     me = os.getpid()
-    durable_files.replace_file(path, f"{me}\n{process_tree.start_time(me)}\n".encode(), synced=False)
+    file_io.replace_file(path, f"{me}\n{process_tree.start_time(me)}\n".encode(), synced=False)
 
 
 def read(path: str) -> int | None:
     """Return the PID if the process that wrote the file is alive; None otherwise."""
     try:
-        with open(path, "rb", opener=durable_files.owned) as file:
+        with open(path, "rb", opener=file_io.owned) as file:
             first, second = file.read(256).decode("utf-8", "replace").split("\n")[:2]
         pid = int(first)
     except (FileNotFoundError, ValueError):

@@ -38,7 +38,7 @@ from .index_keys import (
     place_in_state,
     places_of,
 )
-from .memtable import FRESH_COUNT, Batch, Changed, Fresh, bump, job_from, sequence_of
+from .memtable import FRESH_COUNT, Changed, Fresh, InsertBatch, bump, job_from, sequence_of
 from .queue_counts import Tallies
 from .queue_counts import write as write_tallies
 from .store import Store
@@ -198,7 +198,7 @@ class JobTable:
             entry.job = job
         self.next_number = max(self.next_number, job.number + 1)
 
-    def enqueue(self, batch: Batch, first_sequence: int) -> int:
+    def enqueue(self, batch: InsertBatch, first_sequence: int) -> int:
         """Add a batch of jobs with free IDs, and return the sequence of the last one."""
         for row, length in batch.rows:
             row.first_sequence = first_sequence

@@ -52,7 +52,7 @@ Fresh = tuple[Enqueued, Row]
 """A memtable entry of a job that has not changed since it was added: its event and its row."""
 
 
-class Batch:
+class InsertBatch:
     """New jobs prepared for a table, so that adding them costs almost nothing.
 
     `numbers` has the fresh ones. `placed` has the others, and `indexes` has their places.

@@ -12,7 +12,7 @@ import math
 import os
 from typing import TYPE_CHECKING
 
-from ..system import durable_files
+from ..system import file_io
 from .messages import Run
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def open_input(options: Options, draft: str) -> int | None:
         return None
     file = _open_nameless(draft)
     try:
-        durable_files.write_all(file, options["input"].encode())
+        file_io.write_all(file, options["input"].encode())
         os.lseek(file, 0, os.SEEK_SET)
     except BaseException:
         os.close(file)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..home import Home
 from ..model.commands import Finish, Release
 from ..model.events import AttemptResult
-from ..system import durable_files
+from ..system import file_io
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -187,14 +187,14 @@ def read_report(home: Home, instance: str) -> WorkerReport | None:
     """
     path = home.outcome(instance)
     try:
-        with open(path, "rb", opener=durable_files.owned) as file:
+        with open(path, "rb", opener=file_io.owned) as file:
             return decode_report(file.read())
     except FileNotFoundError:
         return None
     except ValueError:
         pass
     except PermissionError as fault:
-        if fault.strerror != durable_files.NOT_OURS:  # NOT_OURS: a folder, a link, or a FIFO has its name
+        if fault.strerror != file_io.NOT_OURS:  # NOT_OURS: a folder, a link, or a FIFO has its name
             raise
     os.replace(path, home.damaged_outcome(instance))
     return None

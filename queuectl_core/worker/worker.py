@@ -36,7 +36,7 @@ from ..model.events import AttemptResult
 from ..model.job_spec import DEFAULT_QUEUE
 from ..storage.output_log import OutputWriter
 from ..storage.reserve import Reserve
-from ..system import descriptors, durable_files, lockfile, process_tree
+from ..system import descriptors, file_io, lockfile, process_tree
 from ..system.clock import now_ms
 from .command_line import SHELL, command_line, open_input, why_not_begun
 from .messages import GONE, Kill, OutputLocation, Result, Run, Signal, encode_report, plain, revive_runs
@@ -337,7 +337,7 @@ class Worker:
 
     def _result_without_process(self, run: Run, fault: Exception, began_s: float) -> Result:
         """Return the result of a run that could not start. A full disk is not a failure of the job."""
-        if getattr(fault, "errno", None) in durable_files.FULL:
+        if getattr(fault, "errno", None) in file_io.FULL:
             return _unbegun(run, "the disk is full")._replace(full=True)
         return Result(*run[:2], self._ending_of(began_s, "spawn-failed", detail=why_not_begun(run, fault)))
 
@@ -367,7 +367,7 @@ class Worker:
             self._open_pipe()
             lock = lockfile.acquire(self._tree_lock)
         except OSError as fault:
-            if fault.errno in (*_SCARCE, *durable_files.FULL):
+            if fault.errno in (*_SCARCE, *file_io.FULL):
                 raise
             raise NotReady(f"its worker cannot use {fault.filename}: {fault.strerror}") from fault
         except QueueError as fault:
@@ -510,7 +510,7 @@ class Worker:
             return True
         content = encode_report(running, list(self._recent))
         try:
-            durable_files.replace_file(self._home.outcome(self._instance), content)
+            file_io.replace_file(self._home.outcome(self._instance), content)
         except FileNotFoundError:  # the home no longer exists
             return True
         except OSError:

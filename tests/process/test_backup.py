@@ -16,7 +16,7 @@ from queuectl_core.api import Queue
 from queuectl_core.cli.home_commands import backup, restore
 from queuectl_core.engine.engine import Engine
 from queuectl_core.engine.job_import import blockers_first, imported
-from queuectl_core.errors import Busy, DiskFull, PastIsGone, QueueError
+from queuectl_core.errors import Busy, DiskFull, EventsExpired, QueueError
 from queuectl_core.model import commands
 from queuectl_core.model.commands import Command
 from queuectl_core.model.events import Event
@@ -224,7 +224,7 @@ def test_a_job_that_is_removed_while_the_backup_begins_again_stays_removed(
         asked.append(after)
         if len(asked) == 1:
             home.queue.remove(["a"])
-            raise PastIsGone(after=after, first=after + 9)
+            raise EventsExpired(after=after, first=after + 9)
         return read(folder, after)
 
     monkeypatch.setattr(journal_reader, "read", gone_once)
@@ -233,7 +233,7 @@ def test_a_job_that_is_removed_while_the_backup_begins_again_stays_removed(
 
 def test_a_backup_that_cannot_follow_gives_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(folder: str, after: int) -> None:
-        raise PastIsGone(after=after, first=after + 9)
+        raise EventsExpired(after=after, first=after + 9)
 
     monkeypatch.setattr(journal_reader, "read", gone)
     with pytest.raises(Busy):

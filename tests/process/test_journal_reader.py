@@ -16,7 +16,7 @@ from queuectl_core.model.events import Purged
 from queuectl_core.service.ledger import Ledger
 from queuectl_core.storage import journal_reader
 from queuectl_core.storage.journal import Journal, open_journal, segment_paths
-from queuectl_core.system import durable_files
+from queuectl_core.system import file_io
 from tests.builders import Syncs
 from tests.homes import CommandLine
 
@@ -102,7 +102,7 @@ def test_job_that_is_canceled_before_it_runs_has_a_history(queuectl: CommandLine
 
 
 def test_gap_in_the_journal_is_told_and_not_passed_over(queuectl: CommandLine) -> None:
-    from queuectl_core.errors import PastIsGone
+    from queuectl_core.errors import EventsExpired
     from queuectl_core.model.events import Purged
     from queuectl_core.storage import journal, journal_reader
 
@@ -118,7 +118,7 @@ def test_gap_in_the_journal_is_told_and_not_passed_over(queuectl: CommandLine) -
     os.unlink(journal.segment_paths(folder)[1])
     try:
         assert [one["seq"] for one in reader] == "refused"
-    except PastIsGone as fault:
+    except EventsExpired as fault:
         assert fault.fields["after"] == 1
 
 
@@ -153,7 +153,7 @@ def test_fact_that_cannot_be_synced_is_not_told(tmp_path: Path, monkeypatch: pyt
     def fail(descriptor: int) -> None:
         raise OSError(errno.EIO, "the disk is broken")
 
-    monkeypatch.setattr(durable_files, "sync", fail)
+    monkeypatch.setattr(file_io, "fsync", fail)
     with pytest.raises(StorageFailed):
         list(journal_reader.read(str(tmp_path), 0))
     opened.close()

@@ -109,7 +109,7 @@ def test_last_segment_that_is_lost_after_a_rotation_is_refused_by_every_call(
     opened = Ledger(Home(queuectl.home))
     opened.journal.rotate()
     if opened_for == "an instant":
-        opened.relieve(256)
+        opened.checkpoint_if_over(256)
     else:
         opened.tend()
     opened.close()

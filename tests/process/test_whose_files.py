@@ -20,7 +20,7 @@ from queuectl_core.errors import InvalidInput
 from queuectl_core.home import Home
 from queuectl_core.storage import output_log
 from queuectl_core.storage.reserve import RESERVE_BYTES, Reserve
-from queuectl_core.system import durable_files
+from queuectl_core.system import file_io
 from tests.homes import SCRIPT, CommandLine, until
 
 SECRET = '{"id": "a", "command": "echo hi", "env": {"TOKEN": "secret"}}'
@@ -404,15 +404,15 @@ def test_a_fifo_in_the_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     assert lockfile.is_held(str(tmp_path / "fifo")) is False
     with pytest.raises(PermissionError):
-        durable_files.owned(str(tmp_path / "fifo"), os.O_RDONLY)
+        file_io.owned(str(tmp_path / "fifo"), os.O_RDONLY)
     with pytest.raises(PermissionError):
-        durable_files.owned(str(tmp_path / "fifo"), os.O_WRONLY)
+        file_io.owned(str(tmp_path / "fifo"), os.O_WRONLY)
 
 
 def test_a_draft_that_is_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     victim = a_file(str(tmp_path / "victim"))
     os.symlink(victim, tmp_path / "file.new")
-    durable_files.replace_file(str(tmp_path / "file"), b"new")
+    file_io.replace_file(str(tmp_path / "file"), b"new")
     assert Path(victim).read_text() == "mine" and (tmp_path / "file").read_bytes() == b"new"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ...api import Queue
-from ...errors import Busy, PastIsGone
+from ...errors import Busy, EventsExpired
 from ...model import events
 from ...storage import journal_reader
 from ..output_file import write_lines
@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, screen: Screen) -> int:
     """Write the backup, and return the exit status."""
     with Queue(args.home, notice=screen.note) as queue:
-        queue.sequence()  # report a broken home before anything is written
+        queue.snapshot()  # report a broken home before anything is written
         lines = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in _lines(queue))
         write_lines(args.file, lines, screen)
     return 0
@@ -56,7 +56,7 @@ def _lines(queue: Queue) -> Iterator[Line]:
             for line in _home(queue):
                 count += 1
                 yield line
-        except PastIsGone:  # the journal no longer has the changes: start again
+        except EventsExpired:  # the journal no longer has the changes: start again
             continue
         yield {"end": count}
         return
@@ -69,9 +69,9 @@ def _home(queue: Queue) -> Iterator[Line]:
     The records of all jobs come first, each at least as new as a position in the journal. Then come
     the rest of the home, and the events after that position.
 
-    Raises: PastIsGone.
+    Raises: EventsExpired.
     """
-    position, count = queue.sequence()["sequence"], 0
+    position, count = queue.snapshot()["sequence"], 0
     for page in queue.kept():
         for job in page:  # read no journal within a page: its other jobs were read earlier
             yield {"job": job}
@@ -79,7 +79,7 @@ def _home(queue: Queue) -> Iterator[Line]:
         if count >= SWEEP_JOBS:
             position, count = (yield from _touched(queue, position)), 0
     position = yield from _touched(queue, position)
-    yield {"rest": {**queue.sequence(), "sequence": position}}
+    yield {"rest": {**queue.snapshot(), "sequence": position}}
     for sequence, happened in journal_reader.as_they_stand(queue.home.journal, position):
         yield {"sequence": sequence, "events": json.loads(events.encode(happened))}
 

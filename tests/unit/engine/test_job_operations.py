@@ -31,7 +31,7 @@ from tests.builders import (
 CAN: list[tuple[Command, set[str]]] = [
     (commands.Cancel(["a"], 15), {PENDING, FAILED, PROCESSING}),
     (commands.Remove(["a"]), {PENDING, FAILED, COMPLETED, DEAD}),
-    (commands.Hasten(["a"]), {FAILED, DEAD}),
+    (commands.RunNow(["a"]), {FAILED, DEAD}),
     (commands.Edit(["a"], {"priority": 1}), {PENDING, FAILED, DEAD}),
     (commands.Suspend(["a"]), {PROCESSING}),
     (commands.Continue(["a"]), {PROCESSING}),
@@ -65,7 +65,7 @@ def test_unknown_job_refuses_all_named_ones_and_is_passed_over_among_chosen_ones
 def test_hastened_job_is_due_now() -> None:
     engine = engine_with(FAILED)
     enqueue(engine, "b", delay=3600)
-    engine.handle(commands.Hasten(["a", "b"]), NOW_MS)
+    engine.handle(commands.RunNow(["a", "b"]), NOW_MS)
     assert [dispatch(engine), dispatch(engine)] == ["a", "b"]
     assert job_of(engine, "a").attempts == 2
 

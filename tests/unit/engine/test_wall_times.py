@@ -88,7 +88,7 @@ def test_a_failed_job_that_was_given_a_time_keeps_it_and_its_next_retry_is_a_len
 
 
 @pytest.mark.parametrize(
-    "command", [commands.Hasten(["a"]), commands.Cancel(["a"], 15), commands.Remove(["a"])], ids=lambda c: type(c).__name__
+    "command", [commands.RunNow(["a"]), commands.Cancel(["a"], 15), commands.Remove(["a"])], ids=lambda c: type(c).__name__
 )  # fmt: skip
 def test_a_job_that_waits_for_no_time_any_more_is_left_alone_by_the_clock(command: object) -> None:
     engine = an_engine()

@@ -30,7 +30,7 @@ from queuectl_core.storage import generation_store, journal, journal_format
 from queuectl_core.storage.backends import CURRENT, MODULES, available
 from queuectl_core.storage.journal_format import SEGMENT_HEADER_BYTES, SegmentHeader
 from queuectl_core.storage.reserve import RESERVE_BYTES
-from queuectl_core.system import durable_files
+from queuectl_core.system import file_io
 from tests.builders import NOW_MS, exited, file_size_limit, open_descriptors, random_command, run_of, state_of
 
 
@@ -121,7 +121,7 @@ def test_state_is_the_same_when_the_home_is_opened_again(homes: Homes, each_back
     opened = homes.open()
     enqueue(opened, "a", "b", "c")
     run_job(opened)
-    opened.relieve(0)
+    opened.checkpoint_if_over(0)
     run_job(opened, code=1)
     opened.decide(commands.ChangeSetting("max-retries", 9), NOW_MS)
     opened.write()
@@ -182,7 +182,7 @@ def test_random_life_survives_a_kill_at_any_moment(
         if source.random() < 0.3:
             opened.tend()
         if source.random() < 0.05:
-            opened.relieve(0)
+            opened.checkpoint_if_over(0)
         if source.random() < 0.05:
             opened.checkpoint()
         if source.random() < 0.07:
@@ -254,19 +254,19 @@ class Watched:
 def test_store_is_not_told_of_what_was_only_decided(homes: Homes) -> None:
     opened = homes.open()
     opened.decide(commands.Enqueue([{"id": "a", "command": "true"}], "/"), NOW_MS)
-    for move in (lambda: opened.relieve(0), opened.checkpoint):
+    for move in (lambda: opened.checkpoint_if_over(0), opened.checkpoint):
         with pytest.raises(AssertionError, match="must not get ahead"):
             move()
     assert opened.table.changed_count == 1
 
 
-@pytest.mark.parametrize("way", ["tend", "relieve", "checkpoint"])
+@pytest.mark.parametrize("way", ["tend", "checkpoint_if_over", "checkpoint"])
 def test_store_never_knows_what_the_journal_could_lose(homes: Homes, way: str) -> None:
     opened = homes.open()
     watched = Watched(opened)
     enqueue(opened, *(f"job{n}" for n in range(CHANGED_LIMIT + 1)), synced=False)
     assert not is_synced(opened)
-    {"tend": opened.tend, "relieve": lambda: opened.relieve(0), "checkpoint": opened.checkpoint}[way]()
+    {"tend": opened.tend, "checkpoint_if_over": lambda: opened.checkpoint_if_over(0), "checkpoint": opened.checkpoint}[way]()
     assert watched.was_synced and all(watched.was_synced)
 
 
@@ -327,7 +327,7 @@ def test_ledger_that_is_opened_for_a_moment_keeps_the_journal_short_as_well(
     for n in range(0, 45, 5):
         opened = Ledger(homes.home)
         enqueue(opened, *(f"large{n + k}" for k in range(5)), command="x" * 5_000, synced=False)
-        opened.relieve(1)
+        opened.checkpoint_if_over(1)
         opened.close()
     opened = homes.open()
     assert opened.table.counts[PENDING] == 45
@@ -362,10 +362,10 @@ def test_closed_ledger_holds_no_file_open(homes: Homes) -> None:
 def test_ledger_that_is_opened_for_a_moment_moves_all_or_nothing(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a", "b", "c")
-    opened.relieve(3)
+    opened.checkpoint_if_over(3)
     assert opened.table.changed_count == 3
     enqueue(opened, "d")
-    opened.relieve(3)
+    opened.checkpoint_if_over(3)
     assert opened.table.changed_count == 0
     opened.close()
     assert homes.open().table.changed_count == 0
@@ -411,7 +411,7 @@ def home_with_a_store_ahead_of_its_journal(homes: Homes) -> Path:
     opened = homes.open()
     enqueue(opened, "a")
     enqueue(opened, "b")
-    opened.relieve(0)
+    opened.checkpoint_if_over(0)
     opened.close()
     path = segments(homes.home)[-1]
     flip_last_byte(path)
@@ -461,7 +461,7 @@ def test_lost_store_is_rebuilt_from_a_whole_journal(homes: Homes, each_backend: 
     opened = homes.open()
     enqueue(opened, "a", "b")
     run_job(opened)
-    opened.relieve(0)
+    opened.checkpoint_if_over(0)
     before = state_of(opened.table)
     opened.close()
     shutil.rmtree(homes.home.store)
@@ -505,7 +505,7 @@ def test_store_that_opens_empty_without_an_error_is_not_taken_for_an_empty_queue
 def test_damaged_record_of_the_position_is_told(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
-    opened.relieve(0)
+    opened.checkpoint_if_over(0)
     opened._store.write([(b"meta", b"{junk")], [])
     opened.close()
     with pytest.raises(Corrupt):
@@ -515,7 +515,7 @@ def test_damaged_record_of_the_position_is_told(homes: Homes) -> None:
 def test_damaged_record_of_a_job_is_told(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
-    opened.relieve(0)
+    opened.checkpoint_if_over(0)
     opened._store.write([(b"job/a", b"{junk")], [])
     opened.close()
     with pytest.raises(Corrupt):
@@ -561,7 +561,7 @@ def files(home: Home) -> dict[str, bytes]:
 def test_reading_only_shows_the_state_that_a_kill_has_left_and_changes_no_file(homes: Homes, each_backend: str) -> None:
     opened = homes.open()
     enqueue(opened, "a", "b")
-    opened.relieve(0)
+    opened.checkpoint_if_over(0)
     run_job(opened)
     image = homes.image()
     with open(segments(image)[-1], "ab") as file:
@@ -626,7 +626,7 @@ def test_store_without_room_is_not_tried_again_at_once(more_changes_than_a_full_
 @pytest.fixture
 def efbig_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on the size of files counts as a full disk: see `file_size_limit`."""
-    monkeypatch.setattr(durable_files, "FULL", (*durable_files.FULL, errno.EFBIG))
+    monkeypatch.setattr(file_io, "FULL", (*file_io.FULL, errno.EFBIG))
 
 
 def test_full_disk_refuses_new_jobs_and_still_records_outcomes(homes: Homes, efbig_is_full: None) -> None:

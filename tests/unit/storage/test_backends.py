@@ -22,7 +22,7 @@ from queuectl_core.storage.backends import CURRENT, MODULES, available, current_
 from queuectl_core.storage.checksum_store import unsealed
 from queuectl_core.storage.generation_store import GenerationStore
 from queuectl_core.storage.memory_store import MemoryStore
-from queuectl_core.system import durable_files
+from queuectl_core.system import file_io
 from queuectl_core.table.store import Store
 from tests.builders import Syncs, file_size_limit, open_descriptors
 
@@ -511,14 +511,14 @@ def test_sync_that_fails_after_the_switch_leaves_a_generation(
 ) -> None:
     store = a_synced_store(generations)
     put(store, b"b", value=b"2")
-    sync_folder = durable_files.sync_folder
+    sync_folder = file_io.fsync_folder
 
     def fail_once_switched(path: str) -> None:
         if (generations.folder / "GENERATION").read_bytes() == b"2\n":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         sync_folder(path)
 
-    monkeypatch.setattr(durable_files, "sync_folder", fail_once_switched)
+    monkeypatch.setattr(file_io, "fsync_folder", fail_once_switched)
     with pytest.raises(StorageFailed):
         store.sync()
     store.close()

@@ -20,7 +20,7 @@ from queuectl_core.model.events import Event, Purged
 from queuectl_core.storage import journal, journal_format
 from queuectl_core.storage.journal import FRAME_EVENTS, Journal, begin_journal, open_journal
 from queuectl_core.storage.journal_format import MORE, SEGMENT_HEADER_BYTES, SegmentHeader
-from queuectl_core.system import durable_files
+from queuectl_core.system import file_io
 from tests.builders import Syncs, file_size_limit, open_descriptors
 
 
@@ -549,7 +549,7 @@ def test_what_can_be_freed_is_what_is_freed(tmp_path: Path) -> None:
 def test_full_disk_takes_the_frame_back_and_the_journal_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(durable_files, "FULL", (*durable_files.FULL, errno.EFBIG))
+    monkeypatch.setattr(file_io, "FULL", (*file_io.FULL, errno.EFBIG))
     opened = write_synced(tmp_path, some_events(1))
     before = contents(tmp_path)
     with file_size_limit(os.path.getsize(segment(tmp_path, 1)) + 500):
@@ -563,7 +563,7 @@ def test_full_disk_takes_the_frame_back_and_the_journal_goes_on(
 
 
 def test_full_disk_takes_back_all_frames_of_a_large_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable_files, "FULL", (*durable_files.FULL, errno.EFBIG))
+    monkeypatch.setattr(file_io, "FULL", (*file_io.FULL, errno.EFBIG))
     monkeypatch.setattr(journal, "FRAME_EVENTS", 2)
     opened = write_synced(tmp_path, some_events(1))
     before = contents(tmp_path)
@@ -580,7 +580,7 @@ def test_full_disk_takes_back_all_frames_of_a_large_group(tmp_path: Path, monkey
 def test_disk_without_room_for_a_new_segment_leaves_the_old_one_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(durable_files, "FULL", (*durable_files.FULL, errno.EFBIG))
+    monkeypatch.setattr(file_io, "FULL", (*file_io.FULL, errno.EFBIG))
     opened = write_synced(tmp_path, some_events(1))
     with file_size_limit(SEGMENT_HEADER_BYTES - 1):
         assert opened.rotate() is False

@@ -11,7 +11,7 @@ import pytest
 
 from queuectl_core.storage import output_log
 from queuectl_core.storage.output_log import OutputWriter
-from queuectl_core.system import durable_files
+from queuectl_core.system import file_io
 from tests.builders import file_size_limit, open_descriptors
 
 
@@ -165,7 +165,7 @@ def test_what_a_full_disk_has_cut_says_so_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = OutputWriter(str(tmp_path), "w1")
-    monkeypatch.setattr(durable_files, "FULL", (errno.EFBIG,))
+    monkeypatch.setattr(file_io, "FULL", (errno.EFBIG,))
     with file_size_limit(70):
         segment, start, kept = written(writer, b"x" * 99, max_bytes=60)
     assert (kept, writer.dropped_bytes, writer.found_full) == (60, 39, True)

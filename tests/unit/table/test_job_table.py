@@ -15,7 +15,7 @@ from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.table.index_keys import DUE, READY, Entry, counted_as, indexes_of, places_of
 from queuectl_core.table.job_table import JobTable
-from queuectl_core.table.memtable import Batch
+from queuectl_core.table.memtable import InsertBatch
 from tests.builders import EVERYTHING, state_of
 
 Fields = dict[str, object]
@@ -367,7 +367,7 @@ def enqueue(source: random.Random, table: JobTable, id: str, sequence: int) -> N
     options.update({"after": blockers} if blockers else {})
     due_ms = source.randrange(10_000) if source.random() < 0.2 else None
     event = Enqueued(id, table.next_number, 1000 + sequence, "true", "/somewhere", 3, 2, options, due_ms, blockers)
-    batch = Batch()
+    batch = InsertBatch()
     batch.add([event])
     table.enqueue(batch, sequence)
 

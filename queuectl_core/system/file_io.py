@@ -1,4 +1,4 @@
-"""Durable files: the calls that make bytes and names survive a power cut.
+"""File I/O: files that only their owner can change, and that survive a power cut.
 
 It does not know any file format.
 
@@ -42,7 +42,7 @@ def with_limit(why: str) -> str:
     return why if limit == resource.RLIM_INFINITY else f"{why} (`ulimit -f` limits files to {limit} bytes)"
 
 
-def sync(descriptor: int) -> None:
+def fsync(descriptor: int) -> None:
     """Write the file's bytes and size to the disk, and return when they are there.
 
     Raises: OSError.
@@ -58,7 +58,7 @@ def sync(descriptor: int) -> None:
         os.fsync(descriptor)  # this file system has no stronger sync
 
 
-def sync_folder(path: str) -> None:
+def fsync_folder(path: str) -> None:
     """Write the names in a folder to the disk: the files created, renamed, or removed there.
 
     Raises: OSError.
@@ -153,9 +153,9 @@ def replace_file(path: str, data: bytes, synced: bool = True) -> None:
     try:
         write_all(descriptor, data)
         if synced:
-            sync(descriptor)
+            fsync(descriptor)
     finally:
         os.close(descriptor)
     os.rename(draft, path)
     if synced:
-        sync_folder(os.path.dirname(path))
+        fsync_folder(os.path.dirname(path))
