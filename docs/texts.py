@@ -8,9 +8,9 @@ from __future__ import annotations
 JOB_FIELDS: dict[str, dict[str, tuple[str, str]]] = {
     "What the job is": {
         "command": ("text that the shell runs with `-c`; required", "–"),
-        "id": ("1 to 128 letters, digits and `. _ : -`; not `. _ : -` first", "made for you"),
+        "id": ("1 to 128 letters, digits and `. _ : -`; not `. _ : -` first", "generated"),
         "name": ("a name for people and filters, up to 200 bytes", "–"),
-        "tags": ("an object of texts to find the job by, up to 32 tags", "–"),
+        "tags": ("an object of texts that filters can match, up to 32 tags", "–"),
     },
     "When it runs": {
         "queue": ("the queue in which it waits", "`default`"),
@@ -72,7 +72,7 @@ ATTEMPT_FIELDS = {
     "outcome": "how it ended; null while it runs",
     "exit_code": "the exit code, where it exited",
     "signal": "the number of the signal, where one ended it",
-    "reason": "why it failed, in words",
+    "reason": "why it failed, as text",
     "output_file": "the segment in `logs/` that holds its output",
     "output_offset": "where in that segment its output begins",
     "output_bytes": "bytes of output kept",
@@ -105,12 +105,12 @@ EVENTS = {
     "hastened": "`retry` ended a job's wait",
     "edited": "fields of a job changed",
     "suspended": "a running job was stopped with SIGSTOP",
-    "continued": "a suspended job runs on",
+    "continued": "a suspended job continues",
     "retried": "a job left the dead letter queue",
     "purged": "a job was removed for good",
     "queue-changed": "the rules of a queue changed",
     "schedule-changed": "a schedule was added, changed or removed",
-    "schedule-fired": "the time of a schedule came",
+    "schedule-fired": "a schedule was due",
     "setting-changed": "a setting changed",
     "clock-shifted": "the wall clock was set",
 }
@@ -132,7 +132,7 @@ EXIT_STATUSES = {
 }
 
 ERRORS = {
-    "error": "An error that this version doesn't know. The supervisor is a newer version: upgrade this one.",
+    "error": "This version doesn't know the error, because the supervisor is newer. Upgrade this version.",
     "invalid_input": "An argument, option or value isn't valid. Correct what the message names.",
     "invalid_job": "A field of a job isn't valid, or the field is unknown. Correct it; nothing was added.",
     "invalid_setting": "A configuration key or value isn't valid. `queuectl config list` shows the keys.",
@@ -148,13 +148,13 @@ ERRORS = {
     "bad_dependency": "The job can't wait for the job it names. Add that job first.",
     "nothing_to_do": "No job matches, or there is nothing to change. Scripts may ignore it.",
     "no_output": "The output doesn't exist: it was removed, or the attempt hasn't started.",
-    "home_gone": "Somebody removed or moved the home under its supervisor. Wait until the supervisor ends.",
+    "home_gone": "Somebody removed or moved the home while its supervisor ran. Wait until the supervisor ends.",
     "no_supervisor": "The command needs a supervisor. Start one with `queuectl worker start`.",
-    "supervisor_failed": "The supervisor couldn't start or go on. `supervisor.log` in the home has the details.",
-    "busy": "Somebody else holds the home, or the supervisor doesn't answer. Try again.",
-    "outcome_unknown": "The request may have been carried out. Look first; repeat with an ID and "
+    "supervisor_failed": "The supervisor couldn't start or continue. `supervisor.log` in the home has the details.",
+    "busy": "Another process holds the home, or the supervisor doesn't answer. Try again.",
+    "outcome_unknown": "The supervisor may have carried out the request. Check first; to repeat, use an ID and "
     "`--on-conflict skip`.",
-    "disk_full": "The disk has no room. Free some: work continues by itself.",
+    "disk_full": "The disk is full. Free some space; work then continues by itself.",
     "storage_failed": "A write or sync failed, and nothing was acknowledged. Check the disk, then start again.",
     "bad_home": "The home can't be used: its path, owner or permissions are wrong.",
     "newer_format": "A newer version wrote this home. Use that version.",
@@ -162,8 +162,8 @@ ERRORS = {
     "no_backend": "This Python lacks the module of the home's store. Use a Python that has it.",
     "unfit_python": "This Python can't run queuectl. Use a complete CPython 3.9 or later.",
     "output_failed": "queuectl can't write its own output, for example because a disk is full.",
-    "protocol": "The control socket delivered something that is no message. "
+    "protocol": "The control socket delivered an invalid message. "
     "Restart the supervisor; if it happens again, report it.",
     "out_of_memory": "There isn't enough memory. Try again.",
-    "defect": "queuectl met a case that nobody foresaw. Report the line.",
+    "defect": "An unforeseen error, which is a bug in queuectl. Report the line.",
 }

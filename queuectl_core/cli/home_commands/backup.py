@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Line = dict[str, object]
 
-SUMMARY = """Writes a home's jobs with their history, its queues, schedules and settings to one file
-while the queue runs, as they are at the end of the backup. The output of jobs is not included."""
+SUMMARY = """Writes the jobs of a home with their history, its queues, schedules and settings to one file.
+The queue can run meanwhile; the file shows the home at the end of the backup, without the output of jobs."""
 EXAMPLES = ["queuectl backup queue.jsonl", "queuectl backup - | gzip > queue.jsonl.gz"]
 VERSION = 2
 SWEEP_JOBS = 10_000

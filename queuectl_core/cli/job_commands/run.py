@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from ...model.records import JobFields, JobRecord
 
 TAKES_WORDS = True
-SUMMARY = """Runs a job: adds it, prints its output through all retries, and exits with its exit status (128+N after
-signal N; 1 if it was canceled or never started). Ctrl-C leaves the job running."""
+SUMMARY = """Adds a job, prints its output through all retries, and exits with its exit status.
+Exits with 128+N after signal N, and with 1 if the job was canceled or never started.
+Ctrl-C leaves the job running."""
 EXAMPLES = ["queuectl run -- make -j4 all", "queuectl run --queue gpu --timeout 2h -- ./train.sh"]
 
 
