@@ -36,12 +36,12 @@ def _days(year: int, month: int, day: int) -> int:
     return year * 365 + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 1 - 719_468
 
 
-def age(duration_ms: int) -> str:
+def format_age(duration_ms: int) -> str:
     """Format a duration in ms for people, in whole seconds below a minute: `4 s`."""
-    return f"{max(0, duration_ms) // 1000} s" if duration_ms < 60_000 else span(duration_ms)
+    return f"{max(0, duration_ms) // 1000} s" if duration_ms < 60_000 else format_span(duration_ms)
 
 
-def span(duration_ms: int) -> str:
+def format_span(duration_ms: int) -> str:
     """Format a duration in ms for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     seconds = max(0, duration_ms) / 1000
     if seconds < 10:

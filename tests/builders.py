@@ -184,7 +184,7 @@ def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:
             commands.SetSchedule(name, {"spec": job, "cwd": "/", **times}),
             source.choice([commands.RemoveSchedule(name), commands.PauseSchedule(name, source.random() < 0.3)]),
             commands.RunSchedule(name),
-            commands.Tick(),
+            commands.FireSchedules(),
             commands.Import([_random_export(source, ids[0])], source.random() < 0.5),
         ]
     )

@@ -5,7 +5,7 @@ It knows the record of a job, but no command.
 
 from __future__ import annotations
 
-from ..timestamps import span
+from ..timestamps import format_span
 from .screen import Screen, shown, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -35,10 +35,10 @@ def print_job(job: JobRecord, screen: Screen) -> None:
 
 
 def _attempt_row(attempt: AttemptRecord) -> list[object]:
-    took = None if attempt["duration_ms"] is None else span(attempt["duration_ms"])
+    took = None if attempt["duration_ms"] is None else format_span(attempt["duration_ms"])
     printed = None if attempt["output_bytes"] is None else f"{attempt['output_bytes']} B"
     cpu_ms, peak_bytes = attempt["cpu_ms"], attempt["peak_bytes"]
-    used = "-" if cpu_ms is None or peak_bytes is None else f"{span(cpu_ms)}, {peak_bytes / 2**20:.1f} MiB"
+    used = "-" if cpu_ms is None or peak_bytes is None else f"{format_span(cpu_ms)}, {peak_bytes / 2**20:.1f} MiB"
     if attempt["dropped_bytes"]:
         printed = f"{printed} ({attempt['dropped_bytes']} dropped)"
     return [

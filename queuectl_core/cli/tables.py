@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..api import Queue
 from ..errors import InvalidInput
 from ..system.clock import now_ms
-from ..timestamps import age, from_utc
+from ..timestamps import format_age, from_utc
 from .no_match import noted
 from .screen import Screen, shown, visible
 
@@ -136,7 +136,7 @@ class _Fields(dict[str, str]):
 
 def age_of(job: JobRecord) -> str:
     """Return how long ago the job last changed."""
-    return age(now_ms() - from_utc(job["updated_at"]))
+    return format_age(now_ms() - from_utc(job["updated_at"]))
 
 
 def note_of(job: JobRecord) -> str:
@@ -144,7 +144,7 @@ def note_of(job: JobRecord) -> str:
     due_at = job["next_run_at"]
     if job["state"] == "failed" and due_at is not None:
         wait_ms = from_utc(due_at) - now_ms()
-        return f"{job['reason']}; retry in {age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; retry due"
+        return f"{job['reason']}; retry in {format_age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; retry due"
     if job["state"] == "processing":
         return f"{'suspended ' if job.get('suspended') else ''}on {job['worker']}"
     if job["state"] == "pending" and job.get("waits_for"):

@@ -31,8 +31,8 @@ from .admission import admit
 from .bulk import Load
 from .job_import import imported
 from .job_operations import Decision
-from .scheduler import Lanes
-from .schedules import Recurring
+from .scheduler import Scheduler
+from .schedules import Schedules
 from .transitions import GONE, TRANSITIONS, after, change, set_clock
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ WALL_PAGE = 500
 """The number of jobs waiting for the wall clock that one page has when the clock is set."""
 
 FEW = 100
-"""The maximum number of new jobs that the lanes hear of one by one."""
+"""The maximum number of new jobs that the scheduler hears of one by one."""
 
 
 class Step(NamedTuple):
@@ -63,8 +63,8 @@ class Engine:
         """The sequence of the last event applied."""
         self.settings = Settings(table.settings)
         self._has_hooks = hooks.are_set(self.settings)
-        self.lanes = Lanes(table)
-        self.recurring = Recurring(table, zone_of)
+        self.scheduler = Scheduler(table)
+        self.schedules = Schedules(table, zone_of)
         self._loads: dict[Load, None] = {}
 
     def handle(
@@ -110,8 +110,8 @@ class Engine:
             self._apply_all(row)
 
     def next_due_ms(self, now_ms: int) -> int | None:
-        """Return when the next job may run, in ms by the wall clock, or None (see `Lanes.next_due_ms`)."""
-        return self.lanes.next_due_ms(now_ms)
+        """Return when the next job may run, in ms by the wall clock, or None (see `Scheduler.next_due_ms`)."""
+        return self.scheduler.next_due_ms(now_ms)
 
     # Deciding
 
@@ -212,25 +212,25 @@ class Engine:
         return [events.SettingChanged(command.key, None, now_ms)], None
 
     def _set_schedule(self, command: commands.SetSchedule, now_ms: int) -> Decision:
-        changed = self.recurring.set(command.name, command.wanted, now_ms)
+        changed = self.schedules.set(command.name, command.wanted, now_ms)
         return [changed], changed.fields
 
     def _remove_schedule(self, command: commands.RemoveSchedule, now_ms: int) -> Decision:
-        return [self.recurring.remove(command.name, now_ms)], None
+        return [self.schedules.remove(command.name, now_ms)], None
 
     def _pause_schedule(self, command: commands.PauseSchedule, now_ms: int) -> Decision:
-        return [self.recurring.pause(command.name, command.paused, now_ms)], None
+        return [self.schedules.pause(command.name, command.paused, now_ms)], None
 
     def _run_schedule(self, command: commands.RunSchedule, now_ms: int) -> Decision:
-        added, fired = self.recurring.run_now(command.name, self.settings, now_ms)
+        added, fired = self.schedules.run_now(command.name, self.settings, now_ms)
         return [*added, fired], fired.job_id
 
     def _import(self, command: commands.Import, now_ms: int) -> Decision:
         found = imported(self.table, command.jobs, command.skip, now_ms)
         return list(found), [event.id for event in found]
 
-    def _tick(self, command: commands.Tick, now_ms: int) -> Decision:
-        return self.recurring.tick(self.settings, now_ms), None
+    def _tick(self, command: commands.FireSchedules, now_ms: int) -> Decision:
+        return self.schedules.tick(self.settings, now_ms), None
 
     def _by_hand(self, command: Command, now_ms: int) -> Decision:
         return job_operations.DECISIONS[type(command)](self.table, command, now_ms)
@@ -244,14 +244,14 @@ class Engine:
 
     def _shift_clock(self, command: commands.ShiftClock, now_ms: int) -> Decision:
         shifted = events.ClockShifted(self.table.clock_shift_ms + command.jump_ms, now_ms)
-        return [shifted, *self.recurring.after_jump(command.jump_ms, now_ms)], None
+        return [shifted, *self.schedules.after_jump(command.jump_ms, now_ms)], None
 
     def _dispatch(self, command: commands.Dispatch, now_ms: int) -> Decision:
-        id = self.lanes.take_next(now_ms, command.room, command.workers)
+        id = self.scheduler.take_next(now_ms, command.room, command.workers)
         if id is None:
             return [], None
         started = events.Started(id, now_ms, command.worker)
-        return [started], self.table.change(id, self.sequence + 1)  # the Job that the event applies to
+        return [started], self.table.for_update(id, self.sequence + 1)  # the Job that the event applies to
 
     def _locate(self, command: commands.Locate, now_ms: int) -> Decision:
         job = self._run_of(command.id, command.run)
@@ -299,12 +299,12 @@ class Engine:
         self.table.note_time(batch.latest_ms)
         self.sequence = self.table.enqueue(batch, self.sequence + 1)
         if len(batch.numbers) > FEW:
-            self.lanes.narrow(READY, f"{READY}/{next(iter(batch.numbers)) - 1:012}")
+            self.scheduler.truncate_after(READY, f"{READY}/{next(iter(batch.numbers)) - 1:012}")
         else:
             for number, id in batch.numbers.items():
-                self.lanes.add_ready(f"{READY}/{number:012}", id)
+                self.scheduler.add_ready(f"{READY}/{number:012}", id)
         for index, keys in batch.indexes.items():
-            self.lanes.take_in(index, keys, FEW)
+            self.scheduler.take_in(index, keys, FEW)
 
     def _apply(self, event: Event) -> None:
         kind = type(event)
@@ -333,7 +333,7 @@ class Engine:
             self.table.queues.pop(event.name, None)
         if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate starts from now
             self.table.opens.pop(event.name, None)
-        self.lanes.take_rules(event.name)
+        self.scheduler.set_rules(event.name)
 
     def _apply_shift(self, event: events.ClockShifted) -> None:
         self.table.clock_shift_ms = event.shift_ms
@@ -345,17 +345,17 @@ class Engine:
 
     def _set_clock_of(self, id: str) -> None:
         """Adapt a job that waits for a time of the wall clock, unless its record already has this event."""
-        job = self._stale_change(id) if self.sequence <= self.table.ahead else self.table.change(id, self.sequence)
+        job = self._stale_change(id) if self.sequence <= self.table.ahead else self.table.for_update(id, self.sequence)
         if job is None:
             return
         set_clock(job, self.table.clock_shift_ms)
         job.revision = self.sequence
-        key, _ = self.table.settle(job)
+        key, _ = self.table.reindex(job)
         if job.state in (PENDING, FAILED):
-            self.lanes.add(key, job)
+            self.scheduler.add(key, job)
 
     def _apply_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
-        self.recurring.note_change()
+        self.schedules.note_change()
         schedules = self.table.schedules
         if isinstance(event, events.ScheduleFired):
             if event.name not in schedules:  # the store already has the removal of the schedule
@@ -380,13 +380,13 @@ class Engine:
             return
         job = Job(event.id, event.number, revision=self.sequence, **event.fields)
         self.table.add(job)
-        key, _ = self.table.settle(job)
+        key, _ = self.table.reindex(job)
         if job.state in (PENDING, FAILED):
-            self.lanes.add(key, job)
+            self.scheduler.add(key, job)
 
     def _apply_transition(self, event: JobEvent, kind: type) -> None:
         sequence = self.sequence
-        job = self.table.change(event.id, sequence) if sequence > self.table.ahead else self._stale_change(event.id)
+        job = self.table.for_update(event.id, sequence) if sequence > self.table.ahead else self._stale_change(event.id)
         if job is None:
             if sequence <= self.table.ahead:
                 return  # the store is ahead of this event: the job already has it, or was purged later
@@ -402,17 +402,17 @@ class Engine:
         change(job, event)
         if kind is events.Started:
             is_new = sequence > self.table.ahead  # else the store already has the effect on the rate of the queue
-            self.lanes.note_run(job, event.at_ms if is_new else None)
+            self.scheduler.note_run(job, event.at_ms if is_new else None)
         elif was_running:
-            self.lanes.note_run(job)
-        key, _ = self.table.settle(job)
+            self.scheduler.note_run(job)
+        key, _ = self.table.reindex(job)
         if job.state in (PENDING, FAILED):
-            self.lanes.add(key, job)
+            self.scheduler.add(key, job)
 
     def _stale_change(self, id: str) -> Job | None:
         """Return a job to change while a replay is behind the store, or None if its record already has this event."""
         job = self.table.get(id)
-        return None if job is None or job.revision >= self.sequence else self.table.change(id, self.sequence)
+        return None if job is None or job.revision >= self.sequence else self.table.for_update(id, self.sequence)
 
 
 def _rows(happened: Sequence[Event]) -> Iterator[list[Event]]:
@@ -450,7 +450,7 @@ _HANDLERS: dict[type, Callable[..., Decision]] = {
     commands.PauseSchedule: Engine._pause_schedule,
     commands.RunSchedule: Engine._run_schedule,
     commands.Import: Engine._import,
-    commands.Tick: Engine._tick,
+    commands.FireSchedules: Engine._tick,
     commands.ChangeSetting: Engine._change_setting,
     commands.ShiftClock: Engine._shift_clock,
     commands.Dispatch: Engine._dispatch,

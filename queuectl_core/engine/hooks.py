@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..model.events import Canceled, Died, Enqueued, Succeeded
+from ..model.events import Canceled, DeadLettered, Enqueued, Succeeded
 from ..model.job import FAILED, PENDING, PROCESSING, Job
 from ..model.job_spec import MAX_INPUT_BYTES
 from ..model.settings import HOOKS, Settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..model.settings import CommandKey
 
 QUEUE = "hooks"
-_ON: dict[type, CommandKey] = {Succeeded: "on-success", Died: "on-dead", Canceled: "on-dead"}
+_ON: dict[type, CommandKey] = {Succeeded: "on-success", DeadLettered: "on-dead", Canceled: "on-dead"}
 _LIVE = (PENDING, PROCESSING, FAILED)
 
 

@@ -54,7 +54,7 @@ class Window:
         """Note that the index is empty, so that later entries need no read."""
         self._horizon = None
 
-    def narrow(self, last_key: str) -> None:
+    def truncate_after(self, last_key: str) -> None:
         """Leave all entries after this key to the index, which has many new ones there."""
         if self._horizon is None or last_key < self._horizon:
             self._heap = sorted(entry for entry in self._heap if entry[0] <= last_key)

@@ -16,7 +16,7 @@ Key = TypeVar("Key")
 _SPARE = 64
 
 
-class Agenda(Generic[Key]):
+class IndexedHeap(Generic[Key]):
     """A heap of names, each under at most one key."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """Job operations: what users do to existing jobs and queues: retry, cancel, remove, edit, suspend, pause.
 
-A decision checks all jobs before the first event; with `lenient`, it skips those to which it does not apply.
+A decision checks all jobs before the first event; with `skip_ineligible`, it skips those to which it does not apply.
 `with_dependants` adds what the end of a job means for the jobs that wait for it.
 
 Pure. Changes nothing itself.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Decision = tuple[Sequence[Event], object]
 
-_ENDS: dict[type, str] = {events.Died: "died", events.Canceled: "was canceled", events.Purged: "was removed"}
+_ENDS: dict[type, str] = {events.DeadLettered: "died", events.Canceled: "was canceled", events.Purged: "was removed"}
 _FIXED_FIELDS = frozenset(("id", "after", "after_any", "key", "on_conflict"))
 
 Dependant = tuple[str, bool]
@@ -73,7 +73,7 @@ def end_of(job: Job | None, id: str, has_completed: bool, now_ms: int) -> JobEve
     ending = events.AttemptResult("exit", 0, None, now_ms, 0)
     if has_completed:
         return events.Succeeded(id, now_ms, ending)
-    return events.Purged(id, now_ms) if job is None else events.Died(id, now_ms, ending, "")
+    return events.Purged(id, now_ms) if job is None else events.DeadLettered(id, now_ms, ending, "")
 
 
 def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
@@ -96,11 +96,11 @@ def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:
 
 
 def _those(table: JobTable, command: _Lenient, can: Callable[[Job], object], what: str) -> list[Job]:
-    """Return the jobs of a command that `can` accepts; if another is named and the command is not lenient, refuse it.
+    """Return the jobs of a command that `can` accepts. Refuse or skip the others.
 
     Raises: WrongState.
     """
-    if command.lenient:
+    if command.skip_ineligible:
         known = [table.get(id) for id in dict.fromkeys(command.ids)]
         return [job for job in known if job is not None and can(job)]
     found = _jobs(table, command.ids)
@@ -122,7 +122,7 @@ def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> De
     jobs = _dead(table, command.ids)
     fields, at_ms, _ = _checked_fields(table, command.fields, now_ms) if command.fields else ({}, None, None)
     found: list[JobEvent] = []
-    if command.lenient:
+    if command.skip_ineligible:
         jobs = _with_free_keys(table, jobs)
     revived = {job.id for job in jobs}
     keys: set[object] = set()
@@ -195,7 +195,7 @@ def _purge_dead(table: JobTable, command: commands.PurgeDead, now_ms: int) -> De
 def _cancel(table: JobTable, command: commands.Cancel, now_ms: int) -> Decision:
     jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED, PROCESSING), "canceled")
     at_once = [events.Canceled(job.id, now_ms, "canceled by hand") for job in jobs if job.state != PROCESSING]
-    asked = [events.CancelAsked(job.id, now_ms, command.signal) for job in jobs if job.state == PROCESSING]
+    asked = [events.CancelRequested(job.id, now_ms, command.signal) for job in jobs if job.state == PROCESSING]
     return [*with_dependants(table, at_once, now_ms), *asked], [job.id for job in jobs]
 
 
@@ -217,14 +217,14 @@ def _run_now(table: JobTable, command: commands.RunNow, now_ms: int) -> Decision
         return job.state in (FAILED, DEAD) or (job.state == PENDING and job.due_ms is not None)
 
     jobs = _those(table, command, can, "retried")
-    if command.lenient:
+    if command.skip_ineligible:
         jobs = _with_free_keys(table, jobs)
     revived = {job.id for job in jobs}
     keys: set[object] = set()
     found: list[Event] = []
     for job in jobs:
         is_dead = job.state == DEAD
-        found.append(_retried(table, job, now_ms, revived, keys) if is_dead else events.Hastened(job.id, now_ms))
+        found.append(_retried(table, job, now_ms, revived, keys) if is_dead else events.MadeReady(job.id, now_ms))
     return found, [job.id for job in jobs]
 
 
@@ -238,7 +238,7 @@ def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
         is_due = job.state == FAILED and at_ms == 0
         found.append(events.Edited(job.id, now_ms, fields, None if is_due else at_ms, wall_ms))
         if is_due:  # the job becomes pending, instead of failed
-            found.append(events.Hastened(job.id, now_ms))
+            found.append(events.MadeReady(job.id, now_ms))
     return found, [job.id for job in jobs]
 
 

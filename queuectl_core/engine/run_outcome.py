@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 
 from ..model import retry_policy
-from ..model.events import AttemptResult, Canceled, Died, Failed, JobEvent, Released, Snoozed, Succeeded
+from ..model.events import AttemptResult, Canceled, DeadLettered, Failed, JobEvent, Released, Snoozed, Succeeded
 from ..model.job import MAX_REASON, Job
 
 SNOOZE_S = 60
@@ -24,13 +24,13 @@ def of_ending(job: Job, ending: AttemptResult, now_ms: int, clock_shift_ms: int)
         return Succeeded(job.id, at_ms, ending)
     reason = describe(ending)
     if job.cancel is not None:
-        return Died(job.id, at_ms, ending, f"canceled; {reason}")
+        return DeadLettered(job.id, at_ms, ending, f"canceled; {reason}")
     if code is not None and code in job.options.get("snooze_on", ()):
         due_ms = now_ms - clock_shift_ms + round(float(job.options.get("snooze", SNOOZE_S)) * 1000)
         return Snoozed(job.id, at_ms, ending, f"{reason}, which postpones it", due_ms)
     why = _why_hopeless(job, ending, code)
     if why is not None:
-        return Died(job.id, at_ms, ending, why or reason)
+        return DeadLettered(job.id, at_ms, ending, why or reason)
     due_ms = now_ms - clock_shift_ms + backoff_ms(job, job.attempts)
     return Failed(job.id, at_ms, ending, reason, due_ms)
 
@@ -51,7 +51,7 @@ def backoff_ms(job: Job, attempts: int) -> int:
         job.backoff_base,
         attempts,
         float(options.get("backoff_max", retry_policy.MAX_DELAY_S)),
-        share * retry_policy.scatter(f"{job.id}/{attempts}") if share else 0.0,
+        share * retry_policy.jitter_fraction(f"{job.id}/{attempts}") if share else 0.0,
     )
 
 
@@ -79,7 +79,7 @@ def _why_hopeless(job: Job, ending: AttemptResult, code: int | None) -> str | No
         return f"exit code {code}, which fail_on excludes from retries"
     if code is not None and job.options.get("retry_on") and code not in job.options["retry_on"]:
         return f"exit code {code}, which retry_on does not include"
-    return "" if retry_policy.is_spent(job.attempts, job.max_retries) else None
+    return "" if retry_policy.retries_exhausted(job.attempts, job.max_retries) else None
 
 
 def _signal_name(number: int | None) -> str:

@@ -10,8 +10,8 @@ last choice. So its cost does not grow with the number of queues or jobs. The sc
 
 Pure. Knows the table of jobs.
 
-Invariant: the scheduler hears of every new entry (`add`, `narrow`), of every start and end of a run, and of every
-change of rules. It need not hear of a job that is gone: it checks the first entry.
+Invariant: the scheduler hears of every new entry (`add`, `truncate_after`), of every start and end of a run, and of
+every change of rules. It need not hear of a job that is gone: it checks the first entry.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from collections.abc import Mapping
 
 from ..model.job import FAILED, PENDING, PROCESSING, Job
 from ..model.job_spec import DEFAULT_QUEUE
-from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry, place_in_state
+from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry, state_key_of
 from ..table.job_table import JobTable
-from .indexed_heap import Agenda
-from .named_queue import Lane
+from .indexed_heap import IndexedHeap
+from .named_queue import NamedQueue
 
 IDLE_QUEUES = 1000
 """The maximum number of idle queues in memory: their next job needs no read of the indexes."""
@@ -32,30 +32,30 @@ IDLE_QUEUES = 1000
 _PAGE = 500
 
 
-class Lanes:
-    """The lanes of all queues with something to do."""
+class Scheduler:
+    """All queues with something to do, by name."""
 
     def __init__(self, table: JobTable) -> None:
         self._table = table
-        self._lanes: dict[str, Lane] = {}
+        self._queues: dict[str, NamedQueue] = {}
         self._is_open = False
-        """Whether the lanes are loaded; until the first request for a job, the indexes suffice."""
-        self._heads: Agenda[Entry] = Agenda()
-        self._times: Agenda[float] = Agenda()
-        self._changed: dict[str, Lane] = {}
+        """Whether the queues are loaded; until the first request for a job, the indexes suffice."""
+        self._heads: IndexedHeap[Entry] = IndexedHeap()
+        self._times: IndexedHeap[float] = IndexedHeap()
+        self._changed: dict[str, NamedQueue] = {}
         self._idle: dict[str, None] = {}
         self._asked_ms = -math.inf
         """When a job was last requested, in ms without the clock shift."""
         self._default = self._of(DEFAULT_QUEUE)
 
-    def lane(self, queue: str) -> Lane:
-        """Return the lane of a queue, for a look at its rules."""
-        return self._lanes.get(queue) or self._new(queue)
+    def queue(self, name: str) -> NamedQueue:
+        """Return the queue of this name, for a look at its rules."""
+        return self._queues.get(name) or self._new(name)
 
     @property
     def count(self) -> int:
         """Return how many queues are in memory."""
-        return len(self._lanes)
+        return len(self._queues)
 
     @property
     def are_paused(self) -> bool:
@@ -64,52 +64,52 @@ class Lanes:
 
     def add(self, key: str, job: Job) -> None:
         """Note the current place of a job."""
-        lane = self._told(job.queue)
-        if lane is not None:
-            lane.add(key, job.id)
+        queue = self._told(job.queue)
+        if queue is not None:
+            queue.add(key, job.id)
 
     def add_ready(self, key: str, id: str) -> None:
         """Note that a job of the default queue may run."""
         self._changed[DEFAULT_QUEUE] = self._default
         self._default.ready.add((key, id))
 
-    def narrow(self, index: str, last_key: str) -> None:
+    def truncate_after(self, index: str, last_key: str) -> None:
         """Note that an index has many new entries, all after this key."""
-        kind, _, queue = index.partition("@")
-        lane = self._told(queue or DEFAULT_QUEUE) if kind in (READY, DUE, DELAYED) else None
-        if lane is not None:
-            lane.narrow(kind, last_key)
+        kind, _, name = index.partition("@")
+        queue = self._told(name or DEFAULT_QUEUE) if kind in (READY, DUE, DELAYED) else None
+        if queue is not None:
+            queue.truncate_after(kind, last_key)
 
     def take_in(self, index: str, keys: Mapping[str, str], few: int) -> None:
         """Note these new entries of an index; if there are more than `few`, leave them to the index."""
-        kind, _, queue = index.partition("@")
-        if kind not in (READY, DUE, DELAYED) or queue == ALL_QUEUES:
+        kind, _, name = index.partition("@")
+        if kind not in (READY, DUE, DELAYED) or name == ALL_QUEUES:
             return
         if len(keys) > few:
-            self.narrow(index, min(keys)[:-1])  # sorts before them all
+            self.truncate_after(index, min(keys)[:-1])  # sorts before them all
             return
-        lane = self._told(queue or DEFAULT_QUEUE)
-        if lane is not None:
+        queue = self._told(name or DEFAULT_QUEUE)
+        if queue is not None:
             for key, id in keys.items():
-                lane.add(key, id)
+                queue.add(key, id)
 
     def note_run(self, job: Job, began_ms: int | None = None) -> None:
         """Note that a run of this job starts at `began_ms`, or has ended (None)."""
         if not self._table.queues:
             return
-        lane = self._lanes.get(job.queue)
-        if lane is None and job.queue in self._table.queues:
-            lane = self._of(job.queue)
-        if lane is not None:
-            self._changed[job.queue] = lane
+        queue = self._queues.get(job.queue)
+        if queue is None and job.queue in self._table.queues:
+            queue = self._of(job.queue)
+        if queue is not None:
+            self._changed[job.queue] = queue
             if began_ms is not None:
-                lane.note_begin(began_ms - self._table.clock_shift_ms)
+                queue.note_begin(began_ms - self._table.clock_shift_ms)
 
-    def take_rules(self, queue: str) -> None:
+    def set_rules(self, name: str) -> None:
         """Note that the rules of a queue changed in the table."""
-        if queue != ALL_QUEUES:
-            lane = self._changed[queue] = self._of(queue)
-            lane.rules = self._table.queues.get(queue, {})
+        if name != ALL_QUEUES:
+            queue = self._changed[name] = self._of(name)
+            queue.rules = self._table.queues.get(name, {})
 
     def take_next(self, now_ms: int, room: int = 1, workers: int = 1) -> str | None:
         """Take out the next job that may run now, and return its ID, or None.
@@ -121,11 +121,11 @@ class Lanes:
         found = self._first(now_ms - self._table.clock_shift_ms)
         if found is None:
             return None
-        best, lane = found
+        best, queue = found
         if min(self._slots(best[1]), workers) > room:
             return None
-        lane.take(best)
-        self._changed[lane.queue] = lane
+        queue.take(best)
+        self._changed[queue.name] = queue
         return best[1]
 
     def next_due_ms(self, now_ms: int) -> int | None:
@@ -136,94 +136,94 @@ class Lanes:
         self._look_again(unshifted_ms)
         sure: set[str] = set()
         while (first := self._times.first()) is not None:
-            at_ms, queue = first
-            if queue in sure:
+            at_ms, name = first
+            if name in sure:
                 return math.ceil(at_ms + self._table.clock_shift_ms)  # not a moment too early
-            sure.add(queue)
-            self._lanes[queue].drop_gone(self._table.is_entry)
-            self._look_at(self._lanes[queue], unshifted_ms)
+            sure.add(name)
+            self._queues[name].drop_stale(self._table.is_entry)
+            self._look_at(self._queues[name], unshifted_ms)
         return None
 
     # Choosing the next job
 
-    def _first(self, unshifted_ms: int) -> tuple[Entry, Lane] | None:
-        """Return the entry of the first job that may start, and the lane of its queue."""
+    def _first(self, unshifted_ms: int) -> tuple[Entry, NamedQueue] | None:
+        """Return the entry of the first job that may start, and its queue."""
         self._asked_ms = unshifted_ms
         looked_at = self._look_again(unshifted_ms)
         while (first := self._heads.first()) is not None:
-            head, queue = first
-            lane = self._lanes[queue]
-            if queue in looked_at:
-                return head, lane
-            looked_at[queue] = lane
-            self._look_at(lane, unshifted_ms)  # its first job may be gone without notice
+            head, name = first
+            queue = self._queues[name]
+            if name in looked_at:
+                return head, queue
+            looked_at[name] = queue
+            self._look_at(queue, unshifted_ms)  # its first job may be gone without notice
         return None
 
-    def _look_again(self, unshifted_ms: float) -> dict[str, Lane]:
-        """Look at every queue that has changed or is due, and return their lanes."""
+    def _look_again(self, unshifted_ms: float) -> dict[str, NamedQueue]:
+        """Look at every queue that has changed or is due, and return them by name."""
         if not self._is_open:
             self._open()
         if len(self._idle) > IDLE_QUEUES:
             self._forget_idle()
         while (first := self._times.first()) is not None and first[0] <= unshifted_ms:
-            queue = first[1]
-            self._times.put(queue, None)
-            self._changed[queue] = self._lanes[queue]
+            name = first[1]
+            self._times.put(name, None)
+            self._changed[name] = self._queues[name]
         changed, self._changed = self._changed, {}
-        for lane in changed.values():
-            self._look_at(lane, unshifted_ms)
+        for queue in changed.values():
+            self._look_at(queue, unshifted_ms)
         return changed
 
     def _open(self) -> None:
-        """Load the lanes of all queues that have a waiting job or a rule."""
+        """Load all queues that have a waiting job or a rule."""
         self._is_open = True
         has_delayed = bool(self._table.scan(f"{DELAYED}@{ALL_QUEUES}", 1))
         page = self._table.queue_names("", _PAGE)
         while page:
-            for queue in page:
-                waiting = (self._table.count_of(queue, state) for state in (PENDING, FAILED))
-                if queue in self._table.queues or any(waiting):
-                    lane = self._changed[queue] = self._of(queue)
-                    if not has_delayed and lane is not self._default:
-                        lane.timed[DELAYED].note_empty()
+            for name in page:
+                waiting = (self._table.count_of(name, state) for state in (PENDING, FAILED))
+                if name in self._table.queues or any(waiting):
+                    queue = self._changed[name] = self._of(name)
+                    if not has_delayed and queue is not self._default:
+                        queue.timed[DELAYED].note_empty()
             page = self._table.queue_names(page[-1], _PAGE) if len(page) == _PAGE else []
 
-    def _look_at(self, lane: Lane, unshifted_ms: float) -> None:
+    def _look_at(self, queue: NamedQueue, unshifted_ms: float) -> None:
         """Update the place of a queue among the others."""
         head = at_ms = None
-        if not (lane.rules and (lane.is_paused or lane.is_full)):
-            if lane.ripe:
-                self._put_back(lane, unshifted_ms)
-            at_ms = lane.ripen(unshifted_ms, self._table.is_entry)
-            head = lane.first(self._table.is_entry)
-            if lane.open_at_ms > unshifted_ms and (head is not None or at_ms is not None):
-                at_ms = lane.open_at_ms if head is not None else max(at_ms or 0, lane.open_at_ms)
+        if not (queue.rules and (queue.is_paused or queue.is_full)):
+            if queue.due:
+                self._put_back(queue, unshifted_ms)
+            at_ms = queue.promote_due(unshifted_ms, self._table.is_entry)
+            head = queue.first(self._table.is_entry)
+            if queue.open_at_ms > unshifted_ms and (head is not None or at_ms is not None):
+                at_ms = queue.open_at_ms if head is not None else max(at_ms or 0, queue.open_at_ms)
                 head = None
-        self._heads.put(lane.queue, head)
-        self._times.put(lane.queue, at_ms)
-        if head is None and at_ms is None and not lane.rules:
-            self._idle[lane.queue] = None
+        self._heads.put(queue.name, head)
+        self._times.put(queue.name, at_ms)
+        if head is None and at_ms is None and not queue.rules:
+            self._idle[queue.name] = None
 
-    def _put_back(self, lane: Lane, unshifted_ms: float) -> None:
+    def _put_back(self, queue: NamedQueue, unshifted_ms: float) -> None:
         """Let the first due jobs of a queue wait again if they are not due: the clock went back a little."""
-        while lane.ripe and not self._is_ripe(lane, lane.ripe[0], unshifted_ms):
-            job = self._table.get(lane.drop_ripe()[1])
+        while queue.due and not self._is_due(queue, queue.due[0], unshifted_ms):
+            job = self._table.get(queue.drop_due()[1])
             if (
                 job is not None
-                and job.queue == lane.queue
+                and job.queue == queue.name
                 and job.state in (FAILED, PENDING)
                 and job.due_ms is not None
             ):
-                lane.add(place_in_state(job)[1], job.id)
+                queue.add(state_key_of(job)[1], job.id)
 
-    def _is_ripe(self, lane: Lane, entry: Entry, unshifted_ms: float) -> bool:
+    def _is_due(self, queue: NamedQueue, entry: Entry, unshifted_ms: float) -> bool:
         job = self._table.get(entry[1])
         return (
             job is not None
             and job.state in (FAILED, PENDING)
             and job.due_ms is not None
             and job.due_ms <= unshifted_ms
-            and (job.rank, job.queue) == (entry[0], lane.queue)
+            and (job.rank, job.queue) == (entry[0], queue.name)
         )
 
     def _slots(self, id: str) -> int:
@@ -231,29 +231,29 @@ class Lanes:
 
     # Keeping the queues
 
-    def _told(self, queue: str) -> Lane | None:
-        """Return the lane of a queue that changed, or None if no job was requested yet: then its index suffices."""
-        lane = self._lanes.get(queue)
-        if lane is None:
+    def _told(self, name: str) -> NamedQueue | None:
+        """Return a queue that changed, or None if no job was requested yet: then its index suffices."""
+        queue = self._queues.get(name)
+        if queue is None:
             if not self._is_open:
                 return None
-            lane = self._of(queue)
-        self._changed[queue] = lane
-        return lane
+            queue = self._of(name)
+        self._changed[name] = queue
+        return queue
 
-    def _of(self, queue: str) -> Lane:
-        lane = self._lanes.get(queue)
-        if lane is None:
-            lane = self._lanes[queue] = self._new(queue)
-            if not self._table.count_of(queue, FAILED):
-                lane.timed[DUE].note_empty()
-        return lane
+    def _of(self, name: str) -> NamedQueue:
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = self._new(name)
+            if not self._table.count_of(name, FAILED):
+                queue.timed[DUE].note_empty()
+        return queue
 
-    def _new(self, queue: str) -> Lane:
+    def _new(self, name: str) -> NamedQueue:
         table = self._table
-        lane = Lane(queue, self._scan, lambda: table.count_of(queue, PROCESSING), table.opens)
-        lane.rules = self._table.queues.get(queue, {})
-        return lane
+        queue = NamedQueue(name, self._scan, lambda: table.count_of(name, PROCESSING), table.opens)
+        queue.rules = self._table.queues.get(name, {})
+        return queue
 
     def _forget_idle(self) -> None:
         """Forget the queues that have been idle the longest."""
@@ -261,14 +261,14 @@ class Lanes:
             oldest = next(iter(self._idle))
             del self._idle[oldest]
             if self._is_forgettable(oldest):
-                del self._lanes[oldest]
+                del self._queues[oldest]
 
-    def _is_forgettable(self, queue: str) -> bool:
-        lane = self._lanes.get(queue)
+    def _is_forgettable(self, name: str) -> bool:
+        queue = self._queues.get(name)
         return (
-            lane is not None
-            and not (lane is self._default or lane.rules)
-            and not (queue in self._heads or queue in self._times or queue in self._changed)
+            queue is not None
+            and not (queue is self._default or queue.rules)
+            and not (name in self._heads or name in self._times or name in self._changed)
         )
 
     def _scan(self, index: str, after: str, size: int) -> list[Entry]:

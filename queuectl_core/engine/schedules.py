@@ -44,7 +44,7 @@ Fired = tuple[list[events.Enqueued], events.ScheduleFired]
 _UNFIT = ("id", "delay", "at", "after", "after_any")
 
 
-class Recurring:
+class Schedules:
     """The schedules of one table."""
 
     def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None]) -> None:

@@ -26,13 +26,13 @@ TRANSITIONS: dict[type, tuple[tuple[State, ...], State | Literal["the same", "go
     events.Located: ((PROCESSING,), PROCESSING),
     events.Succeeded: ((PROCESSING,), COMPLETED),
     events.Failed: ((PROCESSING,), FAILED),
-    events.Died: ((PROCESSING,), DEAD),
+    events.DeadLettered: ((PROCESSING,), DEAD),
     events.Snoozed: ((PROCESSING,), PENDING),
     events.Released: ((PROCESSING,), PENDING),
-    events.CancelAsked: ((PROCESSING,), PROCESSING),
+    events.CancelRequested: ((PROCESSING,), PROCESSING),
     events.Canceled: ((PENDING, FAILED, PROCESSING), DEAD),
     events.Unblocked: ((PENDING,), PENDING),
-    events.Hastened: (WAITING, PENDING),
+    events.MadeReady: (WAITING, PENDING),
     events.Edited: ((PENDING, FAILED, DEAD), SAME),
     events.Suspended: ((PROCESSING,), PROCESSING),
     events.Continued: ((PROCESSING,), PROCESSING),
@@ -121,7 +121,7 @@ def _fail(job: Job, event: events.Failed) -> None:
     job.due_ms = event.due_ms
 
 
-def _die(job: Job, event: events.Died) -> None:
+def _die(job: Job, event: events.DeadLettered) -> None:
     _end(job, event.ending, event.reason)
 
 
@@ -147,7 +147,7 @@ def _begin_again(job: Job, event: events.Retried) -> None:
     job.blockers = list(event.blockers)
 
 
-def _ask_to_cancel(job: Job, event: events.CancelAsked) -> None:
+def _ask_to_cancel(job: Job, event: events.CancelRequested) -> None:
     job.cancel = event.signal
 
 
@@ -162,7 +162,7 @@ def _unblock(job: Job, event: events.Unblocked) -> None:
     job.blockers = [id for id in job.blockers if id != event.by]
 
 
-def _hasten(job: Job, event: events.Hastened) -> None:
+def _hasten(job: Job, event: events.MadeReady) -> None:
     job.due_ms = job.wall_ms = None
 
 
@@ -224,13 +224,13 @@ CHANGES: dict[type, Callable[[Job, Any], None]] = {
     events.Located: _locate,
     events.Succeeded: _succeed,
     events.Failed: _fail,
-    events.Died: _die,
+    events.DeadLettered: _die,
     events.Snoozed: _snooze,
     events.Released: _go_back,
-    events.CancelAsked: _ask_to_cancel,
+    events.CancelRequested: _ask_to_cancel,
     events.Canceled: _cancel,
     events.Unblocked: _unblock,
-    events.Hastened: _hasten,
+    events.MadeReady: _hasten,
     events.Edited: _edit,
     events.Suspended: _suspend,
     events.Continued: _continue,

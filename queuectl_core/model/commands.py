@@ -22,13 +22,13 @@ class RetryDead(NamedTuple):
     """Take jobs out of the dead letter queue, and run them again.
 
     `fields` change the jobs. With `dependants`, the jobs that died because of them return too.
-    With `lenient`, skip jobs whose keys are taken.
+    With `skip_ineligible`, skip jobs whose keys are taken.
     """
 
     ids: list[str]
     fields: Mapping[str, object] = {}
     dependants: bool = False
-    lenient: bool = False
+    skip_ineligible: bool = False
 
 
 class PurgeDead(NamedTuple):
@@ -38,44 +38,44 @@ class PurgeDead(NamedTuple):
 class Cancel(NamedTuple):
     """Cancel jobs: a waiting job becomes dead at once, and a running job receives `signal`.
 
-    With `lenient`, skip unknown jobs and those in the wrong state.
+    With `skip_ineligible`, skip unknown jobs and those in the wrong state.
     """
 
     ids: list[str]
     signal: int
-    lenient: bool = False
+    skip_ineligible: bool = False
 
 
 class Remove(NamedTuple):
-    """Remove jobs for good, in any state except processing. With `lenient`, skip running jobs."""
+    """Remove jobs for good, in any state except processing. With `skip_ineligible`, skip running jobs."""
 
     ids: list[str]
-    lenient: bool = False
+    skip_ineligible: bool = False
 
 
 class RunNow(NamedTuple):
-    """Make jobs that wait for a time ready now, and retry dead jobs. With `lenient`, skip the others."""
+    """Make jobs that wait for a time ready now, and retry dead jobs. With `skip_ineligible`, skip the others."""
 
     ids: list[str]
-    lenient: bool = False
+    skip_ineligible: bool = False
 
 
 class Edit(NamedTuple):
-    """Change fields of waiting or dead jobs; None restores a default. With `lenient`, skip the others."""
+    """Change fields of waiting or dead jobs; None restores a default. With `skip_ineligible`, skip the others."""
 
     ids: list[str]
     fields: Mapping[str, object]
-    lenient: bool = False
+    skip_ineligible: bool = False
 
 
 class Suspend(NamedTuple):
     ids: list[str]
-    lenient: bool = False
+    skip_ineligible: bool = False
 
 
 class Continue(NamedTuple):
     ids: list[str]
-    lenient: bool = False
+    skip_ineligible: bool = False
 
 
 class ChangeQueue(NamedTuple):
@@ -114,7 +114,7 @@ class Import(NamedTuple):
     skip: bool
 
 
-class Tick(NamedTuple):
+class FireSchedules(NamedTuple):
     """Add the jobs of the schedules that are due."""
 
 
@@ -183,6 +183,6 @@ class ShiftClock(NamedTuple):
 
 Command = Union[
     ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, RunNow, Edit, Suspend, Continue, ChangeQueue, Prune,
-    SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Import, Tick,
+    SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Import, FireSchedules,
     ChangeSetting, Dispatch, Locate, Finish, Release,
 ]  # fmt: skip

@@ -109,7 +109,7 @@ class Failed(NamedTuple):
     due_ms: int
 
 
-class Died(NamedTuple):
+class DeadLettered(NamedTuple):
     """A run failed, and no retry is left: the job is in the dead letter queue."""
 
     id: str
@@ -128,7 +128,7 @@ class Snoozed(NamedTuple):
     due_ms: int
 
 
-class CancelAsked(NamedTuple):
+class CancelRequested(NamedTuple):
     """A user canceled a running job: the run receives this signal, and a later event says how it ended."""
 
     id: str
@@ -156,7 +156,7 @@ class Unblocked(NamedTuple):
     by: str
 
 
-class Hastened(NamedTuple):
+class MadeReady(NamedTuple):
     """A user made a job ready that waited for a time."""
 
     id: str
@@ -261,8 +261,8 @@ class ClockShifted(NamedTuple):
 
 
 JobEvent = Union[
-    Enqueued, Imported, Started, Located, Succeeded, Failed, Died, Snoozed, Released, CancelAsked, Canceled, Unblocked,
-    Hastened, Edited, Suspended, Continued, Retried, Purged,
+    Enqueued, Imported, Started, Located, Succeeded, Failed, DeadLettered, Snoozed, Released, CancelRequested,
+    Canceled, Unblocked, MadeReady, Edited, Suspended, Continued, Retried, Purged,
 ]  # fmt: skip
 """The events of one job, which `id` names."""
 
@@ -275,13 +275,13 @@ EVENT_NAMES: dict[str, type[Event]] = {
     "located": Located,
     "succeeded": Succeeded,
     "failed": Failed,
-    "died": Died,
+    "died": DeadLettered,
     "snoozed": Snoozed,
     "released": Released,
-    "cancel-asked": CancelAsked,
+    "cancel-asked": CancelRequested,
     "canceled": Canceled,
     "unblocked": Unblocked,
-    "hastened": Hastened,
+    "hastened": MadeReady,
     "edited": Edited,
     "suspended": Suspended,
     "continued": Continued,
@@ -294,7 +294,7 @@ EVENT_NAMES: dict[str, type[Event]] = {
     "clock-shifted": ClockShifted,
 }
 _NAME_OF: dict[type, str] = {kind: name for name, kind in EVENT_NAMES.items()}
-_ENDING_AT: dict[type, int] = {Succeeded: 2, Failed: 2, Died: 2, Snoozed: 2, Released: 4, Canceled: 3}
+_ENDING_AT: dict[type, int] = {Succeeded: 2, Failed: 2, DeadLettered: 2, Snoozed: 2, Released: 4, Canceled: 3}
 _FIRST_ENDING_FIELDS = 10
 _FIRST_FIELDS: dict[type, int] = {Enqueued: 7, Retried: 2, Released: 4, Canceled: 3, Edited: 4}
 _ENQUEUED_FIELDS = 10

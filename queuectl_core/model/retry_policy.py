@@ -34,11 +34,11 @@ def delay_ms(base: float, attempts: int, max_s: float = MAX_DELAY_S, less: float
     return round(delay_s * (1 - less) * 1000)
 
 
-def scatter(seed: str) -> float:
+def jitter_fraction(seed: str) -> float:
     """Return a number from 0 to 1 that looks random, but is always the same for the same text."""
     return zlib.crc32(seed.encode()) / 2**32
 
 
-def is_spent(attempts: int, max_retries: int) -> bool:
+def retries_exhausted(attempts: int, max_retries: int) -> bool:
     """Return whether no retry is left: `max_retries` 3 means at most four runs."""
     return attempts > max_retries

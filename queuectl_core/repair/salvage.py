@@ -29,7 +29,7 @@ from ..storage.backends import open_store
 from ..storage.journal import begin_journal, check_version, events_of, segment_paths
 from ..storage.journal_format import Frame
 from ..system import file_io, lockfile
-from ..table.index_keys import place_in_state
+from ..table.index_keys import state_key_of
 from ..table.job_table import JobTable
 
 if TYPE_CHECKING:
@@ -151,12 +151,12 @@ def _take_meta(value: bytes | None, table: JobTable, affected: dict[str, str]) -
 def _take_record(id: str, value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
     try:
         job = Job(**json.loads(value or b""))
-        place_in_state(job)
+        state_key_of(job)
     except (ValueError, TypeError, AttributeError):
         affected[id] = "its record in the store is unreadable"
         return
     table.add(job)
-    table.settle(job)
+    table.reindex(job)
     table.ahead = max(table.ahead, job.revision)  # the record includes all events up to this one
 
 
@@ -213,7 +213,7 @@ def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]
 
 def _put_right(engine: Engine, event: JobEvent, sequence: int, affected: dict[str, str]) -> None:
     """Apply an event to a job whose state does not allow it."""
-    job = engine.table.change(event.id, sequence)
+    job = engine.table.for_update(event.id, sequence)
     if job is None:
         affected[event.id] = "its enqueue event is lost; only its ID is left"
         return
@@ -230,7 +230,7 @@ def _make_fit(engine: Engine, job: Job, event: JobEvent) -> None:
         job.attempts += 1
         started: Attempt = {"attempt": job.attempts, "run": 0, "worker": "(lost)", "started_ms": event.at_ms}
         job.history = [*job.history, started]
-    engine.table.settle(job)
+    engine.table.reindex(job)
 
 
 def _copy_files(home: Home, target: Home) -> None:

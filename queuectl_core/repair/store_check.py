@@ -18,7 +18,7 @@ from ..model.job import STATES, Job
 from ..storage.checksum_store import SealedStore
 from ..storage.store_upgrade import upgraded
 from ..table import queue_counts
-from ..table.index_keys import counted_as, places_of
+from ..table.index_keys import count_names_of, index_keys_of
 from ..table.job_table import JobTable
 from ..table.store import Store
 
@@ -91,11 +91,11 @@ class _Tally:
     def _take_job(self, key: str, value: bytes) -> None:
         try:
             job = Job(**json.loads(value))
-            places = places_of(job)
+            places = index_keys_of(job)
         except (ValueError, TypeError, KeyError, AttributeError):
             self._damaged.append(key)
             return
-        for name in counted_as(job):
+        for name in count_names_of(job):
             self.counts[name] = self.counts.get(name, 0) + 1
         self._wanted_entries += sum(_sum_of(place.encode(), job.id.encode()) for _, place in places)
 

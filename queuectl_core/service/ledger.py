@@ -29,13 +29,13 @@ from ..model.commands import (
     Dispatch,
     Enqueue,
     Finish,
+    FireSchedules,
     Import,
     Locate,
     Prune,
     Release,
     RunSchedule,
     ShiftClock,
-    Tick,
 )  # fmt: skip
 from ..storage.backends import open_store
 from ..storage.journal import Journal, TornTail, events_of, open_journal, segment_paths
@@ -58,7 +58,7 @@ SLICE = 250
 KEPT_BYTES = 16 * 1024 * 1024
 """Bytes of the journal that stay after a checkpoint, for programs that read the events later."""
 
-_NEEDED = frozenset((Continue, Dispatch, Finish, Locate, Prune, Release, ShiftClock, Tick))
+_NEEDED = frozenset((Continue, Dispatch, Finish, Locate, Prune, Release, ShiftClock, FireSchedules))
 """Commands that must work on a full disk: they end runs, or let time pass."""
 
 WORTH_A_SEGMENT = 32 * 1024

@@ -1,7 +1,7 @@
 """Queries: requests that change nothing: a job, pages of jobs, counts, and why a job is in its state.
 
 Fields of requests come from outside, so this module checks each one.
-Knows the table and the lanes. Does not know sockets or files.
+Knows the table and the scheduler. Does not know sockets or files.
 
 Invariant: each page bounds the jobs it looks at, not only those it finds, because a filter can skip millions.
 """
@@ -301,23 +301,23 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
 
 
 def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
-    table, lanes = ledger.table, ledger.engine.lanes
+    table, scheduler = ledger.table, ledger.engine.scheduler
     lack = ledger.shortage()
     if lack is not None:
         return {"because": "the disk is full", "short_of": lack}
-    lane = lanes.lane(job.queue)
+    queue = scheduler.queue(job.queue)
     paused_ms = table.queues.get(ALL_QUEUES, {}).get("paused_ms")
     if paused_ms is not None:
         return {"because": "everything is paused", "since": utc(paused_ms)}
-    paused_ms = lane.rules.get("paused_ms")
+    paused_ms = queue.rules.get("paused_ms")
     if paused_ms is not None:
         return {"because": "its queue is paused", "queue": job.queue, "since": utc(paused_ms)}
-    if lane.is_full:
-        return {"because": "its queue is full", "queue": job.queue, "limit": lane.rules["limit"]}
+    if queue.is_full:
+        return {"because": "its queue is full", "queue": job.queue, "limit": queue.rules["limit"]}
     ahead, is_more = _jobs_ahead(ledger, job)
     unshifted_ms = now_ms - table.clock_shift_ms
-    if lane.open_at_ms > unshifted_ms:
-        in_ms = round(lane.open_at_ms - unshifted_ms)
+    if queue.open_at_ms > unshifted_ms:
+        in_ms = round(queue.open_at_ms - unshifted_ms)
         return {"because": "its queue is ahead of its rate", "queue": job.queue, "in_ms": in_ms}
     return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
 
@@ -337,8 +337,8 @@ def _jobs_ahead(ledger: Ledger, job: Job) -> tuple[int, bool]:
     for _, id in before:
         other = table.get(id)
         if other is not None and other.queue not in held:
-            lane = ledger.engine.lanes.lane(other.queue)
-            held[other.queue] = lane.is_paused or lane.is_full
+            queue = ledger.engine.scheduler.queue(other.queue)
+            held[other.queue] = queue.is_paused or queue.is_full
         count += other is not None and not held[other.queue]
     return count, len(before) == AHEAD_LIMIT
 

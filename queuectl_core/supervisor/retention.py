@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..home import Home
 from ..model.commands import Prune
-from ..model.events import Died, Event, Failed, SettingChanged, Snoozed, Succeeded
+from ..model.events import DeadLettered, Event, Failed, SettingChanged, Snoozed, Succeeded
 from ..model.job import COMPLETED, DEAD, FAILED, PROCESSING
 from ..service import clock_anchor
 from ..service.ledger import Ledger
@@ -77,9 +77,9 @@ class Retention:
     def note(self, happened: Sequence[Event]) -> None:
         """Take note of written events, which can bring the next look closer."""
         for event in happened:
-            if isinstance(event, (Succeeded, Failed, Died)):
+            if isinstance(event, (Succeeded, Failed, DeadLettered)):
                 self._new_bytes += event.ending.output_bytes
-            if self._search is not None and isinstance(event, (Failed, Died, Snoozed)):
+            if self._search is not None and isinstance(event, (Failed, DeadLettered, Snoozed)):
                 self._touched.add(event.id)
             elif isinstance(event, SettingChanged):
                 self._jobs_at_s = self._logs_at_s = 0.0

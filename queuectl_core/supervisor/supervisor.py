@@ -257,7 +257,7 @@ class Supervisor:
             next_due_ms = self._ledger.engine.next_due_ms(self._clock.now_ms())
             if next_due_ms is not None and next_due_ms > self._nothing_at_ms:
                 due.append((next_due_ms - self._clock.now_ms()) / 1000)
-        tick_ms = None if self._stopping or self._ledger.is_short else self._ledger.engine.recurring.next_ms()
+        tick_ms = None if self._stopping or self._ledger.is_short else self._ledger.engine.schedules.next_ms()
         if tick_ms is not None:
             due.append((tick_ms - self._clock.now_ms()) / 1000)
         if self._strays.must_look_again() and not self._is_gone:
@@ -277,9 +277,9 @@ class Supervisor:
 
     def _tick(self) -> None:
         """Let the schedules that are due add their jobs."""
-        due_ms = self._ledger.engine.recurring.next_ms()
+        due_ms = self._ledger.engine.schedules.next_ms()
         if due_ms is not None and due_ms <= self._clock.now_ms() and not self._stopping:
-            self._ledger.decide(commands.Tick(), self._clock.now_ms())
+            self._ledger.decide(commands.FireSchedules(), self._clock.now_ms())
 
     def _may_begin(self) -> bool:
         """Return whether new runs may begin. On a full disk, their ends could not be recorded."""
@@ -341,12 +341,12 @@ class Supervisor:
     def _act_upon(self, happened: list[events.Event]) -> None:
         """End, stop, or continue runs as the events say."""
         for event in happened:
-            if isinstance(event, events.CancelAsked):
+            if isinstance(event, events.CancelRequested):
                 if not self._pool.kill_run_of(event.id, "canceled", event.signal):
                     self._strays.end(event.id)
             elif isinstance(event, events.Suspended):
                 if not self._pool.signal_run_of(event.id, signal.SIGSTOP):  # its worker takes no orders
-                    self._ledger.decide(commands.Continue([event.id], lenient=True), self._clock.now_ms())
+                    self._ledger.decide(commands.Continue([event.id], skip_ineligible=True), self._clock.now_ms())
             elif isinstance(event, events.Continued):
                 self._pool.signal_run_of(event.id, signal.SIGCONT)
 
@@ -435,7 +435,7 @@ class Supervisor:
             if self._ledger.table.existing(run.job_id).cancel is not None:
                 self._strays.end(run.job_id)
             # A worker continues a suspended run when it notices that its supervisor is gone.
-            self._ledger.decide(commands.Continue([run.job_id], lenient=True), self._clock.now_ms())
+            self._ledger.decide(commands.Continue([run.job_id], skip_ineligible=True), self._clock.now_ms())
         orphans.sweep(self._home, {*self._pool.members, *self._strays.instances()})
         self._look_after_strays()
         self._pool.shrink(max(0, self._wanted - self._strays.workers()))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from ..errors import InvalidInput, UnknownJob
-from ..model.events import Canceled, Died, Event, Purged, Succeeded
+from ..model.events import Canceled, DeadLettered, Event, Purged, Succeeded
 from ..model.job import COMPLETED, DEAD, FINAL_STATES
 from ..model.job_spec import check_id
 from ..table.job_table import JobTable
@@ -25,10 +25,10 @@ FIRST_LIMIT = 1000
 MAX_ENTRIES = 200_000
 """The most jobs that clients wait for, counted once for each client. They need about 60 MB."""
 
-ENDS: dict[type, str] = {Succeeded: COMPLETED, Died: DEAD, Canceled: DEAD, Purged: "purged"}
+ENDS: dict[type, str] = {Succeeded: COMPLETED, DeadLettered: DEAD, Canceled: DEAD, Purged: "purged"}
 """How a job has ended, by the type of its last event."""
 
-_ENDING = (Succeeded, Died, Canceled, Purged)
+_ENDING = (Succeeded, DeadLettered, Canceled, Purged)
 
 
 class Wait(Generic[Client]):

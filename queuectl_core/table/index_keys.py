@@ -27,7 +27,7 @@ Entry = tuple[str, str]
 
 READY, DUE, DELAYED = "ready", "due", "delayed"
 
-Place = tuple[str, str]
+IndexKey = tuple[str, str]
 """The name of an index, and a key in it, which begins with that name."""
 
 BLOCKED = "blocked"
@@ -35,7 +35,7 @@ WALL = "wall"
 ALL_QUEUES = "*"
 """In an index key, all named queues; as the name of rules, all queues."""
 
-PLACING_OPTIONS = frozenset(("queue", "priority", "key"))
+INDEXED_OPTIONS = frozenset(("queue", "priority", "key"))
 """The options that the index entries of a job depend on."""
 
 
@@ -44,7 +44,7 @@ def index_of(kind: str, queue: str) -> str:
     return kind if queue == DEFAULT_QUEUE else f"{kind}@{queue}"
 
 
-def place_in_state(job: Job) -> Place:
+def state_key_of(job: Job) -> IndexKey:
     """Return the place of a job among those in its state."""
     if job.state == PROCESSING:
         return PROCESSING, f"{PROCESSING}/{job.number:012}"
@@ -61,9 +61,9 @@ def place_in_state(job: Job) -> Place:
     return job.state, f"{job.state}/{job.updated_ms:015}/{job.number:012}"
 
 
-def places_of(job: Job) -> tuple[Place, ...]:
-    """Return all places of a job, the place of its state first."""
-    first = place_in_state(job)
+def index_keys_of(job: Job) -> tuple[IndexKey, ...]:
+    """Return all keys of a job, the place of its state first."""
+    first = state_key_of(job)
     if not job.options and job.wall_ms is None:
         return (first,)
     found = [first, among_all(*first)] if "@" in first[0] else [first]
@@ -77,13 +77,13 @@ def places_of(job: Job) -> tuple[Place, ...]:
     return tuple(found)
 
 
-def among_all(index: str, key: str) -> Place:
+def among_all(index: str, key: str) -> IndexKey:
     """Return the place of an entry of a named queue in the index over all named queues."""
     kind = index.partition("@")[0]
     return f"{kind}@{ALL_QUEUES}", f"{kind}@{ALL_QUEUES}{key[len(index) :]}"
 
 
-def counted_as(job: Job) -> tuple[str, ...]:
+def count_names_of(job: Job) -> tuple[str, ...]:
     """Return the names of the counts that include a job.
 
     They are the count of its state; for a named queue, also that of the state in all named queues and in this one;

@@ -13,7 +13,7 @@ at once, and moves it to the store bit by bit.
 
 Pure: the caller passes the store. Knows no journal, and no event but the one that adds a job.
 
-Invariant: a job changes only between `change` and `settle`. The result of `get` is read-only.
+Invariant: a job changes only between `for_update` and `reindex`. The result of `get` is read-only.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from .index_keys import (
     FIXED_COUNTS,
     READY,
     Entry,
-    counted_as,
-    place_in_state,
-    places_of,
+    count_names_of,
+    index_keys_of,
+    state_key_of,
 )
-from .memtable import FRESH_COUNT, Changed, Fresh, InsertBatch, bump, job_from, sequence_of
-from .queue_counts import Tallies
+from .memtable import FRESH_COUNT, DirtyJob, Fresh, InsertBatch, bump, job_from, sequence_of
+from .queue_counts import QueueCounts
 from .queue_counts import write as write_tallies
 from .store import Store
 
@@ -85,7 +85,7 @@ class JobTable:
         self.ahead: int = meta.get("ahead", 0)
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
         self.counts.update(meta.get("counts", {}))
-        self._tallies = Tallies(store)
+        self._tallies = QueueCounts(store)
         self.settings: dict[str, Any] = meta.get("settings", {})
         self.queues: dict[str, Rules] = meta.get("queues", {})
         """The rules of the queues that have any; `*` is all queues."""
@@ -96,7 +96,7 @@ class JobTable:
         self.latest_ms: int = meta.get("latest_ms", 0)
         self.next_number: int = meta.get("next_number", 1)
         self._stored_counts = dict(self.counts)
-        self._changed: dict[str, Changed | Fresh] = {}
+        self._changed: dict[str, DirtyJob | Fresh] = {}
         """The memtable, ordered by the age of the first change that the store lacks."""
         self._fresh: dict[int, str] = {}
         """The number and ID of each fresh job: their entries in the ready index."""
@@ -153,10 +153,10 @@ class JobTable:
         found = self._changed.get(id)
         if found is None:
             job = self._load(id)
-            return job is not None and place_in_state(job)[1] == key
+            return job is not None and state_key_of(job)[1] == key
         if isinstance(found, tuple):
             return key == f"ready/{found[0].number:012}"
-        return bool(found.places) and key == found.places[0][1]
+        return bool(found.keys) and key == found.keys[0][1]
 
     def read_ahead(self, entries: list[Entry]) -> None:
         """Load these jobs into memory: the caller needs them soon, one after another."""
@@ -169,30 +169,30 @@ class JobTable:
                 self._keep(key[4:].decode(), raw)
                 size += len(raw)
 
-    def change(self, id: str, sequence: int) -> Job | None:
+    def for_update(self, id: str, sequence: int) -> Job | None:
         """Return a job that event `sequence` is about to change, or None if there is none.
 
-        The caller changes the job, and then calls `settle`.
+        The caller changes the job, and then calls `reindex`.
         """
         entry = self._changed.get(id)
         if isinstance(entry, tuple):  # the new entry keeps the old place in the order of changes
             job = job_from(entry)
             del self._fresh[job.number]
-            entry = self._changed[id] = Changed(job, job.revision, None)
+            entry = self._changed[id] = DirtyJob(job, job.revision, None)
             entry.count = FRESH_COUNT  # the counts already include it as a fresh job
         elif entry is None:
             loaded = self._load(id)
             if loaded is None:
                 return None
             del self._read[id]
-            entry = self._changed[id] = Changed(loaded, sequence, loaded)
+            entry = self._changed[id] = DirtyJob(loaded, sequence, loaded)
         return entry.job
 
     def add(self, job: Job) -> None:
-        """Add a new job; call `settle` next. The caller has checked that its ID is free."""
+        """Add a new job; call `reindex` next. The caller has checked that its ID is free."""
         entry = self._changed.get(job.id)
         if entry is None:
-            self._changed[job.id] = Changed(job, job.revision, None)
+            self._changed[job.id] = DirtyJob(job, job.revision, None)
         else:  # a job with this ID was removed, and no flush has happened since
             assert not isinstance(entry, tuple)
             entry.job = job
@@ -200,19 +200,19 @@ class JobTable:
 
     def enqueue(self, batch: InsertBatch, first_sequence: int) -> int:
         """Add a batch of jobs with free IDs, and return the sequence of the last one."""
-        for row, length in batch.rows:
-            row.first_sequence = first_sequence
+        for block, length in batch.blocks:
+            block.first_sequence = first_sequence
             first_sequence += length
-        for entry, row in batch.placed:
+        for entry, block in batch.placed:
             assert entry.job is not None  # no job of a batch has been removed
-            entry.first_sequence = entry.job.revision = row.first_sequence + entry.job.number - row.first_number
+            entry.first_sequence = entry.job.revision = block.first_sequence + entry.job.number - block.first_number
         self.next_number = max(self.next_number, batch.last_number + 1)
         if not self._changed.keys().isdisjoint(batch.entries):  # such jobs were removed, without a flush since
             for found in batch.entries.values():
                 job = job_from(found) if isinstance(found, tuple) else found.job
                 assert job is not None  # no job of a batch has been removed
                 self.add(job)
-                self.settle(job)
+                self.reindex(job)
             return first_sequence - 1
         self._changed.update(batch.entries)
         if batch.numbers:
@@ -228,26 +228,26 @@ class JobTable:
                 self._tallies.bump(name, number)
         return first_sequence - 1
 
-    def settle(self, job: Job) -> Entry:
+    def reindex(self, job: Job) -> Entry:
         """Update the counts and the index entries of a changed job, and return the entry of its state."""
         entry = self._changed[job.id]
-        assert not isinstance(entry, tuple)  # `change` and `add` make it a Changed
-        places = places_of(job)
-        if places != entry.places:
+        assert not isinstance(entry, tuple)  # `for_update` and `add` make it a DirtyJob
+        keys = index_keys_of(job)
+        if keys != entry.keys:
             self._unindex(entry)
-            entry.places = places
-            for index, key in places:
+            entry.keys = keys
+            for index, key in keys:
                 self._changed_index[index][key] = job.id
-        names = counted_as(job)
+        names = count_names_of(job)
         if names != entry.count:
             self._count(entry, names)
-        return places[0][1], job.id
+        return keys[0][1], job.id
 
     def remove(self, id: str, sequence: int) -> None:
         """Remove a job, on account of event `sequence`."""
-        if self.change(id, sequence) is not None:
+        if self.for_update(id, sequence) is not None:
             entry = self._changed[id]
-            assert not isinstance(entry, tuple)  # `change` makes it a Changed
+            assert not isinstance(entry, tuple)  # `for_update` makes it a DirtyJob
             entry.job = None
             self._unindex(entry)
             self._count(entry, ())
@@ -357,7 +357,7 @@ class JobTable:
         job = self._read[id] = _job_of_record(id, raw)
         return job
 
-    def _count(self, entry: Changed, names: tuple[str, ...]) -> None:
+    def _count(self, entry: DirtyJob, names: tuple[str, ...]) -> None:
         counts = self.counts
         for name in entry.count:
             if name in FIXED_COUNTS:
@@ -371,13 +371,13 @@ class JobTable:
                 self._tallies.bump(name, 1)
         entry.count = names
 
-    def _unindex(self, entry: Changed) -> None:
-        for index, key in entry.places:
+    def _unindex(self, entry: DirtyJob) -> None:
+        for index, key in entry.keys:
             keys = self._changed_index[index]
             del keys[key]
             if not keys:
                 del self._changed_index[index]
-        entry.places = ()
+        entry.keys = ()
 
     def _scan_changed(self, index: str, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
         entries = (entry for entry in self._changed_index.get(index, _NOTHING).items() if start <= entry[0] < stop)
@@ -407,16 +407,16 @@ class JobTable:
         return found
 
     def _write_entry(
-        self, id: str, entry: Changed, changes: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
+        self, id: str, entry: DirtyJob, changes: dict[str, int], puts: list[tuple[bytes, bytes]], deletes: list[bytes]
     ) -> None:
         bump(changes, entry.stored_count, -1)
-        deletes += [place[1].encode() for place in entry.stored_places if place not in entry.places]
+        deletes += [place[1].encode() for place in entry.stored_keys if place not in entry.keys]
         if entry.job is None:
             deletes.append(f"job/{id}".encode())
             return
-        bump(changes, counted_as(entry.job), 1)
+        bump(changes, count_names_of(entry.job), 1)
         puts.append((f"job/{id}".encode(), _encode(entry.job.fields()).encode()))
-        puts += [(place[1].encode(), id.encode()) for place in entry.places if place not in entry.stored_places]
+        puts += [(place[1].encode(), id.encode()) for place in entry.keys if place not in entry.stored_keys]
 
     def _meta(self, position: int, ahead: int, counts: dict[str, int]) -> bytes:
         meta = {
@@ -449,7 +449,7 @@ def _number_of(key: str, otherwise: int) -> int:
     return int(digits) if digits.isdigit() else otherwise
 
 
-def _first_sequence(entry: Changed | Fresh) -> int:
+def _first_sequence(entry: DirtyJob | Fresh) -> int:
     return sequence_of(entry) if isinstance(entry, tuple) else entry.first_sequence
 
 

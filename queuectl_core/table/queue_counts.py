@@ -3,7 +3,7 @@
 The store has one record for each such queue, `queue/NAME`. Memory has only the differences that recently changed jobs
 make. So a home with many queues needs neither more memory nor more time to open, and an empty queue costs nothing.
 
-Pure: the caller passes the store. A count is named STATE@QUEUE, as in `index_keys.counted_as`.
+Pure: the caller passes the store. A count is named STATE@QUEUE, as in `index_keys.count_names_of`.
 
 Warning: when a difference moves into the store, subtract it here at the same moment. Otherwise it counts twice.
 """
@@ -31,7 +31,7 @@ _PREFIX, _STOP = "queue/", "queue0"
 _PAGE = 500
 
 
-class Tallies:
+class QueueCounts:
     """The counts of the named queues of one table."""
 
     def __init__(self, store: Store) -> None:

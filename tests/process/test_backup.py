@@ -252,20 +252,20 @@ def test_a_run_that_was_to_be_ended_does_not_come_back(home: Home, other: Home) 
 def test_a_schedule_goes_on_as_it_was(home: Home, other: Home) -> None:
     home.queue.set_schedule("s", {"command": "true"}, "/", every="1h")
     home.now_ms += 3_600_000 + 17
-    home.do(commands.Tick())
+    home.do(commands.FireSchedules())
     other.now_ms = home.now_ms + 60_000
     lines = taken(home)
     restored(lines, other)
     assert other.ledger.table.schedules == home.ledger.table.schedules
     other.now_ms = home.now_ms + 3_600_000
-    other.do(commands.Tick())
+    other.do(commands.FireSchedules())
     assert len(other.jobs) == 1  # that of the last time is not over
     one = other.ledger.table.schedules["s"]
     assert one["next_ms"] == NOW_MS + 3 * 3_600_000
 
 
 def test_a_schedule_of_a_zone_that_is_not_known_here_comes_too(home: Home, other: Home) -> None:
-    home.ledger.engine.recurring._zone_of = lambda name: None  # type: ignore[assignment]
+    home.ledger.engine.schedules._zone_of = lambda name: None  # type: ignore[assignment]
     home.queue.set_schedule("s", {"command": "true"}, "/", cron="0 3 * * *", zone="Nowhere/Land")
     home.queue.pause_schedule("s")
     restored(taken(home), other)

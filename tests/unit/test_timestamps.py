@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.timestamps import age, from_utc, span, utc, utc_or_none
+from queuectl_core.timestamps import format_age, format_span, from_utc, utc, utc_or_none
 
 
 def test_time_has_the_form_of_rfc_3339_in_utc() -> None:
@@ -47,11 +47,11 @@ def test_time_in_text_is_read_back(seconds: int) -> None:
     ],
 )
 def test_span_is_said_in_the_units_that_matter(duration_ms: int, said: str) -> None:
-    assert span(duration_ms) == said
+    assert format_span(duration_ms) == said
 
 
 @pytest.mark.parametrize(
     "duration_ms, said", [(-5, "0 s"), (999, "0 s"), (4_900, "4 s"), (59_999, "59 s"), (60_000, "1 min 0 s")]
 )
 def test_age_is_said_in_whole_seconds(duration_ms: int, said: str) -> None:
-    assert age(duration_ms) == said
+    assert format_age(duration_ms) == said

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ...api import Queue
 from ...errors import InvalidInput
-from ...timestamps import parse_duration_s, span
+from ...timestamps import format_span, parse_duration_s
 from ..arguments import add_action, add_actions
 from ..screen import Screen
 
@@ -96,7 +96,7 @@ def _list(queue: Queue, screen: Screen) -> int:
             one["counts"]["pending"] + one["counts"]["failed"],
             one["counts"]["dead"],
             one["limit"],
-            None if one["rate"] is None else f"{one['rate']['jobs']} in {span(round(one['rate']['per_s'] * 1000))}",
+            one["rate"] and f"{one['rate']['jobs']} in {format_span(round(one['rate']['per_s'] * 1000))}",
             one["paused_since"],
         ]
         for one in found

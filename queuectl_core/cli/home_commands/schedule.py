@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from ...api import Queue
 from ...errors import InvalidInput
 from ...system.time_zones import local_name
-from ...timestamps import span
+from ...timestamps import format_span
 from ..arguments import add_action, add_actions
 from ..job_options import add_job_flags, job_fields, join
 from ..screen import Screen
@@ -94,7 +94,7 @@ def _list(queue: Queue, screen: Screen) -> int:
     rows = [
         [
             one["schedule"],
-            f"{one['cron']} {one['zone']}" if one["every_s"] is None else f"every {span(round(one['every_s'] * 1000))}",
+            f"every {format_span(round(one['every_s'] * 1000))}" if one["every_s"] else f"{one['cron']} {one['zone']}",
             one["problem"] or "paused" if one["paused_since"] else one["next_run_at"],
             one["last_job"],
             one["job"]["command"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...system.clock import now_ms
-from ...timestamps import age, from_utc
+from ...timestamps import format_age, from_utc
 from ..screen import Screen, visible
 
 TYPE_CHECKING = False  # argparse is imported by the calls that need it
@@ -48,7 +48,7 @@ def run(args: Namespace, screen: Screen) -> int:
 
 
 def _span_since(at: str | None) -> str | None:
-    return None if at is None else age(now_ms() - from_utc(at))
+    return None if at is None else format_age(now_ms() - from_utc(at))
 
 
 def _supervisor_line(supervisor: SupervisorRecord | None, home: str) -> str:

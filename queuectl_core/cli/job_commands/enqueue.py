@@ -58,7 +58,7 @@ def _preview(queue: Queue, args: Namespace, screen: Screen) -> int:
     if screen.json:
         screen.value(jobs[0] if jobs else None)
         return 0
-    from ...timestamps import span
+    from ...timestamps import format_span
     from ..screen import shown, visible
 
     for job in jobs:
@@ -66,7 +66,8 @@ def _preview(queue: Queue, args: Namespace, screen: Screen) -> int:
         for name, value in job.items():
             if value not in (None, [], ""):
                 screen.line(f"{name:13} {visible(shown(value))}")
-        screen.line(f"{'retries after':13} {', '.join(span(round(wait_s * 1000)) for wait_s in waits) or 'none'}")
+        shown_waits = ", ".join(format_span(round(wait_s * 1000)) for wait_s in waits)
+        screen.line(f"{'retries after':13} {shown_waits or 'none'}")
     if not jobs:
         screen.note("nothing would be added: a job with this ID, or an unfinished job with this key, exists")
     return 0

@@ -52,10 +52,10 @@ def _what(one: Fact) -> str:
 
 
 def _ended(ending: Fact) -> str:
-    from ...timestamps import span
+    from ...timestamps import format_span
 
     how = f"exit {ending['exit_code']}" if ending["outcome"] == "exit" else str(ending["outcome"])
-    found = f"{how} after {span(ending['duration_ms'])}"
+    found = f"{how} after {format_span(ending['duration_ms'])}"
     if ending["cpu_ms"] is not None:
-        found += f" (cpu {span(ending['cpu_ms'])}, {ending['peak_bytes'] / 2**20:.1f} MiB)"
+        found += f" (cpu {format_span(ending['cpu_ms'])}, {ending['peak_bytes'] / 2**20:.1f} MiB)"
     return found

@@ -60,22 +60,22 @@ def _for_a_worker(why: dict[str, object]) -> str:
 
 
 def _for_a_retry(why: dict[str, object]) -> str:
-    from ...timestamps import span
+    from ...timestamps import format_span
 
-    wait = span(int(str(why["in_ms"])))
+    wait = format_span(int(str(why["in_ms"])))
     return f"{why['reason']}; retry {why['retry']} of {why['max_retries']} in {wait}, at {why['at']}"
 
 
 def _for_its_time(why: dict[str, object]) -> str:
-    from ...timestamps import span
+    from ...timestamps import format_span
 
-    return f"waits until {why['at']}, in {span(int(str(why['in_ms'])))}"
+    return f"waits until {why['at']}, in {format_span(int(str(why['in_ms'])))}"
 
 
 def _for_its_rate(why: dict[str, object]) -> str:
-    from ...timestamps import span
+    from ...timestamps import format_span
 
-    return f"queue {why['queue']} is at its rate limit; its next job starts in {span(int(str(why['in_ms'])))}"
+    return f"queue {why['queue']} is at its rate limit; its next job starts in {format_span(int(str(why['in_ms'])))}"
 
 
 def _for_room(why: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from queuectl_core.engine.engine import FEW, Engine
-from queuectl_core.engine.named_queue import MAX_RIPE
+from queuectl_core.engine.named_queue import MAX_DUE
 from queuectl_core.engine.run_outcome import describe
 from queuectl_core.engine.transitions import TRANSITIONS
 from queuectl_core.errors import (
@@ -61,13 +61,13 @@ OF_EVERY_KIND: list[Event] = [
     events.Located("a", NOW_MS, "w1.0001.log", 0),
     events.Succeeded("a", NOW_MS, exited(0)),
     events.Failed("a", NOW_MS, exited(1), "exit code 1", NOW_MS + 2000),
-    events.Died("a", NOW_MS, exited(1), "exit code 1"),
+    events.DeadLettered("a", NOW_MS, exited(1), "exit code 1"),
     events.Released("a", NOW_MS, "stopped by hand", True),
     events.Snoozed("a", NOW_MS, exited(75), "exit code 75", NOW_MS + 60_000),
-    events.CancelAsked("a", NOW_MS, 15),
+    events.CancelRequested("a", NOW_MS, 15),
     events.Canceled("a", NOW_MS, "canceled by hand"),
     events.Unblocked("a", NOW_MS, "b"),
-    events.Hastened("a", NOW_MS),
+    events.MadeReady("a", NOW_MS),
     events.Edited("a", NOW_MS, {"priority": 3}),
     events.Suspended("a", NOW_MS),
     events.Continued("a", NOW_MS),
@@ -81,16 +81,16 @@ LEADS_TO = {
     (PROCESSING, "Located"): PROCESSING,
     (PROCESSING, "Succeeded"): COMPLETED,
     (PROCESSING, "Failed"): FAILED,
-    (PROCESSING, "Died"): DEAD,
+    (PROCESSING, "DeadLettered"): DEAD,
     (PROCESSING, "Released"): PENDING,
     (PROCESSING, "Snoozed"): PENDING,
-    (PROCESSING, "CancelAsked"): PROCESSING,
+    (PROCESSING, "CancelRequested"): PROCESSING,
     (PENDING, "Canceled"): DEAD,
     (FAILED, "Canceled"): DEAD,
     (PROCESSING, "Canceled"): DEAD,
     (PENDING, "Unblocked"): PENDING,
-    (PENDING, "Hastened"): PENDING,
-    (FAILED, "Hastened"): PENDING,
+    (PENDING, "MadeReady"): PENDING,
+    (FAILED, "MadeReady"): PENDING,
     (PENDING, "Edited"): PENDING,
     (FAILED, "Edited"): FAILED,
     (DEAD, "Edited"): DEAD,
@@ -604,7 +604,7 @@ def test_shifts_of_the_clock_add_up() -> None:
 
 def test_more_waiting_jobs_than_memory_holds_run_in_order_each_once() -> None:
     engine = an_engine()
-    count = 2 * MAX_RIPE + 100
+    count = 2 * MAX_DUE + 100
     enqueue(engine, *(f"job{n}" for n in range(count)))
     engine.table.flush(count // 2, engine.sequence)
     assert [dispatch(engine) for _ in range(count + 1)] == [*(f"job{n}" for n in range(count)), None]
@@ -612,7 +612,7 @@ def test_more_waiting_jobs_than_memory_holds_run_in_order_each_once() -> None:
 
 def test_more_failed_jobs_than_memory_holds_run_again_each_once() -> None:
     engine = an_engine()
-    count = MAX_RIPE + 300
+    count = MAX_DUE + 300
     enqueue(engine, *(f"job{n}" for n in range(count)), backoff_base=1)
     ending = exited(1)
     for _ in range(count):

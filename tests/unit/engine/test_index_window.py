@@ -145,7 +145,7 @@ def test_window_agrees_with_a_sorted_list_through_random_lives() -> None:
                 last_key = f"{source.randrange(60):02}"
                 for n in range(3):
                     index.add(f"{last_key}/{step}.{n}")
-                window.narrow(last_key)
+                window.truncate_after(last_key)
             elif kind == "remove" and index.entries:
                 index.entries.remove(source.choice(index.entries))  # behind the window's back: it is stale there now
             elif kind == "look":

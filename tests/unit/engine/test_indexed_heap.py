@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-from queuectl_core.engine.indexed_heap import Agenda
+from queuectl_core.engine.indexed_heap import IndexedHeap
 
 
 def test_first_is_the_name_of_the_smallest_key_through_random_lives() -> None:
     for seed in range(100):
-        source, agenda, model = random.Random(seed), Agenda[int](), {}  # type: ignore[var-annotated]
+        source, agenda, model = random.Random(seed), IndexedHeap[int](), {}  # type: ignore[var-annotated]
         for step in range(300):
             name, key = f"n{source.randrange(8)}", source.choice([None, *range(12)])
             agenda.put(name, key)
@@ -23,7 +23,7 @@ def test_first_is_the_name_of_the_smallest_key_through_random_lives() -> None:
 
 
 def test_places_of_old_do_not_pile_up() -> None:
-    agenda: Agenda[int] = Agenda()
+    agenda: IndexedHeap[int] = IndexedHeap()
     agenda.put("first", -1)
     for n in range(10_000):
         agenda.put("other", n % 7)

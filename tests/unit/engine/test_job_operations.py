@@ -47,7 +47,7 @@ def test_what_can_be_done_depends_on_the_state(state: str, command: Command, sta
     else:
         with pytest.raises(WrongState):
             engine.handle(command, NOW_MS)
-        assert engine.handle(command._replace(lenient=True), NOW_MS).reply == []  # type: ignore[union-attr]
+        assert engine.handle(command._replace(skip_ineligible=True), NOW_MS).reply == []  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("command", [command for command, _ in CAN], ids=lambda value: type(value).__name__)
@@ -59,7 +59,7 @@ def test_unknown_job_refuses_all_named_ones_and_is_passed_over_among_chosen_ones
     with pytest.raises((UnknownJob, WrongState)):
         engine.handle(named, NOW_MS)
     assert engine.sequence == before
-    engine.handle(named._replace(lenient=True), NOW_MS)
+    engine.handle(named._replace(skip_ineligible=True), NOW_MS)
 
 
 def test_hastened_job_is_due_now() -> None:
@@ -212,7 +212,7 @@ def test_only_one_of_two_dead_jobs_of_a_key_comes_back() -> None:
         engine.handle(commands.Cancel([id], 15), NOW_MS)
     with pytest.raises(KeyTaken):
         engine.handle(commands.RetryDead(["a", "b"]), NOW_MS)
-    assert engine.handle(commands.RetryDead(["a", "b"], lenient=True), NOW_MS).reply == ["a"]
+    assert engine.handle(commands.RetryDead(["a", "b"], skip_ineligible=True), NOW_MS).reply == ["a"]
 
 
 def test_jobs_that_come_back_together_wait_for_each_other_again() -> None:
@@ -241,5 +241,5 @@ def test_dependant_of_a_job_that_is_passed_over_does_not_wait_for_it() -> None:
     enqueue(engine, "b", after=["a"])
     engine.handle(commands.Cancel(["a"], 15), NOW_MS)
     engine.handle(with_key("live"), NOW_MS)
-    assert engine.handle(commands.RetryDead(["a", "b"], lenient=True), NOW_MS).reply == ["b"]
+    assert engine.handle(commands.RetryDead(["a", "b"], skip_ineligible=True), NOW_MS).reply == ["b"]
     assert job_of(engine, "b").blockers == []

@@ -8,7 +8,7 @@ from queuectl_core.engine import run_outcome
 from queuectl_core.model.events import (
     AttemptResult,
     Canceled,
-    Died,
+    DeadLettered,
     Event,
     Failed,
     Released,
@@ -35,14 +35,14 @@ def of(job: Job, ending: AttemptResult) -> Event:
     [
         (a_job(), 0, Succeeded),
         (a_job(), 1, Failed),
-        (a_job(max_retries=0), 1, Died),
-        (a_job(fail_on=[2, 64]), 64, Died),
+        (a_job(max_retries=0), 1, DeadLettered),
+        (a_job(fail_on=[2, 64]), 64, DeadLettered),
         (a_job(fail_on=[2, 64]), 1, Failed),
         (a_job(retry_on=[75]), 75, Failed),
-        (a_job(retry_on=[75]), 1, Died),
+        (a_job(retry_on=[75]), 1, DeadLettered),
         (a_job(snooze_on=[75]), 75, Snoozed),
         (a_job(snooze_on=[75], max_retries=0), 75, Snoozed),
-        (a_job(cancel=15), 143, Died),
+        (a_job(cancel=15), 143, DeadLettered),
         (a_job(cancel=15), 0, Succeeded),
     ],
 )

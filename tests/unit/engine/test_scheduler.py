@@ -8,7 +8,7 @@ import pytest
 
 from queuectl_core.engine.engine import FEW, Engine
 from queuectl_core.engine.index_window import FIRST_SIZE
-from queuectl_core.engine.scheduler import IDLE_QUEUES, Lanes
+from queuectl_core.engine.scheduler import IDLE_QUEUES, Scheduler
 from queuectl_core.errors import InvalidInput, QueueError
 from queuectl_core.model import commands
 from queuectl_core.model.job import FAILED, PENDING, PROCESSING, Job
@@ -256,7 +256,7 @@ def may_begin(engine: Engine, job: Job, now_ms: int) -> bool:
     running = [engine.table.get(id) for _, id in engine.table.scan(PROCESSING, EVERYTHING)]
     of_queue = sum(other is not None and other.queue == job.queue for other in running)
     is_due = job.due_ms is None or job.due_ms + engine.table.clock_shift_ms <= now_ms
-    is_held = engine.lanes.are_paused or rules.get("paused_ms") is not None
+    is_held = engine.scheduler.are_paused or rules.get("paused_ms") is not None
     return is_due and not job.blockers and not is_held and of_queue < rules.get("limit", EVERYTHING)  # type: ignore[operator]
 
 
@@ -309,7 +309,7 @@ def test_queue_without_jobs_and_rules_is_forgotten(names: int) -> None:
         engine.handle(commands.Remove([f"a{n}"], False), NOW_MS)
     assert dispatch(engine) is None
     engine.table.flush(EVERYTHING, engine.sequence)
-    assert engine.lanes.count <= IDLE_QUEUES + 2
+    assert engine.scheduler.count <= IDLE_QUEUES + 2
     assert engine.table.queue_names() == ["default"]
     assert {name for name, number in engine.table.counts.items() if number} == set()
     enqueue(engine, "b", queue="q1")
@@ -324,8 +324,8 @@ def test_choice_looks_at_few_queues_however_many_there_are(monkeypatch: pytest.M
     enqueue(engine, *(f"a{n}" for n in range(20)))
     assert dispatch(engine) == "a0"
     looked_at = []
-    look_at = Lanes._look_at
-    monkeypatch.setattr(Lanes, "_look_at", lambda self, lane, at: looked_at.append(lane.queue) or look_at(self, lane, at))
+    look_at = Scheduler._look_at
+    monkeypatch.setattr(Scheduler, "_look_at", lambda self, queue, at: looked_at.append(queue.name) or look_at(self, queue, at))
     for n in range(1, 20):
         assert dispatch(engine) == f"a{n}"
         assert engine.next_due_ms(NOW_MS) is None
@@ -338,7 +338,7 @@ def test_windows_of_many_queues_hold_few_jobs_each() -> None:
     for n in range(50):
         enqueue(engine, *(f"q{n}.{m:03}" for m in range(60)), queue=f"q{n}")
     assert dispatch(engine) == "q0.000"
-    held = [len(engine.lanes.lane(f"q{n}").ready._heap) for n in range(50)]
+    held = [len(engine.scheduler.queue(f"q{n}").ready._heap) for n in range(50)]
     assert max(held) <= 2 * FIRST_SIZE
     assert order(engine) == [f"q{n}.{m:03}" for n in range(50) for m in range(60)][1:]
 

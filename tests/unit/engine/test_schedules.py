@@ -26,26 +26,26 @@ def set_schedule(engine: Engine, name: str = "s", **wanted: object) -> None:
 def tick(engine: Engine, now_ms: int) -> int:
     """How many jobs that adds."""
     before = engine.table.counts[PENDING]
-    engine.handle(commands.Tick(), now_ms)
+    engine.handle(commands.FireSchedules(), now_ms)
     return engine.table.counts[PENDING] - before
 
 
 def test_schedule_adds_a_job_at_each_of_its_times() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h")
-    assert engine.recurring.next_ms() == NOW_MS + HOUR_MS
+    assert engine.schedules.next_ms() == NOW_MS + HOUR_MS
     assert tick(engine, NOW_MS + HOUR_MS - 1) == 0
     assert tick(engine, NOW_MS + HOUR_MS) == 1
     id = run_job(engine, exited(0), NOW_MS + HOUR_MS)
     assert id.startswith("s.") and engine.table.get(id).options == {"name": "s", "schedule": "s"}  # type: ignore[union-attr]
-    assert engine.recurring.next_ms() == NOW_MS + 2 * HOUR_MS
+    assert engine.schedules.next_ms() == NOW_MS + 2 * HOUR_MS
 
 
 def test_what_was_missed_is_made_up_for_once_and_the_beat_is_kept() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h")
     assert tick(engine, NOW_MS + 5 * HOUR_MS + 77) == 1
-    assert engine.recurring.next_ms() == NOW_MS + 6 * HOUR_MS
+    assert engine.schedules.next_ms() == NOW_MS + 6 * HOUR_MS
 
 
 @pytest.mark.parametrize("overlap, added", [(False, 0), (True, 1)])
@@ -54,7 +54,7 @@ def test_time_is_passed_over_while_the_last_job_is_not_over_unless_allowed(overl
     set_schedule(engine, every="1h", overlap=overlap)
     assert tick(engine, NOW_MS + HOUR_MS) == 1
     assert tick(engine, NOW_MS + 2 * HOUR_MS) == added
-    assert engine.recurring.next_ms() == NOW_MS + 3 * HOUR_MS
+    assert engine.schedules.next_ms() == NOW_MS + 3 * HOUR_MS
 
 
 def test_several_that_are_due_at_once_all_come() -> None:
@@ -68,9 +68,9 @@ def test_pause_passes_times_over_and_nothing_is_made_up_for() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h")
     engine.handle(commands.PauseSchedule("s", True), NOW_MS)
-    assert engine.recurring.next_ms() is None and tick(engine, NOW_MS + 3 * HOUR_MS) == 0
+    assert engine.schedules.next_ms() is None and tick(engine, NOW_MS + 3 * HOUR_MS) == 0
     engine.handle(commands.PauseSchedule("s", False), NOW_MS + 3 * HOUR_MS)
-    assert engine.recurring.next_ms() == NOW_MS + 4 * HOUR_MS
+    assert engine.schedules.next_ms() == NOW_MS + 4 * HOUR_MS
 
 
 def test_run_now_comes_beside_its_times() -> None:
@@ -78,7 +78,7 @@ def test_run_now_comes_beside_its_times() -> None:
     set_schedule(engine, every="1h")
     id = engine.handle(commands.RunSchedule("s"), NOW_MS).reply
     assert engine.table.get(str(id)) is not None
-    assert engine.recurring.next_ms() == NOW_MS + HOUR_MS
+    assert engine.schedules.next_ms() == NOW_MS + HOUR_MS
 
 
 def test_taken_key_passes_a_time_over() -> None:
@@ -148,7 +148,7 @@ def test_schedule_whose_zone_is_gone_is_paused_and_says_why() -> None:
     set_schedule(engine, cron="* * * * *", zone="Some/Where")
     gone = True
     assert tick(engine, NOW_MS + HOUR_MS) == 0
-    assert engine.table.schedules["s"]["problem"] == "no zone Some/Where" and engine.recurring.next_ms() is None
+    assert engine.table.schedules["s"]["problem"] == "no zone Some/Where" and engine.schedules.next_ms() is None
 
 
 def test_schedule_that_is_changed_stays_paused_and_knows_its_last_job() -> None:
@@ -165,7 +165,7 @@ def test_clock_that_is_set_back_moves_what_comes_every_so_often_with_it() -> Non
     engine = an_engine()
     set_schedule(engine, every="1h")
     engine.handle(commands.ShiftClock(-24 * HOUR_MS), NOW_MS - 24 * HOUR_MS)
-    assert engine.recurring.next_ms() == NOW_MS - 23 * HOUR_MS
+    assert engine.schedules.next_ms() == NOW_MS - 23 * HOUR_MS
 
 
 def test_schedule_that_fired_and_was_removed_behind_the_stores_back_is_replayed() -> None:

@@ -29,7 +29,7 @@ JOURNALED: dict[str, tuple[Event, str]] = {
         '["failed","a",1000,["exit",1,null,1500,500,"w1.0001.log",7,12,3,"a detail"],"exit code 1",3000]',
     ),
     "died": (
-        events.Died("a", 1000, ENDING, "exit code 1"),
+        events.DeadLettered("a", 1000, ENDING, "exit code 1"),
         '["died","a",1000,["exit",1,null,1500,500,"w1.0001.log",7,12,3,"a detail"],"exit code 1"]',
     ),
     "released": (events.Released("a", 1000, "stopped by hand", True), '["released","a",1000,"stopped by hand",true]'),
@@ -38,10 +38,10 @@ JOURNALED: dict[str, tuple[Event, str]] = {
         events.Snoozed("a", 1000, ENDING, "exit code 75", 3000),
         '["snoozed","a",1000,["exit",1,null,1500,500,"w1.0001.log",7,12,3,"a detail"],"exit code 75",3000]',
     ),
-    "cancel-asked": (events.CancelAsked("a", 1000, 15), '["cancel-asked","a",1000,15]'),
+    "cancel-asked": (events.CancelRequested("a", 1000, 15), '["cancel-asked","a",1000,15]'),
     "canceled": (events.Canceled("a", 1000, "canceled by hand"), '["canceled","a",1000,"canceled by hand"]'),
     "unblocked": (events.Unblocked("a", 1000, "b"), '["unblocked","a",1000,"b"]'),
-    "hastened": (events.Hastened("a", 1000), '["hastened","a",1000]'),
+    "hastened": (events.MadeReady("a", 1000), '["hastened","a",1000]'),
     "edited": (
         events.Edited("a", 1000, {"priority": 3, "name": None}, 0),
         '["edited","a",1000,{"priority":3,"name":null},0]',

@@ -9,7 +9,7 @@ from queuectl_core.model.retry_policy import (
     MAX_DELAY_S,
     MAX_RETRIES,
     delay_ms,
-    is_spent,
+    retries_exhausted,
 )
 
 
@@ -49,8 +49,8 @@ def test_a_wait_is_a_whole_number_of_milliseconds() -> None:
 
 
 def test_three_retries_mean_at_most_four_runs() -> None:
-    assert [is_spent(attempts, 3) for attempts in (1, 2, 3, 4, 5)] == [False, False, False, True, True]
+    assert [retries_exhausted(attempts, 3) for attempts in (1, 2, 3, 4, 5)] == [False, False, False, True, True]
 
 
 def test_no_retries_mean_one_run() -> None:
-    assert is_spent(1, 0)
+    assert retries_exhausted(1, 0)

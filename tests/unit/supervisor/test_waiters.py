@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.model.events import Canceled, Died, Event, Purged, Started, Succeeded
+from queuectl_core.model.events import Canceled, DeadLettered, Event, Purged, Started, Succeeded
 from queuectl_core.supervisor.waiters import FIRST_LIMIT, Wait, Waits
 from tests.builders import exited
 
@@ -27,7 +27,7 @@ def ask(waits: Waits[str], client: str, *ids: str, whole: bool = True) -> Wait[s
     "event, how",
     [
         (Succeeded("a", 1, ENDED), "completed"),
-        (Died("a", 1, ENDED, "why"), "dead"),
+        (DeadLettered("a", 1, ENDED, "why"), "dead"),
         (Canceled("a", 1, "by hand"), "dead"),
         (Purged("a", 1), "purged"),
     ],

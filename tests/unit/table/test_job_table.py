@@ -13,7 +13,7 @@ from queuectl_core.errors import NewerFormat
 from queuectl_core.model.events import Enqueued
 from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.storage.memory_store import MemoryStore
-from queuectl_core.table.index_keys import DUE, READY, Entry, counted_as, indexes_of, places_of
+from queuectl_core.table.index_keys import DUE, READY, Entry, count_names_of, index_keys_of, indexes_of
 from queuectl_core.table.job_table import JobTable
 from queuectl_core.table.memtable import InsertBatch
 from tests.builders import EVERYTHING, state_of
@@ -35,14 +35,14 @@ def add(table: JobTable, id: str, sequence: int, number: int | None = None) -> E
     number = table.next_number if number is None else number
     job = Job(id, number, "true", "/somewhere", 3, 2, 1000 + sequence, revision=sequence)
     table.add(job)
-    return table.settle(job)
+    return table.reindex(job)
 
 
 def move(table: JobTable, id: str, state: str, sequence: int, due_ms: int | None = None) -> Entry:
-    job = table.change(id, sequence)
+    job = table.for_update(id, sequence)
     assert job is not None
     job.state, job.due_ms, job.updated_ms, job.revision = state, due_ms, 1000 + sequence, sequence
-    return table.settle(job)
+    return table.reindex(job)
 
 
 def ids(entries: list[Entry]) -> list[str]:
@@ -172,10 +172,10 @@ def test_removing_twice_counts_once() -> None:
 
 def test_changing_a_job_that_is_not_there_gives_none() -> None:
     table = JobTable(MemoryStore())
-    assert table.change("a", 1) is None
+    assert table.for_update("a", 1) is None
     add(table, "a", 2)
     table.remove("a", 3)
-    assert table.change("a", 4) is None
+    assert table.for_update("a", 4) is None
 
 
 def test_flush_is_one_atomic_write() -> None:
@@ -323,12 +323,12 @@ class Model:
             name: [] for name in ("ready", "ready@a", "delayed", "due@a", "blocked", *STATES)
         }
         for id, fields in self.jobs.items():
-            for index, key in places_of(Job(**fields)):  # type: ignore[arg-type]
+            for index, key in index_keys_of(Job(**fields)):  # type: ignore[arg-type]
                 found.setdefault(index, []).append((key, id))
         return {name: sorted(entries) for name, entries in found.items()}
 
     def counts(self) -> dict[str, int]:
-        return dict(Counter(name for fields in self.jobs.values() for name in counted_as(Job(**fields))))  # type: ignore[arg-type]
+        return dict(Counter(name for fields in self.jobs.values() for name in count_names_of(Job(**fields))))  # type: ignore[arg-type]
 
 
 def pages(table: JobTable, index: str, size: int, reverse: bool) -> list[Entry]:
@@ -413,7 +413,7 @@ def test_table_agrees_with_a_dictionary_through_random_lives() -> None:
         table.flush(EVERYTHING, 100)
         model.flush(EVERYTHING, 100)
         check(source, table, model, f"seed {seed}, all flushed")
-        entries = sum(len(places_of(Job(**fields))) for fields in model.jobs.values())  # type: ignore[arg-type]
+        entries = sum(len(index_keys_of(Job(**fields))) for fields in model.jobs.values())  # type: ignore[arg-type]
         queues = len(table.queue_names()) - 1
         kept = len(model.jobs) + entries + queues + 1
         assert len(store.pairs) == kept, f"seed {seed}: a record, its entries, those of queues, and meta"
