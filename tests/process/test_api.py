@@ -1,4 +1,4 @@
-"""The embedding API: Queue, with a supervisor of its own and without one."""
+"""The embedding API: Queue, with its own supervisor and without one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_supervisor_lets_running_jobs_finish_at_the_end_of_the_block(queuectl:
         assert queue.get(id)["state"] == "completed"
 
 
-def test_wait_says_false_when_the_time_is_over(queuectl: CommandLine) -> None:
+def test_wait_returns_none_on_timeout(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue, queue.supervisor():
         id = queue.enqueue("sleep 60", id="slow")
         assert queue.wait([id], timeout_s=0.2) is None
@@ -42,7 +42,7 @@ def test_wait_says_false_when_the_time_is_over(queuectl: CommandLine) -> None:
         )
 
 
-def test_wait_needs_a_supervisor_unless_all_is_over(queuectl: CommandLine) -> None:
+def test_wait_needs_a_supervisor_unless_all_jobs_are_finished(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue:
         queue.enqueue("true", id="a")
         with pytest.raises(NoSupervisor):
@@ -62,7 +62,7 @@ def test_wait_ends_when_the_job_dies(queuectl: CommandLine) -> None:
         assert queue.get(id)["state"] == "dead"
 
 
-def test_errors_are_typed_and_say_which_job(queuectl: CommandLine) -> None:
+def test_errors_are_typed_and_name_the_job(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue:
         with pytest.raises(InvalidJob) as caught:
             queue.enqueue_many([{"command": "true"}, {"command": ""}])
@@ -76,7 +76,7 @@ def test_errors_are_typed_and_say_which_job(queuectl: CommandLine) -> None:
         assert list(queue.list()) == [queue.get("a")]
 
 
-def test_list_goes_through_all_pages(queuectl: CommandLine) -> None:
+def test_list_yields_all_pages(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue:
         ids = queue.enqueue_many({"command": "true"} for _ in range(1200))
         assert [job["id"] for job in queue.list()] == ids
@@ -85,14 +85,14 @@ def test_list_goes_through_all_pages(queuectl: CommandLine) -> None:
 
 
 def test_a_supervisor_ends_with_the_program_that_embeds_it(queuectl: CommandLine) -> None:
-    """Killed without warning, the program leaves no supervisor behind, and no copy of its stdout is held."""
+    """Kill the program: it leaves no supervisor and no copy of its stdout behind."""
     code = "import os, sys; from queuectl_core import Queue; q = Queue(sys.argv[1]); q.supervisor().__enter__(); os.kill(os.getpid(), 9)"
     process = subprocess.Popen([sys.executable, "-c", code, queuectl.home], cwd=ROOT, stdout=subprocess.PIPE)
     process.communicate(timeout=20)
     until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to stop")
 
 
-def test_several_threads_with_a_queue_each(queuectl: CommandLine) -> None:
+def test_each_thread_can_have_its_own_queue(queuectl: CommandLine) -> None:
     def add(number: int) -> None:
         with Queue(queuectl.home) as queue:
             for n in range(20):
@@ -114,14 +114,14 @@ def test_a_home_too_deep_for_a_socket_address_works(queuectl: CommandLine) -> No
         assert queue.wait([id], timeout_s=20)
 
 
-def test_importing_the_package_imports_nothing_else_of_it() -> None:
+def test_import_of_the_package_loads_no_other_module_of_it() -> None:
     code = "import sys, queuectl_core; print([m for m in sys.modules if m.startswith('queuectl_core.')])"
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert said.stdout == "[]\n"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
 
 
-def test_the_example_of_embedding_runs() -> None:
-    said = subprocess.run(
+def test_the_embedding_example_runs() -> None:
+    result = subprocess.run(
         [sys.executable, "examples/embed.py"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
-    assert said.returncode == 0, said
+    assert result.returncode == 0, result

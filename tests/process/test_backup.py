@@ -1,4 +1,4 @@
-"""Backup of a home at work, and restore: the other home is what this one was at one instant."""
+"""Backup of a home at work, and restore: the restored home is the backed-up one at one instant."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ KNOWN: dict[str, object] = {
 
 
 SMALL = ((backup, "SWEEP_JOBS", 3), (backup, "TOUCHED_JOBS", 2), (queries, "PAGE_JOBS", 2))
-"""So that a backup of a dozen jobs looks often what has happened."""
+"""So low that a backup of a dozen jobs reads the journal often."""
 
 
 class Home:
-    """A home that this process holds, as a supervisor would, and the queue that asks it."""
+    """A home that this process holds, as a supervisor would, and the queue that uses it."""
 
     def __init__(self, path: Path) -> None:
         self.queue = Queue(path)
@@ -61,7 +61,7 @@ class Home:
         self.ledger.close()
 
     def do(self, command: Command) -> None:
-        """Unless it is refused."""
+        """Handle a command, and ignore a refusal."""
         try:
             self.ledger.decide(command, self.now_ms)
         except QueueError:
@@ -96,14 +96,14 @@ def image_of(lines: list[str]) -> Image:
     return restore._image_of(iter([line.encode() for line in lines]), "-")
 
 
-def restored(lines: list[str], other: Home, goes_on: bool = False) -> dict[str, Job]:
+def restored(lines: list[str], other: Home, continues: bool = False) -> dict[str, Job]:
     image = image_of(lines)
-    restore._restore(other.queue, image, image.ids(), goes_on)
+    restore._restore(other.queue, image, image.ids(), continues)
     return other.jobs
 
 
 def taken(home: Home, meanwhile: Any = lambda n: None) -> list[str]:
-    """The lines of a backup; `meanwhile` is called behind each."""
+    """Return the lines of a backup, and call `meanwhile` after each."""
     lines: list[str] = []
     for line in backup._lines(home.queue):
         lines.append(json.dumps(line))
@@ -112,27 +112,27 @@ def taken(home: Home, meanwhile: Any = lambda n: None) -> list[str]:
 
 
 class Truth(NamedTuple):
-    """What the events of a home, up to one of them, come to."""
+    """The state that the events of a home, up to one of them, lead to."""
 
     engine: Engine
     jobs: dict[str, dict[str, object]]
 
 
-def truth_of(happened: list[Event], lines: list[str]) -> Truth:
-    """At the instant that a backup speaks of: that of its last event."""
+def truth_of(events: list[Event], lines: list[str]) -> Truth:
+    """Return the state at the instant of a backup, which is that of its last event."""
     found = [json.loads(line) for line in lines]
     start = max(n for n, line in enumerate(found) if "rest" in line)
     frames = [(line["sequence"], len(line["events"])) for line in found[start:] if "events" in line]
     last = frames[-1][0] + frames[-1][1] - 1 if frames else found[start]["rest"]["sequence"]
     engine = Engine(JobTable(MemoryStore()))
-    engine.replay(happened[:last], 1)
-    ids = dict.fromkeys(one.id for one in happened if hasattr(one, "id"))
+    engine.replay(events[:last], 1)
+    ids = dict.fromkeys(one.id for one in events if hasattr(one, "id"))
     jobs = [job for job in map(engine.table.get, ids) if job is not None]
     return Truth(engine, {job.id: job.fields() for job in jobs})
 
 
 def compared(lines: list[str], truth: Truth) -> Image:
-    """What a backup comes to, which is the truth."""
+    """Assert that a backup matches the state, and return its image."""
     image, table = image_of(lines), truth.engine.table
     known = {id: image.table.get(id) for id in image.ids()}
     assert {id: job and job.fields() for id, job in known.items()} == truth.jobs
@@ -170,7 +170,7 @@ def test_a_backup_is_the_home_at_one_instant(
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_backup_that_the_journal_leaves_behind_is_true_in_the_end(
+def test_backup_that_falls_behind_the_journal_starts_again_and_is_correct(
     home: Home, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = ((backup, "ATTEMPTS", 1000), (ledger, "KEPT_BYTES", 0), (ledger, "WORTH_A_SEGMENT", 0))
@@ -191,7 +191,7 @@ def test_a_backup_that_the_journal_leaves_behind_is_true_in_the_end(
     compared(lines, truth_of(home.events, lines))
 
 
-def test_jobs_come_in_the_order_of_their_arrival(home: Home, other: Home) -> None:
+def test_jobs_keep_the_order_of_their_arrival(home: Home, other: Home) -> None:
     ids = [f"j{n}" for n in range(9)]
     home.queue.enqueue_many([{"id": id, "command": "true"} for id in ids], "/")
 
@@ -204,7 +204,7 @@ def test_jobs_come_in_the_order_of_their_arrival(home: Home, other: Home) -> Non
     assert sorted(ids, key=lambda id: found[id].number) == ids
 
 
-def test_a_chain_stays_a_chain_when_it_is_touched_meanwhile(home: Home, other: Home) -> None:
+def test_chain_survives_changes_during_the_backup(home: Home, other: Home) -> None:
     home.queue.enqueue("true", id="a", delay=3600)
     home.queue.enqueue("true", id="b", after=["a"])
     home.queue.enqueue("true", id="c", after=["b"])
@@ -214,7 +214,7 @@ def test_a_chain_stays_a_chain_when_it_is_touched_meanwhile(home: Home, other: H
     assert (found["b"].blockers, found["c"].blockers) == (["a"], ["b"])
 
 
-def test_a_job_that_is_removed_while_the_backup_begins_again_stays_removed(
+def test_job_removed_while_the_backup_starts_again_stays_removed(
     home: Home, other: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.queue.enqueue_many([{"id": id, "command": "true"} for id in "ab"], "/")
@@ -231,7 +231,7 @@ def test_a_job_that_is_removed_while_the_backup_begins_again_stays_removed(
     assert list(restored(taken(home), other)) == ["b"]
 
 
-def test_a_backup_that_cannot_follow_gives_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backup_gives_up_when_it_cannot_keep_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(folder: str, after: int) -> None:
         raise EventsExpired(after=after, first=after + 9)
 
@@ -240,7 +240,7 @@ def test_a_backup_that_cannot_follow_gives_up(home: Home, monkeypatch: pytest.Mo
         taken(home)
 
 
-def test_a_run_that_was_to_be_ended_does_not_come_back(home: Home, other: Home) -> None:
+def test_restore_does_not_bring_back_a_job_that_was_being_canceled(home: Home, other: Home) -> None:
     home.queue.enqueue("true", id="a")
     home.queue.enqueue("true", id="b", after=["a"])
     home.do(commands.Dispatch("w1"))
@@ -249,7 +249,7 @@ def test_a_run_that_was_to_be_ended_does_not_come_back(home: Home, other: Home) 
     assert [found[id].state for id in "ab"] == ["dead", "dead"]
 
 
-def test_a_schedule_goes_on_as_it_was(home: Home, other: Home) -> None:
+def test_restored_schedule_continues_where_it_was(home: Home, other: Home) -> None:
     home.queue.set_schedule("s", {"command": "true"}, "/", every="1h")
     home.now_ms += 3_600_000 + 17
     home.do(commands.FireSchedules())
@@ -259,12 +259,12 @@ def test_a_schedule_goes_on_as_it_was(home: Home, other: Home) -> None:
     assert other.ledger.table.schedules == home.ledger.table.schedules
     other.now_ms = home.now_ms + 3_600_000
     other.do(commands.FireSchedules())
-    assert len(other.jobs) == 1  # that of the last time is not over
+    assert len(other.jobs) == 1  # the job of the last run is unfinished
     one = other.ledger.table.schedules["s"]
     assert one["next_ms"] == NOW_MS + 3 * 3_600_000
 
 
-def test_a_schedule_of_a_zone_that_is_not_known_here_comes_too(home: Home, other: Home) -> None:
+def test_restore_keeps_a_schedule_in_an_unknown_zone(home: Home, other: Home) -> None:
     home.ledger.engine.schedules._zone_of = lambda name: None  # type: ignore[assignment]
     home.queue.set_schedule("s", {"command": "true"}, "/", cron="0 3 * * *", zone="Nowhere/Land")
     home.queue.pause_schedule("s")
@@ -272,7 +272,7 @@ def test_a_schedule_of_a_zone_that_is_not_known_here_comes_too(home: Home, other
     assert other.ledger.table.schedules == home.ledger.table.schedules
 
 
-def test_settings_are_in_force_before_the_jobs_are_there(
+def test_restore_applies_settings_before_it_adds_jobs(
     home: Home, other: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.queue.configure("retention", 0)
@@ -289,7 +289,7 @@ def test_settings_are_in_force_before_the_jobs_are_there(
     assert order.index("config-set") < order.index("import")
 
 
-def test_a_restore_that_was_interrupted_goes_on(
+def test_interrupted_restore_continues(
     home: Home, other: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.queue.set_schedule("s", {"command": "true"}, "/", every="1h")
@@ -314,13 +314,13 @@ def test_a_restore_that_was_interrupted_goes_on(
     assert not any(job.state == "processing" for job in other.jobs.values())
     monkeypatch.setattr(other, "ask", ask)
     assert restore._goes_on(other.queue, image, set(image.ids()))
-    assert restored(lines, other, goes_on=True).keys() == home.jobs.keys()
+    assert restored(lines, other, continues=True).keys() == home.jobs.keys()
     assert other.queue.status()["paused_since"] is None
     with pytest.raises(QueueError, match="already has jobs"):
         restore._goes_on(other.queue, image, set(image.ids()))
 
 
-def test_other_jobs_keep_a_restore_away_even_if_the_home_is_paused(home: Home, other: Home) -> None:
+def test_restore_refuses_a_paused_home_with_other_jobs(home: Home, other: Home) -> None:
     image = image_of(taken(home))
     other.queue.enqueue("true")
     other.queue.set_queue("*", paused=True)
@@ -340,7 +340,7 @@ def test_a_backup_of_the_first_version_is_restored(other: Home) -> None:
     assert other.ledger.table.queues == rest["queues"]
 
 
-def test_an_imported_job_shares_the_end_of_a_dead_one_that_it_waits_for() -> None:
+def test_imported_job_dies_when_it_waits_for_a_dead_job() -> None:
     jobs: list[object] = [
         {"id": "a", **KNOWN, "state": "dead"},
         {"id": "b", **KNOWN, "options": {"after": ["a"]}, "blockers": ["a"], "due_ms": 5},
@@ -363,11 +363,11 @@ def test_an_imported_job_shares_the_end_of_a_dead_one_that_it_waits_for() -> Non
         ({"a": ["c", "c"], "b": ["a"], "c": []}, "cab"),
     ],
 )
-def test_each_comes_behind_what_it_waits_for(waiting: dict[str, object], order: str) -> None:
+def test_import_adds_a_job_after_its_dependencies(waiting: dict[str, object], order: str) -> None:
     assert "".join(blockers_first(waiting, waiting.get)) == order
 
 
-def test_import_takes_a_chain_in_any_order(queuectl: CommandLine) -> None:
+def test_import_accepts_a_chain_in_any_order(queuectl: CommandLine) -> None:
     before = {n: [f"j{n - 1}"] for n in range(9)}
     chain = [
         {"id": f"j{n}", **KNOWN, "options": {"after": before[n]}, "blockers": before[n]}
@@ -379,7 +379,7 @@ def test_import_takes_a_chain_in_any_order(queuectl: CommandLine) -> None:
     assert found == {**before, 0: None}
 
 
-# A real home
+# On a real home
 
 
 CHURN = """
@@ -416,7 +416,7 @@ with Queue(sys.argv[1]) as queue:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_backups_of_a_home_that_churns_are_true(queuectl: CommandLine, seed: int) -> None:
+def test_backups_of_a_busy_home_are_correct(queuectl: CommandLine, seed: int) -> None:
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.ok("schedule", "add", "often", "--every", "1s", "--overlap", "--", "true")
     with Queue(queuectl.home) as queue:
@@ -433,9 +433,11 @@ def test_backups_of_a_home_that_churns_are_true(queuectl: CommandLine, seed: int
 
 
 def compare_restored(queuectl: CommandLine, lines: list[str]) -> None:
-    """A new home of this backup has the jobs of its instant, and none of them waits for less."""
+    """Assert that a new home of this backup has the jobs of its instant with all their
+    dependencies.
+    """
     frames = journal_reader.as_they_stand(os.path.join(queuectl.home, "journal"), 0)
-    truth = truth_of([event for _, happened in frames for event in happened], lines)
+    truth = truth_of([event for _, events in frames for event in events], lines)
     compared(lines, truth)
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))

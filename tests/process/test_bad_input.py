@@ -1,4 +1,4 @@
-"""Bad input: one line on stderr, the right exit status, and nothing has changed."""
+"""Bad input: one line on stderr, the right exit status, and no change."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_bad_job_is_refused_and_changes_nothing(queuectl: CommandLine, name: s
 @pytest.mark.parametrize(
     "name", ["a misspelt field", "a path as id", "boolean retries", "NaN", "infinity", "half a character"]
 )
-def test_a_running_supervisor_refuses_the_same_with_the_same_words(queuectl: CommandLine, name: str) -> None:
+def test_a_running_supervisor_refuses_with_the_same_message(queuectl: CommandLine, name: str) -> None:
     text, _ = BAD_JOBS[name]
     alone = queuectl.refused(2, "enqueue", text)
     queuectl.ok("worker", "start")
@@ -65,7 +65,7 @@ def test_a_running_supervisor_refuses_the_same_with_the_same_words(queuectl: Com
     assert sum(queuectl.counts().values()) == 0
 
 
-def test_a_command_longer_than_the_system_takes_is_refused(queuectl: CommandLine) -> None:
+def test_a_command_longer_than_the_system_limit_is_refused(queuectl: CommandLine) -> None:
     longest = 131_071
     line = json.dumps({"command": ":" + "x" * longest}).encode()
     assert "the maximum is 131071" in queuectl.refused(2, "enqueue", "--file", "-", stdin=line)
@@ -95,8 +95,8 @@ def test_a_duplicate_id_is_refused_with_status_1(queuectl: CommandLine) -> None:
 
 def test_a_file_with_one_bad_line_enqueues_nothing_and_names_the_line(queuectl: CommandLine) -> None:
     lines = b'{"command": "true"}\n\n{"command": "true", "max_retries": -5}\n{"command": "true"}\n'
-    said = queuectl.refused(2, "enqueue", "--file", "-", stdin=lines)
-    assert "standard input line 3: max_retries" in said and "nothing was enqueued" in said
+    result = queuectl.refused(2, "enqueue", "--file", "-", stdin=lines)
+    assert "standard input line 3: max_retries" in result and "nothing was enqueued" in result
     assert sum(queuectl.counts().values()) == 0
 
 
@@ -150,7 +150,7 @@ def test_a_file_with_an_id_twice_enqueues_nothing(queuectl: CommandLine) -> None
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_one_line_and_status_2(queuectl: CommandLine, words: list[str]) -> None:
+def test_wrong_usage_prints_one_line_and_exits_with_2(queuectl: CommandLine, words: list[str]) -> None:
     queuectl.refused(2, *words)
     assert not os.path.exists(queuectl.home) or sum(queuectl.counts().values()) == 0
 
@@ -158,24 +158,24 @@ def test_wrong_usage_is_one_line_and_status_2(queuectl: CommandLine, words: list
 @pytest.mark.parametrize(
     "words", [["show", "x"], ["logs", "x"], ["dlq", "retry", "x"], ["dlq", "purge", "../x"], ["dlq", "retry", "--all"]]
 )
-def test_what_is_not_there_is_status_1(queuectl: CommandLine, words: list[str]) -> None:
+def test_unknown_names_exit_with_1(queuectl: CommandLine, words: list[str]) -> None:
     queuectl.refused(1, *words)
 
 
 @pytest.mark.parametrize("words", [["worker", "stop"], ["worker", "scale", "3"]], ids=" ".join)
-def test_what_needs_a_supervisor_is_status_3_without_one(queuectl: CommandLine, words: list[str]) -> None:
+def test_commands_that_need_a_supervisor_exit_with_3_without_one(queuectl: CommandLine, words: list[str]) -> None:
     assert "queuectl worker start" in queuectl.refused(3, *words)
 
 
-def test_a_typo_gets_the_near_word(queuectl: CommandLine) -> None:
+def test_a_typo_gets_a_suggestion(queuectl: CommandLine) -> None:
     assert "did you mean enqueue?" in queuectl.refused(2, "enqueu", "x")
     assert "did you mean --state?" in queuectl.refused(2, "list", "--sate", "pending")
     assert "did you mean max-retries?" in queuectl.refused(2, "config", "get", "max-retry")
 
 
 def test_control_characters_in_a_message_are_escaped(queuectl: CommandLine) -> None:
-    said = queuectl.refused(1, "show", "a\x1b[31mb")
-    assert "\x1b" not in said and "\\x1b" in said
+    result = queuectl.refused(1, "show", "a\x1b[31mb")
+    assert "\x1b" not in result and "\\x1b" in result
 
 
 def test_a_home_that_is_a_file_is_refused(queuectl: CommandLine) -> None:
@@ -201,7 +201,7 @@ def test_a_home_that_others_may_write_to_is_refused(queuectl: CommandLine) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_home_of_somebody_else_is_refused(queuectl: CommandLine) -> None:
+def test_a_home_of_another_user_is_refused(queuectl: CommandLine) -> None:
     os.mkdir(queuectl.home, 0o700)
     os.chown(queuectl.home, 12345, 12345)
     assert "belongs to UID 12345" in queuectl.refused(2, "status")
@@ -215,7 +215,7 @@ def test_a_home_that_cannot_be_written_is_refused(queuectl: CommandLine) -> None
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.parametrize("folder", ["journal", "store", "run", "logs"])
-def test_a_home_furnished_by_somebody_else_is_refused(queuectl: CommandLine, folder: str) -> None:
+def test_a_home_with_files_of_another_user_is_refused(queuectl: CommandLine, folder: str) -> None:
     os.mkdir(queuectl.home, 0o700)
     os.mkdir(os.path.join(queuectl.home, folder), 0o755)
     os.chown(os.path.join(queuectl.home, folder), 12345, 12345)
@@ -263,11 +263,11 @@ def test_a_home_of_a_newer_format_is_refused(queuectl: CommandLine) -> None:
         file.seek(0)
         file.write(journal_format.encode_segment_header(header._replace(version=99)))
     for words in (["enqueue", "--command", "true"], ["status"], ["worker", "start"]):
-        said = queuectl.refused(1, *words)
-        assert "a newer queuectl wrote" in said and "it has format 99" in said
+        result = queuectl.refused(1, *words)
+        assert "a newer queuectl wrote" in result and "it has format 99" in result
 
 
-def test_a_damaged_config_value_is_named_and_can_be_mended(queuectl: CommandLine) -> None:
+def test_a_damaged_config_value_is_named_and_can_be_set_again(queuectl: CommandLine) -> None:
     from queuectl_core.home import Home
     from queuectl_core.service.ledger import Ledger
 
@@ -283,7 +283,7 @@ def test_a_damaged_config_value_is_named_and_can_be_mended(queuectl: CommandLine
     assert queuectl.job("a")["max_retries"] == 3
 
 
-def test_a_stale_pid_file_and_a_stale_socket_are_no_obstacle(queuectl: CommandLine) -> None:
+def test_worker_start_ignores_a_stale_pid_file_and_socket(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     os.kill(queuectl.supervisor_pid(), 9)
     assert os.path.exists(os.path.join(queuectl.home, "control.sock"))
@@ -294,7 +294,7 @@ def test_a_stale_pid_file_and_a_stale_socket_are_no_obstacle(queuectl: CommandLi
 
 
 def test_a_reused_pid_is_never_signalled(queuectl: CommandLine) -> None:
-    """The PID file names a living process (this one) that is no supervisor: the supervisor itself tells its PID."""
+    """Write the PID of this process into the PID file: the supervisor itself tells its PID."""
     queuectl.ok("worker", "start")
     pid = queuectl.supervisor_pid()
     with open(os.path.join(queuectl.home, "supervisor.pid"), "w") as file:
@@ -304,22 +304,22 @@ def test_a_reused_pid_is_never_signalled(queuectl: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("fd", ["3", "7", "1023", "-1", "x", "", "\u00b2", "9" * 30])
-def test_a_descriptor_that_the_caller_has_not_opened_is_none_to_write_to(queuectl: CommandLine, fd: str) -> None:
-    """A file of the home would have that number by then: the lock, say, which would be written to and let go."""
-    said = queuectl.refused(2, "worker", "start", "--foreground", f"--ready-fd={fd}")
-    assert "--ready-fd needs the number of a descriptor open for writing" in said
+def test_ready_fd_must_be_open_in_the_caller(queuectl: CommandLine, fd: str) -> None:
+    """Otherwise a file of the home, such as the lock, could get that number and be overwritten."""
+    result = queuectl.refused(2, "worker", "start", "--foreground", f"--ready-fd={fd}")
+    assert "--ready-fd needs the number of a descriptor open for writing" in result
     assert not os.path.exists(queuectl.home)
 
 
 @pytest.mark.parametrize("fd", [1, 2])
-def test_a_standard_stream_that_has_told_of_readiness_is_no_place_for_a_file(queuectl: CommandLine, fd: int) -> None:
-    """What is printed later must not get into the file that is opened next."""
+def test_no_file_takes_the_number_of_a_standard_stream_after_readiness(queuectl: CommandLine, fd: int) -> None:
+    """Later output must not go into the file that is opened next."""
     words = ["worker", "start", "--foreground", "--until-eof", "--ready-fd", str(fd)]
     with tempfile.TemporaryFile() as other:
         streams = {"stdout": other, "stderr": other, ("stdout", "stderr")[fd - 1]: subprocess.PIPE}
         process = queuectl.popen(*words, stdin=subprocess.PIPE, **streams)
-        said = process.stdout if fd == 1 else process.stderr
-        assert said is not None and json.loads(said.readline()) == {"pid": process.pid}
+        result = process.stdout if fd == 1 else process.stderr
+        assert result is not None and json.loads(result.readline()) == {"pid": process.pid}
         if os.path.isdir("/proc/self"):
             link = f"/proc/{process.pid}/fd/{fd}"
             until(lambda: os.readlink(link) == os.devnull, lambda: f"{link} to lead nowhere")
@@ -328,8 +328,8 @@ def test_a_standard_stream_that_has_told_of_readiness_is_no_place_for_a_file(que
 
 
 @pytest.mark.parametrize("home", [None, "", "here"])
-def test_no_folder_of_the_name_of_a_tilde_is_made(queuectl: CommandLine, tmp_path: Path, home: str | None) -> None:
-    """HOME is not set, or to no path, and nobody knows this uid."""
+def test_no_command_creates_a_folder_named_tilde(queuectl: CommandLine, tmp_path: Path, home: str | None) -> None:
+    """Unset HOME, or set it to no path, for a uid without an account."""
     queuectl.environ.pop("QUEUECTL_HOME")
     queuectl.environ.pop("XDG_STATE_HOME", None)
     queuectl.environ.pop("HOME", None)
@@ -340,10 +340,10 @@ def test_no_folder_of_the_name_of_a_tilde_is_made(queuectl: CommandLine, tmp_pat
     for words in (["enqueue", "--", "true"], ["--home", "~/q", "enqueue", "--", "true"]):
         if home == "":  # then ~ is the root folder
             continue
-        said = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code, ROOT, *words], env=queuectl.environ, cwd=tmp_path, capture_output=True, text=True
         )
-        assert said.returncode == 2 and "set HOME" in said.stderr and said.stderr.count("\n") == 1, said
+        assert result.returncode == 2 and "set HOME" in result.stderr and result.stderr.count("\n") == 1, result
     assert os.listdir(tmp_path) == []
 
 
@@ -351,7 +351,7 @@ NOT_JSON = [b"[" * 100_000, b'{"a":' * 100_000, b"1", b"[]", b'["job"]', b"null"
 
 
 @pytest.mark.parametrize("line", NOT_JSON, ids=[repr(line[:6]) for line in NOT_JSON])
-def test_files_of_other_things_are_refused_by_import_and_restore(queuectl: CommandLine, line: bytes) -> None:
+def test_import_and_restore_refuse_other_files(queuectl: CommandLine, line: bytes) -> None:
     head = b'{"queuectl_backup":1,"settings":{},"queues":{},"schedules":{}}\n'
     for words, data in ((["import"], line), (["restore"], line), (["restore"], head + line + b'\n{"end":1}\n')):
         queuectl.refused(2, *words, "-", stdin=data)
@@ -359,10 +359,10 @@ def test_files_of_other_things_are_refused_by_import_and_restore(queuectl: Comma
 
 @pytest.mark.parametrize("part", ["settings", "queues", "schedules"])
 @pytest.mark.parametrize("value", [None, [], 5, {"x": None}, {"x": []}, {"x": {"queue": 1}}, {"*": 5}])
-def test_a_backup_with_other_things_in_its_head_is_refused(queuectl: CommandLine, part: str, value: object) -> None:
+def test_restore_refuses_a_backup_with_a_wrong_header(queuectl: CommandLine, part: str, value: object) -> None:
     head = {"queuectl_backup": 1, "settings": {}, "queues": {}, "schedules": {}, part: value}
     answer = queuectl("restore", "-", stdin=f'{json.dumps(head)}\n{{"end":0}}\n'.encode())
-    if (part, value) != ("queues", {"x": {"queue": 1}}):  # such a rule is none, and is passed over
+    if (part, value) != ("queues", {"x": {"queue": 1}}):  # an invalid rule, which restore skips
         assert answer.status == 2 and answer.err.count("\n") == 1, answer
 
 
@@ -375,20 +375,20 @@ def test_a_backup_with_other_things_in_its_head_is_refused(queuectl: CommandLine
     ],
     ids=lambda words: " ".join(words)[:40],
 )  # fmt: skip
-def test_digits_and_fields_that_are_none_are_refused_in_plain_words(queuectl: CommandLine, words: list[str]) -> None:
+def test_invalid_digits_and_fields_are_refused_in_plain_words(queuectl: CommandLine, words: list[str]) -> None:
     queuectl.ok("enqueue", "--id", "a", "--", "true")
-    said = queuectl.refused(2, *words)
-    assert "literal" not in said and "limit" not in said and len(said) < 400, said
+    result = queuectl.refused(2, *words)
+    assert "literal" not in result and "limit" not in result and len(result) < 400, result
 
 
-def test_a_width_of_the_terminal_that_is_none_is_passed_over(queuectl: CommandLine) -> None:
+def test_an_invalid_terminal_width_is_ignored(queuectl: CommandLine) -> None:
     for columns in ("\u00b2", "9" * 5000, "x", "-1"):
         queuectl.environ["COLUMNS"] = columns
         queuectl.ok("list", "--help")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_message_that_nobody_gets_changes_no_status(queuectl: CommandLine) -> None:
+def test_an_unwritable_message_changes_no_status(queuectl: CommandLine) -> None:
     with open("/dev/full", "w") as full:
         for words, status in ((["list", "--state", "bad"], 2), (["show", "a"], 1), (["worker", "stop"], 3)):
             assert queuectl.popen(*words, stderr=full).wait(timeout=20) == status
@@ -396,28 +396,28 @@ def test_a_message_that_nobody_gets_changes_no_status(queuectl: CommandLine) -> 
         assert queuectl.popen("list", "--limit", "1", stderr=full, stdout=subprocess.DEVNULL).wait(timeout=20) == 0
         queuectl.ok("enqueue", "--", "true")
         with open(os.path.join(queuectl.home, "journal", "0000000001.log"), "ab") as file:
-            file.write(b"torn")  # which is noted beside the answer
+            file.write(b"torn")  # the warning about the torn tail
         assert queuectl.popen("enqueue", "--id", "b", "--", "true", stderr=full).wait(timeout=20) == 0
     assert queuectl.job("b")["state"] == "pending"
 
 
-def test_in_a_folder_that_is_gone_one_line_says_so(queuectl: CommandLine, tmp_path: Path) -> None:
+def test_a_removed_working_folder_is_reported_in_one_line(queuectl: CommandLine, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
 
-    def said_there(words: str) -> subprocess.CompletedProcess[str]:
+    def run_there(words: str) -> subprocess.CompletedProcess[str]:
         gone.mkdir()
         command = ["/bin/sh", "-c", f'cd "$1"; rmdir "$1"; shift; exec "$@" {words}', "sh", str(gone), sys.executable, SCRIPT]
         return subprocess.run(command, env=queuectl.environ, capture_output=True, text=True, check=False)
 
     for words in ("--home here status", "enqueue --cwd . -- true", "enqueue -- true", "doctor --repair there"):
-        said = said_there(words)
-        assert said.returncode == 2 and "the current folder no longer exists" in said.stderr, said
-        assert said.stderr.count("\n") == 1
-    said = said_there("enqueue --id a --cwd / -- true")
-    assert (said.returncode, said.stdout) == (0, "a\n") and queuectl.job("a")["cwd"] == "/"
+        result = run_there(words)
+        assert result.returncode == 2 and "the current folder no longer exists" in result.stderr, result
+        assert result.stderr.count("\n") == 1
+    result = run_there("enqueue --id a --cwd / -- true")
+    assert (result.returncode, result.stdout) == (0, "a\n") and queuectl.job("a")["cwd"] == "/"
 
 
-def test_a_start_for_which_there_is_no_process_says_so(queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_start_reports_a_failed_fork(queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     from queuectl_core.home import Home
     from queuectl_core.supervisor import daemon
 
@@ -430,7 +430,7 @@ def test_a_start_for_which_there_is_no_process_says_so(queuectl: CommandLine, mo
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_help_that_cannot_be_written_is_one_line(queuectl: CommandLine) -> None:
+def test_unwritable_help_is_reported_in_one_line(queuectl: CommandLine) -> None:
     with open("/dev/full", "w") as full:
         process = queuectl.popen("list", "--help", stdout=full, stderr=subprocess.PIPE)
         _, err = process.communicate(timeout=20)
@@ -438,7 +438,7 @@ def test_help_that_cannot_be_written_is_one_line(queuectl: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o777, 0o277, 0o477])
-def test_a_umask_that_takes_our_own_rights_makes_no_file_that_we_cannot_open(queuectl: CommandLine, umask: int) -> None:
+def test_files_stay_usable_under_a_umask_that_removes_owner_permissions(queuectl: CommandLine, umask: int) -> None:
     before = os.umask(umask)
     try:
         queuectl.ok("enqueue", "--id", "a", "--", "umask")
@@ -453,6 +453,6 @@ def test_a_umask_that_takes_our_own_rights_makes_no_file_that_we_cannot_open(que
             assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o600, name
 
 
-def test_a_file_of_variables_without_an_end_is_refused(queuectl: CommandLine) -> None:
-    said = queuectl.refused(2, "enqueue", "--env-file", "/dev/zero", "--", "true")
-    assert "cannot read /dev/zero: it has more than 1048576 characters" in said
+def test_an_endless_file_of_variables_is_refused(queuectl: CommandLine) -> None:
+    result = queuectl.refused(2, "enqueue", "--env-file", "/dev/zero", "--", "true")
+    assert "cannot read /dev/zero: it has more than 1048576 characters" in result

@@ -1,5 +1,5 @@
-"""Every command gives the same answer with a supervisor (through the socket) and without one (through the writer
-lock).
+"""Every command gives the same answer through the socket of a supervisor and through the writer
+lock.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def test_the_answers_are_the_same(queuectl: CommandLine) -> None:
     queuectl.environ["QUEUECTL_HOME"] = queuectl.home = home + "2"
     try:
         queuectl.ok("worker", "start")
-        queuectl.ok("worker", "scale", "0")  # so that nothing runs meanwhile
+        queuectl.ok("worker", "scale", "0")  # so that no job runs during the test
         served = [without_times(queuectl(*words)) for words in CALLS]
         assert served == alone
     finally:
@@ -69,14 +69,14 @@ def test_settings_are_kept(queuectl: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["alone", "served"])
-def test_a_large_file_is_one_request(queuectl: CommandLine, running: bool) -> None:
-    """Larger than one message and one frame; a refused one leaves nothing."""
+def test_a_large_file_is_all_or_nothing(queuectl: CommandLine, running: bool) -> None:
+    """The file is larger than one message and one frame; a refused file leaves nothing behind."""
     if running:
         queuectl.ok("worker", "start")
         queuectl.ok("worker", "scale", "0")
     lines = [f'{{"id": "n{n}", "command": "true"}}' for n in range(12_000)]
-    said = queuectl.refused(1, "enqueue", "--file", "-", stdin="\n".join([*lines, lines[5]]).encode())
-    assert "line 12001: ID n5 appears more than once" in said
+    output = queuectl.refused(1, "enqueue", "--file", "-", stdin="\n".join([*lines, lines[5]]).encode())
+    assert "line 12001: ID n5 appears more than once" in output
     assert queuectl.counts()["pending"] == 0
     assert queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode()).split() == [
         f"n{n}" for n in range(12_000)
@@ -85,7 +85,7 @@ def test_a_large_file_is_one_request(queuectl: CommandLine, running: bool) -> No
     assert [job["id"] for job in queuectl.json("list", "--limit", "0")] == [f"n{n}" for n in range(12_000)]
 
 
-def test_made_ids_of_a_large_file_are_the_real_ones(queuectl: CommandLine) -> None:
+def test_printed_ids_of_a_large_file_are_the_stored_ones(queuectl: CommandLine) -> None:
     ids = queuectl.ok("enqueue", "--file", "-", stdin=b'{"command": "true"}\n' * 1500).split()
     assert ids == [job["id"] for job in queuectl.json("list", "--limit", "0")]
     assert ids == sorted(ids) and len(set(ids)) == 1500

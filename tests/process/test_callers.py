@@ -1,4 +1,4 @@
-"""Whoever starts a supervisor may have set up his process in any way; it starts all the same, and works."""
+"""Callers with unusual signal settings: a supervisor starts and works anyway."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def block_all() -> None:
 
 
 @pytest.mark.parametrize("prepare", [ignore_children, ignore_all, block_all])
-def test_worker_start_works_whatever_signals_its_caller_ignores_or_blocks(
+def test_worker_start_works_when_its_caller_ignores_or_blocks_signals(
     queuectl: CommandLine, prepare: Callable[[], None]
 ) -> None:
-    """Both are inherited over fork and exec."""
+    """Ignored and blocked signals pass through fork and exec."""
     start = subprocess.run(
         [sys.executable, SCRIPT, "worker", "start"],
         env=queuectl.environ,

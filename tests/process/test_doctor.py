@@ -1,4 +1,6 @@
-"""doctor: what is sound is called so, damage is found; and a salvage loses and touches no more than it must."""
+"""doctor: reports a sound home and finds damage; repair keeps everything readable and changes
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ def journal_file(queuectl: CommandLine) -> str:
 
 
 def damage_event_of(queuectl: CommandLine, id: str, name: str) -> None:
-    """Flips a bit in the command or the end of the event of this name and job."""
+    """Flip a bit in the command or at the end of the event of this name and job."""
     path = journal_file(queuectl)
     with open(path, "rb") as file:
         data = bytearray(file.read())
@@ -48,7 +50,7 @@ def target(queuectl: CommandLine) -> str:
     return queuectl.home + "-rescued"
 
 
-def test_a_sound_home_is_called_sound(queuectl: CommandLine) -> None:
+def test_doctor_reports_a_sound_home(queuectl: CommandLine) -> None:
     assert "does not exist yet" in queuectl.ok("doctor")
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     queuectl.ok("worker", "start")
@@ -59,25 +61,25 @@ def test_a_sound_home_is_called_sound(queuectl: CommandLine) -> None:
     assert all(finding["sound"] is not False for finding in queuectl.json("doctor"))
 
 
-def test_damage_is_refused_with_its_range_and_its_jobs_and_doctor_says_where(queuectl: CommandLine) -> None:
+def test_damage_is_refused_with_its_events_and_jobs(queuectl: CommandLine) -> None:
     for id in ("a", "b", "c"):
         queuectl.ok("enqueue", "--id", id, "--command", "true")
     damage_event_of(queuectl, "b", "enqueued")
     for words in (["status"], ["enqueue", "--command", "true"], ["worker", "start"]):
-        said = queuectl.refused(1, *words)
-        assert "events 2 to 2, of jobs b" in said and "doctor --repair" in said
+        output = queuectl.refused(1, *words)
+        assert "events 2 to 2, of jobs b" in output and "doctor --repair" in output
     answer = queuectl("doctor")
     assert answer.status == 1 and "DAMAGED" in answer.out
 
 
-def test_a_salvage_keeps_the_rest_names_the_lost_and_touches_nothing(queuectl: CommandLine, target: str) -> None:
+def test_repair_keeps_the_rest_names_the_lost_and_changes_nothing(queuectl: CommandLine, target: str) -> None:
     for id in ("a", "b", "c"):
         queuectl.ok("enqueue", "--id", id, "--command", "true")
     queuectl.ok("config", "set", "max-retries", "7")
     damage_event_of(queuectl, "b", "enqueued")
     before = fingerprint(queuectl.home)
-    said = queuectl.ok("doctor", "--repair", target)
-    assert "recovered 2 jobs into the new home" in said and "lost: events 2 to 2" in said and "affected: b" in said
+    output = queuectl.ok("doctor", "--repair", target)
+    assert "recovered 2 jobs into the new home" in output and "lost: events 2 to 2" in output and "affected: b" in output
     assert fingerprint(queuectl.home) == before
     assert jobs_in(queuectl, target) == {"a": "pending", "c": "pending"}
     assert queuectl.ok("--home", target, "config", "get", "max-retries") == "7\n"
@@ -85,7 +87,7 @@ def test_a_salvage_keeps_the_rest_names_the_lost_and_touches_nothing(queuectl: C
     queuectl.ok("--home", target, "enqueue", "--id", "d", "--command", "true")
 
 
-def test_a_job_that_has_succeeded_does_not_run_again_because_its_start_is_lost(
+def test_a_completed_job_does_not_run_again_when_its_start_is_lost(
     queuectl: CommandLine, target: str
 ) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "echo precious")
@@ -94,9 +96,9 @@ def test_a_job_that_has_succeeded_does_not_run_again_because_its_start_is_lost(
     os.kill(queuectl.supervisor_pid(), 9)
     queuectl.ok("enqueue", "--id", "b", "--command", "true")
     damage_event_of(queuectl, "a", "started")
-    said = queuectl.ok("doctor", "--repair", target)
-    # A run of more than 20 ms has a `located` event before that of its end.
-    assert re.search(r"affected: a: (it was pending at event (located|succeeded)|one of its events is damaged)", said)
+    output = queuectl.ok("doctor", "--repair", target)
+    # A run of more than 20 ms has a `located` event before its last event.
+    assert re.search(r"affected: a: (it was pending at event (located|succeeded)|one of its events is damaged)", output)
     assert jobs_in(queuectl, target) == {"a": "completed", "b": "pending"}
     assert queuectl.ok("--home", target, "logs", "a") == "precious\n"
 
@@ -111,7 +113,7 @@ def test_a_store_that_is_garbage_is_rebuilt_from_the_journal(queuectl: CommandLi
     assert jobs_in(queuectl, target) == {"a": "pending"}
 
 
-def test_a_salvage_needs_a_new_home_and_nobody_at_work(queuectl: CommandLine, target: str) -> None:
+def test_repair_needs_a_new_home_and_no_supervisor(queuectl: CommandLine, target: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     os.mkdir(target)
     assert "already exists" in queuectl.refused(2, "doctor", "--repair", target)
@@ -128,7 +130,7 @@ def test_a_salvage_needs_a_new_home_and_nobody_at_work(queuectl: CommandLine, ta
     ],
     ids=["read-only", "a folder", "a link"],
 )
-def test_what_is_not_as_queuectl_has_made_it_is_named(queuectl: CommandLine, break_it: Callable[[str], object]) -> None:
+def test_doctor_names_unexpected_files(queuectl: CommandLine, break_it: Callable[[str], object]) -> None:
     queuectl.ok("enqueue", "--command", "true")
     break_it(os.path.join(queuectl.home, "reserve"))
     answer = queuectl("doctor")

@@ -1,4 +1,4 @@
-"""A supervisor within a program: what it imports, which signals reach it, how long it lives, and what it says."""
+"""A supervisor inside a program: its imports, signals, lifetime, and messages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from queuectl_core.errors import InvalidInput, SupervisorFailed
 from tests.homes import ROOT, SCRIPT, CommandLine, is_alive, until
 
 SHADOWS = ("__future__", "queue", "selectors", "json", "socket", "multiprocessing", "resource", "struct", "sqlite3", "tempfile", "ctypes")
-"""Modules of Python's own; a file of that name in a user's folder is the user's."""
+"""Standard modules; a file with such a name in a user's folder belongs to the user."""
 
 
 def a_folder_of_shadows(queuectl: CommandLine) -> str:
-    """Every file there says so when it is imported, in `imported`."""
+    """Make files that each print their name to `imported` when something imports them."""
     folder = os.path.join(os.path.dirname(queuectl.home), "project")
     os.mkdir(folder)
     for name in SHADOWS:
@@ -33,7 +33,7 @@ def a_folder_of_shadows(queuectl: CommandLine) -> str:
 
 
 def program(queuectl: CommandLine, code: str, *options: str) -> list[str]:
-    """A program that embeds a queue."""
+    """Return the command line of a program that embeds a queue."""
     head = f"import os, sys, time; sys.path.insert(0, {ROOT!r}); from queuectl_core import Queue; q = Queue({queuectl.home!r})"
     return [sys.executable, *options, "-c", f"{head}\n{code}"]
 
@@ -46,18 +46,18 @@ def supervisor_is_gone(queuectl: CommandLine) -> None:
 def test_a_supervisor_imports_nothing_from_the_folder_of_the_program(queuectl: CommandLine, options: list[str]) -> None:
     folder = a_folder_of_shadows(queuectl)
     code = (
-        "sys.path = [p for p in sys.path if p]; q.enqueue('true', id='a')\n"  # the program itself is to see Python's own
+        "sys.path = [p for p in sys.path if p]; q.enqueue('true', id='a')\n"  # the program itself must import the standard modules
         "import queue, selectors, json, socket, multiprocessing, resource, struct, sqlite3, tempfile, subprocess\n"
         "with q.supervisor() as pid: q.wait(['a'], 20); print(open(f'/proc/{pid}/cmdline').read().split('\\0')[1:-1])"
     )
     head = "import sys; sys.path = [p for p in sys.path if p]\n"
     words = program(queuectl, code, *options)
     words[-1] = head + words[-1]
-    said = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=40, check=False)
-    assert said.returncode == 0, said
+    result = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=40, check=False)
+    assert result.returncode == 0, result
     assert not os.path.exists(os.path.join(folder, "imported"))
     for option in options:
-        assert repr(option) in said.stdout or f"-X{option}" in options or "dev" in said.stdout
+        assert repr(option) in result.stdout or f"-X{option}" in options or "dev" in result.stdout
 
 
 @pytest.mark.parametrize("words", [[SCRIPT], ["-m", "queuectl_core"], ["-m", "queuectl"], [os.path.join(ROOT, "queuectl_core", "__main__.py")]])
@@ -78,24 +78,24 @@ def test_a_supervisor_in_the_foreground_imports_nothing_from_the_working_folder(
     assert not os.path.exists(os.path.join(folder, "imported"))
 
 
-def test_a_copy_in_a_folder_with_modules_of_a_user_runs_none_of_them(queuectl: CommandLine) -> None:
+def test_a_copied_queuectl_imports_no_module_beside_it(queuectl: CommandLine) -> None:
     folder = a_folder_of_shadows(queuectl)
     os.symlink(os.path.join(ROOT, "queuectl_core"), os.path.join(folder, "queuectl_core"))
     with open(SCRIPT, "rb") as file, open(os.path.join(folder, "queuectl.py"), "wb") as copy:
         copy.write(file.read())
     for words in (["worker", "start"], ["enqueue", "--id", "a", "--", "true"], ["status", "--json"], ["worker", "stop"]):
-        said = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "queuectl.py", *words], cwd=folder, env=queuectl.environ, capture_output=True, timeout=30
         )
-        assert said.returncode == 0, said
+        assert result.returncode == 0, result
     assert not os.path.exists(os.path.join(folder, "imported"))
 
 
 @pytest.mark.parametrize("words", [["{}/queuectl.py"], ["-m", "queuectl"], ["-m", "queuectl_core"], ["{}/queuectl_core/__main__.py"]], ids=" ".join)
-def test_workers_that_are_new_interpreters_import_nothing_from_a_folder_of_the_user(
+def test_spawned_workers_import_nothing_from_the_folder_of_the_user(
     queuectl: CommandLine, words: list[str]
 ) -> None:
-    """As on macOS. The package lies among the modules of the user."""
+    """Spawn workers as on macOS, with the package in the folder of the user."""
     folder = a_folder_of_shadows(queuectl)
     shutil.copy(SCRIPT, folder)
     package = os.path.join(folder, "queuectl_core")
@@ -119,20 +119,20 @@ def test_workers_that_are_new_interpreters_import_nothing_from_a_folder_of_the_u
     assert not os.path.exists(os.path.join(folder, "imported"))
 
 
-def test_an_installed_command_imports_nothing_from_the_folder_it_lies_in(queuectl: CommandLine) -> None:
+def test_an_installed_command_imports_nothing_from_its_folder(queuectl: CommandLine) -> None:
     folder = a_folder_of_shadows(queuectl)
-    os.unlink(os.path.join(folder, "__future__.py"))  # which Python's own text of such a command could import
+    os.unlink(os.path.join(folder, "__future__.py"))  # which the script that pip writes could import
     command = os.path.join(folder, "queuectl")
     with open(command, "w") as file:
         file.write("import sys\nfrom queuectl_core.cli.main import main\nsys.exit(main())\n")
     env = {**queuectl.environ, "PYTHONPATH": ROOT}
     for words in (["worker", "start"], ["enqueue", "--id", "a", "--", "true"], ["wait", "a"], ["worker", "stop"]):
-        said = subprocess.run([sys.executable, command, *words], env=env, cwd="/", capture_output=True, timeout=30)
-        assert said.returncode == 0, said
+        result = subprocess.run([sys.executable, command, *words], env=env, cwd="/", capture_output=True, timeout=30)
+        assert result.returncode == 0, result
     assert not os.path.exists(os.path.join(folder, "imported"))
 
 
-def test_ctrl_c_at_the_program_stops_no_supervisor(queuectl: CommandLine) -> None:
+def test_ctrl_c_in_the_program_does_not_stop_the_supervisor(queuectl: CommandLine) -> None:
     """A terminal sends SIGINT to the whole foreground group."""
     code = (
         "with q.supervisor():\n"
@@ -147,7 +147,7 @@ def test_ctrl_c_at_the_program_stops_no_supervisor(queuectl: CommandLine) -> Non
     assert out == "running\n{'completed': 1}\n"
 
 
-def test_a_forked_child_of_the_program_keeps_no_supervisor_alive(queuectl: CommandLine) -> None:
+def test_a_forked_child_does_not_keep_the_supervisor_alive(queuectl: CommandLine) -> None:
     code = (
         "with q.supervisor():\n"
         "    if os.fork() == 0: time.sleep(60); os._exit(0)\n"
@@ -163,7 +163,7 @@ def test_a_forked_child_of_the_program_keeps_no_supervisor_alive(queuectl: Comma
         process.stdout.close()
 
 
-def test_the_end_of_the_block_in_a_forked_child_ends_nothing(queuectl: CommandLine) -> None:
+def test_leaving_the_block_in_a_forked_child_stops_nothing(queuectl: CommandLine) -> None:
     code = (
         "import traceback\n"
         "with q.supervisor():\n"
@@ -171,19 +171,19 @@ def test_the_end_of_the_block_in_a_forked_child_ends_nothing(queuectl: CommandLi
         "    if child: print(os.waitpid(child, 0)[1], q.status()['supervisor']['state'], flush=True)\n"
         "if not child: os._exit(0)"
     )
-    said = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
-    assert (said.stdout, said.stderr) == ("0 running\n", "")
+    result = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
+    assert (result.stdout, result.stderr) == ("0 running\n", "")
 
 
-def test_a_supervisor_within_a_program_writes_to_the_log_of_its_home(queuectl: CommandLine) -> None:
+def test_an_embedded_supervisor_writes_to_its_log(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue, queue.supervisor() as pid:
         pass
     with open(os.path.join(queuectl.home, "supervisor.log")) as file:
-        said = file.read()
-    assert f"ready: pid {pid}" in said and "stopped" in said
+        result = file.read()
+    assert f"ready: pid {pid}" in result and "stopped" in result
 
 
-def test_a_supervisor_that_did_not_end_as_it_was_told_is_warned_of(queuectl: CommandLine) -> None:
+def test_warns_when_the_supervisor_fails(queuectl: CommandLine) -> None:
     with pytest.warns(RuntimeWarning, match="was killed by signal 9; see .*supervisor.log"):
         with Queue(queuectl.home) as queue, queue.supervisor() as pid:
             os.kill(pid, signal.SIGKILL)
@@ -194,7 +194,7 @@ def test_a_supervisor_that_did_not_end_as_it_was_told_is_warned_of(queuectl: Com
             pass
 
 
-def test_a_program_is_warned_of_what_is_found_beside_the_answer(queuectl: CommandLine) -> None:
+def test_warns_of_messages_about_the_home(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue:
         queue.enqueue("true")
         journal = os.path.join(queuectl.home, "journal")
@@ -205,13 +205,13 @@ def test_a_program_is_warned_of_what_is_found_beside_the_answer(queuectl: Comman
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None, True, 10**9])
-def test_a_wrong_number_of_workers_is_refused_before_anything_is_started(queuectl: CommandLine, workers: object) -> None:
+def test_a_wrong_number_of_workers_is_refused_before_the_start(queuectl: CommandLine, workers: object) -> None:
     with Queue(queuectl.home) as queue, pytest.raises(InvalidInput, match="workers must be a whole number from 1 to"):
         queue.supervisor(workers=workers)  # type: ignore[arg-type]
     assert not os.path.exists(queuectl.home)
 
 
-def test_a_frozen_program_must_name_a_python_and_is_not_started_again(
+def test_a_frozen_program_must_name_a_python(
     queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Queue(queuectl.home) as queue:
@@ -228,7 +228,7 @@ def test_a_frozen_program_must_name_a_python_and_is_not_started_again(
                     queue.supervisor()
 
 
-def test_a_python_that_cannot_be_started_is_one_error(queuectl: CommandLine) -> None:
+def test_a_python_that_cannot_start_is_one_error(queuectl: CommandLine) -> None:
     before = len(os.listdir("/dev/fd"))
     with Queue(queuectl.home) as queue:
         with pytest.raises(InvalidInput, match="cannot start /no/such/python: No such file"):
@@ -239,7 +239,7 @@ def test_a_python_that_cannot_be_started_is_one_error(queuectl: CommandLine) -> 
 
 
 @pytest.mark.parametrize("free", range(1, 7))
-def test_a_start_without_enough_descriptors_keeps_none_open(queuectl: CommandLine, free: int) -> None:
+def test_a_start_without_enough_descriptors_leaks_none(queuectl: CommandLine, free: int) -> None:
     code = (
         "import resource\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); spare = [os.dup(0) for _ in range(40 - 3 - {free})]\n"
@@ -250,12 +250,12 @@ def test_a_start_without_enough_descriptors_keeps_none_open(queuectl: CommandLin
         "except Exception as error: print(error, flush=True)\n"
         "assert [n for n in range(40) if is_open(n)] == before"
     )
-    said = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
-    assert said.returncode == 0, said
-    assert "Too many open files" in said.stdout, said
+    result = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
+    assert result.returncode == 0, result
+    assert "Too many open files" in result.stdout, result
 
 
-def test_a_supervisor_starts_from_a_program_that_is_a_zip(queuectl: CommandLine) -> None:
+def test_a_supervisor_starts_from_a_zipped_program(queuectl: CommandLine) -> None:
     archive = os.path.join(os.path.dirname(queuectl.home), "app.zip")
     with zipfile.ZipFile(archive, "w") as file:
         for folder, _, names in os.walk(os.path.join(ROOT, "queuectl_core")):
@@ -264,16 +264,16 @@ def test_a_supervisor_starts_from_a_program_that_is_a_zip(queuectl: CommandLine)
                 file.write(path, os.path.relpath(path, ROOT))
         code = "import sys; from queuectl_core import Queue\nwith Queue(sys.argv[1]) as q, q.supervisor():\n"
         file.writestr("__main__.py", code + "    print(q.wait([q.enqueue('true')], 20))\n")
-    said = subprocess.run([sys.executable, archive, queuectl.home], capture_output=True, text=True, timeout=40, check=False)
-    assert (said.stdout, said.stderr) == ("{'completed': 1}\n", "")
+    result = subprocess.run([sys.executable, archive, queuectl.home], capture_output=True, text=True, timeout=40, check=False)
+    assert (result.stdout, result.stderr) == ("{'completed': 1}\n", "")
 
 
-def test_a_supervisor_keeps_no_folder_of_the_program_busy(queuectl: CommandLine) -> None:
+def test_a_supervisor_leaves_the_folder_of_the_program(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue, queue.supervisor() as pid:
         assert os.readlink(f"/proc/{pid}/cwd") == "/"
 
 
-def test_ctrl_c_while_a_supervisor_starts_leaves_none_behind(queuectl: CommandLine) -> None:
+def test_ctrl_c_during_a_start_leaves_no_supervisor(queuectl: CommandLine) -> None:
     code = (
         "import signal; from queuectl_core.supervisor import daemon\n"
         "heard = daemon.parse_answer\n"
@@ -282,6 +282,6 @@ def test_ctrl_c_while_a_supervisor_starts_leaves_none_behind(queuectl: CommandLi
         "with q.supervisor(): pass"
     )
     started_s = time.monotonic()
-    said = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
-    assert "KeyboardInterrupt" in said.stderr and time.monotonic() - started_s < 30
+    result = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
+    assert "KeyboardInterrupt" in result.stderr and time.monotonic() - started_s < 30
     supervisor_is_gone(queuectl)

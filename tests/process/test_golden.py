@@ -1,4 +1,6 @@
-"""Homes that earlier versions have left open, list and run; and the version before this one refuses a home of today."""
+"""Homes of earlier versions list and run their jobs, and the previous version refuses a current
+home.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ STATES = {
 
 @pytest.fixture(params=GOLDEN)
 def golden(request: pytest.FixtureRequest) -> Iterator[CommandLine]:
-    """The command line of today on a copy of a golden home."""
+    """Return a command line of this version on a copy of a golden home."""
     with short_folder() as folder:
         command_line = CommandLine(unpack_home(request.param, folder))
         yield command_line
@@ -38,7 +40,7 @@ def test_there_are_golden_homes_of_every_format() -> None:
     assert set(GOLDEN) >= {"v1-sqlite", "v1-dumb"}
 
 
-def test_golden_home_is_sound_and_tells_all_that_it_held(golden: CommandLine) -> None:
+def test_golden_home_is_sound_and_complete(golden: CommandLine) -> None:
     golden.ok("doctor")
     assert {job["id"]: job["state"] for job in golden.json("list")} == STATES
     assert golden.job("long")["history"][-1]["reason"] == "its worker was lost"
@@ -53,7 +55,7 @@ def test_golden_home_is_sound_and_tells_all_that_it_held(golden: CommandLine) ->
     golden.ok("doctor")
 
 
-def test_golden_home_runs_on(golden: CommandLine) -> None:
+def test_golden_home_runs_its_jobs(golden: CommandLine) -> None:
     golden.ok("worker", "start")
     golden.ok("enqueue", "--id", "new", "--", "echo", "new")
     for id in ("waits", "long", "new"):
@@ -63,12 +65,12 @@ def test_golden_home_runs_on(golden: CommandLine) -> None:
     golden.ok("doctor")
 
 
-# The version before
+# The previous version
 
 
 @pytest.fixture(scope="module")
-def version_before() -> Iterator[str]:
-    """The script of the last version that wrote the format before this one, out of the history."""
+def previous_version() -> Iterator[str]:
+    """Return the script of the last version that wrote the previous format, from the history."""
     folders = ("queuectl_core", os.path.join("queuectl_core", "storage"))
     paths = [os.path.join(folder, "journal_format.py") for folder in folders]
     log = ["git", "log", "-1", "-M", "-G^VERSION = [0-9]", "--format=%P", "--", *paths]
@@ -91,25 +93,25 @@ def refused_by(script: str, home: str, *words: str) -> None:
     assert "damaged" not in answer.stderr and "repair" not in answer.stderr, answer
 
 
-def the_version_before_refuses(script: str, home: str) -> None:
+def assert_previous_version_refuses(script: str, home: str) -> None:
     for words in (["status"], ["list"], ["enqueue", "--", "true"], ["worker", "start"]):
         refused_by(script, home, *words)
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "dumb"])
-def test_the_version_before_refuses_a_home_of_today(queuectl: CommandLine, version_before: str, backend: str) -> None:
+def test_previous_version_refuses_a_current_home(queuectl: CommandLine, previous_version: str, backend: str) -> None:
     queuectl.environ["QUEUECTL_STORE"] = backend
     queuectl.ok("enqueue", "--id", "a", "--", "true")
-    the_version_before_refuses(version_before, queuectl.home)
+    assert_previous_version_refuses(previous_version, queuectl.home)
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
     queuectl.ok("worker", "stop")
-    the_version_before_refuses(version_before, queuectl.home)
+    assert_previous_version_refuses(previous_version, queuectl.home)
     assert queuectl.job("a")["state"] == "completed"
 
 
-def test_the_version_before_refuses_its_own_home_once_it_was_used_today(
-    golden: CommandLine, version_before: str
+def test_previous_version_refuses_its_own_home_after_an_upgrade(
+    golden: CommandLine, previous_version: str
 ) -> None:
     golden.ok("status")
-    the_version_before_refuses(version_before, golden.home)
+    assert_previous_version_refuses(previous_version, golden.home)

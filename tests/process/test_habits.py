@@ -1,4 +1,6 @@
-"""Habits of terminals and scripts: pipes that close, colours, wide characters, options on either side, help."""
+"""Habits of terminals and scripts: closed pipes, colors, wide characters, options on either side,
+help.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +15,33 @@ from tests.homes import SCRIPT, CommandLine
 
 
 def on_terminal(queuectl: CommandLine, *words: str, **environ: str) -> str:
-    """What a terminal of 80 columns gets to see."""
-    ours, theirs = pty.openpty()
+    """Return what a terminal of 80 columns shows."""
+    master, slave = pty.openpty()
     env = {**queuectl.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24", **environ}
     if "NO_COLOR" not in environ:
         env.pop("NO_COLOR", None)
-    process = subprocess.Popen([queuectl.python, SCRIPT, *words], env=env, stdout=theirs, stderr=subprocess.STDOUT)
-    os.close(theirs)
+    process = subprocess.Popen([queuectl.python, SCRIPT, *words], env=env, stdout=slave, stderr=subprocess.STDOUT)
+    os.close(slave)
     seen = b""
     while True:
         try:
-            piece = os.read(ours, 65536)
-        except OSError:  # Linux says EIO when the other side is closed
+            piece = os.read(master, 65536)
+        except OSError:  # Linux reports EIO after the other side closes
             break
         if not piece:
             break
         seen += piece
-    os.close(ours)
+    os.close(master)
     assert process.wait(timeout=20) == 0
     return seen.decode()
 
 
-def test_a_bare_call_shows_the_status(queuectl: CommandLine) -> None:
+def test_a_call_without_a_command_shows_the_status(queuectl: CommandLine) -> None:
     assert queuectl.ok() == queuectl.ok("status")
     assert "no supervisor is running" in queuectl.ok()
 
 
-def test_asking_makes_no_home(queuectl: CommandLine) -> None:
+def test_commands_that_only_read_create_no_home(queuectl: CommandLine) -> None:
     for words in (["status"], ["list"], ["dlq", "list"], ["config", "list"]):
         queuectl.ok(*words)
     queuectl.refused(1, "show", "x")
@@ -48,9 +50,9 @@ def test_asking_makes_no_home(queuectl: CommandLine) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_that_fits_a_screen_and_shows_an_example(queuectl: CommandLine, command: str) -> None:
-    said = queuectl.ok(command, "--help")
-    assert "examples:\n  queuectl" in said
-    assert len(said.splitlines()) <= 40
+    output = queuectl.ok(command, "--help")
+    assert "examples:\n  queuectl" in output
+    assert len(output.splitlines()) <= 40
 
 
 def test_options_work_on_either_side_of_the_command(queuectl: CommandLine) -> None:
@@ -63,7 +65,7 @@ def test_options_work_on_either_side_of_the_command(queuectl: CommandLine) -> No
     queuectl.environ["QUEUECTL_HOME"] = home
 
 
-def test_the_home_is_found_where_the_help_says(queuectl: CommandLine) -> None:
+def test_the_home_is_where_the_help_says(queuectl: CommandLine) -> None:
     folder = os.path.dirname(queuectl.home)
     for name, value, path in (
         ("XDG_STATE_HOME", folder, f"{folder}/queuectl"),
@@ -90,7 +92,7 @@ def test_a_closed_pipe_is_no_error(queuectl: CommandLine) -> None:
     process.stderr.close()
 
 
-def test_a_full_disk_behind_stdout_is_said(queuectl: CommandLine) -> None:
+def test_a_full_disk_behind_stdout_is_reported(queuectl: CommandLine) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
     with open("/dev/full", "wb") as full:
@@ -99,7 +101,7 @@ def test_a_full_disk_behind_stdout_is_said(queuectl: CommandLine) -> None:
     assert (process.returncode, err) == (1, b"queuectl: cannot write the output: No space left on device\n")
 
 
-def test_colours_only_on_a_terminal_and_not_with_no_color(queuectl: CommandLine) -> None:
+def test_colors_only_on_a_terminal_and_not_with_no_color(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     assert "\x1b[" not in queuectl.ok("list")
     assert "\x1b[36mpending" in on_terminal(queuectl, "list")
@@ -107,7 +109,7 @@ def test_colours_only_on_a_terminal_and_not_with_no_color(queuectl: CommandLine)
     assert "\x1b[" not in on_terminal(queuectl, "list", TERM="dumb")
 
 
-def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(queuectl: CommandLine) -> None:
+def test_a_table_fits_the_terminal_and_is_complete_in_a_pipe(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "echo " + "long " * 40)
     assert "long " * 39 in queuectl.ok("list")
     queuectl.ok("enqueue", "--id", "b", "--command", "no_such_command_at_all " + "long " * 40)
@@ -118,7 +120,7 @@ def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe(queuectl: CommandLine)
         assert all(len(line) <= columns for line in lines) and lines[1].endswith("…")
 
 
-def test_wide_characters_keep_the_columns_straight(queuectl: CommandLine) -> None:
+def test_wide_characters_keep_the_columns_aligned(queuectl: CommandLine) -> None:
     from queuectl_core.cli.screen import cut, width
 
     assert [width(text) for text in ("abc", "日本", "e\u0301", "")] == [3, 4, 1, 0]
@@ -131,11 +133,11 @@ def test_wide_characters_keep_the_columns_straight(queuectl: CommandLine) -> Non
 def test_control_characters_of_a_command_are_escaped_in_tables(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "evil", "--command", "echo '\x1b]0;title\x07\x1b[2J'\n\techo two")
     for words in (["list"], ["show", "evil"]):
-        said = queuectl.ok(*words)
-        assert "\x1b" not in said and "\x07" not in said and "\\x1b]0;title\\x07" in said and "\\n\\techo two" in said
+        output = queuectl.ok(*words)
+        assert "\x1b" not in output and "\x07" not in output and "\\x1b]0;title\\x07" in output and "\\n\\techo two" in output
 
 
-def test_a_locale_without_unicode_is_no_obstacle(queuectl: CommandLine) -> None:
+def test_works_in_a_locale_without_unicode(queuectl: CommandLine) -> None:
     queuectl.environ.update(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
     queuectl.ok("enqueue", "--file", "-", stdin='{"id": "a", "command": "echo é 日"}'.encode())
     assert "echo \\xe9" in queuectl.ok("list")
@@ -149,13 +151,13 @@ def test_the_drop_in_script_runs_from_a_copied_folder_through_a_link(queuectl: C
     shutil.copy(SCRIPT, folder)
     shutil.copytree(os.path.join(root, "queuectl_core"), os.path.join(folder, "queuectl_core"))
     os.symlink(os.path.join(folder, "queuectl.py"), os.path.join(folder, "qc"))
-    said = subprocess.run(
+    output = subprocess.run(
         [queuectl.python, os.path.join(folder, "qc"), "--version"], cwd="/", capture_output=True, text=True, check=True
     )
-    assert said.stdout.startswith("queuectl ")
+    assert output.stdout.startswith("queuectl ")
 
 
-def test_an_interrupted_call_is_status_130(queuectl: CommandLine) -> None:
+def test_an_interrupted_call_exits_with_130(queuectl: CommandLine) -> None:
     import signal
 
     from tests.homes import until
@@ -171,7 +173,7 @@ def test_an_interrupted_call_is_status_130(queuectl: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams_are_no_obstacle(queuectl: CommandLine, closed: str) -> None:
+def test_works_with_closed_standard_streams(queuectl: CommandLine, closed: str) -> None:
     for words in ("enqueue --id a --command true", "worker start", "status"):
         line = f'"{queuectl.python}" "{SCRIPT}" {words} {closed}'
         assert (

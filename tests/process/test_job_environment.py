@@ -1,4 +1,6 @@
-"""The variables that queuectl gives a job: every job has its own, whatever way the environment of another one takes."""
+"""The variables that queuectl gives a job: each job has its own, even when it inherits those of
+another job.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,16 @@ OF_ANOTHER = {
 TELL = "env | grep ^QUEUECTL_ | grep -v ^QUEUECTL_WORKER= | sort; echo $QUEUECTL_WORKER | cut -c -2"
 
 
-def told(home: str, id: str, *more: str) -> str:
-    """What a job of these variables prints by TELL; its worker is the first."""
+def expected_output(home: str, id: str, *more: str) -> str:
+    """Return the output of TELL in a job with these variables, on the first worker."""
     return "\n".join(sorted([*more, "QUEUECTL_ATTEMPT=1", f"QUEUECTL_HOME={home}", f"QUEUECTL_JOB_ID={id}"])) + "\nw1\n"
 
 
 @pytest.fixture
-def one(queuectl: CommandLine) -> Iterator[CommandLine]:
-    """A home where one worker runs, with a command line that is called as if by a job of another home."""
+def one_worker(queuectl: CommandLine) -> Iterator[CommandLine]:
+    """Return a command line on a home with one worker, which runs as if inside a job of another
+    home.
+    """
     queuectl.ok("worker", "start")
     queuectl.environ.update({name: value for name, value in OF_ANOTHER.items() if name != "QUEUECTL_HOME"})
     yield queuectl
@@ -43,49 +47,49 @@ def printed(queuectl: CommandLine, id: str) -> str:
     return queuectl.ok("logs", id)
 
 
-def test_only_what_belongs_to_a_job_is_left_out() -> None:
+def test_only_variables_of_a_job_are_left_out() -> None:
     assert without_own({**OF_ANOTHER, "A": "b", "QUEUECTL_STORE": "dumb"}) == {"A": "b", "QUEUECTL_STORE": "dumb"}
 
 
-def test_job_enqueued_with_the_environment_of_another_job_has_its_own_variables(one: CommandLine) -> None:
-    one.ok("enqueue", "--id", "x", "--inherit-env", "--command", TELL)
-    assert printed(one, "x") == told(one.home, "x", "QUEUECTL_QUEUE=default")
-    assert not [name for name in one.job("x")["env"] if name.startswith("QUEUECTL_")]
+def test_job_that_inherits_the_environment_of_a_job_has_its_own_variables(one_worker: CommandLine) -> None:
+    one_worker.ok("enqueue", "--id", "x", "--inherit-env", "--command", TELL)
+    assert printed(one_worker, "x") == expected_output(one_worker.home, "x", "QUEUECTL_QUEUE=default")
+    assert not [name for name in one_worker.job("x")["env"] if name.startswith("QUEUECTL_")]
 
 
-def test_run_and_schedules_pass_no_variables_of_another_job_on(one: CommandLine) -> None:
-    ran = one.ok("run", "--id", "x", "--inherit-env", "--name", "me", "--", TELL)
-    assert ran == told(one.home, "x", "QUEUECTL_QUEUE=default", "QUEUECTL_JOB_NAME=me")
-    one.ok("schedule", "add", "beat", "--every", "1h", "--inherit-env", "--", TELL)
-    id = one.json("schedule", "run-now", "beat")["id"]
-    assert printed(one, id) == told(one.home, id, "QUEUECTL_QUEUE=default", "QUEUECTL_JOB_NAME=beat")
+def test_run_and_schedules_pass_on_no_variables_of_another_job(one_worker: CommandLine) -> None:
+    ran = one_worker.ok("run", "--id", "x", "--inherit-env", "--name", "me", "--", TELL)
+    assert ran == expected_output(one_worker.home, "x", "QUEUECTL_QUEUE=default", "QUEUECTL_JOB_NAME=me")
+    one_worker.ok("schedule", "add", "beat", "--every", "1h", "--inherit-env", "--", TELL)
+    id = one_worker.json("schedule", "run-now", "beat")["id"]
+    assert printed(one_worker, id) == expected_output(one_worker.home, id, "QUEUECTL_QUEUE=default", "QUEUECTL_JOB_NAME=beat")
 
 
-def test_variables_that_are_given_by_name_do_not_replace_those_of_the_job(one: CommandLine) -> None:
-    """As a program does that embeds the queue, or an export of an older version."""
-    with Queue(one.home) as queue:
+def test_named_variables_do_not_replace_those_of_the_job(one_worker: CommandLine) -> None:
+    """Pass them as an embedding program or an old export does."""
+    with Queue(one_worker.home) as queue:
         queue.enqueue(TELL, id="x", env=OF_ANOTHER)
-    assert printed(one, "x") == told(one.home, "x", "QUEUECTL_QUEUE=default")
+    assert printed(one_worker, "x") == expected_output(one_worker.home, "x", "QUEUECTL_QUEUE=default")
 
 
-def test_jobs_of_a_supervisor_that_a_job_has_started_have_their_own_variables(queuectl: CommandLine) -> None:
+def test_jobs_of_a_supervisor_started_by_a_job_have_their_own_variables(queuectl: CommandLine) -> None:
     queuectl.environ.update({name: value for name, value in OF_ANOTHER.items() if name != "QUEUECTL_HOME"})
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "x", "--command", TELL)
-    assert printed(queuectl, "x") == told(queuectl.home, "x")
+    assert printed(queuectl, "x") == expected_output(queuectl.home, "x")
 
 
-def test_hook_has_its_own_variables(one: CommandLine) -> None:
-    one.ok("config", "set", "on-success", TELL)
-    one.ok("enqueue", "--id", "x", "--inherit-env", "--command", "true")
-    until(lambda: len(one.json("list")) == 2, lambda: "the hook to be there")
-    (hook,) = [job["id"] for job in one.json("list") if job["id"] != "x"]
-    expected = told(one.home, hook, "QUEUECTL_QUEUE=hooks", "QUEUECTL_JOB_NAME=on-success")
-    assert printed(one, hook) == expected
+def test_hook_has_its_own_variables(one_worker: CommandLine) -> None:
+    one_worker.ok("config", "set", "on-success", TELL)
+    one_worker.ok("enqueue", "--id", "x", "--inherit-env", "--command", "true")
+    until(lambda: len(one_worker.json("list")) == 2, lambda: "the hook to be there")
+    (hook,) = [job["id"] for job in one_worker.json("list") if job["id"] != "x"]
+    expected = expected_output(one_worker.home, hook, "QUEUECTL_QUEUE=hooks", "QUEUECTL_JOB_NAME=on-success")
+    assert printed(one_worker, hook) == expected
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
-def test_loss_of_a_worker_does_not_end_what_its_job_has_enqueued(queuectl: CommandLine) -> None:
+def test_loss_of_a_worker_does_not_end_jobs_that_its_job_added(queuectl: CommandLine) -> None:
     enqueue = f"{sys.executable} {SCRIPT} enqueue --id second --inherit-env --max-retries 0 -- 'echo begun; sleep 600'"
     queuectl.ok("enqueue", "--id", "first", "--max-retries", "0", "--command", f"{enqueue}; sleep 600")
     queuectl.ok("worker", "start", "--count", "2")
