@@ -1,4 +1,4 @@
-"""A job that stops, restarts or starts supervisors: what it is part of cannot wait for it, nor outlive it."""
+"""Jobs that stop, restart or start supervisors: no command waits for the job that calls it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def supervisor_gone(queuectl: CommandLine) -> None:
     until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to stop")
 
 
-def test_a_job_that_stops_its_queue_is_not_waited_for_and_completes(queuectl: CommandLine) -> None:
+def test_a_job_that_stops_its_queue_completes(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "stop", "--max-retries", "0", "--", f"{QUEUECTL} worker stop && echo done")
     queuectl.ok("enqueue", "--id", "later", "--priority", "-1", "--", "true")
     queuectl.ok("worker", "start")
@@ -45,7 +45,7 @@ def test_a_job_that_waits_for_its_queue_does_not_wait_for_itself(queuectl: Comma
     queuectl.until_state("all", "completed")
 
 
-def test_a_job_that_names_itself_to_wait_for_is_refused(queuectl: CommandLine) -> None:
+def test_wait_refuses_the_job_that_calls_it(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "own", "--max-retries", "0", "--", f"{QUEUECTL} wait own --timeout 20")
     queuectl.ok("worker", "start")
     assert queuectl.until_state("own", "dead")["history"][-1]["exit_code"] == 2
@@ -53,7 +53,7 @@ def test_a_job_that_names_itself_to_wait_for_is_refused(queuectl: CommandLine) -
 
 
 @pytest.mark.parametrize("how", ["command line", "api"])
-def test_a_job_that_stops_its_queue_now_stops_it_as_often_as_it_has_attempts(queuectl: CommandLine, how: str) -> None:
+def test_a_job_that_stops_its_queue_now_uses_up_its_attempts(queuectl: CommandLine, how: str) -> None:
     api = f"cd {ROOT} && {sys.executable} -c 'from queuectl_core import Queue; Queue().stop(now=True)'; sleep 9"
     command = f"{QUEUECTL} worker stop --now" if how == "command line" else api
     queuectl.ok("enqueue", "--id", "stop", "--max-retries", "1", "--backoff-base", "0", "--", command)
@@ -74,7 +74,7 @@ def test_a_job_that_stops_its_queue_now_stops_it_as_often_as_it_has_attempts(que
 @pytest.mark.parametrize(
     "words", ["worker restart", "env -i {} worker restart", "setsid -w {} worker restart", "--home {}/other worker start"]
 )
-def test_a_job_starts_no_supervisor_that_would_end_with_it(queuectl: CommandLine, words: str) -> None:
+def test_a_job_cannot_start_a_supervisor_in_the_background(queuectl: CommandLine, words: str) -> None:
     other = os.path.dirname(queuectl.home)
     words = words.replace("{}/other", f"{other}/other")
     command = f"{QUEUECTL} {words}" if "{}" not in words else words.format(f"{QUEUECTL} --home {queuectl.home}")
@@ -89,7 +89,7 @@ def test_a_job_starts_no_supervisor_that_would_end_with_it(queuectl: CommandLine
     assert processes_of(f"{other}/other") == []
 
 
-def test_a_job_may_add_workers_and_have_a_supervisor_as_a_part_of_it(queuectl: CommandLine) -> None:
+def test_a_job_may_add_workers_and_run_a_foreground_supervisor(queuectl: CommandLine) -> None:
     other = f"{queuectl.home}-other"
     code = f"from queuectl_core import Queue\nwith Queue({other!r}) as q, q.supervisor(): print(q.wait([q.enqueue('true')], 20))"
     queuectl.ok("worker", "start")
@@ -98,8 +98,8 @@ def test_a_job_may_add_workers_and_have_a_supervisor_as_a_part_of_it(queuectl: C
     assert output_of(queuectl, "a") == "added 1 worker to the running supervisor; 2 in total\n{'completed': 1}\n"
 
 
-def test_what_a_job_has_left_to_at_or_cron_is_no_part_of_it(queuectl: CommandLine) -> None:
-    """They keep its variables, and run as somebody else's children."""
+def test_processes_from_at_or_cron_do_not_belong_to_the_job(queuectl: CommandLine) -> None:
+    """Such processes keep the variables of the job, but have another parent."""
     queuectl.ok("enqueue", "--id", "a", "--", f"env > {queuectl.home}/variables")
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
@@ -109,9 +109,9 @@ def test_what_a_job_has_left_to_at_or_cron_is_no_part_of_it(queuectl: CommandLin
     other = f"{queuectl.home}-other"
     environ = {**queuectl.environ, **kept}
     for words in (["worker", "start"], ["worker", "restart"], ["worker", "stop"]):
-        said = subprocess.run(
+        result = subprocess.run(
             [sys.executable, SCRIPT, "--home", other, *words], env=environ, capture_output=True, text=True, timeout=30
         )
-        assert (said.returncode, said.stderr) == (0, ""), said
+        assert (result.returncode, result.stderr) == (0, ""), result
     with Queue(other) as queue:
         assert queue.status()["supervisor"] is None

@@ -1,4 +1,4 @@
-"""The past: events with a cursor that lives through restarts and kills, and the history of one job."""
+"""Past events: a cursor that survives restarts and kills, and the history of one job."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_events_come_once_and_in_order_over_restarts_and_kills(queuectl: Command
     queuectl.ok("worker", "stop")
     seen += facts(queuectl, "--since", str(seen[-1]["seq"]))
     assert [one["seq"] for one in seen] == list(range(1, len(seen) + 1))
-    kinds = [one["event"] for one in seen if one["event"] != "located"]  # which only a slow machine has time for
+    kinds = [one["event"] for one in seen if one["event"] != "located"]  # which happens only on a slow machine
     assert kinds == ["enqueued", "started", "succeeded"]
     assert seen[-1]["ending"]["exit_code"] == 0  # type: ignore[index]
     assert facts(queuectl, "--since", str(len(seen))) == []
@@ -56,7 +56,7 @@ def test_followed_events_appear_as_they_happen(queuectl: CommandLine) -> None:
         process.stdout.close()
 
 
-def test_cursor_of_what_is_gone_is_refused_and_says_so(queuectl: CommandLine) -> None:
+def test_cursor_of_removed_events_is_refused(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     folder = os.path.join(queuectl.home, "journal")
     queuectl.ok("worker", "start")
@@ -71,7 +71,7 @@ def test_cursor_of_what_is_gone_is_refused_and_says_so(queuectl: CommandLine) ->
     queuectl.refused(2, "events", "--since", "x")
 
 
-def test_history_has_every_fact_about_one_job(queuectl: CommandLine) -> None:
+def test_history_has_every_event_of_one_job(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--max-retries", "1", "--backoff-base", "0", "--command", "exit 1")
     queuectl.ok("enqueue", "--id", "other", "--command", "echo '\"a\"'")
     queuectl.ok("edit", "a", "--priority", "2")
@@ -79,14 +79,14 @@ def test_history_has_every_fact_about_one_job(queuectl: CommandLine) -> None:
     queuectl.until_state("a", "dead")
     queuectl.ok("dlq", "retry", "a")
     queuectl.until_state("a", "dead")
-    happened = [one["event"] for one in queuectl.json("history", "a") if one["event"] != "located"]  # told of long runs
+    names = [one["event"] for one in queuectl.json("history", "a") if one["event"] != "located"]  # only of long runs
     lives = ["started", "failed", "started", "died"]
-    assert happened == ["enqueued", "edited", *lives, "retried", *lives]
+    assert names == ["enqueued", "edited", *lives, "retried", *lives]
     assert re.search(r"exit 1 after \d+\.\d s \(cpu ", queuectl.ok("history", "a"))
     queuectl.refused(1, "history", "nobody")
 
 
-def test_attempts_tell_processor_time_and_memory(queuectl: CommandLine) -> None:
+def test_attempts_record_processor_time_and_memory(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--command", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
     (attempt,) = queuectl.until_state("a", "completed")["history"]
@@ -101,7 +101,7 @@ def test_job_that_is_canceled_before_it_runs_has_a_history(queuectl: CommandLine
     assert facts(queuectl)[-1]["ending"] is None
 
 
-def test_gap_in_the_journal_is_told_and_not_passed_over(queuectl: CommandLine) -> None:
+def test_gap_in_the_journal_is_reported(queuectl: CommandLine) -> None:
     from queuectl_core.errors import EventsExpired
     from queuectl_core.model.events import Purged
     from queuectl_core.storage import journal, journal_reader
@@ -128,8 +128,8 @@ def a_journal(folder: Path) -> Journal:
     return opened
 
 
-def test_fact_is_told_only_once_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a power cut would give its number to another fact, and whoever has read it would never see that one."""
+def test_events_are_printed_only_after_they_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a power cut could give its number to another event, which a reader would then miss."""
     opened = a_journal(tmp_path)
     segment = os.stat(segment_paths(str(tmp_path))[-1]).st_ino
     opened.append([Purged("a", 1)])
@@ -146,7 +146,7 @@ def test_fact_is_told_only_once_it_is_on_the_disk(tmp_path: Path, monkeypatch: p
     opened.close()
 
 
-def test_fact_that_cannot_be_synced_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_that_cannot_be_synced_is_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = a_journal(tmp_path)
     opened.append([Purged("a", 1)])
 
@@ -161,7 +161,7 @@ def test_fact_that_cannot_be_synced_is_not_told(tmp_path: Path, monkeypatch: pyt
 
 @pytest.fixture
 def opens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of segments that are opened from now on."""
+    """Return a list of the names of segments that are opened from now on."""
     seen: list[str] = []
     real = os.open
 
@@ -174,7 +174,7 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_opening_and_reading_on_look_only_at_the_segments_that_they_need(tmp_path: Path, opens: list[str]) -> None:
+def test_opening_and_reading_open_only_the_needed_segments(tmp_path: Path, opens: list[str]) -> None:
     opened = a_journal(tmp_path)
     for n in range(1, 41):
         opened.append([Purged(str(n), n)])
@@ -194,7 +194,7 @@ def test_opening_and_reading_on_look_only_at_the_segments_that_they_need(tmp_pat
     assert len(segment_paths(str(tmp_path))) == 1
 
 
-def test_stops_leave_no_segment_each(queuectl: CommandLine) -> None:
+def test_a_stop_leaves_no_segment(queuectl: CommandLine) -> None:
     for _ in range(4):
         queuectl.ok("enqueue", "--", "true")
         queuectl.ok("worker", "start")

@@ -1,4 +1,6 @@
-"""The life of a job, through the real command line: it runs, fails, is retried, dies, is retried by hand."""
+"""The life of a job, through the real command line: it runs, fails, is retried, dies, and is
+retried by hand.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ def test_a_failing_job_is_retried_with_growing_delays_and_dies(queuectl: Command
     assert queuectl.ok("dlq", "list").count("bad") == 1
 
 
-def test_a_failed_job_says_when_it_runs_again(queuectl: CommandLine) -> None:
+def test_a_failed_job_shows_when_it_runs_again(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", '{"id": "bad", "command": "exit 1", "backoff_base": 100}')
     queuectl.ok("worker", "start")
     job = queuectl.until_state("bad", "failed")
@@ -67,13 +69,13 @@ def test_no_retries_means_one_run(queuectl: CommandLine) -> None:
         ("sh -c 'kill -9 $$'; exit $?", "exit code 137 (SIGKILL)"),
     ],
 )
-def test_the_record_says_why_it_failed(queuectl: CommandLine, command: str, reason: str) -> None:
+def test_the_record_has_the_reason_of_the_failure(queuectl: CommandLine, command: str, reason: str) -> None:
     queuectl.ok("enqueue", "--id", "bad", "--max-retries", "0", "--command", command)
     queuectl.ok("worker", "start")
     assert queuectl.until_state("bad", "dead")["reason"] == reason
 
 
-def test_a_missing_folder_is_a_failed_attempt_that_says_so(queuectl: CommandLine) -> None:
+def test_a_missing_folder_fails_the_attempt_with_a_reason(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "lost", "--max-retries", "0", "--cwd", "/no/such/folder", "--command", "true")
     queuectl.ok("worker", "start")
     job = queuectl.until_state("lost", "dead")
@@ -81,7 +83,7 @@ def test_a_missing_folder_is_a_failed_attempt_that_says_so(queuectl: CommandLine
     assert job["history"][0]["outcome"] == "spawn-failed"
 
 
-def test_dlq_retry_gives_a_job_a_new_life_and_keeps_its_history(queuectl: CommandLine) -> None:
+def test_dlq_retry_resets_attempts_and_keeps_the_history(queuectl: CommandLine) -> None:
     flag = os.path.join(os.path.dirname(queuectl.home), "flag")
     queuectl.ok("enqueue", "--id", "job1", "--max-retries", "0", "--command", f"test -e {flag}")
     queuectl.ok("worker", "start")
@@ -93,12 +95,12 @@ def test_dlq_retry_gives_a_job_a_new_life_and_keeps_its_history(queuectl: Comman
     assert (job["attempts"], [attempt["exit_code"] for attempt in job["history"]]) == (1, [1, 0])
 
 
-def test_dlq_retry_of_a_living_job_is_refused(queuectl: CommandLine) -> None:
+def test_dlq_retry_refuses_a_job_that_is_not_dead(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     assert "is pending, not in the dead letter queue" in queuectl.refused(1, "dlq", "retry", "a")
 
 
-def test_dlq_takes_all_or_the_named_or_nothing(queuectl: CommandLine) -> None:
+def test_dlq_changes_all_jobs_named_ones_or_none(queuectl: CommandLine) -> None:
     for id in ("a", "b", "c"):
         queuectl.ok("enqueue", "--id", id, "--max-retries", "0", "--command", "false")
     queuectl.ok("worker", "start")
@@ -132,7 +134,7 @@ def test_a_job_runs_in_the_folder_it_was_enqueued_from(queuectl: CommandLine) ->
     assert queuectl.ok("logs", "there") == "/\n"
 
 
-def test_a_job_finds_its_id_its_attempt_and_an_empty_stdin(queuectl: CommandLine) -> None:
+def test_a_job_has_its_id_its_attempt_and_an_empty_stdin(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "me", "--command", 'echo "$QUEUECTL_JOB_ID $QUEUECTL_ATTEMPT"; cat; umask')
     before = os.umask(0o027)
     try:
@@ -144,19 +146,19 @@ def test_a_job_finds_its_id_its_attempt_and_an_empty_stdin(queuectl: CommandLine
 
 
 def test_a_job_begins_with_default_signals(queuectl: CommandLine) -> None:
-    """Python ignores SIGPIPE and a worker some more; `yes | head` in a job must end as in a shell."""
+    """Python ignores SIGPIPE, and a worker some more signals; `yes | head` in a job must still end."""
     queuectl.ok(
         "enqueue", "--id", "pipe", "--command", "yes | head -1; grep -E '^Sig(Ign|Blk)' /proc/self/status || true"
     )
     queuectl.ok("worker", "start")
     queuectl.until_state("pipe", "completed")
-    said = queuectl.ok("logs", "pipe").split("\n")
-    assert said[0] == "y"
+    output = queuectl.ok("logs", "pipe").split("\n")
+    assert output[0] == "y"
     glibc_own = 0x180000000  # signals 32 and 33, which its posix_spawn sets to ignored; no program can use them
-    assert all(int(line.split()[1], 16) & ~glibc_own == 0 for line in said[1:] if line)
+    assert all(int(line.split()[1], 16) & ~glibc_own == 0 for line in output[1:] if line)
 
 
-def test_words_reach_the_command_as_they_are(queuectl: CommandLine) -> None:
+def test_words_reach_the_command_unchanged(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "words", "--", "printf", "%s|", "a b", "$HOME", "--json", "'")
     queuectl.ok("worker", "start")
     queuectl.until_state("words", "completed")
@@ -170,7 +172,7 @@ def test_one_word_is_a_command_line(queuectl: CommandLine) -> None:
     assert queuectl.ok("logs", "line") == "one\ntwo\n"
 
 
-def test_jobs_begin_in_the_order_in_which_they_came(queuectl: CommandLine) -> None:
+def test_jobs_start_in_the_order_of_their_arrival(queuectl: CommandLine) -> None:
     trace = os.path.join(os.path.dirname(queuectl.home), "trace")
     lines = "".join(f'{{"command": "echo {n} >> {trace}"}}\n' for n in range(60))
     queuectl.ok("enqueue", "--file", "-", stdin=lines.encode())
@@ -180,11 +182,11 @@ def test_jobs_begin_in_the_order_in_which_they_came(queuectl: CommandLine) -> No
         assert [int(line) for line in file] == list(range(60))
 
 
-def test_several_workers_run_at_the_same_time_and_no_job_twice(queuectl: CommandLine) -> None:
+def test_several_workers_run_at_once_and_no_job_runs_twice(queuectl: CommandLine) -> None:
     trace = os.path.join(os.path.dirname(queuectl.home), "trace")
     meet = os.path.join(os.path.dirname(queuectl.home), "meet")
     os.mkdir(meet)
-    # Each of the first three waits until all three have begun: only with three at once do they complete.
+    # Each of the first three waits until all three have started, so they complete only with three at once.
     together = f"touch {meet}/$QUEUECTL_JOB_ID; while [ $(ls {meet} | wc -l) -lt 3 ]; do sleep 0.02; done"
     for n in range(3):
         queuectl.ok("enqueue", "--id", f"together{n}", "--command", together)
@@ -196,8 +198,8 @@ def test_several_workers_run_at_the_same_time_and_no_job_twice(queuectl: Command
         assert sorted(int(line) for line in file) == list(range(200))
 
 
-def test_a_job_never_waits_behind_a_long_one_while_a_worker_is_idle(queuectl: CommandLine) -> None:
-    """Short runs make the workers hold some ahead; those behind a long one must be handed back."""
+def test_no_job_waits_behind_a_long_one_while_a_worker_is_idle(queuectl: CommandLine) -> None:
+    """Workers hold some short runs in advance; they must give back those behind a long run."""
     lines = ['{"command": "true"}' for _ in range(100)] + ['{"id": "long", "command": "sleep 30"}']
     lines += ['{"command": "true"}' for _ in range(100)]
     queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode())
@@ -218,8 +220,10 @@ def test_jobs_persist_across_restarts(queuectl: CommandLine) -> None:
     assert queuectl.counts()["completed"] == 2
 
 
-def test_what_a_run_leaves_behind_is_ended_with_it(queuectl: CommandLine) -> None:
-    """In the background, in a session of its own, and detached with everything closed."""
+def test_leftover_processes_end_with_their_run(queuectl: CommandLine) -> None:
+    """Leave processes in the background, in their own session, and detached with every descriptor
+    closed.
+    """
     daemon = f"{sys.executable} -S -c 'import os, time; os.fork() and os._exit(0); os.setsid(); os.closerange(0, 64); time.sleep(60)'"
     sleeps = f"sleep 1111 & setsid sleep 2222 & {daemon}; exit 0"
     queuectl.ok("enqueue", "--id", "messy", "--command", sleeps)

@@ -1,4 +1,4 @@
-"""Lists: filters, order, columns and templates; and pruning by age."""
+"""Lists: filters, order, columns, templates, and pruning by age."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_jobs_are_filtered_and_sorted(three: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_jobs_of_several_queues_are_listed_in_the_order_in_which_they_run(flushed: bool) -> None:
+def test_list_shows_jobs_of_several_queues_in_the_order_of_their_runs(flushed: bool) -> None:
     engine = an_engine()
     for n in range(60):
         enqueue(engine, f"a{n}", queue=["default", "mail", "gpu"][n % 3], priority=n % 5 - 2)
@@ -52,7 +52,7 @@ def test_jobs_of_several_queues_are_listed_in_the_order_in_which_they_run(flushe
     assert listed == runs
 
 
-def test_list_of_one_queue_looks_at_no_other() -> None:
+def test_list_of_one_queue_reads_no_other_queue() -> None:
     engine = an_engine()
     enqueue(engine, *(f"a{n:04}" for n in range(1500)))
     enqueue(engine, "b", queue="mail")
@@ -60,7 +60,7 @@ def test_list_of_one_queue_looks_at_no_other() -> None:
     assert listing(ledger, {"queue": "mail", "state": "pending", "form": "brief"}, NOW_MS) == {"jobs": ["b"], "next": None}
 
 
-def test_columns_and_templates_show_what_was_asked_for(three: CommandLine) -> None:
+def test_columns_and_templates_select_fields(three: CommandLine) -> None:
     table = three.ok("list", "--columns", "id,queue,tags", "--sort", "id")
     assert [line.split() for line in table.splitlines()] == [
         ["ID", "QUEUE", "TAGS"], ["a", "default", "-"], ["b", "q", "-"], ["c", "default", "k=v"]
@@ -73,7 +73,7 @@ def test_columns_and_templates_show_what_was_asked_for(three: CommandLine) -> No
     three.refused(2, "list", "--state", "odd,pending")
 
 
-def test_watched_list_comes_again_until_it_is_interrupted(three: CommandLine) -> None:
+def test_watched_list_refreshes_until_it_is_interrupted(three: CommandLine) -> None:
     process = three.popen("list", "--watch", stdout=-1)
     try:
         assert process.stdout.readline().startswith(b"ID")
@@ -84,7 +84,7 @@ def test_watched_list_comes_again_until_it_is_interrupted(three: CommandLine) ->
         process.stdout.close()
 
 
-def test_prune_removes_what_is_over_by_its_age(three: CommandLine) -> None:
+def test_prune_removes_finished_jobs_by_age(three: CommandLine) -> None:
     three.ok("cancel", "a")
     assert three.json("prune", "--older", "1h", "--state", "completed,dead")["count"] == 0
     assert three.ok("prune", "--state", "dead", "--dry-run") == "1 job would be removed\n"
@@ -93,7 +93,7 @@ def test_prune_removes_what_is_over_by_its_age(three: CommandLine) -> None:
     three.refused(2, "prune", "--state", "pending")
 
 
-def test_output_of_several_jobs_has_their_ids_before_each_line(queuectl: CommandLine) -> None:
+def test_logs_of_several_jobs_prefix_each_line_with_the_id(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.ok("enqueue", "--id", "a", "--command", "printf '1\\n2\\n3\\nend'")
     queuectl.ok("enqueue", "--id", "b", "--command", "echo x; sleep 0.3; echo y")
@@ -105,7 +105,7 @@ def test_output_of_several_jobs_has_their_ids_before_each_line(queuectl: Command
     queuectl.refused(2, "logs", "a", "--tail", "x")
 
 
-def test_dead_jobs_are_chosen_shown_and_exported(three: CommandLine) -> None:
+def test_dead_jobs_are_filtered_shown_and_exported(three: CommandLine) -> None:
     three.ok("cancel", "--all")
     assert [job["id"] for job in three.json("dlq", "list", "--queue", "q")] == ["b"]
     assert three.json("dlq", "show", "b")["state"] == "dead"

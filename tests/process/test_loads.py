@@ -1,5 +1,5 @@
-"""Loads: files of many jobs through the command line and the API, with a supervisor and without, while other things
-go on.
+"""Loads: files of many jobs through the command line and the API, with and without a supervisor at
+work.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def queue(request: pytest.FixtureRequest, queuectl: CommandLine) -> Iterator[Com
 
 
 def lines(count: int, **changed: object) -> bytes:
-    """Jobs job0 …; `job7={…}` replaces the fields of that one."""
+    """Return lines of the jobs job0 …; `job7={…}` replaces the fields of that job."""
     jobs = [changed.get(f"job{n}", {"id": f"job{n}", "command": "true"}) for n in range(count)]
     return "".join(json.dumps(job) + "\n" for job in jobs).encode()
 
 
-def test_file_of_many_parts_is_enqueued_in_its_order(queue: CommandLine) -> None:
+def test_file_of_many_parts_keeps_its_order(queue: CommandLine) -> None:
     assert queue.ok("enqueue", "--file", "-", stdin=lines(MANY)).split() == [f"job{n}" for n in range(MANY)]
     assert queue.counts()["pending"] == MANY
     assert [job["id"] for job in queue.json("list", "--limit", "3")] == ["job0", "job1", "job2"]
@@ -44,21 +44,21 @@ def test_file_of_many_parts_is_enqueued_in_its_order(queue: CommandLine) -> None
 @pytest.mark.parametrize(
     "bad", [{"id": "job0", "command": "true"}, {"command": ""}, {"command": "true", "max_retries": -1}], ids=repr
 )
-def test_bad_job_in_the_last_part_is_named_by_its_line_and_nothing_is_enqueued(
+def test_bad_job_in_the_last_part_is_named_and_nothing_is_enqueued(
     queue: CommandLine, bad: dict[str, object]
 ) -> None:
-    said = queue("enqueue", "--file", "-", stdin=lines(MANY, **{f"job{MANY - 1}": bad}))
-    assert said.status in (1, 2) and f"line {MANY}:" in said.err and "nothing was enqueued" in said.err
+    answer = queue("enqueue", "--file", "-", stdin=lines(MANY, **{f"job{MANY - 1}": bad}))
+    assert answer.status in (1, 2) and f"line {MANY}:" in answer.err and "nothing was enqueued" in answer.err
     assert queue.counts()["pending"] == 0
     queue.ok("enqueue", "--file", "-", stdin=lines(MANY))
 
 
-def test_ids_that_are_made_are_all_different(queue: CommandLine) -> None:
+def test_generated_ids_are_unique(queue: CommandLine) -> None:
     ids = queue.ok("enqueue", "--file", "-", stdin=b'{"command": "true"}\n' * MANY).split()
     assert len(set(ids)) == MANY and ids == sorted(ids)
 
 
-def test_many_jobs_by_the_api_count_as_one_request(queue: CommandLine) -> None:
+def test_many_jobs_through_the_api_are_one_request(queue: CommandLine) -> None:
     with Queue(queue.home) as api:
         with pytest.raises(InvalidJob) as refused:
             api.enqueue_many([{"command": "true"}] * MANY + [{"command": "true", "cwd": "here"}])
@@ -69,12 +69,12 @@ def test_many_jobs_by_the_api_count_as_one_request(queue: CommandLine) -> None:
         assert queue.counts()["pending"] == MANY
 
 
-def test_texts_that_grow_in_a_message_fit_all_the_same(queue: CommandLine) -> None:
+def test_texts_that_grow_in_a_message_still_fit(queue: CommandLine) -> None:
     with Queue(queue.home) as api:
         assert len(api.enqueue_many([{"command": "\U0001f600" * 32_000}] * 40)) == 40
 
 
-def test_load_whose_client_is_killed_comes_to_nothing(queuectl: CommandLine) -> None:
+def test_load_of_a_killed_client_adds_nothing(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     client = queuectl.popen("enqueue", "--file", "-", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     with client:
@@ -87,7 +87,7 @@ def test_load_whose_client_is_killed_comes_to_nothing(queuectl: CommandLine) -> 
     queuectl.ok("enqueue", "--file", "-", stdin=lines(10))
 
 
-def test_id_that_is_taken_while_a_load_comes_refuses_the_load(queuectl: CommandLine) -> None:
+def test_load_is_refused_when_its_id_is_taken_meanwhile(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     go_on = threading.Event()
 
@@ -114,7 +114,7 @@ def test_id_that_is_taken_while_a_load_comes_refuses_the_load(queuectl: CommandL
     assert [type(refusal) for refusal in found] == [DuplicateJob] and sum(queuectl.counts().values()) == 1
 
 
-def test_slow_writer_of_a_file_keeps_nobody_from_the_queue(queuectl: CommandLine) -> None:
+def test_slow_writer_of_a_file_does_not_block_the_queue(queuectl: CommandLine) -> None:
     client = queuectl.popen("enqueue", "--file", "-", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     with client:
         client.stdin.write(lines(MANY))  # type: ignore[union-attr]
@@ -125,7 +125,7 @@ def test_slow_writer_of_a_file_keeps_nobody_from_the_queue(queuectl: CommandLine
     assert queuectl.counts()["pending"] == MANY + 1
 
 
-def test_client_that_has_lost_its_supervisor_loads_through_the_next_one(queuectl: CommandLine) -> None:
+def test_client_continues_a_load_with_the_next_supervisor(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     with Queue(queuectl.home) as api:
         api.enqueue("true")
@@ -133,7 +133,7 @@ def test_client_that_has_lost_its_supervisor_loads_through_the_next_one(queuectl
         assert len(api.enqueue_many({"command": "true"} for _ in range(MANY))) == MANY
 
 
-def test_all_dead_jobs_go_page_by_page(queue: CommandLine) -> None:
+def test_purge_of_all_dead_jobs_works_page_by_page(queue: CommandLine) -> None:
     count = 1100
     queue.ok("enqueue", "--file", "-", stdin=b'{"command": "exit 1", "max_retries": 0}\n' * count)
     if queue.json("status")["supervisor"] is None:

@@ -1,4 +1,6 @@
-"""The line for the writer lock: everybody gets a turn, waiting costs nothing, and forks and give-ups keep no lock."""
+"""The line for the writer lock: each caller gets a turn, waiting costs nothing, and no fork or
+abandoned wait keeps the lock.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def is_free(path: Path) -> bool:
 
 
 def join(path: Path, lines: list[Line]) -> None:
-    """One behind the other."""
+    """Let callers join the line one after another."""
     for count, line in enumerate(lines, 1):
         assert line.take(str(path)) is None
         until(lambda count=count: waiting(path) >= count, lambda: f"{count} to stand in line")
@@ -56,7 +58,7 @@ def in_thread(act: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_those_who_wait_get_the_lock_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+def test_waiting_callers_get_the_lock_in_order(tmp_path: Path) -> None:
     path, order = tmp_path / "lock", list[int]()
     first = taken(path)
     lines = [a_line() for _ in range(8)]
@@ -76,7 +78,7 @@ def test_those_who_wait_get_the_lock_in_the_order_in_which_they_came(tmp_path: P
     assert order == list(range(8))
 
 
-def test_a_place_in_the_line_outlives_a_look_elsewhere(tmp_path: Path) -> None:
+def test_a_caller_keeps_its_place_while_it_looks_for_a_supervisor(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first = taken(path)
     line = a_line(0.01)
@@ -91,7 +93,7 @@ def test_a_place_in_the_line_outlives_a_look_elsewhere(tmp_path: Path) -> None:
     assert is_free(path)
 
 
-def test_a_place_that_was_given_up_keeps_no_lock(tmp_path: Path) -> None:
+def test_an_abandoned_place_keeps_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first = taken(path)
     line = a_line(0.01)
@@ -101,7 +103,7 @@ def test_a_place_that_was_given_up_keeps_no_lock(tmp_path: Path) -> None:
     until(lambda: is_free(path), lambda: "the lock to be free")
 
 
-def test_a_lock_that_arrives_unseen_is_let_go_with_its_place(tmp_path: Path) -> None:
+def test_a_lock_that_arrives_late_is_released_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first = taken(path)
     line = a_line(0.01)
@@ -112,7 +114,7 @@ def test_a_lock_that_arrives_unseen_is_let_go_with_its_place(tmp_path: Path) -> 
     assert is_free(path)
 
 
-def test_those_who_give_up_again_and_again_leave_one_thread(tmp_path: Path) -> None:
+def test_repeated_abandoned_waits_leave_one_thread(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first = taken(path)
     before = threads_of_this_process()
@@ -132,8 +134,8 @@ def threads_of_this_process() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def test_a_forked_child_holds_neither_the_lock_nor_a_place(tmp_path: Path) -> None:
-    """It lives on when the parent has let go, and when the parent was killed."""
+def test_a_forked_child_holds_neither_lock_nor_place(tmp_path: Path) -> None:
+    """The child lives on when the parent releases the lock, and when the parent is killed."""
     path = tmp_path / "lock"
     first = taken(path)
     line = a_line(0.01)
@@ -146,7 +148,7 @@ def test_a_forked_child_holds_neither_the_lock_nor_a_place(tmp_path: Path) -> No
         os._exit(0)
     os.close(readable)
     try:
-        os.close(first)  # as a kill would, without a word to the other copies
+        os.close(first)  # closes the descriptor, as a kill does
         lockfile._held.discard(first)
         line.wait_s = 20.0
         second = line.take(str(path))
@@ -159,8 +161,8 @@ def test_a_forked_child_holds_neither_the_lock_nor_a_place(tmp_path: Path) -> No
         os.waitpid(pid, 0)
 
 
-def test_without_threads_the_lock_is_still_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process may be at its limit of threads."""
+def test_the_lock_is_available_without_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may have reached its limit of threads."""
 
     def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
@@ -176,8 +178,8 @@ def test_without_threads_the_lock_is_still_had(tmp_path: Path, monkeypatch: pyte
     lockfile.release(second)
 
 
-def test_nobody_gives_up_while_the_line_moves(queuectl: CommandLine) -> None:
-    """Those before it take twice as long as its patience, each a little."""
+def test_no_caller_gives_up_while_the_line_moves(queuectl: CommandLine) -> None:
+    """Let callers in front take short turns that together exceed the wait limit."""
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     path = Path(queuectl.home) / "lock"
     first = taken(path)
@@ -187,7 +189,7 @@ def test_nobody_gives_up_while_the_line_moves(queuectl: CommandLine) -> None:
     def take_turns() -> None:
         descriptor: int | None = first
         for line in lines:
-            time.sleep(0.12)  # a turn of somebody else
+            time.sleep(0.12)  # the turn of another caller
             assert descriptor is not None
             lockfile.release(descriptor)
             line.wait_s = 20.0
@@ -200,7 +202,7 @@ def test_nobody_gives_up_while_the_line_moves(queuectl: CommandLine) -> None:
         thread.join()
 
 
-def test_a_line_that_stands_still_is_given_up_in_time(queuectl: CommandLine) -> None:
+def test_a_caller_gives_up_when_the_line_does_not_move(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     held = taken(Path(queuectl.home) / "lock")
     with Queue(queuectl.home, deadline_s=0.3) as queue:
@@ -227,12 +229,12 @@ def test_two_hundred_calls_at_once_without_a_supervisor_all_succeed(queuectl: Co
         subprocess.Popen([sys.executable, SCRIPT, "enqueue", "--", "true"], env=queuectl.environ, stdout=-3, stderr=-1)
         for _ in range(200)
     ]
-    said = [call.communicate(timeout=300)[1] for call in calls]
-    assert [(call.returncode, text) for call, text in zip(calls, said) if call.returncode] == []
+    errors = [call.communicate(timeout=300)[1] for call in calls]
+    assert [(call.returncode, text) for call, text in zip(calls, errors) if call.returncode] == []
     assert queuectl.counts()["pending"] == 200
 
 
-def test_a_lock_of_a_home_that_has_moved_is_not_taken_for_that_of_a_new_one(tmp_path: Path) -> None:
+def test_the_lock_of_a_moved_home_does_not_block_a_new_home(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     holder = lockfile.acquire(str(path))
     assert holder is not None

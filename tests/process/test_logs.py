@@ -1,4 +1,4 @@
-"""What jobs print: kept byte for byte, found again, followed while it comes, and limited."""
+"""The output of jobs: stored byte for byte, found again, followed, and limited."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def root() -> str:
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def test_bytes_come_out_as_they_went_in(queuectl: CommandLine) -> None:
+def test_logs_print_the_bytes_unchanged(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "bytes", "--command", r"printf '\000\377\033[31m'; printf err >&2")
     queuectl.ok("worker", "start")
     queuectl.until_state("bytes", "completed")
@@ -60,7 +60,7 @@ def test_large_output_is_kept_whole(queuectl: CommandLine) -> None:
     assert raw_logs(queuectl, "next") == b"next\n"
 
 
-def test_output_over_the_limit_is_dropped_and_the_log_says_so(queuectl: CommandLine) -> None:
+def test_output_over_the_limit_is_dropped_and_reported(queuectl: CommandLine) -> None:
     queuectl.ok("config", "set", "max-output", "1000")
     queuectl.ok("enqueue", "--id", "much", "--command", "head -c 5000 /dev/zero | tr '\\0' x")
     queuectl.ok("worker", "start")
@@ -69,7 +69,7 @@ def test_output_over_the_limit_is_dropped_and_the_log_says_so(queuectl: CommandL
     assert queuectl.ok("logs", "much") == "x" * 1000 + "\n[queuectl: 4000 more bytes of output were dropped]\n"
 
 
-def test_follow_shows_output_as_it_comes_and_ends_with_the_job(queuectl: CommandLine) -> None:
+def test_follow_shows_output_at_once_and_ends_with_the_job(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("enqueue", "--id", "x", "--command", f"echo one; while ! test -e {go}; do sleep 0.02; done; echo two")
     queuectl.ok("worker", "start")
@@ -82,7 +82,7 @@ def test_follow_shows_output_as_it_comes_and_ends_with_the_job(queuectl: Command
     assert (out, follow.returncode) == (b"two\n", 0)
 
 
-def test_follow_goes_on_through_retries_and_prints_everything_once(queuectl: CommandLine) -> None:
+def test_follow_continues_through_retries_and_prints_everything_once(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     command = f"while ! test -e {go}; do sleep 0.02; done; echo this is $QUEUECTL_ATTEMPT; exit 1"
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "3", "--backoff-base", "0.9", "--command", command)
@@ -96,12 +96,12 @@ def test_follow_goes_on_through_retries_and_prints_everything_once(queuectl: Com
     assert out in (b"this is 1\nthis is 2\nthis is 3\nthis is 4\n", b"this is 2\nthis is 3\nthis is 4\n")
 
 
-def test_follow_of_a_waiting_job_without_a_supervisor_says_that_none_runs(queuectl: CommandLine) -> None:
+def test_follow_of_a_waiting_job_needs_a_supervisor(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "x", "--command", "true")
     queuectl.refused(3, "logs", "x", "--follow")
 
 
-def test_follow_is_ended_by_an_interrupt(queuectl: CommandLine) -> None:
+def test_an_interrupt_ends_follow(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "x", "--command", "echo one; sleep 60")
     queuectl.ok("worker", "start")
     follow = queuectl.popen("logs", "x", "-f", stdout=subprocess.PIPE, stderr=subprocess.PIPE)

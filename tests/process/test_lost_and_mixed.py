@@ -1,4 +1,6 @@
-"""What is lost or damaged in a home, or comes from another one: every call says so, in the same words, and `doctor` too."""
+"""Lost, damaged, or foreign files in a home: every command and `doctor` report them with the same
+message.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def each_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 def a_home(path: Path, *ids: str, stored: bool = True) -> Home:
-    """A home with these jobs; with `stored`, the store has them."""
+    """Make a home with these jobs; with `stored`, the store has them too."""
     home = Home(str(path))
     home.prepare()
     Path(home.lock).touch(0o600)
@@ -50,7 +52,7 @@ def a_home(path: Path, *ids: str, stored: bool = True) -> Home:
 
 @pytest.fixture
 def used(queuectl: CommandLine) -> Iterator[CommandLine]:
-    """A home in which a job has run and another waits, with no supervisor."""
+    """Return a home without a supervisor, in which one job has run and another waits."""
     queuectl.ok("enqueue", "--id", "a", "--", "echo", "out")
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
@@ -59,18 +61,18 @@ def used(queuectl: CommandLine) -> Iterator[CommandLine]:
     yield queuectl
 
 
-def all_refuse(queuectl: CommandLine, said: str) -> None:
+def all_refuse(queuectl: CommandLine, message: str) -> None:
     for words in CALLS:
-        assert said in queuectl.refused(1, *words), words
+        assert message in queuectl.refused(1, *words), words
     answer = queuectl("doctor")
-    assert answer.status == 1 and said in answer.out, answer
+    assert answer.status == 1 and message in answer.out, answer
 
 
 # Lost
 
 
 @pytest.mark.parametrize("lost", ["folder", "segments"])
-def test_lost_journal_is_no_empty_queue(used: CommandLine, lost: str) -> None:
+def test_lost_journal_is_refused(used: CommandLine, lost: str) -> None:
     folder = Path(used.home, "journal")
     if lost == "folder":
         shutil.rmtree(folder)
@@ -80,20 +82,20 @@ def test_lost_journal_is_no_empty_queue(used: CommandLine, lost: str) -> None:
     all_refuse(used, "it has no segments, but the store has events up to")
 
 
-def test_lost_journal_of_jobs_that_never_reached_the_store_is_no_empty_queue(queuectl: CommandLine) -> None:
+def test_lost_journal_of_jobs_outside_the_store_is_refused(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--", "true")
     shutil.rmtree(os.path.join(queuectl.home, "journal"))
     all_refuse(queuectl, "it has no segments, but the store expects some")
 
 
-def test_lost_journal_and_store_are_no_empty_queue(used: CommandLine) -> None:
+def test_lost_journal_and_store_are_refused(used: CommandLine) -> None:
     for name in ("journal", "store"):
         shutil.rmtree(os.path.join(used.home, name))
     all_refuse(used, "journal and store are missing")
 
 
 @pytest.mark.parametrize("words", [["status"], ["list"], ["enqueue", "--id", "c", "--", "true"], ["worker", "start"]])
-def test_lost_store_is_rebuilt_by_whatever_call_comes_first(used: CommandLine, words: list[str]) -> None:
+def test_first_command_rebuilds_a_lost_store(used: CommandLine, words: list[str]) -> None:
     shutil.rmtree(os.path.join(used.home, "store"))
     used.ok(*words)
     used.ok("worker", "stop") if words[0] == "worker" else None
@@ -102,7 +104,7 @@ def test_lost_store_is_rebuilt_by_whatever_call_comes_first(used: CommandLine, w
 
 
 @pytest.mark.parametrize("opened_for", ["an instant", "a supervisor's life"])
-def test_last_segment_that_is_lost_after_a_rotation_is_refused_by_every_call(
+def test_every_command_refuses_a_journal_without_its_last_segment(
     queuectl: CommandLine, opened_for: str
 ) -> None:
     queuectl.ok("enqueue", "--id", "a", "--", "true")
@@ -118,8 +120,8 @@ def test_last_segment_that_is_lost_after_a_rotation_is_refused_by_every_call(
     all_refuse(queuectl, "segment 0000000002.log is missing")
 
 
-def test_lock_is_free_before_a_failed_start_is_told(queuectl: CommandLine) -> None:
-    """Else the `doctor` that follows takes the home for one that somebody works on, and does not look."""
+def test_failed_start_frees_the_lock_before_it_reports(queuectl: CommandLine) -> None:
+    """Otherwise the next `doctor` sees a home in use, and does not check it."""
     queuectl.ok("enqueue", "--id", "a", "--", "true")
     shutil.rmtree(os.path.join(queuectl.home, "journal"))
     home = Home(queuectl.home)
@@ -133,7 +135,7 @@ def test_lock_is_free_before_a_failed_start_is_told(queuectl: CommandLine) -> No
         assert pipe.read() == b"free"
 
 
-def test_segment_that_a_stop_has_begun_is_missed_when_it_is_lost(tmp_path: Path) -> None:
+def test_lost_segment_of_a_stop_is_noticed(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home", *(f"job-{n:04}" for n in range(1000)))
     segments = sorted(Path(home.journal).glob("*.log"))
     assert len(segments) == 2, "a checkpoint of a long journal must begin a segment"
@@ -142,7 +144,7 @@ def test_segment_that_a_stop_has_begun_is_missed_when_it_is_lost(tmp_path: Path)
         Ledger(home)
 
 
-def test_lost_store_whose_journal_begins_later_is_refused_by_every_call(used: CommandLine) -> None:
+def test_every_command_refuses_a_lost_store_without_the_first_events(used: CommandLine) -> None:
     first = min(Path(used.home, "journal").glob("*.log"))
     opened = Ledger(Home(used.home))
     opened.journal.rotate()
@@ -156,7 +158,7 @@ def test_lost_store_whose_journal_begins_later_is_refused_by_every_call(used: Co
 
 
 @pytest.mark.parametrize("part", ["journal", "store"])
-def test_part_of_another_home_is_refused_by_every_call(
+def test_every_command_refuses_parts_of_another_home(
     tmp_path: Path, queuectl: CommandLine, part: str, each_backend: str
 ) -> None:
     mine, other = a_home(Path(queuectl.home), "a"), a_home(tmp_path / "other", "b")
@@ -168,8 +170,8 @@ def test_part_of_another_home_is_refused_by_every_call(
 # Damaged
 
 
-def test_changed_command_in_the_default_store_is_refused_and_not_run(queuectl: CommandLine) -> None:
-    """One bit makes a slash of a hyphen, or the other way round; the JSON stays sound."""
+def test_changed_command_in_the_store_is_refused_and_not_run(queuectl: CommandLine) -> None:
+    """Flip one bit that turns a slash into a hyphen or the reverse; the JSON stays valid."""
     home = a_home(Path(queuectl.home), "old-data", "b")
     (path,) = [path for path in Path(home.store).rglob("*") if path.is_file() and b"echo old-data" in path.read_bytes()]
     path.write_bytes(path.read_bytes().replace(b"echo old-data", b"echo old/data"))
@@ -181,7 +183,7 @@ def test_changed_command_in_the_default_store_is_refused_and_not_run(queuectl: C
     assert queuectl.ok("--home", queuectl.home + "-new", "list", "--state", "pending", "--format", "{id}") == "b\n"
 
 
-def test_value_under_the_key_of_another_is_refused(tmp_path: Path, each_backend: str) -> None:
+def test_value_under_the_wrong_key_is_refused(tmp_path: Path, each_backend: str) -> None:
     home = a_home(tmp_path / "home", "a", "b")
     store = open_store(home.store)
     raw = store.inner.get(b"job/a")
@@ -196,7 +198,7 @@ def test_value_under_the_key_of_another_is_refused(tmp_path: Path, each_backend:
     assert any(finding.sound is False and "job/b" in finding.text for finding in doctor.examine(home))
 
 
-def test_doctor_finds_what_is_missing_from_an_index(tmp_path: Path, each_backend: str) -> None:
+def test_doctor_finds_a_missing_index_entry(tmp_path: Path, each_backend: str) -> None:
     home = a_home(tmp_path / "home", "a", "b")
     store = open_store(home.store)
     (key, _), *_ = [pair for pair in store.readable() if pair[0].startswith(b"ready")]
@@ -206,7 +208,7 @@ def test_doctor_finds_what_is_missing_from_an_index(tmp_path: Path, each_backend
     assert any("its indexes do not match its jobs" in finding.text for finding in doctor.examine(home))
 
 
-def test_salvage_copes_with_checksums_and_names_what_they_refuse(tmp_path: Path, each_backend: str) -> None:
+def test_repair_names_the_values_with_wrong_checksums(tmp_path: Path, each_backend: str) -> None:
     home = a_home(tmp_path / "home", "a", "b")
     for path in Path(home.journal).iterdir():
         path.unlink()
@@ -224,7 +226,7 @@ def test_salvage_copes_with_checksums_and_names_what_they_refuse(tmp_path: Path,
 
 
 def answer_of(home: Home) -> object:
-    """The whole state, or that it is refused."""
+    """Return the complete state of a home, or None when it is refused."""
     try:
         opened = Ledger(home, read_only=True)
         try:
@@ -236,10 +238,12 @@ def answer_of(home: Home) -> object:
 
 
 @pytest.mark.parametrize("flips", [150, pytest.param(3000, marks=pytest.mark.long)])
-def test_flipped_bit_never_passes_for_the_truth(
+def test_flipped_bit_never_goes_unnoticed(
     tmp_path: Path, each_backend: str, flips: int, request: pytest.FixtureRequest
 ) -> None:
-    """In any byte of the store: all is as it was, or a read is refused, or `doctor` finds it."""
+    """Flip a bit in each byte of the store: the state is unchanged, a read fails, or `doctor` finds
+    it.
+    """
     home = a_home(tmp_path / "home", *(f"job{n}" for n in range(30)))
     truth = answer_of(home)
     files = [path for path in Path(home.store).rglob("*") if path.is_file() and path.stat().st_size]
@@ -256,7 +260,7 @@ def test_flipped_bit_never_passes_for_the_truth(
 
 
 @needs_sqlite
-def test_text_in_the_place_of_a_value_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_in_place_of_a_value_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUEUECTL_STORE", "sqlite")
     home = a_home(tmp_path / "home", "a")
     for value in ("'a text'", "7", "1.5"):

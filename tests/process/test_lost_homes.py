@@ -1,4 +1,4 @@
-"""What is said of a home that is lost, in part or whole: not that nothing has happened."""
+"""Lost homes: commands report the loss, and never an empty queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 from tests.homes import CommandLine
 
 
-def test_events_of_a_home_that_has_lost_its_journal_are_refused(queuectl: CommandLine) -> None:
+def test_events_refuse_a_home_without_its_journal(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--command", "true")
     folder = os.path.join(queuectl.home, "journal")
     shutil.rmtree(folder)
@@ -17,12 +17,12 @@ def test_events_of_a_home_that_has_lost_its_journal_are_refused(queuectl: Comman
     assert "it has no segments" in queuectl.refused(1, "events")
 
 
-def test_events_of_a_home_that_cannot_be_used_are_refused(queuectl: CommandLine) -> None:
+def test_events_refuse_an_unusable_home(queuectl: CommandLine) -> None:
     with open(queuectl.home, "w"):
         assert "not a folder" in queuectl.refused(2, "events")
 
 
-def test_events_stop_at_damage_and_say_so(queuectl: CommandLine) -> None:
+def test_events_stop_at_damage_and_report_it(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "first", "--command", "true")
     for id in ("second", "third", "fourth"):
         queuectl.ok("enqueue", "--id", id, "--command", "true")
@@ -36,7 +36,7 @@ def test_events_stop_at_damage_and_say_so(queuectl: CommandLine) -> None:
     assert '"first"' in answer.out and '"third"' not in answer.out
 
 
-def test_events_of_a_segment_without_its_header_are_refused(queuectl: CommandLine) -> None:
+def test_events_refuse_a_segment_without_its_header(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--command", "true")
     os.truncate(segment_of(queuectl), 10)
     assert "header" in queuectl.refused(1, "events", "--since", "0")
@@ -48,7 +48,7 @@ def segment_of(queuectl: CommandLine) -> str:
     return os.path.join(folder, name)
 
 
-def test_a_home_that_is_a_link_to_nowhere_is_not_an_empty_queue(queuectl: CommandLine) -> None:
+def test_a_home_that_is_a_dangling_link_is_refused(queuectl: CommandLine) -> None:
     """Its disk may not be mounted."""
     os.symlink(f"{queuectl.home}.gone", queuectl.home)
     assert "it is a broken link" in queuectl.refused(2, "status")

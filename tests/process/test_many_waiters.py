@@ -1,4 +1,4 @@
-"""Clients that wait are cheap, however many, and cost nobody his answer; nor do those that are silent."""
+"""Waiting clients are cheap and delay no other client; neither do silent ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAITERS = 2000
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Let this process play all the clients."""
+    """Let this process hold the connections of all clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WAITERS + 500
     if hard != resource.RLIM_INFINITY and hard < 2 * wanted:
@@ -40,7 +40,7 @@ def many_files() -> Iterator[None]:
 
 
 class Clients:
-    """Raw connections to the supervisor of a home, which are closed at the end."""
+    """Raw connections to the supervisor of a home, which close at the end."""
 
     def __init__(self, home: str) -> None:
         self._path = os.path.join(home, "control.sock")
@@ -63,7 +63,7 @@ class Clients:
             sock.close()
 
     def replies(self) -> list[dict[str, object]]:
-        """One of each."""
+        """Return one reply of each client."""
         found = []
         for sock in self.socks:
             decoder = protocol.Decoder()
@@ -86,17 +86,17 @@ def clients(queuectl: CommandLine) -> Iterator[Clients]:
     clients.close()
 
 
-def test_thousands_wait_for_nothing_but_a_descriptor(
+def test_thousands_of_waiting_clients_cost_only_descriptors(
     queuectl: CommandLine, clients: Clients, many_files: None
 ) -> None:
-    """They take no processor time, harm nobody, and each is answered once."""
+    """They take no processor time, delay no other client, and each gets one answer."""
     clients.wait_for("x", WAITERS)
     with Queue(queuectl.home, deadline_s=10) as queue:
         for n in range(20):
             queue.enqueue("true", id=f"n{n}", queue="held")
         pid = queuectl.supervisor_pid()
         before = cpu_ticks(pid)
-        time.sleep(1)  # what is measured is this second
+        time.sleep(1)  # the measured second
         assert cpu_ticks(pid) - before < 0.1 * os.sysconf("SC_CLK_TCK")
         for n in range(20):
             queuectl.ok("enqueue", "--id", f"c{n}", "--queue", "held", "--command", "true")
@@ -106,7 +106,7 @@ def test_thousands_wait_for_nothing_but_a_descriptor(
         assert queue.status()["counts"]["completed"] >= 1
 
 
-def test_those_who_wait_cost_the_idle_no_place(queuectl: CommandLine, clients: Clients) -> None:
+def test_waiting_clients_leave_room_for_idle_ones(queuectl: CommandLine, clients: Clients) -> None:
     clients.wait_for("x", 2 * MAX_CONNECTIONS)
     idle = Clients(queuectl.home)
     for _ in range(MAX_CONNECTIONS - 50):
@@ -123,8 +123,8 @@ def start_with_files(queuectl: CommandLine, count: int) -> None:
     subprocess.run(["sh", "-c", words], env=queuectl.environ, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_who_finds_no_place_to_wait_asks_again(queuectl: CommandLine) -> None:
-    """With few descriptors: those who wait beyond a half of them are told so, and hear of the end all the same."""
+def test_client_without_room_to_wait_asks_again(queuectl: CommandLine) -> None:
+    """With few descriptors, clients beyond half of them must ask again, and still hear of the end."""
     queuectl.ok("enqueue", "--id", "x", "--queue", "held", "--command", "true")
     queuectl.ok("queue", "pause", "held")
     start_with_files(queuectl, 64)
@@ -144,8 +144,8 @@ def test_who_finds_no_place_to_wait_asks_again(queuectl: CommandLine) -> None:
         call.stderr.close()
 
 
-def test_silent_clients_that_hold_all_descriptors_give_way(queuectl: CommandLine) -> None:
-    """Also to a call that is made while they are there."""
+def test_silent_clients_are_disconnected_when_descriptors_run_short(queuectl: CommandLine) -> None:
+    """A call that comes while they are connected works too."""
     start_with_files(queuectl, 48)
     silent = Clients(queuectl.home)
     for _ in range(80):
@@ -157,7 +157,7 @@ def test_silent_clients_that_hold_all_descriptors_give_way(queuectl: CommandLine
 
 
 class Desk:
-    """A server whose requests nobody answers before it is told to."""
+    """A server that answers no request until the test tells it to."""
 
     def __init__(self, path: str) -> None:
         self.selector = selectors.DefaultSelector()
@@ -174,8 +174,10 @@ class Desk:
         until(look, lambda: f"{count} requests; there are {len(self.taken)}")
 
 
-def test_nobody_who_is_owed_an_answer_is_put_out(tmp_path: Path, many_files: None) -> None:
-    """More at once than may stay open: the others wait for a moment, or are over the limit for one."""
+def test_clients_that_wait_for_an_answer_stay_connected(tmp_path: Path, many_files: None) -> None:
+    """Connect more clients than may stay: the others wait a moment, or exceed the limit for a
+    moment.
+    """
     desk = Desk(str(tmp_path / "control.sock"))
     clients = Clients(str(tmp_path))
     count = MAX_CONNECTIONS + 100
@@ -189,8 +191,8 @@ def test_nobody_who_is_owed_an_answer_is_put_out(tmp_path: Path, many_files: Non
     clients.close()
 
 
-def test_waits_of_one_job_that_were_given_up_do_not_pile_up() -> None:
-    """As of a script that asks again and again with a time limit."""
+def test_abandoned_waits_of_one_job_do_not_accumulate() -> None:
+    """Wait again and again with a time limit, as a script does."""
     found: Waits[object] = Waits(lambda client: True)
     for _ in range(5 * FIRST_LIMIT):
         wait = Wait[object](object())
@@ -200,7 +202,7 @@ def test_waits_of_one_job_that_were_given_up_do_not_pile_up() -> None:
     assert found.over([Succeeded("x", 1, exited(0))]) == []
 
 
-def test_so_many_jobs_are_waited_for_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_jobs_waited_for_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiters, "MAX_ENTRIES", 100)
     found: Waits[object] = Waits(lambda client: True)
     wait = Wait[object](object())

@@ -1,4 +1,6 @@
-"""Export, import, backup and restore: jobs in another home are what they were, whatever happens meanwhile."""
+"""Export, import, backup and restore: jobs arrive unchanged in another home, whatever happens
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from tests.homes import CommandLine, short_folder
 
 @pytest.fixture
 def lived_in(queuectl: CommandLine) -> CommandLine:
-    """A home with jobs in every state but processing, queues, schedules and settings."""
+    """Return a home with jobs in every state except processing, queues, schedules and settings."""
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "good", "--tag", "a=b", "--command", "echo hi")
     queuectl.ok("enqueue", "--id", "bad", "--max-retries", "0", "--command", "exit 3")
@@ -29,7 +31,7 @@ def lived_in(queuectl: CommandLine) -> CommandLine:
     return queuectl
 
 
-def test_exported_jobs_are_the_same_in_another_home(lived_in: CommandLine) -> None:
+def test_exported_jobs_are_equal_in_another_home(lived_in: CommandLine) -> None:
     exported = lived_in.ok("export")
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
@@ -51,12 +53,12 @@ def test_exported_jobs_are_the_same_in_another_home(lived_in: CommandLine) -> No
      '"backoff_base":2,"created_ms":1,"state":"dead","history":[{}]}', '{"id":"a","command":"true","cwd":"/",'
      '"max_retries":3,"backoff_base":2,"created_ms":1,"state":"failed","options":{"priority":"x"},"due_ms":5}'],
 )  # fmt: skip
-def test_line_that_is_no_exported_job_is_refused(queuectl: CommandLine, line: str) -> None:
+def test_import_refuses_a_line_that_is_no_exported_job(queuectl: CommandLine, line: str) -> None:
     queuectl.refused(2, "import", "-", stdin=line.encode())
     assert queuectl.json("list") == []
 
 
-def test_restored_home_is_what_was_backed_up(lived_in: CommandLine) -> None:
+def test_restored_home_equals_the_original(lived_in: CommandLine) -> None:
     path = os.path.join(os.path.dirname(lived_in.home), "backup.jsonl")
     lived_in.ok("backup", path)
     lived_in.refused(2, "backup", os.path.join(path, "nowhere"))
@@ -72,7 +74,7 @@ def test_restored_home_is_what_was_backed_up(lived_in: CommandLine) -> None:
         other.refused(2, "restore", path)
 
 
-def test_backup_that_ends_in_the_middle_restores_nothing(lived_in: CommandLine) -> None:
+def test_restore_refuses_an_incomplete_backup(lived_in: CommandLine) -> None:
     whole = lived_in.ok("backup", "-")
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
@@ -81,8 +83,8 @@ def test_backup_that_ends_in_the_middle_restores_nothing(lived_in: CommandLine) 
         assert other.json("list") == []
 
 
-def test_job_that_moves_while_a_backup_is_taken_is_in_it(queuectl: CommandLine) -> None:
-    """Of a queue at work: every job is there, each once, and the home that comes of it runs the rest."""
+def test_backup_has_jobs_that_change_meanwhile(queuectl: CommandLine) -> None:
+    """Back up a queue at work: the backup has every job once, and its restored home runs the rest."""
     jobs = [json.dumps({"id": f"job{n:04}", "command": "exit $((RANDOM % 2))", "backoff_base": 0}) for n in range(1500)]
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.ok("enqueue", "--file", "-", stdin="\n".join(jobs).encode())
@@ -107,7 +109,7 @@ def exported_job(id: str, **fields: object) -> str:
     return json.dumps({**known, "state": "pending", **fields})
 
 
-def test_imported_values_are_kept_as_a_request_would_have_them(queuectl: CommandLine) -> None:
+def test_import_stores_values_as_a_request_does(queuectl: CommandLine) -> None:
     line = exported_job("a", options={"retry_on": "75", "snooze": "5m", "tags": {"a": "b"}})
     queuectl.ok("import", "-", stdin=line.encode())
     assert (queuectl.job("a")["retry_on"], queuectl.job("a")["snooze"]) == ([75], 300)
@@ -119,11 +121,11 @@ def test_imported_values_are_kept_as_a_request_would_have_them(queuectl: Command
      {"history": [{"attempt": 1, "run": 1, "worker": "w", "started_ms": 1, "ended_ms": "x"}]}, {"reason": "\ud800"}],
     ids=str,
 )  # fmt: skip
-def test_import_lets_in_nothing_that_could_harm_later(queuectl: CommandLine, fields: dict[str, object]) -> None:
+def test_import_refuses_harmful_values(queuectl: CommandLine, fields: dict[str, object]) -> None:
     queuectl.refused(2, "import", "-", stdin=exported_job("a", **fields).encode())
 
 
-def test_imported_job_waits_for_what_is_there_and_for_nothing_else(queuectl: CommandLine) -> None:
+def test_imported_job_waits_only_for_known_jobs(queuectl: CommandLine) -> None:
     lines = [
         exported_job("b", options={"after": ["a", "done", "gone"]}, blockers=["a", "done", "gone"]),
         exported_job("a"),
@@ -135,7 +137,7 @@ def test_imported_job_waits_for_what_is_there_and_for_nothing_else(queuectl: Com
     assert "has the key k" in queuectl.refused(2, "import", "-", stdin=twice.encode())
 
 
-def test_restored_jobs_of_a_paused_queue_wait_although_a_supervisor_runs(lived_in: CommandLine) -> None:
+def test_restored_jobs_of_a_paused_queue_wait(lived_in: CommandLine) -> None:
     taken = lived_in.ok("backup", "-")
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))

@@ -1,4 +1,4 @@
-"""What people do to jobs and queues through the command line: cancel, suspend, choose, wait, ask why."""
+"""Commands on jobs and queues: cancel, suspend, filters, wait, why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def start_of(pid: int) -> str:
         return file.read().rpartition(") ")[2][0]
 
 
-def test_running_job_is_canceled_with_the_signal_that_was_named(queuectl: CommandLine) -> None:
+def test_cancel_sends_the_named_signal(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.ok(
         "enqueue", "--id", "a", "--command", "trap 'echo interrupted; exit 1' INT; while :; do sleep 0.05; done"
@@ -28,7 +28,7 @@ def test_running_job_is_canceled_with_the_signal_that_was_named(queuectl: Comman
     assert queuectl.json("status")["counts"]["processing"] == 0
 
 
-def test_cancel_that_a_killed_supervisor_did_not_get_to_is_done_by_the_next(queuectl: CommandLine) -> None:
+def test_next_supervisor_completes_a_cancel(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--command", "sleep 60")
     queuectl.until_state("a", "processing")
@@ -40,7 +40,7 @@ def test_cancel_that_a_killed_supervisor_did_not_get_to_is_done_by_the_next(queu
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to see that a process stands still")
-def test_suspended_job_stands_still_until_it_is_continued(queuectl: CommandLine) -> None:
+def test_suspended_job_stops_until_it_is_continued(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     pid_file = os.path.join(os.path.dirname(queuectl.home), "pid")
     queuectl.ok(
@@ -55,11 +55,11 @@ def test_suspended_job_stands_still_until_it_is_continued(queuectl: CommandLine)
     queuectl.ok("continue", "--all")
     until(lambda: start_of(pid) == "S", lambda: f"it to go on; it is {start_of(pid)}")
     queuectl.ok("suspend", "a")
-    queuectl.ok("cancel", "a")  # what stands still hears it too
+    queuectl.ok("cancel", "a")  # a suspended job receives it too
     queuectl.until_state("a", "dead")
 
 
-def test_jobs_are_chosen_by_what_they_are(queuectl: CommandLine) -> None:
+def test_filters_select_jobs(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--queue", "q", "--tag", "u=ann", "--command", "true")
     queuectl.ok("enqueue", "--id", "b", "--queue", "q", "--tag", "u=bob", "--tag", "x=y", "--command", "true")
     queuectl.ok("enqueue", "--id", "c", "--name", "some name", "--command", "true")
@@ -87,7 +87,7 @@ def test_named_jobs_are_changed_together_or_not_at_all(queuectl: CommandLine) ->
     assert queuectl.job("a")["state"] == "pending"
 
 
-def test_edited_job_shows_what_it_is_now(queuectl: CommandLine) -> None:
+def test_edited_job_shows_its_new_fields(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--queue", "q", "--tag", "u=ann", "--command", "true")
     queuectl.ok(
         "edit", "a", "--command", "false", "--priority", "3", "--queue", "", "--max-retries", "1", "--delay", "1h"
@@ -97,7 +97,7 @@ def test_edited_job_shows_what_it_is_now(queuectl: CommandLine) -> None:
     assert job["next_run_at"] is not None and job["tags"] == {"u": "ann"}
 
 
-def test_many_jobs_are_edited_by_what_they_are(queuectl: CommandLine) -> None:
+def test_filters_select_jobs_to_edit(queuectl: CommandLine) -> None:
     for id, queue in (("a", "q"), ("b", "q"), ("c", "default")):
         queuectl.ok("enqueue", "--id", id, "--queue", queue, "--tag", f"k={id}", "--command", "true")
     assert queuectl.json("edit", "--where", "queue=q", "--priority", "5", "--dry-run")["ids"] == ["a", "b"]
@@ -109,24 +109,24 @@ def test_many_jobs_are_edited_by_what_they_are(queuectl: CommandLine) -> None:
     queuectl.refused(2, "edit", "a")
 
 
-@pytest.mark.parametrize("said, is_done", [(b"y\n", True), (b"\n", False)])
-def test_at_a_terminal_many_jobs_are_changed_only_when_it_is_meant(
-    queuectl: CommandLine, said: bytes, is_done: bool
+@pytest.mark.parametrize("typed, is_done", [(b"y\n", True), (b"\n", False)])
+def test_terminal_asks_before_a_change_of_many_jobs(
+    queuectl: CommandLine, typed: bytes, is_done: bool
 ) -> None:
     for id in ("a", "b"):
         queuectl.ok("enqueue", "--id", id, "--command", "true")
-    ours, theirs = pty.openpty()
+    master, slave = pty.openpty()
     try:
-        process = queuectl.popen("rm", "--all", stdin=theirs, stdout=-3, stderr=theirs)
-        os.write(ours, said)
+        process = queuectl.popen("rm", "--all", stdin=slave, stdout=-3, stderr=slave)
+        os.write(master, typed)
         assert process.wait(timeout=20) == (0 if is_done else 1)
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(master)
+        os.close(slave)
     assert len(queuectl.json("list")) == (0 if is_done else 2)
 
 
-def test_wait_tells_how_they_ended_by_its_status(queuectl: CommandLine) -> None:
+def test_wait_reports_results_by_its_exit_status(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.ok("enqueue", "--id", "good", "--command", "true")
     queuectl.ok("enqueue", "--id", "bad", "--max-retries", "0", "--command", "exit 1")
@@ -141,7 +141,7 @@ def test_wait_tells_how_they_ended_by_its_status(queuectl: CommandLine) -> None:
     queuectl.refused(1, "wait", "nobody")
 
 
-def test_drain_ends_when_nothing_runs_and_nothing_begins(queuectl: CommandLine) -> None:
+def test_drain_waits_for_running_jobs_and_starts_none(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--command", "sleep 60")
     queuectl.until_state("a", "processing")
@@ -155,7 +155,7 @@ def test_drain_ends_when_nothing_runs_and_nothing_begins(queuectl: CommandLine) 
     queuectl.until_state("b", "completed")
 
 
-def test_why_has_a_sentence_for_whatever_a_job_waits_for(queuectl: CommandLine) -> None:
+def test_why_explains_every_reason_to_wait(queuectl: CommandLine) -> None:
     def why(id: str) -> str:
         return queuectl.ok("why", id).partition(": ")[2].strip()
 
@@ -185,7 +185,7 @@ def test_why_has_a_sentence_for_whatever_a_job_waits_for(queuectl: CommandLine) 
     assert why("after").startswith("job second, which it waited for, was canceled, at 2")
 
 
-def test_dlq_retry_changes_and_revives_on_request(queuectl: CommandLine) -> None:
+def test_dlq_retry_changes_fields_and_retries_dependants(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "exit 1")
     queuectl.ok("enqueue", "--id", "b", "--after", "a", "--command", "true")
     queuectl.ok("cancel", "a")
@@ -195,7 +195,7 @@ def test_dlq_retry_changes_and_revives_on_request(queuectl: CommandLine) -> None
     queuectl.until_state("b", "completed")
 
 
-def test_output_of_a_canceled_run_is_its_own_alone(queuectl: CommandLine) -> None:
+def test_output_of_a_canceled_run_contains_no_other_output(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--command", "echo mine; sleep 60")
     queuectl.until_state("a", "processing")
@@ -207,7 +207,7 @@ def test_output_of_a_canceled_run_is_its_own_alone(queuectl: CommandLine) -> Non
     assert (job["history"][0]["outcome"], job["history"][0]["output_bytes"]) == ("canceled", 5)
 
 
-def test_later_cancel_sends_its_own_signal(queuectl: CommandLine) -> None:
+def test_second_cancel_sends_its_own_signal(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--grace", "1h", "--command", "trap '' INT; sleep 60 & while :; do wait; done")
     queuectl.until_state("a", "processing")
@@ -216,7 +216,7 @@ def test_later_cancel_sends_its_own_signal(queuectl: CommandLine) -> None:
     assert queuectl.until_state("a", "dead")["reason"] == "canceled while it ran (SIGKILL)"
 
 
-def test_suspended_run_goes_on_when_its_supervisor_is_killed(queuectl: CommandLine) -> None:
+def test_suspended_run_continues_after_a_kill_of_its_supervisor(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--command", f"until [ -e {go} ]; do sleep 0.02; done")
@@ -229,7 +229,7 @@ def test_suspended_run_goes_on_when_its_supervisor_is_killed(queuectl: CommandLi
     queuectl.until_state("a", "completed")
 
 
-def test_dry_run_is_refused_as_the_real_thing_would_be(queuectl: CommandLine) -> None:
+def test_dry_run_is_refused_like_the_real_command(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     queuectl.refused(1, "rm", "--dry-run", "nobody")
     queuectl.refused(1, "suspend", "--dry-run", "a")

@@ -1,4 +1,6 @@
-"""What was given up is not done later, what may have been done is called unknown, and a repeat is safe."""
+"""Abandoned requests are not carried out later, an unknown outcome is reported, and a repeat is
+safe.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +32,15 @@ def served(queuectl: CommandLine) -> CommandLine:
 
 @pytest.fixture
 def stopped(served: CommandLine) -> Iterator[int]:
-    """The pid of a supervisor that is stopped, as a suspended machine would be; it goes on at the end."""
+    """Yield the PID of a stopped supervisor, as on a suspended machine; continue it at the end."""
     pid = served.supervisor_pid()
     os.kill(pid, signal.SIGSTOP)
     yield pid
     os.kill(pid, signal.SIGCONT)
 
 
-def go_on(queuectl: CommandLine, pid: int) -> None:
-    """When it has answered this, it has read whatever was sent before."""
+def continue_process(queuectl: CommandLine, pid: int) -> None:
+    """Continue the supervisor; once it answers this request, it has read all earlier ones."""
     os.kill(pid, signal.SIGCONT)
     queuectl.ok("enqueue", "--id", "last", "--command", "true")
 
@@ -53,7 +55,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_request_that_was_given_up_is_not_done_later(served: CommandLine, name: str) -> None:
+def test_an_abandoned_request_is_not_carried_out_later(served: CommandLine, name: str) -> None:
     served.ok("enqueue", "--id", "there", "--command", "true")
     pid = served.supervisor_pid()
     os.kill(pid, signal.SIGSTOP)
@@ -61,25 +63,25 @@ def test_a_request_that_was_given_up_is_not_done_later(served: CommandLine, name
         with Queue(served.home, deadline_s=0.5) as queue, pytest.raises(Busy, match="did not answer within 0.5 s"):
             CHANGES[name](queue)
     finally:
-        go_on(served, pid)
+        continue_process(served, pid)
     assert [job["id"] for job in served.json("list", "--state", "pending")] == ["there", "last"]
     assert served.json("config", "get", "max-retries") == 3
     assert served.json("status")["supervisor"]["workers_wanted"] == 0
 
 
 @pytest.mark.long
-def test_a_call_that_was_given_up_is_not_done_later(served: CommandLine, stopped: int) -> None:
-    """The same with a real call, which has more patience."""
+def test_an_abandoned_command_is_not_carried_out_later(served: CommandLine, stopped: int) -> None:
+    """Do the same with a real command, which waits longer."""
     call = served.popen("enqueue", "--id", "late", "--command", "true", stderr=-1, stdout=-1)
-    _, said = call.communicate(timeout=60)
+    _, output = call.communicate(timeout=60)
     assert call.returncode == 75
-    assert b"did not answer within 30 s" in said and b"check with `queuectl show late`" in said
-    assert b"--on-conflict skip" in said and said.count(b"\n") == 1
-    go_on(served, stopped)
+    assert b"did not answer within 30 s" in output and b"check with `queuectl show late`" in output
+    assert b"--on-conflict skip" in output and output.count(b"\n") == 1
+    continue_process(served, stopped)
     assert "job 'late' does not exist" in served.refused(1, "show", "late")
 
 
-def test_a_request_says_until_when_it_counts(served: CommandLine) -> None:
+def test_a_request_carries_its_deadline(served: CommandLine) -> None:
     def answer_to(id: str, deadline_ms: int) -> dict[str, object]:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(os.path.join(served.home, "control.sock"))
@@ -98,12 +100,12 @@ def test_a_request_says_until_when_it_counts(served: CommandLine) -> None:
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="needs a clock that survives suspend")
-def test_deadlines_are_by_the_clock_that_goes_on_while_the_machine_sleeps() -> None:
+def test_deadlines_follow_the_clock_that_counts_sleep() -> None:
     assert abs(steady_ms() - time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000) < 1000
 
 
 class Supervisor:
-    """A peer that takes one request and then does as it is told."""
+    """A fake supervisor that takes one request and then does what the test says."""
 
     def __init__(self, home: str) -> None:
         self.listener = socket.socket(socket.AF_UNIX)
@@ -126,7 +128,7 @@ def played(queuectl: CommandLine) -> Iterator[tuple[Queue, Supervisor]]:
     os.unlink(os.path.join(queuectl.home, "control.sock"))
 
 
-def test_what_a_supervisor_has_read_before_it_ended_is_unknown(played: tuple[Queue, Supervisor]) -> None:
+def test_outcome_is_unknown_after_the_supervisor_read_the_request(played: tuple[Queue, Supervisor]) -> None:
     queue, supervisor = played
 
     def die() -> None:
@@ -141,8 +143,10 @@ def test_what_a_supervisor_has_read_before_it_ended_is_unknown(played: tuple[Que
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="Linux alone says that a peer has not read all")
-def test_what_a_supervisor_has_not_read_is_asked_again(played: tuple[Queue, Supervisor]) -> None:
-    """It ended with the request, or a part of it, still in its socket: so it cannot have been done."""
+def test_a_request_that_the_supervisor_did_not_read_is_repeated(played: tuple[Queue, Supervisor]) -> None:
+    """The supervisor ended with part of the request unread in its socket, so it cannot have acted
+    on it.
+    """
     queue, supervisor = played
     asked = []
 
@@ -162,7 +166,7 @@ def test_what_a_supervisor_has_not_read_is_asked_again(played: tuple[Queue, Supe
     assert asked == [[{"command": "true", "id": "a"}]]
 
 
-def test_an_answer_that_comes_late_is_not_taken_for_the_next(tmp_path: Path) -> None:
+def test_a_late_answer_is_not_taken_for_the_next(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         client = Client(ours, 0.05)
@@ -191,7 +195,7 @@ def test_a_repeat_with_skip_counts_as_success_and_prints_the_id(home: CommandLin
     assert "job a already exists" in home.refused(1, "enqueue", "--id", "a", "--command", "true")
 
 
-def test_a_repeat_is_safe_after_the_job_has_ended(queuectl: CommandLine) -> None:
+def test_a_repeat_is_safe_after_the_job_finished(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue, queue.supervisor():
         queue.enqueue("true", id="good")
         queue.enqueue("false", id="bad", max_retries=0)
@@ -202,7 +206,7 @@ def test_a_repeat_is_safe_after_the_job_has_ended(queuectl: CommandLine) -> None
 
 
 def test_a_file_can_be_repeated(home: CommandLine) -> None:
-    """Larger than one part; what was added by hand meanwhile is no reason to refuse the rest."""
+    """Use a file larger than one part, of which another command added some jobs meanwhile."""
     ids = [f"n{n}" for n in range(2300)]
     lines = "".join(json.dumps({"id": id, "command": "true", "on_conflict": "skip"}) + "\n" for id in ids).encode()
     home.ok("enqueue", "--id", "n7", "--command", "true")
@@ -211,7 +215,7 @@ def test_a_file_can_be_repeated(home: CommandLine) -> None:
     assert home.counts()["pending"] == 2300
 
 
-def test_an_id_may_stand_twice_in_a_request_that_skips(queuectl: CommandLine) -> None:
+def test_a_request_that_skips_may_have_an_id_twice(queuectl: CommandLine) -> None:
     twice = [{"id": "a", "command": "true"}, {"id": "a", "command": "true", "on_conflict": "skip"}]
     with Queue(queuectl.home) as queue:
         assert queue.enqueue_many(twice) == ["a", "a"]
@@ -223,8 +227,8 @@ def test_an_id_may_stand_twice_in_a_request_that_skips(queuectl: CommandLine) ->
         assert queue.status()["counts"]["pending"] == 1
 
 
-def test_a_file_whose_job_is_added_meanwhile_says_try_again(served: CommandLine) -> None:
-    """Between a part and the commit; a repeat skips it."""
+def test_a_file_whose_job_is_added_meanwhile_asks_to_try_again(served: CommandLine) -> None:
+    """Add the job between a part and the commit; a repeat skips it."""
     go = threading.Event()
 
     def specs() -> Iterator[dict[str, object]]:
@@ -254,6 +258,6 @@ def test_a_file_whose_job_is_added_meanwhile_says_try_again(served: CommandLine)
 
 
 def is_sent(queuectl: CommandLine) -> bool:
-    """Numbers of a load are given out when a part arrives, so a made id shows it."""
+    """Return whether a part has arrived: it gets numbers then, which a generated ID shows."""
     with Queue(queuectl.home) as queue:
         return queue.preview([{"command": "true"}])[0]["id"][-5:] >= "000z8"

@@ -1,4 +1,6 @@
-"""The control socket against strangers: what is malformed, silent, too large or gone harms nobody."""
+"""The control socket and bad clients: malformed, silent, oversized, and vanished ones harm no other
+client.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,7 @@ VERBS = [
 ]
 
 
-def test_any_odd_message_gets_an_answer_and_changes_nothing(served: CommandLine) -> None:
+def test_an_odd_message_gets_an_answer_and_changes_nothing(served: CommandLine) -> None:
     seed = random.randrange(10**9)
     source = random.Random(seed)
     for n in range(1500):
@@ -99,7 +101,7 @@ def test_any_odd_message_gets_an_answer_and_changes_nothing(served: CommandLine)
         for _ in range(source.randrange(4)):
             message[source.choice(KNOWN_FIELDS)] = source.choice(ODD)
         if message.get("verb") == "wait" or (message["verb"] == "scale" and message.get("count") in (True, 0)):
-            continue  # the one may rightly not answer, the other rightly change something
+            continue  # one may have no answer, and the other may change something
         with connected(served) as sock:
             reply = answer_to(sock, message)
         assert reply["ok"] is True or set(reply["error"]) == {"code", "fields"}, (seed, n, message)
@@ -119,7 +121,7 @@ def test_any_odd_message_gets_an_answer_and_changes_nothing(served: CommandLine)
     ],
     ids=["huge", "text", "list", "empty", "not utf-8", "deep", "http"],
 )
-def test_what_is_no_message_is_refused_and_cut_off(served: CommandLine, data: bytes) -> None:
+def test_an_invalid_message_is_refused_and_disconnected(served: CommandLine, data: bytes) -> None:
     with connected(served) as sock:
         sock.sendall(data)
         reply = next_answer(sock)
@@ -133,7 +135,7 @@ def test_another_version_is_refused(served: CommandLine) -> None:
         assert "speaks protocol 1" in str(answer_to(sock, {"v": 99, "verb": "status"}))
 
 
-def test_silent_and_slow_clients_block_nobody(served: CommandLine) -> None:
+def test_silent_and_slow_clients_block_no_other_client(served: CommandLine) -> None:
     silent = [connected(served) for _ in range(50)]
     for sock in silent[:25]:
         sock.sendall(b"\x00\x00")  # half a length
@@ -152,11 +154,11 @@ def test_a_client_that_leaves_before_its_answer_is_no_error(served: CommandLine)
     until(lambda: served.counts()["pending"] == 50, lambda: "all fifty to be there")
 
 
-def test_at_the_limit_the_longest_silent_connection_makes_place(served: CommandLine) -> None:
+def test_at_the_limit_the_longest_silent_client_is_disconnected(served: CommandLine) -> None:
     from queuectl_core.wire.server import MAX_CONNECTIONS
 
     held = [connected(served) for _ in range(MAX_CONNECTIONS)]
-    assert answer_to(held[-1], {"v": 1, "verb": "status"})["ok"] is True  # all have been accepted
+    assert answer_to(held[-1], {"v": 1, "verb": "status"})["ok"] is True  # the server accepted all
     with connected(served) as extra:
         assert answer_to(extra, {"v": 1, "verb": "status"})["ok"] is True
         assert held[0].recv(1) == b""
@@ -165,8 +167,10 @@ def test_at_the_limit_the_longest_silent_connection_makes_place(served: CommandL
         sock.close()
 
 
-def test_who_asks_ahead_without_reading_waits_alone(served: CommandLine) -> None:
-    """Thousands of large answers, none of them taken: the supervisor makes one at a time, and serves others too."""
+def test_a_client_that_does_not_read_answers_delays_only_itself(served: CommandLine) -> None:
+    """Request thousands of large answers and read none: the supervisor makes one at a time, and
+    serves others.
+    """
     served.ok("enqueue", "--file", "-", stdin=b'{"command": "true %s"}\n' % (b"x" * 600) * 500)
     with connected(served) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
@@ -174,14 +178,14 @@ def test_who_asks_ahead_without_reading_waits_alone(served: CommandLine) -> None
         try:
             sock.sendall(framed(b'{"v":1,"verb":"list"}') * 8000)
         except OSError:
-            pass  # the supervisor does not even read it all
+            pass  # the supervisor does not read all requests
         served.ok("enqueue", "--command", "true")
         with open(f"/proc/{served.supervisor_pid()}/status") as file:
             memory_kb = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
     assert memory_kb < 150_000
 
 
-def test_a_full_house_of_waiting_clients_makes_place(served: CommandLine) -> None:
+def test_waiting_clients_at_the_limit_leave_room_for_others(served: CommandLine) -> None:
     from queuectl_core.wire.server import MAX_CONNECTIONS
 
     served.ok("enqueue", "--id", "x", "--command", "true")
@@ -196,7 +200,7 @@ def test_a_full_house_of_waiting_clients_makes_place(served: CommandLine) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_another_user_is_not_heard(served: CommandLine) -> None:
+def test_another_user_is_refused(served: CommandLine) -> None:
     path = os.path.join(served.home, "control.sock")
     for folder in (os.path.dirname(served.home), served.home):
         os.chmod(folder, 0o755)

@@ -1,4 +1,6 @@
-"""One `Queue` in several threads, in tasks, in forked children: everybody gets the answer to what he has asked."""
+"""One `Queue` in several threads, tasks, and forked children: each gets the answers to its own
+requests.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def queue(request: pytest.FixtureRequest, queuectl: CommandLine) -> Iterator[Que
 
 
 def test_each_thread_gets_its_own_answers(queue: Queue) -> None:
-    """Among others that are refused, and others that ask for something else."""
+    """Mix calls that succeed, that are refused, and that ask for something else."""
     served = queue.status()["supervisor"] is not None
     times = 100 if served else 5
 
@@ -62,7 +64,7 @@ def test_tasks_in_threads_get_their_own_answers(queue: Queue) -> None:
 
 
 def fork_one(act: Callable[[int], None], number: int) -> int:
-    """Does something in a forked child, which ends with 0 if nothing is raised; its pid."""
+    """Run `act` in a forked child, and return its PID; the child exits with 0 unless `act` raises."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -77,12 +79,12 @@ def fork_one(act: Callable[[int], None], number: int) -> int:
 
 
 def in_children(count: int, act: Callable[[int], None]) -> list[int]:
-    """Their exit statuses."""
+    """Return the exit statuses of forked children that run `act`."""
     return [os.waitpid(pid, 0)[1] for pid in [fork_one(act, number) for number in range(count)]]
 
 
-def test_a_forked_child_asks_on_its_own(queue: Queue) -> None:
-    queue.enqueue("true", id="before")  # so that there is a connection to inherit
+def test_a_forked_child_opens_its_own_connection(queue: Queue) -> None:
+    queue.enqueue("true", id="before")  # opens a connection that the child inherits
 
     def use(number: int) -> None:
         for n in range(20):
@@ -96,13 +98,13 @@ def test_a_forked_child_asks_on_its_own(queue: Queue) -> None:
     assert queue.status()["counts"]["pending"] == 61
 
 
-def test_children_forked_amid_the_calls_of_threads_neither_hang_nor_hold_anything(queue: Queue) -> None:
-    """Whatever the threads held at that moment, no child has it: no connection, no lock of the home."""
-    done = threading.Event()
+def test_children_forked_during_calls_of_threads_hold_nothing_and_do_not_hang(queue: Queue) -> None:
+    """No child may inherit a connection or a lock of the home that a thread holds at that moment."""
+    finished = threading.Event()
 
     def hammer(number: int) -> int:
         n = 0
-        while not done.is_set():
+        while not finished.is_set():
             assert queue.enqueue("true", id=f"h{number}-{n}") == f"h{number}-{n}"
             n += 1
         return n
@@ -112,13 +114,13 @@ def test_children_forked_amid_the_calls_of_threads_neither_hang_nor_hold_anythin
     def use(number: int) -> None:
         assert queue.enqueue("true", id=f"c{number}") == f"c{number}"
         os.close(writable)
-        os.read(readable, 1)  # lives on, with whatever it has inherited
+        os.read(readable, 1)  # lives on with everything that it inherited
 
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(hammer, number) for number in range(4)]
         pids = [fork_one(use, number) for number in range(6)]
         until(lambda: queue.status()["counts"]["pending"] > 6, lambda: "some to be added")
-        done.set()
+        finished.set()
         count = sum(future.result(60) for future in running)
     until(lambda: queue.status()["counts"]["pending"] == count + 6, lambda: f"{count} and 6 of the children")
     queue.close()
@@ -142,8 +144,8 @@ def _expect(fact: bool) -> None:
     assert fact
 
 
-def test_a_copied_connection_is_not_used_even_if_nobody_told_of_the_fork(queuectl: CommandLine) -> None:
-    """A fork in C calls none of Python's handlers; the process id tells."""
+def test_a_copied_connection_is_not_used_after_a_fork_in_c(queuectl: CommandLine) -> None:
+    """A fork in C calls none of Python's handlers; the process ID shows it."""
     queuectl.ok("worker", "start")
     with Queue(queuectl.home) as queue:
         queue.status()
@@ -153,8 +155,8 @@ def test_a_copied_connection_is_not_used_even_if_nobody_told_of_the_fork(queuect
         assert queue._caller._idle != [kept] and len(queue._caller._idle) == 1
 
 
-def test_a_signal_handler_may_use_the_queue_amid_a_call(queue: Queue) -> None:
-    """Nothing is locked that the interrupted call holds."""
+def test_a_signal_handler_may_use_the_queue_during_a_call(queue: Queue) -> None:
+    """The interrupted call holds no lock."""
     asked: list[str] = []
 
     def jobs() -> Iterator[dict[str, object]]:
@@ -171,15 +173,15 @@ def test_a_signal_handler_may_use_the_queue_amid_a_call(queue: Queue) -> None:
     assert asked == ["from-handler"] and queue.status()["counts"]["pending"] == 1501
 
 
-def test_what_is_told_beside_an_answer_may_use_the_queue(queuectl: CommandLine) -> None:
-    """A torn tail is told of when the writer lock is free again."""
+def test_the_notice_function_may_use_the_queue(queuectl: CommandLine) -> None:
+    """The notice of a torn tail comes after the writer lock is free again."""
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     with open(os.path.join(queuectl.home, "journal", "0000000001.log"), "ab") as journal:
         journal.write(b"\x01\x02\x03")
-    told: list[str] = []
-    queue = Queue(queuectl.home, deadline_s=5, notice=lambda text: told.append(f"{text} {queue.get('a')['id']}"))
+    notices: list[str] = []
+    queue = Queue(queuectl.home, deadline_s=5, notice=lambda text: notices.append(f"{text} {queue.get('a')['id']}"))
     assert queue.enqueue("true", id="b") == "b"
-    assert len(told) == 1 and told[0].endswith(" a")
+    assert len(notices) == 1 and notices[0].endswith(" a")
     queue.close()
 
 
@@ -196,7 +198,7 @@ def test_few_connections_stay_open(queuectl: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("number", [2, "1", None])
-def test_an_answer_of_another_number_is_refused(number: object) -> None:
+def test_an_answer_with_another_number_is_refused(number: object) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         asking = Client(ours, 5.0)
@@ -209,7 +211,7 @@ def test_an_answer_of_another_number_is_refused(number: object) -> None:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
-def test_a_queue_that_nobody_closed_leaves_no_descriptor(queuectl: CommandLine) -> None:
+def test_an_unclosed_queue_leaves_no_descriptor(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(10):
@@ -234,8 +236,8 @@ print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children])
 """
 
 
-def test_a_child_forked_amid_the_first_call_of_a_thread_does_not_hang(queuectl: CommandLine) -> None:
+def test_a_child_forked_during_the_first_call_of_a_thread_does_not_hang(queuectl: CommandLine) -> None:
     words = [sys.executable, "-c", FORKED_AMID_THE_FIRST_CALL, queuectl.home]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
-    assert done.stdout == f"{[0] * 12}\n", done.stderr
+    finished = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    assert finished.stdout == f"{[0] * 12}\n", finished.stderr
     assert {f"c{n}" for n in range(12)} <= {job["id"] for job in queuectl.json("list")}

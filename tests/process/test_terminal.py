@@ -1,5 +1,5 @@
-"""What a terminal gets to see: nothing that it would act upon, from no command, on neither stream. And what a pipe
-gets: the bytes as they are.
+"""Text on a terminal: no command, on either stream, shows what the terminal would act on. A pipe
+gets the bytes unchanged.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from queuectl_core.escapes import Sieve, visible
 from tests.homes import SCRIPT, CommandLine
 
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\x90\u202e\u2066\x7f\x08end"
-"""OSC, CSI, C1, DCS, characters that turn the direction of writing, DEL, backspace."""
+"""OSC, CSI, C1, DCS, characters that change the direction of writing, DEL, backspace."""
 
 DANGEROUS = set(EVIL) - set("]0;title[2J31mend")
 
 
 def seen_on_terminal(queuectl: CommandLine, *words: str, status: int | None = 0) -> str:
-    """Both streams."""
-    ours, theirs = pty.openpty()
+    """Return the output on both streams."""
+    master, slave = pty.openpty()
     env = {**queuectl.environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "24"}
     process = subprocess.Popen(
-        [sys.executable, SCRIPT, *words], env=env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+        [sys.executable, SCRIPT, *words], env=env, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave
     )
-    os.close(theirs)
+    os.close(slave)
     seen = b""
     while True:
         try:
-            piece = os.read(ours, 65536)
-        except OSError:  # Linux says EIO when the other side is closed
+            piece = os.read(master, 65536)
+        except OSError:  # Linux reports EIO after the other side closes
             break
         if not piece:
             break
         seen += piece
-    os.close(ours)
+    os.close(master)
     assert status in (None, process.wait(timeout=20)), seen
     return seen.decode()
 
@@ -64,13 +64,13 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def test_no_command_lets_a_job_speak_to_the_terminal(evil: CommandLine) -> None:
+def test_no_command_passes_control_sequences_of_a_job(evil: CommandLine) -> None:
     for command in COMMANDS:
         seen = seen_on_terminal(evil, *shlex.split(command), status=None)
         assert not DANGEROUS & set(seen), (command, seen)
 
 
-def test_no_error_lets_its_words_speak_to_the_terminal(queuectl: CommandLine) -> None:
+def test_no_error_passes_control_sequences_of_its_arguments(queuectl: CommandLine) -> None:
     for words in (
         [EVIL], ["show", EVIL], ["--home", f"/dev/null/{EVIL}", "status"], ["enqueue", "--id", EVIL, "--command", "true"],
         ["enqueue", f'{{"{EVIL}": 1}}'], ["config", "get", EVIL], ["import", f"/nowhere/{EVIL}"], ["list", EVIL],
@@ -80,38 +80,38 @@ def test_no_error_lets_its_words_speak_to_the_terminal(queuectl: CommandLine) ->
         assert not DANGEROUS & set(seen), (words, seen)
 
 
-def test_a_supervisor_at_a_terminal_shows_no_raw_path(queuectl: CommandLine) -> None:
+def test_a_supervisor_on_a_terminal_escapes_paths(queuectl: CommandLine) -> None:
     home = os.path.join(os.path.dirname(queuectl.home), "h" + EVIL.replace("/", ""))
     queuectl.environ["QUEUECTL_HOME"] = home
     seen = seen_on_terminal(queuectl, "run", "--", "true", status=None)
-    ours, theirs = pty.openpty()
-    process = queuectl.popen("worker", "start", "--foreground", stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
+    master, slave = pty.openpty()
+    process = queuectl.popen("worker", "start", "--foreground", stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
     try:
         while "ready" not in seen:
-            seen += os.read(ours, 65536).decode()
+            seen += os.read(master, 65536).decode()
     finally:
         process.terminate()
         process.wait(timeout=20)
-        os.close(ours)
+        os.close(master)
     assert not DANGEROUS & set(seen), repr(seen)
 
 
-def test_a_pipe_gets_what_is_there(evil: CommandLine) -> None:
+def test_a_pipe_gets_the_bytes_unchanged(evil: CommandLine) -> None:
     for command in ("config get on-idle", "logs dead"):
         assert EVIL in evil.ok(*command.split())
     for command in ("export --state dead", "list --json"):
-        said = evil.ok(*command.split())
-        assert "\u202e" in said and "\x9b" in said and "\\u001b" in said
+        output = evil.ok(*command.split())
+        assert "\u202e" in output and "\x9b" in output and "\\u001b" in output
 
 
-def test_colours_of_a_job_reach_the_terminal(queuectl: CommandLine) -> None:
+def test_colors_of_a_job_reach_the_terminal(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.ok("run", "--id", "a", "--", "printf '\\033[1;31mred\\033[0m\\ttab\\n'")
     assert seen_on_terminal(queuectl, "logs", "a") == "\x1b[1;31mred\x1b[0m\ttab\r\n"
 
 
-def test_states_stay_coloured(evil: CommandLine) -> None:
+def test_states_have_colors(evil: CommandLine) -> None:
     del evil.environ["NO_COLOR"]
     for words in (["status"], ["list"], ["doctor"]):
         seen = seen_on_terminal(evil, *words)
@@ -119,12 +119,12 @@ def test_states_stay_coloured(evil: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
-def test_a_sequence_that_comes_in_two_pieces_is_judged_as_one(cut: int) -> None:
+def test_a_split_sequence_is_treated_as_one(cut: int) -> None:
     data = "\x1b[31mä\x1b[2J\x1b[0m".encode()
     sieve = Sieve()
     assert sieve.take(data[:cut]) + sieve.take(data[cut:]) == "\x1b[31mä\\x1b[2J\x1b[0m"
 
 
-def test_bytes_that_are_no_text_are_written_out() -> None:
+def test_invalid_utf8_is_escaped() -> None:
     assert Sieve().take(b"\xff\x00") == "\\xff\\x00"
     assert visible("a\nb\u202e") == "a\\nb\\u202e" and visible("a\nb", "\n") == "a\nb"

@@ -1,4 +1,6 @@
-"""The files of the package, or of Python, change under a running supervisor: it has imported all that it needs."""
+"""Changes of the package or of Python under a running supervisor, which has imported all that it
+needs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from tests.homes import ROOT, SCRIPT, CommandLine, until
 
 
 def live(queuectl: CommandLine) -> None:
-    """All that a supervisor and its workers do: jobs of every kind, requests of every kind, a lost worker."""
+    """Make a supervisor and its workers do everything: all kinds of jobs and requests, and a lost
+    worker.
+    """
     enqueue = "enqueue"
     queuectl.ok(enqueue, "--id", "fails", "--max-retries", "1", "--backoff-base", "0.1", "--jitter", "0.5", "--", "exit 3")
     queuectl.ok(enqueue, "--id", "env", "--env", "A=b", "--stdin", "-", "--nice", "1", "--", "cat", stdin="ä".encode())
@@ -53,8 +57,8 @@ def test_nothing_is_imported_after_a_supervisor_is_ready(queuectl: CommandLine) 
     assert [line for line in later if line.startswith("import ") and "FileLoader" in line] == []
 
 
-def test_a_supervisor_lives_on_without_the_files_of_its_package(queuectl: CommandLine) -> None:
-    """And its last words are written, too: with the journal on a full disk, or damaged, they are the only ones."""
+def test_a_supervisor_continues_without_the_files_of_its_package(queuectl: CommandLine) -> None:
+    """It also writes its last message, which matters when the disk is full or the journal damaged."""
     folder = os.path.join(os.path.dirname(queuectl.home), "installed")
     shutil.copytree(os.path.join(ROOT, "queuectl_core"), os.path.join(folder, "queuectl_core"))
     shutil.copy(SCRIPT, folder)

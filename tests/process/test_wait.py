@@ -1,5 +1,5 @@
-"""`wait` tells the truth: failures that are over count, a filter that matches nothing is an error, and neither a restart
-nor a page that moves loses a job.
+"""`wait`: failures count, a filter without matches is an error, and neither a restart nor a moving
+page loses a job.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from tests.homes import CommandLine, until
 
 @pytest.fixture
 def ended(queuectl: CommandLine) -> CommandLine:
-    """One job of each end in queue `mixed`, a completed one in queue `good`; all of them are over."""
+    """Return a home with finished jobs: one of each result in queue `mixed`, a completed one in
+    `good`.
+    """
     queuectl.ok("worker", "start")
     for id, queue, command in (("a", "mixed", "true"), ("b", "mixed", "false"), ("c", "good", "true")):
         name = ["--name", f"name-{id}", "--tag", f"of={queue}"]
@@ -32,42 +34,42 @@ def ended(queuectl: CommandLine) -> CommandLine:
     "words", [["--queue", "mixed"], ["--tag", "of=mixed"], ["--name", "name-b"], ["--state", "dead"], ["--since", "1h"]]
 )
 @pytest.mark.parametrize("running", [True, False], ids=["served", "alone"])
-def test_failures_that_are_over_count(ended: CommandLine, words: list[str], running: bool) -> None:
+def test_earlier_failures_count(ended: CommandLine, words: list[str], running: bool) -> None:
     if not running:
         ended.ok("worker", "stop")
     answer = ended("wait", *words)
     assert answer.status == 1 and "1 dead" in answer.err, answer
 
 
-def test_a_filter_whose_jobs_are_all_completed_answers_0(ended: CommandLine) -> None:
+def test_a_filter_whose_jobs_all_completed_exits_with_0(ended: CommandLine) -> None:
     ended.ok("wait", "--queue", "good")
     assert ended.json("wait", "--tag", "of=good") == {"ended": {"completed": 1}, "timed_out": False}
 
 
 @pytest.mark.parametrize("words", [["--queue", "mix"], ["--tag", "of=mix"], ["--name", "x"], ["--state", "failed"]])
-def test_a_filter_that_matches_nothing_is_an_error_unless_it_is_allowed(ended: CommandLine, words: list[str]) -> None:
+def test_a_filter_without_matches_is_an_error_unless_allowed(ended: CommandLine, words: list[str]) -> None:
     assert "no job matches" in ended.refused(1, "wait", *words)
     ended.ok("wait", *words, "--allow-empty")
 
 
-def test_without_a_filter_only_what_is_not_over_counts(ended: CommandLine) -> None:
+def test_without_a_filter_only_unfinished_jobs_count(ended: CommandLine) -> None:
     ended.ok("wait")
 
 
-def test_what_is_over_and_what_is_not_count_together(ended: CommandLine) -> None:
+def test_finished_and_unfinished_jobs_count_together(ended: CommandLine) -> None:
     ended.ok("enqueue", "--id", "d", "--queue", "mixed", "--command", "sleep 0.3")
     with Queue(ended.home) as queue:
         assert queue.wait_for(queue="mixed") == {"completed": 2, "dead": 1}
         assert queue.wait_for(queue="mix") == {}
 
 
-def test_the_time_may_be_over_first(ended: CommandLine) -> None:
+def test_wait_can_time_out(ended: CommandLine) -> None:
     ended.ok("enqueue", "--id", "d", "--queue", "mixed", "--command", "sleep 30")
     assert ended("wait", "--queue", "mixed", "--timeout", "0.2s").status == 124
 
 
 @pytest.mark.parametrize("words", [["export"], ["dlq", "export"]])
-def test_an_export_that_matches_nothing_is_an_error_unless_it_is_allowed(ended: CommandLine, words: list[str]) -> None:
+def test_an_export_without_matches_is_an_error_unless_allowed(ended: CommandLine, words: list[str]) -> None:
     assert "no job matches" in ended.refused(1, *words, "--queue", "mix")
     assert ended.ok(*words, "--queue", "mix", "--allow-empty") == ""
     assert ended.ok(*words, "--queue", "mixed").count("\n") == (2 if words == ["export"] else 1)
@@ -76,7 +78,7 @@ def test_an_export_that_matches_nothing_is_an_error_unless_it_is_allowed(ended: 
     assert not os.path.exists(file)
 
 
-def test_a_list_that_matches_nothing_says_so(ended: CommandLine) -> None:
+def test_a_list_without_matches_says_so(ended: CommandLine) -> None:
     for words in (["list", "--queue", "mix"], ["list", "--tag", "of=mix", "--json"], ["dlq", "list", "--name", "x"]):
         answer = ended(*words)
         assert (answer.status, answer.err) == (0, "no job matches\n"), answer
@@ -84,7 +86,7 @@ def test_a_list_that_matches_nothing_says_so(ended: CommandLine) -> None:
 
 
 class Moving:
-    """Stands for a caller: a job is on the second page at first, and on the first one later."""
+    """A fake caller: a job is on the second page at first, and on the first page later."""
 
     def __init__(self) -> None:
         self.home = Home("/nowhere")
@@ -103,14 +105,14 @@ class Moving:
 
 
 def test_a_job_that_moves_between_two_pages_is_found() -> None:
-    """And jobs that are added meanwhile are not, else there would be no end."""
+    """Jobs that are added meanwhile are not found; otherwise the wait could never end."""
     caller = Moving()
     found = Awaiting(caller, None)._open_ids(["pending"], {})  # type: ignore[arg-type]
     assert sorted(found) == ["a", "moved", "z"]
     assert [fields.get("before") for fields in caller.asked] == [None, None, 9, 9, 9, 9]
 
 
-def test_many_jobs_are_waited_for_by_filter(queuectl: CommandLine) -> None:
+def test_a_filter_can_match_many_jobs(queuectl: CommandLine) -> None:
     with Queue(queuectl.home) as queue:
         queue.enqueue_many({"command": "true", "queue": "many"} for _ in range(1300))
         queue.set_queue("many", paused=True)
@@ -125,8 +127,8 @@ def test_many_jobs_are_waited_for_by_filter(queuectl: CommandLine) -> None:
             assert got == [{"dead": 1300}]
 
 
-def test_a_restart_of_the_supervisor_ends_no_wait(queuectl: CommandLine) -> None:
-    """Even while nobody answers for a moment."""
+def test_a_wait_survives_a_restart_of_the_supervisor(queuectl: CommandLine) -> None:
+    """Restart it so that no supervisor answers for a moment."""
     go = queuectl.home + "-go"
     queuectl.ok("enqueue", "--id", "a", "--command", f"while ! test -e {go}; do sleep 0.02; done")
     queuectl.ok("worker", "start")
@@ -159,8 +161,8 @@ def test_a_wait_ends_when_no_supervisor_comes_back(queuectl: CommandLine) -> Non
     waiting = queuectl.popen("wait", "a", stderr=-1)
     until(lambda: queuectl.json("status")["supervisor"] is not None, lambda: "the supervisor")
     queuectl.ok("worker", "stop")
-    _, said = waiting.communicate(timeout=30)
-    assert waiting.returncode == NoSupervisor.exit_status and b"no supervisor is running" in said
+    _, error = waiting.communicate(timeout=30)
+    assert waiting.returncode == NoSupervisor.exit_status and b"no supervisor is running" in error
 
 
 def test_a_job_that_is_removed_meanwhile_counts_as_purged(queuectl: CommandLine) -> None:

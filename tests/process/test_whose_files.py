@@ -1,5 +1,5 @@
-"""A home touches files of ours alone: no folder of other files becomes one, no planted link is written through, and
-nobody else reads what it holds.
+"""Files of a home: queuectl touches only its own, writes through no planted link, and lets no other
+user read them.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ def contents(folder: str) -> dict[str, bytes]:
     "name",
     ["logs/app.log", "logs/w1.txt", "README", "lock", "reserve", "journal/notes", "store/CURRENTLY", "run/web.pid", "supervisor.pid"],
 )  # fmt: skip
-def test_a_folder_of_other_files_becomes_no_home(queuectl: CommandLine, name: str) -> None:
+def test_a_folder_of_other_files_does_not_become_a_home(queuectl: CommandLine, name: str) -> None:
     a_file(os.path.join(queuectl.home, name))
     before = contents(queuectl.home)
     for words in (["enqueue", "--command", "true"], ["worker", "start"], ["status"], ["doctor"], ["doctor", "--repair", queuectl.home + "-new"]):  # fmt: skip
-        said = queuectl.refused(2, *words)
-        assert name in said and "is not a home" in said
+        output = queuectl.refused(2, *words)
+        assert name in output and "is not a home" in output
     assert contents(queuectl.home) == before and len(os.listdir(queuectl.home)) == 1
 
 
-def test_a_home_whose_creation_was_interrupted_anywhere_is_completed(queuectl: CommandLine) -> None:
-    """Of what a first call makes, in this order, each beginning stands alone once."""
+def test_an_interrupted_creation_of_a_home_is_completed(queuectl: CommandLine) -> None:
+    """Interrupt a first call after each file that it creates."""
     names = ["supervisor.log", "journal", "store", "run", "logs", "lock", "run/w1-abc123.lock", "store/CURRENT.new",
              "journal/0000000001.log.new"]
     for count in range(len(names) + 1):
@@ -74,7 +74,7 @@ def test_a_home_whose_creation_was_interrupted_anywhere_is_completed(queuectl: C
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "dumb"])
-def test_every_file_of_a_home_in_use_has_a_name_of_ours(queuectl: CommandLine, backend: str) -> None:
+def test_every_file_of_a_home_has_a_known_name(queuectl: CommandLine, backend: str) -> None:
     queuectl.environ["QUEUECTL_STORE"] = backend
     go = queuectl.home + "-go"
     queuectl.ok("enqueue", "--id", "a", "--command", f"echo hi; while ! test -e {go}; do sleep 0.02; done")
@@ -89,8 +89,10 @@ def test_every_file_of_a_home_in_use_has_a_name_of_ours(queuectl: CommandLine, b
     assert "not queuectl's" not in queuectl.ok("doctor")
 
 
-def test_a_home_that_lies_among_other_files_already_opens_and_spares_them(queuectl: CommandLine) -> None:
-    """Made by a version that asked for no empty folder. `config` makes retention remove all that it may."""
+def test_a_home_among_other_files_opens_and_leaves_them_alone(queuectl: CommandLine) -> None:
+    """Use a home of a version that accepted such folders; the settings make retention remove all
+    that it may.
+    """
     queuectl.ok("enqueue", "--id", "a", "--command", "echo hi")
     names = ["logs/app.log", "logs/w1.app.log", "run/web.pid", "run/web.lock", "run/x.outcome", "journal/x.torn",
              "store/gen-old/data", "README"]  # fmt: skip
@@ -105,14 +107,14 @@ def test_a_home_that_lies_among_other_files_already_opens_and_spares_them(queuec
     until(lambda: not written(), lambda: f"our own log to be removed: {written()}")
     queuectl.ok("worker", "stop")
     assert [Path(path).read_text() for path in mine] == ["mine"] * len(mine)
-    said = queuectl.ok("doctor")
-    assert "8 files do not belong to queuectl and stay unchanged, like README" in said and "0 segments, 0 bytes" in said
+    output = queuectl.ok("doctor")
+    assert "8 files do not belong to queuectl and stay unchanged, like README" in output and "0 segments, 0 bytes" in output
     queuectl.ok("doctor", "--repair", queuectl.home + "-new")
     assert not list(filter(os.path.exists, (os.path.join(queuectl.home + "-new", name) for name in names)))
     shutil.rmtree(queuectl.home + "-new")
 
 
-def test_generations_that_are_not_ours_stay(tmp_path: Path) -> None:
+def test_foreign_generations_stay(tmp_path: Path) -> None:
     from queuectl_core.storage.backends import open_store
 
     for name in ("gen-old", "gen-"):
@@ -125,21 +127,21 @@ def test_generations_that_are_not_ours_stay(tmp_path: Path) -> None:
     assert (tmp_path / "gen-old" / "data").exists() and (tmp_path / "gen-" / "data").exists()
 
 
-def test_output_of_others_is_neither_counted_nor_removed(tmp_path: Path) -> None:
+def test_foreign_output_is_neither_counted_nor_removed(tmp_path: Path) -> None:
     a_file(str(tmp_path / "app.log"), "x" * 1000)
     assert output_log.prune(str(tmp_path), set(), OLD_S + 1.0, 10) == 0
     assert os.listdir(tmp_path) == ["app.log"]
 
 
-# What is missing
+# Missing folders
 
 
 @pytest.mark.parametrize("folder", ["run", "logs"])
-def test_doctor_and_repair_bear_that_a_folder_is_missing(queuectl: CommandLine, folder: str) -> None:
+def test_doctor_and_repair_work_without_a_folder(queuectl: CommandLine, folder: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     shutil.rmtree(os.path.join(queuectl.home, folder))
-    said = queuectl.ok("doctor")
-    assert f"{folder}/ is missing" in said and "DAMAGED" not in said
+    output = queuectl.ok("doctor")
+    assert f"{folder}/ is missing" in output and "DAMAGED" not in output
     target = queuectl.home + "-new"
     queuectl.ok("doctor", "--repair", target)
     assert queuectl.ok("--home", target, "list", "--format", "{id}") == "a\n"
@@ -147,7 +149,7 @@ def test_doctor_and_repair_bear_that_a_folder_is_missing(queuectl: CommandLine, 
     queuectl.until_state("a", "completed")
 
 
-# Who may read
+# Permissions
 
 
 @pytest.fixture
@@ -167,7 +169,7 @@ def readable_by_others(folder: str) -> list[str]:
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "dumb"])
-def test_nothing_of_a_home_is_for_others_whatever_the_umask(
+def test_home_is_private_under_every_umask(
     queuectl: CommandLine, umask_0: None, backend: str
 ) -> None:
     queuectl.environ["QUEUECTL_STORE"] = backend
@@ -187,8 +189,8 @@ def test_nothing_of_a_home_is_for_others_whatever_the_umask(
     assert readable_by_others(queuectl.home) == []
 
 
-def test_a_salvage_of_what_others_can_read_is_not_for_them(queuectl: CommandLine, umask_0: None) -> None:
-    """Outputs that stand open, as after a careless copy of a home, get no open copies."""
+def test_repair_of_readable_files_writes_private_ones(queuectl: CommandLine, umask_0: None) -> None:
+    """Readable output, as after a careless copy of a home, must not get readable copies."""
     queuectl.ok("enqueue", SECRET)
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
@@ -205,7 +207,7 @@ def mode_of(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def test_files_that_take_jobs_out_are_for_their_owner_alone(queuectl: CommandLine, umask_0: None) -> None:
+def test_exported_files_are_private(queuectl: CommandLine, umask_0: None) -> None:
     queuectl.ok("enqueue", SECRET)
     queuectl.ok("enqueue", "--id", "b", "--command", "true")
     queuectl.ok("cancel", "b")
@@ -221,7 +223,7 @@ def test_files_that_take_jobs_out_are_for_their_owner_alone(queuectl: CommandLin
     assert readable_by_others(restored) == []
 
 
-def test_an_export_into_an_open_file_says_that_others_can_read_it(queuectl: CommandLine) -> None:
+def test_export_warns_of_a_readable_output_file(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", SECRET)
     path = os.path.join(os.path.dirname(queuectl.home), "jobs")
     for words in (["export"], ["backup", "-"]):
@@ -234,7 +236,7 @@ def test_an_export_into_an_open_file_says_that_others_can_read_it(queuectl: Comm
             assert done.returncode == 0 and (b"other users can read" in done.stderr) is is_told, (words, done.stderr)
 
 
-def test_an_export_replaces_no_link_and_leaves_no_half_file(queuectl: CommandLine) -> None:
+def test_export_replaces_no_link_and_leaves_no_partial_file(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     folder = os.path.dirname(queuectl.home)
     victim = a_file(os.path.join(folder, "victim"))
@@ -246,7 +248,7 @@ def test_an_export_replaces_no_link_and_leaves_no_half_file(queuectl: CommandLin
 
 @pytest.mark.parametrize("words", [["export", "--output"], ["dlq", "export", "--output"], ["backup"]])
 @pytest.mark.parametrize("kind", ["file", "link", "fifo"])
-def test_what_leaves_a_home_replaces_nothing(queuectl: CommandLine, words: list[str], kind: str) -> None:
+def test_exports_replace_no_file(queuectl: CommandLine, words: list[str], kind: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     path = Path(queuectl.home).parent / "out"
     if kind == "file":
@@ -260,7 +262,7 @@ def test_what_leaves_a_home_replaces_nothing(queuectl: CommandLine, words: list[
     assert os.lstat(path) == before
 
 
-def test_a_file_that_comes_while_an_export_is_written_is_not_replaced(
+def test_export_does_not_replace_a_file_that_appears_meanwhile(
     queuectl: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from queuectl_core.cli import output_file
@@ -280,7 +282,7 @@ def test_a_file_that_comes_while_an_export_is_written_is_not_replaced(
 
 
 @pytest.mark.parametrize("file", ["/etc/passwd", "../journal/0000000001.log", "lock", "w1-3fa2b1.0001.log/../../lock", "w1\0", ""])
-def test_an_imported_job_shows_no_file_but_output(queuectl: CommandLine, file: str) -> None:
+def test_an_imported_job_shows_only_output_files(queuectl: CommandLine, file: str) -> None:
     attempt = {"attempt": 1, "run": 1, "started_ms": 1, "worker": "w1", "outcome": "exit", "log_file": file,
                "log_offset": 0, "output_bytes": 9}  # fmt: skip
     job = {"id": "a", "command": "true", "max_retries": 0, "backoff_base": 2, "cwd": "/", "created_ms": 1,
@@ -291,20 +293,20 @@ def test_an_imported_job_shows_no_file_but_output(queuectl: CommandLine, file: s
         assert answer.out == "" and "defect" not in answer.err, answer
 
 
-def test_an_imported_run_without_a_place_of_its_output_is_refused(queuectl: CommandLine) -> None:
+def test_an_imported_run_without_an_output_position_is_refused(queuectl: CommandLine) -> None:
     attempt = {"attempt": 1, "run": 1, "started_ms": 1, "worker": "w1", "log_file": "w1-3fa2b1.0001.log"}
     job = {"id": "a", "command": "true", "max_retries": 0, "backoff_base": 2, "cwd": "/", "created_ms": 1,
            "updated_ms": 1, "state": "pending", "history": [attempt]}  # fmt: skip
     assert "has a log_offset" in queuectl.refused(2, "import", "-", stdin=json.dumps(job).encode())
 
 
-# What somebody has planted
+# Planted files and links
 
 
 @pytest.mark.parametrize("name", ["supervisor.pid.new", "reserve", "supervisor.log", "supervisor.log.old", "lock"])
 @pytest.mark.parametrize("how", ["symlink", "link"])
-def test_a_link_that_was_planted_is_not_written_through(queuectl: CommandLine, name: str, how: str) -> None:
-    """While the home stood open; now it has had the chmod that the error asks for."""
+def test_a_planted_link_is_not_written_through(queuectl: CommandLine, name: str, how: str) -> None:
+    """The link was planted while the home was open to others; its permissions are correct again."""
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     victim = a_file(os.path.join(os.path.dirname(queuectl.home), "victim"), "precious" * 1000)
     path = os.path.join(queuectl.home, name)
@@ -345,7 +347,7 @@ def test_links_inside_the_folders_are_refused_in_one_line(queuectl: CommandLine,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_no_command_says_anything_of_a_home_of_somebody_else_but_that(queuectl: CommandLine) -> None:
+def test_commands_on_a_home_of_another_user_only_refuse(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     os.chown(queuectl.home, 54321, -1)
     for words in (["logs", "a"], ["list"], ["backup", "-"], ["export"], ["events"], ["doctor"], ["worker", "stop"]):
@@ -373,8 +375,8 @@ def test_a_home_that_others_may_replace_is_refused(queuectl: CommandLine, tmp_pa
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
 @pytest.mark.parametrize("whose", ["the link", "the folder"])
-def test_a_link_of_somebody_else_leads_to_no_home(queuectl: CommandLine, tmp_path: Path, whose: str) -> None:
-    """Its owner may let it lead to another folder at any time, and so may the owner of the folder that it lies in."""
+def test_a_link_of_another_user_is_refused(queuectl: CommandLine, tmp_path: Path, whose: str) -> None:
+    """Its owner may change its target at any time, and so may the owner of its folder."""
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     shared, link = tmp_path / "shared", tmp_path / "shared" / "link"
     shared.mkdir()
@@ -387,7 +389,7 @@ def test_a_link_of_somebody_else_leads_to_no_home(queuectl: CommandLine, tmp_pat
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
 @pytest.mark.parametrize("name", ["supervisor.pid", "control.sock", "journal/0000000001.log", "run/w1-abc.outcome"])
-def test_a_file_of_somebody_else_is_not_believed(queuectl: CommandLine, name: str) -> None:
+def test_a_file_of_another_user_is_not_trusted(queuectl: CommandLine, name: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     path = os.path.join(queuectl.home, name)
     if not os.path.exists(path):
@@ -398,7 +400,7 @@ def test_a_file_of_somebody_else_is_not_believed(queuectl: CommandLine, name: st
         assert answer.status != 0 and name.rpartition("/")[2] in answer.err and answer.err.count("\n") == 1, answer
 
 
-def test_a_fifo_in_the_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_fifo_in_place_of_a_file_blocks_no_command(tmp_path: Path) -> None:
     from queuectl_core.system import lockfile
 
     os.mkfifo(tmp_path / "fifo")
@@ -409,7 +411,7 @@ def test_a_fifo_in_the_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
         file_io.owned(str(tmp_path / "fifo"), os.O_WRONLY)
 
 
-def test_a_draft_that_is_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
+def test_a_draft_that_is_a_link_is_replaced(tmp_path: Path) -> None:
     victim = a_file(str(tmp_path / "victim"))
     os.symlink(victim, tmp_path / "file.new")
     file_io.replace_file(str(tmp_path / "file"), b"new")
@@ -417,7 +419,7 @@ def test_a_draft_that_is_a_link_is_replaced_not_followed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("how", ["symlink", "link"])
-def test_a_reserve_that_is_another_file_is_neither_shortened_nor_filled(tmp_path: Path, how: str) -> None:
+def test_a_reserve_that_is_a_link_is_replaced(tmp_path: Path, how: str) -> None:
     victim = a_file(str(tmp_path / "victim"), "x" * RESERVE_BYTES)
     getattr(os, how)(victim, tmp_path / "reserve")
     reserve = Reserve(str(tmp_path / "reserve"))
@@ -427,7 +429,7 @@ def test_a_reserve_that_is_another_file_is_neither_shortened_nor_filled(tmp_path
     assert not os.path.islink(tmp_path / "reserve") and os.stat(victim).st_nlink == 1
 
 
-def test_a_reserve_that_was_given_up_in_part_is_made_whole_without_letting_go_of_the_rest(tmp_path: Path) -> None:
+def test_a_partly_freed_reserve_is_refilled_and_keeps_the_rest(tmp_path: Path) -> None:
     reserve = Reserve(str(tmp_path / "reserve"))
     assert reserve.make_whole() and reserve.give_up_some()
     inode = os.stat(tmp_path / "reserve").st_ino
@@ -435,7 +437,7 @@ def test_a_reserve_that_was_given_up_in_part_is_made_whole_without_letting_go_of
     assert os.stat(tmp_path / "reserve").st_ino == inode
 
 
-def test_names_of_ours_are_told_from_others() -> None:
+def test_known_file_names_are_recognized() -> None:
     assert all(map(home_files.is_journal_file, ("0000000001.log", "0000000001.log.new", "0000000001.log.123.torn")))
     assert not any(map(home_files.is_journal_file, ("app.log", "0000000001.log.torn", "1.log", "000000000x.log", "a.torn")))
     assert all(map(home_files.is_worker_file, ("w1.lock", "w12-3fa2b1.tree", "w1-3fa2b1.outcome.new")))

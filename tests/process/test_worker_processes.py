@@ -1,4 +1,4 @@
-"""Workers and their supervisor as processes: start, stop, scale, foreground, and what happens when one is killed."""
+"""Workers and supervisors as processes: start, stop, scale, foreground, and kills."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.homes import CommandLine, is_alive, processes_of, until
 
 
 def test_start_returns_when_ready_and_closes_what_it_inherited(queuectl: CommandLine) -> None:
-    """`$(queuectl worker start)` gets its prompt back: `communicate` returns only when every copy of the pipe is
+    """`$(queuectl worker start)` returns: `communicate` waits until every copy of the pipe is
     closed.
     """
     extra, kept = os.pipe()
@@ -66,7 +66,7 @@ def test_scaling_down_lets_running_jobs_finish(queuectl: CommandLine) -> None:
     until(lambda: not queuectl.json("status")["workers"], lambda: "no workers")
 
 
-def test_stop_waits_for_the_running_job_and_says_so(queuectl: CommandLine) -> None:
+def test_stop_waits_for_the_running_job_and_names_it(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("enqueue", "--id", "slow", "--command", f"while ! test -e {go}; do sleep 0.02; done; echo finished")
     queuectl.ok("enqueue", "--id", "later", "--command", "true")
@@ -84,7 +84,7 @@ def test_stop_waits_for_the_running_job_and_says_so(queuectl: CommandLine) -> No
     assert processes_of(queuectl.home) == []
 
 
-def test_stop_now_gives_the_job_back_uncounted(queuectl: CommandLine) -> None:
+def test_stop_now_makes_the_job_pending_and_counts_no_attempt(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "slow", "--command", "echo begun; sleep 60")
     queuectl.ok("worker", "start")
     until(lambda: queuectl.worker_running("slow"), lambda: "slow to run")
@@ -125,7 +125,7 @@ def test_stop_needs_no_pid_file(queuectl: CommandLine) -> None:
     assert not is_alive(pid)
 
 
-def test_stop_with_a_timeout_stops_waiting_but_not_stopping(queuectl: CommandLine) -> None:
+def test_stop_with_a_timeout_ends_the_wait_but_not_the_stop(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "slow", "--command", "sleep 60")
     queuectl.ok("worker", "start")
     until(lambda: queuectl.worker_running("slow"), lambda: "slow to run")
@@ -147,7 +147,7 @@ def test_foreground_runs_until_it_is_interrupted(queuectl: CommandLine) -> None:
     process.stderr.close()
 
 
-def test_ready_fd_says_when_it_is_ready(queuectl: CommandLine) -> None:
+def test_ready_fd_reports_readiness(queuectl: CommandLine) -> None:
     readable, writable = os.pipe()
     process = queuectl.popen(
         "worker", "start", "--foreground", "--ready-fd", str(writable), stderr=subprocess.DEVNULL, pass_fds=[writable]
@@ -209,7 +209,7 @@ def test_a_killed_supervisor_interrupts_no_job(queuectl: CommandLine) -> None:
     )
 
 
-def test_what_ended_between_two_supervisors_is_harvested_by_any_call(queuectl: CommandLine) -> None:
+def test_any_command_takes_results_that_wait_for_a_supervisor(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok(
         "enqueue", "--id", "slow", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; exit 4"
@@ -226,7 +226,7 @@ def test_what_ended_between_two_supervisors_is_harvested_by_any_call(queuectl: C
     assert os.listdir(os.path.join(queuectl.home, "run")) == []
 
 
-def test_stop_now_ends_adopted_jobs_too(queuectl: CommandLine) -> None:
+def test_stop_now_ends_adopted_jobs(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "slow", "--command", "echo begun; sleep 60")
     queuectl.ok("worker", "start")
     until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to begin")
@@ -237,7 +237,7 @@ def test_stop_now_ends_adopted_jobs_too(queuectl: CommandLine) -> None:
     assert processes_of(queuectl.home) == []
 
 
-def test_a_stopped_supervisor_is_told_from_none(queuectl: CommandLine) -> None:
+def test_a_stopped_supervisor_differs_from_none(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     pid = queuectl.supervisor_pid()
     os.kill(pid, signal.SIGSTOP)
@@ -261,7 +261,7 @@ def test_an_idle_supervisor_and_its_workers_do_not_wake(queuectl: CommandLine) -
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.until_state("a", "completed")
     pids = processes_of(queuectl.home)
-    # The supervisor syncs within a second of the last event; then nothing is due any more.
+    # The supervisor syncs within a second of the last event; after that, nothing is due.
     until(lambda: wakeups(pids) == (time.sleep(0.5), wakeups(pids))[1], lambda: "half a second without a wake-up")
 
 
