@@ -19,7 +19,7 @@ from ..home import Home
 from ..service.ledger import Ledger
 from ..storage import journal_format, output_log
 from ..storage.backends import current_backend, open_store
-from ..storage.journal import check_version, events_of, segment_paths
+from ..storage.journal_scanner import events_of, read_segment, segment_paths
 from ..storage.reserve import Reserve, told
 from ..supervisor.worker_pool import why_no_queues
 from ..system import file_io, lockfile, pidfile
@@ -128,28 +128,26 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
     paths = segment_paths(home.journal)
     for path in paths:
         name = os.path.basename(path)
-        with open(path, "rb", opener=file_io.owned) as file:
-            data = file.read()
-        header = journal_format.decode_segment_header(data)
+        header, data = read_segment(path)
         if header is None:
             findings.append(Finding("journal", False, f"{name}: its header is damaged"))
             continue
-        if expected is not None and header.first_sequence != expected:
-            missing = f"events {expected} to {header.first_sequence - 1} are missing before it"
+        first = header.first_sequence
+        if expected not in (None, first):
+            missing = f"events {expected} to {first - 1} are missing before it"
             findings.append(Finding("journal", False, f"{name}: {missing}"))
-        check_version(path, header)
-        found = journal_format.scan(data, header.log_id, header.first_sequence)
-        expected = found.frames[-1].next_sequence if found.frames else header.first_sequence
-        findings += _not_understood(name, found.frames)
-        findings.append(_segment(name, header.first_sequence, expected, found, path == paths[-1], in_use))
+        scan = journal_format.scan(data, header.log_id, first)
+        expected = scan.next_sequence
+        findings += _invalid_frames(name, scan.frames)
+        findings.append(_segment(name, first, scan, path == paths[-1], in_use))
     names = filter(home_files.is_journal_file, file_io.names_in(home.journal))
-    aside = [name for name in names if name.endswith(".torn")]
-    if aside:
-        findings.append(Finding("journal", None, f"{len(aside)} torn tails of earlier crashes were set aside (*.torn)"))
+    torn = [name for name in names if name.endswith(".torn")]
+    if torn:
+        findings.append(Finding("journal", None, f"{len(torn)} torn tails of earlier crashes were set aside (*.torn)"))
     return findings or [Finding("journal", False, "no segments")]
 
 
-def _not_understood(name: str, frames: list[journal_format.Frame]) -> list[Finding]:
+def _invalid_frames(name: str, frames: list[journal_format.Frame]) -> list[Finding]:
     try:
         for frame in frames:
             events_of(frame, name)
@@ -158,14 +156,14 @@ def _not_understood(name: str, frames: list[journal_format.Frame]) -> list[Findi
     return []
 
 
-def _segment(  # noqa: PLR0913  # what a finding of a segment says
-    name: str, first: int, reached: int, found: journal_format.Scan, is_last: bool, in_use: bool
-) -> Finding:
-    text = f"{name}: {len(found.frames)} frames, events {first} to {reached - 1}" if found.frames else f"{name}: empty"
-    if not found.bad_bytes:
+def _segment(name: str, first: int, scan: journal_format.Scan, is_last: bool, in_use: bool) -> Finding:
+    text = f"{name}: empty"
+    if scan.frames:
+        text = f"{name}: {len(scan.frames)} frames, events {first} to {scan.next_sequence - 1}"
+    if not scan.bad_bytes:
         return Finding("journal", True, text)
-    bad = f"{text}; {found.bad_bytes} bytes after them are not a frame"
-    if found.witness is not None or not is_last:
+    bad = f"{text}; {scan.bad_bytes} bytes after them are not a frame"
+    if scan.witness is not None or not is_last:
         return Finding("journal", False, f"{bad} but were synced: damaged")
     return Finding("journal", None, f"{bad}: {'being written' if in_use else 'a torn tail, never acknowledged'}")
 

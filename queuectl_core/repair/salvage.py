@@ -26,8 +26,9 @@ from ..model.events import Event, JobEvent
 from ..model.job import PROCESSING, STATES, Job
 from ..storage import journal_format
 from ..storage.backends import open_store
-from ..storage.journal import begin_journal, check_version, events_of, segment_paths
-from ..storage.journal_format import Frame
+from ..storage.journal import Journal
+from ..storage.journal_format import SEGMENT_HEADER_BYTES, Frame
+from ..storage.journal_scanner import events_of, read_segment, segment_paths
 from ..system import file_io, lockfile
 from ..table.index_keys import state_key_of
 from ..table.job_table import JobTable
@@ -73,7 +74,7 @@ def _salvage(home: Home, target: Home) -> Salvaged:
     _take_store(home, table, affected)
     engine = Engine(table)
     lost = _take_journal(home, engine, affected)
-    journal = begin_journal(target.journal, engine.sequence + 1)
+    journal = Journal.begin(target.journal, engine.sequence + 1)
     table.log_id = journal.name
     while table.flush(table.changed_count, engine.sequence):
         pass
@@ -98,10 +99,7 @@ def _refuse_newer(home: Home) -> None:
     Raises: NewerFormat.
     """
     for path in segment_paths(home.journal):
-        with open(path, "rb", opener=file_io.owned) as file:
-            header = journal_format.decode_segment_header(file.read(journal_format.SEGMENT_HEADER_BYTES))
-        if header is not None:
-            check_version(path, header)
+        read_segment(path, SEGMENT_HEADER_BYTES)
     try:
         store = open_store(home.store, read_only=True)
     except QueueError:
@@ -165,9 +163,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
     lost: list[tuple[int, int]] = []
     engine.sequence = engine.table.position
     for path in segment_paths(home.journal):
-        with open(path, "rb", opener=file_io.owned) as file:
-            data = file.read()
-        header = journal_format.decode_segment_header(data)
+        header, data = read_segment(path)
         if header is None:
             affected.update(
                 dict.fromkeys(events.ids_in(data), f"some of its events are in {path}, whose header is damaged")
@@ -175,7 +171,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
             continue
         good = 0
         for frame in _that_count(list(journal_format.find_frames(data, header.log_id))):
-            if frame.start > max(good, journal_format.SEGMENT_HEADER_BYTES):
+            if frame.start > max(good, SEGMENT_HEADER_BYTES):
                 _note_damage(data[good : frame.start], affected)
             good = frame.end
             if frame.sequence > engine.sequence + 1:
@@ -183,7 +179,7 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
             for sequence, event in enumerate(events_of(frame, path), frame.sequence):
                 if sequence > engine.sequence:
                     _apply(engine, event, sequence, affected)
-        _note_damage(data[max(good, journal_format.SEGMENT_HEADER_BYTES) :], affected)
+        _note_damage(data[max(good, SEGMENT_HEADER_BYTES) :], affected)
     return lost
 
 

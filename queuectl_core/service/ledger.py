@@ -38,7 +38,9 @@ from ..model.commands import (
     ShiftClock,
 )  # fmt: skip
 from ..storage.backends import open_store
-from ..storage.journal import Journal, TornTail, events_of, open_journal, segment_paths
+from ..storage.journal import Journal, Known, TornTail, recover
+from ..storage.journal_format import Frame
+from ..storage.journal_scanner import events_of, segment_paths
 from ..storage.reserve import SPACE, Reserve
 from ..storage.store_upgrade import upgraded
 from ..system import file_io
@@ -286,16 +288,15 @@ class Ledger:
         try:
             _check_traces(home, self.table)
             table = self.table
-            journal, frames = open_journal(home.journal, table.position, table.ahead, read_only, table.log_id)
-            if journal.number < table.segment:
-                raise Corrupt(path=home.journal, why=f"segment {table.segment:010}.log is missing")
-            for frame in frames:
-                self.engine.replay(events_of(frame, home.journal), frame.sequence)
+            known = Known(table.position, table.ahead, table.log_id, table.segment)
+            return Journal.open(recover(home.journal, known, self._replay_frame), read_only)
         except OSError as fault:
             raise file_io.failure(home.journal, fault) from fault
         except (ValueError, TypeError, KeyError) as fault:
             raise Corrupt(path=home.journal, why=f"an event cannot be applied ({fault!r})") from fault
-        return journal
+
+    def _replay_frame(self, frame: Frame) -> None:
+        self.engine.replay(events_of(frame, self._home.journal), frame.sequence)
 
 
 def _new_jobs(command: Command) -> list[object]:

@@ -57,8 +57,8 @@ class Frame(NamedTuple):
     flags: int
     synced: int
     payload: bytes
-    start: int
-    end: int
+    start: int = 0
+    end: int = 0
 
     @property
     def next_sequence(self) -> int:
@@ -66,13 +66,14 @@ class Frame(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """The content of one segment; `good_end` is where the unbroken run of frames ends.
+    """The content of one segment; the unbroken run of frames ends at byte `good_end`, before event `next_sequence`.
 
     `bad_bytes` counts the bytes behind it. `witness` is the first later frame that proves that the missing frames were
     synced, or None.
     """
 
     frames: list[Frame]
+    next_sequence: int
     good_end: int
     bad_bytes: int
     witness: Frame | None
@@ -94,11 +95,10 @@ def decode_segment_header(data: bytes) -> SegmentHeader | None:
     return SegmentHeader(version, log_id, number, first)
 
 
-def encode_frame(  # noqa: PLR0913  # the fields of a frame
-    log_id: int, sequence: int, events: int, synced: int, payload: bytes, flags: int = 0
-) -> bytes:
-    """Return the bytes of one frame."""
+def encode_frame(log_id: int, frame: Frame) -> bytes:
+    """Return the bytes of one frame. Its `start` and `end` do not matter."""
     key = log_id & 0xFFFFFFFF
+    sequence, events, flags, synced, payload, _, _ = frame
     header = _FRAME.pack(_FRAME_MAGIC, len(payload), events, flags, sequence, synced, zlib.crc32(payload, key))
     return b"".join((header, _CRC.pack(zlib.crc32(header, key)), payload))
 
@@ -133,7 +133,7 @@ def scan(data: bytes, log_id: int, sequence: int) -> Scan:
         frames.append(frame)
         offset, sequence = frame.end, frame.next_sequence
     witness = _find_witness(data, log_id, offset, sequence) if offset < len(data) else None
-    return Scan(frames, offset, len(data) - offset, witness)
+    return Scan(frames, sequence, offset, len(data) - offset, witness)
 
 
 def find_frames(data: bytes, log_id: int) -> Iterator[Frame]:

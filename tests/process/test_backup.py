@@ -436,7 +436,7 @@ def compare_restored(queuectl: CommandLine, lines: list[str]) -> None:
     """Assert that a new home of this backup has the jobs of its instant with all their
     dependencies.
     """
-    frames = journal_reader.as_they_stand(os.path.join(queuectl.home, "journal"), 0)
+    frames = journal_reader.read_frames(os.path.join(queuectl.home, "journal"), 0)
     truth = truth_of([event for _, events in frames for event in events], lines)
     compared(lines, truth)
     with short_folder() as folder:

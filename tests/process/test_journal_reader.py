@@ -15,7 +15,9 @@ from queuectl_core.home import Home
 from queuectl_core.model.events import Purged
 from queuectl_core.service.ledger import Ledger
 from queuectl_core.storage import journal_reader
-from queuectl_core.storage.journal import Journal, open_journal, segment_paths
+from queuectl_core.storage.journal import Journal, Known, recover
+from queuectl_core.storage.journal_format import Frame
+from queuectl_core.storage.journal_scanner import segment_paths
 from queuectl_core.system import file_io
 from tests.builders import Syncs
 from tests.homes import CommandLine
@@ -104,28 +106,27 @@ def test_job_that_is_canceled_before_it_runs_has_a_history(queuectl: CommandLine
 def test_gap_in_the_journal_is_reported(queuectl: CommandLine) -> None:
     from queuectl_core.errors import EventsExpired
     from queuectl_core.model.events import Purged
-    from queuectl_core.storage import journal, journal_reader
-
     folder = os.path.join(os.path.dirname(queuectl.home), "journal")
     os.mkdir(folder)
-    opened = journal.begin_journal(folder, 1)
+    opened = Journal.begin(folder, 1)
     for n in range(4):
         opened.append([Purged(f"job{n}", 1)])
         opened.rotate()
     opened.close()
     reader = journal_reader.read(folder, 0)
     assert next(reader)["seq"] == 1
-    os.unlink(journal.segment_paths(folder)[1])
+    os.unlink(segment_paths(folder)[1])
     try:
         assert [one["seq"] for one in reader] == "refused"
     except EventsExpired as fault:
         assert fault.fields["after"] == 1
 
 
-def a_journal(folder: Path) -> Journal:
-    opened, frames = open_journal(str(folder), 0)
-    assert list(frames) == []
-    return opened
+def a_journal(folder: Path, position: int = 0) -> Journal:
+    frames: list[Frame] = []
+    recovered = recover(str(folder), Known(position), frames.append)
+    assert frames == []
+    return Journal.open(recovered)
 
 
 def test_events_are_printed_only_after_they_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,8 +185,8 @@ def test_opening_and_reading_open_only_the_needed_segments(tmp_path: Path, opens
     assert len(list(journal_reader.read(str(tmp_path), 39))) == 1
     assert len(opens) <= 6, opens
     opens.clear()
-    again, frames = open_journal(str(tmp_path), 40)
-    assert list(frames) == [] and again.next_sequence == 41
+    again = a_journal(tmp_path, 40)
+    assert again.next_sequence == 41
     assert len(opens) <= 3, opens
     again.append([Purged("41", 41)])
     again.sync()

@@ -80,7 +80,7 @@ def _home(queue: Queue) -> Iterator[Line]:
             position, count = (yield from _touched(queue, position)), 0
     position = yield from _touched(queue, position)
     yield {"rest": {**queue.snapshot(), "sequence": position}}
-    for sequence, happened in journal_reader.as_they_stand(queue.home.journal, position):
+    for sequence, happened in journal_reader.read_frames(queue.home.journal, position):
         yield {"sequence": sequence, "events": json.loads(events.encode(happened))}
 
 

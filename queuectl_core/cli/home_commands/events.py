@@ -31,7 +31,7 @@ def run(args: Namespace, screen: Screen) -> int:
     from ..screen import flush
 
     with Queue(args.home, notice=screen.note) as queue:
-        folder = journal_reader.folder_of(queue.home)
+        folder = journal_reader.journal_folder(queue.home)
         after = _since(args.since, journal_reader.first_known(folder) - 1)
         if args.follow and args.since is None:
             after = max((one["seq"] for one in journal_reader.read(folder, after)), default=after)

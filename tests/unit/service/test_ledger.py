@@ -28,7 +28,8 @@ from queuectl_core.service import ledger
 from queuectl_core.service.ledger import CHANGED_LIMIT, SLICE, Ledger
 from queuectl_core.storage import generation_store, journal, journal_format
 from queuectl_core.storage.backends import CURRENT, MODULES, available
-from queuectl_core.storage.journal_format import SEGMENT_HEADER_BYTES, SegmentHeader
+from queuectl_core.storage.journal_format import SEGMENT_HEADER_BYTES, Frame, SegmentHeader
+from queuectl_core.storage.journal_scanner import segment_paths
 from queuectl_core.storage.reserve import RESERVE_BYTES
 from queuectl_core.system import file_io
 from tests.builders import NOW_MS, exited, file_size_limit, open_descriptors, random_command, run_of, state_of
@@ -285,7 +286,7 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def journal_bytes(home: Home) -> int:
-    return sum(os.path.getsize(path) for path in journal.segment_paths(home.journal))
+    return sum(os.path.getsize(path) for path in segment_paths(home.journal))
 
 
 @pytest.fixture(autouse=True)
@@ -525,7 +526,7 @@ def test_damaged_record_of_a_job_is_told(homes: Homes) -> None:
 @pytest.mark.parametrize("payload", [b"", b"[7]", b'[["purged","a"]]', b'[["purged","a",1]]'])
 def test_whole_frame_that_makes_no_sense_is_refused_and_kept(homes: Homes, payload: bytes) -> None:
     opened = homes.open()
-    frame = journal_format.encode_frame(opened.journal.log_id, 1, 1, 0, payload)
+    frame = journal_format.encode_frame(opened.journal.log_id, Frame(1, 1, 0, 0, payload))
     opened.close()
     with open(segments(homes.home)[-1], "ab") as file:
         file.write(frame)

@@ -18,20 +18,26 @@ from queuectl_core.errors import Corrupt, DiskFull, NewerFormat, StorageFailed
 from queuectl_core.model import events
 from queuectl_core.model.events import Event, Purged
 from queuectl_core.storage import journal, journal_format
-from queuectl_core.storage.journal import FRAME_EVENTS, Journal, begin_journal, open_journal
-from queuectl_core.storage.journal_format import MORE, SEGMENT_HEADER_BYTES, SegmentHeader
+from queuectl_core.storage.journal import FRAME_EVENTS, Journal, Known, recover
+from queuectl_core.storage.journal_format import MORE, SEGMENT_HEADER_BYTES, Frame, SegmentHeader
 from queuectl_core.system import file_io
 from tests.builders import Syncs, file_size_limit, open_descriptors
 
 
-def recover(folder: Path, position: int = 0) -> tuple[Journal, list[Event]]:
+def open_journal(folder: Path, position: int = 0, read_only: bool = False) -> tuple[Journal, list[Frame]]:
+    """The journal, and the frames that it gave back."""
+    frames: list[Frame] = []
+    return Journal.open(recover(str(folder), Known(position), frames.append), read_only), frames
+
+
+def recovered(folder: Path, position: int = 0) -> tuple[Journal, list[Event]]:
     """The journal, opened for appending, and the events of the frames that it gave back."""
-    opened, frames = open_journal(str(folder), position)
+    opened, frames = open_journal(folder, position)
     return opened, [event for frame in frames for event in events.decode(frame.payload)]
 
 
 def events_of(folder: Path, position: int = 0) -> list[Event]:
-    opened, found = recover(folder, position)
+    opened, found = recovered(folder, position)
     opened.close()
     return found
 
@@ -42,7 +48,7 @@ def some_events(count: int) -> list[Event]:
 
 def write_synced(folder: Path, happened: list[Event]) -> Journal:
     """A journal with one frame an event, each synced; still open."""
-    opened, _ = recover(folder)
+    opened, _ = recovered(folder)
     for event in happened:
         opened.append([event])
         opened.sync()
@@ -79,17 +85,17 @@ def quick_folder() -> Iterator[Path]:
 
 
 def test_new_journal_is_empty_and_begins_with_event_1(tmp_path: Path) -> None:
-    opened, found = recover(tmp_path)
+    opened, found = recovered(tmp_path)
     assert (found, opened.next_sequence, opened.synced, opened.torn) == ([], 1, 0, None)
     opened.close()
 
 
 def test_appended_events_come_back_in_order_with_their_sequences(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.append(some_events(3))
     opened.append([Purged("x", 9)])
     opened.close()
-    opened, frames = open_journal(str(tmp_path), 0)
+    opened, frames = open_journal(tmp_path, 0)
     assert [(frame.sequence, frame.events) for frame in frames] == [(1, 3), (4, 1)]
     assert opened.next_sequence == 5
     opened.close()
@@ -97,7 +103,7 @@ def test_appended_events_come_back_in_order_with_their_sequences(tmp_path: Path)
 
 
 def test_what_is_appended_is_synced_only_by_sync(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.append(some_events(2))
     assert opened.synced == 0
     opened.sync()
@@ -106,31 +112,31 @@ def test_what_is_appended_is_synced_only_by_sync(tmp_path: Path) -> None:
 
 
 def test_frame_carries_what_was_synced_before_it(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.append(some_events(2))
     opened.append(some_events(1))
     opened.sync()
     opened.append(some_events(1))
     opened.close()
-    _, frames = open_journal(str(tmp_path), 0)
+    _, frames = open_journal(tmp_path, 0)
     assert [frame.synced for frame in frames] == [0, 0, 3]
 
 
 def test_what_recovery_has_read_counts_as_synced(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.append(some_events(2))
     opened.close()
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     assert opened.synced == 2
     opened.append([Purged("x", 9)])
     opened.close()
     flip(segment(tmp_path, 1), SEGMENT_HEADER_BYTES + 30)
     with pytest.raises(Corrupt):
-        recover(tmp_path)
+        recovered(tmp_path)
 
 
 def test_appending_nothing_writes_nothing(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     before = contents(tmp_path)
     opened.append([])
     opened.close()
@@ -138,7 +144,7 @@ def test_appending_nothing_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_nobody_else_may_read_a_segment(tmp_path: Path) -> None:
-    recover(tmp_path)[0].close()
+    recovered(tmp_path)[0].close()
     assert stat.S_IMODE(segment(tmp_path, 1).stat().st_mode) == 0o600
 
 
@@ -169,7 +175,7 @@ def inode(path: Path) -> int:
 def test_sync_makes_the_segment_durable_and_does_nothing_where_nothing_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     syncs = Syncs(monkeypatch)
     opened.append(some_events(1))
     assert syncs.inodes == []
@@ -183,7 +189,7 @@ def test_sync_makes_the_segment_durable_and_does_nothing_where_nothing_is_new(
 def test_new_segment_is_durable_with_its_name_and_the_old_one_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.append(some_events(1))
     syncs = Syncs(monkeypatch)
     opened.rotate()
@@ -196,7 +202,7 @@ def test_what_recovery_has_read_and_set_aside_is_durable(tmp_path: Path, monkeyp
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(b"half a frame")
     syncs = Syncs(monkeypatch)
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.close()
     assert opened.torn is not None
     assert syncs.inodes == [inode(Path(opened.torn.aside)), inode(tmp_path), inode(segment(tmp_path, 1))]
@@ -218,10 +224,10 @@ def test_cut_at_any_byte_recovers_exactly_the_whole_frames_before_it(quick_folde
         last.write_bytes(whole[:cut])
         if cut < SEGMENT_HEADER_BYTES:
             with pytest.raises(Corrupt, match="its header is unreadable"):
-                recover(quick_folder)
+                recovered(quick_folder)
             continue
         good = sum(end <= cut for end in ends) - 1
-        again, found = recover(quick_folder)
+        again, found = recovered(quick_folder)
         again.close()
         assert found == some_events(3)[: 1 + good], f"cut at {cut}"
         assert last.read_bytes() == whole[: ends[good]], f"cut at {cut}"
@@ -232,13 +238,13 @@ def test_torn_tail_is_set_aside_to_the_byte_and_reported(tmp_path: Path) -> None
     write_synced(tmp_path, some_events(1)).close()
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(b"half a frame")
-    opened, found = recover(tmp_path)
+    opened, found = recovered(tmp_path)
     assert found == some_events(1)
     assert opened.torn is not None
     assert (opened.torn.path, opened.torn.bytes) == (str(segment(tmp_path, 1)), 12)
     assert Path(opened.torn.aside).read_bytes() == b"half a frame"
     opened.close()
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     assert opened.torn is None
     opened.close()
 
@@ -247,7 +253,7 @@ def test_journal_goes_on_where_the_torn_tail_was_cut_off(tmp_path: Path) -> None
     write_synced(tmp_path, some_events(2)).close()
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(b"half a frame")
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.append([Purged("3", 3)])
     opened.close()
     assert events_of(tmp_path) == some_events(3)
@@ -258,7 +264,7 @@ def test_zeros_at_the_end_are_a_torn_tail(tmp_path: Path, zeros: int) -> None:
     write_synced(tmp_path, some_events(2)).close()
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(bytes(zeros))
-    opened, found = recover(tmp_path)
+    opened, found = recovered(tmp_path)
     opened.close()
     assert found == some_events(2)
     assert opened.torn is not None and opened.torn.bytes == zeros
@@ -275,12 +281,12 @@ def test_zeros_in_the_place_of_the_last_frame_are_a_torn_tail(tmp_path: Path) ->
 
 
 def test_frames_behind_a_torn_one_that_was_never_synced_do_not_count(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
     opened.close()
     flip(segment(tmp_path, 1), frame_ends(segment(tmp_path, 1), opened.log_id, 1)[1] + 30)
-    opened, found = recover(tmp_path)
+    opened, found = recovered(tmp_path)
     opened.close()
     assert found == some_events(1)
     assert opened.next_sequence == 2
@@ -293,7 +299,7 @@ def append_frame(opened: Journal, sequence: int, happened: list[Event], flags: i
     """A frame of a larger group, as `append` writes them."""
     with open(segment(Path(opened.folder), 1), "ab") as file:
         payload = events.encode(happened)
-        file.write(journal_format.encode_frame(opened.log_id, sequence, len(happened), 1, payload, flags))
+        file.write(journal_format.encode_frame(opened.log_id, Frame(sequence, len(happened), flags, 1, payload)))
 
 
 def test_group_without_its_last_frame_does_not_count(tmp_path: Path) -> None:
@@ -302,7 +308,7 @@ def test_group_without_its_last_frame_does_not_count(tmp_path: Path) -> None:
     before = segment(tmp_path, 1).read_bytes()
     append_frame(opened, 2, [Purged("2", 2)], MORE)
     append_frame(opened, 3, [Purged("3", 3)], MORE)
-    again, found = recover(tmp_path)
+    again, found = recovered(tmp_path)
     again.close()
     assert (found, again.next_sequence) == (some_events(1), 2)
     assert segment(tmp_path, 1).read_bytes() == before
@@ -318,7 +324,7 @@ def test_group_counts_once_its_last_frame_is_there(tmp_path: Path) -> None:
 
 
 def test_large_group_is_spread_over_frames_and_counts_as_one(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     happened = some_events(2 * FRAME_EVENTS + 1)
     opened.append(happened)
     opened.close()
@@ -355,7 +361,7 @@ def test_flipped_bit_never_yields_a_wrong_event(quick_folder: Path) -> None:
                 assert events_of(quick_folder) == some_events(2), f"segment {number}, bit {bit}"
             else:
                 with pytest.raises(Corrupt):
-                    recover(quick_folder)
+                    recovered(quick_folder)
             path.write_bytes(whole)
 
 
@@ -365,13 +371,13 @@ def test_damage_of_what_was_synced_is_refused_with_what_is_lost_and_changes_noth
     flip(segment(tmp_path, 1), frame_ends(segment(tmp_path, 1), opened.log_id, 1)[1] + 30)
     before = contents(tmp_path)
     with pytest.raises(Corrupt, match="events 2 to 2, of jobs 2, "):
-        recover(tmp_path)
+        recovered(tmp_path)
     assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_older_segment_that_is_cut_is_refused(tmp_path: Path, number: int) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
         opened.rotate()
@@ -380,35 +386,35 @@ def test_older_segment_that_is_cut_is_refused(tmp_path: Path, number: int) -> No
     path.write_bytes(path.read_bytes()[:-1])
     before = contents(tmp_path)
     with pytest.raises(Corrupt, match=f"events {number} to {number}, of jobs {number}, "):
-        recover(tmp_path)
+        recovered(tmp_path)
     assert contents(tmp_path) == before
 
 
 def test_long_list_of_jobs_of_which_something_is_lost_is_cut(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.append(some_events(9))
     opened.rotate()
     opened.close()
     flip(segment(tmp_path, 1), SEGMENT_HEADER_BYTES + 2)
     with pytest.raises(Corrupt, match="events 1 to 9, of jobs 1, 2, 3, 4, 5 and others, "):
-        recover(tmp_path)
+        recovered(tmp_path)
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
 def test_missing_segment_is_refused(tmp_path: Path, missing: int) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
         opened.rotate()
     opened.close()
     segment(tmp_path, missing).unlink()
     with pytest.raises(Corrupt, match="is missing"):
-        recover(tmp_path)
+        recovered(tmp_path)
 
 
 def test_journal_without_segments_is_refused_where_the_store_stands_for_events(tmp_path: Path) -> None:
     with pytest.raises(Corrupt, match="it has no segments, but the store has events up to 7"):
-        recover(tmp_path, position=7)
+        recovered(tmp_path, position=7)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -422,7 +428,7 @@ def test_segment_of_another_journal_is_refused(tmp_path: Path) -> None:
         opened.close()
     shutil.copy(segment(folders[1], 2), segment(folders[0], 2))
     with pytest.raises(Corrupt):
-        recover(folders[0])
+        recovered(folders[0])
 
 
 def test_segment_of_a_newer_version_is_refused_and_kept(tmp_path: Path) -> None:
@@ -430,7 +436,7 @@ def test_segment_of_a_newer_version_is_refused_and_kept(tmp_path: Path) -> None:
     segment(tmp_path, 1).write_bytes(journal_format.encode_segment_header(newer) + b"who knows")
     before = contents(tmp_path)
     with pytest.raises(NewerFormat):
-        recover(tmp_path)
+        recovered(tmp_path)
     assert contents(tmp_path) == before
 
 
@@ -442,7 +448,7 @@ def test_reading_only_finds_the_same_and_leaves_a_torn_tail_where_it_is(tmp_path
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(b"half a frame")
     before = contents(tmp_path)
-    opened, frames = open_journal(str(tmp_path), 0, read_only=True)
+    opened, frames = open_journal(tmp_path, 0, read_only=True)
     assert [event for frame in frames for event in events.decode(frame.payload)] == some_events(2)
     opened.close()
     assert (opened.next_sequence, opened.torn) == (3, None)
@@ -453,26 +459,25 @@ def test_reading_only_refuses_damage_as_well(tmp_path: Path) -> None:
     opened = write_synced(tmp_path, some_events(3))
     opened.close()
     flip(segment(tmp_path, 1), SEGMENT_HEADER_BYTES + 30)
-    _, frames = open_journal(str(tmp_path), 0, read_only=True)
     with pytest.raises(Corrupt):
-        list(frames)
+        open_journal(tmp_path, 0, read_only=True)
 
 
 # Segments
 
 
 def test_journal_may_begin_with_any_event(tmp_path: Path) -> None:
-    opened = begin_journal(str(tmp_path), 8)
+    opened = Journal.begin(str(tmp_path), 8)
     assert (opened.next_sequence, opened.synced) == (8, 7)
     opened.append([Purged("8", 8)])
     opened.close()
     assert events_of(tmp_path, position=7) == [Purged("8", 8)]
     with pytest.raises(Corrupt, match="the segment with events 1 to 7 is missing"):
-        recover(tmp_path)
+        recovered(tmp_path)
 
 
 def test_full_segment_is_followed_by_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     assert opened.rotate_if_full() is False
     monkeypatch.setattr(journal, "SEGMENT_BYTES", 100)
     opened.append(some_events(10))
@@ -485,7 +490,7 @@ def test_full_segment_is_followed_by_a_new_one(tmp_path: Path, monkeypatch: pyte
 
 
 def test_only_segments_that_the_store_no_longer_needs_are_freed(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
         opened.rotate()
@@ -497,7 +502,7 @@ def test_only_segments_that_the_store_no_longer_needs_are_freed(tmp_path: Path) 
 
 
 def test_freed_segments_are_not_missed(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
         opened.rotate()
@@ -505,11 +510,11 @@ def test_freed_segments_are_not_missed(tmp_path: Path) -> None:
     opened.close()
     assert events_of(tmp_path, position=2) == [Purged("3", 3)]
     with pytest.raises(Corrupt, match="the segment with events 2 to 2 is missing"):
-        recover(tmp_path, position=1)
+        recovered(tmp_path, position=1)
 
 
 def test_freed_segment_that_comes_back_does_no_harm(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
         opened.rotate()
@@ -519,12 +524,12 @@ def test_freed_segment_that_comes_back_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_frames_behind_the_position_come_whole_and_those_before_it_not_at_all(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     opened.append(some_events(3))
     opened.append([Purged("4", 4)])
     opened.close()
     for position, first in [(0, 1), (1, 1), (2, 1), (3, 4)]:
-        opened, frames = open_journal(str(tmp_path), position)
+        opened, frames = open_journal(tmp_path, position)
         assert [frame.sequence for frame in frames][0] == first, f"position {position}"
         assert opened.next_sequence == 5
         opened.close()
@@ -532,7 +537,7 @@ def test_frames_behind_the_position_come_whole_and_those_before_it_not_at_all(tm
 
 
 def test_what_can_be_freed_is_what_is_freed(tmp_path: Path) -> None:
-    opened, _ = recover(tmp_path)
+    opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
         opened.rotate()
@@ -622,7 +627,7 @@ def test_write_that_fails_for_another_reason_ends_the_journal_and_leaves_a_torn_
         with pytest.raises(StorageFailed):
             opened.append([Purged("x" * 1000, 2)])
     opened.close()
-    again, found = recover(tmp_path)
+    again, found = recovered(tmp_path)
     again.close()
     assert found == some_events(1)
     assert again.torn is not None and again.torn.bytes == 500

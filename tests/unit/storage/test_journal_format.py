@@ -30,9 +30,9 @@ def a_segment(*frames: bytes) -> bytes:
 def three_frames(synced: tuple[int, int, int]) -> list[bytes]:
     """Events 10, 11 and 12, and 13: three frames, each with its synced mark."""
     return [
-        encode_frame(LOG_ID, 10, 1, synced[0], b"[one]"),
-        encode_frame(LOG_ID, 11, 2, synced[1], b"[two,three]"),
-        encode_frame(LOG_ID, 13, 1, synced[2], b"[four]"),
+        encode_frame(LOG_ID, Frame(10, 1, 0, synced[0], b"[one]")),
+        encode_frame(LOG_ID, Frame(11, 2, 0, synced[1], b"[two,three]")),
+        encode_frame(LOG_ID, Frame(13, 1, 0, synced[2], b"[four]")),
     ]
 
 
@@ -54,7 +54,7 @@ def test_segment_header_of_each_version_is_as_it_always_was(version: int, crc: s
 
 
 def test_frame_of_version_1_is_as_it_always_was() -> None:
-    frame = encode_frame(LOG_ID, 10, 1, 9, b"[one]", MORE)
+    frame = encode_frame(LOG_ID, Frame(10, 1, MORE, 9, b"[one]"))
     header = [
         "7146726d",
         "00000005",
@@ -83,20 +83,20 @@ def test_no_cut_and_no_flipped_bit_leaves_a_segment_header() -> None:
 
 
 def test_frame_comes_back_from_where_it_stands() -> None:
-    frame = encode_frame(LOG_ID, 11, 2, 7, b"payload", MORE)
+    frame = encode_frame(LOG_ID, Frame(11, 2, MORE, 7, b"payload"))
     found = decode_frame(LOG_ID, b"before" + frame + b"after", 6)
     assert found == Frame(11, 2, MORE, 7, b"payload", 6, 6 + len(frame))
     assert found.next_sequence == 13
 
 
 def test_no_cut_and_no_flipped_bit_leaves_a_frame() -> None:
-    frame = encode_frame(LOG_ID, 11, 2, 7, b"payload")
+    frame = encode_frame(LOG_ID, Frame(11, 2, 0, 7, b"payload"))
     assert [cut for cut in range(len(frame)) if decode_frame(LOG_ID, frame[:cut], 0) is not None] == []
     assert [bit for bit in range(len(frame) * 8) if decode_frame(LOG_ID, flipped(frame, bit), 0) is not None] == []
 
 
 def test_frame_of_another_journal_is_not_taken_for_one_of_ours() -> None:
-    assert decode_frame(LOG_ID, encode_frame(LOG_ID + 1, 11, 2, 7, b"payload"), 0) is None
+    assert decode_frame(LOG_ID, encode_frame(LOG_ID + 1, Frame(11, 2, 0, 7, b"payload")), 0) is None
 
 
 def test_scan_finds_every_frame_of_a_whole_segment() -> None:
@@ -107,7 +107,7 @@ def test_scan_finds_every_frame_of_a_whole_segment() -> None:
 
 
 def test_scan_of_a_segment_without_frames_finds_none() -> None:
-    assert scan(HEADER, LOG_ID, 10) == ([], SEGMENT_HEADER_BYTES, 0, None)
+    assert scan(HEADER, LOG_ID, 10) == ([], 10, SEGMENT_HEADER_BYTES, 0, None)
 
 
 def test_scan_of_a_cut_segment_finds_exactly_the_frames_before_the_cut() -> None:
@@ -179,19 +179,19 @@ def test_zeros_behind_the_last_frame_are_bad_bytes_without_a_witness() -> None:
 
 def test_frame_of_another_journal_is_no_witness() -> None:
     first, _, _ = three_frames((9, 10, 12))
-    foreign = encode_frame(LOG_ID + 1, 13, 1, 12, b"[four]")
+    foreign = encode_frame(LOG_ID + 1, Frame(13, 1, 0, 12, b"[four]"))
     assert scan(a_segment(flipped(first, 300), foreign), LOG_ID, 10).witness is None
 
 
 def test_payload_that_looks_like_the_start_of_frames_does_not_confuse_the_search() -> None:
-    bait = encode_frame(LOG_ID, 10, 1, 9, b"qFrm" * 50 + b"qFr")
-    witness = encode_frame(LOG_ID, 11, 1, 10, b"[two]")
+    bait = encode_frame(LOG_ID, Frame(10, 1, 0, 9, b"qFrm" * 50 + b"qFr"))
+    witness = encode_frame(LOG_ID, Frame(11, 1, 0, 10, b"[two]"))
     found = scan(a_segment(flipped(bait, 300), b"qFrmqFrm", witness), LOG_ID, 10)
     assert found.witness is not None and found.witness.sequence == 11
 
 
 def test_frame_without_payload_is_a_frame() -> None:
-    frame = encode_frame(LOG_ID, 10, 1, 9, b"")
+    frame = encode_frame(LOG_ID, Frame(10, 1, 0, 9, b""))
     assert len(frame) == FRAME_HEADER_BYTES
     assert payloads(scan(a_segment(frame), LOG_ID, 10).frames) == [b""]
 
@@ -207,5 +207,5 @@ def test_every_undamaged_frame_is_found_wherever_it_stands() -> None:
 
 @pytest.mark.parametrize("flags", [0, MORE])
 def test_flags_come_back(flags: int) -> None:
-    (frame,) = scan(a_segment(encode_frame(LOG_ID, 10, 1, 9, b"x", flags)), LOG_ID, 10).frames
+    (frame,) = scan(a_segment(encode_frame(LOG_ID, Frame(10, 1, flags, 9, b"x"))), LOG_ID, 10).frames
     assert frame.flags == flags

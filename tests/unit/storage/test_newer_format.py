@@ -16,8 +16,8 @@ from queuectl_core.repair import doctor, salvage
 from queuectl_core.service.ledger import Ledger
 from queuectl_core.storage import journal_format, journal_reader
 from queuectl_core.storage.backends import available
-from queuectl_core.storage.journal import segment_paths
-from queuectl_core.storage.journal_format import SegmentHeader
+from queuectl_core.storage.journal_format import Frame, SegmentHeader
+from queuectl_core.storage.journal_scanner import segment_paths
 from tests.builders import NOW_MS
 
 NEWER_ENDING = b'[["purged","a",1],["succeeded","a",1,["exit",0,null,1,1,null,0,0,0,null,null,null,1]]]'
@@ -77,7 +77,7 @@ def test_journal_of_a_newer_version_is_refused(home: Home, target: Home) -> None
 def test_event_or_field_that_is_not_known_is_of_a_newer_version(home: Home, payload: bytes) -> None:
     log_id = begin(home)
     with open(segment_paths(home.journal)[-1], "ab") as file:
-        file.write(journal_format.encode_frame(log_id, 1, 1, 0, payload))
+        file.write(journal_format.encode_frame(log_id, Frame(1, 1, 0, 0, payload)))
     before = contents(home)
     looks = [lambda: Ledger(home), lambda: doctor.examine(home), lambda: list(journal_reader.read(home.journal, 0))]
     for look in looks:
