@@ -13,7 +13,7 @@ import subprocess
 from typing import NamedTuple
 
 STRANGER = 54321
-"""A user ID that nobody here has."""
+"""A user ID that no account here has."""
 
 FILE_KINDS = ("missing", "empty", "cut", "garbled", "folder", "fifo", "dangling", "link", "foreign")
 FOLDER_KINDS = ("missing", "emptied", "file", "fifo", "dangling", "link", "foreign")

@@ -57,20 +57,20 @@ def faults_of(
     exported: Sequence[Event],
     marks: Sequence[Mark],
     acknowledged: Iterable[str],
-    told: Sequence[Event],
+    seen: Sequence[Event],
 ) -> list[str]:
     """Return every contradiction in this history, or nothing if it can be right.
 
-    `told` holds the events that a reader saw while they happened. `acknowledged` holds the IDs
+    `seen` holds the events that a reader saw at once. `acknowledged` holds the IDs
     whose enqueue succeeded.
     """
     states = {str(job["id"]): str(job["state"]) for job in exported}
     return [
         *(f"{id} was acknowledged and is not there" for id in acknowledged if id not in states),
         *gaps(events),
-        *untold(events, told),
-        *wrong_lives(events, states),
-        *begun_while_paused(events),
+        *changed_since(events, seen),
+        *wrong_states(events, states),
+        *started_while_paused(events),
         *wrong_marks(events, marks),
     ]
 
@@ -81,13 +81,13 @@ def gaps(events: Sequence[Event]) -> list[str]:
     return [f"{a['seq']} is followed by {b['seq']}" for a, b in pairs if b["seq"] != a["seq"] + 1]
 
 
-def untold(events: Sequence[Event], told: Sequence[Event]) -> list[str]:
+def changed_since(events: Sequence[Event], seen: Sequence[Event]) -> list[str]:
     """Return the events that a reader saw and that have changed or disappeared since."""
     known = {event["seq"]: event for event in events}
-    return [f"told {one}, and now it is {known.get(one['seq'])}" for one in told if known.get(one["seq"]) != one]
+    return [f"told {one}, and now it is {known.get(one['seq'])}" for one in seen if known.get(one["seq"]) != one]
 
 
-def wrong_lives(events: Sequence[Event], states: dict[str, str]) -> list[str]:
+def wrong_states(events: Sequence[Event], states: dict[str, str]) -> list[str]:
     """Return the jobs with an invalid event, or with a last state that the export contradicts."""
     found, now = [], dict.fromkeys((str(event["id"]) for event in events if "id" in event), "none")
     for event in events:
@@ -101,7 +101,7 @@ def wrong_lives(events: Sequence[Event], states: dict[str, str]) -> list[str]:
     return [*found, *(f"{id} is {states.get(id)}, by its events {now[id]}" for id in now if now[id] != states.get(id))]
 
 
-def begun_while_paused(events: Sequence[Event]) -> list[str]:
+def started_while_paused(events: Sequence[Event]) -> list[str]:
     """Return the jobs that started while their queue was paused."""
     queues: dict[str, str] = {}
     paused: set[str] = set()

@@ -1,4 +1,4 @@
-"""Every dbm backend: killed in the middle of a checkpoint, and opened by a Python that lacks it."""
+"""Each dbm backend: killed during a checkpoint, and opened by a Python that lacks it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_home_of_this_backend_works_through_the_command_line(queuectl: Command
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize("backend", available())
-def test_a_kill_in_the_middle_of_a_checkpoint_loses_nothing(
+def test_a_kill_during_a_checkpoint_loses_nothing(
     queuectl: CommandLine, backend: str, request: pytest.FixtureRequest
 ) -> None:
     queuectl.environ["QUEUECTL_STORE"] = backend
@@ -67,13 +67,13 @@ def test_a_kill_in_the_middle_of_a_checkpoint_loses_nothing(
 
 
 @pytest.mark.parametrize("backend", [name for name in ("gnu", "ndbm") if name not in available()])
-def test_a_python_without_the_backend_says_which_one_and_what_to_do(queuectl: CommandLine, backend: str) -> None:
+def test_a_python_without_the_backend_names_it_and_the_remedy(queuectl: CommandLine, backend: str) -> None:
     queuectl.ok("enqueue", "--command", "true")
     with open(os.path.join(queuectl.home, "store", "CURRENT"), "w") as file:
         file.write(f"{backend}\n")
     for words in (["status"], ["enqueue", "--command", "true"], ["worker", "start"]):
-        said = queuectl.refused(1, *words)
-        assert f"is a {backend} file" in said and f"import dbm.{backend}" in said
+        message = queuectl.refused(1, *words)
+        assert f"is a {backend} file" in message and f"import dbm.{backend}" in message
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="dbm.sqlite3 came with 3.13")

@@ -1,9 +1,9 @@
-"""Everything that a user may lack or break in a home, one thing at a time: each file and folder is missing, empty, cut,
-garbled, another's, forbidden, a link, a pipe, or a folder where a file should be.
+"""Everything that a user may break in a home, one fault at a time.
 
-Every command then gives a right answer or one clear line; and where one refuses, `doctor` has something to say. The
-things to break come from the tree of a real home that a supervisor was killed in. A quick run takes a seeded sample,
---long all.
+Each file and folder is missing, empty, cut, changed, another user's, forbidden, a link, a pipe, or
+a folder in place of a file. Each command then gives a correct answer or one clear line, and where
+one refuses, `doctor` reports the fault. The faults come from the tree of a real home whose
+supervisor was killed. A quick run takes a seeded sample, --long all.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ pytestmark = [
 
 QUICK_DAMAGES, QUICK_COMMANDS = 10, 5
 HUNG_S = 20.0
-UNTOLD = ("missing", "cut", "garbled")
-"""Of the last segment: its end cannot be told from what a crash has torn, and it may be gone as if it never was."""
+UNDETECTED = ("missing", "cut", "garbled")
+"""In the last segment, whose end may look torn by a crash, and which may be missing as if it never existed."""
 
 IDS = {"done", "bad", "slow", "waits"}
-"""The jobs of the home: one in each state, `slow` with its outcome in run/."""
+"""The jobs of the home: one in each state; the outcome of `slow` is in run/."""
 
 
 class Check(NamedTuple):
-    """A command, and whether what it says when it succeeds is right."""
+    """A command, and a check of its output when it succeeds."""
 
     words: list[str]
     is_right: Callable[[str], bool]
@@ -68,7 +68,7 @@ CHECKS = [
 
 
 class Broken:
-    """A home in which one thing is broken, always anew."""
+    """A home with one fault; each use gets a new copy."""
 
     def __init__(self, folder: str, sound: CommandLine, other: CommandLine, damage: Damage) -> None:
         self.folder = folder
@@ -86,7 +86,7 @@ class Broken:
             yield queuectl
 
     def judge(self, checks: list[Check]) -> list[str]:
-        """What is wrong with the answers."""
+        """Return everything that is wrong with the answers."""
         found: list[str] = []
         refused = ""
         for check in checks:
@@ -98,7 +98,7 @@ class Broken:
             doctor = ask(queuectl, "doctor")
         with self.queuectl() as queuectl:
             stuck = work_done_by(queuectl)
-        # What cannot run waits until its owner has heeded the doctor.
+        # A home that cannot run jobs is acceptable when `doctor` reports it.
         found += [] if stuck and doctor is not None and doctor.status != 0 and "hung" not in str(stuck) else stuck
         return found + self._complaints_about_doctor(doctor, refused)
 
@@ -118,14 +118,14 @@ class Broken:
         return []
 
     def _is_output_itself(self, check: Check) -> bool:
-        """Nothing vouches for the bytes that a job has printed."""
+        """Return whether the answer is output of a job, which has no checksum."""
         return check.words[0] == "logs" and self.damage.path.startswith("logs")
 
     def _complaints_about_doctor(self, answer: Answer | None, refused: str) -> list[str]:
         if answer is None or "Traceback" in answer.err:
             return [f"doctor: {answer}"]
         is_silent = answer.status == 0 and not answer.err and verdicts(answer.out) == self.sound_verdicts
-        # Output that is gone may have been removed in good order: nobody can tell.
+        # Retention may have removed missing output.
         is_told = not is_silent or not refused or self.damage.path.startswith("logs")
         return [] if is_told else [f"doctor is silent, and others say {refused}"]
 
@@ -137,7 +137,7 @@ class Broken:
 
 
 def verdicts(out: str) -> list[str]:
-    """Area and judgement of each line, without figures."""
+    """Return the area and the verdict of each line, without figures."""
     return [" ".join(line.split()[:2]) for line in out.splitlines()]
 
 
@@ -153,7 +153,7 @@ def refusal_in(answer: Answer | None) -> str:
 
 
 def ask(queuectl: CommandLine, *words: str) -> Answer | None:
-    """None: it has hung. COPY stands for a path that is free."""
+    """Run a command, and return its answer, or None when it hangs. COPY stands for a new path."""
     free = os.path.join(os.path.dirname(queuectl.home), "copy")
     command = [*bound(), queuectl.python, SCRIPT, *(free if word == "COPY" else word for word in words)]
     quiet = {"stdin": subprocess.DEVNULL, "capture_output": True}
@@ -165,7 +165,7 @@ def ask(queuectl: CommandLine, *words: str) -> Answer | None:
 
 
 def work_done_by(queuectl: CommandLine) -> list[str]:
-    """A supervisor that starts runs what waits, and stops."""
+    """Start a supervisor that runs the waiting jobs, stop it, and return what went wrong."""
     try:
         start = ask(queuectl, "worker", "start")
         if start is None or start.status != 0:
@@ -174,7 +174,7 @@ def work_done_by(queuectl: CommandLine) -> list[str]:
         waited = ask(queuectl, "wait", "waits", "--timeout", "8")
         stop = ask(queuectl, "worker", "stop", "--now", "--timeout", "8")
         answers = {"wait": waited, "stop": stop}
-        return [f"{name}: {said}" for name, said in answers.items() if said is None or said.status != 0]
+        return [f"{name}: {answer}" for name, answer in answers.items() if answer is None or answer.status != 0]
     finally:
         for pid in processes_of(queuectl.home):
             os.kill(pid, 9)
@@ -182,7 +182,7 @@ def work_done_by(queuectl: CommandLine) -> list[str]:
 
 @pytest.fixture(scope="module")
 def homes() -> Iterator[tuple[CommandLine, CommandLine]]:
-    """A sound home, and another."""
+    """Yield a sound home and another one."""
     with short_folder() as folder:
         sound, other = (CommandLine(os.path.join(folder, name)) for name in ("home", "other"))
         for queuectl in (sound, other):
@@ -191,7 +191,7 @@ def homes() -> Iterator[tuple[CommandLine, CommandLine]]:
 
 
 def furnish(queuectl: CommandLine) -> None:
-    """Everything that a home can have: its supervisor was killed, and a worker has left an outcome."""
+    """Fill a home with every kind of file: its supervisor was killed, and a worker left an outcome."""
     queuectl.keep_bytecode()
     gate = f"{queuectl.home}.gate"
     queuectl.ok("enqueue", "--id", "done", "--command", "echo hello")
@@ -211,11 +211,11 @@ def furnish(queuectl: CommandLine) -> None:
 
 
 def last_segment(queuectl: CommandLine) -> str:
-    """Of a journal."""
+    """Return the last segment of the journal."""
     return os.path.join("journal", max(os.listdir(os.path.join(queuectl.home, "journal"))))
 
 
-def test_whatever_is_broken_gets_a_right_answer_or_one_clear_line(
+def test_each_fault_gets_a_correct_answer_or_one_clear_line(
     homes: tuple[CommandLine, CommandLine], request: pytest.FixtureRequest
 ) -> None:
     sound, other = homes
@@ -223,7 +223,7 @@ def test_whatever_is_broken_gets_a_right_answer_or_one_clear_line(
     seed = random.randrange(10**9) if seed is None else seed
     source = random.Random(seed)
     damages = [Damage(path, kind) for path in tree_of(sound.home) for kind in kinds_for(sound.home, path)]
-    damages = [one for one in damages if one.path != last_segment(sound) or one.kind not in UNTOLD]
+    damages = [one for one in damages if one.path != last_segment(sound) or one.kind not in UNDETECTED]
     if not request.config.getoption("--long"):
         damages = source.sample(damages, QUICK_DAMAGES)
     faults: dict[str, list[str]] = {}
@@ -233,5 +233,5 @@ def test_whatever_is_broken_gets_a_right_answer_or_one_clear_line(
             found = Broken(folder, sound, other, damage).judge(checks)
         if found:
             faults[str(damage)] = found
-    said = "\n".join(f"{damage}: {one}" for damage, found in faults.items() for one in found)
-    assert not faults, f"seed {seed}:\n{said}"
+    report = "\n".join(f"{damage}: {one}" for damage, found in faults.items() for one in found)
+    assert not faults, f"seed {seed}:\n{report}"

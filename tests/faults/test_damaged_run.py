@@ -1,4 +1,6 @@
-"""A damaged file in `run/` costs the run that it tells of, and nothing else: it is set aside, and everybody says so."""
+"""A damaged file in `run/` costs only the run that it belongs to: queuectl sets it aside and
+reports it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ DAMAGED = [
 
 @pytest.fixture
 def interrupted() -> Iterator[CommandLine]:
-    """A home in which the job `long` was running when its supervisor and its worker were killed."""
+    """Return a home whose supervisor and worker were killed while the job `long` ran."""
     with short_folder() as folder:
         command_line = CommandLine(unpack_home("v1-sqlite", folder))
         yield command_line
@@ -48,7 +50,7 @@ def file_in_run(queuectl: CommandLine, ending: str) -> Path:
     return lock.with_name(lock.name.replace(".lock", ending))
 
 
-def everybody_says_so(queuectl: CommandLine) -> None:
+def assert_reported(queuectl: CommandLine) -> None:
     attempt = queuectl.job("long")["history"][-1]
     assert attempt["outcome"] == "worker-lost" and "its result is damaged" in attempt["reason"], attempt
     aside = file_names(queuectl, ".outcome.damaged")
@@ -70,19 +72,19 @@ def test_damaged_result_is_set_aside_and_its_run_is_lost(interrupted: CommandLin
     assert answer.status == 1 and f"{path.name} is damaged" in answer.out, answer
     answer = interrupted("status")
     assert answer.status == 0 and answer.err.count("\n") == 1 and "its result is damaged" in answer.err, answer
-    everybody_says_so(interrupted)
+    assert_reported(interrupted)
     assert interrupted("status").err == ""
 
 
-def test_folder_in_the_place_of_a_result_is_set_aside(interrupted: CommandLine) -> None:
+def test_folder_in_place_of_a_result_is_set_aside(interrupted: CommandLine) -> None:
     path = file_in_run(interrupted, ".outcome")
     path.mkdir(0o700)
     Path(path, "inside").touch(0o600)
     interrupted.ok("list")
-    everybody_says_so(interrupted)
+    assert_reported(interrupted)
 
 
-def test_supervisor_starts_beside_a_damaged_result_and_says_so_in_its_log(interrupted: CommandLine) -> None:
+def test_supervisor_starts_with_a_damaged_result_and_logs_it(interrupted: CommandLine) -> None:
     file_in_run(interrupted, ".outcome").write_bytes(b"garbage")
     interrupted.ok("worker", "start")
     interrupted.until_state("long", "completed")
@@ -94,7 +96,7 @@ def test_supervisor_starts_beside_a_damaged_result_and_says_so_in_its_log(interr
 
 @pytest.mark.parametrize("ending", [".lock", ".tree", ".outcome", ".outcome.new", ".outcome.damaged", ".other"])
 @pytest.mark.parametrize("kind", ["garbage", "folder", "minus one"])
-def test_nothing_that_lies_in_run_stops_a_command(interrupted: CommandLine, ending: str, kind: str) -> None:
+def test_no_file_in_run_stops_a_command(interrupted: CommandLine, ending: str, kind: str) -> None:
     path = file_in_run(interrupted, ending)
     if path.exists():
         path.unlink()
@@ -110,7 +112,7 @@ def test_nothing_that_lies_in_run_stops_a_command(interrupted: CommandLine, endi
     assert interrupted.counts()["processing"] == 0
 
 
-def test_whole_result_is_harvested_and_that_of_the_first_format_too(tmp_path: Path) -> None:
+def test_complete_results_of_both_formats_are_taken(tmp_path: Path) -> None:
     home = Home(str(tmp_path / "home"))
     home.prepare()
     for content in (WHOLE, WHOLE.partition(b"\n")[0]):
@@ -119,7 +121,7 @@ def test_whole_result_is_harvested_and_that_of_the_first_format_too(tmp_path: Pa
         assert left is not None and left.results == [RESULT]
 
 
-def test_flipped_bit_in_a_result_is_never_taken_for_another_result() -> None:
+def test_flipped_bit_never_turns_a_result_into_another() -> None:
     source = random.Random(1)
     for _ in range(2000):
         place, bit = source.randrange(len(WHOLE)), source.randrange(8)
@@ -131,7 +133,7 @@ def test_flipped_bit_in_a_result_is_never_taken_for_another_result() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"-1\n", b"0\n", b"1\n", b"+7\n", b"7 8\n", b"\xff\n", b"9" * 5000])
-def test_what_no_pid_can_be_is_signalled_by_nobody(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_pid_is_never_signalled(tmp_path: Path, content: bytes) -> None:
     home = Home(str(tmp_path / "home"))
     home.prepare()
     Path(home.worker_lock("w1-a")).write_bytes(content)

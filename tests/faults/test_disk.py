@@ -1,4 +1,4 @@
-"""Disks that are full, fail, or may not be written to."""
+"""Disks that are full, that fail, or that are read-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs 
 
 
 LONG = "true " + "x" * 3000
-"""A command that needs most of a page, so that the journal soon needs another."""
+"""A command that needs most of a page, so that the journal soon needs a new page."""
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def mounted(folder: str, *options: str) -> Iterator[None]:
 
 @pytest.fixture
 def small_disk(queuectl: CommandLine) -> Iterator[CommandLine]:
-    """The home lies on a disk of 6 MB, of which it has a megabyte in reserve."""
+    """Return a home on a disk of 6 MB, a megabyte of which is its reserve."""
     os.mkdir(queuectl.home, 0o700)
     with mounted(queuectl.home, "-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs"):
         yield queuectl
@@ -42,7 +42,7 @@ def small_disk(queuectl: CommandLine) -> Iterator[CommandLine]:
 
 
 def fill(home: str) -> str:
-    """Leaves not a byte on the disk; the file that does."""
+    """Fill the disk to the last byte, and return the path of the file that does."""
     path = os.path.join(home, "filler")
     with open(path, "wb", buffering=0) as file:
         for size in (65536, 4096, 1):
@@ -55,7 +55,7 @@ def fill(home: str) -> str:
 
 
 @needs_mount
-def test_a_full_disk_refuses_new_jobs_and_notes_what_runs(small_disk: CommandLine) -> None:
+def test_a_full_disk_refuses_new_jobs_and_records_running_ones(small_disk: CommandLine) -> None:
     queuectl = small_disk
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     for id in ("a", "b"):
@@ -72,7 +72,7 @@ def test_a_full_disk_refuses_new_jobs_and_notes_what_runs(small_disk: CommandLin
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.until_done(processing=2)
     filler = fill(queuectl.home)
-    # The first may still fit, or be borne by the reserve; then the line is drawn.
+    # The first may still fit into the journal or the reserve; later ones are refused.
     refusals = [queuectl("enqueue", "--id", f"n{n}", "--command", LONG) for n in range(6)]
     assert refusals[-1].status == 75 and "full" in refusals[-1].err, refusals
     accepted = [f"n{n}" for n, answer in enumerate(refusals) if answer.status == 0]
@@ -101,7 +101,7 @@ def test_a_full_disk_without_a_supervisor(small_disk: CommandLine) -> None:
 
 
 @needs_mount
-def test_a_load_that_does_not_fit_is_refused_whole(small_disk: CommandLine) -> None:
+def test_a_load_that_does_not_fit_adds_nothing(small_disk: CommandLine) -> None:
     queuectl = small_disk
     queuectl.ok("worker", "start")
     line = b'{"command": "true ' + b"x" * 1000 + b'"}\n'
@@ -112,7 +112,7 @@ def test_a_load_that_does_not_fit_is_refused_whole(small_disk: CommandLine) -> N
 
 
 @needs_mount
-def test_a_job_that_prints_without_end_neither_fills_the_disk_nor_stalls(small_disk: CommandLine) -> None:
+def test_a_job_with_endless_output_neither_fills_the_disk_nor_stalls(small_disk: CommandLine) -> None:
     queuectl = small_disk
     queuectl.ok("config", "set", "max-output", "1000000")
     queuectl.ok("enqueue", "--id", "babble", "--command", "head -c 50000000 /dev/zero; echo end >&2")
@@ -138,7 +138,7 @@ def test_a_home_on_a_read_only_disk_can_be_read(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
     queuectl.ok("enqueue", "--id", "b", "--command", "true")
-    os.kill(queuectl.supervisor_pid(), 9)  # so that journal and write-ahead log are as a kill leaves them
+    os.kill(queuectl.supervisor_pid(), 9)  # leaves journal and write-ahead log as a kill does
     until(lambda: not processes_of(queuectl.home), lambda: "the workers to end")
     with mounted(queuectl.home, "--bind", queuectl.home):
         subprocess.run(["mount", "-o", "remount,ro,bind", queuectl.home], check=True)
@@ -154,8 +154,10 @@ def test_a_home_on_a_read_only_disk_can_be_read(queuectl: CommandLine) -> None:
 @needs_strace
 @pytest.mark.parametrize("call", ["write", "fdatasync", "fsync"])
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_an_error_of_the_disk_acknowledges_nothing(queuectl: CommandLine, call: str, number: int) -> None:
-    """EIO at the Nth call of a command line: an error in one line, or done; and then it is there."""
+def test_a_disk_error_acknowledges_nothing(queuectl: CommandLine, call: str, number: int) -> None:
+    """Fail the Nth call of a command with EIO: it prints one line, or it succeeds and the job is
+    stored.
+    """
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     inject = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-P", *journal_files(queuectl)]
     inject += ["-e", f"inject={call}:error=EIO:when={number}"]
@@ -173,7 +175,7 @@ def test_an_error_of_the_disk_acknowledges_nothing(queuectl: CommandLine, call: 
 
 @needs_strace
 @pytest.mark.parametrize("call", ["write", "fdatasync"])
-def test_an_error_of_the_disk_ends_the_supervisor(queuectl: CommandLine, call: str) -> None:
+def test_a_disk_error_ends_the_supervisor(queuectl: CommandLine, call: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "sleep 0.5")
     trace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-P", *journal_files(queuectl)]
     trace += ["-e", f"inject={call}:error=EIO:when=3+"]
@@ -190,9 +192,9 @@ def test_an_error_of_the_disk_ends_the_supervisor(queuectl: CommandLine, call: s
             acknowledged.add(f"n{n}")
         if process.poll() is not None:
             break
-    said = process.stderr.read().decode()
+    output = process.stderr.read().decode()
     assert process.wait(timeout=20) == 1
-    assert "Input/output error; nothing was acknowledged" in said and "Traceback" not in said
+    assert "Input/output error; nothing was acknowledged" in output and "Traceback" not in output
     process.stderr.close()
     assert acknowledged <= {job["id"] for job in queuectl.json("list")}
     queuectl.ok("worker", "start")
@@ -200,7 +202,7 @@ def test_an_error_of_the_disk_ends_the_supervisor(queuectl: CommandLine, call: s
 
 
 def journal_files(queuectl: CommandLine) -> list[str]:
-    """As arguments of `strace -P`."""
+    """Return the files of the journal as arguments of `strace -P`."""
     folder = os.path.join(queuectl.home, "journal")
     (name,) = [name for name in os.listdir(folder) if name.endswith(".log")]
     return [os.path.join(folder, name)]

@@ -1,8 +1,8 @@
-"""Each system call of a command line, a supervisor, and a worker fails once: with an I/O error, without memory,
-descriptors or room, forbidden, interrupted, or to be tried again.
+"""Each system call of a command, a supervisor, and a worker fails once.
 
-What was acknowledged is there, and runs in the end, once; each refusal is one line; nothing hangs, and nothing is
-answered wrongly. A quick run takes a seeded sample, --long one error at every place.
+The errors are EIO, ENOMEM, EMFILE, ENOSPC, EACCES, EINTR, and EAGAIN. Acknowledged jobs are stored
+and run once in the end; each refusal is one line; no command hangs or gives a wrong answer. A quick
+run takes a seeded sample, --long one error at every place.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def is_long(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def furnished() -> Iterator[CommandLine]:
-    """A home to be copied: jobs in several states, and the marks of a supervisor that was there."""
+    """Yield a home to copy, with jobs in several states and files of an earlier supervisor."""
     with short_folder() as folder:
         queuectl = CommandLine(os.path.join(folder, "home"))
         queuectl.keep_bytecode()
@@ -90,7 +90,7 @@ def furnished() -> Iterator[CommandLine]:
 
 
 def run_with(queuectl: CommandLine, words: Sequence[str], strace: Sequence[str] = ()) -> Answer | None:
-    """None: it has hung."""
+    """Run a command under strace, and return its answer, or None when it hangs."""
     command = [*strace, queuectl.python, SCRIPT, *words]
     quiet = {"stdin": subprocess.DEVNULL, "capture_output": True}
     try:
@@ -101,7 +101,9 @@ def run_with(queuectl: CommandLine, words: Sequence[str], strace: Sequence[str] 
 
 
 def complaint_about(answer: Answer | None, right: str | None) -> str | None:
-    """What is wrong with an answer; `right`: what a successful one must say, where that is always the same."""
+    """Return what is wrong with an answer; `right` is the expected output where it is always the
+    same.
+    """
     if answer is None:
         return "it hung"
     refusals = [line for line in answer.err.splitlines() if line.startswith("queuectl: ")]
@@ -120,8 +122,8 @@ def tells_of_a_full_disk(answer: Answer | None, fault: Fault) -> bool:
     return fault.error == "ENOSPC" and answer is not None and re.search(r"\bdisk\b.* is full", answer.out) is not None
 
 
-def without_word_of(fault: Fault, answer: Answer | None) -> Answer | None:
-    """Return the answer without the lines that name the error: `doctor` notes what it could not do."""
+def without_lines_about(fault: Fault, answer: Answer | None) -> Answer | None:
+    """Return the answer without the lines that name the error, which `doctor` prints as notes."""
     if answer is None:
         return None
     error = os.strerror(getattr(errno, fault.error))
@@ -130,7 +132,7 @@ def without_word_of(fault: Fault, answer: Answer | None) -> Answer | None:
 
 
 def steady(text: str) -> str:
-    """Without what changes from moment to moment, and from copy to copy."""
+    """Return the text without parts that differ from moment to moment and from copy to copy."""
     return re.sub(r"\d+ MiB free|/\S+/home\b", "", text)
 
 
@@ -146,7 +148,7 @@ def a_copy_of(queuectl: CommandLine) -> Iterator[CommandLine]:
 
 @pytest.mark.parametrize("kind", ["asks", "changes"])
 def test_a_command_that(furnished: CommandLine, request: pytest.FixtureRequest, kind: str) -> None:
-    """Without a supervisor, for then the command does all of it itself."""
+    """Run each command without a supervisor, so that it does all the work itself."""
     seed = seed_of(request)
     source = random.Random(seed)
     commands = list(ASKING if kind == "asks" else CHANGING)
@@ -156,13 +158,13 @@ def test_a_command_that(furnished: CommandLine, request: pytest.FixtureRequest, 
             with a_copy_of(furnished) as copy:
                 answer = run_with(copy, words, fault.strace())
                 is_as_ever = kind == "asks" and not tells_of_a_full_disk(answer, fault)
-                said = complaint_about(without_word_of(fault, answer), right if is_as_ever else None)
-                assert said is None, f"seed {seed}: {words}: {fault}: {said}"
+                complaint = complaint_about(without_lines_about(fault, answer), right if is_as_ever else None)
+                assert complaint is None, f"seed {seed}: {words}: {fault}: {complaint}"
                 assert kind == "asks" or sound_after(copy, answer, words), f"seed {seed}: {words}: {fault}"
 
 
 def traced(queuectl: CommandLine, words: Sequence[str]) -> tuple[list[Place], str]:
-    """Where the command can fail, and what it says when it does not."""
+    """Return where the command can fail, and its answer when it does not."""
     with a_copy_of(queuectl) as copy:
         trace = os.path.join(os.path.dirname(copy.home), "trace")
         right = run_with(copy, words, tracing(trace))
@@ -171,7 +173,7 @@ def traced(queuectl: CommandLine, words: Sequence[str]) -> tuple[list[Place], st
 
 
 def sound_after(queuectl: CommandLine, answer: Answer | None, words: Sequence[str]) -> bool:
-    """The home answers, and what was acknowledged is there."""
+    """Assert that the home answers, and that acknowledged jobs are stored."""
     jobs = {job["id"] for job in queuectl.json("list", "--limit", "0")}
     is_there = "new" in jobs or answer is None or answer.status != 0 or words[0] != "enqueue"
     return is_there and {"done"} <= jobs and queuectl("doctor").status == 0
@@ -181,7 +183,9 @@ def sound_after(queuectl: CommandLine, answer: Answer | None, words: Sequence[st
 
 
 class Life:
-    """One supervisor's life, with all kinds of work to do, and a stop at the end. `faults` says what went wrong."""
+    """The life of one supervisor, with all kinds of work and a stop at the end; `faults` lists what
+    went wrong.
+    """
 
     def __init__(self, folder: str, like: CommandLine) -> None:
         self.queuectl = CommandLine(os.path.join(folder, "home"))
@@ -193,7 +197,9 @@ class Life:
         self.faults: list[str] = []
 
     def lead(self, strace: Sequence[str], victim: str) -> None:
-        """`victim`: whose calls strace is to see, the supervisor's or a worker's."""
+        """Run the supervisor and its work, and trace the calls of the `victim`: "supervisor" or
+        "worker".
+        """
         words = [self.queuectl.python, SCRIPT, "worker", "start", "--foreground", "--count", "2"]
         command = words if victim == "worker" else [*strace, *words]
         with open(self.log, "wb") as log:
@@ -244,12 +250,13 @@ class Life:
         return None
 
     def judge(self, victim: str) -> list[str]:
-        """After a second life without faults, in which all comes to its end. What a worker was at when it died may
-        run again.
+        """Return the faults after a second life without failing calls, in which every job finishes.
+
+        A job whose worker died may run again.
         """
         self.queuectl("worker", "start", "--count", "2")
         try:
-            until(self._is_over, lambda: f"all to be over: {self.queuectl('list')}", deadline_s=30)
+            until(self._is_finished, lambda: f"all to be over: {self.queuectl('list')}", deadline_s=30)
         except AssertionError as stuck:
             self.faults.append(str(stuck))
         self.queuectl("worker", "stop", "--now")
@@ -261,13 +268,13 @@ class Life:
         self.faults += [f"{id} is {state}" for id, state in states.items() if state != "completed"]
         self.faults += [f"left behind: {pid}" for pid in processes_of(self.queuectl.home)]
         with open(self.log, errors="replace") as log:
-            said = log.read()
-        # The interpreter says so itself when it cannot write to that pipe.
-        said = re.sub(r"Exception ignored when trying to write to the signal wakeup fd:\n(?s:.*?)\n[A-Z]\w+Error.*\n", "", said)
-        self.faults += [said] if "Traceback" in said else []
+            output = log.read()
+        # The interpreter prints this when it cannot write to that pipe.
+        output = re.sub(r"Exception ignored when trying to write to the signal wakeup fd:\n(?s:.*?)\n[A-Z]\w+Error.*\n", "", output)
+        self.faults += [output] if "Traceback" in output else []
         return self.faults
 
-    def _is_over(self) -> bool:
+    def _is_finished(self) -> bool:
         counts = self.queuectl.counts()
         return sum(counts.values()) == counts["completed"] + counts["dead"]
 
@@ -302,7 +309,7 @@ def faults_of_a_life(queuectl: CommandLine, strace: Sequence[str], victim: str) 
 
 
 @pytest.mark.parametrize("victim", ["supervisor", "worker"])
-def test_a_life_goes_on_after_a_call_that_failed(
+def test_a_supervisor_survives_each_failing_call(
     queuectl: CommandLine, request: pytest.FixtureRequest, victim: str
 ) -> None:
     queuectl.keep_bytecode()
@@ -316,7 +323,7 @@ def test_a_life_goes_on_after_a_call_that_failed(
 
 
 def test_strace_really_fails_a_call(queuectl: CommandLine) -> None:
-    """Else all of this would prove nothing."""
+    """Otherwise these tests would prove nothing."""
     queuectl.keep_bytecode()
     trace = os.path.join(os.path.dirname(queuectl.home), "trace")
     run_with(queuectl, ["enqueue", "--id", "a", "--command", "true"], tracing(trace))
@@ -325,8 +332,8 @@ def test_strace_really_fails_a_call(queuectl: CommandLine) -> None:
     assert answer is not None and answer.status == 1 and "Input/output error" in answer.err
 
 
-def test_what_nobody_has_foreseen_is_one_line(furnished: CommandLine) -> None:
-    """No file on a disk says EAGAIN; Python then gives None for bytes."""
+def test_an_unforeseen_error_is_one_line(furnished: CommandLine) -> None:
+    """Return EAGAIN for a file on a disk, which makes Python return None instead of bytes."""
     words = ["events", "--since", "0"]
     read = next(place for place in traced(furnished, words)[0] if place.call == "read" and "journal" in place.seen)
     answer = run_with(furnished, words, Fault(read, "EAGAIN").strace())
@@ -335,7 +342,7 @@ def test_what_nobody_has_foreseen_is_one_line(furnished: CommandLine) -> None:
     assert answer.err.count("\n") == 1
 
 
-def test_a_worker_that_cannot_go_on_says_so_in_one_line(queuectl: CommandLine) -> None:
+def test_a_worker_that_cannot_continue_logs_one_line(queuectl: CommandLine) -> None:
     queuectl.keep_bytecode()
     queuectl.ok("worker", "start")
     pid = queuectl.json("status")["workers"][0]["pid"]
@@ -344,12 +351,12 @@ def test_a_worker_that_cannot_go_on_says_so_in_one_line(queuectl: CommandLine) -
         queuectl.ok("enqueue", "--id", "a", "--backoff-base", "0.1", "--command", "true")
         queuectl.until_state("a", "completed")
     with open(log) as file:
-        said = file.read()
-    assert said.count("cannot continue: Input/output error\n") == 1 and "Traceback" not in said
+        output = file.read()
+    assert output.count("cannot continue: Input/output error\n") == 1 and "Traceback" not in output
 
 
-def test_a_queue_of_a_worker_that_fails_ends_the_supervisor_and_no_run(queuectl: CommandLine) -> None:
-    """It must not wait for the end of a worker that lives."""
+def test_a_failing_worker_queue_ends_the_supervisor_but_no_run(queuectl: CommandLine) -> None:
+    """The supervisor must not wait for the end of a living worker."""
     queuectl.keep_bytecode()
     queuectl.ok("worker", "start")
     pid = queuectl.supervisor_pid()
@@ -362,13 +369,13 @@ def test_a_queue_of_a_worker_that_fails_ends_the_supervisor_and_no_run(queuectl:
         assert file.read().count("the queue of a worker failed (Input/output error)\n") == 1
 
 
-@pytest.mark.parametrize(("fault", "said"), [(MemoryError(), "not enough memory"), (KeyError("x"), "'x'")])
-def test_the_unforeseen_has_words(fault: Exception, said: str) -> None:
-    assert said in str(unforeseen(fault))
+@pytest.mark.parametrize(("fault", "output"), [(MemoryError(), "not enough memory"), (KeyError("x"), "'x'")])
+def test_unforeseen_errors_have_a_message(fault: Exception, output: str) -> None:
+    assert output in str(unforeseen(fault))
 
 
-def test_a_lock_whose_time_cannot_be_set_is_let_go(furnished: CommandLine) -> None:
-    """Else the next question of the same call would wait for itself."""
+def test_a_lock_whose_time_cannot_be_set_is_released(furnished: CommandLine) -> None:
+    """Otherwise the next request of the same command would wait for its own lock."""
     words = ["why", "waits"]
     places, right = traced(furnished, words)
     mark = next(place for place in places if place.call == "utimensat")
@@ -376,8 +383,8 @@ def test_a_lock_whose_time_cannot_be_set_is_let_go(furnished: CommandLine) -> No
     assert answer is not None and (answer.status, answer.out) == (0, right)
 
 
-def test_what_fails_behind_an_answer_is_told_in_words(furnished: CommandLine) -> None:
-    """Sweeping run/ comes after the work is done: the answer stands."""
+def test_a_failure_after_the_answer_is_a_notice(furnished: CommandLine) -> None:
+    """The cleanup of run/ comes after the work, so the answer stands."""
     with a_copy_of(furnished) as copy:
         words = ["enqueue", "--id", "new", "--command", "true"]
         listing = [place for place in traced(furnished, words)[0] if place.call == "getdents64" and "/run>" in place.seen]
@@ -386,8 +393,8 @@ def test_what_fails_behind_an_answer_is_told_in_words(furnished: CommandLine) ->
         assert answer.err.endswith("/run: Input/output error\n") and answer.err.count("\n") == 1
 
 
-def test_the_word_of_a_signal_that_cannot_be_written_is_not_lost(queuectl: CommandLine) -> None:
-    """A worker hears that its command has ended through a pipe, and Linux may have no memory for one byte."""
+def test_a_signal_whose_byte_cannot_be_written_is_not_lost(queuectl: CommandLine) -> None:
+    """A pipe tells a worker that its command ended, and Linux may have no memory for the byte."""
     queuectl.keep_bytecode()
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "a", "--command", "sleep 1")
@@ -398,8 +405,8 @@ def test_the_word_of_a_signal_that_cannot_be_written_is_not_lost(queuectl: Comma
         queuectl.until_state("a", "completed")
 
 
-def test_a_pipe_that_cannot_be_set_up_is_opened_anew(queuectl: CommandLine) -> None:
-    """Half a pipe, whose reading end blocks, would hang its worker at the end of the job."""
+def test_an_incomplete_pipe_is_replaced(queuectl: CommandLine) -> None:
+    """A pipe whose read end still blocks would hang its worker at the end of the job."""
     queuectl.keep_bytecode()
     queuectl.ok("worker", "start")
     pid = queuectl.json("status")["workers"][0]["pid"]

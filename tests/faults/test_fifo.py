@@ -1,4 +1,4 @@
-"""A FIFO in the place of a file of a home: no call waits for whoever would open its other end."""
+"""A FIFO in place of a file of a home: no command waits for a process at its other end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_fifo_in_a_home_hangs_no_call(queuectl: CommandLine, name: str) -> None:
+def test_a_fifo_in_a_home_hangs_no_command(queuectl: CommandLine, name: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     path = os.path.join(queuectl.home, name)
     if os.path.exists(path):
@@ -33,11 +33,11 @@ def test_a_fifo_in_a_home_hangs_no_call(queuectl: CommandLine, name: str) -> Non
     os.mkfifo(path)
     calls = (["status"], ["enqueue", "--", "true"], ["doctor"], ["worker", "start"], ["list"], ["worker", "stop", "--now"])
     for words in calls:
-        said = subprocess.run(
+        result = subprocess.run(
             [queuectl.python, SCRIPT, *words], env=queuectl.environ, capture_output=True, text=True, timeout=20
         )
-        assert said.returncode == 0 or words == ["doctor"] or said.stderr.count("\n") == 1, (words, said)
-        assert "Traceback" not in said.stderr
+        assert result.returncode == 0 or words == ["doctor"] or result.stderr.count("\n") == 1, (words, result)
+        assert "Traceback" not in result.stderr
 
 
 def test_a_fifo_named_as_a_lock_does_not_keep_jobs_from_running(queuectl: CommandLine) -> None:

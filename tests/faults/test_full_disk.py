@@ -1,4 +1,6 @@
-"""A full disk, one without inodes, and a full folder for temporary files: said everywhere, and no job's fault."""
+"""A full disk, one without free inodes, and a full folder for temporary files: every command
+reports it, and no job fails.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def home_on(queuectl: CommandLine, options: str) -> Iterator[CommandLine]:
 
 @pytest.fixture
 def full_disk(queuectl: CommandLine) -> Iterator[CommandLine]:
-    """A home whose disk becomes full when its first job prints; one more waits, and a worker is there."""
+    """Return a home whose disk is full after its first job prints; another job waits, and a worker
+    runs.
+    """
     with home_on(queuectl, "size=6m"):
         queuectl.ok("enqueue", "--id", "babble", "--command", "head -c 20000000 /dev/zero")
         queuectl.ok("enqueue", "--id", "waits", "--max-retries", "0", "--command", "echo printed")
@@ -38,7 +42,7 @@ def full_disk(queuectl: CommandLine) -> Iterator[CommandLine]:
 
 @pytest.fixture
 def no_inodes(queuectl: CommandLine) -> Iterator[CommandLine]:
-    """A home with a worker, where no file can be made any more."""
+    """Return a home with a worker, on a disk that has no room for another file."""
     with home_on(queuectl, "size=20m,nr_inodes=200"):
         queuectl.ok("worker", "start")
         use_up_inodes(queuectl.home)
@@ -56,22 +60,22 @@ def use_up_inodes(home: str) -> None:
 SAID = {"is full": "space", "has no free inodes": "inodes"}
 
 
-def assert_it_is_said(queuectl: CommandLine, what: str, waiting: str) -> None:
-    said = f"the disk that holds {queuectl.home} {what}: no job starts until there is room"
-    assert said in queuectl.ok("why", waiting)
+def assert_reported(queuectl: CommandLine, what: str, waiting: str) -> None:
+    message = f"the disk that holds {queuectl.home} {what}: no job starts until there is room"
+    assert message in queuectl.ok("why", waiting)
     assert queuectl.json("why", waiting)["because"] == "the disk is full"
-    assert said in queuectl.ok("status")
+    assert message in queuectl.ok("status")
     assert queuectl.json("status")["short_of"] == SAID[what]
     for words in (["list"], ["list", "--json"], ["logs", waiting]):
-        assert said in queuectl(*words).err, words
-    assert said in queuectl("doctor").out
+        assert message in queuectl(*words).err, words
+    assert message in queuectl("doctor").out
     with open(os.path.join(queuectl.home, "supervisor.log")) as file:
-        assert said in file.read()
+        assert message in file.read()
 
 
 @needs_mount
-def test_full_disk_is_said_by_every_command_that_is_asked(full_disk: CommandLine) -> None:
-    assert_it_is_said(full_disk, "is full", "waits")
+def test_commands_report_a_full_disk(full_disk: CommandLine) -> None:
+    assert_reported(full_disk, "is full", "waits")
     assert full_disk.job("waits")["state"] == "pending"
     os.unlink(only_segment(full_disk))
     full_disk.until_state("waits", "completed")
@@ -86,19 +90,19 @@ def only_segment(queuectl: CommandLine) -> str:
 
 
 @needs_mount
-def test_logs_and_run_say_how_much_output_was_lost(full_disk: CommandLine) -> None:
+def test_logs_and_run_report_lost_output(full_disk: CommandLine) -> None:
     attempt = full_disk.job("babble")["history"][0]
     assert attempt["output_bytes"] + attempt["dropped_bytes"] == 20_000_000
-    said = f"{attempt['dropped_bytes']} bytes of the output of attempt 1 were lost because the disk was full"
+    message = f"{attempt['dropped_bytes']} bytes of the output of attempt 1 were lost because the disk was full"
     answer = full_disk("logs", "babble")
     assert (answer.status, len(answer.out)) == (1, attempt["output_bytes"])
-    assert said in answer.err
-    assert said in full_disk("logs", "babble", "--all").err
-    assert said in full_disk("logs", "babble", "--follow").err
+    assert message in answer.err
+    assert message in full_disk("logs", "babble", "--all").err
+    assert message in full_disk("logs", "babble", "--follow").err
 
 
 @needs_mount
-def test_changes_by_hand_leave_room_for_the_ends_of_what_runs(queuectl: CommandLine) -> None:
+def test_commands_leave_room_for_results_of_running_jobs(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     with home_on(queuectl, "size=20m"):
         queuectl.ok("enqueue", "--id", "runs", "--command", f"while ! test -e {go}; do sleep 0.02; done")
@@ -118,7 +122,7 @@ def test_changes_by_hand_leave_room_for_the_ends_of_what_runs(queuectl: CommandL
         assert queuectl.supervisor_pid() == pid
 
 
-def test_output_over_the_limit_is_no_lost_output(queuectl: CommandLine) -> None:
+def test_output_over_the_limit_does_not_count_as_lost(queuectl: CommandLine) -> None:
     queuectl.ok("config", "set", "max-output", "0")
     queuectl.ok("enqueue", "--id", "much", "--command", "echo much")
     queuectl.ok("worker", "start")
@@ -128,11 +132,11 @@ def test_output_over_the_limit_is_no_lost_output(queuectl: CommandLine) -> None:
 
 
 @needs_mount
-def test_without_inodes_no_job_is_begun_and_none_fails(no_inodes: CommandLine) -> None:
+def test_without_inodes_no_job_starts_and_none_fails(no_inodes: CommandLine) -> None:
     queuectl = no_inodes
     queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--command", "echo printed")
     until(lambda: queuectl.json("status")["short_of"], lambda: "the shortage to be noticed")
-    assert_it_is_said(queuectl, "has no free inodes", "a")
+    assert_reported(queuectl, "has no free inodes", "a")
     job = queuectl.job("a")
     assert (job["state"], job["attempts"], job["history"]) == ("pending", 0, [])
     assert "full" in queuectl.refused(75, "enqueue", "--command", "true")
@@ -142,13 +146,13 @@ def test_without_inodes_no_job_is_begun_and_none_fails(no_inodes: CommandLine) -
 
 
 @needs_mount
-def test_without_inodes_and_without_a_supervisor_the_cause_is_said(no_inodes: CommandLine) -> None:
+def test_without_inodes_or_supervisor_commands_name_the_cause(no_inodes: CommandLine) -> None:
     queuectl = no_inodes
     queuectl.ok("enqueue", "--id", "a", "--command", "echo printed")
     until(lambda: queuectl.json("status")["short_of"], lambda: "the shortage to be noticed")
     queuectl.ok("worker", "stop")
     assert queuectl.json("status")["short_of"] == "inodes"
-    use_up_inodes(queuectl.home)  # those that the worker and the supervisor have left
+    use_up_inodes(queuectl.home)  # files that the worker and the supervisor left
     assert "full" in queuectl.refused(75, "worker", "start")
     shutil.rmtree(os.path.join(queuectl.home, "files"))
     queuectl.ok("worker", "start")
@@ -156,7 +160,7 @@ def test_without_inodes_and_without_a_supervisor_the_cause_is_said(no_inodes: Co
 
 
 @needs_mount
-def test_without_an_inode_and_without_a_supervisor_questions_are_answered(queuectl: CommandLine) -> None:
+def test_without_inodes_or_supervisor_reading_commands_work(queuectl: CommandLine) -> None:
     with home_on(queuectl, "size=20m,nr_inodes=200"):
         queuectl.ok("enqueue", "--id", "a", "--command", "true")
         use_up_inodes(queuectl.home)
@@ -172,7 +176,7 @@ def test_without_an_inode_and_without_a_supervisor_questions_are_answered(queuec
 
 
 @needs_mount
-def test_what_runs_when_the_inodes_run_out_is_noted_to_its_end(queuectl: CommandLine) -> None:
+def test_results_are_recorded_after_the_inodes_run_out(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     with home_on(queuectl, "size=20m,nr_inodes=200"):
         queuectl.ok("worker", "start")
@@ -200,7 +204,7 @@ def test_full_folder_for_temporary_files_fails_neither_input_nor_hooks(queuectl:
     assert '"id": "a"' in queuectl.ok("logs", hook["id"])
 
 
-def test_input_is_in_the_home_where_the_system_has_no_files_in_memory(
+def test_input_is_in_the_home_when_the_system_has_no_memory_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "memfd_create", raising=False)
@@ -213,7 +217,7 @@ def test_input_is_in_the_home_where_the_system_has_no_files_in_memory(
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root, and unshare")
 @pytest.mark.parametrize("options", ["ro", "size=4k"])
-def test_doctor_says_when_workers_cannot_have_queues(queuectl: CommandLine, options: str) -> None:
+def test_doctor_reports_that_workers_cannot_have_queues(queuectl: CommandLine, options: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     spoil = f"mount -t tmpfs -o {options} tmpfs /dev/shm && " + ("head -c 4096 /dev/zero >/dev/shm/x; " if "=" in options else "")
     for words in ("doctor", "worker start"):
@@ -226,7 +230,7 @@ def test_doctor_says_when_workers_cannot_have_queues(queuectl: CommandLine, opti
 
 
 @needs_mount
-def test_doctor_says_that_the_disk_is_full_before_anybody_has_met_it(queuectl: CommandLine) -> None:
+def test_doctor_reports_a_full_disk_before_other_commands_do(queuectl: CommandLine) -> None:
     with home_on(queuectl, "size=6m"):
         queuectl.ok("enqueue", "--command", "true")
         assert "the reserve is complete" in queuectl.ok("doctor")

@@ -1,6 +1,7 @@
-"""Fuzz: malformed command lines, JSON lines and socket messages. No traceback, no change of state, no hang.
+"""Fuzz: malformed command lines, JSON lines and socket messages cause no traceback, no change, and
+no hang.
 
-A quick run makes a few thousand, in this process where it can; --long a hundred thousand.
+A quick run makes a few thousand, in this process where possible; --long makes a hundred thousand.
 """
 
 from __future__ import annotations
@@ -119,11 +120,11 @@ def test_malformed_command_lines(queuectl: CommandLine, source: random.Random, r
                 except SystemExit as exit:  # argparse, after --help
                     status = exit.code
             err.flush()
-            said = err.buffer.getvalue().decode()  # type: ignore[attr-defined]
-            assert status in (0, 1, 2, 3), (words, status, said)
-            assert "Traceback" not in said, words
+            output = err.buffer.getvalue().decode()  # type: ignore[attr-defined]
+            assert status in (0, 1, 2, 3), (words, status, output)
+            assert "Traceback" not in output, words
             if status:
-                assert said.count("\n") == 1 or "==>" in said, (words, said)
+                assert output.count("\n") == 1 or "==>" in output, (words, output)
     for job in queuectl.json("list"):
         assert job["id"] == "there" or job["command"].strip()
 
@@ -132,7 +133,7 @@ def test_malformed_command_lines(queuectl: CommandLine, source: random.Random, r
 def test_malformed_lines_of_a_file(
     queuectl: CommandLine, source: random.Random, request: pytest.FixtureRequest
 ) -> None:
-    """Each is bad in its own way, so that the file must be refused, and nothing enqueued."""
+    """Each file has one malformed line, so `enqueue` must refuse it and add nothing."""
     from queuectl_core.cli.jsonl import Lines
     from queuectl_core.errors import QueueError
     from queuectl_core.model.job_spec import check_spec

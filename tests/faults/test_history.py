@@ -1,5 +1,5 @@
-"""The oracle of `test_mayhem` sees each kind of history that cannot be; else a storm without a finding would prove
-nothing.
+"""The checks of `test_mayhem` find each kind of impossible history; otherwise a run without
+findings would prove nothing.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ EXPORTED = [{"id": "a", "state": "completed"}]
 MARKS = [Mark("begin", "a", "v0"), Mark("begin", "a", "v1"), Mark("end", "a", "v1")]
 
 
-def faults(events: Any = SOUND, exported: Any = EXPORTED, marks: Any = MARKS, told: Any = SOUND) -> list[str]:
-    return history.faults_of(events, exported, marks, {"a"}, told)
+def faults(events: Any = SOUND, exported: Any = EXPORTED, marks: Any = MARKS, seen: Any = SOUND) -> list[str]:
+    return history.faults_of(events, exported, marks, {"a"}, seen)
 
 
 def without(*numbers: int) -> list[history.Event]:
@@ -43,27 +43,27 @@ def test_a_sound_history_has_no_faults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         (lambda: faults(exported=[]), "a was acknowledged and is not there"),
-        (lambda: faults(events=without(6), told=[]), "5 is followed by 7"),
+        (lambda: faults(events=without(6), seen=[]), "5 is followed by 7"),
         (lambda: faults(events=SOUND[:-1]), "told {'seq': 8"),
-        (lambda: faults(events=without(3), told=[]), "a was processing at started (7)"),
+        (lambda: faults(events=without(3), seen=[]), "a was processing at started (7)"),
         (lambda: faults(exported=[{"id": "a", "state": "failed"}]), "a is failed, by its events completed"),
-        (lambda: faults(events=without(6), told=[]), "a began while {'*'} stood still (7)"),
+        (lambda: faults(events=without(6), seen=[]), "a began while {'*'} stood still (7)"),
         (lambda: faults(marks=[*MARKS, Mark("two", "a", "v1")]), "a ran twice at once"),
         (lambda: faults(marks=[*MARKS, *MARKS]), "a began 4 times, of 2 starts"),
         (lambda: faults(marks=MARKS[:2]), "a ended 0 times, of 1 successes"),
         (lambda: faults(marks=[*MARKS[:2], Mark("end", "a", "v0")]), "a ran as v0, and was edited to v1"),
     ],
 )
-def test_a_history_that_cannot_be_is_seen(fault: Any, said: str) -> None:
+def test_an_impossible_history_is_found(fault: Any, message: str) -> None:
     found = fault()
-    assert any(one.startswith(said) for one in found), found
+    assert any(one.startswith(message) for one in found), found
 
 
 @needs_flock
-def test_a_job_that_meets_itself_leaves_word(tmp_path: Any) -> None:
+def test_a_job_that_runs_twice_at_once_leaves_a_mark(tmp_path: Any) -> None:
     command = history.work(str(tmp_path), "v1", "sleep 0.3")
     env = {**os.environ, "QUEUECTL_JOB_ID": "a"}
     both = [subprocess.Popen(["sh", "-c", command], env=env) for _ in range(2)]
@@ -72,7 +72,7 @@ def test_a_job_that_meets_itself_leaves_word(tmp_path: Any) -> None:
 
 
 @needs_wrong_clock
-def test_the_clock_is_wrong_for_those_alone_who_ask_through_it(tmp_path: Any) -> None:
+def test_the_wrong_clock_affects_only_its_own_processes(tmp_path: Any) -> None:
     clock = WrongClock(str(tmp_path))
     clock.set(-7200.0)
     ask = ["date", "+%s"]

@@ -1,4 +1,6 @@
-"""A home that is removed or moved away under its supervisor: it stops, and takes nothing into a home that is gone."""
+"""A home that is removed or moved under its supervisor: the supervisor stops and acknowledges
+nothing more.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ def start(queuectl: CommandLine) -> int:
 
 
 def nudge(pid: int) -> None:
-    """An event, as anything that happens; an idle supervisor looks once a minute."""
+    """Cause an event; an idle supervisor checks its home only once a minute."""
     os.kill(pid, signal.SIGCHLD)
 
 
@@ -33,7 +35,7 @@ def ended(*pids: int) -> None:
 
 
 def a_job_that_runs(queuectl: CommandLine) -> str:
-    """It ends when the file that is returned exists."""
+    """Start a job that ends when a file exists, and return the path of that file."""
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("enqueue", "--id", "slow", "--command", f"while ! test -e {go}; do sleep 0.02; done; touch {go}.done")
     until(lambda: queuectl.worker_running("slow"), lambda: "slow to run")
@@ -49,7 +51,7 @@ def test_a_supervisor_whose_home_is_removed_stops_with_its_workers(queuectl: Com
     assert not os.path.exists(queuectl.home)
 
 
-def test_a_moved_home_takes_no_job_until_its_supervisor_has_stopped_and_loses_none(queuectl: CommandLine) -> None:
+def test_a_moved_home_refuses_jobs_until_its_supervisor_stops_and_loses_none(queuectl: CommandLine) -> None:
     pid = start(queuectl)
     go = a_job_that_runs(queuectl)
     queuectl.ok("enqueue", "--id", "before", "--delay", "1h", "--", "true")
@@ -75,7 +77,7 @@ def test_a_moved_home_takes_no_job_until_its_supervisor_has_stopped_and_loses_no
     queuectl.home = moved
 
 
-def test_a_home_made_anew_at_the_old_path_is_left_alone(queuectl: CommandLine) -> None:
+def test_a_new_home_at_the_old_path_is_left_alone(queuectl: CommandLine) -> None:
     old = start(queuectl)
     workers = [worker["pid"] for worker in queuectl.json("status")["workers"]]
     os.rename(queuectl.home, f"{queuectl.home}-moved")
@@ -87,7 +89,7 @@ def test_a_home_made_anew_at_the_old_path_is_left_alone(queuectl: CommandLine) -
     assert queuectl.supervisor_pid() == new and queuectl.json("status")["supervisor"]["pid"] == new
 
 
-def test_jobs_that_wait_in_a_moved_home_are_not_begun_and_count_no_attempt(queuectl: CommandLine) -> None:
+def test_waiting_jobs_of_a_moved_home_do_not_start(queuectl: CommandLine) -> None:
     pid = start(queuectl)
     go = a_job_that_runs(queuectl)
     queuectl.ok("worker", "scale", "1")
@@ -103,7 +105,7 @@ def test_jobs_that_wait_in_a_moved_home_are_not_begun_and_count_no_attempt(queue
     queuectl.until_done(completed=201)
 
 
-def test_a_supervisor_in_the_foreground_says_so_and_ends_with_an_error(queuectl: CommandLine) -> None:
+def test_a_foreground_supervisor_ends_with_an_error(queuectl: CommandLine) -> None:
     command = [sys.executable, SCRIPT, "worker", "start", "--foreground"]
     process = subprocess.Popen(command, env=queuectl.environ, stderr=subprocess.PIPE, text=True)
     until(lambda: queuectl.json("status")["supervisor"], lambda: "a supervisor")
@@ -125,7 +127,7 @@ def test_stop_reaches_the_supervisor_of_a_moved_home(queuectl: CommandLine) -> N
     queuectl.home = moved
 
 
-def test_an_idle_supervisor_looks_once_a_minute(queuectl: CommandLine) -> None:
+def test_an_idle_supervisor_checks_once_a_minute(queuectl: CommandLine) -> None:
     os.mkdir(queuectl.home)
     path = os.path.join(queuectl.home, "lock")
     lock = lockfile.acquire(path)
@@ -150,12 +152,12 @@ def test_an_idle_supervisor_notices_within_a_minute(queuectl: CommandLine) -> No
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])
-def test_nothing_is_acknowledged_into_a_journal_that_was_removed_or_replaced(
+def test_nothing_is_acknowledged_after_the_journal_is_removed_or_replaced(
     queuectl: CommandLine, is_replaced: bool
 ) -> None:
-    """By a restored backup, say: what is written behind that would be in no file that anybody can find."""
+    """After a restored backup, for example, later writes would go into an unreachable file."""
     pid = start(queuectl)
-    go = a_job_that_runs(queuectl)  # till it ends, the supervisor that notices the loss by itself refuses requests
+    go = a_job_that_runs(queuectl)  # the supervisor notices the loss, and refuses requests until it ends
     queuectl.ok("enqueue", "--id", "before", "--delay", "1h", "--", "true")
     segment = os.path.join(queuectl.home, "journal", "0000000001.log")
     copy = shutil.copy2(segment, f"{queuectl.home}-copy")

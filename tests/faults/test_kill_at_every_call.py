@@ -1,9 +1,9 @@
-"""kill -9 at every system call: a supervisor or a command line dies at its Nth write, sync, rename …; nothing is
-lost.
+"""kill -9 at every system call: a supervisor or a command dies at its Nth write, sync or rename,
+and nothing is lost.
 
-`strace -e inject=CALL:signal=KILL:when=N` kills the traced process, and no other, before its Nth such call returns.
-How many such calls there are is counted first; a quick run takes six of them, evenly spread, of four calls; --long
-up to 150 of all.
+`strace -e inject=CALL:signal=KILL:when=N` kills only the traced process, before its Nth such call
+returns. The test first counts these calls. A quick run takes six of them, evenly spread, for each
+of four kinds of calls; --long takes up to 150 of every kind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.homes import SCRIPT, CommandLine, processes_of, until
 pytestmark = [
     pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
     needs_flock,
-    pytest.mark.timeout(7200),  # many lives one after the other; each wait has a deadline of its own
+    pytest.mark.timeout(7200),  # many supervisors one after another; each wait has its own deadline
 ]
 
 CALLS = [
@@ -44,7 +44,7 @@ QUICK, LONG = 6, 150
 
 
 def numbers(request: pytest.FixtureRequest, total: int) -> list[int]:
-    """Which of `total` calls to die at: evenly spread, the first and the last among them."""
+    """Return which of `total` calls to die at, evenly spread, including the first and the last."""
     wanted = min(total, LONG if is_long(request) else QUICK)
     return sorted({1 + round(n * (total - 1) / max(1, wanted - 1)) for n in range(wanted)}) if total else []
 
@@ -72,7 +72,7 @@ def calls_in(trace: str, call: str) -> int:
 def killed_at(
     queuectl: CommandLine, call: str, number: int, *words: str
 ) -> subprocess.CompletedProcess[bytes] | None:
-    """Runs one command, killed at its Nth such call; None when it was not killed, for it has made fewer."""
+    """Run a command that is killed at its Nth such call; return None if it makes fewer calls."""
     inject = traced(call, "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}")
     done = subprocess.run(
         [*inject, queuectl.python, SCRIPT, *words], env=queuectl.environ, capture_output=True, timeout=60
@@ -82,7 +82,9 @@ def killed_at(
 
 @pytest.mark.parametrize("call", CALLS)
 def test_enqueue_without_a_supervisor(queuectl: CommandLine, request: pytest.FixtureRequest, call: str) -> None:
-    """What has printed its id is there; what has not may be there or not, but whole; and the home works on."""
+    """A job whose ID was printed is stored; another is stored completely or not at all; the home
+    still works.
+    """
     trace = os.path.join(os.path.dirname(queuectl.home), "strace")
     words = ["enqueue", "--id", "first", "--command", "true"]
     subprocess.run(
@@ -104,8 +106,10 @@ def test_enqueue_without_a_supervisor(queuectl: CommandLine, request: pytest.Fix
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_supervisor_at_work(queuectl: CommandLine, request: pytest.FixtureRequest, call: str) -> None:
-    """Start, dispatch, outcomes, requests, checkpoint, stop: killed anywhere, and the next one goes on. No job is
-    interrupted, run twice at a time, or lost.
+    """Kill it during start, dispatch, results, requests, checkpoint or stop: the next one
+    continues.
+
+    No job is interrupted, runs twice at once, or is lost.
     """
     oracle = Oracle(os.path.dirname(queuectl.home))
     acknowledged: set[str] = set()
@@ -123,13 +127,13 @@ def test_a_supervisor_at_work(queuectl: CommandLine, request: pytest.FixtureRequ
 
 
 def one_life(queuectl: CommandLine, oracle: Oracle, acknowledged: set[str], name: str, strace: list[str]) -> None:
-    """One supervisor's life under strace, with work to do and a stop at the end."""
+    """Run the life of one supervisor under strace, with work and a stop at the end."""
     ready, tell = os.pipe()
     words = ["worker", "start", "--foreground", "--count", "2", "--ready-fd", str(tell)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "pass_fds": [tell]}
     process = subprocess.Popen([*strace, queuectl.python, SCRIPT, *words], env=queuectl.environ, **quiet)
     os.close(tell)
-    # The socket says nothing: the one before, killed, has left its own there.
+    # The socket proves nothing: the killed predecessor left its own.
     until(lambda: select.select([ready], [], [], 0)[0], lambda: "word that it is ready, or its death")
     os.close(ready)
     for n in range(4):
@@ -149,8 +153,8 @@ def settled(queuectl: CommandLine) -> None:
 
 @pytest.mark.parametrize("call", ["write", "fdatasync", "fsync", "rename", "openat", "pwrite64"])
 def test_a_checkpoint_and_a_rotation(queuectl: CommandLine, request: pytest.FixtureRequest, call: str) -> None:
-    """The clean stop of a supervisor with thousands of changed jobs: all of them flushed, synced, the journal begun
-    anew.
+    """Stop a supervisor with thousands of changed jobs: it flushes and syncs them, and begins a new
+    journal.
     """
     lines = "".join(f'{{"id": "n{n}", "command": "true"}}\n' for n in range(600))
     queuectl.ok("enqueue", "--file", "-", stdin=lines.encode())
@@ -169,7 +173,7 @@ def test_a_checkpoint_and_a_rotation(queuectl: CommandLine, request: pytest.Fixt
 
 
 def start_and_stop(queuectl: CommandLine, home: str, strace: list[str]) -> None:
-    """With its standard input at its end already, the supervisor stops as soon as it has started. No worker takes a
+    """Start a supervisor whose standard input has ended, so that it stops at once and starts no
     job.
     """
     words = ["--home", home, "worker", "start", "--foreground", "--until-eof"]
@@ -180,7 +184,7 @@ def start_and_stop(queuectl: CommandLine, home: str, strace: list[str]) -> None:
 
 
 def test_strace_really_kills(queuectl: CommandLine) -> None:
-    """Else all of the above would prove nothing."""
+    """Otherwise these tests would prove nothing."""
     started_s = time.monotonic()
     assert killed_at(queuectl, "openat", 3, "status") is not None
     assert killed_at(queuectl, "openat", 100_000, "status") is None

@@ -1,5 +1,5 @@
-"""Other processes' faults: no descriptors, no processes, no semaphores, a clock that jumps, a home that is copied
-live.
+"""Limits of the system: no descriptors, no processes, no semaphores, a clock that jumps, a home
+that is copied live.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.faults.wrong_clock import WrongClock, needs_wrong_clock
 from tests.homes import SCRIPT, CommandLine, until
 
 
-def test_commands_get_the_limit_of_files_that_the_user_has(queuectl: CommandLine) -> None:
+def test_jobs_get_the_file_limit_of_the_user(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "x", "--command", "ulimit -n")
     words = f'ulimit -S -n 200; "{sys.executable}" "{SCRIPT}" worker start'
     subprocess.run(["sh", "-c", words], env=queuectl.environ, check=True, stdout=subprocess.DEVNULL)
@@ -27,7 +27,7 @@ def test_commands_get_the_limit_of_files_that_the_user_has(queuectl: CommandLine
     assert queuectl.ok("logs", "x") == "200\n"
 
 
-def test_no_descriptors_left_for_clients_does_not_spin_and_passes(queuectl: CommandLine) -> None:
+def test_supervisor_without_descriptors_for_clients_does_not_spin(queuectl: CommandLine) -> None:
     import socket
     import time
 
@@ -41,7 +41,7 @@ def test_no_descriptors_left_for_clients_does_not_spin_and_passes(queuectl: Comm
         held.append(sock)
     pid = queuectl.supervisor_pid()
     before = cpu_ticks(pid)
-    time.sleep(1)  # what is measured is this second
+    time.sleep(1)  # the measured second
     assert cpu_ticks(pid) - before < 0.3 * os.sysconf("SC_CLK_TCK")
     for sock in held:
         sock.close()
@@ -57,8 +57,8 @@ def cpu_ticks(pid: int) -> int:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and setpriv")
-def test_no_processes_left_is_no_failure_of_the_job(queuectl: CommandLine) -> None:
-    """RLIMIT_NPROC does not bind root; so the queue runs as somebody else, with room for itself alone."""
+def test_missing_processes_do_not_fail_the_job(queuectl: CommandLine) -> None:
+    """RLIMIT_NPROC does not limit root, so the queue runs as another user with few processes."""
     uid = 54321
     os.chmod(os.path.dirname(queuectl.home), 0o755)
     os.mkdir(queuectl.home, 0o700)
@@ -82,7 +82,7 @@ def test_no_processes_left_is_no_failure_of_the_job(queuectl: CommandLine) -> No
     try:
         assert process.stderr is not None
         assert b"ready" in process.stderr.readline()
-        # A call of the command line would take the place of the job's process: the files say how far it is.
+        # A command would use up the process of the job, so files show the progress.
         until(lambda: glob.glob(os.path.join(queuectl.home, "run", "*.tree")), lambda: "the run to be tried")
         assert size_of(ran) == 0
         other.kill()
@@ -112,7 +112,7 @@ def size_of(path: str) -> int:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root, and unshare")
-def test_without_semaphores_the_start_says_so(queuectl: CommandLine) -> None:
+def test_start_reports_missing_semaphores(queuectl: CommandLine) -> None:
     """/dev/shm is missing in some containers."""
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     script = f'mount -t tmpfs -o ro tmpfs /dev/shm && exec "{sys.executable}" "{SCRIPT}" worker start'
@@ -125,7 +125,7 @@ def test_without_semaphores_the_start_says_so(queuectl: CommandLine) -> None:
     queuectl.until_state("a", "completed")
 
 
-def test_a_live_copy_of_a_home_harms_nothing(queuectl: CommandLine) -> None:
+def test_a_live_copy_of_a_home_does_no_harm(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("enqueue", "--id", "a", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done")
     queuectl.ok("worker", "start")
@@ -142,7 +142,7 @@ def test_a_live_copy_of_a_home_harms_nothing(queuectl: CommandLine) -> None:
     queuectl.until_state("a", "completed")
 
 
-def test_a_jump_of_the_clock_leaves_waits_as_they_are() -> None:
+def test_a_clock_jump_does_not_change_waits() -> None:
     from queuectl_core.system.clock import JumpWatch
 
     watch = JumpWatch()
@@ -159,8 +159,8 @@ HOUR_MS = 3_600_000
 
 
 @pytest.mark.parametrize("jump_ms", [-HOUR_MS, HOUR_MS])
-def test_a_jump_moves_no_time_before_it_was_told(monkeypatch: pytest.MonkeyPatch, jump_ms: int) -> None:
-    """A supervisor looks for jumps once a turn, and decides much in one."""
+def test_a_clock_jump_moves_no_time_before_it_is_noticed(monkeypatch: pytest.MonkeyPatch, jump_ms: int) -> None:
+    """A supervisor checks for jumps once a turn, and makes many decisions in one turn."""
     watch, time_ns = clock.JumpWatch(), time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: time_ns() + jump_ms * 1_000_000)
     assert abs(watch.now_ms() - time_ns() // 1_000_000) < HOUR_MS / 2
@@ -168,7 +168,7 @@ def test_a_jump_moves_no_time_before_it_was_told(monkeypatch: pytest.MonkeyPatch
     assert abs(watch.now_ms() - clock.now_ms()) < HOUR_MS / 2
 
 
-def test_a_process_that_was_stopped_between_two_looks_sees_no_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_stopped_between_two_readings_sees_no_jump(monkeypatch: pytest.MonkeyPatch) -> None:
     watch, time_ns, stops = clock.JumpWatch(), time.time_ns, [0.3]
 
     def slow_ns() -> int:
@@ -185,10 +185,10 @@ def test_a_process_that_was_stopped_between_two_looks_sees_no_jump(monkeypatch: 
 
 @needs_wrong_clock
 @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
-def test_a_supervisor_whose_clock_is_set_keeps_its_retries(
+def test_a_supervisor_keeps_its_retries_when_the_clock_is_set(
     queuectl: CommandLine, jump_s: float
 ) -> None:
-    """The supervisor alone sees another time, which changes while it runs."""
+    """Only the supervisor sees another time, which changes while it runs."""
     clock = WrongClock(os.path.dirname(queuectl.home))
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "1", "--backoff-base", "3", "--command", "exit 1")
     process = subprocess.Popen(
@@ -201,8 +201,8 @@ def test_a_supervisor_whose_clock_is_set_keeps_its_retries(
     assert "ready" in process.stderr.readline()
     queuectl.until_state("x", "failed")
     clock.set(jump_s)
-    queuectl.ok("status")  # wakes it, so that it sees the new time
-    queuectl.until_state("x", "dead")  # an hour's wait would not end here
+    queuectl.ok("status")  # wakes the supervisor, which then reads the new time
+    queuectl.until_state("x", "dead")  # would time out if the wait were an hour longer
     process.terminate()
     assert "the clock jumped" in process.stderr.read()
     process.wait(timeout=20)

@@ -1,5 +1,5 @@
-"""What a worker's or a supervisor's death leaves behind: runs that began, runs that did not, process trees,
-neighbours.
+"""The death of a worker or supervisor: runs that had started, runs that had not, process trees,
+neighbors.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tests.homes import ROOT, CommandLine, is_alive, processes_of, until
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 
 
-def begun(queuectl: CommandLine, id: str) -> None:
+def started(queuectl: CommandLine, id: str) -> None:
     until(lambda: queuectl("logs", id).out.startswith("begun"), lambda: f"{id} to have begun")
 
 
 @needs_flock
-def test_a_supervisors_death_costs_no_attempt_of_a_flow_of_short_jobs(queuectl: CommandLine) -> None:
-    """Some of them stand in a worker or its queue at that moment, begun or not; with no retry, a wrong charge is
-    death.
+def test_death_of_a_supervisor_costs_no_attempt_of_short_jobs(queuectl: CommandLine) -> None:
+    """A worker or its queue then holds some of them, started or not; a wrong loss would make them
+    dead.
     """
     oracle = Oracle(os.path.dirname(queuectl.home))
     ids = [f"n{n}" for n in range(1500)]
@@ -41,7 +41,9 @@ def test_a_supervisors_death_costs_no_attempt_of_a_flow_of_short_jobs(queuectl: 
 
 
 def test_a_retried_job_is_not_mistaken_for_its_earlier_attempt(queuectl: CommandLine) -> None:
-    """The worker remembers how the first attempt ended when its supervisor is killed during the second."""
+    """When its supervisor is killed during the second attempt, the worker still remembers the first
+    result.
+    """
     trace, go = (os.path.join(os.path.dirname(queuectl.home), name) for name in ("trace", "go"))
     command = f"echo begun $QUEUECTL_ATTEMPT; echo x >> {trace}; test $QUEUECTL_ATTEMPT = 2 || exit 1; "
     command += f"while ! test -e {go}; do sleep 0.02; done; echo end"
@@ -62,7 +64,7 @@ def test_a_retried_job_is_not_mistaken_for_its_earlier_attempt(queuectl: Command
 def test_worker_restart_interrupts_nothing(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "slow", "--command", "echo begun; sleep 1; echo end")
     queuectl.ok("worker", "start", "--count", "2")
-    begun(queuectl, "slow")
+    started(queuectl, "slow")
     first = queuectl.supervisor_pid()
     assert "restarted with 2 workers" in queuectl.ok("worker", "restart")
     assert queuectl.supervisor_pid() != first
@@ -71,8 +73,8 @@ def test_worker_restart_interrupts_nothing(queuectl: CommandLine) -> None:
     until(lambda: len(queuectl.json("status")["workers"]) == 2, lambda: "two workers of its own")
 
 
-def test_a_job_that_takes_its_worker_down_three_times_is_dead(queuectl: CommandLine) -> None:
-    """Whatever its max_retries. $PPID is the worker."""
+def test_a_job_that_kills_its_worker_three_times_is_dead(queuectl: CommandLine) -> None:
+    """Kill $PPID, which is the worker; `max_retries` does not matter."""
     queuectl.ok(
         "enqueue",
         "--id",
@@ -92,8 +94,8 @@ def test_a_job_that_takes_its_worker_down_three_times_is_dead(queuectl: CommandL
     queuectl.until_state("after", "completed")
 
 
-def test_workers_that_cannot_start_charge_no_job_and_do_not_spin(queuectl: CommandLine) -> None:
-    """Their folder for outputs is gone: each dies at its first run, before it has started anything."""
+def test_workers_that_cannot_work_count_no_attempt_and_do_not_spin(queuectl: CommandLine) -> None:
+    """Remove their folder for output: each dies at its first run, before it starts anything."""
     queuectl.ok("enqueue", "--id", "innocent", "--max-retries", "0", "--command", "true")
     queuectl.ok("worker", "start")
     queuectl.until_state("innocent", "completed")
@@ -109,35 +111,35 @@ def test_workers_that_cannot_start_charge_no_job_and_do_not_spin(queuectl: Comma
     assert open(log).read().count("cannot start a worker") < 20
 
 
-def test_a_killed_job_gets_its_grace_and_so_does_what_it_started(queuectl: CommandLine) -> None:
+def test_a_killed_job_and_its_children_get_the_grace_period(queuectl: CommandLine) -> None:
     folder = os.path.dirname(queuectl.home)
     saver = f"trap 'sleep 0.3; echo saved > {folder}/saved; exit' TERM; echo begun; while :; do sleep 0.05; done"
     queuectl.ok("enqueue", "--id", "saver", "--command", f"({saver}) & wait")
     queuectl.ok("worker", "start")
-    begun(queuectl, "saver")
+    started(queuectl, "saver")
     queuectl.ok("worker", "stop", "--now")
     assert os.path.exists(f"{folder}/saved")
     assert processes_of(queuectl.home) == []
 
 
-def test_stop_now_ends_what_has_escaped_and_ignores_term(queuectl: CommandLine) -> None:
+def test_stop_now_ends_escaped_processes_that_ignore_term(queuectl: CommandLine) -> None:
     queuectl.ok("config", "set", "grace", "0.2")
     stubborn = "trap '' TERM; echo begun; while :; do sleep 0.05; done"
     queuectl.ok("enqueue", "--id", "x", "--command", f'setsid sh -c "{stubborn}" & {stubborn}')
     queuectl.ok("worker", "start")
-    begun(queuectl, "x")
+    started(queuectl, "x")
     queuectl.ok("worker", "stop", "--now")
     assert processes_of(queuectl.home) == []
     assert queuectl.job("x")["state"] == "pending"
 
 
-def test_a_lost_workers_tree_is_ended_before_the_job_runs_again(queuectl: CommandLine) -> None:
-    """Also what runs in a session of its own, with everything closed."""
+def test_the_tree_of_a_lost_worker_ends_before_the_job_runs_again(queuectl: CommandLine) -> None:
+    """The tree includes a process in its own session with everything closed."""
     folder = os.path.dirname(queuectl.home)
     escaped = daemon_writing_its_pid(f"{folder}/escaped")
     queuectl.ok("enqueue", "--id", "x", "--backoff-base", "0.1", "--command", f"{escaped}; echo begun; sleep 600")
     queuectl.ok("worker", "start")
-    begun(queuectl, "x")
+    started(queuectl, "x")
     with open(f"{folder}/escaped") as file:
         escapee = int(file.read())
     os.kill(queuectl.worker_running("x") or 0, signal.SIGKILL)
@@ -146,13 +148,15 @@ def test_a_lost_workers_tree_is_ended_before_the_job_runs_again(queuectl: Comman
 
 
 def daemon_writing_its_pid(path: str) -> str:
-    """A command that leaves a real daemon behind: another session, reparented, every descriptor closed."""
+    """Return a command that leaves a real daemon: another session, reparented, every descriptor
+    closed.
+    """
     code = "import os, time; os.fork() and os._exit(0); os.setsid(); os.closerange(0, 64); "
     code += f"open({path!r}, chr(119)).write(str(os.getpid())); time.sleep(600)"
     return f'{sys.executable} -S -c "{code}"; while ! test -s {path}; do sleep 0.02; done'
 
 
-def test_both_killed_at_once_leave_no_tree_behind(queuectl: CommandLine) -> None:
+def test_a_kill_of_worker_and_supervisor_leaves_no_tree(queuectl: CommandLine) -> None:
     queuectl.ok(
         "enqueue",
         "--id",
@@ -163,7 +167,7 @@ def test_both_killed_at_once_leave_no_tree_behind(queuectl: CommandLine) -> None
         "echo begun; sleep 600 & setsid sleep 600 & sleep 600",
     )
     queuectl.ok("worker", "start")
-    begun(queuectl, "x")
+    started(queuectl, "x")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
@@ -171,12 +175,12 @@ def test_both_killed_at_once_leave_no_tree_behind(queuectl: CommandLine) -> None
     assert processes_of(queuectl.home) == []
 
 
-def test_a_child_with_a_clean_environment_is_ended_with_the_rest(queuectl: CommandLine) -> None:
-    """It has neither mark nor lock; but it belongs to those who have. Both worker and supervisor are gone."""
+def test_a_child_with_a_clean_environment_ends_with_the_tree(queuectl: CommandLine) -> None:
+    """It has neither mark nor lock, but its parents do. Both worker and supervisor are dead."""
     code = "import subprocess; print('begun', flush=True); subprocess.run(['env', '-i', 'sleep', '873.25'])"
     queuectl.ok("enqueue", "--id", "x", "--backoff-base", "0.1", "--", sys.executable, "-c", code)
     queuectl.ok("worker", "start")
-    begun(queuectl, "x")
+    started(queuectl, "x")
     until(lambda: sleepers("873.25"), lambda: "the child")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
@@ -197,11 +201,11 @@ def sleepers(seconds: str) -> list[int]:
     return found
 
 
-def test_stop_now_does_not_wait_for_an_adopted_worker_that_is_stopped(queuectl: CommandLine) -> None:
+def test_stop_now_does_not_wait_for_a_stopped_adopted_worker(queuectl: CommandLine) -> None:
     queuectl.ok("config", "set", "grace", "0.1")
     queuectl.ok("enqueue", "--id", "x", "--command", "echo begun; sleep 600")
     queuectl.ok("worker", "start")
-    begun(queuectl, "x")
+    started(queuectl, "x")
     os.kill(queuectl.worker_running("x") or 0, signal.SIGSTOP)
     queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
@@ -210,7 +214,9 @@ def test_stop_now_does_not_wait_for_an_adopted_worker_that_is_stopped(queuectl: 
 
 
 def adopted_in_its_sleep(queuectl: CommandLine, id: str) -> int:
-    """The worker of this job, which has slept through the end of its supervisor; there is another by now."""
+    """Return the PID of this job's worker, which was stopped while its supervisor ended; another
+    runs now.
+    """
     worker = until(lambda: queuectl.worker_running(id), lambda: f"{id} to run")
     os.kill(worker, signal.SIGSTOP)
     queuectl.kill_supervisor()
@@ -218,22 +224,22 @@ def adopted_in_its_sleep(queuectl: CommandLine, id: str) -> int:
     return worker
 
 
-def test_a_cancel_reaches_an_adopted_run_whose_worker_has_not_noticed_it_yet(queuectl: CommandLine) -> None:
+def test_cancel_reaches_an_adopted_run_before_its_worker_notices(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "echo begun; sleep 600")
     queuectl.ok("worker", "start")
-    begun(queuectl, "a")
+    started(queuectl, "a")
     worker = adopted_in_its_sleep(queuectl, "a")
     queuectl.ok("cancel", "a")
     os.kill(worker, signal.SIGCONT)
     assert queuectl.until_state("a", "dead")["attempts"] == 1
 
 
-def test_an_adopted_run_that_is_ended_hears_it_once(queuectl: CommandLine) -> None:
-    """Whatever it prints meanwhile."""
+def test_an_adopted_run_gets_term_once(queuectl: CommandLine) -> None:
+    """It gets one TERM, even while it prints."""
     command = "trap 'echo term' TERM; echo begun; while :; do sleep 0.1; done"
     queuectl.ok("enqueue", "--id", "a", "--grace", "1", "--command", command)
     queuectl.ok("worker", "start")
-    begun(queuectl, "a")
+    started(queuectl, "a")
     queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
     queuectl.ok("cancel", "a")
@@ -241,8 +247,10 @@ def test_an_adopted_run_that_is_ended_hears_it_once(queuectl: CommandLine) -> No
     assert queuectl.ok("logs", "a").splitlines().count("term") == 1
 
 
-def test_stop_now_does_not_wait_for_what_cannot_be_found(queuectl: CommandLine) -> None:
-    """It has the lock and no mark: nobody may kill it by a guess, and the job does not run again while it lives."""
+def test_stop_now_does_not_wait_for_an_unidentified_process(queuectl: CommandLine) -> None:
+    """It has the lock and no mark: queuectl must not kill it, and the job does not run again while
+    it lives.
+    """
     queuectl.ok("enqueue", "--id", "x", "--command", "echo begun; exec env -i sleep 872.5")
     queuectl.ok("worker", "start")
     until(lambda: sleepers("872.5"), lambda: "the sleeper")
@@ -258,8 +266,10 @@ def test_stop_now_does_not_wait_for_what_cannot_be_found(queuectl: CommandLine) 
     until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be over")
 
 
-def test_the_workers_death_harms_no_neighbour_of_the_supervisor(queuectl: CommandLine) -> None:
-    """A container's entry point may have started something else before it became the supervisor."""
+def test_death_of_a_worker_harms_no_other_child_of_the_supervisor(queuectl: CommandLine) -> None:
+    """The entry point of a container may have started another process before it became the
+    supervisor.
+    """
     script = f"sleep 600 & echo $!; exec {sys.executable} {ROOT}/queuectl.py worker start --foreground"
     process = subprocess.Popen(
         ["sh", "-c", script], env=queuectl.environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -267,7 +277,7 @@ def test_the_workers_death_harms_no_neighbour_of_the_supervisor(queuectl: Comman
     assert process.stdout is not None
     neighbour = int(process.stdout.readline())
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "0", "--command", "echo begun; sleep 600")
-    begun(queuectl, "x")
+    started(queuectl, "x")
     os.kill(queuectl.worker_running("x") or 0, signal.SIGKILL)
     queuectl.until_state("x", "dead")
     assert is_alive(neighbour)
@@ -277,10 +287,10 @@ def test_the_workers_death_harms_no_neighbour_of_the_supervisor(queuectl: Comman
     process.stdout.close()
 
 
-def test_a_call_harms_no_child_of_the_program_that_makes_it(queuectl: CommandLine) -> None:
+def test_a_call_harms_no_child_of_the_calling_program(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "0", "--command", "echo begun; sleep 600")
     queuectl.ok("worker", "start")
-    begun(queuectl, "x")
+    started(queuectl, "x")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
@@ -295,7 +305,7 @@ def test_a_call_harms_no_child_of_the_program_that_makes_it(queuectl: CommandLin
 
 
 def test_a_stopped_worker_does_not_stop_the_supervisor(queuectl: CommandLine) -> None:
-    """Nor does a command that is longer than a pipe is by itself."""
+    """The same holds for a command that is longer than the capacity of a pipe."""
     queuectl.ok("config", "set", "grace", "0.1")
     queuectl.ok("worker", "start")
     pid = queuectl.json("status")["workers"][0]["pid"]
@@ -307,11 +317,11 @@ def test_a_stopped_worker_does_not_stop_the_supervisor(queuectl: CommandLine) ->
     assert not is_alive(pid)
 
 
-def test_a_second_stop_is_still_a_graceful_one(queuectl: CommandLine) -> None:
+def test_a_second_stop_is_still_graceful(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("enqueue", "--id", "x", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; echo end")
     queuectl.ok("worker", "start")
-    begun(queuectl, "x")
+    started(queuectl, "x")
     assert queuectl("worker", "stop", "--timeout", "0.1").status == 75
     assert queuectl("worker", "stop", "--timeout", "0.1").status == 75
     with open(go, "w"):
@@ -320,7 +330,7 @@ def test_a_second_stop_is_still_a_graceful_one(queuectl: CommandLine) -> None:
     assert queuectl.ok("logs", "x") == "begun\nend\n"
 
 
-def test_follow_does_not_show_the_next_jobs_output(queuectl: CommandLine) -> None:
+def test_follow_does_not_show_the_output_of_the_next_job(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     wait = f"while ! test -e {go}; do sleep 0.02; done"
     queuectl.ok("enqueue", "--id", "a", "--command", f"echo AAA; {wait}")

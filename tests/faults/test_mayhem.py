@@ -1,12 +1,14 @@
-"""Mayhem: people do all that can be done to a queue at once, while its processes are killed and its clock is wrong.
+"""Mayhem: users do everything at once with a queue, while its processes are killed and its clock is
+wrong.
 
-Four people enqueue, cancel, suspend, continue, edit, retry, pause and resume through real command lines, some of
-which are killed. Meanwhile supervisor, workers and jobs are killed, supervisors stopped, restarted and scaled, and the
-wall clock is set. A reader follows `events`. In the end all of it must fit together (`history.faults_of`); what is asked
-is `events`, `export`, and the marks of the jobs alone.
+Four users enqueue, cancel, suspend, continue, edit, retry, pause and resume through real commands,
+some of which are killed. Meanwhile the test kills the supervisor, workers and jobs, stops, restarts
+and scales supervisors, and sets the wall clock. A reader follows `events`. In the end everything
+must be consistent (`history.faults_of`), as seen through `events`, `export`, and the marks of the
+jobs.
 
-The quick one takes seconds, that with --long ten minutes (or $QUEUECTL_STORM_S). The seed is in every failure, and
-decides what is done, though not what it meets.
+The quick run takes seconds; --long takes ten minutes (or $QUEUECTL_STORM_S). Each failure names the
+seed, which decides the actions, but not their timing.
 """
 
 from __future__ import annotations
@@ -30,42 +32,44 @@ from tests.homes import CommandLine, is_alive, processes_of, until
 
 pytestmark = [needs_flock, pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc to choose victims")]
 
-PEOPLE = 4
+USERS = 4
 QUICK_S = 8.0
 LONG_S = float(os.environ.get("QUEUECTL_STORM_S", "600"))
 CLOCK_STEPS_S = (-3600.0, -30.0, 0.0, 0.0, 30.0, 3600.0)
 
 
 class Reader:
-    """Follows the events; killed or left alone by a supervisor, it goes on behind the last one that it was told."""
+    """A reader that follows the events, and continues behind the last one that it saw after an
+    interruption.
+    """
 
     def __init__(self, queuectl: CommandLine) -> None:
         self._queuectl = queuectl
-        self.told: list[history.Event] = []
+        self.seen: list[history.Event] = []
         self.process: subprocess.Popen[bytes] | None = None
-        self._is_over = threading.Event()
+        self._is_finished = threading.Event()
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
 
     def end(self) -> None:
-        self._is_over.set()
+        self._is_finished.set()
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
         self._thread.join()
 
     def _read(self) -> None:
-        while not self._is_over.is_set():
-            last = self.told[-1]["seq"] if self.told else 0
+        while not self._is_finished.is_set():
+            last = self.seen[-1]["seq"] if self.seen else 0
             words = ["events", "--follow", "--since", str(last)]
             with self._queuectl.popen(*words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as self.process:
                 assert self.process.stdout is not None
                 for line in self.process.stdout:
                     if line.endswith(b"\n"):
-                        self.told.append(json.loads(line))
+                        self.seen.append(json.loads(line))
 
 
-class Person:
-    """Does one thing after the other, each in a process of its own."""
+class User:
+    """A user who does one thing after another, each in its own process."""
 
     def __init__(self, mayhem: Mayhem, name: str, source: random.Random) -> None:
         self._mayhem = mayhem
@@ -77,11 +81,11 @@ class Person:
 
     def live(self) -> None:
         habits: list[Callable[[], None]] = [self._enqueue] * 6 + [self._enqueue_file, self._edit, self._edit]
-        habits += [lambda: self._say("cancel", self._one()), lambda: self._say("suspend", self._one())]
-        habits += [lambda: self._say("continue", "--all"), lambda: self._say("retry", self._one())]
-        habits += [lambda: self._say("dlq", "retry", "--all"), lambda: self._say("queue", "pause", "side")]
-        habits += [lambda: self._say("queue", "resume", "side"), lambda: self._say("pause"), lambda: self._say("resume")]
-        while not self._mayhem.is_over.is_set():
+        habits += [lambda: self._call("cancel", self._one()), lambda: self._call("suspend", self._one())]
+        habits += [lambda: self._call("continue", "--all"), lambda: self._call("retry", self._one())]
+        habits += [lambda: self._call("dlq", "retry", "--all"), lambda: self._call("queue", "pause", "side")]
+        habits += [lambda: self._call("queue", "resume", "side"), lambda: self._call("pause"), lambda: self._call("resume")]
+        while not self._mayhem.is_finished.is_set():
             self._source.choice(habits)()
 
     def _one(self) -> str:
@@ -92,13 +96,13 @@ class Person:
         self.mine.append(f"{self._name}-{self._count}")
         return self.mine[-1]
 
-    def _say(self, *words: str, stdin: bytes | None = None) -> bool:
-        """Whether it was answered with success."""
+    def _call(self, *words: str, stdin: bytes | None = None) -> bool:
+        """Run a command, and return whether it succeeded."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = self._mayhem.queuectl.popen(*words, stdin=subprocess.PIPE, **quiet)
         try:
             self.process.communicate(stdin, timeout=60)
-        except BrokenPipeError:  # it was killed before it read
+        except BrokenPipeError:  # the command was killed before it read its input
             self.process.wait(timeout=60)
         return self.process.returncode == 0
 
@@ -106,20 +110,20 @@ class Person:
         id = self._new_id()
         more = self._source.choice([[], ["--queue", "side"], ["--delay", "0.3"], ["--priority", "5"]])
         words = ["enqueue", "--id", id, "--max-retries", "1000", "--backoff-base", "0.1", *more]
-        if self._say(*words, "--command", self._mayhem.command("v0", self._body())):
+        if self._call(*words, "--command", self._mayhem.command("v0", self._body())):
             self._mayhem.acknowledged.add(id)
 
     def _enqueue_file(self) -> None:
         ids = [self._new_id() for _ in range(5)]
         specs = [{"id": id, "command": self._mayhem.command("v0", self._body()), "max_retries": 0} for id in ids]
         lines = "".join(json.dumps(spec) + "\n" for spec in specs)
-        if self._say("enqueue", "--file", "-", stdin=lines.encode()):
+        if self._call("enqueue", "--file", "-", stdin=lines.encode()):
             self._mayhem.acknowledged.update(ids)
 
     def _edit(self) -> None:
         self._count += 1
         version = f"v{self._count}"
-        self._say("edit", self._one(), "--command", self._mayhem.command(version, self._body()))
+        self._call("edit", self._one(), "--command", self._mayhem.command(version, self._body()))
 
     def _body(self) -> str:
         flag = os.path.join(self._mayhem.folder, "flag-$QUEUECTL_JOB_ID")
@@ -132,18 +136,18 @@ class Mayhem:
         self.queuectl = queuectl
         self.folder = os.path.dirname(queuectl.home)
         self.acknowledged: set[str] = set()
-        self.is_over = threading.Event()
+        self.is_finished = threading.Event()
         self.done: dict[str, int] = {}
         self._clock = clock
         self._source = random.Random(seed)
-        self._people = [Person(self, f"p{n}", random.Random(f"{seed}-{n}")) for n in range(PEOPLE)]
+        self._people = [User(self, f"p{n}", random.Random(f"{seed}-{n}")) for n in range(USERS)]
         open(os.path.join(self.folder, "marks"), "w").close()
 
     def command(self, version: str, body: str) -> str:
         return history.work(self.folder, version, body)
 
-    def rage(self, seconds: float) -> list[history.Event]:
-        """What the reader was told."""
+    def run(self, seconds: float) -> list[history.Event]:
+        """Run for some seconds, and return the events that the reader saw."""
         reader = Reader(self.queuectl)
         threads = [threading.Thread(target=person.live) for person in self._people]
         try:
@@ -153,18 +157,16 @@ class Mayhem:
             while time.monotonic() < end_s:
                 self._keep_running()
                 time.sleep(self._source.uniform(0.02, 0.3))
-                self._strike(reader)
+                self._act(reader)
         finally:
-            self.is_over.set()
+            self.is_finished.set()
             for thread in threads:
                 thread.join()
             reader.end()
-        return reader.told
+        return reader.seen
 
     def settle(self) -> None:
-        """The clock is right again, everything goes on, and comes to its end; what is dead is retried until it is
-        not.
-        """
+        """Correct the clock, continue everything, and retry dead jobs until all jobs complete."""
         if self._clock is not None:
             self._clock.set(0.0)
         self._keep_running()
@@ -183,9 +185,9 @@ class Mayhem:
         if self._supervisor() is None:
             self.queuectl("worker", "start", "--count", "3")
 
-    def _strike(self, reader: Reader) -> None:
-        """Does one of the things that no queue likes."""
-        strikes: dict[str, Callable[[], Any]] = {
+    def _act(self, reader: Reader) -> None:
+        """Do one random harmful thing."""
+        actions: dict[str, Callable[[], Any]] = {
             "kill supervisor": lambda: self._kill([self._supervisor()]),
             "kill worker": lambda: self._kill(list(self._family("worker"))),
             "kill job": lambda: self._kill(list(self._family("job"))),
@@ -197,9 +199,9 @@ class Mayhem:
         }
         if self._clock is not None:
             clock, offset_s = self._clock, self._source.choice(CLOCK_STEPS_S)
-            strikes["clock"] = lambda: clock.set(offset_s)
-        name = self._source.choice(list(strikes))
-        strikes[name]()
+            actions["clock"] = lambda: clock.set(offset_s)
+        name = self._source.choice(list(actions))
+        actions[name]()
         self.done[name] = self.done.get(name, 0) + 1
 
     def _kill(self, pids: list[int | None]) -> None:
@@ -218,7 +220,10 @@ class Mayhem:
         return pid if is_alive(pid) else None
 
     def _family(self, what: str) -> Iterator[int]:
-        """Workers hold one of the home's locks open for writing; jobs carry their id in their environment."""
+        """Return the PIDs of the workers or of the jobs.
+
+        Workers hold a lock of the home open for writing; jobs have their ID in their environment.
+        """
         supervisor = self._supervisor()
         for pid in processes_of(self.queuectl.home):
             try:
@@ -244,19 +249,19 @@ def lines_of(queuectl: CommandLine, *words: str) -> list[history.Event]:
 
 def mayhem(queuectl: CommandLine, seed: int, seconds: float, clock: WrongClock | None) -> None:
     queuectl.keep_bytecode()
-    raging = Mayhem(queuectl, seed, clock)
-    told = raging.rage(seconds)
-    raging.settle()
+    mayhem_run = Mayhem(queuectl, seed, clock)
+    seen = mayhem_run.run(seconds)
+    mayhem_run.settle()
     events = lines_of(queuectl, "events", "--since", "0")
     jobs = [one for one in lines_of(queuectl, "export") if "id" in one]
-    marks = history.marks_in(raging.folder)
-    faults = history.faults_of(events, jobs, marks, raging.acknowledged, told)
-    print(f"seed {seed}: {len(raging.acknowledged)} acknowledged, {len(jobs)} jobs, {len(events)} events, {raging.done}")
+    marks = history.marks_in(mayhem_run.folder)
+    faults = history.faults_of(events, jobs, marks, mayhem_run.acknowledged, seen)
+    print(f"seed {seed}: {len(mayhem_run.acknowledged)} acknowledged, {len(jobs)} jobs, {len(events)} events, {mayhem_run.done}")
     assert faults == [], f"seed {seed}: {faults[:5]}"
     assert queuectl("doctor").status == 0, f"seed {seed}"
 
 
-def test_mayhem_leaves_a_history_that_fits_together(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
+def test_mayhem_leaves_a_consistent_history(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
     mayhem(queuectl, seed_of(request), QUICK_S, None)
 
 

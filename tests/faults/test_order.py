@@ -1,4 +1,4 @@
-"""The order of things, as the kernel sees it: written before it is acted upon, synced before it is answered."""
+"""The order of actions, as the kernel sees it: write before acting, and sync before answering."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lines_of(trace: str) -> list[str]:
 
 
 def place(lines: list[str], *parts: str) -> int:
-    """The first line that has all of these in it."""
+    """Return the number of the first line that contains all of these."""
     found = [number for number, line in enumerate(lines) if all(part in line for part in parts)]
     assert found, f"nothing has {parts} in {''.join(lines[-40:])}"
     return found[0]
@@ -32,7 +32,7 @@ def place(lines: list[str], *parts: str) -> int:
 
 @pytest.fixture
 def traced(queuectl: CommandLine) -> list[str]:
-    """What a supervisor has done for one job and its enqueue, from its being ready to its end."""
+    """Return the calls of a supervisor for one job and its enqueue, from readiness to its end."""
     trace = os.path.join(os.path.dirname(queuectl.home), "trace")
     process = subprocess.Popen(
         [*strace(trace), sys.executable, SCRIPT, "worker", "start", "--foreground"],
@@ -55,13 +55,13 @@ def test_reply_waits_for_sync(traced: list[str]) -> None:
     assert synced < place(traced, "sendto(", "job1")
 
 
-def test_run_leaves_only_when_its_start_is_written(traced: list[str]) -> None:
+def test_run_is_sent_only_after_its_start_is_written(traced: list[str]) -> None:
     started = place(traced, "write(", "/journal/", "started")
     handed_over = place(traced, "write(", "pipe:", "job1")
     assert started < handed_over
 
 
-def test_a_command_line_alone_prints_the_id_only_after_the_sync(queuectl: CommandLine) -> None:
+def test_command_without_supervisor_prints_the_id_after_the_sync(queuectl: CommandLine) -> None:
     trace = os.path.join(os.path.dirname(queuectl.home), "trace")
     words = [sys.executable, SCRIPT, "enqueue", "--id", "job1", "--command", "true"]
     subprocess.run([*strace(trace), *words], env=queuectl.environ, check=True, stdout=subprocess.PIPE)
@@ -71,8 +71,8 @@ def test_a_command_line_alone_prints_the_id_only_after_the_sync(queuectl: Comman
     assert synced < place(lines, "write(1<", "job1")
 
 
-def test_the_store_is_written_only_after_the_journal_was_synced(queuectl: CommandLine) -> None:
-    """The write-ahead rule, at the checkpoint of a clean stop."""
+def test_store_is_written_only_after_the_journal_is_synced(queuectl: CommandLine) -> None:
+    """Check the write-ahead rule at the checkpoint of a clean stop."""
     trace = os.path.join(os.path.dirname(queuectl.home), "trace")
     queuectl.ok("enqueue", "--id", "job1", "--max-retries", "0", "--command", "false")
     process = subprocess.Popen(

@@ -1,8 +1,9 @@
-"""Power cuts: an ext4 on a loop device is shut down in the middle of the work, without its journal being flushed,
-and mounted again. What was acknowledged is there.
+"""Power cuts: an ext4 on a loop device is shut down during work, without a flush, and is mounted
+again.
 
-The ioctl EXT4_IOC_SHUTDOWN drops everything that the file system has not put on its device. Only root can mount; it
-needs loop devices. A quick run cuts the power three times, --long 200 times.
+Acknowledged changes survive. The ioctl EXT4_IOC_SHUTDOWN drops everything that the file system has
+not written to its device. Only root can mount, and the test needs loop devices. A quick run cuts
+the power three times, --long 200 times.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Disk:
             pytest.skip(f"cannot mount a loop device here: {done.stderr.decode().strip()}")
 
     def cut(self) -> None:
-        """From now on nothing reaches the device, and everybody gets errors."""
+        """Let nothing reach the device from now on; all later calls fail."""
         descriptor = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.ioctl(descriptor, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
@@ -72,7 +73,7 @@ class Disk:
 
 
 @pytest.mark.timeout(3000)
-def test_what_was_acknowledged_survives_power_cuts(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
+def test_acknowledged_jobs_survive_power_cuts(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
     given = request.config.getoption("--seed")
     source = random.Random(given)
     folder = os.path.dirname(queuectl.home)
@@ -84,14 +85,14 @@ def test_what_was_acknowledged_survives_power_cuts(queuectl: CommandLine, reques
         listed = {job["id"] for job in queuectl.json("list", "--limit", "0")}
         assert acknowledged <= listed, f"cut {cut}: lost {sorted(acknowledged - listed)[:5]}"
         assert queuectl("doctor").status == 0, f"cut {cut}"
-        if len(listed) > 3000:  # else the listing becomes the longest part
+        if len(listed) > 3000:  # keeps the listing short
             shutil.rmtree(home)
             acknowledged.clear()
     print(f"seed {given}: {len(acknowledged)} acknowledged at the end")
     disk.unmount()
 
 
-def test_a_backup_that_was_acknowledged_survives_a_power_cut(queuectl: CommandLine) -> None:
+def test_an_acknowledged_backup_survives_a_power_cut(queuectl: CommandLine) -> None:
     folder = os.path.dirname(queuectl.home)
     disk = Disk(os.path.join(folder, "image"), os.path.join(folder, "disk"))
     queuectl.ok("enqueue", "--id", "kept", "--", "true")
@@ -107,7 +108,7 @@ def test_a_backup_that_was_acknowledged_survives_a_power_cut(queuectl: CommandLi
 
 
 def one_cut(queuectl: CommandLine, disk: Disk, name: str, source: random.Random) -> set[str]:
-    """Work with a supervisor or without one, until the power fails; what was acknowledged by then."""
+    """Work with or without a supervisor until the power fails, and return the acknowledged IDs."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     supervisor = None
     if source.random() < 0.7:
@@ -121,12 +122,12 @@ def one_cut(queuectl: CommandLine, disk: Disk, name: str, source: random.Random)
         )
         for n in range(2)
     ]  # fmt: skip
-    said: list[str] = []
-    readers = [threading.Thread(target=lambda client=client: said.extend(client.stdout)) for client in clients]
+    printed: list[str] = []
+    readers = [threading.Thread(target=lambda client=client: printed.extend(client.stdout)) for client in clients]
     for reader in readers:
         reader.start()
-    time.sleep(source.uniform(0.05, 0.6))  # a moment that nobody chose
-    before = list(said)  # what was acknowledged after the cut was so while the disk was going
+    time.sleep(source.uniform(0.05, 0.6))  # a random moment
+    before = list(printed)  # later acknowledgments may belong to the moment of the cut
     disk.cut()
     for pid in [
         *processes_of(queuectl.home),

@@ -1,6 +1,8 @@
-"""Kill storms: supervisor, workers, jobs and command lines are killed at random while eight clients enqueue.
+"""Kill storms: supervisor, workers, jobs and commands are killed at random while eight clients
+enqueue.
 
-The quick ones take seconds, those with --long ten minutes each (or $QUEUECTL_STORM_S). The seed is in every failure.
+The quick ones take seconds; those with --long take ten minutes each (or $QUEUECTL_STORM_S). Each
+failure names the seed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ LONG_S = float(os.environ.get("QUEUECTL_STORM_S", "600"))
 
 
 class Storm:
-    """One storm. `victims`: what is killed, of supervisor, worker, job and client."""
+    """One storm; `victims` names what it kills: supervisor, worker, job, client."""
 
     def __init__(self, queuectl: CommandLine, seed: int, victims: tuple[str, ...]) -> None:
         self.queuectl = queuectl
@@ -37,7 +39,7 @@ class Storm:
         self.clients: dict[int, subprocess.Popen[bytes]] = {}
         self.is_over = threading.Event()
 
-    def rage(self, seconds: float) -> None:
+    def run(self, seconds: float) -> None:
         threads = [threading.Thread(target=self._enqueue, args=(number,)) for number in range(CLIENTS)]
         for thread in threads:
             thread.start()
@@ -51,7 +53,7 @@ class Storm:
             thread.join()
 
     def settle(self) -> dict[str, str]:
-        """Lets everything come to an end; the state of every job."""
+        """Let all jobs finish, and return the state of each."""
         self._keep_running()
         until(
             lambda: (counts := self.queuectl.counts())["pending"] + counts["processing"] + counts["failed"] == 0,
@@ -99,8 +101,10 @@ class Storm:
                 pass
 
     def _family(self, supervisor: int | None, what: str) -> list[int]:
-        """Workers: those whose command line is the supervisor's; jobs: the rest that carry the home in their
-        environment.
+        """Return the PIDs of the workers or of the jobs.
+
+        Workers have the command line of the supervisor; jobs are the other processes with the home
+        in their environment.
         """
         found = []
         for pid in processes_of(self.queuectl.home):
@@ -123,30 +127,30 @@ def seed_of(request: pytest.FixtureRequest) -> int:
 
 
 def storm(queuectl: CommandLine, seed: int, seconds: float, *victims: str) -> tuple[Storm, dict[str, str]]:
-    raging = Storm(queuectl, seed, victims)
-    raging.rage(seconds)
-    states = raging.settle()
-    assert seconds < 60 or all(raging.kills.values()), f"seed {seed}: killed {raging.kills}"
-    print(f"seed {seed}: {len(raging.acknowledged)} acknowledged, {len(states)} jobs, killed {raging.kills}")
-    return raging, states
+    storm_run = Storm(queuectl, seed, victims)
+    storm_run.run(seconds)
+    states = storm_run.settle()
+    assert seconds < 60 or all(storm_run.kills.values()), f"seed {seed}: killed {storm_run.kills}"
+    print(f"seed {seed}: {len(storm_run.acknowledged)} acknowledged, {len(states)} jobs, killed {storm_run.kills}")
+    return storm_run, states
 
 
-def nothing_is_lost_or_interrupted(queuectl: CommandLine, seed: int, seconds: float) -> None:
-    raging, states = storm(queuectl, seed, seconds, "supervisor", "client")
-    assert raging.oracle.judge(raging.acknowledged, states) == CLEAN, f"seed {seed}"
+def assert_nothing_lost_or_interrupted(queuectl: CommandLine, seed: int, seconds: float) -> None:
+    storm_run, states = storm(queuectl, seed, seconds, "supervisor", "client")
+    assert storm_run.oracle.judge(storm_run.acknowledged, states) == CLEAN, f"seed {seed}"
     assert set(states.values()) == {"completed"}
 
 
-def nothing_is_lost_or_doubled(queuectl: CommandLine, seed: int, seconds: float) -> None:
-    raging, states = storm(queuectl, seed, seconds, "supervisor", "client", "worker", "job")
-    verdict = raging.oracle.judge(raging.acknowledged, states)
+def assert_nothing_lost_or_doubled(queuectl: CommandLine, seed: int, seconds: float) -> None:
+    storm_run, states = storm(queuectl, seed, seconds, "supervisor", "client", "worker", "job")
+    verdict = storm_run.oracle.judge(storm_run.acknowledged, states)
     assert (verdict.lost, verdict.doubled, verdict.stuck) == ([], [], []), f"seed {seed}"
     for id in (id for id, state in states.items() if state == "dead"):
         assert queuectl.job(id)["reason"] == "its worker was lost 3 times", f"seed {seed}: {id}"
 
 
-def test_the_oracle_sees_two_at_once_and_a_killed_one(queuectl: CommandLine) -> None:
-    """Else all of this would prove nothing."""
+def test_the_oracle_finds_a_doubled_and_a_killed_job(queuectl: CommandLine) -> None:
+    """Otherwise these tests would prove nothing."""
     oracle = Oracle(os.path.dirname(queuectl.home))
     env = {**os.environ, "QUEUECTL_JOB_ID": "x"}
     first = subprocess.Popen(["sh", "-c", oracle.command("sleep 5")], env=env, start_new_session=True)
@@ -161,22 +165,22 @@ def test_the_oracle_sees_two_at_once_and_a_killed_one(queuectl: CommandLine) -> 
 def test_killed_supervisors_and_clients_lose_and_interrupt_nothing(
     queuectl: CommandLine, request: pytest.FixtureRequest
 ) -> None:
-    nothing_is_lost_or_interrupted(queuectl, seed_of(request), QUICK_S)
+    assert_nothing_lost_or_interrupted(queuectl, seed_of(request), QUICK_S)
 
 
-def test_kills_of_everything_lose_nothing_and_run_nothing_twice_at_once(
+def test_kills_of_everything_lose_and_double_nothing(
     queuectl: CommandLine, request: pytest.FixtureRequest
 ) -> None:
-    nothing_is_lost_or_doubled(queuectl, seed_of(request), QUICK_S)
+    assert_nothing_lost_or_doubled(queuectl, seed_of(request), QUICK_S)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(LONG_S + 600)
 def test_a_long_storm_of_supervisors_and_clients(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
-    nothing_is_lost_or_interrupted(queuectl, seed_of(request), LONG_S)
+    assert_nothing_lost_or_interrupted(queuectl, seed_of(request), LONG_S)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(LONG_S + 600)
 def test_a_long_storm_of_everything(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
-    nothing_is_lost_or_doubled(queuectl, seed_of(request), LONG_S)
+    assert_nothing_lost_or_doubled(queuectl, seed_of(request), LONG_S)

@@ -1,6 +1,4 @@
-"""Torn and damaged journals, from the side of a home: what is recovered is a state that was, with all that was
-acknowledged.
-"""
+"""Torn and damaged journals: recovery returns an earlier state with every acknowledged change."""
 
 from __future__ import annotations
 
@@ -23,7 +21,9 @@ NOW_MS = 1_700_000_000_000
 
 
 def a_life(home: Home, seed: int, steps: int) -> list[tuple[int, dict[str, object]]]:
-    """Random commands; after each frame, how long the journal then was, and the state. Nothing is flushed."""
+    """Handle random commands without a flush; return the length of the journal and the state after
+    each frame.
+    """
     source = random.Random(seed)
     ledger = Ledger(home)
     states = [(journal_size(home), state_of(ledger.table))]
@@ -81,8 +81,10 @@ def test_every_prefix_of_a_journal_recovers_to_the_state_it_had(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("damage", ["zeroed", "garbage", "shuffled"])
-def test_a_damaged_suffix_is_never_taken_for_something_else(tmp_path: Path, seed: int, damage: str) -> None:
-    """From some byte on. What comes out is a state that was, or a refusal; never a record that nobody wrote."""
+def test_a_damaged_suffix_never_yields_another_record(tmp_path: Path, seed: int, damage: str) -> None:
+    """Damage everything behind some byte: recovery returns an earlier state or refuses, and invents
+    nothing.
+    """
     home = Home(str(tmp_path / "home"))
     home.prepare()
     states = a_life(home, seed, 40)
@@ -108,9 +110,9 @@ def damaged(data: bytes, how: str, source: random.Random) -> bytes:
     return b"".join(pages)
 
 
-def test_every_flipped_bit_is_found_out(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """With a later frame as witness, a bit that flips in what was synced is refused; in the last frame it is torn
-    off.
+def test_every_flipped_bit_is_detected(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Flip a bit: a later frame proves that it was synced, so recovery refuses; in the last frame
+    it is torn off.
 
     A quick run flips one bit of each byte, --long all.
     """
@@ -143,10 +145,8 @@ def test_every_flipped_bit_is_found_out(tmp_path: Path, request: pytest.FixtureR
 
 
 @pytest.mark.parametrize("drop", ["all", "some"])
-def test_what_was_not_synced_may_vanish_in_any_order(tmp_path: Path, seed: int, drop: str) -> None:
-    """A power cut on a disk that kept some of the unsynced sectors and not others: what was synced is always
-    there.
-    """
+def test_unsynced_sectors_may_vanish_in_any_order(tmp_path: Path, seed: int, drop: str) -> None:
+    """Simulate a power cut that keeps only some unsynced sectors: synced changes are always there."""
     source = random.Random(seed)
     home = Home(str(tmp_path / "home"))
     home.prepare()

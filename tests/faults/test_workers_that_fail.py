@@ -1,4 +1,6 @@
-"""Workers that cannot be started, cannot work, or do not end: nothing leaks, no job is charged, every stop ends."""
+"""Workers that cannot start, cannot work, or do not end: nothing leaks, no attempt counts, every
+stop ends.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def log_of(queuectl: CommandLine) -> str:
 
 
 def with_one_idle_worker(queuectl: CommandLine) -> int:
-    """The pid of a worker that has run a job, and so has something to leave word of."""
+    """Return the PID of an idle worker that has run a job, and so has a result to report."""
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "first", "--command", "true")
     queuectl.until_state("first", "completed")
@@ -35,14 +37,14 @@ def with_one_idle_worker(queuectl: CommandLine) -> int:
 
 @contextmanager
 def failing(pid: int, calls: str, error: str) -> Iterator[None]:
-    """Within the block these system calls of the process fail."""
+    """Make these system calls of the process fail inside the block."""
     inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:error={error}"]
     tracer = subprocess.Popen(["strace", "-o", "/dev/null", *inject, "-p", str(pid)], stderr=subprocess.PIPE)
     assert tracer.stderr is not None
     try:
-        said = tracer.stderr.readline().decode()
-        if "attached" not in said:
-            pytest.skip(f"strace cannot attach here: {said}")
+        line = tracer.stderr.readline().decode()
+        if "attached" not in line:
+            pytest.skip(f"strace cannot attach here: {line}")
         yield
     finally:
         tracer.send_signal(signal.SIGINT)
@@ -51,7 +53,7 @@ def failing(pid: int, calls: str, error: str) -> Iterator[None]:
 
 
 @needs_strace
-def test_worker_that_cannot_be_started_leaves_no_descriptor_and_no_file(queuectl: CommandLine) -> None:
+def test_worker_that_cannot_start_leaves_no_descriptor_and_no_file(queuectl: CommandLine) -> None:
     worker = with_one_idle_worker(queuectl)
     pid = queuectl.supervisor_pid()
     held = lambda: len(os.listdir(f"/proc/{pid}/fd"))  # noqa: E731
@@ -78,7 +80,7 @@ def test_stop_ends_when_an_idle_worker_cannot_write_to_the_home(queuectl: Comman
 
 
 @pytest.mark.parametrize("how", [[], ["--now"]])
-def test_stop_ends_when_an_idle_worker_does_nothing_any_more(queuectl: CommandLine, how: list[str]) -> None:
+def test_stop_ends_when_an_idle_worker_hangs(queuectl: CommandLine, how: list[str]) -> None:
     worker = with_one_idle_worker(queuectl)
     os.kill(worker, signal.SIGSTOP)
     assert within(9, lambda: queuectl.ok("worker", "stop", *how)) == "stopped\n"
@@ -88,13 +90,13 @@ def test_stop_ends_when_an_idle_worker_does_nothing_any_more(queuectl: CommandLi
 
 def within(limit_s: float, act: Callable[[], str]) -> str:
     started_s = time.monotonic()
-    said = act()
+    result = act()
     assert time.monotonic() - started_s < limit_s
-    return said
+    return result
 
 
-def test_worker_makes_the_folder_of_outputs_anew(queuectl: CommandLine) -> None:
-    """The worker that has its file open goes on in it; the next one needs a folder."""
+def test_worker_creates_the_output_folder_again(queuectl: CommandLine) -> None:
+    """The worker whose file is open continues with it; the next one needs a folder."""
     worker = with_one_idle_worker(queuectl)
     shutil.rmtree(os.path.join(queuectl.home, "logs"))
     os.kill(worker, signal.SIGKILL)
@@ -104,7 +106,7 @@ def test_worker_makes_the_folder_of_outputs_anew(queuectl: CommandLine) -> None:
     assert os.stat(os.path.join(queuectl.home, "logs")).st_mode & 0o777 == 0o700
 
 
-def test_worker_that_cannot_lock_charges_no_job(queuectl: CommandLine) -> None:
+def test_worker_that_cannot_lock_counts_no_attempt(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     shutil.rmtree(os.path.join(queuectl.home, "run"))
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "0", "--command", "true")
@@ -116,7 +118,7 @@ def test_worker_that_cannot_lock_charges_no_job(queuectl: CommandLine) -> None:
 
 
 @needs_proc
-def test_idle_worker_does_not_stay_in_the_folder_of_its_last_job(queuectl: CommandLine) -> None:
+def test_idle_worker_leaves_the_folder_of_its_last_job(queuectl: CommandLine) -> None:
     folder = os.path.dirname(queuectl.home)
     queuectl.ok("worker", "start", "--count", "2")
     for _ in range(6):
@@ -127,7 +129,7 @@ def test_idle_worker_does_not_stay_in_the_folder_of_its_last_job(queuectl: Comma
 
 
 @needs_proc
-def test_workers_do_not_stay_in_the_folder_where_the_supervisor_was_started(queuectl: CommandLine) -> None:
+def test_workers_leave_the_folder_of_the_start(queuectl: CommandLine) -> None:
     words = [sys.executable, SCRIPT, "worker", "start", "--foreground"]
     process = subprocess.Popen(words, env=queuectl.environ, stderr=subprocess.PIPE, cwd=os.path.dirname(queuectl.home))
     assert process.stderr is not None and b"ready" in process.stderr.readline()
@@ -139,7 +141,7 @@ def test_workers_do_not_stay_in_the_folder_where_the_supervisor_was_started(queu
 
 
 @pytest.mark.parametrize("count", [19, 20])
-def test_jobs_run_where_few_files_may_be_open(queuectl: CommandLine, count: int) -> None:
+def test_jobs_run_with_few_open_files(queuectl: CommandLine, count: int) -> None:
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "0", "--command", "ulimit -n; exec 3>/dev/null")
     words = f'ulimit -n {count}; "{sys.executable}" "{SCRIPT}" worker start'
     subprocess.run(["sh", "-c", words], env=queuectl.environ, check=True, stdout=subprocess.DEVNULL)
@@ -147,7 +149,7 @@ def test_jobs_run_where_few_files_may_be_open(queuectl: CommandLine, count: int)
     assert queuectl.ok("logs", "x") == f"{count}\n"
 
 
-def test_command_reaches_its_shell_in_utf_8_whatever_the_locale_of_the_workers(
+def test_commands_are_utf8_in_every_locale_of_the_workers(
     queuectl: CommandLine, tmp_path: object
 ) -> None:
     folder = os.path.join(str(tmp_path), "földer")
@@ -158,9 +160,9 @@ def test_command_reaches_its_shell_in_utf_8_whatever_the_locale_of_the_workers(
     words = [sys.executable, SCRIPT, "worker", "start"]
     subprocess.run(words, env=plain, check=True, stdout=subprocess.DEVNULL)
     queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--", "echo 'ü €'", cwd=folder)
-    told = 'cat; echo "$V $QUEUECTL_JOB_NAME"; pwd'
+    command = 'cat; echo "$V $QUEUECTL_JOB_NAME"; pwd'
     queuectl.ok("enqueue", "--id", "b", "--max-retries", "0", "--stdin", f"{folder}/inpüt", "--name", "nämé",
-                "--env", "V=ö", "--", told, cwd=folder)  # fmt: skip
+                "--env", "V=ö", "--", command, cwd=folder)  # fmt: skip
     queuectl.ok("enqueue", "--id", "c", "--max-retries", "0", "--stdin", "-", "--", "cat", stdin="ß".encode())
     queuectl.until_done(completed=3)
     assert queuectl.ok("logs", "a") == "ü €\n"
@@ -168,7 +170,7 @@ def test_command_reaches_its_shell_in_utf_8_whatever_the_locale_of_the_workers(
     assert queuectl.ok("logs", "c") == "ß"
 
 
-def test_what_a_job_names_and_cannot_be_used_is_named_in_the_reason(queuectl: CommandLine) -> None:
+def test_reason_names_the_unusable_file_of_a_job(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     cases = {"a": ["--cwd", "/nöwhere"], "b": ["--stdin", "/nöwhere/in"], "c": ["--shell", "/nöwhere/sh"]}
     for id, words in cases.items():
@@ -178,7 +180,7 @@ def test_what_a_job_names_and_cannot_be_used_is_named_in_the_reason(queuectl: Co
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root, and unshare")
-def test_start_without_proc_says_so(queuectl: CommandLine) -> None:
+def test_start_without_proc_is_refused(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     for how in ([], ["--foreground"]):
         words = " ".join(f"'{word}'" for word in (sys.executable, SCRIPT, "worker", "start", *how))
@@ -207,7 +209,7 @@ def test_file_system_without_locks_is_named_as_the_cause(queuectl: CommandLine, 
 
 @pytest.mark.parametrize("blocks", [1, 8, 100])
 def test_limit_of_file_size_is_named_as_the_cause(queuectl: CommandLine, blocks: int) -> None:
-    """With the longest one only the reserve does not fit."""
+    """With the highest limit, only the reserve does not fit."""
     for words in ("enqueue -- true", "worker start"):
         script = f'ulimit -f {blocks}; "{sys.executable}" "{SCRIPT}" {words}'
         done = subprocess.run(["sh", "-c", script], env=queuectl.environ, capture_output=True, text=True, check=False)

@@ -1,5 +1,5 @@
-"""A clock that is wrong for a moment: nothing runs too early for it, nothing is removed; what was asked for by the wall
-clock comes by the right one.
+"""A clock that is wrong for a moment: nothing runs too early, nothing is removed, and `--at`
+follows the right clock.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def wrong() -> Iterator[WrongClock]:
 
 
 @pytest.fixture
-def wronged(queuectl: CommandLine, wrong: WrongClock) -> CommandLine:
-    """Its calls and what they start have the clock of `wrong`."""
+def with_wrong_clock(queuectl: CommandLine, wrong: WrongClock) -> CommandLine:
+    """Return a command line whose processes have the clock of `wrong`."""
     queuectl.environ.update(wrong.environ)
     return queuectl
 
@@ -41,83 +41,83 @@ def seconds_until(at: object) -> float:
 
 @pytest.mark.parametrize("ahead_s", [YEAR_S, -YEAR_S])
 @pytest.mark.parametrize("call", [["enqueue", "--id", "x", "--delay", "1h", "--command", "true"], ["status"]], ids=["enqueue", "status"])  # fmt: skip
-def test_one_call_with_a_wrong_clock_makes_nothing_run_too_early_or_late(
-    wronged: CommandLine, wrong: WrongClock, ahead_s: int, call: list[str]
+def test_one_call_with_a_wrong_clock_moves_no_job(
+    with_wrong_clock: CommandLine, wrong: WrongClock, ahead_s: int, call: list[str]
 ) -> None:
     at = str(utc(round((time.time() + 7200) * 1000)))
-    wronged.ok("enqueue", "--id", "a", "--delay", "1h", "--command", "true")
-    wronged.ok("enqueue", "--id", "b", "--at", at, "--command", "true")
+    with_wrong_clock.ok("enqueue", "--id", "a", "--delay", "1h", "--command", "true")
+    with_wrong_clock.ok("enqueue", "--id", "b", "--at", at, "--command", "true")
     wrong.set(ahead_s)
-    wronged.ok(*call)
+    with_wrong_clock.ok(*call)
     wrong.set(0)
-    wronged.ok("worker", "start")
-    wronged.ok("run", "--", "true")
-    assert wronged.counts()["pending"] == (3 if call[0] == "enqueue" else 2)
-    assert 3500 < seconds_until(wronged.job("a")["next_run_at"]) < 3605
-    assert wronged.job("b")["next_run_at"] == at
+    with_wrong_clock.ok("worker", "start")
+    with_wrong_clock.ok("run", "--", "true")
+    assert with_wrong_clock.counts()["pending"] == (3 if call[0] == "enqueue" else 2)
+    assert 3500 < seconds_until(with_wrong_clock.job("a")["next_run_at"]) < 3605
+    assert with_wrong_clock.job("b")["next_run_at"] == at
     if call[0] == "enqueue":
-        assert 3500 < seconds_until(wronged.job("x")["next_run_at"]) < 3605
+        assert 3500 < seconds_until(with_wrong_clock.job("x")["next_run_at"]) < 3605
 
 
-def test_a_first_call_with_a_wrong_clock_is_put_right_by_the_second(wronged: CommandLine, wrong: WrongClock) -> None:
+def test_the_second_call_corrects_the_wrong_clock_of_the_first(with_wrong_clock: CommandLine, wrong: WrongClock) -> None:
     wrong.set(YEAR_S)
     at = str(utc(round((time.time() + 7200) * 1000)))
-    wronged.ok("enqueue", "--id", "a", "--delay", "1h", "--command", "true")
-    wronged.ok("enqueue", "--id", "b", "--at", at, "--command", "true")
+    with_wrong_clock.ok("enqueue", "--id", "a", "--delay", "1h", "--command", "true")
+    with_wrong_clock.ok("enqueue", "--id", "b", "--at", at, "--command", "true")
     wrong.set(0)
-    wronged.ok("enqueue", "--id", "c", "--command", "true")
-    assert 3500 < seconds_until(wronged.job("a")["next_run_at"]) < 3605
-    assert wronged.job("b")["next_run_at"] == at
-    wronged.ok("worker", "start")
-    wronged.until_state("c", "completed")
-    assert wronged.job("a")["state"] == "pending"
+    with_wrong_clock.ok("enqueue", "--id", "c", "--command", "true")
+    assert 3500 < seconds_until(with_wrong_clock.job("a")["next_run_at"]) < 3605
+    assert with_wrong_clock.job("b")["next_run_at"] == at
+    with_wrong_clock.ok("worker", "start")
+    with_wrong_clock.until_state("c", "completed")
+    assert with_wrong_clock.job("a")["state"] == "pending"
 
 
-def test_a_clock_that_is_put_right_runs_a_job_at_the_time_that_was_asked_for(
-    wronged: CommandLine, wrong: WrongClock
+def test_a_job_runs_at_its_time_after_the_clock_is_corrected(
+    with_wrong_clock: CommandLine, wrong: WrongClock
 ) -> None:
-    """The supervisor runs meanwhile. The clock was an hour behind."""
+    """Set the clock forward by an hour while the supervisor runs."""
     wrong.set(-3600)
-    wronged.ok("worker", "start")
+    with_wrong_clock.ok("worker", "start")
     at = str(utc(round((time.time() + 2) * 1000)))
-    wronged.ok("enqueue", "--id", "a", "--at", at, "--command", "true")
-    wronged.ok("enqueue", "--id", "b", "--delay", "1h", "--command", "true")
+    with_wrong_clock.ok("enqueue", "--id", "a", "--at", at, "--command", "true")
+    with_wrong_clock.ok("enqueue", "--id", "b", "--delay", "1h", "--command", "true")
     wrong.set(0)
-    wronged.ok("status")  # wakes it; by itself it looks each minute
-    job = wronged.until_state("a", "completed")
+    with_wrong_clock.ok("status")  # wakes the supervisor, which otherwise checks once a minute
+    job = with_wrong_clock.until_state("a", "completed")
     assert -1 <= (from_utc(str(job["history"][0]["started_at"])) - from_utc(at)) / 1000 < 15
-    assert 3500 < seconds_until(wronged.job("b")["next_run_at"]) < 3605
+    assert 3500 < seconds_until(with_wrong_clock.job("b")["next_run_at"]) < 3605
 
 
 @pytest.mark.parametrize("moment", ["while it runs", "at its start"])
 def test_a_clock_a_month_ahead_for_seconds_removes_nothing(
-    wronged: CommandLine, wrong: WrongClock, moment: str
+    with_wrong_clock: CommandLine, wrong: WrongClock, moment: str
 ) -> None:
-    wronged.ok("config", "set", "log-retention", str(2 * DAY_S))
-    wronged.ok("config", "set", "retention", str(2 * DAY_S))
-    wronged.ok("enqueue", "--id", "good", "--command", "echo good")
-    wronged.ok("enqueue", "--id", "dead", "--max-retries", "0", "--command", "echo dead; exit 1")
-    wronged.ok("enqueue", "--id", "tried", "--backoff-base", "3000", "--command", "echo tried; exit 1")
-    wronged.ok("worker", "start")
+    with_wrong_clock.ok("config", "set", "log-retention", str(2 * DAY_S))
+    with_wrong_clock.ok("config", "set", "retention", str(2 * DAY_S))
+    with_wrong_clock.ok("enqueue", "--id", "good", "--command", "echo good")
+    with_wrong_clock.ok("enqueue", "--id", "dead", "--max-retries", "0", "--command", "echo dead; exit 1")
+    with_wrong_clock.ok("enqueue", "--id", "tried", "--backoff-base", "3000", "--command", "echo tried; exit 1")
+    with_wrong_clock.ok("worker", "start")
     for id, state in (("good", "completed"), ("dead", "dead"), ("tried", "failed")):
-        wronged.until_state(id, state)
+        with_wrong_clock.until_state(id, state)
     if moment == "at its start":
-        wronged.ok("worker", "stop")
+        with_wrong_clock.ok("worker", "stop")
     wrong.set(30 * DAY_S)
     if moment == "at its start":
-        wronged.ok("worker", "start")
-    wronged.ok("config", "set", "retention", str(DAY_S))  # it looks at once what is to go
-    wronged.ok("config", "set", "log-retention", str(DAY_S))
+        with_wrong_clock.ok("worker", "start")
+    with_wrong_clock.ok("config", "set", "retention", str(DAY_S))  # starts the cleanup at once
+    with_wrong_clock.ok("config", "set", "log-retention", str(DAY_S))
     for _ in range(3):
-        wronged.ok("run", "--", "true")
+        with_wrong_clock.ok("run", "--", "true")
     wrong.set(0)
-    wronged.ok("run", "--", "true")
+    with_wrong_clock.ok("run", "--", "true")
     for id, state in (("good", "completed"), ("dead", "dead"), ("tried", "failed")):
-        assert wronged.job(id)["state"] == state and wronged.ok("logs", id) == f"{id}\n"
+        assert with_wrong_clock.job(id)["state"] == state and with_wrong_clock.ok("logs", id) == f"{id}\n"
 
 
 def age_anchor(queuectl: CommandLine, hours: float) -> None:
-    """As if the clock had been as it is for so long."""
+    """Age the clock file, as if the clock had been steady for `hours`."""
     path = os.path.join(queuectl.home, "clock")
     with open(path) as file:
         boot, up_ms, steady_ms, ahead_ms = json.load(file)
@@ -127,7 +127,7 @@ def age_anchor(queuectl: CommandLine, hours: float) -> None:
         json.dump([boot, up_ms - round(hours * 3_600_000), steady_ms - round(hours * 3_600_000), 0], file)
 
 
-def test_logs_of_jobs_that_are_dead_or_tried_again_outlive_their_age_but_not_the_size(queuectl: CommandLine) -> None:
+def test_logs_of_dead_and_failed_jobs_outlive_their_age_but_not_the_size(queuectl: CommandLine) -> None:
     found = clock.since_boot()
     if found is None or found[1] < 1.2 * 3_600_000:
         pytest.skip("needs a boot clock, and a machine that has run for an hour")
@@ -135,7 +135,7 @@ def test_logs_of_jobs_that_are_dead_or_tried_again_outlive_their_age_but_not_the
     for id, more in (("good", ""), ("dead", "; exit 1"), ("tried", "; exit 1")):
         base = ["--backoff-base", "3000"] if id == "tried" else ["--max-retries", "0"]
         queuectl.ok("enqueue", "--id", id, *base, "--command", f"echo {id}{more}")
-        queuectl.ok("worker", "start")  # each in a segment of its own
+        queuectl.ok("worker", "start")  # each in its own segment
         until(lambda: queuectl.job(id)["history"], lambda: "it to run")
         until(lambda: queuectl.job(id)["state"] not in ("pending", "processing"), lambda: "it to end")
         queuectl.ok("worker", "stop")
@@ -151,7 +151,7 @@ def test_logs_of_jobs_that_are_dead_or_tried_again_outlive_their_age_but_not_the
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '["x", 1, 2, 3]', '[1, "a", null, 2]', "\0" * 100])
-def test_a_damaged_hint_of_the_clock_is_no_hint(queuectl: CommandLine, content: str) -> None:
+def test_a_damaged_clock_file_is_ignored(queuectl: CommandLine, content: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--delay", "1h", "--command", "true")
     with open(os.path.join(queuectl.home, "clock"), "w") as file:
         file.write(content)

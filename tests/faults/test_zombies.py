@@ -1,4 +1,6 @@
-"""What becomes a child of the supervisor without being its worker is reaped when it ends."""
+"""Processes that become children of the supervisor, but are not its workers: it reaps them when
+they end.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /
 
 
 def children_of(pid: int) -> dict[int, str]:
-    """Its children, and the state of each."""
+    """Return the children of a process with their states."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -33,7 +35,7 @@ def zombies_of(pid: int) -> list[int]:
 
 
 def run_and_stop(queuectl: CommandLine, process: subprocess.Popen[bytes]) -> None:
-    """It works as ever."""
+    """Assert that the supervisor still works."""
     queuectl.ok("enqueue", "--id", "a", "--", "true")
     queuectl.until_state("a", "completed")
     process.communicate(timeout=20)
@@ -41,7 +43,7 @@ def run_and_stop(queuectl: CommandLine, process: subprocess.Popen[bytes]) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
-def test_as_the_first_process_of_a_container_it_reaps_orphans(queuectl: CommandLine) -> None:
+def test_supervisor_reaps_orphans_as_the_first_process_of_a_container(queuectl: CommandLine) -> None:
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, SCRIPT]
     command += ["worker", "start", "--foreground", "--until-eof"]
     process = subprocess.Popen(command, env=queuectl.environ, stdin=subprocess.PIPE)
@@ -49,7 +51,7 @@ def test_as_the_first_process_of_a_container_it_reaps_orphans(queuectl: CommandL
         until(lambda: queuectl.json("status")["supervisor"], lambda: "a supervisor")
         first = next(iter(children_of(process.pid)))
         enter = ["nsenter", "--target", str(first), "--pid", "--mount"]
-        for _ in range(5):  # each is left by its shell, and so inherited by the first process
+        for _ in range(5):  # each loses its shell, so the first process inherits it
             subprocess.run([*enter, "sh", "-c", "sleep 0.1 & exit 0"], check=True, timeout=20)
         until(lambda: len(children_of(first)) == 1, lambda: f"its worker alone; there are {children_of(first)}")
         run_and_stop(queuectl, process)
@@ -57,8 +59,8 @@ def test_as_the_first_process_of_a_container_it_reaps_orphans(queuectl: CommandL
         process.kill()
 
 
-def test_children_that_it_had_before_it_was_a_supervisor_are_reaped(queuectl: CommandLine) -> None:
-    """A shell that starts something in the background and then becomes the supervisor."""
+def test_supervisor_reaps_children_from_before_its_start(queuectl: CommandLine) -> None:
+    """Let a shell start a background process and then become the supervisor."""
     command = f"true & sleep 1 & (sleep 1.1 &) ; exec {sys.executable} {SCRIPT} worker start --foreground --until-eof"
     process = subprocess.Popen(["sh", "-c", command], env=queuectl.environ, stdin=subprocess.PIPE)
     try:
