@@ -139,7 +139,7 @@ def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
     """Record the outcome of each run that has ended without a supervisor."""
     for run in orphans.find(ledger.table):
         if not orphans.is_under_way(home, run):
-            command = orphans.conclude(home, ledger.table.existing(run.job_id), spared=None)
+            command = orphans.conclude(home, ledger.table.existing(run.job_id), find_orphans=list)
             if command is not None:
                 ledger.decide(command, now_ms())
                 damage = orphans.told_of_damage(command)

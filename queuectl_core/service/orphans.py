@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import home_files
@@ -25,7 +25,7 @@ from ..model import commands
 from ..model.events import AttemptResult
 from ..model.job import PROCESSING, Job
 from ..storage import output_log
-from ..system import file_io, lockfile, process_tree
+from ..system import file_io, lockfile, proc_stat, process_tree
 from ..system.clock import now_ms
 from ..table.job_table import JobTable
 from ..worker import messages
@@ -74,19 +74,18 @@ def has_reported(home: Home, instance: str) -> bool:
     return any(map(os.path.lexists, (home.outcome(instance), home.damaged_outcome(instance))))
 
 
-def conclude(home: Home, job: Job, spared: frozenset[int] | None) -> commands.Command | None:
+def conclude(home: Home, job: Job, find_orphans: Callable[[], list[int]]) -> commands.Command | None:
     """Return the command that ends a run in the engine, or None while its processes live.
 
-    The run must not be under way. `spared` are the children of this process that have nothing to do
-    with the run.
-    None spares all of them.
+    The run must not be under way. `find_orphans` returns the children of this process that may belong to
+    a lost run.
     """
     run = open_run(job)
     report = messages.read_report(home, run.instance)
     result = None if report is None else report.result_of(job.id, run.run)
     if result is not None:
         return result.to_command()
-    if not process_tree.end_tree_of(home.mark(run.instance), home.tree_lock(run.instance), spared):
+    if not process_tree.end_tree_of(home.mark(run.instance), home.tree_lock(run.instance), find_orphans):
         return None
     if not os.path.exists(home.tree_lock(run.instance)):  # a worker makes it when it starts its first command
         return commands.Release(job.id, run.run, "its worker died before it began", False)
@@ -131,7 +130,7 @@ def _why_lost(home: Home, instance: str) -> str:
 
 def is_inside_a_run() -> bool:
     """Return whether this process belongs to a run of a living worker, of any home."""
-    above = process_tree.ancestors()
+    above = proc_stat.ancestors()
     for mark in process_tree.marks_of(above):
         worker, _, home_path = mark.partition(":")
         try:

@@ -29,17 +29,17 @@ class Strays:
         home: Home,
         table: JobTable,
         selector: selectors.BaseSelector,
-        spared: Callable[[], frozenset[int]],
+        find_orphans: Callable[[], list[int]],
     ) -> None:
         """Begin with no runs.
 
-        `spared` returns the children of this process that have nothing to do with lost runs.
-        These are its workers, and the children that it had before.
+        `find_orphans` returns the children of this process that may belong to lost runs: neither its
+        workers, nor children that it had before.
         """
         self._home = home
         self._table = table
         self._selector = selector
-        self._spared = spared
+        self._find_orphans = find_orphans
         self.adopted: dict[str, OpenRun] = {}
         self.lost: dict[str, OpenRun] = {}
         self._harvested: list[str] = []
@@ -72,7 +72,7 @@ class Strays:
             self._look_after_adopted()
         decided = []
         for job_id, run in list(self.lost.items()):
-            command = orphans.conclude(self._home, self._table.existing(job_id), self._spared())
+            command = orphans.conclude(self._home, self._table.existing(job_id), self._find_orphans)
             if command is not None:
                 del self.lost[job_id]
                 decided.append(command)

@@ -118,7 +118,7 @@ class Supervisor:
             why = "/proc is not mounted; mount it so that the processes of jobs can be found"
             raise SupervisorFailed(why=why)
         process_tree.reap_all_but(frozenset())  # no signal reports children that ended before
-        foreign = process_tree.children()
+        foreign = frozenset(process_tree.orphans())
         process_tree.become_subreaper()
         self._pool = Pool(home, umask, _allow_many_files())
         for _ in range(count):
@@ -131,7 +131,9 @@ class Supervisor:
             say(f"the clock is {-jump_ms / 1000:g} s behind the last supervisor's; waits continue from there")
         elif jump_ms:
             say(f"the clock jumped {jump_ms / 1000:g} s; waits keep their length")
-        self._strays = Strays(home, self._ledger.table, self._selector, lambda: self._pool.pids() | foreign)
+        self._strays = Strays(
+            home, self._ledger.table, self._selector, lambda: process_tree.orphans(self._pool.pids() | foreign)
+        )
         self._retention = Retention(home, self._ledger, lambda: {*self._pool.members, *self._strays.instances()})
         self._adopt()
         own = {"status": self._status, "scale": self._scale_workers, "stop": self._stop}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from . import file_io, process_tree
+from . import file_io, proc_stat
 
 
 def write(path: str) -> None:
@@ -19,7 +19,7 @@ def write(path: str) -> None:
     Raises: OSError.
     """
     me = os.getpid()
-    file_io.replace_file(path, f"{me}\n{process_tree.start_time(me)}\n".encode(), synced=False)
+    file_io.replace_file(path, f"{me}\n{proc_stat.start_time(me)}\n".encode(), synced=False)
 
 
 def read(path: str) -> int | None:
@@ -30,7 +30,7 @@ def read(path: str) -> int | None:
         pid = int(first)
     except (FileNotFoundError, ValueError):
         return None
-    return pid if pid > 0 and process_tree.start_time(pid) == second else None
+    return pid if pid > 0 and proc_stat.start_time(pid) == second else None
 
 
 def remove(path: str) -> None:

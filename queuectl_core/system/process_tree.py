@@ -21,11 +21,11 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from ..model import job_environment
-from . import lockfile
+from . import lockfile, proc_stat
 
 _LOCK_FD = 19
 """The descriptor number of the lock in a command, if the file limit allows it. A script's own `exec 3>` does not
@@ -36,7 +36,6 @@ _DEFAULT_SIGNALS = sorted({int(number) for number in signal.Signals} - {signal.S
 _PR_SET_CHILD_SUBREAPER = 36
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 """The unit of ru_maxrss in getrusage(2)."""
-
 
 Inherited = tuple[int, int, int]
 """The output descriptor, the lock descriptor, and the lock's number in the command."""
@@ -91,11 +90,6 @@ def spawn(
     )
 
 
-def children() -> frozenset[int]:
-    """Return the PIDs of this process's children."""
-    return frozenset(_children_but(frozenset()))
-
-
 def signal_group(leader: int, number: int) -> None:
     """Send a signal to the run whose shell is `leader`. This process must not have reaped the shell."""
     try:
@@ -135,15 +129,15 @@ def end_rest(leader: int, lock_path: str, is_subreaper: bool, others: bool) -> N
 
     `others` says whether this process had children besides the shell, as `reap` returned it.
     """
-    if not is_subreaper:
-        if lockfile.is_held(lock_path):
-            # A process of the run lives, so most likely its group does too. Then no other group has its number.
-            signal_group(leader, signal.SIGKILL)
-    elif others:
-        end_orphans()
+    if is_subreaper:
+        if others:
+            _end_children()
+    elif lockfile.is_held(lock_path):
+        # A process of the run lives, so most likely its group does too. Then no other group has its number.
+        signal_group(leader, signal.SIGKILL)
 
 
-def end_orphans() -> None:
+def _end_children() -> None:
     """Send KILL to every child of this process until none is left.
 
     The children of a killed process become children of this one. If this process has no permission to kill a child, it
@@ -151,27 +145,32 @@ def end_orphans() -> None:
     """
     pause_s = 0.0005
     while reap(0)[1]:
-        for pid in child_pids():
+        for pid in proc_stat.children():
             _kill(pid)
         time.sleep(pause_s)  # a killed process ends at once, unless it waits in the kernel
         pause_s = min(0.1, pause_s * 2)
 
 
-def end_tree_of(mark: str, lock_path: str, spared: frozenset[int] | None) -> bool:
+def end_tree_of(mark: str, lock_path: str, find_orphans: Callable[[], list[int]]) -> bool:
     """Send KILL to the processes that a dead worker's run left; return whether all of them are gone.
 
     It does not wait for them to end. It kills the processes that have the worker's mark in their environment, and all
-    that belong to these. In a supervisor that is a subreaper, it also kills every child that is not in `spared`. With
-    None for `spared` it leaves children alone. Without /proc it finds no process, and returns False until the last
-    holder of the lock ends by itself.
+    that belong to these. It also kills the orphans that this process inherited from the run, which `find_orphans`
+    returns. Without /proc it finds no process, and returns False until the last holder of the lock ends by itself.
     """
-    left = _kill_marked(os.fsencode(f"{job_environment.MARK}={mark}"))
-    if spared is not None and os.getpid() != 1:  # PID 1 of a container inherits the orphans of all processes
-        for pid in _children_but(spared):
-            _kill(pid)
-            os.waitpid(pid, os.WNOHANG)
-        left = left or bool(_children_but(spared))
-    return not left and not lockfile.is_held(lock_path)
+    is_clear = not _kill_marked(os.fsencode(f"{job_environment.MARK}={mark}"))
+    for pid in find_orphans():
+        _kill(pid)
+        os.waitpid(pid, os.WNOHANG)
+    return is_clear and not find_orphans() and not lockfile.is_held(lock_path)
+
+
+def orphans(known: Collection[int] = ()) -> list[int]:
+    """Return the children of this process that are not in `known`; none in PID 1 of a container.
+
+    PID 1 inherits the orphans of all processes, not only those of lost runs.
+    """
+    return [] if os.getpid() == 1 else [pid for pid in proc_stat.all_children() if pid not in known]
 
 
 def _kill(pid: int) -> None:
@@ -182,94 +181,22 @@ def _kill(pid: int) -> None:
         pass
 
 
-def child_pids() -> list[int]:
-    """Return the children of this process, zombies included; an empty list if there is no /proc.
-
-    The list can be incomplete while some of them exit.
-    """
-    me = os.getpid()
-    try:
-        with open(f"/proc/self/task/{me}/children") as file:
-            return [int(pid) for pid in file.read().split()]
-    except OSError:
-        return [pid for pid in _all_pids() if parent_pid(pid) == me]
-
-
-def _children_but(spared: frozenset[int]) -> list[int]:
-    """Return the children of this process that are not in `spared`.
-
-    It checks the parent of every process, because the kernel's list of children can be incomplete while some exit.
-    """
-    me = os.getpid()
-    return [pid for pid in _all_pids() if pid not in spared and parent_pid(pid) == me]
-
-
-def parent_pid(pid: int) -> int | None:
-    """Return the PID of a process's parent, or None if the process does not exist."""
-    fields = _stat_fields(pid)
-    return None if fields is None else int(fields[1])
-
-
-def ancestors() -> list[int]:
-    """Return the parent of this process, its parent, and so on; only the first if there is no /proc."""
-    found = []
-    pid: int | None = os.getppid()
-    while pid:
-        found.append(pid)
-        pid = parent_pid(pid)
-    return found
-
-
 def marks_of(pids: Iterable[int]) -> set[str]:
     """Return the worker marks in the environments of these processes and of this one."""
     prefix = f"{job_environment.MARK}=".encode()
-    found = {os.fsdecode(word[len(prefix) :]) for pid in pids for word in _environ(pid) if word.startswith(prefix)}
-    return found | {os.environ.get(job_environment.MARK, "")}
+    words = (word for pid in pids for word in proc_stat.environ_of(pid))
+    marks = {os.fsdecode(word[len(prefix) :]) for word in words if word.startswith(prefix)}
+    return marks | {os.environ.get(job_environment.MARK, "")}
 
 
 def reap_all_but(spared: Collection[int]) -> None:
     """Reap the children that have ended, except those in `spared`. Without /proc it finds none."""
-    for pid in child_pids():
+    for pid in proc_stat.children():
         if pid not in spared:
             try:
                 os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 pass
-
-
-def start_time(pid: int) -> str | None:
-    """Return a text that distinguishes this process from a later one with the same PID.
-
-    Return None if the process does not exist.
-    """
-    if sys.platform.startswith("linux"):
-        fields = _stat_fields(pid)
-        return None if fields is None else fields[19]
-    import subprocess
-
-    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC0"}  # the text must be the same for every caller
-    command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    said = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    return said.stdout.strip() or None
-
-
-def _stat_fields(pid: int) -> list[str] | None:
-    """Return the fields of /proc/PID/stat from the third on.
-
-    The second field, the name, can contain spaces and parentheses.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].decode("ascii").split()
-    except OSError:
-        return None
-
-
-def _all_pids() -> list[int]:
-    try:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return []
 
 
 def _kill_marked(cookie: bytes) -> bool:
@@ -278,39 +205,30 @@ def _kill_marked(cookie: bytes) -> bool:
     Return whether there was any. A descendant can have an environment without the mark. The function finds all of them
     before it kills one, because a death changes who belongs to whom.
     """
-    stats = {pid: fields for pid in _all_pids() if (fields := _stat_fields(pid)) is not None}
-    victims = {pid for pid in stats if cookie in _environ(pid)}
-    grown = -1
-    while victims and len(victims) != grown:
-        grown = len(victims)
-        victims |= {pid for pid, fields in stats.items() if int(fields[1]) in victims or int(fields[3]) in victims}
+    processes = {pid: process for pid in proc_stat.pids() if (process := proc_stat.find(pid)) is not None}
+    victims = {pid for pid in processes if cookie in proc_stat.environ_of(pid)}
+    found = victims
+    while found:
+        found = {pid for pid, process in processes.items() if not victims.isdisjoint((process.parent, process.session))}
+        found -= victims
+        victims |= found
     victims.discard(os.getpid())
     for pid in victims:
-        _kill_held(pid, stats[pid][19])
+        _kill_held(pid, processes[pid].started)
     return bool(victims)
 
 
 def _kill_held(pid: int, started: str) -> None:
     """Send KILL to a process through a pidfd, if its start time is still `started`."""
-    if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
-        return
     try:
         held = os.pidfd_open(pid)
-    except OSError:
+    except (OSError, AttributeError):  # the process has ended, or this system has no pidfd
         return
     try:
-        fields = _stat_fields(pid)
-        if fields is not None and fields[19] == started:
+        process = proc_stat.find(pid)
+        if process is not None and process.started == started:
             signal.pidfd_send_signal(held, signal.SIGKILL)
     except OSError:
         pass
     finally:
         os.close(held)
-
-
-def _environ(pid: int) -> list[bytes]:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return file.read().split(b"\0")
-    except OSError:
-        return []
