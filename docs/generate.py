@@ -16,7 +16,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 DOCS = os.path.dirname(os.path.abspath(__file__))
@@ -28,8 +27,8 @@ import texts
 from queuectl_core import errors
 from queuectl_core.api import Queue
 from queuectl_core.cli import arguments
-from queuectl_core.cli.main import COMMANDS
-from queuectl_core.cli.time_args import TIMED_OUT
+from queuectl_core.cli.main import COMMANDS, command_of
+from queuectl_core.cli.value_args import TIMED_OUT
 from queuectl_core.model import events, job, job_spec, settings, states
 
 if TYPE_CHECKING:
@@ -44,8 +43,7 @@ COMMON = ("-h", "--home", "--json")
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """Return the parser of a command."""
-    module = import_module(f"queuectl_core.cli.{COMMANDS[name][0]}")
-    return arguments.make_parser(name, module, {"home": None, "json": False})
+    return arguments.make_parser(name, command_of(name), {"home": None, "json": False})
 
 
 def actions_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -288,7 +288,7 @@ class Queue:
         """
         return self._change("suspend", ids, lenient)
 
-    def go_on(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
+    def continue_(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """Continue suspended jobs, and return the IDs of the continued ones.
 
         With `lenient`, skip unknown jobs and those in the wrong state.

@@ -23,11 +23,6 @@ def visible(text: str, kept: str = "") -> str:
     )
 
 
-def visible_json(text: str) -> str:
-    """Return ASCII text of JSON with DEL escaped; it still means the same."""
-    return text.replace("\x7f", "\\u007f")
-
-
 class Sieve:
     """A filter for the output of jobs: text, ends of lines, tabs, and colors pass; the rest is escaped."""
 

@@ -9,19 +9,30 @@ from __future__ import annotations
 
 import argparse
 import os
-from types import ModuleType
 
 from ..errors import InvalidInput
-from .fast_args import home_of, split
+from .fast_args import Arguments, Parser, home_of, split
 from .screen import flush, write
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that raises its errors, and suggests options and actions for a misspelling."""
+class FullParser(argparse.ArgumentParser):
+    """A parser that raises its errors, and suggests options and actions for a misspelling.
+
+    Every parser has --home and --json. That of an action has no defaults for them, so that values
+    from further left stay in force.
+    """
+
+    def __init__(
+        self, examples: list[str], home: object = argparse.SUPPRESS, json: object = argparse.SUPPRESS, **how: Any
+    ) -> None:
+        epilog = "\n  ".join(["examples:", *examples])
+        super().__init__(epilog=epilog, formatter_class=Formatter, allow_abbrev=False, **how)
+        self.add_argument("--home", metavar="DIR", default=home, help="folder that holds the queue")
+        self.add_argument("--json", action="store_true", default=json, help="print one JSON value")
 
     def error(self, message: str) -> NoReturn:
         said = message if len(message) <= 300 else f"{message[:300]}…"
@@ -70,66 +81,35 @@ def _columns() -> int:
         return 80
 
 
-def parse(name: str, command: ModuleType, words: list[str], options: dict[str, object]) -> argparse.Namespace:
-    """Parse the arguments of one command.
+def parse(name: str, command: Any, words: list[str], options: dict[str, object]) -> Arguments:
+    """Return the arguments of one call.
 
     `args.words` holds the words after `--`, or None if there is no `--`.
 
     Raises: InvalidInput.
     """
     words, behind = split(words)
-    parser = make_parser(name, command, options)
-    args = parser.parse_args(words)
+    args = vars(make_parser(name, command, options).parse_args(words))
     if behind is not None and not getattr(command, "TAKES_WORDS", False):
         raise InvalidInput(what=f"`queuectl {name}` accepts nothing after --")
-    args.home = home_of(args.home)
-    args.words = behind
-    return args
+    return Arguments(**{**args, "home": home_of(args["home"]), "words": behind})
 
 
-def make_parser(name: str, command: ModuleType, options: dict[str, object]) -> Parser:
+def make_parser(name: str, command: Any, options: dict[str, object]) -> FullParser:
     """Return the parser of one command; `options` are the values given before the command."""
-    parser = Parser(
-        prog=f"queuectl {name}",
-        description=command.SUMMARY,
-        epilog=examples(command.EXAMPLES),
-        formatter_class=Formatter,
-        allow_abbrev=False,
-    )
-    add_common(parser, options)
+    parser = FullParser(command.EXAMPLES, prog=f"queuectl {name}", description=command.SUMMARY, **options)
     command.add_arguments(parser)
     return parser
 
 
-def add_common(parser: argparse.ArgumentParser, options: dict[str, object] | None = None) -> None:
-    """Add --home and --json.
-
-    A subcommand passes no `options`, so that values from further left stay in force.
-    """
-    suppress = argparse.SUPPRESS
-    home, json = (options["home"], options["json"]) if options else (suppress, suppress)
-    parser.add_argument("--home", metavar="DIR", default=home, help="folder that holds the queue")
-    parser.add_argument("--json", action="store_true", default=json, help="print one JSON value")
-
-
-def add_actions(parser: argparse.ArgumentParser, what: str) -> argparse._SubParsersAction[Parser]:
+def add_actions(parser: FullParser, what: str = "actions") -> argparse._SubParsersAction[FullParser]:
     """Add the actions of a group like `worker`; a call must name one of them."""
-    return parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=what, parser_class=Parser)
+    return parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=what)
 
 
-def add_action(actions: argparse._SubParsersAction[Parser], name: str, help: str, example: str) -> Parser:
+def add_action(actions: argparse._SubParsersAction[FullParser], name: str, help: str, example: str) -> Parser:
     """Add an action with its help and an example, and return its parser."""
-    parser = actions.add_parser(
-        name,
-        help=help,
-        description=help[0].upper() + help[1:] + ".",
-        epilog=examples([example]),
-        formatter_class=Formatter,
-        allow_abbrev=False,
-    )
-    add_common(parser)
-    return parser
-
-
-def examples(lines: list[str]) -> str:
-    return "examples:\n" + "\n".join(f"  {line}" for line in lines)
+    description = f"{help[0].upper()}{help[1:]}."
+    parser: Any = actions.add_parser(name, help=help, description=description, examples=[example])
+    action: Parser = parser
+    return action

@@ -16,19 +16,23 @@ from ..errors import InvalidInput
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any
 
 
 class Arguments:
-    """The parsed arguments, as attributes like those of an argparse Namespace."""
+    """The parsed arguments of a command, as attributes."""
 
-    def __init__(self, values: dict[str, object]) -> None:
+    def __init__(self, **values: object) -> None:
         self.__dict__.update(values)
 
+    if TYPE_CHECKING:
 
-class Plain:
-    """A stand-in for a parser that collects what `add_arguments` of a command declares."""
+        def __getattr__(self, name: str) -> Any:
+            """Return an argument; its type depends on the option."""
+
+
+class Parser:
+    """A parser of ordinary calls; `arguments.FullParser` accepts the same declarations."""
 
     usage: str
 
@@ -50,9 +54,9 @@ class Plain:
             self._can_take &= how.get("action") in (None, "store_true", "append")
         else:
             self._places.append((names[0], how.get("nargs")))
-            self._can_take &= not how.keys() & {"default", "type", "choices"}
+        self._can_take &= not how.keys() & {"type", "choices"}
 
-    def add_argument_group(self, title: str, text: str) -> Plain:
+    def add_argument_group(self, title: str, text: str) -> Parser:
         return self
 
     def take(self, words: list[str]) -> dict[str, object] | None:
@@ -71,7 +75,7 @@ class Plain:
                     while rest and not rest[0].startswith("-"):
                         places.append(rest.pop(0))
             return self._place(places, values)
-        except (LookupError, ValueError, TypeError, InvalidInput):
+        except (LookupError, ValueError):
             return None
 
     def _take_option(self, name: str, rest: list[str], values: dict[str, Any]) -> None:
@@ -83,10 +87,10 @@ class Plain:
         word = rest.pop(0)
         if word.startswith("-"):
             raise ValueError(word)
-        value = how["type"](word) if "type" in how else word
-        if "choices" in how and value not in how["choices"]:
-            raise ValueError(word)
-        values[destination] = [*(values[destination] or []), value] if how.get("action") == "append" else value
+        if how.get("action") == "append":
+            values[destination] = [*(values[destination] or []), word]
+        else:
+            values[destination] = word
 
     def _place(self, words: list[str], values: dict[str, object]) -> dict[str, object] | None:
         for name, nargs in self._places:
@@ -99,18 +103,18 @@ class Plain:
         return None if words else values
 
 
-def parse(command: ModuleType, words: list[str], options: dict[str, object]) -> Arguments | None:
+def parse(command: Any, words: list[str], options: dict[str, object]) -> Arguments | None:
     """Return the arguments of an ordinary call, or None for any other call.
 
     Raises: InvalidInput.
     """
     words, behind = split(words)
-    plain = Plain(options)
-    command.add_arguments(plain)
-    values = plain.take(words)
+    parser = Parser(options)
+    command.add_arguments(parser)
+    values = parser.take(words)
     if values is None or (behind is not None and not getattr(command, "TAKES_WORDS", False)):
         return None
-    return Arguments({**values, "home": home_of(values["home"]), "words": behind})
+    return Arguments(**{**values, "home": home_of(values["home"]), "words": behind})
 
 
 def split(words: list[str]) -> tuple[list[str], list[str] | None]:

@@ -10,8 +10,6 @@ from .screen import Screen, shown, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..model.records import AttemptRecord, JobRecord
 
 _FIRST = ("id", "state", "command", "cwd")
@@ -20,42 +18,54 @@ _UNSAID: dict[str, object] = {"history": [], "worker": None, "queue": "default",
 
 
 def print_job(job: JobRecord, screen: Screen) -> None:
-    """Print the fields of a job, and a table of its attempts."""
-    fields: Mapping[str, object] = job
-    for field in (*_FIRST, *(name for name in fields if name not in _FIRST)):
-        value = fields[field]
-        if value is not None and field != "history" and value != _UNSAID.get(field):
-            screen.line(f"{field:13} {visible(shown(value))}")
+    """Print a job as JSON with --json, or else its fields and a table of its attempts."""
+    if screen.json:
+        return screen.value(job)
+    fields: dict[str, object] = dict(job)
+    for field, value in {**{name: fields[name] for name in _FIRST}, **fields}.items():
+        if field != "history" and value != _UNSAID.get(field):
+            print_field(field, value, screen)
     if job["history"]:
         screen.line()
-        head = ["ATTEMPT", "WORKER", "STARTED", "TOOK", "CPU, MEMORY", "OUTCOME", "OUTPUT", "REASON"]
-        screen.table(head, [_attempt_row(attempt) for attempt in job["history"]])
+        screen.table(_ATTEMPT_COLUMNS, job["history"])
         if job["state"] in ("failed", "dead") and job["history"][-1]["output_bytes"]:
             screen.note(f"for its output, run `queuectl logs {job['id']}`")
 
 
-def _attempt_row(attempt: AttemptRecord) -> list[object]:
-    took = None if attempt["duration_ms"] is None else format_span(attempt["duration_ms"])
-    printed = None if attempt["output_bytes"] is None else f"{attempt['output_bytes']} B"
+def print_field(name: str, value: object, screen: Screen) -> None:
+    """Print one field, unless its value is None."""
+    if value is not None:
+        screen.line(f"{name:13} {visible(shown(value))}")
+
+
+def _took(attempt: AttemptRecord) -> str | None:
+    return None if attempt["duration_ms"] is None else format_span(attempt["duration_ms"])
+
+
+def _used(attempt: AttemptRecord) -> str | None:
     cpu_ms, peak_bytes = attempt["cpu_ms"], attempt["peak_bytes"]
-    used = "-" if cpu_ms is None or peak_bytes is None else f"{format_span(cpu_ms)}, {peak_bytes / 2**20:.1f} MiB"
-    if attempt["dropped_bytes"]:
-        printed = f"{printed} ({attempt['dropped_bytes']} dropped)"
-    return [
-        attempt["attempt"],
-        attempt["worker"],
-        attempt["started_at"],
-        took,
-        used,
-        _outcome(attempt),
-        printed,
-        attempt["reason"],
-    ]
+    return None if cpu_ms is None or peak_bytes is None else f"{format_span(cpu_ms)}, {peak_bytes / 2**20:.1f} MiB"
 
 
 def _outcome(attempt: AttemptRecord) -> str:
-    if attempt["outcome"] is None:
-        return "running"
-    if attempt["outcome"] == "exit":
-        return f"exit {attempt['exit_code']}"
-    return f"signal {attempt['signal']}" if attempt["outcome"] == "signal" else str(attempt["outcome"])
+    codes = {"exit": attempt["exit_code"], "signal": attempt["signal"]}
+    outcome = attempt["outcome"] or "running"
+    return f"{outcome} {codes[outcome]}" if outcome in codes else outcome
+
+
+def _printed(attempt: AttemptRecord) -> str | None:
+    size, dropped = attempt["output_bytes"], attempt["dropped_bytes"]
+    printed = None if size is None else f"{size} B"
+    return f"{printed} ({dropped} dropped)" if dropped else printed
+
+
+_ATTEMPT_COLUMNS = {
+    "ATTEMPT": "attempt",
+    "WORKER": "worker",
+    "STARTED": "started_at",
+    "TOOK": _took,
+    "CPU, MEMORY": _used,
+    "OUTCOME": _outcome,
+    "OUTPUT": _printed,
+    "REASON": "reason",
+}

@@ -10,48 +10,60 @@ from collections.abc import Iterable, Iterator
 
 from .. import fast_json
 from ..api import Queue
-from .no_match import at_least_one
+from ..errors import InvalidInput
+from .fast_args import Arguments, Parser
+from .filters import chosen_by
+from .jsonl import opened
+from .no_match import add_allow_empty, at_least_one
 from .output_file import write_lines
 from .screen import Screen
 
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from typing import Any
 
-    from ..model.records import Chosen
 
-
-def add_output(parser: ArgumentParser) -> None:
+def add_output(parser: Parser) -> None:
+    """Add --output and --allow-empty."""
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a new file, readable only by you")
+    add_allow_empty(parser)
 
 
-def write_exported(
-    queue: Queue, chosen: Chosen, path: str | None, screen: Screen, may_be_empty: bool
-) -> int:
-    """Write the jobs that match `chosen` to a new file, and return exit status 0.
+def export(queue: Queue, args: Arguments, screen: Screen, **fixed: Any) -> None:
+    """Write the jobs that match the options and `fixed`, a part of a filter.
 
-    `chosen` is a filter as for `Queue.list`. If `path` is None, write to standard output. No match
-    is an error unless `may_be_empty` is true.
+    If the options have a filter, no match is an error without --allow-empty.
 
-    Raises: NothingToDo.
+    Raises: InvalidInput, NothingToDo.
     """
-    jobs = queue.export(**chosen)
-    if not may_be_empty:
+    chosen = chosen_by(args)
+    jobs = queue.export(**chosen, **fixed)
+    if chosen and not args.allow_empty:
         jobs = at_least_one(jobs)
-    write_lines(path, (json.dumps(job, ensure_ascii=False, separators=(",", ":")) for job in jobs), screen)
-    return 0
+    write_lines(args.output, map(compact, jobs), screen)
 
 
-def parsed(line: bytes) -> Any:
-    """Return the JSON value of a line in an export or a backup.
+def compact(value: object) -> str:
+    """Return JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
-    Raises: ValueError.
+
+def read_lines(path: str) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the JSON value of each line of a file, or of standard input if it is `-`.
+
+    Raises: InvalidInput.
     """
-    try:
-        return json.loads(line, object_pairs_hook=fast_json.unique)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    with opened(path) as file:
+        number = 0
+        try:
+            for line in file:
+                value = json.loads(line, object_pairs_hook=fast_json.unique)
+                number += 1
+                yield number, value
+        except OSError as fault:
+            raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
+        except (ValueError, RecursionError) as fault:
+            raise InvalidInput(what=f"line {number + 1} is not valid: {fault}") from None
 
 
 PORTION_JOBS = 500

@@ -10,12 +10,11 @@ from __future__ import annotations
 import sys
 
 from ..errors import InvalidInput
-from .fast_args import path_of
-from .time_args import instant
+from .fast_args import Arguments, Parser, path_of
+from .value_args import instant
 
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
     from typing import Any
 
@@ -69,7 +68,7 @@ _MAX_FILE_CHARACTERS = 1024 * 1024
 _REPEATED = ("--tag", "--env", "--after")
 
 
-def add_job_flags(parser: ArgumentParser, first: tuple[Flag, ...] = (), without: tuple[str, ...] = ()) -> None:
+def add_job_flags(parser: Parser, first: tuple[Flag, ...] = (), without: tuple[str, ...] = ()) -> None:
     """Add the job options, with a help in two columns that fits the screen.
 
     docs/job-fields.md describes each option.
@@ -93,7 +92,7 @@ def _two_columns(flags: tuple[Flag, ...]) -> str:
     return "\n".join(f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half]))
 
 
-def job_fields(args: Namespace) -> JobFields:
+def job_fields(args: Arguments) -> JobFields:
     """Return the job fields that the options set.
 
     Raises: InvalidInput.
@@ -129,7 +128,7 @@ def join(words: list[str]) -> str:
     return shlex.join(words)
 
 
-def order_fields(args: Namespace) -> JobFields:
+def order_fields(args: Arguments) -> JobFields:
     """Return the job fields that the options of `ORDER_FLAGS` set."""
     found = {
         "after": [id for text in args.after or () for id in text.split(",")] or None,
@@ -198,7 +197,7 @@ def _pairs(texts: list[str], flag: str) -> dict[str, str]:
     return found
 
 
-def _environment(args: Namespace) -> dict[str, str]:
+def _environment(args: Arguments) -> dict[str, str]:
     import os
 
     found: dict[str, str] = {}

@@ -6,16 +6,31 @@ Invariant: an error names the line of the file. Empty lines count as lines, but 
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
-from collections.abc import Iterator
-from typing import BinaryIO
 
 from ..errors import InvalidInput, QueueError
+from .fast_args import path_of
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """The longest allowed job is shorter than this, however it is escaped."""
 
-_TOO_LONG = f"it has more than {MAX_LINE_BYTES} bytes; nothing was enqueued"
+
+def opened(path: str) -> BinaryIO:
+    """Return a file to read, or standard input if `path` is `-`.
+
+    Raises: InvalidInput.
+    """
+    try:
+        return sys.stdin.buffer if path == "-" else open(path_of(path), "rb")
+    except (OSError, ValueError) as fault:  # a NUL, or a character that a file name cannot have
+        why = fault.strerror if isinstance(fault, OSError) else "not a valid file name"
+        raise InvalidInput(what=f"cannot read {path}: {why}") from None
 
 
 class Lines:
@@ -35,12 +50,14 @@ class Lines:
         try:
             while line := self._file.readline(MAX_LINE_BYTES + 1):
                 if len(line) > MAX_LINE_BYTES:
-                    raise InvalidInput(what=f"{self._name} line {self._number(index)}: {_TOO_LONG}")
+                    raise self._refusal(index, f"it has more than {MAX_LINE_BYTES} bytes")
                 if line.isspace():
                     self._jobs_before_blank.append(index)
                     continue
-                yield self._text(line, index)
+                yield line.decode("utf-8")
                 index += 1
+        except UnicodeDecodeError:
+            raise self._refusal(index, "not valid UTF-8") from None
         except OSError as fault:
             raise InvalidInput(what=f"cannot read {self._name}: {fault.strerror}") from None
         if not index:
@@ -51,16 +68,10 @@ class Lines:
         index = refusal.fields.get("index")
         if not isinstance(index, int):
             return refusal
-        placed = InvalidInput(what=f"{self._name} line {self._number(index)}: {refusal}; nothing was enqueued")
+        placed = self._refusal(index, str(refusal))
         placed.exit_status = refusal.exit_status
         return placed
 
-    def _text(self, line: bytes, index: int) -> str:
-        try:
-            return line.decode("utf-8")
-        except UnicodeDecodeError:
-            what = f"{self._name} line {self._number(index)}: not valid UTF-8; nothing was enqueued"
-            raise InvalidInput(what=what) from None
-
-    def _number(self, index: int) -> int:
-        return index + 1 + bisect_right(self._jobs_before_blank, index)
+    def _refusal(self, index: int, why: str) -> InvalidInput:
+        line = index + 1 + bisect_right(self._jobs_before_blank, index)
+        return InvalidInput(what=f"{self._name} line {line}: {why}; nothing was enqueued")

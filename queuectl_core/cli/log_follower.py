@@ -14,7 +14,6 @@ from ..errors import NoSupervisor
 from ..model.job import FINAL_STATES
 from ..storage import output_log
 from .log_printer import Outlet
-from .screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -24,32 +23,30 @@ LOOK_EVERY_S = 0.2
 """The seconds between two looks at a followed log."""
 
 
-def follow(queue: Queue, job: JobRecord, screen: Screen) -> int:
-    """Print the latest attempt, then every later one, until the job is in a final state."""
-    return follow_all(queue, [(job, Outlet(screen))])
+def follow(queue: Queue, jobs: list[tuple[JobRecord, Outlet]]) -> None:
+    """Print the latest attempt of each job, then every later one, until all are in a final state.
 
-
-def follow_all(queue: Queue, jobs: list[tuple[JobRecord, Outlet]]) -> int:
-    """Print the output of several jobs, as `follow` does, until all are in a final state."""
-    going = [(job, Follower(queue, outlet), outlet) for job, outlet in jobs]
+    Raises: NoSupervisor.
+    """
+    followed = [(job, Follower(queue, outlet), outlet) for job, outlet in jobs]
     while True:
-        left = []
-        for job, follower, outlet in going:
+        unfinished = []
+        for job, follower, outlet in followed:
             follower.catch_up(job["history"])
             if job["state"] in FINAL_STATES:
                 outlet.close()
             else:
-                left.append((job, follower, outlet))
-        if not left:
-            return 0
-        is_idle = all(job["state"] != "processing" for job, _, _ in left)
+                unfinished.append((job, follower, outlet))
+        if not unfinished:
+            return
+        is_idle = all(job["state"] != "processing" for job, _, _ in unfinished)
         if is_idle and queue.status()["supervisor"] is None:
             raise NoSupervisor(home=queue.home.path)
         time.sleep(LOOK_EVERY_S)
-        going = []
-        for job, follower, outlet in left:
+        followed = []
+        for job, follower, outlet in unfinished:
             follower.measure(job["history"])
-            going.append((queue.get(job["id"]), follower, outlet))
+            followed.append((queue.get(job["id"]), follower, outlet))
 
 
 class Follower:

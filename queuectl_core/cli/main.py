@@ -30,17 +30,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("home_commands.events", "print all events as JSON lines"),
     "logs": ("job_commands.logs", "print the output of jobs"),
     "wait": ("job_commands.wait", "wait until jobs finish"),
-    "cancel": ("job_commands.cancel", "cancel waiting or running jobs"),
-    "retry": ("job_commands.retry", "run waiting jobs now"),
-    "edit": ("job_commands.edit", "change waiting or dead jobs"),
-    "rm": ("job_commands.rm", "remove jobs permanently"),
+    "cancel": ("job_commands.change", "cancel waiting or running jobs"),
+    "retry": ("job_commands.change", "run waiting jobs now"),
+    "edit": ("job_commands.change", "change waiting or dead jobs"),
+    "rm": ("job_commands.change", "remove jobs permanently"),
     "prune": ("home_commands.prune", "remove old finished jobs"),
-    "suspend": ("job_commands.suspend", "suspend running jobs"),
-    "continue": ("job_commands.continue_", "continue suspended jobs"),
+    "suspend": ("job_commands.change", "suspend running jobs"),
+    "continue": ("job_commands.change", "continue suspended jobs"),
     "queue": ("home_commands.queue", "list, limit or pause named queues"),
     "schedule": ("home_commands.schedule", "add, list or pause recurring jobs"),
     "pause": ("home_commands.pause", "stop starting jobs"),
-    "resume": ("home_commands.resume", "start jobs again"),
+    "resume": ("home_commands.pause", "start jobs again"),
     "drain": ("home_commands.drain", "stop starting jobs and wait until none runs"),
     "dlq": ("job_commands.dlq", "list, retry or purge dead jobs"),
     "export": ("home_commands.export", "print jobs as JSON lines for another home"),
@@ -52,19 +52,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """The module of every command, and its line in the help."""
 
-_HABITS = {"ls": "list", "add": "enqueue", "submit": "enqueue", "start": "worker start", "stop": "worker stop"}
-_HABITS.update(
-    {
-        "log": "logs",
-        "kill": "cancel",
-        "remove": "rm",
-        "delete": "rm",
-        "stash": "edit",
-        "tail": "logs",
-        "ps": "status",
-        "info": "show",
-    }
-)
+_HABITS = {
+    **{"ls": "list", "info": "show", "ps": "status", "log": "logs", "tail": "logs", "stash": "edit"},
+    **{"add": "enqueue", "submit": "enqueue", "start": "worker start", "stop": "worker stop"},
+    **{"kill": "cancel", "remove": "rm", "delete": "rm"},
+}
 """Commands that users of other programs type, and what queuectl calls them."""
 
 USAGE = """usage: queuectl [--home DIR] [--json] COMMAND …
@@ -162,14 +154,24 @@ def _run(argv: list[str]) -> int:
         from ..system.interpreter import check
 
         check()
-    command = __import__(f"{__package__}.{COMMANDS[name][0]}", fromlist=["run"])  # importlib costs half a millisecond
+    command = command_of(name)
     args: Any = None if "argparse" in sys.modules else fast_args.parse(command, rest, options)
     if args is None:
         from .arguments import parse
 
         args = parse(name, command, rest, options)
-    status: int = command.run(args, Screen(args.json))
+    from ..api import Queue
+
+    screen = Screen(args.json)
+    with Queue(args.home, notice=screen.note) as queue:
+        status: int = command.run(queue, args, screen) or 0
     return status
+
+
+def command_of(name: str) -> Any:
+    """Return what defines a command: its module, or its entry in the `COMMANDS` of a module of several."""
+    module = __import__(f"{__package__}.{COMMANDS[name][0]}", fromlist=["run"])  # importlib costs half a millisecond
+    return module.COMMANDS[name] if hasattr(module, "COMMANDS") else module
 
 
 def _as_utf8(word: str) -> str:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import NothingToDo
+from .fast_args import Parser
 from .screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from typing import TypeVar
 
     Job = TypeVar("Job")
 
 
-def add_allow_empty(parser: ArgumentParser) -> None:
+def add_allow_empty(parser: Parser) -> None:
     parser.add_argument("--allow-empty", action="store_true", help="succeed when no job matches")
 
 

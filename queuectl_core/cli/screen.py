@@ -14,10 +14,14 @@ from ..errors import OutputFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import ModuleType
+    from typing import Any
 
     from ..escapes import Sieve
+
+    Columns = Mapping[str, Any]
+    """The columns of a table: each title, and a field of a record or a function of it."""
 
 _COLOURS = {
     "pending": "36",
@@ -64,6 +68,14 @@ class Screen:
         """Print one JSON value on several lines; on a terminal, in printable ASCII."""
         write(self._json(value, 2) + "\n")
 
+    def result(self, value: object, text: str) -> None:
+        """Print a value with --json, or else a line of text."""
+        self.value(value) if self.json else self.line(text)
+
+    def records(self, columns: Columns, records: Sequence[Any]) -> None:
+        """Print records as a JSON array with --json, or else as a table."""
+        self.value(records) if self.json else self.table(columns, records)
+
     def values(self, values: Iterable[object]) -> None:
         """Print a JSON array, each item as soon as it is there."""
         opening = "["
@@ -80,11 +92,7 @@ class Screen:
         import json
 
         text = json.dumps(value, ensure_ascii=self.is_terminal, indent=indent)
-        if not self.is_terminal:
-            return text
-        from ..escapes import visible_json
-
-        return visible_json(text)
+        return text.replace("\x7f", "\\u007f") if self.is_terminal else text
 
     def raw(self, data: bytes) -> None:
         """Print the output of a job, byte by byte as it is.
@@ -114,25 +122,23 @@ class Screen:
             return text
         return Painted(f"\x1b[{_COLOURS[colour]}m{visible(text)}\x1b[0m")
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], colour_column: int | None = None) -> None:
+    def table(self, columns: Columns, records: Sequence[Any]) -> None:
         """Print a table, in which each column is as wide as its widest cell.
 
         On a terminal, cells are shortened so that lines fit. The first column, an ID, is shortened
-        last. `colour_column` is the index of the column whose states get colors.
+        last. States in a column STATE get colors.
         """
-        cells = [[visible(str(cell)) if cell is not None else "-" for cell in row] for row in rows]
-        widths = [max(width(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
+        head = list(columns)
+        cells = [[_cell(record, column) for column in columns.values()] for record in records]
+        widths = [max(map(width, column)) for column in zip(head, *cells)]
         if self.is_terminal:
             _narrow(widths, self._columns())
         self.line(self.paint(_row(head, widths), "head"))
+        at = head.index("STATE") if "STATE" in head else len(head)
         for row in cells:
-            if colour_column is None:
-                self.line(_row(row, widths))
-            else:
-                before, state, after = row[:colour_column], row[colour_column], row[colour_column + 1 :]
-                start = "".join(_padded(cell, columns) + "  " for cell, columns in zip(before, widths))
-                rest = _row([state, *after], widths[colour_column:])
-                self.line(start, self.paint(state, state), rest[len(state) :])
+            text, state = _row(row, widths), "".join(row[at : at + 1])
+            start = sum(len(_padded(*cell)) + 2 for cell in zip(row[:at], widths))
+            self.line(text[:start], self.paint(state, state), text[start + len(state) :])
 
     def _columns(self) -> int:
         import shutil
@@ -180,6 +186,16 @@ class _Telling:
     def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
         if isinstance(fault, OSError) and not isinstance(fault, BrokenPipeError):
             raise OutputFailed(why=fault.strerror) from None
+
+
+def counted(count: int, noun: str = "job") -> str:
+    """Return a number with its noun, like `1 job` or `3 jobs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _cell(record: Any, column: str | Callable[[Any], object]) -> str:
+    value = record[column] if isinstance(column, str) else column(record)
+    return "-" if value is None else visible(str(value))
 
 
 def shown(value: object) -> str:

@@ -9,58 +9,78 @@ from ..api import Queue
 from ..errors import InvalidInput
 from ..system.clock import now_ms
 from ..timestamps import format_age, from_utc
+from .fast_args import Arguments, Parser
 from .no_match import noted
 from .screen import Screen, shown, visible
+from .value_args import whole_number
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
 
     from ..model.records import Chosen, JobRecord
-
-    Column = tuple[str, Callable[[Any], object]]
-    """A title, and a function that returns the cell of a job."""
-
-    Sort = tuple[str, bool]
-    """A field, and whether the largest value comes first."""
+    from .screen import Columns
 
 TABLE_LIMIT = 100
 """The maximum number of jobs in a table without --limit."""
 
 
-def show(  # noqa: PLR0913  # one for each option of `list`
-    queue: Queue,
-    chosen: Chosen,
-    limit: int | None,
-    screen: Screen,
-    columns: list[Column] | None = None,
-    sort: Sort | None = None,
-    template: str | None = None,
-) -> int:
-    """Print the jobs that match `chosen`, and return the exit status.
+def add_limit(parser: Parser) -> None:
+    """Add --limit."""
+    help = f"maximum number of jobs; 0 is all (default: {TABLE_LIMIT} in a table)"
+    parser.add_argument("--limit", metavar="N", help=help)
 
-    `chosen` is a filter as for `Queue.list`. `limit` is the maximum number of jobs, and 0 means
-    all. None means `TABLE_LIMIT` for a table, and all for JSON and templates.
+
+class View:
+    """How to show jobs: `columns` of a table, or lines of a template, in an order, up to a limit.
+
+    The options are --limit, and for `list` also --columns, --format, --sort, and --reverse.
+
+    Raises: InvalidInput.
     """
-    if screen.json or template is not None:
-        jobs = noted(_jobs(queue, chosen, limit or 0, sort), chosen, screen)
-        if template is None:
+
+    def __init__(self, args: Arguments, columns: Columns) -> None:
+        chosen = getattr(args, "columns", None)
+        self._columns = columns if chosen is None else _columns_of(chosen)
+        self._limit = None if args.limit is None else whole_number(args.limit, "--limit")
+        self._template = getattr(args, "format", None)
+        self._sort = getattr(args, "sort", None)
+        self._is_reverse = getattr(args, "reverse", False)
+        if self._sort is not None and not self._sort.replace("_", "").isalnum():
+            raise InvalidInput(what=f"--sort needs a field like created_at, not {self._sort[:40]!r}")
+
+    def show(self, queue: Queue, chosen: Chosen, screen: Screen) -> None:
+        """Print the jobs that match `chosen`, a filter as for `Queue.list`.
+
+        Without --limit, print at most `TABLE_LIMIT` jobs in a table, and all otherwise.
+        """
+        is_table = self._template is None and not screen.json
+        limit = TABLE_LIMIT if is_table and self._limit is None else self._limit or 0
+        jobs = noted(self._jobs(queue, chosen, limit and limit + is_table), chosen, screen)
+        if self._template is not None:
+            for job in jobs:
+                screen.line(_filled(self._template, job))
+        elif screen.json:
             screen.values(jobs)
         else:
-            for job in jobs:
-                screen.line(_filled(template, job))
-        return 0
-    limit = TABLE_LIMIT if limit is None else limit
-    found = list(noted(_jobs(queue, chosen, limit and limit + 1, sort), chosen, screen))
-    listed = found[:limit] if limit else found
-    columns = columns or _COLUMNS
-    names = [name for name, _ in columns]
-    colour_column = names.index("STATE") if "STATE" in names else None
-    screen.table(names, [[value(job) for _, value in columns] for job in listed], colour_column)
-    if len(listed) < len(found):
-        screen.note(f"showing the first {limit} jobs; --limit 0 shows all")
-    return 0
+            listed = list(jobs)
+            screen.table(self._columns, listed[: limit or None])
+            if 0 < limit < len(listed):
+                screen.note(f"showing the first {limit} jobs; --limit 0 shows all")
+
+    def _jobs(self, queue: Queue, chosen: Chosen, limit: int) -> Iterable[JobRecord]:
+        if self._sort is None:
+            return queue.list(limit=limit, **chosen)
+        field = self._sort
+
+        def place(job: JobRecord) -> tuple[bool, object]:
+            value = job.get(field)
+            is_text = not isinstance(value, (int, float))
+            return is_text, str(value) if is_text else value
+
+        jobs = list(queue.list(**chosen))
+        known = sorted((job for job in jobs if job.get(field) is not None), key=place, reverse=self._is_reverse)
+        return [*known, *(job for job in jobs if job.get(field) is None)][: limit or None]
 
 
 def note_shortage(queue: Queue, screen: Screen) -> None:
@@ -75,46 +95,19 @@ def note_shortage(queue: Queue, screen: Screen) -> None:
         screen.note(told(queue.home.path, lack))
 
 
-def _jobs(queue: Queue, chosen: Chosen, limit: int, sort: Sort | None) -> Iterable[JobRecord]:
-    if sort is None:
-        return queue.list(limit=limit, **chosen)
-    field, is_reverse = sort
-
-    def place(job: JobRecord) -> tuple[bool, bool, object]:
-        value = job.get(field)
-        is_number = isinstance(value, (int, float))
-        return value is None, not is_number, value if is_number else str(value)
-
-    known: list[JobRecord] = []
-    unknown: list[JobRecord] = []
-    for job in queue.list(**chosen):
-        (unknown if job.get(field) is None else known).append(job)
-    found = [*sorted(known, key=place, reverse=is_reverse), *unknown]
-    return found[:limit] if limit else found
-
-
-def columns_of(text: str) -> list[Column]:
+def _columns_of(text: str) -> Columns:
     """Return the columns that --columns names.
 
     Raises: InvalidInput.
     """
-
-    def column(name: str) -> Column:
-        if not name.replace("_", "").isalnum():
-            raise InvalidInput(what=f"--columns needs fields like id,state,command, not {text[:40]!r}")
-        return name.upper(), lambda job: None if job.get(name) is None else shown(job[name])
-
-    return [column(name.strip()) for name in text.split(",")]
+    names = [name.strip() for name in text.split(",")]
+    if not all(name.replace("_", "").isalnum() for name in names):
+        raise InvalidInput(what=f"--columns needs fields like id,state,command, not {text[:40]!r}")
+    return {name.upper(): _field(name) for name in names}
 
 
-def key_of(field: str, is_reverse: bool) -> Sort:
-    """Return the sort order that --sort and --reverse name.
-
-    Raises: InvalidInput.
-    """
-    if not field.replace("_", "").isalnum():
-        raise InvalidInput(what=f"--sort needs a field like created_at, not {field[:40]!r}")
-    return field, is_reverse
+def _field(name: str) -> Callable[[JobRecord], str | None]:
+    return lambda job: None if job.get(name) is None else shown(job.get(name))
 
 
 def _filled(template: str, job: JobRecord) -> str:
@@ -154,21 +147,11 @@ def note_of(job: JobRecord) -> str:
     return str(job["reason"] or "-")
 
 
-def limit_of(text: str, flag: str = "--limit") -> int:
-    """Return the count that --limit, or the option `flag`, gives.
-
-    Raises: InvalidInput.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidInput(what=f"{flag} must be a whole number, 0 or more, not {text[:40]!r}")
-    return int(text)
-
-
-_COLUMNS: list[Column] = [
-    ("ID", lambda job: job["id"]),
-    ("STATE", lambda job: job["state"]),
-    ("ATTEMPTS", lambda job: job["attempts"]),
-    ("SINCE", age_of),
-    ("NOTE", note_of),
-    ("COMMAND", lambda job: job["command"]),
-]
+COLUMNS: Columns = {
+    "ID": "id",
+    "STATE": "state",
+    "ATTEMPTS": "attempts",
+    "SINCE": age_of,
+    "NOTE": note_of,
+    "COMMAND": "command",
+}

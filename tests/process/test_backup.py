@@ -93,12 +93,12 @@ def other(tmp_path: Path) -> Iterator[Home]:
 
 
 def image_of(lines: list[str]) -> Image:
-    return restore._image_of(iter([line.encode() for line in lines]), "-")
+    return restore._image_of(enumerate(map(json.loads, lines), 1), "-")
 
 
-def restored(lines: list[str], other: Home, continues: bool = False) -> dict[str, Job]:
+def restored(lines: list[str], other: Home, is_repeat: bool = False) -> dict[str, Job]:
     image = image_of(lines)
-    restore._restore(other.queue, image, image.ids(), continues)
+    restore._restore(other.queue, image, image.ids(), is_repeat)
     return other.jobs
 
 
@@ -313,11 +313,11 @@ def test_interrupted_restore_continues(
     other.do(commands.Dispatch("w1"))
     assert not any(job.state == "processing" for job in other.jobs.values())
     monkeypatch.setattr(other, "ask", ask)
-    assert restore._goes_on(other.queue, image, set(image.ids()))
-    assert restored(lines, other, continues=True).keys() == home.jobs.keys()
+    assert restore._is_repeat(other.queue, image, set(image.ids()))
+    assert restored(lines, other, is_repeat=True).keys() == home.jobs.keys()
     assert other.queue.status()["paused_since"] is None
     with pytest.raises(QueueError, match="already has jobs"):
-        restore._goes_on(other.queue, image, set(image.ids()))
+        restore._is_repeat(other.queue, image, set(image.ids()))
 
 
 def test_restore_refuses_a_paused_home_with_other_jobs(home: Home, other: Home) -> None:
@@ -325,7 +325,7 @@ def test_restore_refuses_a_paused_home_with_other_jobs(home: Home, other: Home) 
     other.queue.enqueue("true")
     other.queue.set_queue("*", paused=True)
     with pytest.raises(QueueError, match="already has jobs"):
-        restore._goes_on(other.queue, image, set(image.ids()))
+        restore._is_repeat(other.queue, image, set(image.ids()))
 
 
 def test_a_backup_of_the_first_version_is_restored(other: Home) -> None:

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...errors import InvalidInput
+from ...home import Home
+from ..fast_args import Arguments, Parser
 from ..screen import Screen, visible
-
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
-if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-
-    from ...home import Home
 
 SUMMARY = """Checks the journal, store, logs, locks and processes of a home and changes nothing. With --repair, copies
 what it can read into a new home and names each job that lost data."""
 EXAMPLES = ["queuectl doctor", "queuectl doctor --repair /tmp/rescued", "queuectl --home /tmp/rescued list"]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     parser.add_argument("--repair", metavar="DIR", help="recover what can be read into a new home in DIR")
 
 
-def run(args: Namespace, screen: Screen) -> int:
+def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     """Examine the home or repair it into a new one, and return the exit status."""
-    home = Queue(args.home, notice=screen.note).home
     if args.repair == "":
         raise InvalidInput(what="--repair needs a folder, which does not exist yet")
-    return _examine(home, screen) if args.repair is None else _repair(home, args.repair, screen)
+    return _examine(queue.home, screen) if args.repair is None else _repair(queue.home, args.repair, screen)
 
 
 def _examine(home: Home, screen: Screen) -> int:
@@ -47,7 +42,6 @@ def _examine(home: Home, screen: Screen) -> int:
 
 
 def _repair(home: Home, folder: str, screen: Screen) -> int:
-    from ...home import Home
     from ...repair.salvage import salvage
 
     kept, lost, affected = salvage(home, Home(folder))

@@ -7,39 +7,31 @@ import time
 
 from ...api import Queue
 from ...errors import UnknownJob
-from ..screen import Screen
-from ..time_args import TIMED_OUT, seconds_of
-
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
-if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+from ..fast_args import Arguments, Parser
+from ..screen import Screen, counted
+from ..value_args import TIMED_OUT, seconds_of
 
 SUMMARY = """Stops starting jobs and waits until none runs. Waiting jobs stay; `queuectl resume` starts jobs again."""
 EXAMPLES = ["queuectl drain", "queuectl drain --timeout 10m"]
 LOOK_EVERY_S = 0.2
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments of the command to the parser."""
-    parser.add_argument(
-        "--timeout", metavar="TIME", help="maximum wait like 90s or 10m (then exit 124, with starts still paused)"
-    )
+def add_arguments(parser: Parser) -> None:
+    help = "maximum wait like 90s or 10m (then exit 124, with starts still paused)"
+    parser.add_argument("--timeout", metavar="TIME", help=help)
 
 
-def run(args: Namespace, screen: Screen) -> int:
+def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     """Pause all queues, wait until no job runs, and return the exit status."""
-    end_s = None if args.timeout is None else time.monotonic() + seconds_of(args.timeout, "--timeout")
-    with Queue(args.home, notice=screen.note) as queue:
-        queue.set_queue("*", paused=True)
-        own = _own(queue)
-        while (running := queue.status()["counts"]["processing"] - own) > 0:
-            if end_s is not None and time.monotonic() >= end_s:
-                break
-            time.sleep(LOOK_EVERY_S)
+    end_s = time.monotonic() + (float("inf") if args.timeout is None else seconds_of(args.timeout, "--timeout"))
+    queue.set_queue("*", paused=True)
+    own = _own(queue)
+    while (running := queue.status()["counts"]["processing"] - own) > 0 and time.monotonic() < end_s:
+        time.sleep(LOOK_EVERY_S)
     if screen.json:
         screen.value({"running": running})
     elif running:
-        screen.note("timed out; 1 job still running" if running == 1 else f"timed out; {running} jobs still running")
+        screen.note(f"timed out; {counted(running)} still running")
     else:
         screen.line("no job is running; none starts until `queuectl resume`")
     return TIMED_OUT if running else 0

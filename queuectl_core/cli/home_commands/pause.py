@@ -1,30 +1,42 @@
-"""`queuectl pause`: a pause of all queues."""
+"""`queuectl pause` and `resume`: a pause of all queues."""
 
 from __future__ import annotations
 
+from ...api import Queue
+from ..fast_args import Arguments, Parser
 from ..screen import Screen
 
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
-if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
 
-SUMMARY = """Stops starting jobs of all queues until `queuectl resume`. Running jobs continue, and you can still add
-jobs."""
-EXAMPLES = ["queuectl pause", "queuectl queue pause gpu      only one queue"]
+class Pause:
+    """A command that begins or ends the pause of all queues."""
+
+    def __init__(self, paused: bool, said: str, summary: str, examples: list[str]) -> None:
+        self._paused = paused
+        self._said = said
+        self.SUMMARY = summary
+        self.EXAMPLES = examples
+
+    def add_arguments(self, parser: Parser) -> None:
+        pass
+
+    def run(self, queue: Queue, args: Arguments, screen: Screen) -> None:
+        queue.set_queue("*", paused=self._paused)
+        screen.result({"paused": self._paused}, self._said)
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    pass
-
-
-def run(args: Namespace, screen: Screen) -> int:
-    """Pause all queues, and return the exit status."""
-    from ...api import Queue
-
-    with Queue(args.home, notice=screen.note) as queue:
-        queue.set_queue("*", paused=True)
-    if screen.json:
-        screen.value({"paused": True})
-    else:
-        screen.line("no job starts until `queuectl resume`")
-    return 0
+COMMANDS = {
+    "pause": Pause(
+        True,
+        "no job starts until `queuectl resume`",
+        """Stops starting jobs of all queues until `queuectl resume`. Running jobs continue, and you can still add
+        jobs.""",
+        ["queuectl pause", "queuectl queue pause gpu      only one queue"],
+    ),
+    "resume": Pause(
+        False,
+        "jobs start again",
+        """Starts jobs again after `queuectl pause` or `queuectl drain`. Queues that you paused by name stay
+        paused.""",
+        ["queuectl resume", "queuectl queue resume gpu      only one queue"],
+    ),
+}

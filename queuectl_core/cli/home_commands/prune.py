@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ..screen import Screen
-from ..time_args import seconds_of
-
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
-if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+from ...errors import InvalidInput
+from ...system.clock import now_ms
+from ..fast_args import Arguments, Parser
+from ..screen import Screen, counted
+from ..value_args import seconds_of
 
 SUMMARY = """Removes finished jobs: completed jobs, or those in --state. A running supervisor removes completed jobs
 automatically (see config retention and retention-jobs)."""
 EXAMPLES = ["queuectl prune --older 7d", "queuectl prune --older 30d --state completed,dead --dry-run"]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add the arguments of the command to the parser."""
-    parser.add_argument(
-        "--older", metavar="TIME", help="only jobs that finished before this long ago, like 7d (default: all)"
-    )
+    help = "only jobs that finished before this long ago, like 7d (default: all)"
+    parser.add_argument("--older", metavar="TIME", help=help)
     parser.add_argument("--state", metavar="STATE", help="completed (default), dead, or completed,dead")
     parser.add_argument("--dry-run", action="store_true", help="only count the jobs")
 
 
-def run(args: Namespace, screen: Screen) -> int:
-    """Remove or only count finished jobs, and return the exit status."""
-    from ...errors import InvalidInput
-    from ...system.clock import now_ms
-
+def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Remove or only count finished jobs."""
     states = (args.state or "completed").split(",")
     if not set(states) <= {"completed", "dead"}:
         raise InvalidInput(what="prune removes only finished jobs: use --state completed, dead or completed,dead")
     older_s = 0.0 if args.older is None else seconds_of(args.older, "--older")
-    with Queue(args.home, notice=screen.note) as queue:
-        portions = list(queue.select(state=states, ended_until_ms=now_ms() - round(older_s * 1000)))
-        count = sum(len(ids if args.dry_run else queue.remove(ids, lenient=True)) for ids in portions)
-    if screen.json:
-        screen.value({"count": count, "dry_run": args.dry_run})
-    else:
-        jobs = "job" if count == 1 else "jobs"
-        screen.line(f"{count} {jobs} {'would be ' if args.dry_run else ''}removed")
-    return 0
+    portions = list(queue.select(state=states, ended_until_ms=now_ms() - round(older_s * 1000)))
+    count = sum(len(ids if args.dry_run else queue.remove(ids, lenient=True)) for ids in portions)
+    would = "would be " if args.dry_run else ""
+    screen.result({"count": count, "dry_run": args.dry_run}, f"{counted(count)} {would}removed")

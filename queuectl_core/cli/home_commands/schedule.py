@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from ...api import Queue
 from ...errors import InvalidInput
 from ...system.time_zones import local_name
 from ...timestamps import format_span
-from ..arguments import add_action, add_actions
+from ..arguments import FullParser, add_action, add_actions
+from ..fast_args import Arguments
 from ..job_options import add_job_flags, job_fields, join
 from ..screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from ...model.records import ScheduleTimes
+    from ...model.records import ScheduleRecord, ScheduleTimes
 
 TAKES_WORDS = True
 SUMMARY = """Adds a job repeatedly while a supervisor runs; missed runs catch up once. A run is skipped while the
@@ -32,48 +31,51 @@ _NAMED = {
 }
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+_COLUMNS = {
+    "SCHEDULE": "schedule",
+    "TIMES": lambda schedule: _times(schedule),
+    "NEXT": lambda schedule: schedule["problem"] or "paused" if schedule["paused_since"] else schedule["next_run_at"],
+    "LAST JOB": "last_job",
+    "COMMAND": lambda schedule: schedule["job"]["command"],
+}
+
+
+def add_arguments(parser: FullParser) -> None:
     """Add the arguments of the command to the parser."""
-    actions = add_actions(parser, "actions")
+    actions = add_actions(parser)
     add = add_action(actions, "add", "add or change a schedule", EXAMPLES[0])
     add.usage = "queuectl schedule add NAME (CRON | --every TIME) [options] -- WORD …"
-    add.add_argument("name", metavar="NAME", help="name of the schedule")
+    add_action(actions, "list", "list schedules and their next times", "queuectl schedule list")
+    named = [add_action(actions, name, help, f"queuectl schedule {name} nightly") for name, help in _NAMED.items()]
+    for action in (add, *named):
+        action.add_argument("name", metavar="NAME", help="name of the schedule")
     add.add_argument("cron", metavar="CRON", nargs="?", help="minute hour day-of-month month day-of-week, or @daily …")
     add.add_argument("--every", metavar="TIME", help="interval instead of CRON, like 10m or 2h")
     add.add_argument("--tz", metavar="ZONE", help="time zone of CRON, like Europe/Berlin (default: local)")
     add.add_argument("--overlap", action="store_true", help="add a job even if the previous one is unfinished")
     add_job_flags(add, without=("--delay", "--at"))
-    add_action(actions, "list", "list schedules and their next times", "queuectl schedule list")
-    for name, help in _NAMED.items():
-        action = add_action(actions, name, help, f"queuectl schedule {name} nightly")
-        action.add_argument("name", metavar="NAME", help="name of the schedule")
 
 
-def run(args: Namespace, screen: Screen) -> int:
-    """Print or change schedules, and return the exit status."""
+def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Print or change schedules."""
     if args.words is not None and args.action != "add":
         raise InvalidInput(what=f"`queuectl schedule {args.action}` accepts nothing after --")
-    with Queue(args.home, notice=screen.note) as queue:
-        if args.action == "list":
-            return _list(queue, screen)
-        if args.action == "add":
-            _add(queue, args)
-        elif args.action == "remove":
-            queue.remove_schedule(args.name)
-        elif args.action == "run-now":
-            id = queue.run_schedule(args.name)
-            screen.value({"id": id}) if screen.json else screen.line(
-                id or "no job added: an unfinished job already has its key"
-            )
-            return 0
-        else:
-            queue.pause_schedule(args.name, args.action == "pause")
-        if screen.json:
-            screen.value(next(iter(queue.schedules(args.name)), None))
-    return 0
+    if args.action == "list":
+        return screen.records(_COLUMNS, queue.schedules())
+    if args.action == "run-now":
+        id = queue.run_schedule(args.name)
+        return screen.result({"id": id}, id or "no job added: an unfinished job already has its key")
+    if args.action == "add":
+        _add(queue, args)
+    elif args.action == "remove":
+        queue.remove_schedule(args.name)
+    else:
+        queue.pause_schedule(args.name, args.action == "pause")
+    if screen.json:
+        screen.value(next(iter(queue.schedules(args.name)), None))
 
 
-def _add(queue: Queue, args: Namespace) -> None:
+def _add(queue: Queue, args: Arguments) -> None:
     if not args.words:
         raise InvalidInput(what="put a command after --: queuectl schedule add nightly @daily -- ./backup.sh")
     if (args.cron is None) == (args.every is None):
@@ -86,20 +88,7 @@ def _add(queue: Queue, args: Namespace) -> None:
     queue.set_schedule(args.name, {"command": join(args.words), **fields}, cwd, **when)
 
 
-def _list(queue: Queue, screen: Screen) -> int:
-    found = queue.schedules()
-    if screen.json:
-        screen.value(found)
-        return 0
-    rows = [
-        [
-            one["schedule"],
-            f"every {format_span(round(one['every_s'] * 1000))}" if one["every_s"] else f"{one['cron']} {one['zone']}",
-            one["problem"] or "paused" if one["paused_since"] else one["next_run_at"],
-            one["last_job"],
-            one["job"]["command"],
-        ]
-        for one in found
-    ]
-    screen.table(["SCHEDULE", "TIMES", "NEXT", "LAST JOB", "COMMAND"], rows)
-    return 0
+def _times(schedule: ScheduleRecord) -> str:
+    if schedule["every_s"] is None:
+        return f"{schedule['cron']} {schedule['zone']}"
+    return f"every {format_span(round(schedule['every_s'] * 1000))}"

@@ -6,77 +6,61 @@ import fcntl
 import os
 import signal
 import time
-from argparse import ArgumentParser, Namespace
 
 from ...api import Queue
 from ...errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
 from ...model.settings import MAX_WORKERS
-from ..arguments import add_action, add_actions
-from ..screen import Screen
+from ..arguments import FullParser, add_action, add_actions
+from ..fast_args import Arguments
+from ..screen import Screen, counted
+from ..value_args import seconds_of, whole_number
 
 SUMMARY = "Manages the supervisor and its workers. Each worker runs one job at a time."
 EXAMPLES = ["queuectl worker start --count 3", "queuectl worker stop", "queuectl worker scale 5"]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: FullParser) -> None:
     """Add the arguments of the command to the parser."""
-    actions = add_actions(parser, "actions")
-    start = add_action(
-        actions,
-        "start",
-        "start a supervisor in the background, or add workers to it",
-        "queuectl worker start --count 3",
-    )
+    actions = add_actions(parser)
+    help = "start a supervisor in the background, or add workers to it"
+    start = add_action(actions, "start", help, "queuectl worker start --count 3")
     start.add_argument("--count", metavar="N", type=_count_from_1, default=1, help="number of workers (default: 1)")
     start.add_argument("--foreground", action="store_true", help="stay in the foreground, for systemd and containers")
-    start.add_argument(
-        "--ready-fd",
-        metavar="FD",
-        type=_descriptor,
-        help="with --foreground: descriptor that gets one JSON line when ready",
-    )
+    help = "with --foreground: descriptor that gets one JSON line when ready"
+    start.add_argument("--ready-fd", metavar="FD", type=_descriptor, help=help)
     start.add_argument("--until-eof", action="store_true", help="with --foreground: stop when standard input ends")
-    stop = add_action(
-        actions,
-        "stop",
-        "let running jobs finish, then stop the supervisor and workers",
-        "queuectl worker stop --timeout 60",
-    )
-    stop.add_argument(
-        "--now", action="store_true", help="end running jobs; they become pending and the attempt does not count"
-    )
-    stop.add_argument(
-        "--timeout", metavar="S", type=_seconds, help="stop waiting after S seconds (exit 75); the stop continues"
-    )
-    restart = add_action(
-        actions,
-        "restart",
-        "replace the running supervisor without ending a job",
-        "queuectl worker restart",
-    )
+    help = "let running jobs finish, then stop the supervisor and workers"
+    stop = add_action(actions, "stop", help, "queuectl worker stop --timeout 60")
+    help = "end running jobs; they become pending and the attempt does not count"
+    stop.add_argument("--now", action="store_true", help=help)
+    help = "stop waiting after a time like 60 or 2m (exit 75); the stop continues"
+    stop.add_argument("--timeout", metavar="TIME", help=help)
+    help = "replace the running supervisor without ending a job"
+    restart = add_action(actions, "restart", help, "queuectl worker restart")
     restart.add_argument("--count", metavar="N", type=_count, help="number of workers (default: unchanged)")
-    scale = add_action(
-        actions, "scale", "set the number of workers of the running supervisor", "queuectl worker scale 5"
-    )
+    help = "set the number of workers of the running supervisor"
+    scale = add_action(actions, "scale", help, "queuectl worker scale 5")
     scale.add_argument("count", metavar="N", type=_count, help="number of workers, from 0")
 
 
-def run(args: Namespace, screen: Screen) -> int:
-    """Start, stop, restart or scale the supervisor, and return the exit status."""
-    with Queue(args.home, notice=screen.note) as queue:
-        if args.action == "scale":
-            reply = queue.scale(args.count)
-            return _tell(screen, f"{reply['workers']} workers (was {reply['before']})", workers=reply["workers"])
-        if args.action == "restart":
-            return _restart(queue, args.count, screen)
-        if args.action == "stop":
-            return _stop(queue, args, screen)
-        if not args.foreground and (args.until_eof or args.ready_fd is not None):
-            raise InvalidInput(what="--ready-fd and --until-eof require --foreground")
-        return _start_in_foreground(queue, args) if args.foreground else _start(queue, args.count, screen)
+def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Start, stop, restart or scale the supervisor."""
+    if args.action == "scale":
+        reply = queue.scale(args.count)
+        screen.result({"workers": reply["workers"]}, f"{reply['workers']} workers (was {reply['before']})")
+    elif args.action == "restart":
+        _restart(queue, args.count, screen)
+    elif args.action == "stop":
+        _stop(queue, args, screen)
+    elif args.foreground:
+        _start_in_foreground(queue, args)
+    elif args.until_eof or args.ready_fd is not None:
+        raise InvalidInput(what="--ready-fd and --until-eof require --foreground")
+    else:
+        _start(queue, args.count, screen)
 
 
-def _start(queue: Queue, count: int, screen: Screen) -> int:
+def _start(queue: Queue, count: int, screen: Screen) -> None:
     """Start a supervisor in the background, or add the workers to a running one.
 
     If another start is faster, this call adds its workers to that supervisor.
@@ -84,25 +68,31 @@ def _start(queue: Queue, count: int, screen: Screen) -> int:
     from ...supervisor import daemon
 
     queue.home.prepare()
-    for tries_left in (1, 0):
-        try:
-            reply = queue.scale(count, add=True)
-            said = f"added {_workers(count)} to the running supervisor; {reply['workers']} in total"
-            return _tell(screen, said, workers=reply["workers"], added=True)
-        except NoSupervisor:
-            pass
+    for is_last_try in (False, True):
+        if _add_workers(queue, count, screen):
+            return
         try:
             pid = daemon.start(queue.home, count)
-            return _tell(
-                screen, f"started {_workers(count)}, supervisor pid {pid}", workers=count, added=False, pid=pid
-            )
+            break
         except Busy:
-            if not tries_left:
+            if is_last_try:
                 raise
-    raise AssertionError("unreachable")
+    said = f"started {counted(count, 'worker')}, supervisor pid {pid}"
+    screen.result({"workers": count, "added": False, "pid": pid}, said)
 
 
-def _start_in_foreground(queue: Queue, args: Namespace) -> int:
+def _add_workers(queue: Queue, count: int, screen: Screen) -> bool:
+    """Add workers to the running supervisor, and return whether one runs."""
+    try:
+        total = queue.scale(count, add=True)["workers"]
+    except NoSupervisor:
+        return False
+    said = f"added {counted(count, 'worker')} to the running supervisor; {total} in total"
+    screen.result({"workers": total, "added": True}, said)
+    return True
+
+
+def _start_in_foreground(queue: Queue, args: Arguments) -> None:
     from ...supervisor import daemon
 
     tell = daemon.tell_once(args.ready_fd) if args.ready_fd is not None else lambda answer: None
@@ -113,12 +103,12 @@ def _start_in_foreground(queue: Queue, args: Namespace) -> int:
         raise refusal
     queue.close()
     daemon.run(queue.home, args.count, tell, until_eof=args.until_eof)
-    raise AssertionError("run ends the process")
 
 
-def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
+def _stop(queue: Queue, args: Arguments, screen: Screen) -> None:
     from ...system import lockfile, pidfile
 
+    timeout_s = None if args.timeout is None else seconds_of(args.timeout, "--timeout")
     if not queue.home.exists() or not lockfile.is_held(queue.home.lock):
         raise NoSupervisor(home=queue.home.path)
     pid = pidfile.read(queue.home.pid_file) or _pid_as_told(queue)
@@ -127,12 +117,12 @@ def _stop(queue: Queue, args: Namespace, screen: Screen) -> int:
         raise Busy(what=f"{what}; a supervisor is starting or stopping")
     if queue.home.job_inside(os.environ) and not args.now:  # a job that waits here would wait for itself
         queue.stop()
-        return _tell(screen, "stopping; this job may finish first", pid=pid)
+        return screen.result({"pid": pid}, "stopping; this job may finish first")
     if not screen.json:
         _say_what_runs(queue, args.now, screen)
     _ask_to_stop(queue, pid, args.now)
-    _wait_for_end(queue, pid, args.timeout)
-    return _tell(screen, "stopped", pid=pid)
+    _wait_for_end(queue, pid, timeout_s)
+    screen.result({"pid": pid}, "stopped")
 
 
 def _pid_as_told(queue: Queue) -> int | None:
@@ -145,7 +135,7 @@ def _pid_as_told(queue: Queue) -> int | None:
     return None if supervisor is None else supervisor["pid"]
 
 
-def _restart(queue: Queue, count: int | None, screen: Screen) -> int:
+def _restart(queue: Queue, count: int | None, screen: Screen) -> None:
     """Replace the supervisor by a new one, without ending a job.
 
     The old one leaves at once. Its workers finish their jobs, and the new one adopts them.
@@ -157,7 +147,8 @@ def _restart(queue: Queue, count: int | None, screen: Screen) -> int:
     _wait_for_end(queue, pid, None)
     count = workers if count is None else count
     pid = daemon.start(queue.home, count)
-    return _tell(screen, f"restarted with {_workers(count)}, supervisor pid {pid}", workers=count, pid=pid)
+    said = f"restarted with {counted(count, 'worker')}, supervisor pid {pid}"
+    screen.result({"workers": count, "pid": pid}, said)
 
 
 def _say_what_runs(queue: Queue, now: bool, screen: Screen) -> None:
@@ -208,20 +199,8 @@ def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None) -> Non
         pause_s = min(0.1, pause_s * 1.5)
 
 
-def _tell(screen: Screen, text: str, **fields: object) -> int:
-    screen.value(fields) if screen.json else screen.line(text)
-    return 0
-
-
-def _workers(count: int) -> str:
-    return "1 worker" if count == 1 else f"{count} workers"
-
-
 def _count(text: str, least: int = 0) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and least <= int(text) <= MAX_WORKERS):
-        what = f"the number of workers must be a whole number from {least} to {MAX_WORKERS}, not {text[:40]!r}"
-        raise InvalidInput(what=what)
-    return int(text)
+    return whole_number(text, "the number of workers", least, MAX_WORKERS)
 
 
 def _count_from_1(text: str) -> int:
@@ -239,13 +218,3 @@ def _descriptor(text: str) -> int:
     except (OSError, OverflowError):
         pass
     raise InvalidInput(what=f"--ready-fd needs the number of a descriptor open for writing, not {text[:40]!r}")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1e9:
-        raise InvalidInput(what=f"--timeout must be a number of seconds, 0 or more, not {text[:40]!r}")
-    return seconds

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...errors import InvalidInput, QueueError
-from ..fast_args import path_of
+from ..fast_args import Arguments, Parser
 from ..job_options import ORDER_FLAGS, add_job_flags, job_fields, join, order_fields
 from ..screen import Screen
 
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
     from typing import Any
 
 TAKES_WORDS = True
@@ -24,11 +23,10 @@ EXAMPLES = [
 ]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add the arguments of the command to the parser."""
-    parser.add_argument(
-        "job", nargs="*", metavar="JSON", help="job as a JSON object, with fields named like the options"
-    )
+    help = "job as a JSON object, with fields named like the options"
+    parser.add_argument("job", nargs="*", metavar="JSON", help=help)
     parser.usage = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
     parser.add_argument("--id", help="ID of the job (default: generated)")
     parser.add_argument("--command", metavar="TEXT", help="shell command line")
@@ -37,43 +35,34 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show the job and its retry delays without adding it")
 
 
-def run(args: Namespace, screen: Screen) -> int:
-    """Add the jobs, print their IDs, and return the exit status."""
+def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Add the jobs, and print their IDs."""
     _check_ways(args)
-    with Queue(args.home, notice=screen.note) as queue:
-        if args.dry_run:
-            return _preview(queue, args, screen)
-        ids = _enqueue_file(queue, args.file) if args.file is not None else queue.enqueue_many([_wanted(args)])
-    if screen.json:
-        screen.value({"ids": ids})
-    else:
-        screen.line("\n".join(ids))
-    return 0
+    if args.dry_run:
+        return _preview(queue, args, screen)
+    ids = _enqueue_file(queue, args.file) if args.file is not None else queue.enqueue_many([_wanted(args)])
+    screen.result({"ids": ids}, "\n".join(ids))
 
 
-def _preview(queue: Queue, args: Namespace, screen: Screen) -> int:
+def _preview(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.file is not None:
         raise InvalidInput(what="--dry-run shows one job and cannot be used with --file")
     jobs = queue.preview([_wanted(args)])
     if screen.json:
-        screen.value(jobs[0] if jobs else None)
-        return 0
+        return screen.value(jobs[0] if jobs else None)
     from ...timestamps import format_span
-    from ..screen import shown, visible
+    from ..job_details import print_field
 
     for job in jobs:
-        waits = job.pop("retries_after_s")
+        waits = ", ".join(format_span(round(wait_s * 1000)) for wait_s in job.pop("retries_after_s"))
         for name, value in job.items():
-            if value not in (None, [], ""):
-                screen.line(f"{name:13} {visible(shown(value))}")
-        shown_waits = ", ".join(format_span(round(wait_s * 1000)) for wait_s in waits)
-        screen.line(f"{'retries after':13} {shown_waits or 'none'}")
+            print_field(name, value or None, screen)
+        print_field("retries after", waits or "none", screen)
     if not jobs:
         screen.note("nothing would be added: a job with this ID, or an unfinished job with this key, exists")
-    return 0
 
 
-def _check_ways(args: Namespace) -> None:
+def _check_ways(args: Arguments) -> None:
     if len(args.job) > 1 or (args.job and args.words is not None):
         raise InvalidInput(what="more than one word; quote the JSON, or put a command after --: enqueue -- sleep 5")
     ways = [args.job or None, args.command, args.file, args.words]
@@ -85,14 +74,14 @@ def _check_ways(args: Namespace) -> None:
         raise InvalidInput(what=f"--{flag} cannot be used with --file; set the field in each line")
 
 
-def _wanted(args: Namespace) -> Any:
+def _wanted(args: Arguments) -> Any:
     if args.job:
         return _merge(_parse_job(args.job[0]), _flags(args))
     command = args.command if args.command is not None else join(args.words)
     return {"command": command, **_flags(args)}
 
 
-def _flags(args: Namespace) -> dict[str, object]:
+def _flags(args: Arguments) -> dict[str, object]:
     flags = {
         "id": args.id,
         **order_fields(args),
@@ -123,18 +112,10 @@ def _parse_job(text: str) -> object:
 
 
 def _enqueue_file(queue: Queue, path: str) -> list[str]:
-    import sys
-
-    from ..jsonl import Lines
+    from ..jsonl import Lines, opened
     from ..progress import Progress
 
-    try:
-        file = sys.stdin.buffer if path == "-" else open(path_of(path), "rb")
-    except OSError as fault:
-        raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
-    except ValueError:  # a NUL, or a character that a file name cannot have
-        raise InvalidInput(what=f"cannot read {path!a}: not a valid file name") from None
-    with file, Progress("jobs read; all are stored at the end") as progress:
+    with opened(path) as file, Progress("jobs read; all are stored at the end") as progress:
         lines = Lines("standard input" if path == "-" else path, file)
         try:
             return queue.enqueue_lines(lines, progress=progress.show)

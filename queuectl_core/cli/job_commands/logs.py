@@ -5,15 +5,15 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput, NoOutput
 from ...storage import output_log
-from ..log_follower import Follower, follow_all, lost_output
+from ..fast_args import Arguments, Parser
+from ..log_follower import Follower, follow, lost_output
 from ..log_printer import Outlet
 from ..screen import Screen
-from ..tables import limit_of, note_shortage
+from ..tables import note_shortage
+from ..value_args import whole_number
 
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-
     from ...model.records import AttemptRecord, JobRecord
 
 SUMMARY = """Prints the output of a job, stdout and stderr in order: of its latest attempt, of attempt N, or of all
@@ -21,21 +21,19 @@ attempts. With --follow, continues through retries until the job finishes."""
 EXAMPLES = ["queuectl logs job1", "queuectl logs job1 job2 --follow", "queuectl logs job1 --attempt 1 --tail 20"]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add the arguments of the command to the parser."""
-    parser.add_argument(
-        "ids", nargs="*", metavar="ID", help="IDs of the jobs; with several, each line starts with the ID"
-    )
+    help = "IDs of the jobs; with several, each line starts with the ID"
+    parser.add_argument("ids", nargs="*", metavar="ID", help=help)
     parser.add_argument("-f", "--follow", action="store_true", help="keep printing until the job finishes")
-    parser.add_argument(
-        "--attempt", metavar="N", type=_attempt, help="attempt number, from 1; the latest one with that number"
-    )
+    help = "attempt number, from 1; the latest one with that number"
+    parser.add_argument("--attempt", metavar="N", help=help)
     parser.add_argument("--all", action="store_true", help="print all attempts, with a separator line")
     parser.add_argument("--tail", metavar="N", help="print only the last N lines")
 
 
-def run(args: Namespace, screen: Screen) -> int:
-    """Print the output of the jobs, and return the exit status."""
+def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Print the output of the jobs."""
     if screen.json:
         raise InvalidInput(what="logs prints raw job output; --json is not supported")
     if args.follow + args.all + (args.attempt is not None) > 1:
@@ -44,22 +42,20 @@ def run(args: Namespace, screen: Screen) -> int:
         raise InvalidInput(what="name at least one job")
     if args.follow and args.tail is not None:
         raise InvalidInput(what="--follow and --tail cannot be used together")
-    tail = None if args.tail is None else limit_of(args.tail, "--tail")
+    tail = None if args.tail is None else whole_number(args.tail, "--tail")
     ids = list(dict.fromkeys(args.ids))
-    with Queue(args.home, notice=screen.note) as queue:
-        jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
-        note_shortage(queue, screen)  # after `get`, which fails for a home that cannot be read
-        if args.follow:
-            return follow_all(queue, jobs)
-        for job, outlet in jobs:
-            try:
-                _print_all(queue, job, args, outlet)
-            finally:
-                outlet.close()
-    return 0
+    jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
+    note_shortage(queue, screen)  # after `get`, which fails for a home that cannot be read
+    if args.follow:
+        return follow(queue, jobs)
+    for job, outlet in jobs:
+        try:
+            _print_all(queue, job, args, outlet)
+        finally:
+            outlet.close()
 
 
-def _print_all(queue: Queue, job: JobRecord, args: Namespace, outlet: Outlet) -> None:
+def _print_all(queue: Queue, job: JobRecord, args: Arguments, outlet: Outlet) -> None:
     attempts = _chosen(job, args)
     if attempts[-1]["outcome"] is None:
         follower = Follower(queue, outlet)
@@ -77,7 +73,7 @@ def _print_all(queue: Queue, job: JobRecord, args: Namespace, outlet: Outlet) ->
             outlet.note(str(fault))
 
 
-def _chosen(job: JobRecord, args: Namespace) -> list[AttemptRecord]:
+def _chosen(job: JobRecord, args: Arguments) -> list[AttemptRecord]:
     history = job["history"]
     if not history:
         raise NoOutput(what=f"job {job['id']} has not run yet (state {job['state']})")
@@ -85,9 +81,10 @@ def _chosen(job: JobRecord, args: Namespace) -> list[AttemptRecord]:
         return history
     if args.attempt is None:
         return history[-1:]
-    chosen = [attempt for attempt in history if attempt["attempt"] == args.attempt][-1:]
+    number = whole_number(args.attempt, "--attempt", 1)
+    chosen = [attempt for attempt in history if attempt["attempt"] == number][-1:]
     if not chosen:
-        raise NoOutput(what=f"job {job['id']} has no attempt {args.attempt}; its latest is {history[-1]['attempt']}")
+        raise NoOutput(what=f"job {job['id']} has no attempt {number}; its latest is {history[-1]['attempt']}")
     return chosen
 
 
@@ -105,9 +102,3 @@ def _print(queue: Queue, attempt: AttemptRecord, screen: Outlet) -> None:
     lost = lost_output(queue, attempt)
     if lost is not None:
         raise NoOutput(what=lost)
-
-
-def _attempt(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidInput(what=f"--attempt must be a whole number, 1 or more, not {text[:40]!r}")
-    return int(text)

@@ -2,91 +2,73 @@
 
 from __future__ import annotations
 
-from ..screen import Screen, visible
+from ...api import Queue
+from ...timestamps import format_span
+from ..fast_args import Arguments, Parser
+from ..screen import Screen, counted, visible
 
-TYPE_CHECKING = False  # argparse is imported by the calls that need it
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-
-    from ...api import Queue
+    from typing import Any
 
 SUMMARY = "Explains in one sentence what a job waits for, where it runs, or how it ended."
 EXAMPLES = ["queuectl why job1", "queuectl why job1 --json"]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     parser.add_argument("id", metavar="ID", help="ID of the job")
 
 
-def run(args: Namespace, screen: Screen) -> int:
-    """Print the explanation, and return the exit status."""
-    from ...api import Queue
-
-    with Queue(args.home, notice=screen.note) as queue:
-        why = queue.why(args.id)
-        why.update(_who_works(queue, why))
-    if screen.json:
-        screen.value(why)
-    else:
-        screen.line(visible(f"{why['id']} is {why['state']}: {sentence(why)}"))
-    return 0
-
-
-def _who_works(queue: Queue, why: dict[str, object]) -> dict[str, object]:
+def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Print the explanation."""
+    why = queue.why(args.id)
     if why["because"] == "the disk is full":
-        return {"home": queue.home.path}
-    if why["because"] != "waits for a worker":
-        return {}
-    status = queue.status()
-    busy = sum(worker["state"] != "idle" for worker in status["workers"])
-    return {"supervisor": status["supervisor"] is not None, "workers": len(status["workers"]), "busy": busy}
+        why["home"] = queue.home.path
+    elif why["because"] == "waits for a worker":
+        status = queue.status()
+        why["supervisor"] = status["supervisor"] is not None
+        why["workers"] = len(status["workers"])
+        why["busy"] = sum(worker["state"] != "idle" for worker in status["workers"])
+    if screen.json:
+        return screen.value(why)
+    sentence = _SENTENCES[why["because"]](why)
+    screen.line(visible(f"{why['id']} is {why['state']}: {sentence}"))
 
 
-def sentence(why: dict[str, object]) -> str:
-    return _SENTENCES[str(why["because"])](why)
-
-
-def _for_a_worker(why: dict[str, object]) -> str:
+def _for_a_worker(why: dict[str, Any]) -> str:
     if not why["supervisor"]:
         return "no supervisor is running; start one with `queuectl worker start`"
     if not why["workers"]:
         return "no worker is running; start one with `queuectl worker scale 1`"
-    ahead = "1 job" if why["ahead"] == 1 else f"{why['ahead']} jobs"
-    if why["is_more"]:
-        place = f"behind at least {ahead}" if why["ahead"] else "behind an unknown number of jobs"
-    else:
-        place = f"behind {ahead}" if why["ahead"] else "next to run"
+    place = f"behind {'at least ' if why['is_more'] else ''}{counted(why['ahead'])}"
+    if not why["ahead"]:
+        place = "behind an unknown number of jobs" if why["is_more"] else "next to run"
     return f"{place}; {why['busy']} of {why['workers']} workers busy"
 
 
-def _for_a_retry(why: dict[str, object]) -> str:
-    from ...timestamps import format_span
-
-    wait = format_span(int(str(why["in_ms"])))
-    return f"{why['reason']}; retry {why['retry']} of {why['max_retries']} in {wait}, at {why['at']}"
+def _for_a_retry(why: dict[str, Any]) -> str:
+    retry = f"retry {why['retry']} of {why['max_retries']} in {format_span(why['in_ms'])}"
+    return f"{why['reason']}; {retry}, at {why['at']}"
 
 
-def _for_its_time(why: dict[str, object]) -> str:
-    from ...timestamps import format_span
-
-    return f"waits until {why['at']}, in {format_span(int(str(why['in_ms'])))}"
-
-
-def _for_its_rate(why: dict[str, object]) -> str:
-    from ...timestamps import format_span
-
-    return f"queue {why['queue']} is at its rate limit; its next job starts in {format_span(int(str(why['in_ms'])))}"
-
-
-def _for_room(why: dict[str, object]) -> str:
+def _for_room(why: dict[str, Any]) -> str:
     from ...storage.reserve import told
 
-    return told(str(why["home"]), str(why["short_of"]))
+    return told(why["home"], why["short_of"])
 
 
-def _as_dead(why: dict[str, object]) -> str:
+def _as_dead(why: dict[str, Any]) -> str:
     spent = f" (attempt {why['attempts']}, max_retries {why['max_retries']})" if why["attempts"] else ""
     return f"{why['reason']}{spent}, at {why['at']}"
+
+
+def _for_its_queue(why: dict[str, Any]) -> str:
+    resume = f"resume it with `queuectl queue resume {why['queue']}`"
+    return f"queue {why['queue']} is paused since {why['since']}; {resume}"
+
+
+def _for_its_rate(why: dict[str, Any]) -> str:
+    return f"queue {why['queue']} is at its rate limit; its next job starts in {format_span(why['in_ms'])}"
 
 
 _SENTENCES = {
@@ -97,11 +79,9 @@ _SENTENCES = {
     "dead": _as_dead,
     "waits for jobs": lambda why: f"waits for {', '.join(why['jobs'])}",
     "waits for a retry": _for_a_retry,
-    "waits for its time": _for_its_time,
+    "waits for its time": lambda why: f"waits until {why['at']}, in {format_span(why['in_ms'])}",
     "everything is paused": lambda why: f"all queues are paused since {why['since']}; resume with `queuectl resume`",
-    "its queue is paused": lambda why: (
-        f"queue {why['queue']} is paused since {why['since']}; resume it with `queuectl queue resume {why['queue']}`"
-    ),
+    "its queue is paused": _for_its_queue,
     "its queue is full": lambda why: f"queue {why['queue']} is at its limit of {why['limit']}",
     "its queue is ahead of its rate": _for_its_rate,
     "waits for a worker": _for_a_worker,

@@ -1,4 +1,4 @@
-"""Time arguments: times as users write them on a command line.
+"""Value arguments: times and whole numbers as users write them on a command line.
 
 It knows the clock of this machine, but no command.
 Invariant: a time without a zone is local on the command line, and nowhere else.
@@ -11,6 +11,19 @@ from ..errors import InvalidInput
 
 TIMED_OUT = 124
 """The exit status after a timeout, as in timeout(1)."""
+
+MAX_NUMBER = 10**18
+
+
+def whole_number(text: str, flag: str, least: int = 0, most: int = MAX_NUMBER) -> int:
+    """Return the whole number in a text.
+
+    Raises: InvalidInput.
+    """
+    if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
+        return int(text)
+    bounds = f"{least} or more" if most == MAX_NUMBER else f"from {least} to {most}"
+    raise InvalidInput(what=f"{flag} must be a whole number, {bounds}, not {text[:40]!r}")
 
 
 def seconds_of(text: str, flag: str) -> float:

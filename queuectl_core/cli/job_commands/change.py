@@ -1,0 +1,229 @@
+"""`queuectl cancel`, `retry`, `edit`, `rm`, `suspend` and `continue`: changes of the jobs that a call selects.
+
+Invariant: a change without IDs and without filters is refused. Only --all changes all jobs.
+"""
+
+from __future__ import annotations
+
+from ...api import Queue
+from ...errors import InvalidInput, NothingToDo, WrongState
+from ...model.states import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
+from ..fast_args import Arguments, Parser
+from ..filters import add_filters, chosen_by, where_filter
+from ..screen import Screen, counted
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ...model.records import Chosen
+
+
+class Change:
+    """A command that changes the jobs with some IDs, or all that match a filter and have one of `states`.
+
+    `change` returns the IDs of the jobs that it changed. `done` is a participle for messages, like `canceled`.
+    """
+
+    def __init__(
+        self, change: Callable[..., list[str]], done: str, states: Sequence[str], summary: str, examples: list[str]
+    ) -> None:
+        self._change = change
+        self._done = done
+        self._states = states
+        self.SUMMARY = summary
+        self.EXAMPLES = examples
+
+    def add_arguments(self, parser: Parser) -> None:
+        """Add the arguments of the command to the parser."""
+        parser.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs")
+        parser.add_argument("--all", action="store_true", help="all jobs in a suitable state")
+        parser.add_argument("--dry-run", action="store_true", help="only list and count the jobs")
+        parser.add_argument("--yes", action="store_true", help="skip the confirmation at a terminal")
+        self.add_options(parser)
+
+    def add_options(self, parser: Parser) -> None:
+        """Add the options that select jobs, and those of the change."""
+        add_filters(parser)
+
+    def chosen(self, args: Arguments) -> Chosen:
+        """Return the filter that the options make."""
+        return chosen_by(args)
+
+    def options(self, args: Arguments) -> Mapping[str, object]:
+        """Return the arguments of the change beside the jobs."""
+        return {}
+
+    def run(self, queue: Queue, args: Arguments, screen: Screen) -> None:
+        """Change the jobs, and print how many.
+
+        Raises: InvalidInput, NothingToDo, UnknownJob, WrongState.
+        """
+        chosen, options = self.chosen(args), self.options(args)
+        if args.ids and (chosen or args.all):
+            raise InvalidInput(what="use either job IDs or filters, not both")
+        if not (args.ids or chosen or args.all):
+            raise InvalidInput(what="name job IDs, use a filter, or use --all")
+        if args.ids:
+            ids = self._check(queue, args.ids) if args.dry_run else self._change(queue, args.ids, **options)
+        else:
+            ids = self._change_matching(queue, args, chosen, options)
+        said = f"{counted(len(ids))} {'would be ' if args.dry_run else ''}{self._done}"
+        if args.dry_run and not screen.json:
+            screen.line("\n".join(ids))
+            screen.note(said)
+        else:
+            screen.result({"ids": ids, "count": len(ids), "dry_run": args.dry_run}, said)
+
+    def _check(self, queue: Queue, ids: list[str]) -> list[str]:
+        """Return the IDs, each once, and refuse the jobs that the change would refuse."""
+        ids = list(dict.fromkeys(ids))
+        for id in ids:
+            state = queue.get(id)["state"]
+            if state not in self._states:
+                raise WrongState(id=id, state=state, what=self._done)
+        return ids
+
+    def _change_matching(
+        self, queue: Queue, args: Arguments, chosen: Chosen, options: Mapping[str, object]
+    ) -> list[str]:
+        portions = list(self._matching(queue, chosen))  # select all before the first change
+        if not args.dry_run:
+            _confirm(sum(map(len, portions)), self._done, args.yes)
+            portions = [self._change(queue, ids, lenient=True, **options) for ids in portions]
+        if not any(portions):
+            raise NothingToDo(what=f"no matching job can be {self._done}")
+        return [id for ids in portions for id in ids]
+
+    def _matching(self, queue: Queue, chosen: Chosen) -> Iterator[list[str]]:
+        """Yield pages of IDs of the jobs that match in a state that allows the change.
+
+        An unknown state stays in the filter, so that the queue refuses it.
+        """
+        named = chosen.get("state")
+        named = [named] if isinstance(named, str) else named
+        if named is None or set(named) <= set(STATES):
+            named = [state for state in self._states if named is None or state in named]
+        if named:
+            selected: Chosen = {**chosen, "state": named}
+            yield from queue.select(**selected)
+
+
+class Cancel(Change):
+    def add_options(self, parser: Parser) -> None:
+        super().add_options(parser)
+        help = "signal that ends a running job (default TERM); KILL follows after its grace"
+        parser.add_argument("--signal", metavar="NAME", help=help)
+
+    def options(self, args: Arguments) -> Mapping[str, object]:
+        return {"signal": _signal(args.signal or "TERM")}
+
+
+class Edit(Change):
+    def add_options(self, parser: Parser) -> None:
+        from ..job_options import add_job_flags
+
+        parser.usage = "queuectl edit [options] (ID … | --where FIELD=VALUE | --all)"
+        help = "jobs with state=, queue=, name=, tag.KEY= …"
+        parser.add_argument("--where", metavar="F=V", action="append", help=help)
+        parser.add_argument("--command", metavar="TEXT", help="new shell command line")
+        add_job_flags(parser)
+
+    def chosen(self, args: Arguments) -> Chosen:
+        return where_filter(args.where or [])
+
+    def options(self, args: Arguments) -> Mapping[str, object]:
+        from ..job_options import job_fields
+
+        fields = {name: None if value == "" else value for name, value in job_fields(args).items()}
+        if args.command is not None:
+            fields["command"] = args.command
+        if not fields:
+            raise InvalidInput(what="name a change, like --priority 10")
+        return {"fields": fields}
+
+
+def _signal(text: str) -> int:
+    import signal
+
+    if text.isascii() and text.isdigit() and len(text) < 3 and 1 <= int(text) <= 64:
+        return int(text)
+    name = text.upper()
+    number = getattr(signal.Signals, name if name.startswith("SIG") else f"SIG{name}", None)
+    if number is None:
+        raise InvalidInput(what=f"unknown signal {text[:20]!r}; use a name like TERM or a number")
+    return int(number)
+
+
+def _confirm(count: int, done: str, is_meant: bool) -> None:
+    """Ask the user at a terminal before a change of several jobs.
+
+    Raises: NothingToDo.
+    """
+    import sys
+
+    if count < 2 or is_meant or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    sys.stderr.write(f"{count} jobs would be {done}; continue? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise NothingToDo(what="nothing was changed")
+
+
+COMMANDS = {
+    "cancel": Cancel(
+        Queue.cancel,
+        "canceled",
+        (PENDING, FAILED, PROCESSING),
+        """Cancels jobs and the jobs that wait for them. Waiting jobs move to the dead letter queue at once; running
+        jobs are ended first. To bring canceled jobs back, use `dlq retry`; to delete them, use `rm`.""",
+        [
+            "queuectl cancel job1",
+            "queuectl cancel --queue gpu --state pending",
+            "queuectl cancel job1 --signal INT",
+        ],
+    ),
+    "retry": Change(
+        Queue.retry,
+        "made due",
+        (FAILED,),
+        """Makes jobs due now that wait for a retry or a time. Retries dead jobs that you name, with attempts reset to
+        0; to retry many or change them, use `queuectl dlq retry`.""",
+        ["queuectl retry job1", "queuectl retry --all", "queuectl retry --queue mail --state failed"],
+    ),
+    "edit": Edit(
+        Queue.edit,
+        "changed",
+        (PENDING, FAILED, DEAD),
+        """Changes waiting or dead jobs: any `enqueue` option except --id, --key and --after. An empty value resets an
+        option; --delay 0 makes a job run now.""",
+        [
+            "queuectl edit job1 --priority 10",
+            "queuectl edit job1 --command 'make -j8' --timeout 1h",
+            'queuectl edit job1 --queue ""',
+        ],
+    ),
+    "rm": Change(
+        Queue.remove,
+        "removed",
+        (PENDING, FAILED, DEAD, COMPLETED),
+        """Removes jobs permanently, except running ones. If a removed job was waiting, the jobs that wait for it are
+        canceled.""",
+        ["queuectl rm job1 job2", "queuectl rm --state completed --until 7d", "queuectl rm --tag user=ann --dry-run"],
+    ),
+    "suspend": Change(
+        Queue.suspend,
+        "suspended",
+        (PROCESSING,),
+        """Suspends running jobs (SIGSTOP). They keep their workers until `queuectl continue`, and their timeouts keep
+        counting.""",
+        ["queuectl suspend job1", "queuectl suspend --queue gpu", "queuectl continue job1"],
+    ),
+    "continue": Change(
+        Queue.continue_,
+        "continued",
+        (PROCESSING,),
+        "Continues suspended jobs.",
+        ["queuectl continue job1", "queuectl continue --all"],
+    ),
+}
