@@ -81,7 +81,7 @@ def code_lines(module: Module) -> Iterator[str]:
 
 
 def is_prose(node: ast.AST) -> bool:
-    """Return whether this is a docstring, or a text below a constant or a field."""
+    """Return whether this is a docstring, or a text that describes a constant or a field."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -92,24 +92,24 @@ def lines_of(node: ast.AST) -> range:
 
 
 def length_of(function: Function) -> int:
-    """Return how many lines a function has, with its head and its docstring."""
+    """Return the number of lines of a function, including its head and its docstring."""
     return len(lines_of(function))
 
 
 def parameters_of(function: Function) -> int:
-    """Return how many parameters a caller may give, without `self` and `cls`."""
+    """Return the number of parameters that a caller may pass, without `self` and `cls`."""
     names = [one.arg for one in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
     return len(names) - (names[:1] in (["self"], ["cls"]))
 
 
 def complexity_of(function: Function) -> int:
-    """Return McCabe's number."""
-    counted = (*BRANCHES, *FUNCTIONS)  # the function itself is the 1 that it begins with
+    """Return McCabe's complexity of a function."""
+    counted = (*BRANCHES, *FUNCTIONS)  # the function itself counts as 1
     return sum(isinstance(node, counted) for node in ast.walk(function))
 
 
 def depth_of(node: ast.AST) -> int:
-    """Return how deeply blocks stand in one another; an `elif` is no deeper than its `if`."""
+    """Return how deeply blocks are nested; an `elif` is as deep as its `if`."""
     deepest = 0
     for child in ast.iter_child_nodes(node):
         is_elif = isinstance(node, ast.If) and node.orelse == [child] and isinstance(child, ast.If)
@@ -134,7 +134,7 @@ def count_over(values: list[int], limit: int) -> int:
 
 
 def percent(facts: list[bool]) -> int:
-    """Return how many of a hundred are true, rounded down."""
+    """Return the percentage of true values, rounded down."""
     return 100 * sum(facts) // len(facts)
 
 

@@ -1,6 +1,6 @@
 """Console: the console blocks of README.md and docs/, run and compared with the output that they show.
 
-    python3 -m tests.readme    write what the blocks print today into the pages, where it differs
+    python3 -m tests.readme    update the output in the pages
 """
 
 from __future__ import annotations

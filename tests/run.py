@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the tests from a fresh clone, with nothing prepared.
 
-The script makes a virtual environment of its own and runs each test file in a pytest process, several at a time.
+The script creates a virtual environment, and runs each test file in a pytest process, several at a time.
 
     python3 tests/run.py                        all tests except the long ones, on this Python
     python3 tests/run.py --all-pythons          the same, and more on each other CPython from 3.9 on:
@@ -93,16 +93,16 @@ def run_file(runner: str, file: str, args: argparse.Namespace) -> Outcome:
     done = subprocess.run(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    said = done.stdout
-    numbers = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)\b", said)}
+    output = done.stdout
+    numbers = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)\b", output)}
     failed = numbers.get("failed", 0) + numbers.get("error", 0) + numbers.get("errors", 0)
     if done.returncode not in (0, 5) and not failed:
         failed = 1  # pytest itself failed
     name = os.path.relpath(file, ROOT)
     if failed:
-        print(f"{said}\n-- {name}: FAILED", flush=True)
+        print(f"{output}\n-- {name}: FAILED", flush=True)
     else:
-        notes = [line for line in said.splitlines() if line.startswith("SKIPPED") or "s call " in line]
+        notes = [line for line in output.splitlines() if line.startswith("SKIPPED") or "s call " in line]
         print("\n".join([f"{name}: {numbers.get('passed', 0)} passed", *notes]), flush=True)
     return Outcome(numbers.get("passed", 0), failed, numbers.get("skipped", 0))
 
@@ -120,7 +120,7 @@ def find_tests() -> list[str]:
 def environment_for(python: str) -> str:
     """Return the Python of a virtual environment that has what the tests need.
 
-    If there is no such environment, make it.
+    If there is no such environment, create it.
     """
     folder = os.path.join(ROOT, f".venv-tests-{version_of(python)}")
     runner = os.path.join(folder, "bin", "python")
@@ -160,9 +160,9 @@ def find_pythons() -> list[str]:
 def version_of(python: str) -> str:
     """Return a version like `cpython-3.11.7`, or `none-0.0` if this is no working CPython."""
     code = "import platform; print(platform.python_implementation().lower() + '-' + platform.python_version())"
-    said = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
-    version = said.stdout.strip()
-    return version if said.returncode == 0 and version.startswith("cpython-") else "none-0.0"
+    result = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+    version = result.stdout.strip()
+    return version if result.returncode == 0 and version.startswith("cpython-") else "none-0.0"
 
 
 if __name__ == "__main__":

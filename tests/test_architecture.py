@@ -1,5 +1,8 @@
-"""The architecture as a test: folders are layers, and imports run downwards only, pure modules touch no world,
-everything is in the standard library, functions are short, and starting a command imports no more than it needs.
+"""The rules of the architecture.
+
+Folders are layers, and imports go only downwards. Pure modules do not touch the world. Only the
+standard library is imported. Functions are short, and starting a command imports only what it
+needs.
 """
 
 from __future__ import annotations
@@ -42,19 +45,20 @@ LAYERS = [
     "cli.home_commands",
     "__main__",
 ]
-"""From the ground up: the folders, and the modules that lie in none. Imports run downwards; within a folder there are
-no cycles.
+"""The folders, and the modules outside folders, from the lowest layer up.
+
+Imports go downwards, and have no cycles within a folder.
 """
 
 PURE_LAYERS = ("errors", "escapes", "fast_json", "timestamps", "model", "table", "engine")
 PURE_BESIDE = ("storage.journal_format", "wire.protocol")
 MOST_MODULES = 22
-"""In one folder."""
+"""The limit for one folder."""
 
 PURE_MAY_IMPORT = {
     "__future__", "_json", "bisect", "calendar", "codecs", "collections", "datetime", "difflib", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
 }  # fmt: skip
-"""`signal` for the names of signals, `time` for calendar arithmetic: what they may call of them is checked below."""
+"""`signal` is for the names of signals, and `time` for calendar arithmetic; `PURE_MAY_CALL` limits both."""
 
 PURE_MAY_CALL = {
     "time": {"strftime", "gmtime"},
@@ -78,7 +82,7 @@ TREES = dict(modules())
 
 
 def layer_of(name: str) -> str:
-    """Return the folder that a module lies in, or the module itself where it lies in none."""
+    """Return the folder of a module, or the module itself outside folders."""
     return name.rpartition(".")[0] or name
 
 
@@ -86,8 +90,9 @@ PURE = {name for name in TREES if layer_of(name) in PURE_LAYERS or name in PURE_
 
 
 def own_imports(name: str, tree: ast.Module) -> Iterator[str]:
-    """Yield the modules of the package that a module imports, at its top or inside a function; not what only type
-    checkers read.
+    """Yield the modules of the package that a module imports, at its top or inside a function.
+
+    Leave out imports that only type checkers read.
     """
     package = name.split(".")[:-1]
     for node in ast.walk(tree):
@@ -121,7 +126,7 @@ def test_no_folder_has_too_many_modules(layer: str) -> None:
     assert sum(layer_of(name) == layer for name in TREES if not name.endswith("__init__")) <= MOST_MODULES
 
 
-def test_a_package_is_no_more_than_its_modules() -> None:
+def test_packages_have_no_code() -> None:
     for name, tree in TREES.items():
         if name.endswith(".__init__"):
             assert [type(node) for node in tree.body] == [ast.Expr], f"{name} has code"
@@ -138,7 +143,7 @@ def inner_imports(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_there_are_no_cycles_in_a_folder(layer: str) -> None:
+def test_folders_have_no_import_cycles(layer: str) -> None:
     left = {name: inner_imports(name) for name in TREES if layer_of(name) == layer}
     while ground := {name for name, imported in left.items() if not imported & set(left)}:
         left = {name: imported for name, imported in left.items() if name not in ground}
@@ -146,12 +151,12 @@ def test_there_are_no_cycles_in_a_folder(layer: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in TREES if layer_of(name).startswith("cli.")))
-def test_no_command_knows_another(name: str) -> None:
+def test_no_command_imports_another(name: str) -> None:
     assert not [imported for imported in OWN[name] if layer_of(imported).startswith("cli.")]
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
-def test_pure_modules_touch_no_world(name: str) -> None:
+def test_pure_modules_do_not_touch_the_world(name: str) -> None:
     assert set(outside_imports(TREES[name])) <= PURE_MAY_IMPORT
     assert OWN[name] <= PURE
     for node in ast.walk(TREES[name]):
@@ -187,7 +192,7 @@ def test_functions_are_short_and_everything_is_annotated(name: str) -> None:
             assert lengths[-1] <= 70, f"{name}.{node.name} has {lengths[-1]} lines"
 
 
-def test_most_functions_have_less_than_fifteen_lines() -> None:
+def test_most_functions_have_fewer_than_fifteen_lines() -> None:
     lengths = [
         node.end_lineno - node.lineno + 1
         for tree in TREES.values()
@@ -198,11 +203,11 @@ def test_most_functions_have_less_than_fifteen_lines() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TREES))
-def test_every_module_says_what_it_is_for(name: str) -> None:
+def test_every_module_has_a_docstring(name: str) -> None:
     assert ast.get_docstring(TREES[name])
 
 
-def test_there_is_one_transition_table_and_every_event_has_its_place_in_it() -> None:
+def test_the_transition_table_has_every_event() -> None:
     from queuectl_core.engine import transitions
     from queuectl_core.model import events
 
@@ -259,13 +264,13 @@ NEVER = {
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_with_a_supervisor_the_command_line_imports_only_what_it_needs(
+def test_a_command_imports_only_what_it_needs(
     queuectl: object, words: list[str], never: set[str]
 ) -> None:
     queuectl.ok("worker", "start")
     code = "import sys; from queuectl_core.cli.main import run; s = run(sys.argv[1:]); print('\\n' + ' '.join(sys.modules)); sys.exit(s)"
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {ROOT!r}); {code}", *words],
         env=queuectl.environ, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert set(said.stdout.splitlines()[-1].split()) & never == set()
+    assert set(result.stdout.splitlines()[-1].split()) & never == set()

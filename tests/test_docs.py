@@ -26,7 +26,7 @@ VARIABLES = ("QUEUECTL_HOME", "QUEUECTL_STORE", "NO_COLOR")
 PARSERS = generate.all_parsers()
 
 
-def documented(page: str, names: object) -> None:
+def assert_documented(page: str, names: object) -> None:
     """Assert that a page has each name in backquotes."""
     text = readme.read(page)
     assert not [name for name in names if f"`{name}`" not in text]
@@ -45,7 +45,7 @@ def test_a_stale_part_is_found_and_rewritten() -> None:
     assert generate.generated(fresh) == fresh
 
 
-def test_every_part_stands_on_a_page() -> None:
+def test_every_part_is_on_a_page() -> None:
     used = [name for page in readme.pages() for _, name, _ in generate.MARKED.findall(readme.read(page))]
     assert sorted(used) == sorted(generate.PARTS)
 
@@ -64,13 +64,13 @@ def test_every_command_action_and_option_is_documented(words: str) -> None:
 
 
 def test_the_options_of_every_command_are_documented() -> None:
-    documented("docs/commands.md", ("--home DIR", "--json", "--help", "--version"))
+    assert_documented("docs/commands.md", ("--home DIR", "--json", "--help", "--version"))
 
 
 def test_every_name_in_the_code_is_documented() -> None:
-    documented("docs/settings.md", [*SETTINGS, *VARIABLES])
-    documented("docs/job-fields.md", [*STATES, *BASIC_FIELDS, *OPTIONS, *texts_of_a_record()])
-    documented("docs/commands.md", [*EVENT_NAMES, "QUEUECTL_JOB_ID"])
+    assert_documented("docs/settings.md", [*SETTINGS, *VARIABLES])
+    assert_documented("docs/job-fields.md", [*STATES, *BASIC_FIELDS, *OPTIONS, *texts_of_a_record()])
+    assert_documented("docs/commands.md", [*EVENT_NAMES, "QUEUECTL_JOB_ID"])
 
 
 def texts_of_a_record() -> list[str]:
@@ -79,7 +79,7 @@ def texts_of_a_record() -> list[str]:
 
 
 @pytest.mark.parametrize("key", SETTINGS)
-def test_every_setting_stands_there_with_its_default(key: str) -> None:
+def test_every_setting_is_documented_with_its_default(key: str) -> None:
     default = SETTINGS[key].default
     assert f"| `{key}` | {'–' if default in ('', []) else default} |" in readme.read("docs/settings.md")
 

@@ -1,4 +1,4 @@
-"""docs/guarantees.md: each case that it lists is held by tests that are there."""
+"""docs/guarantees.md: tests exist for each case that it lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def functions_in(path: str) -> set[str]:
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_each_case_names_tests_that_are_there() -> None:
+def test_each_case_names_existing_tests() -> None:
     cases = named_tests()
     assert len(cases) > 30
     for case, names in cases.items():
@@ -35,7 +35,7 @@ def test_each_case_names_tests_that_are_there() -> None:
             assert test in functions_in(path), f"{name} is not there"
 
 
-def test_no_case_of_the_failures_stands_twice() -> None:
+def test_no_case_appears_twice() -> None:
     with open(DOCUMENT, encoding="utf-8") as file:
         cases = [line for line in file if line.startswith("### ") or line.endswith(":\n")]
     assert len(cases) > 90

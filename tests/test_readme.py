@@ -1,4 +1,6 @@
-"""README and docs/: console blocks print what stands there, links lead somewhere, and the layout fits a page."""
+"""README and docs/: console blocks print the documented output, links work, and the layout fits a
+page.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ WRITTEN = [*PAGES, "CONTRIBUTING.md", "SECURITY.md"]
 
 
 @pytest.mark.parametrize("page", WITH_CONSOLE)
-def test_the_console_blocks_say_what_a_person_would_see(page: str, queuectl: CommandLine) -> None:
+def test_console_blocks_show_the_real_output(page: str, queuectl: CommandLine) -> None:
     folder = os.path.join(os.path.dirname(queuectl.home), "work")
     os.mkdir(folder)
     for command, expected in readme.steps(readme.read(page)):
@@ -30,19 +32,19 @@ def test_the_console_blocks_say_what_a_person_would_see(page: str, queuectl: Com
         assert readme.comparable(seen) == readme.comparable(expected), command
 
 
-def test_no_console_block_is_lost() -> None:
+def test_all_console_blocks_are_found() -> None:
     assert {"README.md", "docs/commands.md"} <= {*WITH_CONSOLE}
     assert sum(len(readme.steps(readme.read(page))) for page in WITH_CONSOLE) > 60
 
 
-def test_the_picture_shows_what_a_person_would_see() -> None:
+def test_the_picture_shows_the_real_output() -> None:
     with open(picture.PICTURE, encoding="utf-8") as file:
         drawn = file.read()
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
     assert readme.comparable(picture.text_of(drawn)) == readme.comparable(picture.session())
 
 
-def test_a_picture_holds_the_text_that_was_drawn() -> None:
+def test_a_picture_contains_its_text() -> None:
     assert picture.text_of(picture.drawn("$ a <b> & 'c'\n  d\n")) == "$ a <b> & 'c'\n  d\n"
 
 
@@ -74,20 +76,20 @@ def anchors(page: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", WRITTEN)
-def test_every_link_leads_somewhere(page: str) -> None:
+def test_every_link_has_a_target(page: str) -> None:
     for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", readme.read(page)):
         path = os.path.normpath(os.path.join(os.path.dirname(page), target)) if target else page
         assert os.path.exists(os.path.join(ROOT, path)), target
         assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
 
 
-def test_every_page_is_reached_from_the_readme() -> None:
+def test_the_readme_links_to_every_page() -> None:
     linked = set(re.findall(r"\]\((docs/\w[\w-]*\.md)", readme.read("README.md")))
     assert {page for page in PAGES if page.startswith("docs/")} <= linked
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "README.md"])
-def test_every_module_named_in_a_document_exists_and_the_codemap_names_all(page: str) -> None:
+def test_documents_name_only_existing_modules_and_the_codemap_names_all(page: str) -> None:
     text = readme.read(page)
     package = os.path.join(ROOT, "queuectl_core")
     if page.endswith("architecture.md"):

@@ -1,6 +1,6 @@
 """A program that embeds queuectl, as a type checker sees it. Nothing runs it: `.ci/run` checks it with mypy.
 
-Each ignore names the one error that its line must give; mypy complains of an ignore that hides none.
+Each ignore comment names the one error that its line must cause; mypy reports an ignore comment without an error.
 """
 
 from __future__ import annotations

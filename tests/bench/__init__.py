@@ -1,1 +1,1 @@
-"""The benchmarks: `run.py` is what to call; each other module is a measure, or what measures are made of."""
+"""The benchmarks: call `run.py`; each other module is a measure or a part of measures."""

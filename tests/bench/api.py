@@ -1,4 +1,4 @@
-"""Api: how long `Queue.enqueue` takes in a program that runs already, durable when it returns."""
+"""Api: the time of `Queue.enqueue`, including the sync, in a program that already runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk: how many jobs a second a file of them is enqueued, all or nothing, durable when it returns."""
+"""Bulk: jobs a second when a file of them is enqueued, all or none, including the sync."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.bench.peers import libraries
 
 FLOOR = "JSON read, written, synced"
 SLOW_PEERS_PART = 10
-"""Peers that commit every job alone get a tenth of the jobs: it is a rate that is measured."""
+"""Peers that commit each job separately get a tenth of the jobs, because the result is a rate."""
 
 
 def contests(bench: Bench) -> Iterator[Contest]:
@@ -33,7 +33,7 @@ def contests(bench: Bench) -> Iterator[Contest]:
 
 
 def _queuectl(bench: Bench, path: str, jobs: int, workers: int | None) -> Readings:
-    """The command line from start to end. No worker runs: it is the enqueue that is measured."""
+    """Measure a call of the command line; no worker runs, because only the enqueue counts."""
     with new_home(bench.folder, workers) as home:
         taken = taken_s(home.words("enqueue", "--file", path), home.environ)
         assert home.counts()["pending"] == jobs

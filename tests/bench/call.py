@@ -1,5 +1,7 @@
-"""Call: what one call of the command line costs, set against an empty program of the same bare Python; with .pyc
-files in place (`homes` sees to it), after one call to warm up.
+"""Call: the cost of one call of the command line, compared with an empty program of the same bare
+Python.
+
+A first call warms up, and .pyc files exist (see `homes`).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Checkpoint: how long the longest pause between job starts is while the store takes in a large backlog, slice by
-slice.
+"""Checkpoint: the longest pause between job starts while the store takes in a large backlog, slice
+by slice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def contests(bench: Bench) -> Iterator[Contest]:
 
 
 def _measure(bench: Bench, jobs: int, path: str | None) -> Readings:
-    """The jobs are older than the backlog, so they run while it goes into the store."""
+    """Measure jobs that are older than the backlog, so that they run while it goes into the store."""
     with new_home(bench.folder, workers=0) as home, Stream(home) as stream, home.queue() as queue:
         ids = stream.enqueue(jobs)
         if path is not None:

@@ -1,8 +1,8 @@
-"""Contest: several contenders at the same work, measured in turns (A B A B), and the rows that come of it.
+"""Contest: several contenders do the same work in turns (A B A B), and the results are rows.
 
-A contender's turn gives readings: by what was measured, with the unit last ("jobs/s", "status, ms"), a number. Absolute
-times drift on shared machines, so each reading is set against that of the reference in the same contest. Knows nothing
-of what is measured, nor how rows are shown.
+A turn returns readings: a number for each measured thing, whose name ends with the unit ("jobs/s",
+"status, ms"). Absolute times drift on shared machines, so each reading is compared with the
+reference in the same contest. Does not know the work, or how rows are shown.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ Turn = Callable[[], Readings]
 
 
 class CannotTakePart(Exception):
-    """Why this contender has no reading: it is not installed, this system lacks something, or it went wrong."""
+    """Why this contender has no reading: it is not installed, the system lacks something, or it
+    failed.
+    """
 
 
 class Contest(NamedTuple):
-    """`reference` is the contender that the others are set against; "" for none."""
+    """Contenders at the same work; `reference` is the one that the others are compared with, or ""."""
 
     name: str
     reference: str
@@ -29,8 +31,9 @@ class Contest(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """How much is measured, and where. `peers_python` has the peers' libraries, if it is there; `fsync` is when Redis
-    syncs.
+    """How much to measure, and where.
+
+    `peers_python` has the libraries of the peers, if it exists; `fsync` says when Redis syncs.
     """
 
     size: str
@@ -44,17 +47,19 @@ class Bench(NamedTuple):
 
 
 class Row(NamedTuple):
-    """`values` has one number a round; when it is empty, `said` tells why."""
+    """One contender's result; `values` has one number per round, and if it is empty, `reason` says
+    why.
+    """
 
     measure: str
     contender: str
     values: list[float]
     ratio: float | None
-    said: str = ""
+    reason: str = ""
 
 
 def hold(contest: Contest, rounds: int) -> list[Row]:
-    """Gives every contender one turn a round. One that cannot take part is left out of the later rounds."""
+    """Give each contender one turn a round; one that cannot take part is skipped in later rounds."""
     taken: dict[str, list[Readings]] = {name: [] for name in contest.turns}
     absent: dict[str, str] = {}
     for number in range(1, rounds + 1):
@@ -79,7 +84,7 @@ def _rows(contest: Contest, name: str, taken: dict[str, list[Readings]], absent:
 
 
 def _ratio(contest: Contest, what: str, values: list[float], taken: dict[str, list[Readings]]) -> float | None:
-    """Of the medians; None where the reference has no such reading, or reads 0."""
+    """Return the ratio of the medians, or None if the reference has no such reading or reads 0."""
     base = [readings[what] for readings in taken.get(contest.reference, []) if what in readings]
     return statistics.median(values) / statistics.median(base) if base and statistics.median(base) else None
 
@@ -89,7 +94,7 @@ def median_ms(times_s: list[float]) -> float:
 
 
 def percentiles(what: str, times_s: list[float]) -> Readings:
-    """The 50th and 99th percentile and the maximum, in ms."""
+    """Return the 50th and 99th percentile and the maximum, in ms."""
     ordered = sorted(times_s)
     at = {"p50": len(ordered) // 2, "p99": len(ordered) * 99 // 100, "max": len(ordered) - 1}
     return {f"{what}, {name}, ms": 1000 * ordered[index] for name, index in at.items()}

@@ -1,5 +1,5 @@
-"""Dispatch: how many jobs that do nothing (`true`) a second, from the enqueue to the last outcome, durable, output
-kept.
+"""Dispatch: jobs a second that do nothing (`true`), from the enqueue to the last result, synced,
+with output kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.bench.peers import libraries, programs
 
 XARGS = "xargs -P"
 PEERS_AT = 2
-"""So many workers the peers are measured at."""
+"""The number of workers for the peers."""
 
 
 def contests(bench: Bench) -> Iterator[Contest]:
@@ -35,7 +35,7 @@ def _floors(jobs: int, workers: int) -> dict[str, Turn]:
 
 
 def _queuectl(bench: Bench, jobs: int, workers: int) -> Readings:
-    """With a supervisor that is up and idle when they come."""
+    """Measure a supervisor that is idle when the jobs come."""
     with new_home(bench.folder, workers) as home, home.queue() as queue:
         started_s = time.perf_counter()
         queue.wait(queue.enqueue_many({"command": "true"} for _ in range(jobs)))
@@ -45,7 +45,7 @@ def _queuectl(bench: Bench, jobs: int, workers: int) -> Readings:
 
 
 def _peers(bench: Bench, jobs: int) -> dict[str, Turn]:
-    few = min(jobs, 200)  # each waiting job of nq is two processes
+    few = min(jobs, 200)  # each waiting job of nq takes two processes
     turns: dict[str, Turn] = {
         "task-spooler": partial(programs.dispatch_tsp, bench, min(jobs, 900), PEERS_AT),
         "GNU parallel": partial(programs.dispatch_parallel, bench, jobs, PEERS_AT),

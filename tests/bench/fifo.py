@@ -1,5 +1,6 @@
-"""Fifo: when a command runs, as told by the command itself: it writes a line into a FIFO. Also used by the drivers of
-peers, so it needs nothing but the standard library.
+"""Fifo: the time at which a command runs, which the command itself writes into a FIFO.
+
+Drivers of peers also use this module, so it needs only the standard library.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ class Fifo:
     def __init__(self, folder: str) -> None:
         path = os.path.join(folder, "fifo")
         os.mkfifo(path)
-        # Open for writing, too: else it would be at its end whenever no command has it open.
+        # Also open for writing; otherwise it would end whenever no command has it open.
         self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         self.command = f"echo > {path}"
 
@@ -22,8 +23,10 @@ class Fifo:
         os.close(self._descriptor)
 
     def next(self, within_s: float = 60.0, must: bool = True) -> list[float]:
-        """The time, once for every command that has run since the last call; waits for the first. Unless it `must`
-        come, there may be none.
+        """Return the time once for each command that ran since the last call, and wait for the
+        first.
+
+        Unless `must` is true, the result may be empty.
         """
         readable, _, _ = select.select([self._descriptor], [], [], within_s)
         if not readable:
@@ -33,7 +36,9 @@ class Fifo:
         return [time.perf_counter()] * len(os.read(self._descriptor, 4096))
 
     def latencies_s(self, start: Callable[[str], object], times: int, pause_s: float) -> list[float]:
-        """From calling `start(command)` to the command running, again and again, with everything idle in between."""
+        """Return the seconds from each `start(command)` to the command; everything is idle in
+        between.
+        """
         taken = []
         for _ in range(times):
             time.sleep(pause_s)

@@ -1,5 +1,7 @@
-"""Filling: homes with a past, made in seconds: what is finished there has gone through the product's own engine,
-journal and store in this process, but no command was run. Knows nothing of what the homes are for.
+"""Filling: homes with a history, made in seconds.
+
+The finished jobs go through the engine, journal and store of queuectl in this process, but no
+command runs. Does not know the purpose of the homes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ BATCH = 1000
 
 
 def add_finished(path: str, completed: int, dead: int) -> None:
-    """Adds so many completed and dead jobs to a home in which nothing runs and nothing waits."""
+    """Add completed and dead jobs to a home in which no job runs or waits."""
     home = Home(path)
     home.prepare()
     lock = lockfile.acquire(home.lock)

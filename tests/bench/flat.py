@@ -1,5 +1,6 @@
-"""Flat: what anything costs with many jobs waiting, or many finished, against an empty home. The homes are made once
-and used in all rounds, for what is measured changes them by little.
+"""Flat: the cost of everything with many waiting or finished jobs, compared with an empty home.
+
+All rounds use the same homes, because the measurements change them only a little.
 """
 
 from __future__ import annotations
@@ -43,12 +44,15 @@ def contests(bench: Bench) -> Iterator[Contest]:
 
 
 def _calls(bench: Bench) -> int:
-    """How often each call of the command line is measured a round."""
+    """Return how often a round measures each call of the command line."""
     return bench.pick(1, 10, 20)
 
 
 def _measure(bench: Bench, home: BenchHome, size: int, base_bytes: dict[str, int]) -> Readings:
-    """One round in one home, from cleanly closed to cleanly closed. `base_bytes` is what the empty one has taken."""
+    """Measure one round in one home, which is cleanly closed before and after.
+
+    `base_bytes` is the size of the empty home.
+    """
     times = _calls(bench)
     readings = {"opening: first status, ms": 1000 * taken_s(home.words("status"), home.environ)}
     readings["command-line enqueue, no supervisor, ms"] = _call_ms(home, times, "enqueue", "--", "true")
@@ -71,7 +75,9 @@ def _call_ms(home: BenchHome, times: int, *words: str) -> float:
 
 
 def _start_ms(home: BenchHome) -> float:
-    """From the start of the command line to a supervisor that is ready and dispatches."""
+    """Return the time from the start of the command line to a supervisor that is ready and
+    dispatches.
+    """
     return 1000 * taken_s(home.words("worker", "start"), home.environ)
 
 
@@ -88,7 +94,9 @@ def _calls_with_supervisor(home: BenchHome, times: int) -> Readings:
 
 
 def _dispatch_rate(home: BenchHome, jobs: int) -> float:
-    """Of two workers, from none to the end of the last of so many jobs, however many wait behind them."""
+    """Return the rate of two workers from the first to the last of `jobs`, whatever waits behind
+    them.
+    """
     with home.queue() as queue:
         queue.enqueue_many({"command": "true"} for _ in range(jobs))
         *_, last = queue.list("pending", limit=jobs)

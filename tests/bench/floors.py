@@ -1,5 +1,6 @@
-"""Floors: the same work done by next to nothing: no queue, no record, no promise. Nothing that does more can be
-expected to be faster. Knows nothing of queuectl.
+"""Floors: the same work with no queue, no record, and no promise, which no real queue can beat.
+
+Does not know queuectl.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ SHELL = "/bin/sh"
 
 
 def xargs(jobs: int, workers: int) -> float:
-    """Jobs a second of `xargs -P`, which keeps nothing."""
+    """Return jobs a second of `xargs -P`, which keeps nothing."""
     numbers = "\n".join(map(str, range(jobs))).encode()
     started_s = time.perf_counter()
     subprocess.run(["xargs", f"-P{workers}", "-I{}", "sh", "-c", "true"], input=numbers, check=True)
@@ -24,7 +25,10 @@ def xargs(jobs: int, workers: int) -> float:
 
 
 def spawn_loops(jobs: int, workers: int) -> float:
-    """Jobs a second of bare posix_spawn loops, one process a worker: the floor for anything written in Python."""
+    """Return jobs a second of bare posix_spawn loops, one process per worker.
+
+    This is the limit for any program in Python.
+    """
     share = max(1, jobs // workers)
     started_s = time.perf_counter()
     pids = [os.fork() or _spawn_loop(share) for _ in range(workers)]
@@ -57,12 +61,14 @@ with open(sys.argv[1], "rb") as file, open(sys.argv[2], "wb") as copy:
 
 
 def parse_and_sync_s(path: str, folder: str) -> float:
-    """Seconds to read a file of jobs as JSON in a process of its own, and to write it out again as JSON, synced."""
+    """Return the seconds to read a file of jobs as JSON in its own process, and to write it as
+    JSON, synced.
+    """
     return taken_s([sys.executable, "-I", "-c", _COPY, path, os.path.join(folder, "copy")])
 
 
 def sync_s(folder: str, times: int) -> list[float]:
-    """Seconds of one append of a line and its sync, again and again."""
+    """Return the seconds of one append of a line and its sync, several times."""
     line = json.dumps({"command": "true"}).encode() * 4
     sync = getattr(os, "fdatasync", os.fsync)
     descriptor = os.open(os.path.join(folder, "appended"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

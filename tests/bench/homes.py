@@ -1,5 +1,6 @@
-"""Homes for benchmarks: a home on the disk that is measured, the command line on it, a supervisor that is up; and
-nothing left running afterwards. Knows nothing of what is measured there.
+"""Homes for benchmarks: a home on the measured disk, its command line, and a supervisor that runs.
+
+Nothing keeps running afterwards. Does not know what is measured.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ from queuectl_core import Queue
 from tests.homes import SCRIPT, CommandLine, until
 
 KEEP_FINISHED: dict[str, str] = {}
-"""Settings that a new home gets, so that no finished job is pruned while it is measured."""
+"""Settings of a new home, so that retention removes no finished job during the measurement."""
 
 
 def environment() -> dict[str, str]:
-    """For all that is started here: .pyc files are written and used, as for everybody, whatever they are for us."""
+    """Return the environment of all measured programs: they write and use .pyc files, as for normal
+    users.
+    """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def bare_python(folder: str) -> str:
-    """A new Python with nothing beside it. What is installed with an interpreter may run at each start (.pth files),
-    and would make any command line look cheap next to an empty program, and alike in an empty and a full home.
+    """Return a new Python without packages.
+
+    Packages of an interpreter may run code at each start (.pth files). Then any command line would
+    look cheap next to an empty program, and equally fast in an empty and a full home.
     """
     venv.create(folder, symlinks=True)
     return os.path.join(folder, "bin", "python")
@@ -46,27 +51,27 @@ class BenchHome(CommandLine):
         return [self.python, SCRIPT, *words]
 
     def load(self, path: str) -> None:
-        """`enqueue --file`, however long it takes."""
+        """Run `enqueue --file` without a time limit."""
         subprocess.run(self.words("enqueue", "--file", path), env=self.environ, stdout=subprocess.DEVNULL, check=True)
 
     def queue(self) -> Queue:
         return Queue(self.home, deadline_s=600)
 
     def start(self, workers: int) -> None:
-        """A supervisor with exactly so many workers."""
+        """Start a supervisor with exactly `workers` workers."""
         self.ok("worker", "start", "--count", str(workers or 1))
         if not workers:
             self.scale_to_none()
 
     def scale_to_none(self) -> None:
-        """The running supervisor goes on without workers; returns when the last has ended."""
+        """Let the running supervisor continue without workers, and return when the last has ended."""
         self.ok("worker", "scale", "0")
         until(lambda: not self.json("status")["workers"], lambda: "the workers to end")
 
 
 @contextmanager
 def scratch(parent: str) -> Iterator[str]:
-    """A folder with a short path (a socket goes into it) on the disk that is measured."""
+    """Yield a folder on the measured disk, with a path that is short enough for a socket."""
     folder = tempfile.mkdtemp(prefix="q", dir=parent)
     try:
         yield folder
@@ -76,7 +81,7 @@ def scratch(parent: str) -> Iterator[str]:
 
 @contextmanager
 def new_home(parent: str, workers: int | None = None, python: str = sys.executable) -> Iterator[BenchHome]:
-    """A home of its own; with so many `workers`, a supervisor that is up."""
+    """Yield a new home, with a running supervisor if `workers` is not None."""
     with scratch(parent) as folder:
         home = BenchHome(folder, python)
         try:
@@ -90,7 +95,7 @@ def new_home(parent: str, workers: int | None = None, python: str = sys.executab
 
 
 def jobs_file(folder: str, count: int) -> str:
-    """A file of so many jobs that do nothing, for `enqueue --file`."""
+    """Write a file of `count` jobs that do nothing, for `enqueue --file`."""
     path = os.path.join(folder, f"{count}.jsonl")
     if not os.path.exists(path):
         with open(path, "w", encoding="utf-8") as file:
@@ -99,7 +104,10 @@ def jobs_file(folder: str, count: int) -> str:
 
 
 def taken_s(command: list[str], environ: dict[str, str] | None = None) -> float:
-    """Seconds from the spawn of a command to its end. It must succeed; what it prints goes nowhere."""
+    """Return the seconds from the spawn of a command to its end.
+
+    The command must succeed; its output is discarded.
+    """
     silence = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2)]
     path = shutil.which(command[0]) or command[0]
     started_s = time.perf_counter()

@@ -1,4 +1,6 @@
-"""Idle: how often supervisor and workers wake, and what processor time they take, while there is nothing to do."""
+"""Idle: how often the supervisor and workers wake, and how much processor time they take, without
+work.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ WORKERS = 2
 def contests(bench: Bench) -> Iterator[Contest]:
     during_s, settle_s = bench.pick(1, 10, 60), bench.pick(0, 3, 3)
     turns: dict[str, Turn] = {"queuectl": lambda: _queuectl(bench, during_s, settle_s)}
-    for peer in ("huey", "rq", "celery"):  # the others have no workers of their own
+    for peer in ("huey", "rq", "celery"):  # the others have no workers
         turns[libraries.title(bench, peer)] = partial(
             libraries.drive, bench, peer, "idle", workers=WORKERS, during_s=during_s, settle_s=settle_s
         )
@@ -25,7 +27,7 @@ def contests(bench: Bench) -> Iterator[Contest]:
 
 
 def _queuectl(bench: Bench, during_s: float, settle_s: float) -> Readings:
-    """After some jobs, for what has run may leave something to do. The first second syncs what they have left."""
+    """Measure after some jobs, because earlier work may have effects; the first second syncs it."""
     if not proc.IS_THERE:
         raise CannotTakePart("needs /proc")
     with new_home(bench.folder, WORKERS) as home, home.queue() as queue:

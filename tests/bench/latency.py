@@ -1,5 +1,5 @@
-"""Latency: from the call that enqueues a job to its command running, when everything was idle. The command tells it by
-writing into a FIFO.
+"""Latency: the time from the enqueue of a job to its command when everything is idle; the command
+writes into a FIFO.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAUSE_S = 0.02
 
 def contests(bench: Bench) -> Iterator[Contest]:
     times = bench.pick(3, 50, 200)
-    few = bench.pick(2, 10, 30)  # those that poll take a tenth of a second each
+    few = bench.pick(2, 10, 30)  # peers that poll take a tenth of a second each
     with new_home(bench.folder, 2) as home:
         fifo = Fifo(home.folder)
         try:

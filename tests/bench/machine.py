@@ -1,4 +1,6 @@
-"""Machine: what the numbers were measured on: processor, cores, kernel, file system, Python. Knows nothing of peers."""
+"""Machine: processor, cores, kernel, file system, and Python of the measurements. Does not know the
+peers.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def _processor() -> str:
 
 
 def filesystem(folder: str) -> str:
-    """The type of the file system that holds this folder, as the kernel calls it; `unknown` without a /proc."""
+    """Return the type of the file system of a folder, as the kernel names it, or `unknown` without
+    /proc.
+    """
     folder = os.path.realpath(folder)
     best, kind = "", "unknown"
     try:

@@ -1,5 +1,7 @@
-"""Proc: what Linux's /proc says of running processes: wake-ups, processor time, memory, children. Also used by the
-drivers of peers, so it needs nothing but the standard library. Raises OSError where there is no /proc.
+"""Proc: wake-ups, processor time, memory, and children of running processes, from Linux's /proc.
+
+Drivers of peers also use this module, so it needs only the standard library. Raises OSError without
+/proc.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ IS_THERE = os.path.isdir("/proc/self/task")
 
 
 def activity_a_minute(pids: list[int], during_s: float) -> dict[str, float]:
-    """What these processes, and all they have started, do in so many seconds, as if for a minute."""
+    """Return the activity of these processes and all their descendants in `during_s` seconds, per
+    minute.
+    """
     family = descendants(pids)
     before = [_wake_ups(pid) for pid in family], [_cpu_ms(pid) for pid in family]
     time.sleep(during_s)
@@ -22,27 +26,27 @@ def activity_a_minute(pids: list[int], during_s: float) -> dict[str, float]:
 
 
 def descendants(pids: list[int]) -> list[int]:
-    """These processes and all below them."""
+    """Return these processes and all their descendants."""
     family = list(pids)
     for pid in family:
         try:
             for task in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{task}/children") as file:
                     family += [int(child) for child in file.read().split()]
-        except FileNotFoundError:  # it has just ended
+        except FileNotFoundError:  # the process just ended
             pass
     return family
 
 
 def memory_bytes(pid: int) -> dict[str, int]:
-    """`Rss`, `Pss` (shared pages in parts) and `Uss` (what it shares with nobody)."""
+    """Return `Rss`, `Pss` (shared pages in part) and `Uss` (unshared pages)."""
     with open(f"/proc/{pid}/smaps_rollup") as file:
         sizes = {name: int(kib) * 1024 for name, kib in re.findall(r"(\w+):\s+(\d+) kB", file.read())}
     return {"Rss": sizes["Rss"], "Pss": sizes["Pss"], "Uss": sizes["Private_Clean"] + sizes["Private_Dirty"]}
 
 
 def _wake_ups(pid: int) -> int:
-    """How often its threads have gone to sleep, or were made to wait: each time they were woken for it."""
+    """Return how often the threads of a process slept or were made to wait, and then woke."""
     count = 0
     for task in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{task}/status") as file:

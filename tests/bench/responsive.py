@@ -1,5 +1,7 @@
-"""Responsive: how long others wait while a large file of jobs goes into the running supervisor, and how evenly jobs go
-on to start meanwhile.
+"""Responsive: how long other clients wait while a large file of jobs goes into the running
+supervisor.
+
+It also measures how evenly jobs start meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def contests(bench: Bench) -> Iterator[Contest]:
 
 
 def _measure(bench: Bench, path: str | None, during_s: float) -> Readings:
-    """With a load: until it is in. Else, or when that is sooner than one stream job, for `during_s`."""
+    """Measure until the load is complete; without a load, or until one stream job ran, for
+    `during_s`.
+    """
     with new_home(bench.folder, workers=0) as home, Stream(home) as stream:
         stream.enqueue(bench.pick(100, 4000, 12_000))
         home.ok("worker", "scale", "2")
@@ -50,7 +54,7 @@ def _loading(home: BenchHome, path: str) -> subprocess.Popen[bytes]:
 
 
 def _ask_until(home: BenchHome, is_over: Callable[[], bool]) -> dict[str, list[float]]:
-    """The seconds that each request took, at least one of a kind."""
+    """Return the seconds of each request, at least one of each kind."""
     asked: dict[str, list[float]] = {"enqueue": [], "status": []}
     with home.queue() as queue:
         requests = {"enqueue": lambda: queue.enqueue("true"), "status": queue.status}

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Measures queuectl, floors and, where they are installed, peers on the same work, in turns (A B A B), and prints one
-table: median, spread, and the ratio to what each is set against. Absolute times drift on shared machines; the ratios
-are what counts.
+"""Measure queuectl, lower bounds and installed peers on the same work, in turns (A B A B), and print one table.
+
+The table has the median, the spread, and the ratio to the reference. Absolute times drift on shared machines, so
+compare the ratios.
 
     python3 tests/bench/run.py                        all measures but soak
     python3 tests/bench/run.py dispatch call          these
@@ -80,14 +81,14 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def measure(name: str, bench: Bench) -> list[Row]:
-    """The rows of one measure; its homes are gone, and nothing of it runs, when this returns or raises."""
+    """Return the rows of one measure; afterwards, its homes and processes are gone."""
     rounds = 1 if name == "soak" else bench.rounds
     with closing(importlib.import_module(f"tests.bench.{name}").contests(bench)) as contests:
         return [row for contest in contests for row in hold(contest, rounds)]
 
 
 def command_line() -> str:
-    """As it was typed; a path of this machine in it becomes its last part."""
+    """Return the command line as it was typed; a path of this machine becomes its last part."""
     words = [os.path.basename(word) if os.path.isabs(word) else word for word in sys.argv[1:]]
     return f"`python3 tests/bench/run.py {shlex.join(words)}`".replace(" `", "`")
 

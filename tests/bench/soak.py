@@ -1,5 +1,7 @@
-"""Soak: many real jobs through two workers, with a restart of the supervisor on the way and a kill -9 later; none may
-be lost. What memory and disk do meanwhile is told on stderr.
+"""Soak: many real jobs through two workers, with a restart of the supervisor and later a kill -9;
+no job may be lost.
+
+Stderr shows memory and disk space meanwhile.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def _soak(bench: Bench, jobs: int) -> Readings:
 
 
 def _watch(home: BenchHome, seen: list[Readings], completed: int, started_s: float, every_s: float) -> None:
-    """Looks now and then until so many are completed."""
+    """Check at intervals until `completed` jobs are completed."""
     while True:
         done = home.counts()["completed"]
         seen.append(_look(home))
@@ -55,7 +57,7 @@ def _watch(home: BenchHome, seen: list[Readings], completed: int, started_s: flo
 
 
 def _look(home: BenchHome) -> Readings:
-    """MiB of the supervisor's memory, and of the folders of its home."""
+    """Return the MiB of the supervisor's memory and of the folders of its home."""
     taken = {folder: _folder_bytes(os.path.join(home.home, folder)) / MEBIBYTE for folder in FOLDERS}
     if proc.IS_THERE:
         taken["memory (Pss)"] = proc.memory_bytes(home.supervisor_pid())["Pss"] / MEBIBYTE
@@ -67,7 +69,7 @@ def _folder_bytes(path: str) -> int:
     for name in os.listdir(path):
         try:
             size += os.stat(os.path.join(path, name)).st_blocks * 512
-        except FileNotFoundError:  # a segment that was freed just now
+        except FileNotFoundError:  # a segment that was just removed
             pass
     return size
 

@@ -1,4 +1,4 @@
-"""Stream: many jobs that each tell when they run, through a FIFO, and the gaps between them."""
+"""Stream: many jobs that each write to a FIFO when they run, and the gaps between them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Stream:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._home.end()  # else its jobs would wait for a reader
+        self._home.end()  # otherwise its jobs would wait for a reader
         self._over.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -31,12 +31,12 @@ class Stream:
             return queue.enqueue_many({"command": self._fifo.command} for _ in range(jobs))
 
     def begin(self) -> None:
-        """Waits for the first job to run; what runs from then on counts."""
+        """Wait for the first job to run; jobs from then on count."""
         self._started_s += self._fifo.next()
         self._thread.start()
 
     def gaps_s(self) -> list[float]:
-        """Between each start and the next, of all that have run so far; at least one gap."""
+        """Return the gaps between the starts of all jobs so far; at least one gap."""
         self._over.set()
         self._thread.join()
         times_s = self._started_s

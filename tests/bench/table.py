@@ -1,5 +1,7 @@
-"""Table: rows as text for a terminal, and as a Markdown document that says where, with what and how they were
-measured. Knows rows and facts, and measures nothing.
+"""Table: rows as text for a terminal, and as a Markdown document with place, means and method of
+the measurement.
+
+Knows rows and facts, and measures nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ def text(rows: list[Row]) -> str:
 
 
 def markdown(rows: list[Row], facts: list[tuple[str, str]]) -> str:
-    """The document: `facts` first, then one table a contest."""
+    """Return the document: `facts` first, then one table per contest."""
     parts = ["# Measured", "\n".join(f"- {name}: {fact}" for name, fact in facts)]
     parts.append(
         "Each number is the median of all rounds; in each round every contender had one turn. A ratio is to the"
@@ -35,8 +37,9 @@ def markdown(rows: list[Row], facts: list[tuple[str, str]]) -> str:
 
 
 def _sorted(rows: list[Row]) -> list[Row]:
-    """What is compared stands together: all contenders of one measure, in the order in which they came. One that
-    cannot take part stands behind the first measure of its contest.
+    """Return the rows with all contenders of one measure together, in their order of arrival.
+
+    A contender that cannot take part comes after the first measure of its contest.
     """
     order: dict[str, int] = {}
     for row in rows:
@@ -53,7 +56,7 @@ def _sorted(rows: list[Row]) -> list[Row]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     if not row.values:
-        return (row.measure, row.contender, row.said, "", "")
+        return (row.measure, row.contender, row.reason, "", "")
     spread = f"{_number(min(row.values))} to {_number(max(row.values))}"
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
     return (row.measure, row.contender, _number(statistics.median(row.values)), spread, ratio)
@@ -65,7 +68,7 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count; whole ones in full."""
+    """Return a number with three significant digits; whole numbers in full."""
     if value >= 100 or value == int(value):
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"

@@ -1,5 +1,7 @@
-"""The benchmark suite at its smallest, as real processes: each measure has a row for each contender. Only the shape of
-what it says is tested, no time: that is what the suite itself is for.
+"""The smallest run of the benchmark suite, as real processes: each measure has a row for each
+contender.
+
+The tests check only the shape of the output, and no times.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ LINE = re.compile(r"(?P<measure>\S.*?)  +(?P<contender>\S.*?)  +(?P<median>[\d.]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> str:
-    """Has `bin`, where the few programs lie that the suite needs; so no peer is found, whatever is installed here."""
+    """Return a folder with `bin`, which has only the programs that the suite needs, so that it
+    finds no peer.
+    """
     (tmp_path / "bin").mkdir()
     for program in ("sh", "xargs", "true"):
         found = shutil.which(program)
@@ -53,7 +57,7 @@ def bench(folder: str, *words: str) -> str:
 
 
 def medians(table: str) -> dict[str, list[float]]:
-    """The positive numbers of each contender."""
+    """Return the positive numbers of each contender."""
     found: dict[str, list[float]] = {}
     for match in map(LINE.fullmatch, table.splitlines()):
         if match:
@@ -68,43 +72,43 @@ def test_each_measure_has_a_row_for_each_contender(folder: str, name: str) -> No
         assert max(found[contender]) > 0
 
 
-def test_dispatch_is_measured_at_each_number_of_workers_and_absent_peers_are_named(folder: str) -> None:
-    said = bench(folder, "dispatch")
+def test_dispatch_measures_each_number_of_workers_and_names_absent_peers(folder: str) -> None:
+    output = bench(folder, "dispatch")
     for workers in ("1 worker", "2 workers", "4 workers", "8 workers"):
         for contender in ("xargs -P", "posix_spawn loops", "queuectl"):
-            assert re.search(rf"^dispatch, {workers}: jobs/s +{contender} +[1-9][\d.]* ", said, re.MULTILINE)
+            assert re.search(rf"^dispatch, {workers}: jobs/s +{contender} +[1-9][\d.]* ", output, re.MULTILINE)
     for peer in ("task-spooler", "GNU parallel", "nq", "huey", "persist-queue", "litequeue", "rq", "celery"):
-        assert re.search(rf"^dispatch, 2 workers: jobs/s +{peer}.* not installed$", said, re.MULTILINE)
+        assert re.search(rf"^dispatch, 2 workers: jobs/s +{peer}.* not installed$", output, re.MULTILINE)
 
 
 @pytest.mark.skipif(not proc.IS_THERE, reason="needs /proc")
 def test_idle_counts_wake_ups_and_processor_time(folder: str) -> None:
-    said = bench(folder, "idle")
-    assert re.search(r"wake-ups a minute +queuectl +\d", said) and re.search(r"time a minute, ms +queuectl +\d", said)
+    output = bench(folder, "idle")
+    assert re.search(r"wake-ups a minute +queuectl +\d", output) and re.search(r"time a minute, ms +queuectl +\d", output)
 
 
 def test_the_document_names_machine_versions_date_and_command(folder: str) -> None:
     path = os.path.join(folder, "measured.md")
     bench(folder, "api", "--rounds", "2", "--markdown", path)
     with open(path, encoding="utf-8") as file:
-        said = file.read()
+        output = file.read()
     for fact in ("date: 20", "machine: ", "kernel: ", "file system of the homes: ", "Python: CPython 3.", "2 rounds"):
-        assert f"- {fact}" in said or fact == "2 rounds" and fact in said
+        assert f"- {fact}" in output or fact == "2 rounds" and fact in output
     for peer in ("huey", "persist-queue", "litequeue", "rq", "celery", "redis", "task-spooler", "nq", "GNU parallel"):
-        assert f"- {peer}: not installed" in said
-    assert "- command: `python3 tests/bench/run.py --size tiny" in said
-    assert "| queuectl, no worker | " in said and "| huey | not installed |" in said
-    assert folder not in said
+        assert f"- {peer}: not installed" in output
+    assert "- command: `python3 tests/bench/run.py --size tiny" in output
+    assert "| queuectl, no worker | " in output and "| huey | not installed |" in output
+    assert folder not in output
 
 
 def test_list_names_every_measure_and_an_unknown_one_is_refused(folder: str) -> None:
-    said = bench(folder, "--list")
-    assert [line.split()[0] for line in said.splitlines()][-1] == "soak" and "dispatch " in said
+    output = bench(folder, "--list")
+    assert [line.split()[0] for line in output.splitlines()][-1] == "soak" and "dispatch " in output
     refused = subprocess.run([sys.executable, RUN, "despatch"], capture_output=True, text=True, check=False)
     assert refused.returncode == 2 and "the measures are dispatch" in refused.stderr
 
 
-def test_turns_alternate_and_who_cannot_take_part_is_asked_once() -> None:
+def test_turns_alternate_and_an_absent_contender_has_one() -> None:
     order: list[str] = []
 
     def turn(name: str, value: float) -> Readings:
@@ -122,21 +126,21 @@ def test_turns_alternate_and_who_cannot_take_part_is_asked_once() -> None:
     assert rows[1] == Row("x", "c", [], None, "not installed")
 
 
-def test_the_absent_stand_among_those_they_would_be_compared_with() -> None:
+def test_absent_contenders_are_listed_in_their_contest() -> None:
     rows = [Row("x: ms", "a", [2.0], 1.0), Row("x: MiB", "a", [3.0], 1.0), Row("x", "c", [], None, "not installed")]
     lines = text(rows).splitlines()
     assert [line.split()[1:3] for line in lines[1:]] == [["ms", "a"], ["ms", "c"], ["MiB", "a"]]
     assert "| c | not installed |" in markdown(rows, [("date", "today")])
 
 
-def test_a_file_system_is_the_one_of_the_nearest_mount() -> None:
+def test_file_system_is_that_of_the_nearest_mount() -> None:
     if not proc.IS_THERE:
         pytest.skip("needs /proc")
     assert machine.filesystem("/proc/self") == "proc" and machine.filesystem("/") not in ("proc", "unknown")
 
 
 @pytest.mark.parametrize(("program", "contender"), [("tsp", "task-spooler"), ("nq", "nq enqueue")])
-def test_a_peer_on_the_path_takes_part(folder: str, program: str, contender: str) -> None:
+def test_peer_on_the_path_takes_part(folder: str, program: str, contender: str) -> None:
     found = shutil.which(program)
     if found is None:
         pytest.skip(f"no {program} here")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a golden home: have one version of queuectl fill a home, kill it in the middle, and pack what is left.
+"""Make a golden home: have one version of queuectl fill a home, kill it during work, and pack the rest.
 
     python3 tests/golden/make.py QUEUECTL.PY BACKEND OUT.tar.gz
 
@@ -51,7 +51,7 @@ class Filling:
         self._kill()
 
     def _kill(self) -> None:
-        """The worker stands still when its supervisor dies, so that it leaves no word of it."""
+        """Kill the supervisor while the worker is stopped, so that the worker reports no result."""
         status = json.loads(self("status", "--json"))
         workers = [worker["pid"] for worker in status["workers"]]
         for pid in workers:
@@ -87,6 +87,6 @@ if __name__ == "__main__":
         try:
             filling.fill()
             filling.pack(sys.argv[3])
-        finally:  # whoever opens the home next ends what the job has left behind
+        finally:  # the next command on the home ends the leftover processes of the job
             filling("worker", "start")
             filling("worker", "stop", "--now")

@@ -1,5 +1,7 @@
-"""By celery: jobs and results in Redis, its own worker with a pool of processes; acknowledged when they have run. Also
-the module that the worker imports, which finds Redis by the environment.
+"""By celery: jobs and results in Redis, its own worker with a pool of processes, acknowledged after
+they ran.
+
+The worker imports this module too, and finds Redis by the environment.
 """
 
 from __future__ import annotations

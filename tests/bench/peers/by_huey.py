@@ -1,5 +1,7 @@
-"""By huey: jobs in SQLite, its own consumer with worker processes; results, the exit codes, are kept. Also the module
-that the consumer imports, which finds the database by the environment.
+"""By huey: jobs in SQLite, its own consumer with worker processes; it keeps results, which are exit
+codes.
+
+The consumer imports this module too, and finds the database by the environment.
 """
 
 from __future__ import annotations

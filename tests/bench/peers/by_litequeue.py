@@ -1,4 +1,6 @@
-"""By litequeue: an SQLite queue that does not sync each commit; it has no workers, so loops take from it."""
+"""By litequeue: an SQLite queue that does not sync each commit; it has no workers, so loops take
+its jobs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""By persist-queue: an SQLite queue with acknowledgements; it has no workers, so loops take from it."""
+"""By persist-queue: an SQLite queue with acknowledgments; it has no workers, so loops take its
+jobs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By rq: jobs in Redis, its own workers, which fork for each job; results are kept."""
+"""By rq: jobs in Redis, and its own workers, which fork for each job; it keeps results."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Driver: measures one peer, in the peers' Python: `driver.py MODULE VERB ARGUMENTS` prints its readings as JSON. Each
-module `by_MODULE` has a class `Peer`, which knows how its queue is asked; this one knows none of them.
+"""Driver: measures one peer with the Python of the peers.
+
+`driver.py MODULE VERB ARGUMENTS` prints its readings as JSON. Each module `by_MODULE` has a class
+`Peer`, which drives its queue; this module knows none of them.
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ class Peer(Protocol):
     def __init__(self, folder: str, port: int) -> None: ...
 
     def workers(self, count: int) -> AbstractContextManager[list[int]]:
-        """The pids of what runs jobs, within the block."""
+        """Yield the PIDs of the processes that run jobs."""
 
     def add(self, command: str) -> object: ...
 
     def add_many(self, commands: Iterable[str]) -> None: ...
 
     def ended(self) -> int:
-        """How many jobs have ended so far."""
+        """Return how many jobs have finished so far."""
 
 
 WARM_UP_S = 0.3
@@ -83,7 +85,9 @@ def idle(peer: Peer, workers: int, during_s: float, settle_s: float) -> Readings
 
 
 def _warm_up(peer: Peer, workers: int) -> None:
-    """Until all workers are up: no job is done so fast that one worker would take them all."""
+    """Run jobs until all workers are up; each job is slow enough that one worker cannot take them
+    all.
+    """
     peer.add_many([f"sleep {WARM_UP_S}"] * 2 * workers)
     _wait(peer, 2 * workers)
 

@@ -1,4 +1,4 @@
-"""Job: what a peer's worker does for a job, the same for all: a shell is spawned, and waited for."""
+"""Job: the work of a peer's worker for a job, equal for all: spawn a shell, and wait for it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Libraries: queues that are Python packages. They are installed into an environment of their own, on request, and run
-by its Python; this process imports none of them. Knows how to drive one, not what it does.
+"""Libraries: queues that are Python packages, in their own environment.
+
+This module installs them on request, and runs them with their own Python; this process imports none
+of them. It knows how to drive a library, but not what the library does.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ from tests.bench.homes import environment, scratch
 from tests.homes import ROOT
 
 NAMES = {"huey": "huey", "persist-queue": "persistqueue", "litequeue": "litequeue", "rq": "rq", "celery": "celery"}
-"""What to install, and what to import."""
+"""The package to install, and the module to import."""
 
 BESIDE = ("redis", "packaging")
-"""What rq and celery need beside it, and do not all say themselves."""
+"""Further needs of rq and celery, which not all packages declare."""
 
 ON_REDIS = ("rq", "celery")
 DRIVER = "tests.bench.peers.driver"
@@ -31,7 +33,7 @@ WITHIN_S = 600
 
 
 def install(folder: str) -> None:
-    """Makes the environment, or adds what is missing there. It needs a package index."""
+    """Create the environment, or add missing packages. This needs a package index."""
     python = os.path.join(folder, "bin", "python")
     if not os.path.exists(python):
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -44,7 +46,11 @@ def title(bench: Bench, peer: str) -> str:
 
 
 def drive(bench: Bench, peer: str, verb: str, **numbers: float) -> Readings:
-    """What the driver has measured. Raises CannotTakePart when it is not installed, or fails."""
+    """Return the readings of the driver.
+
+    Raises:
+        CannotTakePart: The library is not installed, or failed.
+    """
     if not _is_installed(bench.peers_python, NAMES[peer]):
         raise CannotTakePart("not installed")
     with scratch(bench.folder) as folder:
@@ -66,18 +72,18 @@ def _run_driver(bench: Bench, peer: str, verb: str, arguments: dict[str, object]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     driver = subprocess.Popen(command, env=environ, cwd=ROOT, text=True, start_new_session=True, **pipes)
     try:
-        said, complaint = driver.communicate(timeout=WITHIN_S)
+        output, complaint = driver.communicate(timeout=WITHIN_S)
     except subprocess.TimeoutExpired:
         raise CannotTakePart(f"not done within {WITHIN_S} s") from None
     finally:
         _end_session(driver)
     if driver.returncode:
         raise CannotTakePart(f"failed: {(complaint.strip().splitlines() or ['without a word'])[-1][:80]}")
-    return json.loads(said.splitlines()[-1])
+    return json.loads(output.splitlines()[-1])
 
 
 def _end_session(driver: subprocess.Popen[str]) -> None:
-    """Whatever it has left running goes with it."""
+    """Kill the driver and everything that it left running."""
     try:
         os.killpg(driver.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -87,7 +93,7 @@ def _end_session(driver: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def _redis(folder: str, fsync: str) -> Iterator[int]:
-    """A server of its own, on a free port of the loopback."""
+    """Start a Redis server on a free port of the loopback interface."""
     if shutil.which("redis-server") is None:
         raise CannotTakePart("not installed (redis-server)")
     with socket.socket() as free:

@@ -1,5 +1,7 @@
-"""Processes: worker processes of a peer: programs of its own, or, where it has none, loops that take a job, run it,
-and say that it is done.
+"""Processes: the worker processes of a peer.
+
+They are programs of the peer, or, if it has none, loops that take a job, run it, and report its
+end.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from typing import Optional
 from tests.bench.peers.job import run_command
 
 Take = Callable[[], Optional[tuple[object, str]]]
-"""The next job, as what `done` is told of it and the command; None when there is none now."""
+"""Returns the next job as the argument of `done` and the command, or None if no job is ready."""
 
 LOOK_S = 0.001
 
 
 @contextmanager
 def programs(commands: list[list[str]], **environ: str) -> Iterator[list[int]]:
-    """The pids of these programs. They end with the driver's session at the latest."""
+    """Yield the PIDs of these programs, which end with the session of the driver at the latest."""
     null = subprocess.DEVNULL
     started = [
         subprocess.Popen(command, env={**os.environ, **environ}, stdin=null, stdout=null, stderr=null)
@@ -40,7 +42,9 @@ def programs(commands: list[list[str]], **environ: str) -> Iterator[list[int]]:
 def loops(
     count: int, connect: Callable[[], tuple[Take, Callable[[object], object]]], ended: object
 ) -> Iterator[list[int]]:
-    """The pids of worker loops. `connect` is called in each, and gives its own `take` and `done`."""
+    """Yield the PIDs of worker loops. Each calls `connect`, which returns its own `take` and
+    `done`.
+    """
     fork = multiprocessing.get_context("fork")
     started = [fork.Process(target=_loop, args=(connect, ended), daemon=True) for _ in range(count)]
     for process in started:
@@ -54,7 +58,7 @@ def loops(
 
 
 def counter() -> object:
-    """Shared by the driver and its loops."""
+    """Return a counter that the driver and its loops share."""
     return multiprocessing.get_context("fork").Value("l", 0)
 
 

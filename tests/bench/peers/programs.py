@@ -1,5 +1,6 @@
-"""Programs: task-spooler, nq and GNU parallel, where they are on the PATH. Knows how each is asked to run a command,
-and to wait for it.
+"""Programs: task-spooler, nq and GNU parallel, if they are on the PATH.
+
+This module knows how each runs a command, and how to wait for it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def call_nq(bench: Bench, times: int) -> Readings:
 
 
 def dispatch_parallel(bench: Bench, jobs: int, workers: int) -> Readings:
-    """With a log of outcomes, and output kept together."""
+    """Measure with a log of results, and with the output of each job kept together."""
     _must_be_there("parallel")
     with scratch(bench.folder) as folder:
         command = ["parallel", "--will-cite", f"-j{workers}", "-n0", "--joblog", f"{folder}/log", *TRUE[:2], "true"]
@@ -69,7 +70,7 @@ def dispatch_parallel(bench: Bench, jobs: int, workers: int) -> Readings:
 
 @contextmanager
 def _tsp(bench: Bench, workers: int) -> Iterator[dict[str, str]]:
-    """The environment of a server of its own."""
+    """Yield the environment of a separate server."""
     _must_be_there("tsp")
     with scratch(bench.folder) as folder:
         environ = {**environment(), "TS_SOCKET": os.path.join(folder, "socket"), "TMPDIR": folder}

@@ -1,4 +1,4 @@
-"""Versions: which peers were there, and of what version."""
+"""Versions: the installed peers and their versions."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def facts(bench: Bench) -> list[tuple[str, str]]:
 def _libraries(python: str) -> dict[str, str]:
     if not os.path.exists(python):
         return {}
-    said = subprocess.run([python, "-c", _ASK], capture_output=True, text=True, check=True).stdout
-    return dict(line.split() for line in said.splitlines())
+    output = subprocess.run([python, "-c", _ASK], capture_output=True, text=True, check=True).stdout
+    return dict(line.split() for line in output.splitlines())
 
 
 def _program(command: list[str]) -> str:
-    """Its version; nq tells none."""
+    """Return the version of a program; nq has none."""
     if shutil.which(command[0]) is None:
         return "not installed"
     if len(command) == 1:
         return "installed"
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    version = re.search(r"\d+(\.\d+)+|\d{8}", said)
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    version = re.search(r"\d+(\.\d+)+|\d{8}", output)
     return version.group() if version else "installed"
