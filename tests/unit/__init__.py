@@ -1,1 +1,1 @@
-"""Tests of single modules, in folders that mirror the layers. No process is started, but for a few."""
+"""Tests of single modules, in folders that mirror the layers. Only a few start a process."""

@@ -1,4 +1,6 @@
-"""Errors: codes and exit statuses that scripts may rely on, and the way of an error across the control socket."""
+"""Errors: codes and exit statuses that scripts rely on, and the transfer of an error over the
+control socket.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,12 @@ RELEASED = {
 
 
 def an_error(kind: type[QueueError]) -> QueueError:
-    """One with every field that its sentence speaks of."""
+    """Return an error of this kind with every field that its message needs."""
     names = {name for _, name, _, _ in Formatter().parse(kind.text + kind.hint) if name}
     return kind(**{name: f"<{name}>" for name in names})
 
 
-def test_released_codes_keep_their_name_and_their_exit_status() -> None:
+def test_released_codes_keep_their_name_and_exit_status() -> None:
     known = {kind.code: kind.exit_status for kind in errors.every_error()}
     assert {code: known.get(code) for code in RELEASED} == RELEASED
 
@@ -64,14 +66,14 @@ def test_error_is_the_same_on_both_ends_of_the_socket(kind: type[QueueError]) ->
 
 
 @pytest.mark.parametrize("kind", errors.every_error(), ids=lambda kind: kind.code)
-def test_error_says_every_fact_it_carries_in_one_line(kind: type[QueueError]) -> None:
+def test_error_has_all_its_facts_in_one_line(kind: type[QueueError]) -> None:
     error = an_error(kind)
     assert "\n" not in str(error)
     assert [str(fact) for fact in error.fields.values() if str(fact) not in str(error)] == []
 
 
 @pytest.mark.parametrize("kind", [QueueError, *errors.every_error()], ids=lambda kind: kind.code)
-def test_error_is_the_same_after_it_was_pickled_or_copied(kind: type[QueueError]) -> None:
+def test_error_survives_pickle_and_copy(kind: type[QueueError]) -> None:
     error = an_error(kind)
     error.__cause__ = OSError("why")
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
@@ -82,28 +84,28 @@ def raise_a_refusal() -> None:
     raise errors.DuplicateJob(id="a")
 
 
-def test_error_comes_out_of_a_pool_of_processes() -> None:
+def test_error_passes_through_a_pool_of_processes() -> None:
     with concurrent.futures.ProcessPoolExecutor(1) as pool:
         with pytest.raises(errors.DuplicateJob, match="job a already exists"):
             pool.submit(raise_a_refusal).result(timeout=20)
         assert pool.submit(abs, -1).result(timeout=20) == 1
 
 
-def test_hint_follows_what_is_wrong() -> None:
-    said = str(errors.DuplicateJob(id="a"))
-    assert said == "job a already exists; choose another ID, or run `queuectl show a` to see that job"
+def test_hint_follows_the_message() -> None:
+    text = str(errors.DuplicateJob(id="a"))
+    assert text == "job a already exists; choose another ID, or run `queuectl show a` to see that job"
 
 
-def test_braces_in_a_fact_are_shown_as_they_are() -> None:
+def test_braces_in_a_fact_stay_unchanged() -> None:
     assert str(errors.NothingToDo(what="{id} {0} {}")) == "{id} {0} {}"
 
 
-def test_error_of_a_newer_supervisor_still_has_a_text() -> None:
+def test_error_of_a_newer_supervisor_has_a_text() -> None:
     error = from_wire({"code": "moon_is_full", "fields": {"phase": 3}})
     assert "does not know" in str(error) and "moon_is_full" in str(error)
     assert error.exit_status == 1
 
 
 @pytest.mark.parametrize("wire", [{}, {"code": "unknown_job"}, {"code": "unknown_job", "fields": [1]}, {"fields": {}}])
-def test_half_an_error_from_the_socket_is_still_an_error_with_a_text(wire: dict[str, object]) -> None:
+def test_incomplete_error_from_the_socket_has_a_text(wire: dict[str, object]) -> None:
     assert "does not know" in str(from_wire(wire))

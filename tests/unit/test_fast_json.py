@@ -1,4 +1,4 @@
-"""Fast json: the same text and the same values as the json module, and the same refusals."""
+"""Fast json: the same text, values, and refusals as the json module."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=ascii)
-def test_text_is_that_of_json_and_comes_back(value: object) -> None:
+def test_text_equals_that_of_json_and_round_trips(value: object) -> None:
     text = fast_json.encode(value)
     assert text == json.dumps(value, separators=(",", ":"))
     assert fast_json.decode(text) == json.loads(text)
@@ -27,14 +27,14 @@ def test_text_is_that_of_json_and_comes_back(value: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "{", "[1,]", "1 2", "nul", '"\x01"', "{'a': 1}", '{"a" 1}', "\ufeff1", "]"])
-def test_what_json_refuses_is_refused(text: str) -> None:
+def test_refuses_what_json_refuses(text: str) -> None:
     with pytest.raises(ValueError):
         json.loads(text)
     with pytest.raises(ValueError):
         fast_json.decode(text)
 
 
-def test_numbers_that_are_none_come_back_but_not_strictly() -> None:
+def test_nan_and_infinity_round_trip_unless_strict() -> None:
     assert fast_json.decode(fast_json.encode([float("inf"), float("-inf")])) == [float("inf"), float("-inf")]
     assert str(fast_json.decode(fast_json.encode(float("nan")))) == "nan"
     for text in ("NaN", "[Infinity]", '{"a": -Infinity}'):
@@ -45,13 +45,13 @@ def test_numbers_that_are_none_come_back_but_not_strictly() -> None:
 
 @pytest.mark.parametrize("text", ["{", '{"a": 1', "[1,]", "1 2", "nul"])
 def test_without_the_json_module_refusals_are_the_same(text: str) -> None:
-    """Some versions of the C half rely on its being there when they refuse."""
+    """Some versions of the C half need the json module when they refuse."""
     script = "import sys; from queuectl_core import fast_json; fast_json.decode(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", script, text], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].startswith(("ValueError", "json.decoder.JSONDecodeError")), done.stderr
 
 
-def test_damaged_texts_are_taken_or_refused_as_by_json() -> None:
+def test_damaged_texts_have_the_result_of_json() -> None:
     source = random.Random(1)
     good = json.dumps({"v": 1, "verb": "enqueue", "jobs": [{"id": "a", "n": 1.5e3, "t": [True, None, "x\\y"]}]})
     for _ in range(3000):
@@ -69,11 +69,11 @@ def test_damaged_texts_are_taken_or_refused_as_by_json() -> None:
 
 
 @pytest.mark.parametrize("value", [{1, 2}, b"bytes", object()], ids=lambda value: type(value).__name__)
-def test_what_is_not_json_is_a_type_error(value: object) -> None:
+def test_unsupported_types_raise_a_type_error(value: object) -> None:
     with pytest.raises(TypeError):
         fast_json.encode(value)
 
 
-def test_nesting_without_end_is_a_recursion_error() -> None:
+def test_endless_nesting_raises_a_recursion_error() -> None:
     with pytest.raises(RecursionError):
         fast_json.decode("[" * 100_000)

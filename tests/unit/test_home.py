@@ -1,4 +1,4 @@
-"""Home: which folder it is, and whether it may be trusted."""
+"""Home: its folder, and the checks that it is safe."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def a_home(tmp_path: Path) -> Home:
     return home
 
 
-def test_own_variable_comes_first() -> None:
+def test_queuectl_home_comes_first() -> None:
     assert default_path({"QUEUECTL_HOME": "here", "XDG_STATE_HOME": "/state"}) == "here"
 
 
-def test_tilde_in_the_variable_means_the_users_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tilde_in_the_variable_is_the_folder_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/users/me")
     assert default_path({"QUEUECTL_HOME": "~/jobs"}) == "/users/me/jobs"
 
@@ -37,21 +37,21 @@ def test_state_folder_of_the_user_comes_next() -> None:
 
 
 @pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": ""}, {"XDG_STATE_HOME": "not/absolute"}])
-def test_without_either_it_lies_in_the_users_own_folder(
+def test_default_is_in_the_folder_of_the_user(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/users/me")
     assert default_path(environ) == "/users/me/.local/state/queuectl"
 
 
-def test_home_stays_the_same_folder_when_the_process_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_stays_the_same_when_the_working_folder_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     home = Home("here")
     assert home.path == str(tmp_path / "here")
     assert home.journal == str(tmp_path / "here" / "journal")
 
 
-def test_everything_lies_in_the_home_under_the_name_it_was_promised() -> None:
+def test_files_have_their_documented_names() -> None:
     home = Home("/h")
     assert [home.lock, home.pid_file, home.socket, home.supervisor_log, home.reserve] == [
         "/h/lock",
@@ -65,7 +65,7 @@ def test_everything_lies_in_the_home_under_the_name_it_was_promised() -> None:
     assert of_a_worker == ["/h/run/w1.lock", "/h/run/w1.tree", "/h/run/w1.outcome"]
 
 
-def test_naming_a_home_makes_nothing(tmp_path: Path) -> None:
+def test_naming_a_home_creates_nothing(tmp_path: Path) -> None:
     home = Home(str(tmp_path / "home"))
     assert home.exists() is False
     assert list(tmp_path.iterdir()) == []
@@ -73,7 +73,7 @@ def test_naming_a_home_makes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0, 0o277])
-def test_prepared_home_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_prepared_home_is_private_under_every_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         home = a_home(tmp_path)
@@ -84,7 +84,7 @@ def test_prepared_home_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path,
         assert mode(folder) == 0o700, folder
 
 
-def test_preparing_again_keeps_what_is_there_and_makes_what_is_missing(tmp_path: Path) -> None:
+def test_preparing_again_keeps_files_and_adds_missing_folders(tmp_path: Path) -> None:
     home = a_home(tmp_path)
     Path(home.logs, "w1.0001.log").write_bytes(b"output")
     os.rmdir(home.run)
@@ -93,7 +93,7 @@ def test_preparing_again_keeps_what_is_there_and_makes_what_is_missing(tmp_path:
     assert Path(home.logs, "w1.0001.log").read_bytes() == b"output"
 
 
-def test_folder_in_which_nothing_was_written_yet_is_no_home_but_may_become_one(tmp_path: Path) -> None:
+def test_empty_folder_is_no_home_but_may_become_one(tmp_path: Path) -> None:
     home = Home(str(tmp_path))
     os.chmod(tmp_path, 0o755)
     assert home.exists() is False
@@ -102,7 +102,7 @@ def test_folder_in_which_nothing_was_written_yet_is_no_home_but_may_become_one(t
 
 
 def refused(home: Home) -> str:
-    """Why neither asking nor preparing accepts this home."""
+    """Return the reason why both a read and a preparation refuse this home."""
     with pytest.raises(BadHome) as asked:
         home.exists()
     with pytest.raises(BadHome) as prepared:
@@ -118,7 +118,7 @@ def test_home_that_others_may_write_to_is_refused(tmp_path: Path, open_to: int) 
     assert "other users can write to it" in refused(home)
 
 
-def test_home_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_home_of_another_user_is_refused(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         home = a_home(tmp_path)
         os.chown(home.path, 54_321, -1)
@@ -144,7 +144,7 @@ def test_home_below_a_file_is_refused(tmp_path: Path) -> None:
         home.prepare()
 
 
-def test_home_may_lie_in_folders_that_are_not_there_yet(tmp_path: Path) -> None:
+def test_folders_above_a_home_are_created(tmp_path: Path) -> None:
     home = Home(str(tmp_path / "some" / "where" / "home"))
     home.prepare()
     assert home.exists() is True
@@ -157,8 +157,8 @@ def test_home_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     assert "you have no read permission" in refused(home)
 
 
-def test_refusal_says_which_folder_and_what_to_do(tmp_path: Path) -> None:
+def test_refusal_names_the_folder_and_the_remedy(tmp_path: Path) -> None:
     home = a_home(tmp_path)
     os.chmod(home.path, 0o777)
-    said = refused(home)
-    assert home.path in said and "chmod" in said and "--home" in said
+    message = refused(home)
+    assert home.path in message and "chmod" in message and "--home" in message

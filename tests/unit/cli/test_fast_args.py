@@ -1,4 +1,4 @@
-"""Fast args: what it takes is what argparse would have made of the same words, and what it cannot take is left to that."""
+"""Fast args: it parses words exactly as argparse does, and leaves everything else to argparse."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPTIONS: dict[str, object] = {"home": None, "json": False}
     ids=" ".join,
 )
 @pytest.mark.parametrize("options", [OPTIONS, {"home": "~/x", "json": True}], ids=["bare", "with options before"])
-def test_plain_words_become_what_argparse_makes_of_them(words: list[str], options: dict[str, object]) -> None:
+def test_plain_words_have_the_result_of_argparse(words: list[str], options: dict[str, object]) -> None:
     name, *rest = words
     taken = fast_args.parse(command_of(name), rest, options)
     assert taken is not None
@@ -65,7 +65,7 @@ def test_everything_else_is_left_to_argparse(words: list[str]) -> None:
     assert fast_args.parse(command_of(name), rest, OPTIONS) is None
 
 
-def test_empty_home_is_refused_as_it_is_by_the_parser() -> None:
+def test_empty_home_is_refused_as_by_the_parser() -> None:
     for way in (
         lambda options: fast_args.parse(command_of("status"), [], options),
         lambda options: parse("status", command_of("status"), [], options),  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Jsonl: the jobs of a file one by one, and the line on which a refused one stands."""
+"""Jsonl: the jobs of a file one by one, and the line number of a refused one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def lines_of(data: bytes) -> Lines:
     return Lines("jobs.jsonl", io.BytesIO(data))
 
 
-def test_each_line_is_a_text_and_empty_ones_are_none() -> None:
+def test_each_line_is_a_text_and_empty_lines_are_skipped() -> None:
     assert [text.strip() for text in lines_of(b"a\n\n  \nb\r\nc")] == ["a", "b", "c"]
 
 
@@ -25,14 +25,14 @@ def test_file_without_a_job_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("index, line", [(0, 2), (1, 3), (2, 6)])
-def test_refused_job_is_placed_on_its_line(index: int, line: int) -> None:
+def test_refused_job_has_its_line_number(index: int, line: int) -> None:
     lines = lines_of(b"\na\nb\n\n\nc\n")
     list(lines)
     placed = lines.placed(InvalidJob(index=index, why="is bad"))
     assert str(placed) == f"jobs.jsonl line {line}: is bad; nothing was enqueued"
 
 
-def test_placed_error_keeps_its_exit_status_and_one_without_a_place_stays_as_it_is() -> None:
+def test_line_number_keeps_the_exit_status_of_an_error() -> None:
     lines = lines_of(b"a\n")
     list(lines)
     assert lines.placed(DuplicateJob(id="a", index=0)).exit_status == DuplicateJob.exit_status
@@ -45,6 +45,6 @@ def test_line_that_is_not_utf_8_is_named() -> None:
         list(lines_of(b"a\n\n\xff\n"))
 
 
-def test_line_without_an_end_is_refused_before_it_fills_the_memory() -> None:
+def test_endless_line_is_refused_before_it_fills_the_memory() -> None:
     with open("/dev/zero", "rb") as endless, pytest.raises(InvalidInput, match="line 1: it has more than 4194304 bytes"):
         list(Lines("/dev/zero", endless))

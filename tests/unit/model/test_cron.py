@@ -1,4 +1,4 @@
-"""Cron: five fields, and the next time that fits, over months, leap years and changes of the clocks."""
+"""Cron: five fields, and the next matching time over months, leap years and clock changes."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def test_next_times(text: str, after: str, expected: list[str]) -> None:
 
 
 @needs_zones
-def test_time_that_the_clocks_skip_comes_at_the_end_of_the_gap_once() -> None:
+def test_skipped_time_moves_to_the_end_of_the_gap() -> None:
     assert times("30 2 * * *", "2026-03-28T12:00", 2, BERLIN) == ["03-29 03:00+0200", "03-30 02:30+0200"]
     assert times("*/15 2 * * *", "2026-03-29T00:00", 2, BERLIN) == ["03-29 03:00+0200", "03-30 02:00+0200"]
 
 
 @needs_zones
-def test_time_that_comes_twice_counts_once_unless_every_hour_is_meant() -> None:
+def test_repeated_time_counts_once_unless_the_hour_is_a_star() -> None:
     assert times("30 2 * * *", "2026-10-24T12:00", 2, BERLIN) == ["10-25 02:30+0200", "10-26 02:30+0100"]
     every_half_hour = ["10-25 02:30+0200", "10-25 02:00+0100", "10-25 02:30+0100", "10-25 03:00+0100"]
     assert times("*/30 * * * *", "2026-10-25T02:20", 4, BERLIN) == every_half_hour
 
 
-def test_time_that_never_comes_is_none() -> None:
+def test_impossible_time_is_none() -> None:
     assert cron.next_after(cron.parse("0 0 30 2 *"), 0, UTC) is None
 
 
@@ -70,6 +70,6 @@ def test_time_that_never_comes_is_none() -> None:
     ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "x * * * *",
      "*/0 * * * *", "5-1 * * * *", "*-5 * * * *", "1,,2 * * * *", "-1 * * * *", "@often", "* * * * mon-xyz"],
 )  # fmt: skip
-def test_text_that_is_no_such_time_is_refused(text: str) -> None:
+def test_invalid_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         cron.parse(text)

@@ -1,4 +1,4 @@
-"""Events: how they stand in the journal, which outlives versions."""
+"""Events: their form in the journal, which all versions share."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ JOURNALED: dict[str, tuple[Event, str]] = {
     "setting-changed": (events.SettingChanged("grace", None, 1000), '["setting-changed","grace",null,1000]'),
     "clock-shifted": (events.ClockShifted(-3600000, 1000), '["clock-shifted",-3600000,1000]'),
 }
-"""Every event and what it was in the first journals: nothing here may ever change, for such journals exist."""
+"""Every event and its form in the first journals. Never change it, because such journals exist."""
 
 
 def test_every_event_is_pinned_here() -> None:
@@ -69,36 +69,36 @@ def test_every_event_is_pinned_here() -> None:
 
 
 @pytest.mark.parametrize("name", JOURNALED)
-def test_event_is_written_as_it_always_was(name: str) -> None:
+def test_event_keeps_its_written_form(name: str) -> None:
     event, text = JOURNALED[name]
     assert encode([event]).decode() == f"[{text}]"
 
 
 @pytest.mark.parametrize("name", JOURNALED)
-def test_event_of_the_first_journals_is_read_as_it_was_meant(name: str) -> None:
+def test_event_of_the_first_journals_is_read(name: str) -> None:
     event, text = JOURNALED[name]
     (read,) = decode(f"[{text}]".encode())
     assert read == event and type(read) is type(event)
 
 
 @pytest.mark.parametrize("name", ["succeeded", "failed", "died"])
-def test_ending_comes_back_as_an_ending(name: str) -> None:
+def test_result_of_an_attempt_round_trips(name: str) -> None:
     (read,) = decode(encode([JOURNALED[name][0]]))
     assert type(read.ending) is AttemptResult  # type: ignore[union-attr]
 
 
-def test_ending_without_the_later_fields_has_their_defaults() -> None:
+def test_result_without_newer_fields_has_their_defaults() -> None:
     (read,) = decode(b'[["succeeded","a",1000,["exit",0,null,1500,500]]]')
     assert read == events.Succeeded("a", 1000, AttemptResult("exit", 0, None, 1500, 500))
 
 
 def test_events_of_a_frame_keep_their_order() -> None:
-    happened = [event for event, _ in JOURNALED.values()] * 3
-    assert decode(encode(happened)) == happened
+    originals = [event for event, _ in JOURNALED.values()] * 3
+    assert decode(encode(originals)) == originals
 
 
 @pytest.mark.parametrize("command", ["echo 'ä → 日本 🎉'", 'a\n\t"b"\\', "\x01\x7f\u2028", "null"])
-def test_command_is_kept_to_the_letter(command: str) -> None:
+def test_command_stays_unchanged(command: str) -> None:
     event = events.Enqueued("a", 1, 1000, command, "/somewhere", 3, 0.25)
     assert decode(encode([event])) == [event]
 
@@ -119,22 +119,22 @@ def test_command_is_kept_to_the_letter(command: str) -> None:
         b'[["purged","\xff",1]]',
     ],
 )
-def test_what_encode_did_not_write_is_refused(payload: bytes) -> None:
+def test_bytes_that_encode_does_not_write_are_refused(payload: bytes) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
         decode(payload)
 
 
-def test_number_that_is_none_never_reaches_the_journal() -> None:
+def test_nan_is_never_written() -> None:
     with pytest.raises(ValueError):
         encode([events.SettingChanged("grace", float("nan"), 1000)])
 
 
-def test_damaged_bytes_still_tell_whose_they_were() -> None:
+def test_damaged_bytes_name_their_jobs() -> None:
     payload = encode([event for event, _ in JOURNALED.values()] + [events.Purged("b.c:d", 1)])
     for cut in (0, 1, 2):
         assert events.ids_in(b"\xff\x00" + payload[cut:-2] + b'["purged","z",1]') == ["a", "b.c:d", "z"]
 
 
-def test_bytes_that_speak_of_no_job_name_none() -> None:
+def test_bytes_without_jobs_name_none() -> None:
     assert events.ids_in(encode([events.SettingChanged("grace", 5, 1), events.ClockShifted(5, 1)])) == []
     assert events.ids_in(b"\x00" * 1000 + b'["purged",""]["purged","../x",1]') == []

@@ -1,4 +1,4 @@
-"""Job and the rules for what a request for one may say."""
+"""Job, and the rules for a request for one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_job_survives_the_store_with_every_field() -> None:
     assert set(job.fields()) == set(Job.__slots__)
 
 
-def test_record_has_what_users_were_promised() -> None:
+def test_record_has_the_documented_fields() -> None:
     record = a_job(updated_ms=61_000).record()
     promised = {key: record[key] for key in list(record)[:7]}
     assert promised == {
@@ -80,13 +80,13 @@ def test_record_has_what_users_were_promised() -> None:
     assert {"backoff_base", "cwd", "next_run_at", "reason", "worker", "history"} <= set(record)
 
 
-def test_record_names_a_worker_only_while_it_runs_the_job() -> None:
+def test_record_names_a_worker_only_while_the_job_runs() -> None:
     assert a_job(state=PROCESSING, history=[STARTED]).record()["worker"] == "w1"
     assert a_job(state="failed", history=[STARTED]).record()["worker"] is None
     assert a_job().record()["worker"] is None
 
 
-def test_record_stays_as_it_was_when_the_job_goes_on() -> None:
+def test_record_does_not_change_with_the_job() -> None:
     job = a_job(state=PROCESSING, history=[dict(STARTED)])
     record = job.record()
     before = json.dumps(record)
@@ -96,7 +96,7 @@ def test_record_stays_as_it_was_when_the_job_goes_on() -> None:
     assert json.dumps(record) == before
 
 
-def test_attempt_under_way_has_every_field_of_one_that_has_ended() -> None:
+def test_running_attempt_has_all_fields() -> None:
     running, ended = attempt_record(STARTED), attempt_record(ENDED)
     assert a_job(state="failed", history=[ENDED, STARTED]).record()["history"] == [ended, running]
     assert list(running) == list(ended)
@@ -136,7 +136,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize("spec", GOOD, ids=repr)
-def test_good_request_is_taken_as_it_is(spec: dict[str, object]) -> None:
+def test_valid_request_is_accepted(spec: dict[str, object]) -> None:
     assert check_spec(dict(spec)) == spec
 
 
@@ -180,7 +180,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("spec, why", REFUSED, ids=[f"{n}-{why}" for n, (_, why) in enumerate(REFUSED)])
-def test_bad_request_is_refused_with_its_place_and_the_reason(spec: object, why: str) -> None:
+def test_invalid_request_is_refused_with_its_index_and_reason(spec: object, why: str) -> None:
     with pytest.raises(InvalidJob) as refusal:
         check_spec(spec, 41)
     assert refusal.value.fields["index"] == 41
@@ -188,12 +188,12 @@ def test_bad_request_is_refused_with_its_place_and_the_reason(spec: object, why:
 
 
 @pytest.mark.parametrize("field", OWN_FIELDS)
-def test_field_that_queuectl_sets_itself_is_refused_as_such(field: str) -> None:
+def test_field_that_queuectl_sets_is_refused(field: str) -> None:
     with pytest.raises(InvalidJob, match="is read-only; queuectl sets it"):
         check_spec({"command": "true", field: None})
 
 
-def test_command_may_be_as_long_as_the_system_takes_and_no_longer() -> None:
+def test_command_length_has_the_limit_of_the_system() -> None:
     longest = "ü" * (MAX_COMMAND_BYTES // 2) + "x"
     assert len(longest.encode()) == MAX_COMMAND_BYTES == 131_071
     check_spec({"command": longest})
@@ -202,16 +202,16 @@ def test_command_may_be_as_long_as_the_system_takes_and_no_longer() -> None:
 
 
 @pytest.mark.parametrize("id", ["a", "7", "job1", "A.b_c:d-e", "x" * 128])
-def test_good_id_is_accepted(id: str) -> None:
+def test_valid_id_is_accepted(id: str) -> None:
     assert check_id(id) is None
 
 
 @pytest.mark.parametrize("id", [".a", "-a", "_a", ":a", "a/b", "../a", "a b", "a\n", "a\0", "ä", "\u0661", "x" * 129])
-def test_id_that_could_be_a_path_an_option_or_a_riddle_is_refused(id: str) -> None:
+def test_id_that_looks_like_a_path_or_an_option_is_refused(id: str) -> None:
     assert check_id(id) is not None
 
 
-def test_id_that_is_too_long_is_told_its_length_and_not_repeated() -> None:
+def test_error_for_a_long_id_has_its_length_but_not_the_id() -> None:
     why = check_id("x" * 3000)
     assert why is not None and why.startswith("has 3000 characters;") and "xx" not in why
 

@@ -1,4 +1,4 @@
-"""Job text: what text stands for a job, and what is said of text that does not."""
+"""Job text: the JSON texts that describe a job, and the errors for other texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from queuectl_core.model import job_text
 
 
-def test_text_becomes_the_value_it_stands_for() -> None:
+def test_text_becomes_its_value() -> None:
     assert job_text.parse(' {"id": "a", "command": "echo \u00e4"} \n') == {"id": "a", "command": "echo \u00e4"}
 
 
@@ -25,12 +25,12 @@ def test_text_becomes_the_value_it_stands_for() -> None:
         ('{"command": "a", "env": {"A": "1", "A": "2"}}', "the key 'A' occurs twice"),
     ],
 )
-def test_other_text_is_refused_with_a_clause(text: str, why: str) -> None:
+def test_invalid_text_is_refused_with_a_reason(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         job_text.parse(text)
 
 
-def test_text_that_is_nested_about_as_deep_as_goes_is_a_value_or_a_clause() -> None:
+def test_text_at_the_nesting_limit_is_a_value_or_a_reason() -> None:
     for depth in range(900, 1100):
         for text in ("[" * depth, "[" * depth + "]" * depth):
             try:

@@ -1,4 +1,4 @@
-"""RetryPolicy: how long a job waits before each retry, and when no retry is left."""
+"""RetryPolicy: the wait before each retry, and the last retry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_base_one_waits_a_second_each_time() -> None:
     assert {delay_ms(1, attempts) for attempts in range(1, 1100)} == {1000}
 
 
-def test_base_below_one_waits_ever_less() -> None:
+def test_base_below_one_waits_less_each_time() -> None:
     assert [delay_ms(0.5, attempts) for attempts in (1, 2, 1100)] == [500, 250, 0]
 
 

@@ -1,4 +1,4 @@
-"""Settings: defaults, bounds, and what a damaged value does."""
+"""Settings: defaults, bounds, and the effect of a damaged value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_unset_key_has_its_default() -> None:
     assert settings["grace"] == 10
 
 
-def test_set_key_has_its_value_also_when_that_is_zero() -> None:
+def test_set_key_has_its_value_even_if_zero() -> None:
     assert Settings({"max-retries": 0})["max-retries"] == 0
 
 
@@ -25,7 +25,7 @@ def test_default_is_within_its_own_bounds(key: str) -> None:
     assert check_setting(key, SETTINGS[key].default) == SETTINGS[key].default
 
 
-def test_settings_do_not_change_the_dictionary_they_were_made_from() -> None:
+def test_settings_do_not_change_their_source_dictionary() -> None:
     given: dict[str, object] = {"grace": 5}
     Settings(given).values["grace"] = 6
     assert given == {"grace": 5}
@@ -54,12 +54,12 @@ NUMBERS = [key for key in SETTINGS if key not in ("retry-on", "fail-on", *HOOKS)
 
 
 @pytest.mark.parametrize("text", ["0", "256", "-1", "1,,2", "x", "75,256", "1.5"])
-def test_text_that_is_no_list_of_exit_codes_is_refused(text: str) -> None:
+def test_invalid_exit_codes_are_refused(text: str) -> None:
     with pytest.raises(InvalidSetting, match="^config retry-on: must be exit codes"):
         parse_setting("retry-on", text)
 
 
-def test_exit_codes_are_kept_as_a_list_and_an_empty_text_is_none() -> None:
+def test_exit_codes_become_a_list_and_an_empty_text_none() -> None:
     assert parse_setting("retry-on", "111,75,75") == [75, 111]
     assert parse_setting("fail-on", "") == []
 
@@ -68,7 +68,7 @@ def test_exit_codes_are_kept_as_a_list_and_an_empty_text_is_none() -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "-", "many", "-1", "1_0", "nan", "inf", "-inf", "1" * 400, "0x10", "true", "1,5"]
 )
-def test_text_that_is_no_number_within_bounds_is_refused(key: str, text: str) -> None:
+def test_text_that_is_no_valid_number_is_refused(key: str, text: str) -> None:
     with pytest.raises(InvalidSetting, match=f"^config {key}: must be "):
         parse_setting(key, text)
 
@@ -87,12 +87,12 @@ def test_retries_are_a_whole_number_up_to_a_thousand(text: str) -> None:
 
 @pytest.mark.parametrize("key", NUMBERS)
 @pytest.mark.parametrize("value", [None, True, "3", [3], {}, -1, 2.0**60, float("nan"), float("inf")], ids=repr)
-def test_value_that_is_no_number_within_bounds_is_refused(key: str, value: object) -> None:
+def test_value_that_is_no_valid_number_is_refused(key: str, value: object) -> None:
     with pytest.raises(InvalidSetting):
         check_setting(key, value)
 
 
-def test_number_too_long_to_print_is_refused_all_the_same() -> None:
+def test_number_too_long_to_print_is_refused() -> None:
     with pytest.raises(InvalidSetting):
         check_setting("grace", 10**5000)
 
@@ -100,32 +100,32 @@ def test_number_too_long_to_print_is_refused_all_the_same() -> None:
 @pytest.mark.parametrize(
     "key, highest", [("max-retries", 1000), ("backoff-base", 3600), ("max-output", 2**40), ("grace", 3600)]
 )
-def test_bounds_themselves_are_within_and_what_is_beyond_is_not(key: str, highest: int) -> None:
+def test_bounds_are_inclusive(key: str, highest: int) -> None:
     assert (check_setting(key, 0), check_setting(key, highest)) == (0, highest)
     for value in (-1, highest + 1):
         with pytest.raises(InvalidSetting, match=f"not {value}$"):
             check_setting(key, value)
 
 
-def test_misspelt_key_is_told_the_near_one() -> None:
+def test_error_for_a_misspelled_key_suggests_the_right_one() -> None:
     with pytest.raises(InvalidSetting, match="config max_retries: no such key; did you mean max-retries?"):
         parse_setting("max_retries", "3")
 
 
-def test_unknown_key_is_told_all_there_are() -> None:
+def test_error_for_an_unknown_key_lists_all_keys() -> None:
     with pytest.raises(InvalidSetting) as refusal:
         check_setting("colour", 3)
     assert all(key in str(refusal.value) for key in SETTINGS)
 
 
-def test_damaged_value_is_told_when_it_is_used_and_not_before() -> None:
+def test_damaged_value_is_reported_only_when_it_is_used() -> None:
     settings = Settings({"max-retries": "many", "grace": 5})
     assert settings["grace"] == 5
     with pytest.raises(DamagedSetting, match="max-retries is damaged: must be a whole number"):
         settings["max-retries"]
 
 
-def test_damaged_value_gives_way_to_the_default_where_nobody_can_be_told() -> None:
+def test_damaged_value_becomes_the_default_when_no_error_can_be_reported() -> None:
     settings = Settings({"max-retries": "many", "grace": 5})
     assert (settings.usable("max-retries"), settings.usable("grace"), settings.usable("backoff-base")) == (3, 5, 2)
 

@@ -1,4 +1,4 @@
-"""Descriptors: a signal handler that fails ends nothing of what it interrupts."""
+"""Descriptors: a signal handler that fails does not end the interrupted code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print(list(os.read(reader, 16)) == [signal.SIGUSR1])
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_handler_that_cannot_look_leaves_the_signal_readable_and_raises_nothing(fails: bool) -> None:
+def test_failing_signal_handler_leaves_the_signal_readable_and_raises_nothing(fails: bool) -> None:
     words = [sys.executable, "-c", SCRIPT.format(fails=fails)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

@@ -1,4 +1,4 @@
-"""Locks on files: one holder at a time, told apart by the open file and not by the process."""
+"""Locks on files: one holder at a time, identified by the open file and not by the process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     os.close(acquired(path))
 
 
-def test_asking_tells_whether_a_lock_is_held(tmp_path: Path) -> None:
+def test_is_held_is_true_only_while_a_lock_is_held(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     descriptor = acquired(path)
     assert lockfile.is_held(str(path))
@@ -34,7 +34,7 @@ def test_asking_tells_whether_a_lock_is_held(tmp_path: Path) -> None:
     assert not lockfile.is_held(str(path))
 
 
-def test_asking_takes_no_lock_and_leaves_a_held_one_as_it_is(tmp_path: Path) -> None:
+def test_is_held_changes_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     descriptor = acquired(path)
     assert lockfile.is_held(str(path)) is True and lockfile.acquire(str(path)) is None
@@ -43,7 +43,7 @@ def test_asking_takes_no_lock_and_leaves_a_held_one_as_it_is(tmp_path: Path) -> 
     os.close(acquired(path))
 
 
-def test_lock_that_was_never_made_is_held_by_nobody_and_asking_does_not_make_it(tmp_path: Path) -> None:
+def test_missing_lock_file_is_not_held_and_not_created(tmp_path: Path) -> None:
     assert not lockfile.is_held(str(tmp_path / "lock"))
     assert list(tmp_path.iterdir()) == []
 
@@ -58,7 +58,7 @@ def test_lock_lasts_as_long_as_any_copy_of_its_descriptor(tmp_path: Path) -> Non
     assert not lockfile.is_held(str(path))
 
 
-def test_lock_in_vain_keeps_no_descriptor_open(tmp_path: Path) -> None:
+def test_failed_lock_leaves_no_descriptor_open(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     descriptor = acquired(path)
     before = open_descriptors()
@@ -69,19 +69,19 @@ def test_lock_in_vain_keeps_no_descriptor_open(tmp_path: Path) -> None:
     os.close(descriptor)
 
 
-def test_lock_file_is_ours_alone_and_is_not_inherited(tmp_path: Path) -> None:
+def test_lock_file_is_private_and_not_inherited(tmp_path: Path) -> None:
     descriptor = acquired(tmp_path / "lock")
     assert stat.S_IMODE(os.fstat(descriptor).st_mode) == 0o600
     assert not os.get_inheritable(descriptor)
     os.close(descriptor)
 
 
-def test_content_of_a_lock_file_is_left_alone(tmp_path: Path) -> None:
+def test_content_of_a_lock_file_stays(tmp_path: Path) -> None:
     (tmp_path / "lock").write_bytes(b"4711\n")
     os.close(acquired(tmp_path / "lock"))
     assert (tmp_path / "lock").read_bytes() == b"4711\n"
 
 
-def test_lock_where_no_file_can_be_is_an_error_and_not_a_held_lock(tmp_path: Path) -> None:
+def test_lock_without_a_file_is_an_error_and_not_a_held_lock(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         lockfile.acquire(str(tmp_path / "nowhere" / "lock"))

@@ -1,4 +1,4 @@
-"""Client: requests out and replies in, over a real socket with a peer that this test plays."""
+"""Client: requests and replies over a real socket, whose other side is this test."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.homes import short_folder
 
 @pytest.fixture
 def ends() -> Iterator[tuple[Client, socket.socket]]:
-    """A client, and the socket of its supervisor."""
+    """Yield a client, and the socket of its supervisor."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield Client(ours, 5.0), theirs
 
 
-def test_replies_that_come_together_are_taken_one_by_one(ends: tuple[Client, socket.socket]) -> None:
+def test_replies_that_arrive_together_are_returned_one_by_one(ends: tuple[Client, socket.socket]) -> None:
     client, peer = ends
     client.send("status")
     client.send("status")
@@ -30,7 +30,7 @@ def test_replies_that_come_together_are_taken_one_by_one(ends: tuple[Client, soc
     assert [client.receive(5.0), client.receive(5.0)] == [{"n": 0}, {"n": 1}]
 
 
-def test_reply_that_comes_in_pieces_is_put_together(ends: tuple[Client, socket.socket]) -> None:
+def test_reply_that_arrives_in_pieces_is_joined(ends: tuple[Client, socket.socket]) -> None:
     client, peer = ends
     reply = protocol.encode({"ok": True, "n": 1})
     peer.sendall(reply[:3])
@@ -40,14 +40,14 @@ def test_reply_that_comes_in_pieces_is_put_together(ends: tuple[Client, socket.s
     assert client.receive(5.0) == {"n": 1}
 
 
-def test_refusal_becomes_the_error_it_was(ends: tuple[Client, socket.socket]) -> None:
+def test_refusal_becomes_its_error(ends: tuple[Client, socket.socket]) -> None:
     client, peer = ends
     peer.sendall(protocol.encode({"ok": False, "error": {"code": "unknown_job", "fields": {"id": "a"}}}))
     with pytest.raises(UnknownJob, match="'a'"):
         client.receive(5.0)
 
 
-def test_peer_that_is_gone_cannot_have_heard(ends: tuple[Client, socket.socket]) -> None:
+def test_closed_peer_cannot_have_read_the_request(ends: tuple[Client, socket.socket]) -> None:
     client, peer = ends
     peer.close()
     with pytest.raises(NotSent):
@@ -55,12 +55,12 @@ def test_peer_that_is_gone_cannot_have_heard(ends: tuple[Client, socket.socket])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can listen as somebody else")
-def test_a_socket_on_which_somebody_else_listens_is_told_nothing() -> None:
-    """The file may be ours at the moment of the check; what counts is who answers."""
+def test_nothing_is_sent_to_a_socket_of_another_user() -> None:
+    """The file may be ours at the time of the check, so the client asks who answers."""
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as listener:
         path = os.path.join(folder, "control.sock")
         listener.bind(path)
-        os.seteuid(54321)  # whose socket it is, is decided by listen(2)
+        os.seteuid(54321)  # listen(2) decides who owns the socket
         try:
             listener.listen()
         finally:
@@ -72,7 +72,7 @@ def test_a_socket_on_which_somebody_else_listens_is_told_nothing() -> None:
             assert heard.recv(1) == b""
 
 
-def test_a_time_longer_than_the_system_waits_at_once_is_waited_for_in_parts(
+def test_long_wait_is_split_into_parts(
     ends: tuple[Client, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, peer = ends

@@ -1,4 +1,4 @@
-"""Protocol: messages of the control socket, however the bytes arrive, and what strangers may send."""
+"""Protocol: messages of the control socket, in any pieces, and invalid messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def framed(body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + body
 
 
-def test_message_comes_back() -> None:
+def test_message_round_trips() -> None:
     assert Decoder().feed(encode(REQUEST)) == [REQUEST]
 
 
@@ -33,7 +33,7 @@ def test_message_that_arrives_byte_by_byte_is_complete_with_the_last_one() -> No
     assert arrived == [[]] * (len(data) - 1) + [[REQUEST]]
 
 
-def test_messages_cut_at_any_place_come_back_in_order() -> None:
+def test_messages_cut_anywhere_arrive_in_order() -> None:
     messages: list[dict[str, object]] = [{"n": 1}, {}, {"n": "x" * 40}]
     data = b"".join(map(encode, messages))
     for cut in range(len(data) + 1):
@@ -41,7 +41,7 @@ def test_messages_cut_at_any_place_come_back_in_order() -> None:
         assert decoder.feed(data[:cut]) + decoder.feed(data[cut:]) == messages, f"cut at {cut}"
 
 
-def test_message_of_the_largest_size_passes_and_a_larger_one_is_not_even_sent() -> None:
+def test_largest_message_passes_and_a_larger_one_is_not_sent() -> None:
     largest: dict[str, object] = {"x": "y" * (MAX_MESSAGE_BYTES - len('{"x":""}'))}
     data = encode(largest)
     assert len(data) == MAX_MESSAGE_BYTES + 4
@@ -59,12 +59,12 @@ def test_length_over_the_limit_is_refused_before_the_message_arrives(size: int) 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"{'a': 1}", b'{"a": "\xff"}', b"\0\0", b"[" * 200_000, b'{"a":' * 200_000]
 )
-def test_what_is_not_json_is_refused(body: bytes) -> None:
+def test_invalid_json_is_refused(body: bytes) -> None:
     with pytest.raises(ProtocolError, match="is not JSON"):
         Decoder().feed(framed(body))
 
 
 @pytest.mark.parametrize("value", [[], [{"verb": "show"}], "show", 7, None, True])
-def test_json_that_is_no_object_is_refused(value: object) -> None:
+def test_json_that_is_not_an_object_is_refused(value: object) -> None:
     with pytest.raises(ProtocolError, match="is not a JSON object"):
         Decoder().feed(framed(json.dumps(value).encode()))
