@@ -1,4 +1,6 @@
-"""Backends: one contract for every backend that this Python has, and what a crash or damage does to each."""
+"""Backends: one contract for each backend of this Python, and the effects of a crash or damage on
+each.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ needs_sqlite = pytest.mark.skipif("sqlite" not in ON_DISK, reason="this Python h
 
 
 class Shelf:
-    """One backend in a folder of its own; what it has opened is closed at the end."""
+    """One backend in its own folder; its open stores close at the end."""
 
     def __init__(self, backend: str, folder: Path) -> None:
         self.backend = backend
@@ -49,7 +51,7 @@ class Shelf:
         return store
 
     def image(self, name: str) -> Shelf:
-        """What a kill at this moment would leave: the files as they are, while the store is open."""
+        """Return a copy of the files as a kill at this moment would leave them."""
         copied = self.folder.parent / name
         shutil.copytree(self.folder, copied)
         return Shelf(self.backend, copied)
@@ -98,13 +100,13 @@ def put(store: Store, *keys: bytes, value: bytes = b"v") -> None:
 # The contract
 
 
-def test_new_store_has_nothing(shelf: Shelf) -> None:
+def test_new_store_is_empty(shelf: Shelf) -> None:
     store = shelf.open()
     assert store.get(b"a") is None
     assert everything(store) == {}
 
 
-def test_written_pairs_are_there_at_once(shelf: Shelf) -> None:
+def test_written_pairs_are_readable_at_once(shelf: Shelf) -> None:
     store = shelf.open()
     store.write([(b"a", b"1"), (b"b", b"2")], [])
     assert (store.get(b"a"), store.get(b"b"), store.get(b"c")) == (b"1", b"2", None)
@@ -133,20 +135,20 @@ def test_deleted_pair_is_gone_before_and_after_a_sync(shelf: Shelf) -> None:
     assert everything(store) == {b"c": b"v"}
 
 
-def test_deleting_what_is_not_there_is_no_error(shelf: Shelf) -> None:
+def test_deleting_a_missing_key_is_no_error(shelf: Shelf) -> None:
     store = shelf.open()
     store.write([(b"a", b"1")], [b"never", b"there"])
     assert everything(store) == {b"a": b"1"}
 
 
-def test_pair_that_is_deleted_and_put_in_one_write_is_there(shelf: Shelf) -> None:
+def test_pair_that_is_deleted_and_put_in_one_write_exists(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, b"a", value=b"1")
     store.write([(b"a", b"2")], [b"a"])
     assert everything(store) == {b"a": b"2"}
 
 
-def test_scan_begins_with_its_start_and_ends_before_its_stop(shelf: Shelf) -> None:
+def test_scan_includes_its_start_and_excludes_its_stop(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, b"d", b"b", b"a", b"c", b"c0")
     assert [key for key, _ in store.scan(b"b", b"c0", 10)] == [b"b", b"c"]
@@ -154,7 +156,7 @@ def test_scan_begins_with_its_start_and_ends_before_its_stop(shelf: Shelf) -> No
     assert [key for key, _ in store.scan(b"bb", b"d", 10)] == [b"c", b"c0"]
 
 
-def test_scan_gives_the_first_ones_or_with_reverse_the_last_ones(shelf: Shelf) -> None:
+def test_scan_returns_the_first_pairs_or_in_reverse_the_last(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, *b"a b c d e".split())
     assert [key for key, _ in store.scan(b"a", b"e", 2)] == [b"a", b"b"]
@@ -168,7 +170,7 @@ def test_scan_of_an_empty_range_is_empty(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 899, 900, 901, 1800, 1801, 100_000])
-def test_value_of_any_size_comes_back_to_the_byte(shelf: Shelf, size: int) -> None:
+def test_value_of_any_size_round_trips(shelf: Shelf, size: int) -> None:
     value = random.Random(size).getrandbits(8 * size + 1).to_bytes(size + 1, "little")[:size]
     store = shelf.open()
     put(store, b"a", value=value)
@@ -180,7 +182,7 @@ def test_value_of_any_size_comes_back_to_the_byte(shelf: Shelf, size: int) -> No
     assert everything(again) == {b"a": value}
 
 
-def test_value_that_shrinks_leaves_nothing_of_the_longer_one(shelf: Shelf) -> None:
+def test_shorter_value_leaves_nothing_of_the_longer_one(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, b"a", value=b"x" * 5000)
     store.sync()
@@ -190,7 +192,7 @@ def test_value_that_shrinks_leaves_nothing_of_the_longer_one(shelf: Shelf) -> No
     assert everything(shelf.open()) == {b"a": b"short"}
 
 
-def test_key_as_long_as_they_come_is_kept(shelf: Shelf) -> None:
+def test_longest_key_is_stored(shelf: Shelf) -> None:
     key = b"job/" + b"x" * 128
     store = shelf.open()
     put(store, key)
@@ -199,7 +201,7 @@ def test_key_as_long_as_they_come_is_kept(shelf: Shelf) -> None:
     assert everything(shelf.open()) == {key: b"v"}
 
 
-def test_synced_pairs_are_there_when_the_store_is_opened_again(shelf: Shelf) -> None:
+def test_synced_pairs_survive_a_reopen(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, b"a", b"b")
     store.sync()
@@ -209,7 +211,7 @@ def test_synced_pairs_are_there_when_the_store_is_opened_again(shelf: Shelf) -> 
     assert everything(shelf.open()) == {b"b": b"v", b"c": b"3"}
 
 
-def test_syncing_again_without_a_change_is_harmless(shelf: Shelf) -> None:
+def test_second_sync_without_a_change_is_harmless(shelf: Shelf) -> None:
     store = shelf.open()
     store.sync()
     put(store, b"a")
@@ -229,7 +231,7 @@ def test_short_journal_is_not_worth_a_sync(disk: Shelf) -> None:
     assert not disk.open().sync_is_due(1000)
 
 
-def test_store_agrees_with_a_dictionary_through_a_random_life(shelf: Shelf) -> None:
+def test_store_agrees_with_a_dictionary_in_a_random_run(shelf: Shelf) -> None:
     for seed in range(4):
         source = random.Random(seed)
         store = shelf.open()
@@ -270,7 +272,7 @@ def test_readable_pairs_of_a_sound_store_are_all_pairs(shelf: Shelf) -> None:
     assert dict(store.readable()) == everything(store) == {b"b": b"2", b"c": b"v", b"d": b"x" * 3000}
 
 
-def test_reading_only_finds_what_a_kill_has_left_and_changes_no_file(disk: Shelf) -> None:
+def test_read_only_reads_the_files_of_a_kill_and_changes_none(disk: Shelf) -> None:
     store = disk.open()
     put(store, b"a")
     store.sync()
@@ -287,7 +289,7 @@ def test_reading_only_finds_what_a_kill_has_left_and_changes_no_file(disk: Shelf
     left.close()
 
 
-def test_reading_only_a_store_that_was_closed_changes_no_file(disk: Shelf) -> None:
+def test_read_only_changes_no_file_of_a_closed_store(disk: Shelf) -> None:
     store = disk.open()
     put(store, b"a")
     store.sync()
@@ -323,7 +325,7 @@ SOME_WRITES: list[tuple[list[tuple[bytes, bytes]], list[bytes]]] = [
 ]
 
 
-def test_kill_at_any_moment_leaves_whole_writes_and_all_that_was_synced(disk: Shelf) -> None:
+def test_kill_at_any_moment_leaves_complete_writes_and_all_synced_ones(disk: Shelf) -> None:
     states = states_after_each_write(SOME_WRITES)
     store = disk.open()
     synced = 0
@@ -340,7 +342,7 @@ def test_kill_at_any_moment_leaves_whole_writes_and_all_that_was_synced(disk: Sh
             left.close()
 
 
-def test_closing_without_a_sync_leaves_whole_writes_and_all_that_was_synced(disk: Shelf) -> None:
+def test_close_without_a_sync_leaves_complete_writes_and_all_synced_ones(disk: Shelf) -> None:
     states = states_after_each_write(SOME_WRITES)
     store = disk.open()
     store.write(*SOME_WRITES[0])
@@ -351,7 +353,7 @@ def test_closing_without_a_sync_leaves_whole_writes_and_all_that_was_synced(disk
     assert everything(disk.open()) in states[1:]
 
 
-def test_nobody_else_may_read_the_files_of_a_store(disk: Shelf) -> None:
+def test_files_of_a_store_are_private(disk: Shelf) -> None:
     store = disk.open()
     put(store, b"a")
     store.sync()
@@ -364,7 +366,7 @@ def test_nobody_else_may_read_the_files_of_a_store(disk: Shelf) -> None:
 # Which backend a home has
 
 
-def test_new_home_gets_the_best_backend_there_is_and_keeps_its_name(tmp_path: Path) -> None:
+def test_new_home_gets_the_best_backend_and_keeps_its_name(tmp_path: Path) -> None:
     assert current_backend(str(tmp_path)) is None
     open_store(str(tmp_path)).close()
     assert current_backend(str(tmp_path)) == available()[0]
@@ -375,12 +377,12 @@ def test_sqlite_comes_first_and_dumb_last() -> None:
     assert [backend for backend in MODULES if backend in ON_DISK] == ON_DISK
 
 
-def test_new_home_gets_the_backend_that_is_asked_for(disk: Shelf) -> None:
+def test_new_home_gets_the_requested_backend(disk: Shelf) -> None:
     disk.open()
     assert current_backend(str(disk.folder)) == disk.backend
 
 
-def test_home_keeps_its_backend_whatever_is_asked_for(disk: Shelf) -> None:
+def test_home_keeps_its_backend_despite_a_request(disk: Shelf) -> None:
     store = disk.open()
     put(store, b"a")
     store.sync()
@@ -391,7 +393,7 @@ def test_home_keeps_its_backend_whatever_is_asked_for(disk: Shelf) -> None:
         store.close()
 
 
-def test_home_whose_backend_this_python_lacks_is_refused_with_what_is_missing(
+def test_home_with_a_missing_backend_is_refused_by_name(
     disk: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk.open().close()
@@ -405,21 +407,21 @@ def test_home_whose_backend_this_python_lacks_is_refused_with_what_is_missing(
 
 
 @pytest.mark.skipif(len(ON_DISK) == len(MODULES), reason="this Python lacks no backend")
-def test_home_made_with_a_backend_that_is_really_missing_here_is_refused(tmp_path: Path) -> None:
+def test_home_with_a_really_missing_backend_is_refused(tmp_path: Path) -> None:
     (missing,) = [backend for backend in MODULES if backend not in ON_DISK][:1]
     (tmp_path / CURRENT).write_text(f"{missing}\n")
     with pytest.raises(NoBackend, match=f"is a {missing} file"):
         open_store(str(tmp_path))
 
 
-def test_backend_that_is_missing_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_backend_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlite3", None)
     assert "sqlite" not in available()
     open_store(str(tmp_path)).close()
     assert current_backend(str(tmp_path)) == available()[0]
 
 
-def test_new_home_refused_for_want_of_a_backend_can_still_be_made_with_another(
+def test_home_refused_for_a_missing_backend_can_be_made_with_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "dbm.dumb", None)
@@ -428,7 +430,7 @@ def test_new_home_refused_for_want_of_a_backend_can_still_be_made_with_another(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_backend_that_does_not_exist_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
+def test_unknown_backend_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="unknown store backend 'oracle'"):
         open_store(str(tmp_path), "oracle")
     assert list(tmp_path.iterdir()) == []
@@ -456,7 +458,7 @@ def a_synced_store(shelf: Shelf) -> Store:
     return store
 
 
-def test_half_written_generation_is_ignored_and_removed(generations: Shelf) -> None:
+def test_partial_generation_is_ignored_and_removed(generations: Shelf) -> None:
     a_synced_store(generations).close()
     half = generations.folder / "gen-2"
     shutil.copytree(generations.folder / "gen-1", half)
@@ -466,7 +468,7 @@ def test_half_written_generation_is_ignored_and_removed(generations: Shelf) -> N
     assert current_generation(generations).name == "gen-1"
 
 
-def test_half_written_first_generation_is_no_store_yet(generations: Shelf) -> None:
+def test_partial_first_generation_is_no_store_yet(generations: Shelf) -> None:
     generations.open().close()
     half = generations.folder / "gen-1"
     half.mkdir()
@@ -479,7 +481,7 @@ def test_half_written_first_generation_is_no_store_yet(generations: Shelf) -> No
     assert everything(generations.open()) == {b"a": b"1"}
 
 
-def test_pair_of_which_a_piece_is_missing_is_damage(generations: Shelf) -> None:
+def test_pair_with_a_missing_part_is_damage(generations: Shelf) -> None:
     store = generations.open()
     put(store, b"a", value=b"1" * 2000)
     store.sync()
@@ -491,7 +493,7 @@ def test_pair_of_which_a_piece_is_missing_is_damage(generations: Shelf) -> None:
         generations.open().scan(b"a", b"b", 1)
 
 
-def test_draft_of_the_pointer_does_not_switch(generations: Shelf) -> None:
+def test_draft_of_the_pointer_switches_nothing(generations: Shelf) -> None:
     a_synced_store(generations).close()
     (generations.folder / "GENERATION.new").write_bytes(b"2\n")
     assert everything(generations.open()) == {b"a": b"1"}
@@ -556,7 +558,7 @@ def test_generation_without_its_files_is_refused(generations: Shelf) -> None:
         generations.open()
 
 
-def test_generation_that_is_gone_is_refused(generations: Shelf) -> None:
+def test_missing_generation_is_refused(generations: Shelf) -> None:
     a_synced_store(generations).close()
     shutil.rmtree(current_generation(generations))
     with pytest.raises(Corrupt, match="the current generation is missing"):
@@ -575,13 +577,13 @@ def test_sync_of_a_large_store_is_due_only_for_a_journal_as_large(generations: S
 
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
-def test_backend_that_loses_a_value_without_a_word_is_found_out_before_the_switch(
+def test_backend_that_silently_loses_a_value_is_noticed_before_the_switch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import dbm.dumb
 
     class Forgetful(dbm.dumb._Database):
-        """As ndbm is said to be with large values."""
+        """A backend that loses large values, as ndbm may."""
 
         def __setitem__(self, key: bytes, value: bytes) -> None:
             super().__setitem__(key, value if len(value) < 500 else b"1 ")
@@ -601,7 +603,7 @@ def test_backend_that_loses_a_value_without_a_word_is_found_out_before_the_switc
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_disk_that_takes_no_more_leaves_the_old_generation_and_the_store_usable(generations: Shelf) -> None:
+def test_full_disk_keeps_the_old_generation_and_a_usable_store(generations: Shelf) -> None:
     if generations.backend == "ndbm":
         pytest.skip("the library below ndbm tries again for four seconds before it gives up")
     store = a_synced_store(generations)
@@ -621,8 +623,8 @@ def test_disk_that_takes_no_more_leaves_the_old_generation_and_the_store_usable(
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_failed_sync_does_not_reach_into_a_later_generation(tmp_path: Path) -> None:
-    """Python closes what was left open when the error is forgotten, and closing a dumb file writes its directory."""
+def test_failed_sync_does_not_affect_a_later_generation(tmp_path: Path) -> None:
+    """Python closes an open dumb file when the error is freed, and the close writes its directory."""
     shelf = Shelf("dumb", tmp_path / "store")
     store = a_synced_store(shelf)
     put(store, b"b", b"c", value=b"x" * 80_000)
@@ -639,7 +641,7 @@ def test_failed_sync_does_not_reach_into_a_later_generation(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
-def test_damaged_value_of_a_generation_is_told(tmp_path: Path) -> None:
+def test_damaged_value_of_a_generation_is_reported(tmp_path: Path) -> None:
     shelf = Shelf("dumb", tmp_path / "store")
     a_synced_store(shelf).close()
     data = current_generation(shelf) / "jobs.dat"
@@ -649,7 +651,7 @@ def test_damaged_value_of_a_generation_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
-def test_pairs_beside_a_damaged_value_of_a_generation_can_still_be_read(tmp_path: Path) -> None:
+def test_pairs_beside_a_damaged_value_of_a_generation_are_readable(tmp_path: Path) -> None:
     shelf = Shelf("dumb", tmp_path / "store")
     store = a_synced_store(shelf)
     put(store, b"b", b"c")
@@ -673,7 +675,7 @@ def test_damaged_directory_of_a_dumb_file_is_refused(tmp_path: Path) -> None:
 
 
 @needs_sqlite
-def test_sqlite_write_that_fails_leaves_nothing_of_itself(sqlite: Shelf) -> None:
+def test_failed_sqlite_write_leaves_nothing(sqlite: Shelf) -> None:
     store = sqlite.open()
     put(store, b"a", b"b", value=b"1")
     with pytest.raises(StorageFailed):
@@ -684,7 +686,7 @@ def test_sqlite_write_that_fails_leaves_nothing_of_itself(sqlite: Shelf) -> None
 
 
 @needs_sqlite
-def test_sqlite_write_without_room_is_a_full_disk_and_leaves_nothing_of_itself(sqlite: Shelf) -> None:
+def test_sqlite_write_without_room_is_a_full_disk_and_leaves_nothing(sqlite: Shelf) -> None:
     store = sqlite.open()
     put(store, b"a")
     store.inner._db.execute("PRAGMA max_page_count = 5")  # type: ignore[attr-defined]
@@ -696,7 +698,7 @@ def test_sqlite_write_without_room_is_a_full_disk_and_leaves_nothing_of_itself(s
 
 
 @needs_sqlite
-def test_sqlite_file_is_changed_by_sync_alone(sqlite: Shelf) -> None:
+def test_sqlite_file_is_changed_only_by_sync(sqlite: Shelf) -> None:
     store = sqlite.open()
     store.sync()
     before = (sqlite.folder / "jobs.db").read_bytes()
@@ -717,7 +719,7 @@ def test_sqlite_writes_survive_a_kill_without_any_sync(sqlite: Shelf) -> None:
 
 
 @needs_sqlite
-def test_sqlite_log_that_is_cut_anywhere_holds_whole_writes(sqlite: Shelf) -> None:
+def test_cut_sqlite_log_has_complete_writes(sqlite: Shelf) -> None:
     store = sqlite.open()
     for puts, deletes in SOME_WRITES:
         store.write(puts, deletes)
@@ -739,7 +741,7 @@ def test_sqlite_log_that_is_cut_anywhere_holds_whole_writes(sqlite: Shelf) -> No
 
 @needs_sqlite
 @pytest.mark.parametrize("junk", [b"this is not a database, but long enough to be taken for the header of one" * 20])
-def test_sqlite_file_that_is_none_is_refused_and_kept(sqlite: Shelf, junk: bytes) -> None:
+def test_file_that_is_not_sqlite_is_refused_and_kept(sqlite: Shelf, junk: bytes) -> None:
     sqlite.open().close()
     (sqlite.folder / "jobs.db").write_bytes(junk)
     with pytest.raises(Corrupt, match="SQLite says"):
@@ -748,7 +750,7 @@ def test_sqlite_file_that_is_none_is_refused_and_kept(sqlite: Shelf, junk: bytes
 
 
 @needs_sqlite
-def test_sqlite_pages_that_are_damaged_are_told_when_they_are_read(sqlite: Shelf) -> None:
+def test_damaged_sqlite_pages_are_reported_when_they_are_read(sqlite: Shelf) -> None:
     store = sqlite.open()
     store.write([(b"%05d" % n, b"v" * 100) for n in range(500)], [])
     store.sync()
@@ -762,7 +764,7 @@ def test_sqlite_pages_that_are_damaged_are_told_when_they_are_read(sqlite: Shelf
 
 
 @needs_sqlite
-def test_sqlite_pairs_beside_a_damaged_page_can_still_be_read(sqlite: Shelf) -> None:
+def test_sqlite_pairs_beside_a_damaged_page_are_readable(sqlite: Shelf) -> None:
     store = sqlite.open()
     written = {b"%05d" % n: b"%d" % n * 50 for n in range(300)}
     store.write(list(written.items()), [])
@@ -770,7 +772,7 @@ def test_sqlite_pairs_beside_a_damaged_page_can_still_be_read(sqlite: Shelf) -> 
     store.close()
     path = sqlite.folder / "jobs.db"
     data = path.read_bytes()
-    pages = [n for n in range(1, len(data) // 4096) if data[4096 * n] == 13]  # leaves of the table
+    pages = [n for n in range(1, len(data) // 4096) if data[4096 * n] == 13]  # leaf pages of the table
     damaged = pages[len(pages) // 2] * 4096
     path.write_bytes(data[:damaged] + b"\xff" * 4096 + data[damaged + 4096 :])
     found = dict(open_store(str(sqlite.folder), read_only=True).readable())
@@ -779,7 +781,7 @@ def test_sqlite_pairs_beside_a_damaged_page_can_still_be_read(sqlite: Shelf) -> 
 
 
 @needs_sqlite
-def test_sqlite_file_is_what_the_standard_dbm_of_newer_pythons_opens(sqlite: Shelf) -> None:
+def test_sqlite_file_opens_with_dbm_of_newer_pythons(sqlite: Shelf) -> None:
     if not has_module("dbm.sqlite3"):
         pytest.skip("this Python has no dbm.sqlite3")
     store = sqlite.open()
@@ -801,8 +803,8 @@ def has_module(name: str) -> bool:
 
 
 @needs_sqlite
-def test_store_that_cannot_be_opened_is_closed_while_somebody_keeps_the_error(tmp_path: Path) -> None:
-    """Else it would be locked for all others as long."""
+def test_store_that_cannot_be_opened_is_closed_even_if_its_error_is_kept(tmp_path: Path) -> None:
+    """Otherwise the store would stay locked for all others."""
     open_store(str(tmp_path), "sqlite").close()
     (tmp_path / "jobs.db").write_bytes(b"no database" * 1000)
     before = open_descriptors()

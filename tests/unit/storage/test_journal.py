@@ -1,4 +1,6 @@
-"""Journal: what survives a cut, a flipped bit, a missing segment and a full disk, and what is refused."""
+"""Journal: what survives a cut, a flipped bit, a missing segment and a full disk, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,13 @@ from tests.builders import Syncs, file_size_limit, open_descriptors
 
 
 def open_journal(folder: Path, position: int = 0, read_only: bool = False) -> tuple[Journal, list[Frame]]:
-    """The journal, and the frames that it gave back."""
+    """Return the journal, and the frames that it read."""
     frames: list[Frame] = []
     return Journal.open(recover(str(folder), Known(position), frames.append), read_only), frames
 
 
 def recovered(folder: Path, position: int = 0) -> tuple[Journal, list[Event]]:
-    """The journal, opened for appending, and the events of the frames that it gave back."""
+    """Return the journal, open for appending, and the events of the frames that it read."""
     opened, frames = open_journal(folder, position)
     return opened, [event for frame in frames for event in events.decode(frame.payload)]
 
@@ -46,10 +48,10 @@ def some_events(count: int) -> list[Event]:
     return [Purged(str(n), n) for n in range(1, count + 1)]
 
 
-def write_synced(folder: Path, happened: list[Event]) -> Journal:
-    """A journal with one frame an event, each synced; still open."""
+def write_synced(folder: Path, emitted: list[Event]) -> Journal:
+    """Return an open journal with one synced frame for each event."""
     opened, _ = recovered(folder)
-    for event in happened:
+    for event in emitted:
         opened.append([event])
         opened.sync()
     return opened
@@ -76,7 +78,7 @@ def frame_ends(path: Path, log_id: int, first_sequence: int) -> list[int]:
 
 @pytest.fixture
 def quick_folder() -> Iterator[Path]:
-    """In memory where the system has such a place, for tests that sync hundreds of times."""
+    """Yield a folder in memory where possible, for tests that sync hundreds of times."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
         yield Path(folder)
 
@@ -102,7 +104,7 @@ def test_appended_events_come_back_in_order_with_their_sequences(tmp_path: Path)
     assert events_of(tmp_path) == [*some_events(3), Purged("x", 9)]
 
 
-def test_what_is_appended_is_synced_only_by_sync(tmp_path: Path) -> None:
+def test_appended_events_are_synced_only_by_sync(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     opened.append(some_events(2))
     assert opened.synced == 0
@@ -111,7 +113,7 @@ def test_what_is_appended_is_synced_only_by_sync(tmp_path: Path) -> None:
     opened.close()
 
 
-def test_frame_carries_what_was_synced_before_it(tmp_path: Path) -> None:
+def test_frame_records_the_synced_sequence(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     opened.append(some_events(2))
     opened.append(some_events(1))
@@ -122,7 +124,7 @@ def test_frame_carries_what_was_synced_before_it(tmp_path: Path) -> None:
     assert [frame.synced for frame in frames] == [0, 0, 3]
 
 
-def test_what_recovery_has_read_counts_as_synced(tmp_path: Path) -> None:
+def test_recovered_events_count_as_synced(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     opened.append(some_events(2))
     opened.close()
@@ -143,7 +145,7 @@ def test_appending_nothing_writes_nothing(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
-def test_nobody_else_may_read_a_segment(tmp_path: Path) -> None:
+def test_segments_are_private(tmp_path: Path) -> None:
     recovered(tmp_path)[0].close()
     assert stat.S_IMODE(segment(tmp_path, 1).stat().st_mode) == 0o600
 
@@ -172,7 +174,7 @@ def inode(path: Path) -> int:
     return path.stat().st_ino
 
 
-def test_sync_makes_the_segment_durable_and_does_nothing_where_nothing_is_new(
+def test_sync_makes_the_segment_durable_and_is_skipped_without_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened, _ = recovered(tmp_path)
@@ -197,7 +199,7 @@ def test_new_segment_is_durable_with_its_name_and_the_old_one_before_it(
     assert syncs.inodes == [inode(segment(tmp_path, 1)), inode(segment(tmp_path, 2)), inode(tmp_path)]
 
 
-def test_what_recovery_has_read_and_set_aside_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_makes_its_changes_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_synced(tmp_path, some_events(1)).close()
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(b"half a frame")
@@ -211,7 +213,7 @@ def test_what_recovery_has_read_and_set_aside_is_durable(tmp_path: Path, monkeyp
 # A torn tail
 
 
-def test_cut_at_any_byte_recovers_exactly_the_whole_frames_before_it(quick_folder: Path) -> None:
+def test_cut_at_any_byte_recovers_the_complete_frames_before_it(quick_folder: Path) -> None:
     opened = write_synced(quick_folder, some_events(1))
     opened.rotate()
     opened.append([Purged("2", 2)])
@@ -234,7 +236,7 @@ def test_cut_at_any_byte_recovers_exactly_the_whole_frames_before_it(quick_folde
         assert (again.torn.bytes if again.torn else 0) == cut - ends[good], f"cut at {cut}"
 
 
-def test_torn_tail_is_set_aside_to_the_byte_and_reported(tmp_path: Path) -> None:
+def test_torn_tail_is_set_aside_exactly_and_reported(tmp_path: Path) -> None:
     write_synced(tmp_path, some_events(1)).close()
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(b"half a frame")
@@ -249,7 +251,7 @@ def test_torn_tail_is_set_aside_to_the_byte_and_reported(tmp_path: Path) -> None
     opened.close()
 
 
-def test_journal_goes_on_where_the_torn_tail_was_cut_off(tmp_path: Path) -> None:
+def test_journal_continues_where_the_torn_tail_was_cut_off(tmp_path: Path) -> None:
     write_synced(tmp_path, some_events(2)).close()
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(b"half a frame")
@@ -270,7 +272,7 @@ def test_zeros_at_the_end_are_a_torn_tail(tmp_path: Path, zeros: int) -> None:
     assert opened.torn is not None and opened.torn.bytes == zeros
 
 
-def test_zeros_in_the_place_of_the_last_frame_are_a_torn_tail(tmp_path: Path) -> None:
+def test_zeros_in_place_of_the_last_frame_are_a_torn_tail(tmp_path: Path) -> None:
     opened = write_synced(tmp_path, some_events(1))
     opened.append([Purged("2", 2)])
     opened.close()
@@ -280,7 +282,7 @@ def test_zeros_in_the_place_of_the_last_frame_are_a_torn_tail(tmp_path: Path) ->
     assert events_of(tmp_path) == some_events(1)
 
 
-def test_frames_behind_a_torn_one_that_was_never_synced_do_not_count(tmp_path: Path) -> None:
+def test_frames_after_an_unsynced_torn_one_do_not_count(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
@@ -295,11 +297,11 @@ def test_frames_behind_a_torn_one_that_was_never_synced_do_not_count(tmp_path: P
 # Group commits of several frames
 
 
-def append_frame(opened: Journal, sequence: int, happened: list[Event], flags: int) -> None:
-    """A frame of a larger group, as `append` writes them."""
+def append_frame(opened: Journal, sequence: int, emitted: list[Event], flags: int) -> None:
+    """Write one frame of a larger group, as `append` does."""
     with open(segment(Path(opened.folder), 1), "ab") as file:
-        payload = events.encode(happened)
-        file.write(journal_format.encode_frame(opened.log_id, Frame(sequence, len(happened), flags, 1, payload)))
+        payload = events.encode(emitted)
+        file.write(journal_format.encode_frame(opened.log_id, Frame(sequence, len(emitted), flags, 1, payload)))
 
 
 def test_group_without_its_last_frame_does_not_count(tmp_path: Path) -> None:
@@ -315,7 +317,7 @@ def test_group_without_its_last_frame_does_not_count(tmp_path: Path) -> None:
     assert again.torn is not None and again.torn.bytes > 0
 
 
-def test_group_counts_once_its_last_frame_is_there(tmp_path: Path) -> None:
+def test_group_counts_once_its_last_frame_exists(tmp_path: Path) -> None:
     opened = write_synced(tmp_path, some_events(1))
     opened.close()
     append_frame(opened, 2, [Purged("2", 2)], MORE)
@@ -323,16 +325,16 @@ def test_group_counts_once_its_last_frame_is_there(tmp_path: Path) -> None:
     assert events_of(tmp_path) == some_events(3)
 
 
-def test_large_group_is_spread_over_frames_and_counts_as_one(tmp_path: Path) -> None:
+def test_large_group_spans_frames_and_counts_as_one(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
-    happened = some_events(2 * FRAME_EVENTS + 1)
-    opened.append(happened)
+    emitted = some_events(2 * FRAME_EVENTS + 1)
+    opened.append(emitted)
     opened.close()
-    assert opened.next_sequence == len(happened) + 1
+    assert opened.next_sequence == len(emitted) + 1
     last = segment(tmp_path, 1)
     ends = frame_ends(last, opened.log_id, 1)
     assert len(ends) == 4
-    assert events_of(tmp_path) == happened
+    assert events_of(tmp_path) == emitted
     last.write_bytes(last.read_bytes()[: ends[2]])
     assert events_of(tmp_path) == []
 
@@ -341,7 +343,9 @@ def test_large_group_is_spread_over_frames_and_counts_as_one(tmp_path: Path) -> 
 
 
 def test_flipped_bit_never_yields_a_wrong_event(quick_folder: Path) -> None:
-    """Every bit of a journal of two segments; of the very last frame, for time's sake, one bit of each byte."""
+    """Flip every bit of a journal of two segments; in the last frame, only one bit of each byte, to
+    save time.
+    """
     opened = write_synced(quick_folder, some_events(1))
     opened.rotate()
     for n in (2, 3):
@@ -365,7 +369,7 @@ def test_flipped_bit_never_yields_a_wrong_event(quick_folder: Path) -> None:
             path.write_bytes(whole)
 
 
-def test_damage_of_what_was_synced_is_refused_with_what_is_lost_and_changes_nothing(tmp_path: Path) -> None:
+def test_damage_of_synced_events_is_refused_with_the_loss_and_changes_nothing(tmp_path: Path) -> None:
     opened = write_synced(tmp_path, some_events(5))
     opened.close()
     flip(segment(tmp_path, 1), frame_ends(segment(tmp_path, 1), opened.log_id, 1)[1] + 30)
@@ -376,7 +380,7 @@ def test_damage_of_what_was_synced_is_refused_with_what_is_lost_and_changes_noth
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_older_segment_that_is_cut_is_refused(tmp_path: Path, number: int) -> None:
+def test_cut_older_segment_is_refused(tmp_path: Path, number: int) -> None:
     opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
@@ -390,7 +394,7 @@ def test_older_segment_that_is_cut_is_refused(tmp_path: Path, number: int) -> No
     assert contents(tmp_path) == before
 
 
-def test_long_list_of_jobs_of_which_something_is_lost_is_cut(tmp_path: Path) -> None:
+def test_long_list_of_affected_jobs_is_cut(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     opened.append(some_events(9))
     opened.rotate()
@@ -412,7 +416,7 @@ def test_missing_segment_is_refused(tmp_path: Path, missing: int) -> None:
         recovered(tmp_path)
 
 
-def test_journal_without_segments_is_refused_where_the_store_stands_for_events(tmp_path: Path) -> None:
+def test_journal_without_segments_is_refused_when_the_store_has_events(tmp_path: Path) -> None:
     with pytest.raises(Corrupt, match="it has no segments, but the store has events up to 7"):
         recovered(tmp_path, position=7)
     assert list(tmp_path.iterdir()) == []
@@ -440,10 +444,10 @@ def test_segment_of_a_newer_version_is_refused_and_kept(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
-# A look without a change
+# Read only
 
 
-def test_reading_only_finds_the_same_and_leaves_a_torn_tail_where_it_is(tmp_path: Path) -> None:
+def test_read_only_finds_the_same_and_keeps_a_torn_tail(tmp_path: Path) -> None:
     write_synced(tmp_path, some_events(2)).close()
     with open(segment(tmp_path, 1), "ab") as file:
         file.write(b"half a frame")
@@ -455,7 +459,7 @@ def test_reading_only_finds_the_same_and_leaves_a_torn_tail_where_it_is(tmp_path
     assert contents(tmp_path) == before
 
 
-def test_reading_only_refuses_damage_as_well(tmp_path: Path) -> None:
+def test_read_only_refuses_damage(tmp_path: Path) -> None:
     opened = write_synced(tmp_path, some_events(3))
     opened.close()
     flip(segment(tmp_path, 1), SEGMENT_HEADER_BYTES + 30)
@@ -501,7 +505,7 @@ def test_only_segments_that_the_store_no_longer_needs_are_freed(tmp_path: Path) 
     assert segment(tmp_path, 4).exists()
 
 
-def test_freed_segments_are_not_missed(tmp_path: Path) -> None:
+def test_freed_segments_do_not_count_as_missing(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
@@ -513,7 +517,7 @@ def test_freed_segments_are_not_missed(tmp_path: Path) -> None:
         recovered(tmp_path, position=1)
 
 
-def test_freed_segment_that_comes_back_does_no_harm(tmp_path: Path) -> None:
+def test_freed_segment_that_returns_does_no_harm(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
@@ -523,7 +527,7 @@ def test_freed_segment_that_comes_back_does_no_harm(tmp_path: Path) -> None:
     assert events_of(tmp_path, position=1) == [Purged("2", 2), Purged("3", 3)]
 
 
-def test_frames_behind_the_position_come_whole_and_those_before_it_not_at_all(tmp_path: Path) -> None:
+def test_frames_after_the_position_are_complete_and_earlier_ones_skipped(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     opened.append(some_events(3))
     opened.append([Purged("4", 4)])
@@ -536,22 +540,22 @@ def test_frames_behind_the_position_come_whole_and_those_before_it_not_at_all(tm
     assert events_of(tmp_path, position=4) == []
 
 
-def test_what_can_be_freed_is_what_is_freed(tmp_path: Path) -> None:
+def test_bytes_to_free_equal_the_freed_bytes(tmp_path: Path) -> None:
     opened, _ = recovered(tmp_path)
     for event in some_events(3):
         opened.append([event])
         opened.rotate()
     for position in range(4):
-        before, told = sum(map(len, contents(tmp_path).values())), opened.bytes_to_free(position)
+        before, expected_bytes = sum(map(len, contents(tmp_path).values())), opened.bytes_to_free(position)
         opened.free(position)
-        assert told == before - sum(map(len, contents(tmp_path).values())) and (told > 0) == (position > 0)
+        assert expected_bytes == before - sum(map(len, contents(tmp_path).values())) and (expected_bytes > 0) == (position > 0)
     opened.close()
 
 
-# A disk that takes no more
+# A full disk
 
 
-def test_full_disk_takes_the_frame_back_and_the_journal_goes_on(
+def test_full_disk_removes_the_partial_frame_and_the_journal_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_io, "FULL", (*file_io.FULL, errno.EFBIG))
@@ -567,7 +571,7 @@ def test_full_disk_takes_the_frame_back_and_the_journal_goes_on(
     assert events_of(tmp_path) == some_events(3)
 
 
-def test_full_disk_takes_back_all_frames_of_a_large_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_removes_all_frames_of_a_large_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_io, "FULL", (*file_io.FULL, errno.EFBIG))
     monkeypatch.setattr(journal, "FRAME_EVENTS", 2)
     opened = write_synced(tmp_path, some_events(1))
@@ -582,24 +586,24 @@ def test_full_disk_takes_back_all_frames_of_a_large_group(tmp_path: Path, monkey
     assert events_of(tmp_path) == some_events(2)
 
 
-def test_disk_without_room_for_a_new_segment_leaves_the_old_one_in_use(
+def test_old_segment_stays_in_use_without_room_for_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_io, "FULL", (*file_io.FULL, errno.EFBIG))
     opened = write_synced(tmp_path, some_events(1))
     with file_size_limit(SEGMENT_HEADER_BYTES - 1):
         assert opened.rotate() is False
-    check_that_the_old_segment_goes_on(tmp_path, opened)
+    assert_old_segment_continues(tmp_path, opened)
 
 
-def test_process_without_a_descriptor_for_a_new_segment_goes_on_with_the_old_one(tmp_path: Path) -> None:
+def test_old_segment_stays_in_use_without_a_descriptor_for_a_new_one(tmp_path: Path) -> None:
     opened = write_synced(tmp_path, some_events(1))
     with no_more_descriptors():
         assert opened.rotate() is False
-    check_that_the_old_segment_goes_on(tmp_path, opened)
+    assert_old_segment_continues(tmp_path, opened)
 
 
-def check_that_the_old_segment_goes_on(folder: Path, opened: Journal) -> None:
+def assert_old_segment_continues(folder: Path, opened: Journal) -> None:
     assert [path.name for path in folder.glob("*.log")] == ["0000000001.log"]
     opened.append([Purged("2", 2)])
     assert opened.rotate() is True
@@ -610,7 +614,7 @@ def check_that_the_old_segment_goes_on(folder: Path, opened: Journal) -> None:
 
 @contextmanager
 def no_more_descriptors() -> Iterator[None]:
-    """Within the block no file can be opened: EMFILE."""
+    """Let every open of a file fail with EMFILE inside the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     first_free = os.open(os.devnull, os.O_RDONLY)
     os.close(first_free)
@@ -621,7 +625,7 @@ def no_more_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_write_that_fails_for_another_reason_ends_the_journal_and_leaves_a_torn_tail(tmp_path: Path) -> None:
+def test_write_with_another_error_ends_the_journal_with_a_torn_tail(tmp_path: Path) -> None:
     opened = write_synced(tmp_path, some_events(1))
     with file_size_limit(os.path.getsize(segment(tmp_path, 1)) + 500):
         with pytest.raises(StorageFailed):
@@ -633,11 +637,11 @@ def test_write_that_fails_for_another_reason_ends_the_journal_and_leaves_a_torn_
     assert again.torn is not None and again.torn.bytes == 500
 
 
-def test_sync_that_fails_is_told_and_nothing_counts_as_synced(tmp_path: Path) -> None:
+def test_failed_sync_is_reported_and_nothing_counts_as_synced(tmp_path: Path) -> None:
     opened = write_synced(tmp_path, some_events(1))
     opened.append([Purged("2", 2)])
     readable, writable = os.pipe()
-    os.dup2(writable, opened._descriptor)  # a thing that no system can sync
+    os.dup2(writable, opened._descriptor)  # a file that no system can sync
     with pytest.raises(StorageFailed):
         opened.sync()
     assert opened.synced == 1

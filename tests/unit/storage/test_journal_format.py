@@ -1,4 +1,4 @@
-"""Journal format: what is a frame, what is damage, and what a scan makes of a segment that is not whole."""
+"""Journal format: frames, damage, and the scan of an incomplete segment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def a_segment(*frames: bytes) -> bytes:
 
 
 def three_frames(synced: tuple[int, int, int]) -> list[bytes]:
-    """Events 10, 11 and 12, and 13: three frames, each with its synced mark."""
+    """Return events 10, 11 and 12, and 13 as three frames, each with its synced mark."""
     return [
         encode_frame(LOG_ID, Frame(10, 1, 0, synced[0], b"[one]")),
         encode_frame(LOG_ID, Frame(11, 2, 0, synced[1], b"[two,three]")),
@@ -47,13 +47,13 @@ def payloads(frames: list[Frame]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("version, crc", [(1, "5599e95b"), (2, "e60dc498")])
-def test_segment_header_of_each_version_is_as_it_always_was(version: int, crc: str) -> None:
+def test_segment_header_of_each_version_keeps_its_form(version: int, crc: str) -> None:
     words = ["5143544c4a524e4c", f"{version:04}", "0000", "1122334455667788", "0000000000000003", "000000000000000a", crc]
     assert encode_segment_header(SegmentHeader(version, LOG_ID, 3, 10)) == bytes.fromhex("".join(words))
     assert version <= VERSION == 2
 
 
-def test_frame_of_version_1_is_as_it_always_was() -> None:
+def test_frame_of_version_1_keeps_its_form() -> None:
     frame = encode_frame(LOG_ID, Frame(10, 1, MORE, 9, b"[one]"))
     header = [
         "7146726d",
@@ -68,38 +68,38 @@ def test_frame_of_version_1_is_as_it_always_was() -> None:
     assert frame == bytes.fromhex("".join(header)) + b"[one]"
 
 
-def test_segment_header_comes_back() -> None:
+def test_segment_header_round_trips() -> None:
     assert decode_segment_header(HEADER + b"frames") == SegmentHeader(VERSION, LOG_ID, 3, 10)
 
 
-def test_header_of_a_newer_version_is_still_recognised() -> None:
+def test_header_of_a_newer_version_is_recognized() -> None:
     newer = encode_segment_header(SegmentHeader(VERSION + 1, LOG_ID, 3, 10))
     assert decode_segment_header(newer) == SegmentHeader(VERSION + 1, LOG_ID, 3, 10)
 
 
-def test_no_cut_and_no_flipped_bit_leaves_a_segment_header() -> None:
+def test_cut_or_flipped_segment_header_is_refused() -> None:
     assert [cut for cut in range(len(HEADER)) if decode_segment_header(HEADER[:cut]) is not None] == []
     assert [bit for bit in range(len(HEADER) * 8) if decode_segment_header(flipped(HEADER, bit)) is not None] == []
 
 
-def test_frame_comes_back_from_where_it_stands() -> None:
+def test_frame_round_trips_at_any_offset() -> None:
     frame = encode_frame(LOG_ID, Frame(11, 2, MORE, 7, b"payload"))
     found = decode_frame(LOG_ID, b"before" + frame + b"after", 6)
     assert found == Frame(11, 2, MORE, 7, b"payload", 6, 6 + len(frame))
     assert found.next_sequence == 13
 
 
-def test_no_cut_and_no_flipped_bit_leaves_a_frame() -> None:
+def test_cut_or_flipped_frame_is_refused() -> None:
     frame = encode_frame(LOG_ID, Frame(11, 2, 0, 7, b"payload"))
     assert [cut for cut in range(len(frame)) if decode_frame(LOG_ID, frame[:cut], 0) is not None] == []
     assert [bit for bit in range(len(frame) * 8) if decode_frame(LOG_ID, flipped(frame, bit), 0) is not None] == []
 
 
-def test_frame_of_another_journal_is_not_taken_for_one_of_ours() -> None:
+def test_frame_of_another_journal_is_refused() -> None:
     assert decode_frame(LOG_ID, encode_frame(LOG_ID + 1, Frame(11, 2, 0, 7, b"payload")), 0) is None
 
 
-def test_scan_finds_every_frame_of_a_whole_segment() -> None:
+def test_scan_finds_every_frame_of_a_complete_segment() -> None:
     data = a_segment(*three_frames((9, 10, 12)))
     found = scan(data, LOG_ID, 10)
     assert payloads(found.frames) == [b"[one]", b"[two,three]", b"[four]"]
@@ -134,7 +134,7 @@ def test_scan_of_a_segment_with_a_flipped_bit_finds_the_frames_before_it_and_a_w
         assert (found.witness is not None) == (damaged < 2), f"bit {bit}"
 
 
-def test_damage_that_a_later_frame_says_was_synced_has_a_witness() -> None:
+def test_damage_that_a_later_frame_proves_synced_has_a_witness() -> None:
     first, second, third = three_frames((9, 10, 12))
     found = scan(a_segment(first, flipped(second, 300), third), LOG_ID, 10)
     assert found.witness is not None
@@ -155,14 +155,14 @@ def test_damage_that_was_never_synced_has_no_witness() -> None:
     assert found.bad_bytes == len(first + second + third)
 
 
-def test_missing_frame_stops_the_run_even_if_all_others_are_whole() -> None:
+def test_missing_frame_ends_the_sequence_even_if_the_others_are_valid() -> None:
     first, _, third = three_frames((9, 9, 9))
     found = scan(a_segment(first, third), LOG_ID, 10)
     assert payloads(found.frames) == [b"[one]"]
     assert found.bad_bytes == len(third)
 
 
-def test_frame_that_stands_there_twice_counts_once() -> None:
+def test_duplicate_frame_counts_once() -> None:
     first, second, _ = three_frames((9, 9, 9))
     assert payloads(scan(a_segment(first, first, second), LOG_ID, 10).frames) == [b"[one]"]
 
@@ -171,7 +171,7 @@ def test_frames_that_do_not_begin_with_the_expected_event_do_not_count() -> None
     assert scan(a_segment(*three_frames((9, 9, 9))), LOG_ID, 9).frames == []
 
 
-def test_zeros_behind_the_last_frame_are_bad_bytes_without_a_witness() -> None:
+def test_zeros_after_the_last_frame_are_bad_bytes_without_a_witness() -> None:
     data = a_segment(*three_frames((9, 10, 12)))
     found = scan(data + bytes(5000), LOG_ID, 10)
     assert (len(found.frames), found.good_end, found.bad_bytes, found.witness) == (3, len(data), 5000, None)
@@ -196,7 +196,7 @@ def test_frame_without_payload_is_a_frame() -> None:
     assert payloads(scan(a_segment(frame), LOG_ID, 10).frames) == [b""]
 
 
-def test_every_undamaged_frame_is_found_wherever_it_stands() -> None:
+def test_every_undamaged_frame_is_found_at_any_offset() -> None:
     first, second, third = three_frames((9, 10, 12))
     data = a_segment(b"junk", first, b"qFrm", flipped(second, 300), b"more junk", third, third[:-1])
     found = list(find_frames(data, LOG_ID))
@@ -206,6 +206,6 @@ def test_every_undamaged_frame_is_found_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("flags", [0, MORE])
-def test_flags_come_back(flags: int) -> None:
+def test_flags_round_trip(flags: int) -> None:
     (frame,) = scan(a_segment(encode_frame(LOG_ID, Frame(10, 1, flags, 9, b"x"))), LOG_ID, 10).frames
     assert frame.flags == flags

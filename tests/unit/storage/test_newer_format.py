@@ -1,4 +1,6 @@
-"""A home of a newer version: it is refused by name, never called damaged, and never sent to `--repair`."""
+"""A home of a newer version: queuectl says so, never calls it damaged, and never advises
+`--repair`.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ def contents(home: Home) -> dict[str, bytes]:
     return {path: Path(path).read_bytes() for path in paths}
 
 
-def everyone_refuses(home: Home, target: Home) -> None:
+def assert_all_refuse(home: Home, target: Home) -> None:
     before = contents(home)
     looks = [
         lambda: Ledger(home),
@@ -59,7 +61,7 @@ def everyone_refuses(home: Home, target: Home) -> None:
 
 
 def begin(home: Home) -> int:
-    """Make a home of today; its log id."""
+    """Make a home of the current version, and return its log ID."""
     opened = Ledger(home)
     opened.close()
     return opened.journal.log_id
@@ -68,13 +70,13 @@ def begin(home: Home) -> int:
 def test_journal_of_a_newer_version_is_refused(home: Home, target: Home) -> None:
     newer = SegmentHeader(journal_format.VERSION + 1, 5, 1, 1)
     Path(home.journal, "0000000001.log").write_bytes(journal_format.encode_segment_header(newer))
-    everyone_refuses(home, target)
+    assert_all_refuse(home, target)
     with pytest.raises(NewerFormat):
         list(journal_reader.read(home.journal, 0))
 
 
 @pytest.mark.parametrize("payload", [b'[["exploded","a",1]]', b'[["purged","a",1,2]]', NEWER_ENDING])
-def test_event_or_field_that_is_not_known_is_of_a_newer_version(home: Home, payload: bytes) -> None:
+def test_unknown_event_or_field_belongs_to_a_newer_version(home: Home, payload: bytes) -> None:
     log_id = begin(home)
     with open(segment_paths(home.journal)[-1], "ab") as file:
         file.write(journal_format.encode_frame(log_id, Frame(1, 1, 0, 0, payload)))
@@ -100,4 +102,4 @@ def test_store_of_a_newer_version_is_refused(
     opened._store.write([(b"meta", json.dumps({**meta, "format": meta["format"] + 1}).encode())], [])
     opened._store.sync()
     opened.close()
-    everyone_refuses(home, target)
+    assert_all_refuse(home, target)

@@ -1,4 +1,4 @@
-"""Output log: the bytes of each attempt, found again among those of others, and what is over the limit."""
+"""Output log: the bytes of each attempt among those of others, and output over the limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.builders import file_size_limit, open_descriptors
 
 
 def written(writer: OutputWriter, *pieces: bytes, max_bytes: int = 1000) -> tuple[str, int, int]:
-    """One attempt that prints these pieces; where its output lies: segment, offset, size."""
+    """Return the location of the output of one attempt with these pieces: segment, offset, size."""
     writer.begin(max_bytes)
     for piece in pieces:
         writer.write(piece)
@@ -28,7 +28,7 @@ def read(folder: Path, place: tuple[str, int, int]) -> bytes:
     return b"".join(output_log.read(str(folder), *place))
 
 
-def test_each_attempt_finds_its_own_output_and_not_its_neighbours(tmp_path: Path) -> None:
+def test_each_attempt_has_only_its_own_output(tmp_path: Path) -> None:
     writer = OutputWriter(str(tmp_path), "w1")
     printed = [b"first\n", b"", b"third, in binary: \x00\xff", b"last"]
     places = [written(writer, data) for data in printed]
@@ -37,19 +37,19 @@ def test_each_attempt_finds_its_own_output_and_not_its_neighbours(tmp_path: Path
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_pieces_of_one_attempt_come_back_as_one(tmp_path: Path) -> None:
+def test_pieces_of_one_attempt_are_joined(tmp_path: Path) -> None:
     place = written(OutputWriter(str(tmp_path), "w1"), b"a", b"", b"bc", b"d")
     assert read(tmp_path, place) == b"abcd"
 
 
-def test_output_over_the_limit_is_dropped_counted_and_told(tmp_path: Path) -> None:
+def test_output_over_the_limit_is_dropped_counted_and_reported(tmp_path: Path) -> None:
     writer = OutputWriter(str(tmp_path), "w1")
     place = written(writer, b"12345", b"67890", b"more", max_bytes=7)
     assert read(tmp_path, place) == b"1234567\n[queuectl: 7 more bytes of output were dropped]\n"
     assert writer.dropped_bytes == 7
 
 
-def test_output_of_exactly_the_limit_is_whole(tmp_path: Path) -> None:
+def test_output_of_exactly_the_limit_is_complete(tmp_path: Path) -> None:
     writer = OutputWriter(str(tmp_path), "w1")
     place = written(writer, b"1234567", max_bytes=7)
     assert (read(tmp_path, place), writer.dropped_bytes) == (b"1234567", 0)
@@ -62,7 +62,7 @@ def test_limit_of_zero_keeps_no_output(tmp_path: Path) -> None:
     assert writer.dropped_bytes == 6
 
 
-def test_what_one_attempt_dropped_is_not_held_against_the_next(tmp_path: Path) -> None:
+def test_dropped_output_does_not_count_for_the_next_attempt(tmp_path: Path) -> None:
     writer = OutputWriter(str(tmp_path), "w1")
     written(writer, b"12345678", max_bytes=7)
     place = written(writer, b"12345678", max_bytes=8)
@@ -112,7 +112,7 @@ def test_output_of_a_running_attempt_can_be_read_up_to_now(tmp_path: Path) -> No
     assert output_log.size_from(str(tmp_path), writer.segment, writer.start) == 6
 
 
-def test_large_output_comes_in_pieces_and_not_a_byte_more_than_asked(tmp_path: Path) -> None:
+def test_large_output_is_read_in_pieces_up_to_the_limit(tmp_path: Path) -> None:
     data = os.urandom(200_000)
     writer = OutputWriter(str(tmp_path), "w1")
     segment, start, size = written(writer, data, max_bytes=200_000)
@@ -122,7 +122,7 @@ def test_large_output_comes_in_pieces_and_not_a_byte_more_than_asked(tmp_path: P
     assert max(map(len, pieces)) < 100_000
 
 
-def test_segment_that_is_gone_is_told_when_read_and_has_no_bytes(tmp_path: Path) -> None:
+def test_removed_segment_is_reported_and_has_no_bytes(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(output_log.read(str(tmp_path), "w1.0001.log", 0, 5))
     assert output_log.size_from(str(tmp_path), "w1.0001.log", 0) == 0
@@ -134,12 +134,12 @@ def test_size_is_never_negative(tmp_path: Path) -> None:
     assert output_log.size_from(str(tmp_path), segment, 99) == 0
 
 
-def test_nobody_else_may_read_the_output(tmp_path: Path) -> None:
+def test_output_is_private(tmp_path: Path) -> None:
     segment, _, _ = written(OutputWriter(str(tmp_path), "w1"), b"abc")
     assert stat.S_IMODE((tmp_path / segment).stat().st_mode) == 0o600
 
 
-def test_disk_that_takes_no_more_costs_output_and_nothing_else(tmp_path: Path) -> None:
+def test_full_disk_costs_only_output(tmp_path: Path) -> None:
     writer = OutputWriter(str(tmp_path), "w1")
     with file_size_limit(100):
         segment, start, kept = written(writer, b"x" * 60, b"y" * 60)
@@ -149,7 +149,7 @@ def test_disk_that_takes_no_more_costs_output_and_nothing_else(tmp_path: Path) -
     assert read(tmp_path, place) == b"there is room again"
 
 
-def test_output_is_not_written_into_a_segment_that_somebody_has_removed(tmp_path: Path) -> None:
+def test_output_is_not_written_into_a_removed_segment(tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
     writer = OutputWriter(str(folder), "w1")
@@ -161,7 +161,7 @@ def test_output_is_not_written_into_a_segment_that_somebody_has_removed(tmp_path
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_what_a_full_disk_has_cut_says_so_whole_or_not_at_all(
+def test_note_about_cut_output_is_complete_or_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = OutputWriter(str(tmp_path), "w1")

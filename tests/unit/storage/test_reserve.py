@@ -1,4 +1,4 @@
-"""Reserve: space that is really held back, given up a little at a time, and made whole again."""
+"""Reserve: space that is held back, freed step by step, and filled again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def size(folder: Path) -> int:
     return (folder / "reserve").stat().st_size
 
 
-def test_reserve_is_whole_once_it_was_made_so_and_not_before(tmp_path: Path) -> None:
+def test_reserve_is_whole_only_after_it_is_filled(tmp_path: Path) -> None:
     held = Reserve(str(tmp_path / "reserve"))
     assert held.is_whole() is False
     assert held.make_whole() is True
@@ -32,7 +32,7 @@ def test_reserve_is_whole_once_it_was_made_so_and_not_before(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems may hold zeros back without blocks")
-def test_reserve_really_takes_up_space_and_gives_it_back(tmp_path: Path) -> None:
+def test_reserve_takes_up_space_and_frees_it(tmp_path: Path) -> None:
     held = a_reserve(tmp_path)
     assert os.stat(tmp_path / "reserve").st_blocks * 512 >= RESERVE_BYTES
     held.give_up_some()
@@ -41,7 +41,7 @@ def test_reserve_really_takes_up_space_and_gives_it_back(tmp_path: Path) -> None
     assert os.stat(tmp_path / "reserve").st_blocks * 512 >= RESERVE_BYTES
 
 
-def test_reserve_is_given_up_a_step_at_a_time_until_nothing_is_left(tmp_path: Path) -> None:
+def test_reserve_is_freed_step_by_step(tmp_path: Path) -> None:
     held = a_reserve(tmp_path)
     steps = 0
     while held.give_up_some():
@@ -53,7 +53,7 @@ def test_reserve_is_given_up_a_step_at_a_time_until_nothing_is_left(tmp_path: Pa
     assert size(tmp_path) == RESERVE_BYTES
 
 
-def test_last_step_may_be_a_small_one(tmp_path: Path) -> None:
+def test_last_step_may_be_smaller(tmp_path: Path) -> None:
     (tmp_path / "reserve").write_bytes(b"x")
     held = Reserve(str(tmp_path / "reserve"))
     assert [held.give_up_some(), held.give_up_some()] == [True, False]
@@ -67,12 +67,12 @@ def test_reserve_of_an_earlier_process_is_still_held(tmp_path: Path) -> None:
     assert Reserve(str(tmp_path / "reserve")).is_whole() is True
 
 
-def test_what_was_never_held_cannot_be_given_up(tmp_path: Path) -> None:
+def test_missing_reserve_cannot_be_freed(tmp_path: Path) -> None:
     assert Reserve(str(tmp_path / "reserve")).give_up_some() is False
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reserve_that_cannot_be_had_takes_nothing_from_others(tmp_path: Path) -> None:
+def test_failed_fill_takes_no_space(tmp_path: Path) -> None:
     held = Reserve(str(tmp_path / "reserve"))
     with file_size_limit(RESERVE_BYTES // 2):
         assert held.make_whole() is False
@@ -81,7 +81,7 @@ def test_reserve_that_cannot_be_had_takes_nothing_from_others(tmp_path: Path) ->
     assert held.make_whole() is True
 
 
-def test_what_is_left_of_a_reserve_stays_held_when_the_rest_cannot_be_had(tmp_path: Path) -> None:
+def test_failed_fill_keeps_the_rest_of_the_reserve(tmp_path: Path) -> None:
     held = a_reserve(tmp_path)
     held.give_up_some()
     with file_size_limit(RESERVE_BYTES - STEP_BYTES // 2):
@@ -89,7 +89,7 @@ def test_what_is_left_of_a_reserve_stays_held_when_the_rest_cannot_be_had(tmp_pa
     assert size(tmp_path) == RESERVE_BYTES - STEP_BYTES
 
 
-def test_reserve_is_not_taken_where_it_would_be_the_last_of_the_room(
+def test_reserve_does_not_take_the_last_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = os.statvfs(tmp_path)
@@ -98,18 +98,18 @@ def test_reserve_is_not_taken_where_it_would_be_the_last_of_the_room(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_descriptor_is_kept(tmp_path: Path) -> None:
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     before = open_descriptors()
     a_reserve(tmp_path).give_up_some()
     assert open_descriptors() == before
 
 
-def test_nobody_else_may_read_the_reserve(tmp_path: Path) -> None:
+def test_reserve_is_private(tmp_path: Path) -> None:
     a_reserve(tmp_path)
     assert (tmp_path / "reserve").stat().st_mode & 0o077 == 0
 
 
-def test_room_is_judged_by_what_the_disk_has_free(tmp_path: Path) -> None:
+def test_room_depends_on_the_free_space_of_the_disk(tmp_path: Path) -> None:
     held = Reserve(str(tmp_path / "reserve"))
     disk = os.statvfs(tmp_path)
     assert held.has_room_for(1)
@@ -117,7 +117,7 @@ def test_room_is_judged_by_what_the_disk_has_free(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["symlink", "link"])
-def test_a_file_of_somebody_else_in_its_place_is_no_full_disk(tmp_path: Path, how: str) -> None:
+def test_file_of_another_user_in_its_place_does_not_mean_a_full_disk(tmp_path: Path, how: str) -> None:
     (tmp_path / "other").write_text("x")
     getattr(os, how)(tmp_path / "other", tmp_path / "reserve")
     assert Reserve(str(tmp_path / "reserve")).shortage() is None

@@ -1,4 +1,6 @@
-"""Store upgrade: stores of the first format, which had neither an order over all queues nor a record of each queue's counts."""
+"""Store upgrade: stores of format 1, which lacked the order over all queues and the record of each
+queue's counts.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from tests.homes import CommandLine
 
 
 def as_format_1(pairs: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """The same store, as the first version has kept it."""
+    """Return the same store in format 1."""
     found = {key: value for key, value in pairs.items() if b"@*/" not in key and not key.startswith(b"queue/")}
     meta = json.loads(pairs[b"meta"])
     counts = {name: number for name, number in meta["counts"].items() if not name.endswith("@*")}
@@ -39,14 +41,14 @@ def a_life(seed: int) -> MemoryStore:
         now_ms += source.choice([0, 500, 3000])
         try:
             engine.handle(random_command(source, engine.table, now_ms), now_ms)
-        except Exception:  # a refusal
+        except Exception:  # the engine refused it
             continue
     engine.table.flush(EVERYTHING, engine.sequence)
     return store
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_store_of_the_first_format_holds_the_same_after_an_upgrade(read_only: bool) -> None:
+def test_store_of_format_1_is_equal_after_an_upgrade(read_only: bool) -> None:
     for seed in range(20):
         now, old = a_life(seed), MemoryStore()
         old.pairs = before = as_format_1(now.pairs)
@@ -58,7 +60,7 @@ def test_store_of_the_first_format_holds_the_same_after_an_upgrade(read_only: bo
 
 
 class Stopping(MemoryStore):
-    """Fails for good at one of its writes, as a kill does."""
+    """A store that fails for good at one of its writes, as after a kill."""
 
     def __init__(self, pairs: dict[bytes, bytes], writes: int) -> None:
         super().__init__()
@@ -73,7 +75,7 @@ class Stopping(MemoryStore):
 
 
 @pytest.mark.parametrize("writes", range(4))
-def test_upgrade_that_was_cut_off_is_made_once_more(writes: int) -> None:
+def test_interrupted_upgrade_is_repeated(writes: int) -> None:
     now = MemoryStore()
     engine = an_engine(now)
     enqueue(engine, *(f"a{n}" for n in range(5)), queue="mail")
@@ -98,8 +100,8 @@ def sealed_and_upgraded(inner: MemoryStore) -> Store:
 
 
 @pytest.mark.parametrize("writes", range(1, 6))
-def test_version_before_refuses_a_store_whose_upgrade_was_cut_off(writes: int) -> None:
-    """It would take the seals that there are for parts of the values, and miss jobs."""
+def test_previous_version_refuses_a_partly_upgraded_store(writes: int) -> None:
+    """Otherwise it would take checksums for parts of the values, and miss jobs."""
     now = a_life(3)
     pairs = as_format_1(now.pairs)
     pairs[b"meta"] = json.dumps(json.loads(pairs[b"meta"]), separators=(",", ":")).encode()
@@ -114,7 +116,7 @@ def test_version_before_refuses_a_store_whose_upgrade_was_cut_off(writes: int) -
     assert b'"from"' not in inner.pairs[b"meta"]
 
 
-def test_home_of_the_first_format_is_opened_listed_and_sound(queuectl: CommandLine) -> None:
+def test_home_of_format_1_is_opened_listed_and_sound(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--queue", "mail", "--command", "true")
     queuectl.ok("enqueue", "--id", "b", "--priority", "5", "--queue", "gpu", "--command", "true")
     home = Home(queuectl.home)

@@ -1,4 +1,6 @@
-"""Sessions: replies are owed until they may leave, refusals are replies, and a failed journal answers nobody."""
+"""Sessions: replies leave when they are sent, refusals are replies, and nobody gets a reply after a
+journal failure.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from tests.builders import NOW_MS
 
 
 class Client:
-    """Stands for a connection: it keeps what it is sent."""
+    """A fake connection, which keeps what it receives."""
 
     def __init__(self) -> None:
         self.is_open = True
@@ -30,7 +32,7 @@ class Client:
 
 
 class Desk:
-    """Sessions over a ledger of their own, with two verbs of the supervisor's."""
+    """Sessions over their own ledger, with two verbs of the supervisor."""
 
     def __init__(self, home: Home) -> None:
         self.ledger = Ledger(home)
@@ -57,7 +59,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.ledger.close()
 
 
-def test_replies_leave_when_they_are_sent_and_not_before(desk: Desk) -> None:
+def test_replies_leave_only_when_they_are_sent(desk: Desk) -> None:
     client = Client()
     desk.enqueue(client, "a")
     assert desk.sessions.owe() and not client.got
@@ -65,7 +67,7 @@ def test_replies_leave_when_they_are_sent_and_not_before(desk: Desk) -> None:
     assert client.got == [{"ok": True, "ids": ["a"]}] and not desk.sessions.owe()
 
 
-def test_own_verbs_come_before_all_others(desk: Desk) -> None:
+def test_verbs_of_the_supervisor_come_first(desk: Desk) -> None:
     client = Client()
     desk.ask(client, "greet")
     desk.sessions.send()
@@ -82,21 +84,21 @@ def test_refusals_are_replies(desk: Desk, request_: Request) -> None:
     assert [reply["ok"] for reply in client.got] == [False]
 
 
-def test_refusal_of_an_own_verb_is_a_reply(desk: Desk) -> None:
+def test_refusal_of_a_verb_of_the_supervisor_is_a_reply(desk: Desk) -> None:
     client = Client()
     desk.ask(client, "fail")
     desk.sessions.send()
     assert [reply["ok"] for reply in client.got] == [False]
 
 
-def test_failure_of_the_journal_is_nobodys_reply(desk: Desk) -> None:
+def test_failure_of_the_journal_sends_no_reply(desk: Desk) -> None:
     desk.fault = StorageFailed(path="journal", why="gone")
     with pytest.raises(StorageFailed):
         desk.ask(Client(), "fail")
     assert not desk.sessions.owe()
 
 
-def test_wait_is_answered_when_its_job_has_ended(desk: Desk) -> None:
+def test_wait_is_answered_when_its_job_finishes(desk: Desk) -> None:
     client = Client()
     desk.enqueue(client, "a")
     desk.ask(client, "wait", ids=["a"])
@@ -108,7 +110,7 @@ def test_wait_is_answered_when_its_job_has_ended(desk: Desk) -> None:
     assert client.got[1] == {"ok": True, "ended": {"dead": 1}}
 
 
-def test_load_of_a_client_that_has_gone_comes_to_nothing(desk: Desk) -> None:
+def test_load_of_a_disconnected_client_adds_nothing(desk: Desk) -> None:
     client = Client()
     desk.ask(client, "enqueue", jobs=[{"id": "a", "command": "true"}], cwd="/", part=0, more=True)
     desk.sessions.end(client)  # type: ignore[arg-type]
@@ -118,7 +120,7 @@ def test_load_of_a_client_that_has_gone_comes_to_nothing(desk: Desk) -> None:
     assert desk.ledger.table.get("a") is None
 
 
-def test_what_clients_ask_is_decided_by_the_clock_of_the_supervisor(desk: Desk) -> None:
+def test_requests_use_the_clock_of_the_supervisor(desk: Desk) -> None:
     desk.enqueue(Client(), "a")
     job = desk.ledger.table.get("a")
     assert job is not None and job.created_ms == NOW_MS

@@ -1,4 +1,4 @@
-"""Waiters: who is to be answered when jobs have ended, and that those who have gone are forgotten."""
+"""Waiters: whom to answer when jobs finish, and the removal of disconnected clients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ask(waits: Waits[str], client: str, *ids: str, whole: bool = True) -> Wait[s
         (Purged("a", 1), "purged"),
     ],
 )
-def test_client_hears_when_and_how_its_job_has_ended(event: Event, how: str) -> None:
+def test_client_gets_the_result_of_its_job(event: Event, how: str) -> None:
     waits = some_waits()
     wait = ask(waits, "client", "a")
     assert waits.over([Started("a", 1, "w1")]) == []
@@ -41,7 +41,7 @@ def test_client_hears_when_and_how_its_job_has_ended(event: Event, how: str) -> 
     assert waits.over([event]) == []
 
 
-def test_client_hears_once_all_its_jobs_have_ended() -> None:
+def test_client_gets_an_answer_once_all_its_jobs_finished() -> None:
     waits = some_waits()
     wait = ask(waits, "client", "a", "b")
     assert waits.over([Succeeded("b", 1, ENDED)]) == []
@@ -49,7 +49,7 @@ def test_client_hears_once_all_its_jobs_have_ended() -> None:
     assert wait.ended == {"completed": 2}
 
 
-def test_wait_is_not_over_before_all_jobs_are_named() -> None:
+def test_wait_stays_open_until_all_jobs_are_named() -> None:
     waits = some_waits()
     wait = ask(waits, "client", "a", whole=False)
     assert waits.over([Succeeded("a", 1, ENDED)]) == []
@@ -72,7 +72,7 @@ def test_several_clients_may_wait_for_the_same_job() -> None:
     assert waits.over([Succeeded("a", 1, ENDED)]) == both
 
 
-def test_waits_of_clients_that_have_gone_do_not_pile_up() -> None:
+def test_waits_of_disconnected_clients_do_not_accumulate() -> None:
     waits = some_waits()
     for n in range(3 * FIRST_LIMIT):
         ask(waits, "gone", f"job{n}")

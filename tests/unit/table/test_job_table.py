@@ -1,4 +1,6 @@
-"""Job table: jobs, counts and indexes over a store that lags behind, compared with a plain dictionary."""
+"""Job table: jobs, counts and indexes over a store that lags behind, compared with a plain
+dictionary.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ Fields = dict[str, object]
 
 
 class CountingStore(MemoryStore):
-    """Counts its writes: each is atomic, so what must be atomic must be one."""
+    """A store that counts its writes: each is atomic, so an atomic change must be one write."""
 
     writes = 0
 
@@ -57,7 +59,7 @@ def test_new_table_is_empty() -> None:
     assert (table.position, table.ahead, table.next_number) == (0, 0, 1)
 
 
-def test_job_is_found_counted_and_indexed_before_any_flush() -> None:
+def test_job_is_found_counted_and_indexed_before_a_flush() -> None:
     table = JobTable(MemoryStore())
     entry = add(table, "a", 1)
     assert table.get("a").id == "a"  # type: ignore[union-attr]
@@ -75,7 +77,7 @@ def test_job_is_found_counted_and_indexed_before_any_flush() -> None:
         (DEAD, "dead/000000000001002/000000000007"),
     ],
 )
-def test_job_stands_under_the_key_of_its_state_alone(state: str, key: str) -> None:
+def test_job_has_only_the_index_key_of_its_state(state: str, key: str) -> None:
     store = MemoryStore()
     table = JobTable(store)
     add(table, "a", 1, number=7)
@@ -84,7 +86,7 @@ def test_job_stands_under_the_key_of_its_state_alone(state: str, key: str) -> No
     assert sorted(store.pairs) == sorted([b"job/a", b"meta", key.encode()])
 
 
-def test_moved_job_leaves_the_index_it_was_in_also_when_that_is_in_the_store() -> None:
+def test_moved_job_leaves_its_old_index_in_memory_and_store() -> None:
     table = JobTable(MemoryStore())
     add(table, "a", 1)
     table.flush(10, 1)
@@ -97,7 +99,7 @@ def test_moved_job_leaves_the_index_it_was_in_also_when_that_is_in_the_store() -
     assert ids(table.scan(PROCESSING, 10)) == ["a"]
 
 
-def test_pending_jobs_stand_in_the_order_of_their_numbers_not_of_their_ids_or_changes() -> None:
+def test_pending_jobs_are_in_the_order_of_their_numbers() -> None:
     table = JobTable(MemoryStore())
     for sequence, (id, number) in enumerate([("z", 1), ("b", 10), ("m", 2)], 1):
         add(table, id, sequence, number)
@@ -105,7 +107,7 @@ def test_pending_jobs_stand_in_the_order_of_their_numbers_not_of_their_ids_or_ch
     assert ids(table.scan(READY, 10)) == ["z", "m", "b"]
 
 
-def test_failed_jobs_stand_in_the_order_in_which_they_are_due() -> None:
+def test_failed_jobs_are_in_the_order_of_their_due_times() -> None:
     table = JobTable(MemoryStore())
     for sequence, (id, due_ms) in enumerate([("a", 90_000), ("b", 5_000), ("c", 100_000)], 1):
         add(table, id, sequence)
@@ -113,7 +115,7 @@ def test_failed_jobs_stand_in_the_order_in_which_they_are_due() -> None:
     assert ids(table.scan(DUE, 10)) == ["b", "a", "c"]
 
 
-def test_indexes_whose_names_begin_alike_are_not_mixed_up() -> None:
+def test_indexes_with_similar_names_stay_separate() -> None:
     table = JobTable(MemoryStore())
     add(table, "a", 1)
     add(table, "b", 2)
@@ -152,7 +154,7 @@ def test_id_of_a_removed_job_can_be_used_again_before_the_flush() -> None:
     assert len(store.pairs) == 3
 
 
-def test_number_of_a_removed_job_is_not_given_again() -> None:
+def test_number_of_a_removed_job_is_not_used_again() -> None:
     store = MemoryStore()
     table = JobTable(store)
     add(table, "a", 1)
@@ -170,7 +172,7 @@ def test_removing_twice_counts_once() -> None:
     assert table.counts[PENDING] == 0
 
 
-def test_changing_a_job_that_is_not_there_gives_none() -> None:
+def test_change_of_a_missing_job_returns_none() -> None:
     table = JobTable(MemoryStore())
     assert table.for_update("a", 1) is None
     add(table, "a", 2)
@@ -188,7 +190,7 @@ def test_flush_is_one_atomic_write() -> None:
     assert json.loads(store.pairs[b"meta"])["counts"][PENDING] == 3
 
 
-def test_flush_takes_the_longest_changed_and_tells_how_many_are_left() -> None:
+def test_flush_takes_the_oldest_changes_and_returns_the_rest() -> None:
     store = MemoryStore()
     table = JobTable(store)
     for sequence, id in enumerate("abcde", 1):
@@ -199,7 +201,7 @@ def test_flush_takes_the_longest_changed_and_tells_how_many_are_left() -> None:
     assert json.loads(store.pairs[b"job/a"])["state"] == PROCESSING
 
 
-def test_position_is_just_before_the_first_change_that_the_store_lacks() -> None:
+def test_position_is_before_the_first_change_that_the_store_lacks() -> None:
     store = MemoryStore()
     table = JobTable(store)
     add(table, "a", 1)
@@ -214,7 +216,7 @@ def test_position_is_just_before_the_first_change_that_the_store_lacks() -> None
     assert (again.position, again.ahead) == (4, 4)
 
 
-def test_job_that_changes_again_after_its_flush_holds_the_position_back_from_there() -> None:
+def test_job_that_changes_after_its_flush_holds_the_position_back() -> None:
     table = JobTable(MemoryStore())
     add(table, "a", 1)
     table.flush(10, 1)
@@ -224,14 +226,14 @@ def test_job_that_changes_again_after_its_flush_holds_the_position_back_from_the
     assert table.position == 6
 
 
-def test_flush_without_changes_moves_the_position_on() -> None:
+def test_flush_without_changes_advances_the_position() -> None:
     table = JobTable(MemoryStore())
     table.settings["grace"] = 5
     assert table.flush(10, 9) == 0
     assert table.position == 9
 
 
-def test_counts_of_a_reopened_table_are_those_of_what_was_flushed() -> None:
+def test_reopened_table_has_the_counts_of_the_flushed_jobs() -> None:
     store = MemoryStore()
     table = JobTable(store)
     for n in range(4):
@@ -244,7 +246,7 @@ def test_counts_of_a_reopened_table_are_those_of_what_was_flushed() -> None:
     assert JobTable(store).counts == {**dict.fromkeys(STATES, 0), PENDING: 3, COMPLETED: 1}
 
 
-def test_settings_travel_with_the_flush() -> None:
+def test_flush_includes_the_settings() -> None:
     store = MemoryStore()
     table = JobTable(store)
     table.settings["grace"] = 5
@@ -252,7 +254,7 @@ def test_settings_travel_with_the_flush() -> None:
     assert JobTable(store).settings == {"grace": 5}
 
 
-def test_scan_goes_on_behind_a_key_in_both_directions() -> None:
+def test_scan_continues_after_a_key_in_both_directions() -> None:
     table = JobTable(MemoryStore())
     entries = [add(table, id, sequence) for sequence, id in enumerate("abcde", 1)]
     table.flush(3, 5)
@@ -270,7 +272,7 @@ def test_scan_of_nothing_is_empty() -> None:
     assert table.scan(READY, 0) == []
 
 
-def test_scan_finds_its_entries_behind_many_that_have_moved_since() -> None:
+def test_scan_finds_entries_behind_many_moved_ones() -> None:
     table = JobTable(MemoryStore())
     for n in range(50):
         add(table, f"job{n:02}", n + 1)
@@ -292,7 +294,7 @@ def test_store_of_a_newer_version_is_refused() -> None:
 
 
 class Model:
-    """The same table as two dictionaries: the jobs as they are, and as they were when last flushed."""
+    """The same table as two dictionaries: the current jobs, and the jobs of the last flush."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Fields] = {}
@@ -318,7 +320,7 @@ class Model:
         self.jobs, self.changed = copy.deepcopy(self.stored), {}
 
     def indexes(self) -> dict[str, list[Entry]]:
-        """Every index that any job could stand in, with what stands there."""
+        """Return every index that a job can be in, with its entries."""
         found: dict[str, list[Entry]] = {
             name: [] for name in ("ready", "ready@a", "delayed", "due@a", "blocked", *STATES)
         }
@@ -332,7 +334,7 @@ class Model:
 
 
 def pages(table: JobTable, index: str, size: int, reverse: bool) -> list[Entry]:
-    """A whole index, a page at a time."""
+    """Return a whole index, read page by page."""
     found: list[Entry] = []
     while True:
         page = table.scan(index, size, found[-1][0] if found else "", reverse)
@@ -342,7 +344,7 @@ def pages(table: JobTable, index: str, size: int, reverse: bool) -> list[Entry]:
 
 
 def random_step(source: random.Random, table: JobTable, model: Model, sequence: int) -> None:
-    """One change of one job, in the table and in the model: added, moved or removed."""
+    """Add, move or remove one job in the table and in the model."""
     id = f"job{source.randrange(15)}"
     if id not in model.jobs:
         enqueue(source, table, id, sequence)
@@ -358,7 +360,7 @@ def random_step(source: random.Random, table: JobTable, model: Model, sequence: 
 
 
 def enqueue(source: random.Random, table: JobTable, id: str, sequence: int) -> None:
-    """A new job, often with fields that its places depend on."""
+    """Return a new job, often with fields that affect its index keys."""
     options: dict[str, object] = {"queue": "a"} if source.random() < 0.3 else {}
     options.update({"priority": source.randint(-2, 2)} if source.random() < 0.3 else {})
     options.update({"key": f"key{id}"} if source.random() < 0.3 else {})
@@ -373,43 +375,43 @@ def enqueue(source: random.Random, table: JobTable, id: str, sequence: int) -> N
 
 
 def counts_of(table: JobTable) -> dict[str, int]:
-    """All counts, those of each queue with a name among them."""
+    """Return all counts, including those of each named queue."""
     named = table.queue_names()[1:]
     return {**table.counts, **{f"{state}@{queue}": table.count_of(queue, state) for queue in named for state in STATES}}
 
 
-def check(source: random.Random, table: JobTable, model: Model, told: str) -> None:
-    assert {name: number for name, number in counts_of(table).items() if number} == model.counts(), told
-    assert (table.position, table.changed_count) == (model.position, len(model.changed)), told
+def check(source: random.Random, table: JobTable, model: Model, label: str) -> None:
+    assert {name: number for name, number in counts_of(table).items() if number} == model.counts(), label
+    assert (table.position, table.changed_count) == (model.position, len(model.changed)), label
     for n in range(15):
         job = table.get(f"job{n}")
-        assert (None if job is None else job.fields()) == model.jobs.get(f"job{n}"), f"{told}, job{n}"
+        assert (None if job is None else job.fields()) == model.jobs.get(f"job{n}"), f"{label}, job{n}"
     for index, expected in model.indexes().items():
-        assert pages(table, index, source.randint(1, 4), False) == expected, f"{told}, {index}"
-        assert pages(table, index, source.randint(1, 4), True) == expected[::-1], f"{told}, {index} reversed"
+        assert pages(table, index, source.randint(1, 4), False) == expected, f"{label}, {index}"
+        assert pages(table, index, source.randint(1, 4), True) == expected[::-1], f"{label}, {index} reversed"
 
 
-def test_table_agrees_with_a_dictionary_through_random_lives() -> None:
+def test_table_agrees_with_a_dictionary_in_random_runs() -> None:
     for seed in range(30):
         source = random.Random(seed)
         store, model = MemoryStore(), Model()
         table = JobTable(store)
         for sequence in range(1, 100):
             random_step(source, table, model, sequence)
-            told = f"seed {seed}, sequence {sequence}"
+            label = f"seed {seed}, sequence {sequence}"
             if source.random() < 0.25:
                 limit = source.randint(0, 8)
                 left = table.flush(limit, sequence)
                 model.flush(limit, sequence)
-                assert left == len(model.changed), told
+                assert left == len(model.changed), label
             if source.random() < 0.05:
                 table.flush(0, sequence)
                 model.flush(0, sequence)
                 table = JobTable(store)
                 model.reopen()
-                assert table.position == model.position, told
+                assert table.position == model.position, label
             if source.random() < 0.2:
-                check(source, table, model, told)
+                check(source, table, model, label)
         table.flush(EVERYTHING, 100)
         model.flush(EVERYTHING, 100)
         check(source, table, model, f"seed {seed}, all flushed")
