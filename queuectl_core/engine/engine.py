@@ -297,7 +297,7 @@ class Engine:
 
     def _take_in(self, batch: InsertBatch) -> None:
         self.table.note_time(batch.latest_ms)
-        self.sequence = self.table.enqueue(batch, self.sequence + 1)
+        self.sequence = self.table.insert(batch, self.sequence + 1)
         if len(batch.numbers) > FEW:
             self.scheduler.truncate_after(READY, f"{READY}/{next(iter(batch.numbers)) - 1:012}")
         else:

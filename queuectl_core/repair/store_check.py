@@ -17,8 +17,8 @@ from typing import NamedTuple
 from ..model.job import STATES, Job
 from ..storage.checksum_store import SealedStore
 from ..storage.store_upgrade import upgraded
-from ..table import queue_counts
-from ..table.index_keys import count_names_of, index_keys_of
+from ..table.counts import count_names, counts_in
+from ..table.index_keys import index_keys_of
 from ..table.job_table import JobTable
 from ..table.store import Store
 
@@ -69,7 +69,7 @@ class _Tally:
         elif key.startswith(b"job/"):
             self._take_job(key.decode("utf-8", "replace"), value)
         elif key.startswith(b"queue/"):
-            self._said.update(queue_counts.counts_in(key, value))
+            self._said.update(counts_in(key, value))
         elif key != b"meta":
             self._found_entries += _sum_of(key, value)
 
@@ -95,7 +95,7 @@ class _Tally:
         except (ValueError, TypeError, KeyError, AttributeError):
             self._damaged.append(key)
             return
-        for name in count_names_of(job):
+        for name in count_names(job):
             self.counts[name] = self.counts.get(name, 0) + 1
         self._wanted_entries += sum(_sum_of(place.encode(), job.id.encode()) for _, place in places)
 

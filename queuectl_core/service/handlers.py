@@ -20,7 +20,7 @@ from ..errors import InvalidInput, InvalidJob, NothingToDo, UnknownJob
 from ..model import commands, job_text
 from ..model.job import DEAD, Job
 from ..model.job_spec import check_cwd, check_id
-from ..table.memtable import NumberBlock, job_from
+from ..table.memtable import FreshJob, NumberBlock
 from ..wire.protocol import MAX_JOBS, jobs_at_once
 from . import queries, queue_pages
 from .queries import Page
@@ -141,7 +141,7 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     events = admit(ledger.table, ledger.engine.settings, specs, cwd, now_ms).events
     page = Page(PREVIEW_JOBS)
     for n, event in enumerate(events[first:], first):
-        job = job_from((event, NumberBlock(event.number)))
+        job = FreshJob((event, NumberBlock(event.number))).job
         if not page.look_at(job, True, _previewed, ledger.table.clock_shift_ms):
             return {"jobs": page.jobs, "next": n}
     return {"jobs": page.jobs, "next": None}

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..model.states import STATES
-from ..table import queue_counts
+from ..table.counts import StoredCounts
 from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, among_all
 from ..table.job_table import FORMAT
 from ..table.store import Store
@@ -50,7 +50,7 @@ def _upgrade(store: Store, meta: dict[str, Any]) -> None:
             store.write([_in_order(key, id) for key, id in page if not key.startswith(f"{kind}@{ALL_QUEUES}/")], [])
     counts: dict[str, int] = meta.get("counts", {})
     puts: list[tuple[bytes, bytes]] = []
-    queue_counts.write(_records(counts), puts, [])
+    StoredCounts({}, _records(counts)).write(puts, [])
     totals = {f"{state}@{ALL_QUEUES}": _total(counts, state) for state in STATES}
     fixed = {name: number for name, number in counts.items() if "@" not in name}
     kept = {name: value for name, value in meta.items() if name != "from"}
@@ -88,8 +88,8 @@ def _in_order(key: str, id: bytes) -> tuple[bytes, bytes]:
     return among_all(key.partition("/")[0], key)[1].encode(), id
 
 
-def _records(counts: dict[str, int]) -> queue_counts.Records:
-    found: queue_counts.Records = {}
+def _records(counts: dict[str, int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
     for name, number in counts.items():
         state, sign, queue = name.partition("@")
         if sign and number:

@@ -19,7 +19,7 @@ Invariant: stores outlive versions. A job that uses only features of the first v
 
 from __future__ import annotations
 
-from ..model.job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES, Job
+from ..model.job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, Job
 from ..model.job_spec import DEFAULT_QUEUE
 
 Entry = tuple[str, str]
@@ -81,23 +81,6 @@ def among_all(index: str, key: str) -> IndexKey:
     """Return the place of an entry of a named queue in the index over all named queues."""
     kind = index.partition("@")[0]
     return f"{kind}@{ALL_QUEUES}", f"{kind}@{ALL_QUEUES}{key[len(index) :]}"
-
-
-def count_names_of(job: Job) -> tuple[str, ...]:
-    """Return the names of the counts that include a job.
-
-    They are the count of its state; for a named queue, also that of the state in all named queues and in this one;
-    and the count of jobs with blockers.
-    """
-    if not job.options:
-        return (job.state,)
-    state, queue = job.state, job.queue
-    names = (state,) if queue == DEFAULT_QUEUE else (state, f"{state}@{ALL_QUEUES}", f"{state}@{queue}")
-    return (*names, BLOCKED) if job.blockers and state in (PENDING, DEAD) else names
-
-
-FIXED_COUNTS = frozenset((*STATES, *(f"{state}@{ALL_QUEUES}" for state in STATES), BLOCKED))
-"""The counts of the whole home; every other count belongs to one queue (see `queue_counts`)."""
 
 
 _KINDS: dict[str, tuple[str, ...]] = {PENDING: (READY, DELAYED), FAILED: (DUE,)}

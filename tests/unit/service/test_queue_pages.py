@@ -111,7 +111,7 @@ def test_list_of_the_longest_jobs_gives_each_once_in_pages_that_fit(character: s
         enqueue(engine, *(f"b{n}.{m}" for m in range(7)), command=character * 9000)
     for form in ("record", "raw"):
         found = everything(engine, "list", "jobs", form=form)
-        assert sorted(one["id"] for one in found) == sorted(f"{k}" for k in engine.table._changed)  # type: ignore[index]
+        assert sorted(one["id"] for one in found) == sorted(f"{k}" for k in engine.table._dirty)  # type: ignore[index]
 
 
 def test_list_looks_at_few_long_jobs_for_a_page_that_wants_none_of_them() -> None:

@@ -15,7 +15,8 @@ from queuectl_core.errors import NewerFormat
 from queuectl_core.model.events import Enqueued
 from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.storage.memory_store import MemoryStore
-from queuectl_core.table.index_keys import DUE, READY, Entry, count_names_of, index_keys_of, indexes_of
+from queuectl_core.table.counts import count_names
+from queuectl_core.table.index_keys import DUE, READY, Entry, index_keys_of, indexes_of
 from queuectl_core.table.job_table import JobTable
 from queuectl_core.table.memtable import InsertBatch
 from tests.builders import EVERYTHING, state_of
@@ -330,7 +331,7 @@ class Model:
         return {name: sorted(entries) for name, entries in found.items()}
 
     def counts(self) -> dict[str, int]:
-        return dict(Counter(name for fields in self.jobs.values() for name in count_names_of(Job(**fields))))  # type: ignore[arg-type]
+        return dict(Counter(name for fields in self.jobs.values() for name in count_names(Job(**fields))))  # type: ignore[arg-type]
 
 
 def pages(table: JobTable, index: str, size: int, reverse: bool) -> list[Entry]:
@@ -371,7 +372,7 @@ def enqueue(source: random.Random, table: JobTable, id: str, sequence: int) -> N
     event = Enqueued(id, table.next_number, 1000 + sequence, "true", "/somewhere", 3, 2, options, due_ms, blockers)
     batch = InsertBatch()
     batch.add([event])
-    table.enqueue(batch, sequence)
+    table.insert(batch, sequence)
 
 
 def counts_of(table: JobTable) -> dict[str, int]:
