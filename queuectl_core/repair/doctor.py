@@ -21,7 +21,7 @@ from ..storage import journal_format, output_log
 from ..storage.backends import current_backend, open_store
 from ..storage.journal_scanner import events_of, read_segment, segment_paths
 from ..storage.reserve import Reserve, told
-from ..supervisor.worker_pool import why_no_queues
+from ..supervisor.worker_handle import why_no_queues
 from ..system import file_io, lockfile, pidfile
 from ..worker import messages
 from . import store_check

@@ -10,6 +10,7 @@ Otherwise, a shell would wait forever for the end of `$(queuectl worker start)`.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -34,17 +35,8 @@ A command line holds it for a moment, a stopping supervisor for longer.
 """
 
 _NEEDED_LATER = (
-    "queuectl_core.model.cron",
-    "ctypes",
-    "datetime",
-    "encodings.ascii",
-    "json",
-    "multiprocessing.popen_fork",
-    "re",
-    "shutil",
-    "tempfile",
-    "traceback",
-    "zoneinfo",
+    *("queuectl_core.model.cron", "ctypes", "datetime", "encodings.ascii", "json", "re"),
+    *("multiprocessing.popen_fork", "shutil", "tempfile", "traceback", "zoneinfo"),
 )
 """Modules that the supervisor and its workers need only after their start."""
 
@@ -98,10 +90,8 @@ def refuse_inside_a_run() -> None:
 
 def _reap(child: int) -> None:
     """Wait for the end of a child. If the caller ignores SIGCHLD, the kernel reaps it instead."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(child, 0)
-    except ChildProcessError:
-        pass
 
 
 def parse_answer(home: Home, said: bytes) -> int:
@@ -155,7 +145,8 @@ def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None]
     os.chdir("/")  # keeps no disk busy, and a Python started from here imports nothing from a user's folder
     home.prepare()
     lock = _take_lock(home)  # once the supervisor is ready, held until this process ends
-    from .supervisor import Supervisor, say
+    from .log import log
+    from .supervisor import Supervisor
 
     try:
         supervisor = Supervisor(home, lock, count, umask)
@@ -166,27 +157,23 @@ def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None]
         supervisor.stop_at_end_of(0)
     _import_what_comes_later()
     tell({"pid": os.getpid()})
-    say(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
+    log(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
     supervisor.run()
-    say("stopped")
+    log("stopped")
     return 0
 
 
 def _import_what_comes_later() -> None:
     """Import modules that are needed later, so that an upgrade in place cannot remove them first."""
     for name in _NEEDED_LATER:
-        try:
+        with contextlib.suppress(ImportError):  # not every Python has it; the code that needs it reports that
             importlib.import_module(name)
-        except ImportError:  # not every Python has it; the code that needs it reports that
-            pass
 
 
 def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) -> None:
     tell({"error": errors.to_wire(failure)})
-    try:
+    with contextlib.suppress(OSError):  # nobody reads standard error
         print(f"queuectl: {visible(str(failure))}", file=sys.stderr, flush=True)
-    except OSError:  # nobody reads standard error
-        pass
 
 
 def _take_lock(home: Home) -> int:
@@ -232,16 +219,14 @@ def open_log(home: Home) -> int:
 
 def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:
     """Return a function that writes its first answer into the pipe and ignores later ones."""
-    pipes = [pipe]
 
     def tell(answer: dict[str, object]) -> None:
-        if pipes:
-            writable = pipes.pop()
-            try:
-                os.write(writable, json.dumps(answer).encode() + b"\n")
-            except OSError:  # the process that asked is gone
-                pass
-            _let_go(writable)
+        nonlocal pipe
+        if pipe >= 0:
+            with contextlib.suppress(OSError):  # the process that asked is gone
+                os.write(pipe, json.dumps(answer).encode() + b"\n")
+            _let_go(pipe)
+            pipe = -1
 
     return tell
 

@@ -16,7 +16,7 @@ LOOK_EVERY_S = 60.0
 """Seconds between two checks of an idle supervisor."""
 
 
-class Presence:
+class HomeWatch:
     """The check whether the home of this process is still at its path."""
 
     def __init__(self, lock_path: str, lock: int) -> None:
@@ -24,6 +24,10 @@ class Presence:
         self._path = lock_path
         self._held = os.fstat(lock)
         self._look_at_s = time.monotonic() + LOOK_EVERY_S
+
+    def next_deadline(self) -> float:
+        """Return when to check again."""
+        return self._look_at_s
 
     def is_there(self) -> bool:
         """Return whether the home is still there, or True if its path cannot be checked."""
@@ -34,7 +38,3 @@ class Presence:
             return False
         except OSError:
             return True
-
-    def due_in_s(self) -> float:
-        """Return the seconds until the next check."""
-        return max(0.0, self._look_at_s - time.monotonic())

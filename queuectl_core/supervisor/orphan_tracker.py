@@ -9,8 +9,10 @@ Invariant: the files of a worker stay until their events are synced and no other
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
+import time
 from collections.abc import Callable
 
 from ..home import Home
@@ -19,15 +21,23 @@ from ..model.job import Job
 from ..service import orphans
 from ..service.orphans import OpenRun
 from ..table.job_table import JobTable
+from .log import log
+
+LOOK_S = 0.1
+"""Seconds between two checks of what nothing signals.
+
+Nothing signals the end of a lost run's processes, or of an adopted worker without a pidfd.
+"""
 
 
-class Strays:
+class OrphanTracker:
     """The adopted and lost runs of one supervisor."""
 
     def __init__(
         self,
         home: Home,
         table: JobTable,
+        decide: Callable[[commands.Command], object],
         selector: selectors.BaseSelector,
         find_orphans: Callable[[], list[int]],
     ) -> None:
@@ -38,25 +48,30 @@ class Strays:
         """
         self._home = home
         self._table = table
+        self._decide = decide
         self._selector = selector
         self._find_orphans = find_orphans
         self.adopted: dict[str, OpenRun] = {}
         self.lost: dict[str, OpenRun] = {}
-        self._harvested: list[str] = []
+        self._harvested: set[str] = set()
         self._to_end: set[str] = set()
         """Jobs whose adopted worker must be told to end the run."""
         self._looks_at_adopted = False
         self._polls_adopted = False
 
-    def find(self) -> list[OpenRun]:
-        """Take over every open run in the table, and return those that are still under way."""
+    def adopt_all(self) -> None:
+        """Take over every open run in the table."""
         for run in orphans.find(self._table):
             if orphans.is_under_way(self._home, run):
+                log(f"adopted {run.job_id}, still running on worker {run.instance}")
                 self.adopted[run.job_id] = run
                 self._watch(run.instance)
+                if self._table.existing(run.job_id).cancel is not None:
+                    self.end(run.job_id)
+                # A worker continues a suspended run when it notices that its supervisor is gone.
+                self._decide(commands.Continue([run.job_id], skip_ineligible=True))
             else:
                 self.lost[run.job_id] = run
-        return list(self.adopted.values())
 
     def lose(self, job: Job) -> None:
         """Note that the worker of this job's run has died."""
@@ -64,31 +79,33 @@ class Strays:
 
     def harvest(self, instance: str) -> None:
         """Note that the files of this dead worker can be removed after the next sync."""
-        self._harvested.append(instance)
+        self._harvested.add(instance)
 
-    def look(self) -> list[commands.Command]:
-        """Return the commands for the runs that have ended since the last call."""
+    def next_deadline(self) -> float:
+        """Return when to look again for something that will not wake the loop, or infinity."""
+        must_look = self.lost or self._looks_at_adopted or (self.adopted and self._polls_adopted)
+        return time.monotonic() + LOOK_S if must_look else math.inf
+
+    def run_due(self) -> None:
+        """Decide on the runs that have ended since the last call."""
         if self._looks_at_adopted or self._polls_adopted:
             self._look_after_adopted()
-        decided = []
         for job_id, run in list(self.lost.items()):
             command = orphans.conclude(self._home, self._table.existing(job_id), self._find_orphans)
             if command is not None:
                 del self.lost[job_id]
-                decided.append(command)
-                self._harvested.append(run.instance)
-        return decided
-
-    def must_look_again(self) -> bool:
-        """Return whether something remains to be seen that will not wake the loop."""
-        return bool(self.lost or self._looks_at_adopted or (self.adopted and self._polls_adopted))
+                self.harvest(run.instance)
+                self._decide(command)
+                damage = orphans.told_of_damage(command)
+                if damage is not None:
+                    log(damage)
 
     def has_harvested(self) -> bool:
         return bool(self._harvested)
 
     def forget_harvested(self) -> None:
         """Remove the files of harvested workers. Call this only after everything is synced."""
-        for instance in set(self._harvested) - self.instances():
+        for instance in self._harvested - self.instances():
             if not orphans.is_alive(self._home, instance):
                 orphans.forget(self._home, instance)
         self._harvested.clear()
@@ -110,13 +127,9 @@ class Strays:
 
         The PID that a dead worker has written may belong to another process by now.
         """
-        living = {run.instance for run in self.adopted.values() if orphans.is_alive(self._home, run.instance)}
-        return [pid for pid in (orphans.pid_of(self._home, instance) for instance in living) if pid]
-
-    def end_all(self) -> None:
-        """Tell all adopted workers to end their runs and give the jobs back."""
-        for job_id in self.adopted:
-            self.end(job_id)
+        instances = {run.instance for run in self.adopted.values()}
+        pids = [orphans.pid_of(self._home, one) for one in instances if orphans.is_alive(self._home, one)]
+        return [pid for pid in pids if pid]
 
     def end(self, job_id: str) -> None:
         """Tell the adopted worker of this job, if there is one, to end the run.

@@ -14,6 +14,7 @@ Invariant: the end of a single job starts no search, because a search takes time
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -45,19 +46,21 @@ LOOK_BYTES = 64 * 1024 * 1024
 class Retention:
     """The removal of jobs and logs that exceed the settings, in small steps."""
 
-    def __init__(self, home: Home, ledger: Ledger, writers: Callable[[], set[str]]) -> None:
+    def __init__(
+        self, home: Home, ledger: Ledger, writers: Callable[[], set[str]], now_ms: Callable[[], int]
+    ) -> None:
         """Begin with a look due at once. `writers` returns the workers that may write to logs now."""
         self._home = home
         self._ledger = ledger
         self._writers = writers
+        self._now_ms = now_ms
+        self._setting = ledger.engine.settings.usable
         self._jobs_at_s = self._logs_at_s = 0.0
         self._new_bytes = 0
         held_s, self._ahead_s = clock_anchor.held_s(home)
         self._held_since_s = time.monotonic() - held_s
         self._search: Iterator[None] | None = None
         self._search_s = 0.0
-        self._wanted: set[str] = set()
-        """Segments that the search has found to hold output of jobs that are dead or will be retried."""
         self._touched: set[str] = set()
         """Jobs that may have moved behind the current position of the search."""
 
@@ -86,85 +89,89 @@ class Retention:
         if self._new_bytes >= LOOK_BYTES:
             self._logs_at_s = 0.0
 
-    def tend(self, now_ms: int) -> None:
+    def next_deadline(self) -> float:
+        """Return when a job grows too old or a search continues, or infinity."""
+        if self._ledger.is_short:
+            return math.inf
+        if self._search is not None:
+            return 0.0
+        can_age = self._ledger.table.counts[COMPLETED] and self._setting("retention")
+        return self._jobs_at_s if can_age else math.inf
+
+    def run_due(self) -> None:
         """Do one slice of the work that is due. The caller must then write the ledger."""
-        now_s = time.monotonic()
-        settings = self._ledger.engine.settings
-        if now_s >= self._jobs_at_s or self._are_too_many(settings.usable("retention-jobs")):
-            doubted_s = self._doubted_s(settings.usable("retention"))
-            removed = self._ledger.decide(Prune(SLICE, by_age=not doubted_s), now_ms)
-            wait_s = max(doubted_s, self._until_next_s(now_ms / 1000))
-            self._jobs_at_s = 0.0 if removed == SLICE else now_s + wait_s
+        if self._ledger.is_short:
+            return
+        if time.monotonic() >= self._jobs_at_s or self._are_too_many():
+            self._prune_jobs(self._now_ms())
         try:
-            if self._search is not None:
-                self._search_on(self._search, now_ms / 1000)
-            elif now_s >= self._logs_at_s:
-                self._logs_at_s, self._new_bytes = now_s + LOOK_EVERY_S, 0
-                if output_log.can_prune(self._home.logs, *self._log_limits(now_ms / 1000)):
-                    self._search, self._search_s = self._find_wanted(), 0.0
+            self._prune_logs()
         except OSError:  # no free descriptor or no folder; try again at the next look
             self._search = None
 
-    def _log_limits(self, now_s: float) -> tuple[float, int]:
+    def _are_too_many(self) -> bool:
+        """Return whether completed jobs exceed their limit by enough to be worth a look."""
+        limit = self._setting("retention-jobs")
+        return limit > 0 and self._ledger.table.counts[COMPLETED] > limit + min(1000, limit // 10)
+
+    def _prune_jobs(self, now_ms: int) -> None:
+        """Remove one slice of jobs, and note when the oldest completed job grows too old."""
+        age_s = self._setting("retention")
+        doubted_s = self._doubted_s(age_s)
+        self._jobs_at_s = 0.0
+        if self._ledger.decide(Prune(SLICE, by_age=not doubted_s), now_ms) == SLICE:
+            return
+        oldest = self._ledger.table.scan(COMPLETED, 1)
+        ended_ms = int(oldest[0][0].split("/")[1]) if oldest else now_ms
+        until_next_s = age_s - (now_ms - ended_ms) / 1000
+        self._jobs_at_s = time.monotonic() + max(doubted_s, LOOK_EVERY_S, until_next_s)
+
+    def _prune_logs(self) -> None:
+        """Begin a search for logs that must stay, if it is due, or continue it by one slice.
+
+        Raises: OSError.
+        """
+        now_s = time.monotonic()
+        if self._search is not None:
+            is_over = next(self._search, self) is self
+            self._search_s += time.monotonic() - now_s
+            if is_over:
+                self._search = None
+                self._logs_at_s = now_s + max(LOOK_EVERY_S, self._search_s / SEARCH_SHARE)
+        elif now_s >= self._logs_at_s:
+            self._logs_at_s, self._new_bytes = now_s + LOOK_EVERY_S, 0
+            if output_log.can_prune(self._home.logs, *self._log_limits()):
+                self._search, self._search_s = self._search_and_prune(), 0.0
+
+    def _log_limits(self) -> tuple[float, int]:
         """Return the wall time in seconds before which a log segment is too old, and the size limit in bytes.
 
         The time is 0 while no segment is too old.
         """
-        settings = self._ledger.engine.settings
-        age_s = settings.usable("log-retention")
-        before_s = now_s - age_s if age_s and not self._doubted_s(age_s) else 0.0
-        return before_s, settings.usable("log-retention-bytes")
+        age_s = self._setting("log-retention")
+        before_s = self._now_ms() / 1000 - age_s if age_s and not self._doubted_s(age_s) else 0.0
+        return before_s, self._setting("log-retention-bytes")
 
-    def _search_on(self, search: Iterator[None], now_s: float) -> None:
-        """Continue the search for logs that must stay by one slice. At its end, remove the others.
+    def _search_and_prune(self) -> Iterator[None]:
+        """Find the logs that must stay, slice by slice, and then remove the others.
 
         Raises: OSError.
         """
-        began_s = time.monotonic()
-        is_over = next(search, True) is True
-        self._search_s += time.monotonic() - began_s
-        if not is_over:
-            return
-        for id in self._touched:
-            self._want(id)
-        wanted, self._wanted, self._touched, self._search = self._wanted, set(), set(), None
-        self._logs_at_s = time.monotonic() + max(LOOK_EVERY_S, self._search_s / SEARCH_SHARE)
-        output_log.prune(self._home.logs, self._writers(), *self._log_limits(now_s), wanted)
-
-    def _find_wanted(self) -> Iterator[None]:
+        wanted, self._touched = set[str](), set()
         table = self._ledger.table
         for index in (*indexes_of(FAILED), PROCESSING, DEAD):
             entries, after = [("", "")], ""
             while entries:
                 entries = table.in_order(index, SLICE, after)
                 table.read_ahead(entries)
-                for _, id in entries:
-                    self._want(id)
+                wanted.update(*(self._logs_of(id) for _, id in entries))
                 after = entries[-1][0] if entries else after
                 yield
+        wanted.update(*map(self._logs_of, self._touched))
+        output_log.prune(self._home.logs, self._writers(), *self._log_limits(), wanted)
 
-    def _want(self, id: str) -> None:
+    def _logs_of(self, id: str) -> list[str]:
+        """Return the segments with output of a job, if the job is dead or will be retried."""
         job = self._ledger.table.get(id)
-        if job is not None and job.state != COMPLETED:
-            self._wanted.update(str(attempt["log_file"]) for attempt in job.history if attempt.get("log_file"))
-
-    def due_in_s(self) -> float | None:
-        """Return the seconds until a job grows too old or a search continues.
-
-        Return None if nothing will be due.
-        """
-        if self._search is not None:
-            return 0.0
-        if not (self._ledger.table.counts[COMPLETED] and self._ledger.engine.settings.usable("retention")):
-            return None
-        return max(0.0, self._jobs_at_s - time.monotonic())
-
-    def _until_next_s(self, at_s: float) -> float:
-        """Return the seconds from wall time `at_s` until the oldest completed job grows too old."""
-        oldest = self._ledger.table.scan(COMPLETED, 1)
-        ended_s = int(oldest[0][0].split("/")[1]) / 1000 if oldest else at_s
-        return max(LOOK_EVERY_S, ended_s + self._ledger.engine.settings.usable("retention") - at_s)
-
-    def _are_too_many(self, limit: int) -> bool:
-        """Return whether completed jobs exceed the limit by enough to be worth a look."""
-        return limit > 0 and self._ledger.table.counts[COMPLETED] > limit + min(1000, limit // 10)
+        history = job.history if job is not None and job.state != COMPLETED else ()
+        return [str(attempt["log_file"]) for attempt in history if attempt.get("log_file")]

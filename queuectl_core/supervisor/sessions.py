@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..errors import Busy, Corrupt, InvalidInput, QueueError, StorageFailed
+from ..errors import Busy, Corrupt, HomeGone, InvalidInput, QueueError, StorageFailed
 from ..model.events import Event
 from ..service import handlers
 from ..service.ledger import Ledger
@@ -43,12 +43,14 @@ class Sessions:
         `max_waiting` is how many clients may wait for jobs. Others are told to ask again later.
         `clock` gives the time of decisions.
         """
+        self.gone_path: str | None = None
+        """The path of the home, if it is gone. Then all requests except `stop` are refused."""
         self._now_ms = clock
         self._max_waiting = max_waiting
         self._ledger = ledger
         self._own = own
         self._conversations: dict[Connection, handlers.Conversation] = {}
-        self._waits: Waits[Connection] = Waits(lambda connection: connection.is_open)
+        self._waits: Waits[Connection] = Waits()
         self._replies: list[tuple[Connection, bytes]] = []
 
     def take(self, connection: Connection, request: Request) -> None:
@@ -66,10 +68,6 @@ class Sessions:
         except QueueError as refusal:
             self._replies.append((connection, server.refusal(refusal, number)))
 
-    def refuse(self, connection: Connection, request: Request, refusal: QueueError) -> None:
-        """Queue a refusal without reading the request."""
-        self._replies.append((connection, server.refusal(refusal, protocol.number_of(request))))
-
     def _reply_to(self, connection: Connection, request: Request) -> Request | None:
         """Return the reply to a request, or None if it comes later.
 
@@ -81,6 +79,8 @@ class Sessions:
         if protocol.is_void(request, steady_ms()):
             raise Busy(what="the supervisor read the request too late and did nothing")
         verb = str(request.get("verb"))
+        if self.gone_path is not None and verb != "stop":
+            raise HomeGone(path=self.gone_path)
         if verb == "wait":
             return self._wait(connection, request)
         if verb in self._own:

@@ -3,13 +3,11 @@
 Pure: the caller reports events and disconnected clients. Does not know what a client is.
 
 Invariant: all waits together are bounded. `is_full` says that there is no room for more.
-Warning: a client that has disconnected never collects its reply, so its waits would stay forever.
-`Waits` looks for such waits each time their number has doubled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from ..errors import InvalidInput, UnknownJob
@@ -21,14 +19,11 @@ from ..wire.protocol import WAIT_JOBS, number_of
 
 Client = TypeVar("Client")
 
-FIRST_LIMIT = 1000
 MAX_ENTRIES = 200_000
 """The most jobs that clients wait for, counted once for each client. They need about 60 MB."""
 
 ENDS: dict[type, str] = {Succeeded: COMPLETED, DeadLettered: DEAD, Canceled: DEAD, Purged: "purged"}
 """How a job has ended, by the type of its last event."""
-
-_ENDING = (Succeeded, DeadLettered, Canceled, Purged)
 
 
 class Wait(Generic[Client]):
@@ -41,7 +36,6 @@ class Wait(Generic[Client]):
         self.client = client
         self.number: int | None = None
         """The number of the request that gets the reply."""
-        self.is_given_up = False
         self.open_ids: set[str] = set()
         self.ended: dict[str, int] = {}
         self.is_whole = False
@@ -57,13 +51,11 @@ class Wait(Generic[Client]):
 class Waits(Generic[Client]):
     """The waits of all clients."""
 
-    def __init__(self, is_there: Callable[[Client], bool]) -> None:
-        self._is_there = is_there
+    def __init__(self) -> None:
         self._by_id: dict[str, list[Wait[Client]]] = {}
         self._entries = 0
         self._current: dict[Client, Wait[Client]] = {}
         """By client: a wait that is not over, or whose client will name more jobs."""
-        self._limit = FIRST_LIMIT
 
     def __len__(self) -> int:
         return len(self._current)
@@ -75,14 +67,13 @@ class Waits(Generic[Client]):
     @property
     def is_full(self) -> bool:
         """Return whether there is no room to wait for more jobs."""
-        if self._entries > MAX_ENTRIES:
-            self._forget_gone()
         return self._entries > MAX_ENTRIES
 
     def ask(self, client: Client, request: dict[str, object], table: JobTable) -> dict[str, object] | None:
         """Return the reply to a request to wait for jobs, or None if `over` will give it later.
 
         If the client will name `more` jobs, the reply is empty and comes at once.
+        With `lenient`, a job that does not exist counts as purged.
 
         Raises: InvalidInput, UnknownJob.
         """
@@ -90,72 +81,55 @@ class Waits(Generic[Client]):
         if not isinstance(ids, list) or not ids or len(ids) > WAIT_JOBS:
             raise InvalidInput(what=f"name 1 to {WAIT_JOBS} jobs at a time")
         wait = self._current.pop(client, None) or Wait(client)
+        self._current[client] = wait
         for id in ids:
-            self._name(wait, id, table, request.get("lenient") is True)
+            state = table.state_of(str(id)) if check_id(id) is None else None
+            if state is None and request.get("lenient") is not True:
+                self.forget(client)
+                raise UnknownJob(id=str(id)[:140])
+            if state is None or state in FINAL_STATES:
+                wait.note_end(state or "purged")
+            else:
+                self._add(wait, id)
         if request.get("more") is True:
-            self._current[client] = wait
             return {}
         wait.is_whole, wait.number = True, number_of(request)
-        if wait.is_over:
-            return {"ended": wait.ended}
-        self._current[client] = wait
-        return None
+        if not wait.is_over:
+            return None
+        self.forget(client)
+        return {"ended": wait.ended}
 
-    def _name(self, wait: Wait[Client], id: object, table: JobTable, lenient: bool) -> None:
-        """Add a job to a wait. With `lenient`, a job that does not exist counts as purged.
-
-        Raises: UnknownJob.
-        """
-        state = table.state_of(str(id)) if check_id(id) is None else None
-        if state is None and not lenient:
-            wait.is_given_up = True
-            raise UnknownJob(id=str(id)[:140])
-        if state is None or state in FINAL_STATES:
-            wait.note_end(state or "purged")
-        else:
-            self.add(wait, str(id))
-
-    def forget(self, client: Client) -> None:
-        """End the wait of a client without a reply."""
-        wait = self._current.pop(client, None)
-        if wait is not None:
-            wait.is_given_up = True
-
-    def add(self, wait: Wait[Client], id: str) -> None:
-        """Add a job that has not ended to a wait."""
-        if self._entries > self._limit:
-            self._forget_gone()
+    def _add(self, wait: Wait[Client], id: str) -> None:
         if id not in wait.open_ids:
             wait.open_ids.add(id)
             self._entries += 1
             self._by_id.setdefault(id, []).append(wait)
 
+    def forget(self, client: Client) -> None:
+        """End the wait of a client without a reply."""
+        wait = self._current.pop(client, None)
+        if wait is None:
+            return
+        self._entries -= len(wait.open_ids)
+        for id in wait.open_ids:
+            self._by_id[id].remove(wait)
+            if not self._by_id[id]:
+                del self._by_id[id]
+
     def over(self, happened: Iterable[Event]) -> list[Wait[Client]]:
         """Return the waits that are over with these events."""
-        found: list[Wait[Client]] = []
+        over: list[Wait[Client]] = []
         if not self._by_id:
-            return found
+            return over
         for event in happened:
-            if not isinstance(event, _ENDING):
+            if not isinstance(event, (Succeeded, DeadLettered, Canceled, Purged)):
                 continue
-            how = ENDS[type(event)]
             waits = self._by_id.pop(event.id, ())
             self._entries -= len(waits)
             for wait in waits:
                 wait.open_ids.discard(event.id)
-                wait.note_end(how)
-                if wait.is_over and not wait.is_given_up:
-                    self._current.pop(wait.client, None)
-                    found.append(wait)
-        return found
-
-    def _forget_gone(self) -> None:
-        self._entries = 0
-        for id, waits in list(self._by_id.items()):
-            left = [wait for wait in waits if not wait.is_given_up and self._is_there(wait.client)]
-            self._entries += len(left)
-            if left:
-                self._by_id[id] = left
-            else:
-                del self._by_id[id]
-        self._limit = 2 * self._entries + FIRST_LIMIT
+                wait.note_end(ENDS[type(event)])
+                if wait.is_over:
+                    del self._current[wait.client]
+                    over.append(wait)
+        return over

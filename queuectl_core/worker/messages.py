@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Iterable, Sequence
 from signal import SIGTERM
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..home import Home
 from ..model.commands import Finish, Release
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
         _writer: Connection[Any, Any]
 
 
-GONE = "the supervisor was gone before it began"
+SUPERVISOR_GONE = "the supervisor was gone before it began"
+WORKER_DIED = "its worker died before it began"
+STOPPED_BY_HAND = "stopped by hand"
 
 
 class Run(NamedTuple):
@@ -61,19 +64,25 @@ class Run(NamedTuple):
         options = 0 if self.options is None else len(str(self.options))
         return len(self.command) + len(self.cwd) + options
 
+    def not_begun(self, reason: str) -> Result:
+        """Return the result of a run that never started."""
+        return Result(self.job_id, self.run, None, reason, begun=False)
 
-EXECUTION = ("timeout", "env", "stdin", "input", "shell", "nice", "limit_mem", "limit_cpu", "queue", "name", "slots")
+
+EXECUTION = frozenset(
+    ("timeout", "env", "stdin", "input", "shell", "nice", "limit_mem", "limit_cpu", "queue", "name", "slots")
+)
 """The options of a job that its worker needs."""
 
 
 class Kill(NamedTuple):
-    """An order to end the current run, with this signal first.
+    """An order to end the run of this number, with this signal first.
 
-    With a `reason`, the worker gives the job back, and the reason goes into the job's history. With None, the attempt
-    counts.
+    With a `reason`, the worker gives the job back, and the reason goes into the job's history.
+    With None, the attempt counts.
     """
 
-    job_id: str
+    run: int
     reason: str | None
     signal: int = SIGTERM
 
@@ -83,6 +92,10 @@ class Signal(NamedTuple):
 
     run: int
     signal: int
+
+
+Order = Union[list[tuple[Any, ...]], Kill, Signal, None]
+"""What crosses a dispatch queue: runs as plain tuples, which pickle in half the time; an order; or None to end."""
 
 
 class Result(NamedTuple):
@@ -130,33 +143,24 @@ class WorkerReport(NamedTuple):
         """
         if self.running == run:
             return None
-        unread = Result(job_id, run, None, GONE, begun=False)
+        unread = Result(job_id, run, None, SUPERVISOR_GONE, begun=False)
         return next((result for result in self.results if result.run == run), unread)
 
 
-def plain(result: Result) -> tuple[Any, ...]:
+def to_plain(result: Result) -> tuple[Any, ...]:
     """Return the result as plain tuples, as it crosses a queue: they pickle in half the time."""
-    ending = result.ending
-    return (*result[:2], None if ending is None else tuple(ending), *result[3:])
+    return (*result[:2], result.ending and tuple(result.ending), *result[3:])
 
 
-def plain_runs(given: list[Run]) -> list[tuple[Any, ...]]:
-    return [tuple(run) for run in given]
-
-
-def revive_runs(given: list[tuple[Any, ...]]) -> list[Run]:
-    return [Run(*fields) for fields in given]
-
-
-def revive(result: tuple[Any, ...]) -> Result:
-    """Return the Result from the plain tuples of a queue or a file."""
-    job_id, run, ending, *rest = result
+def from_plain(fields: Sequence[Any]) -> Result:
+    """Return the result from plain tuples or lists."""
+    job_id, run, ending, *rest = fields
     return Result(job_id, run, None if ending is None else AttemptResult(*ending), *rest)
 
 
-def encode_report(running: int | None, results: list[tuple[Any, ...]]) -> bytes:
-    """Return the content of an outcome file: the current run, the results as `plain` gives them, and a checksum."""
-    content = json.dumps({"running": running, "results": results}).encode()
+def encode_report(running: int | None, results: Iterable[Result]) -> bytes:
+    """Return the content of an outcome file: the current run, the results, and a checksum."""
+    content = json.dumps({"running": running, "results": list(results)}).encode()
     return b"%b\n%08x" % (content, zlib.crc32(content))
 
 
@@ -171,8 +175,8 @@ def decode_report(data: bytes) -> WorkerReport:
     if line and checksum != b"%08x" % zlib.crc32(content):
         raise ValueError("its checksum is wrong")
     try:
-        left = json.loads(content)
-        return WorkerReport(left["running"], [revive(result) for result in left["results"]])
+        report = json.loads(content)
+        return WorkerReport(report["running"], list(map(from_plain, report["results"])))
     except (TypeError, KeyError, RecursionError) as fault:
         raise ValueError(f"its content is invalid ({fault})") from None
 

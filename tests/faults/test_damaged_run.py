@@ -20,7 +20,7 @@ from tests.golden import unpack_home
 from tests.homes import CommandLine, short_folder
 
 RESULT = Result("long", 12, AttemptResult("exit", 0, None, 1_800_000_000_000, 5))
-WHOLE = messages.encode_report(None, [messages.plain(RESULT)])
+WHOLE = messages.encode_report(None, [RESULT])
 DAMAGED = [
     b"",
     b"\x00" * 40,
@@ -117,8 +117,8 @@ def test_complete_results_of_both_formats_are_taken(tmp_path: Path) -> None:
     home.prepare()
     for content in (WHOLE, WHOLE.partition(b"\n")[0]):
         Path(home.outcome("w1-a")).write_bytes(content)
-        left = messages.read_report(home, "w1-a")
-        assert left is not None and left.results == [RESULT]
+        report = messages.read_report(home, "w1-a")
+        assert report is not None and report.results == [RESULT]
 
 
 def test_flipped_bit_never_turns_a_result_into_another() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from queuectl_core import Queue
 from queuectl_core.errors import HomeGone
-from queuectl_core.supervisor import home_watch
+from queuectl_core.supervisor.home_watch import HomeWatch
 from queuectl_core.system import lockfile
 from tests.homes import SCRIPT, CommandLine, is_alive, until
 
@@ -132,8 +132,8 @@ def test_an_idle_supervisor_checks_once_a_minute(queuectl: CommandLine) -> None:
     path = os.path.join(queuectl.home, "lock")
     lock = lockfile.acquire(path)
     assert lock is not None
-    seen = home_watch.Presence(path, lock)
-    assert 59 < seen.due_in_s() <= 60 and seen.is_there()
+    seen = HomeWatch(path, lock)
+    assert 59 < seen.next_deadline() - time.monotonic() <= 60 and seen.is_there()
     os.rename(path, f"{path}.moved")
     assert not seen.is_there()
     os.link(f"{path}.moved", path)

@@ -100,10 +100,10 @@ def test_spawned_workers_import_nothing_from_the_folder_of_the_user(
     shutil.copy(SCRIPT, folder)
     package = os.path.join(folder, "queuectl_core")
     shutil.copytree(os.path.join(ROOT, "queuectl_core"), package)
-    with open(os.path.join(package, "supervisor", "worker_pool.py")) as file:
+    with open(os.path.join(package, "supervisor", "worker_handle.py")) as file:
         text = file.read()
     assert '_START_METHOD = "fork" if' in text
-    with open(os.path.join(package, "supervisor", "worker_pool.py"), "w") as file:
+    with open(os.path.join(package, "supervisor", "worker_handle.py"), "w") as file:
         file.write(text.replace('_START_METHOD = "fork" if', '_START_METHOD = "spawn" if'))
     command = [sys.executable, *(word.format(folder) for word in words), "worker", "start", "--foreground", "--until-eof"]
     process = subprocess.Popen(

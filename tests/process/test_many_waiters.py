@@ -15,12 +15,8 @@ from pathlib import Path
 import pytest
 
 from queuectl_core import Queue
-from queuectl_core.model.events import Succeeded
-from queuectl_core.supervisor import waiters
-from queuectl_core.supervisor.waiters import FIRST_LIMIT, Wait, Waits
 from queuectl_core.wire import protocol
 from queuectl_core.wire.server import MAX_CONNECTIONS, Connection, Server
-from tests.builders import exited
 from tests.faults.test_limits import cpu_ticks
 from tests.homes import SCRIPT, CommandLine, until
 
@@ -189,26 +185,3 @@ def test_clients_that_wait_for_an_answer_stay_connected(tmp_path: Path, many_fil
     assert clients.replies() == [{"ok": True}] * count
     desk.server.close()
     clients.close()
-
-
-def test_abandoned_waits_of_one_job_do_not_accumulate() -> None:
-    """Wait again and again with a time limit, as a script does."""
-    found: Waits[object] = Waits(lambda client: True)
-    for _ in range(5 * FIRST_LIMIT):
-        wait = Wait[object](object())
-        found.add(wait, "x")
-        wait.is_given_up = True
-    assert len(found._by_id["x"]) <= 2 * FIRST_LIMIT
-    assert found.over([Succeeded("x", 1, exited(0))]) == []
-
-
-def test_number_of_jobs_waited_for_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiters, "MAX_ENTRIES", 100)
-    found: Waits[object] = Waits(lambda client: True)
-    wait = Wait[object](object())
-    for n in range(101):
-        assert not found.is_full
-        found.add(wait, f"job{n}")
-    assert found.is_full
-    wait.is_given_up = True
-    assert not found.is_full and found._by_id == {}

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from queuectl_core.errors import UnknownJob
 from queuectl_core.model.events import Canceled, DeadLettered, Event, Purged, Started, Succeeded
-from queuectl_core.supervisor.waiters import FIRST_LIMIT, Wait, Waits
+from queuectl_core.supervisor import waiters
+from queuectl_core.supervisor.waiters import Waits
 from tests.builders import exited
 
 ENDED = exited(0)
 
 
-def some_waits() -> Waits[str]:
-    return Waits(lambda client: client != "gone")
+class Table:
+    """Jobs that are all pending, except those whose names say something else."""
+
+    def state_of(self, id: str) -> str | None:
+        return {"completed": "completed", "unknown": None}.get(id, "pending")
 
 
-def ask(waits: Waits[str], client: str, *ids: str, whole: bool = True) -> Wait[str]:
-    wait = Wait(client)
-    for id in ids:
-        waits.add(wait, id)
-    wait.is_whole = whole
-    return wait
+TABLE: Any = Table()
+
+
+def ask(waits: Waits[str], client: str, *ids: str, more: bool = False) -> dict[str, object] | None:
+    return waits.ask(client, {"ids": list(ids), "more": more}, TABLE)
+
+
+def over(waits: Waits[str], *happened: Event) -> list[tuple[str, dict[str, int]]]:
+    return [(wait.client, wait.ended) for wait in waits.over(happened)]
 
 
 @pytest.mark.parametrize(
@@ -33,49 +43,71 @@ def ask(waits: Waits[str], client: str, *ids: str, whole: bool = True) -> Wait[s
     ],
 )
 def test_client_gets_the_result_of_its_job(event: Event, how: str) -> None:
-    waits = some_waits()
-    wait = ask(waits, "client", "a")
-    assert waits.over([Started("a", 1, "w1")]) == []
-    assert waits.over([event]) == [wait]
-    assert wait.ended == {how: 1}
-    assert waits.over([event]) == []
+    waits = Waits[str]()
+    assert ask(waits, "client", "a") is None
+    assert over(waits, Started("a", 1, "w1")) == []
+    assert over(waits, event) == [("client", {how: 1})]
+    assert over(waits, event) == [] and len(waits) == 0
 
 
 def test_client_gets_an_answer_once_all_its_jobs_finished() -> None:
-    waits = some_waits()
-    wait = ask(waits, "client", "a", "b")
-    assert waits.over([Succeeded("b", 1, ENDED)]) == []
-    assert waits.over([Succeeded("a", 1, ENDED), Succeeded("c", 1, ENDED)]) == [wait]
-    assert wait.ended == {"completed": 2}
+    waits = Waits[str]()
+    ask(waits, "client", "a", "b")
+    assert over(waits, Succeeded("b", 1, ENDED)) == []
+    assert over(waits, Succeeded("a", 1, ENDED), Succeeded("c", 1, ENDED)) == [("client", {"completed": 2})]
 
 
 def test_wait_stays_open_until_all_jobs_are_named() -> None:
-    waits = some_waits()
-    wait = ask(waits, "client", "a", whole=False)
-    assert waits.over([Succeeded("a", 1, ENDED)]) == []
-    waits.add(wait, "b")
-    wait.is_whole = True
-    assert not wait.is_over
-    assert waits.over([Succeeded("b", 1, ENDED)]) == [wait]
+    waits = Waits[str]()
+    assert ask(waits, "client", "a", more=True) == {}
+    assert over(waits, Succeeded("a", 1, ENDED)) == []
+    assert ask(waits, "client", "b") is None
+    assert over(waits, Succeeded("b", 1, ENDED)) == [("client", {"completed": 2})]
+
+
+def test_wait_for_jobs_that_have_ended_is_over_at_once() -> None:
+    waits = Waits[str]()
+    assert ask(waits, "client", "completed") == {"ended": {"completed": 1}}
+    assert len(waits) == 0
 
 
 def test_job_named_twice_counts_once() -> None:
-    waits = some_waits()
-    wait = ask(waits, "client", "a", "a")
-    assert waits.over([Succeeded("a", 1, ENDED)]) == [wait]
-    assert wait.ended == {"completed": 1}
+    waits = Waits[str]()
+    ask(waits, "client", "a", "a")
+    assert over(waits, Succeeded("a", 1, ENDED)) == [("client", {"completed": 1})]
 
 
 def test_several_clients_may_wait_for_the_same_job() -> None:
-    waits = some_waits()
-    both = [ask(waits, client, "a") for client in ("one", "other")]
-    assert waits.over([Succeeded("a", 1, ENDED)]) == both
+    waits = Waits[str]()
+    for client in ("one", "other"):
+        ask(waits, client, "a")
+    assert [client for client, _ in over(waits, Succeeded("a", 1, ENDED))] == ["one", "other"]
+
+
+def test_unknown_job_ends_the_whole_wait() -> None:
+    waits = Waits[str]()
+    ask(waits, "client", "a", more=True)
+    with pytest.raises(UnknownJob):
+        ask(waits, "client", "b", "unknown")
+    assert len(waits) == 0 and waits._by_id == {}
 
 
 def test_waits_of_disconnected_clients_do_not_accumulate() -> None:
-    waits = some_waits()
-    for n in range(3 * FIRST_LIMIT):
-        ask(waits, "gone", f"job{n}")
-    wait = ask(waits, "client", "a")
-    assert len(waits._by_id) <= FIRST_LIMIT + 2
-    assert waits.over([Succeeded("a", 1, ENDED)]) == [wait]
+    waits = Waits[str]()
+    ask(waits, "client", "a", "b")
+    for n in range(3000):
+        ask(waits, "gone", f"job{n}", "a")
+        waits.forget("gone")
+    assert {id: len(waiting) for id, waiting in waits._by_id.items()} == {"a": 1, "b": 1}
+    assert over(waits, *(Succeeded(id, 1, ENDED) for id in "ab")) == [("client", {"completed": 2})]
+
+
+def test_number_of_jobs_to_wait_for_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiters, "MAX_ENTRIES", 100)
+    waits = Waits[str]()
+    for n in range(101):
+        assert not waits.is_full
+        ask(waits, "client", f"job{n}", more=True)
+    assert waits.is_full
+    waits.forget("client")
+    assert not waits.is_full and waits._by_id == {}
