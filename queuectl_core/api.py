@@ -384,12 +384,14 @@ class Queue:
         """
         self._caller.ask("schedule-pause", name=name, paused=paused)
 
-    def run_schedule(self, name: str) -> str:
-        """Add the job of a schedule now, in addition to its times, and return the ID of the job.
+    def run_schedule(self, name: str) -> str | None:
+        """Add the job of a schedule now, in addition to its times, and return its ID.
+
+        Return None and add nothing if an unfinished job already has its key.
 
         Raises: UnknownSchedule.
         """
-        id: str = self._caller.ask("schedule-run", name=name)["id"]
+        id: str | None = self._caller.ask("schedule-run", name=name)["id"]
         return id
 
     def settings(self) -> dict[str, Any]:

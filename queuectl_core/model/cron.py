@@ -122,7 +122,7 @@ def next_after(cron: Cron, after_ms: int, zone: datetime.tzinfo | None) -> int |
         if local.month not in cron.months or not cron.fits_day(local):
             at = max(_midnight_after(local, zone), at + _MINUTE)
         elif local.hour not in cron.hours or (local.fold and not cron.any_hour):
-            at += datetime.timedelta(minutes=60 - local.minute)
+            at += datetime.timedelta(minutes=15 - local.minute % 15)  # some clocks change at a quarter of an hour
         elif local.minute not in cron.minutes:
             at += _MINUTE
         else:

@@ -61,6 +61,13 @@ def test_repeated_time_counts_once_unless_the_hour_is_a_star() -> None:
     assert times("*/30 * * * *", "2026-10-25T02:20", 4, BERLIN) == every_half_hour
 
 
+@needs_zones
+def test_a_change_of_the_clocks_within_an_hour_skips_no_time() -> None:
+    chatham = zoneinfo.ZoneInfo("Pacific/Chatham")  # 2:45 becomes 3:45, and 3:45 becomes 2:45
+    assert times("50 3 * * *", "2029-09-29T12:00", 2, chatham) == ["09-30 03:50+1345", "10-01 03:50+1345"]
+    assert times("50 3 * * *", "2025-04-05T12:00", 2, chatham) == ["04-06 03:50+1245", "04-07 03:50+1245"]
+
+
 def test_impossible_time_is_none() -> None:
     assert cron.next_after(cron.parse("0 0 30 2 *"), 0, UTC) is None
 
