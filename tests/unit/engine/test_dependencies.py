@@ -1,4 +1,4 @@
-"""Jobs that run after others: what the end of one means for those that wait for it."""
+"""Jobs that run after others, and the effect of the end of one job on the jobs that wait for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cancel(engine: Engine, *ids: str) -> None:
     engine.handle(commands.Cancel(list(ids), 15), NOW_MS)
 
 
-def test_job_runs_once_all_that_it_waits_for_are_completed() -> None:
+def test_job_runs_once_all_its_dependencies_completed() -> None:
     engine = an_engine()
     enqueue(engine, "a", "b")
     enqueue(engine, "c", after=["a", "b"])
@@ -26,7 +26,7 @@ def test_job_runs_once_all_that_it_waits_for_are_completed() -> None:
     assert dispatch(engine) == "c"
 
 
-def test_those_that_wait_for_a_dead_job_die_with_it_down_the_line() -> None:
+def test_jobs_that_wait_for_a_dead_job_die_too() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=0)
     enqueue(engine, "b", after=["a"])
@@ -38,7 +38,7 @@ def test_those_that_wait_for_a_dead_job_die_with_it_down_the_line() -> None:
     assert job_of(engine, "c").reason == "job b, which it waited for, was canceled"
 
 
-def test_after_any_is_content_with_any_end() -> None:
+def test_after_any_accepts_every_result() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=0)
     enqueue(engine, "b", after=["a"], after_any=True)
@@ -46,7 +46,7 @@ def test_after_any_is_content_with_any_end() -> None:
     assert dispatch(engine) == "b"
 
 
-def test_failure_that_is_retried_is_no_end() -> None:
+def test_retried_failure_does_not_end_a_dependency() -> None:
     engine = an_engine()
     enqueue(engine, "a", backoff_base=1)
     enqueue(engine, "b", after=["a"])
@@ -55,7 +55,7 @@ def test_failure_that_is_retried_is_no_end() -> None:
 
 
 @pytest.mark.parametrize("how", ["cancel", "remove"])
-def test_what_is_done_by_hand_to_a_waiting_job_reaches_those_behind_it(how: str) -> None:
+def test_cancel_and_removal_of_a_job_reach_the_jobs_behind_it(how: str) -> None:
     engine = an_engine()
     enqueue(engine, "a")
     enqueue(engine, "b", after=["a"])
@@ -64,7 +64,7 @@ def test_what_is_done_by_hand_to_a_waiting_job_reaches_those_behind_it(how: str)
     assert job_of(engine, "b").state == DEAD
 
 
-def test_dependency_that_is_over_already_does_not_block() -> None:
+def test_completed_dependency_does_not_block() -> None:
     engine = an_engine()
     enqueue(engine, "a")
     run_job(engine, exited(0))
@@ -72,7 +72,7 @@ def test_dependency_that_is_over_already_does_not_block() -> None:
     assert dispatch(engine) == "b"
 
 
-def test_unknown_dead_and_later_jobs_cannot_be_waited_for() -> None:
+def test_unknown_dead_and_later_jobs_cannot_be_dependencies() -> None:
     engine = an_engine()
     enqueue(engine, "dead", max_retries=0)
     run_job(engine, exited(1))
@@ -86,7 +86,7 @@ def test_unknown_dead_and_later_jobs_cannot_be_waited_for() -> None:
             engine.handle(commands.Enqueue(list(specs), "/"), NOW_MS)
 
 
-def test_revived_job_brings_back_those_that_died_with_it() -> None:
+def test_retry_with_dependants_retries_the_jobs_that_died_with_it() -> None:
     engine = an_engine()
     enqueue(engine, "a", "done", max_retries=0)
     enqueue(engine, "b", after=["a", "done"])
@@ -99,7 +99,7 @@ def test_revived_job_brings_back_those_that_died_with_it() -> None:
     assert [run_job(engine, exited(0)) for _ in range(3)] == ["a", "b", "c"]
 
 
-def test_revived_alone_a_job_waits_for_nothing_any_more() -> None:
+def test_retry_of_a_dependant_alone_removes_its_dependency() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=0)
     enqueue(engine, "b", after=["a"])
@@ -108,7 +108,7 @@ def test_revived_alone_a_job_waits_for_nothing_any_more() -> None:
     assert dispatch(engine) == "b"
 
 
-def test_job_may_wait_for_one_before_it_in_the_same_load() -> None:
+def test_job_may_wait_for_an_earlier_one_in_the_same_load() -> None:
     engine = an_engine()
     load = engine.begin_load()
     engine.add_to_load(load, [{"id": "a", "command": "true"}], "/", NOW_MS)
@@ -118,8 +118,8 @@ def test_job_may_wait_for_one_before_it_in_the_same_load() -> None:
 
 
 @pytest.mark.parametrize("code, state", [(0, PENDING), (1, DEAD)])
-def test_end_that_comes_before_the_commit_of_a_load_is_written_with_it(code: int, state: str) -> None:
-    """Else a job of the load would wait for ever for what is over."""
+def test_end_of_a_dependency_before_the_commit_of_a_load_counts(code: int, state: str) -> None:
+    """Otherwise a job of the load would wait forever for a finished job."""
     engine = an_engine()
     enqueue(engine, "a", max_retries=0)
     load = engine.begin_load()
@@ -137,10 +137,10 @@ def test_end_that_comes_before_the_commit_of_a_load_is_written_with_it(code: int
     "code, state, reason",
     [(0, PENDING, None), (1, DEAD, "job a, which it waited for, was removed")],
 )
-def test_a_job_that_is_removed_before_the_commit_of_a_load_has_ended_as_it_did(
+def test_dependency_removed_before_the_commit_of_a_load_keeps_its_result(
     code: int, state: str, reason: str | None
 ) -> None:
-    """Else retention would cancel a job of a slow load although what it waited for has completed."""
+    """Otherwise retention would cancel a job of a slow load although its dependency completed."""
     engine = an_engine()
     enqueue(engine, "a", max_retries=0)
     load = engine.begin_load()
@@ -151,7 +151,7 @@ def test_a_job_that_is_removed_before_the_commit_of_a_load_has_ended_as_it_did(
     assert (job_of(engine, "b").state, job_of(engine, "b").reason) == (state, reason)
 
 
-def test_a_load_that_waits_for_a_dead_job_says_that_it_died() -> None:
+def test_load_that_waits_for_a_dead_job_gives_that_reason() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=0)
     load = engine.begin_load()
@@ -161,7 +161,7 @@ def test_a_load_that_waits_for_a_dead_job_says_that_it_died() -> None:
     assert job_of(engine, "b").reason == "job a, which it waited for, died"
 
 
-def test_running_job_that_is_canceled_ends_those_behind_it_when_it_has_ended() -> None:
+def test_canceled_running_job_ends_its_dependants_after_its_end() -> None:
     engine = an_engine()
     enqueue(engine, "a")
     enqueue(engine, "b", after=["a"])
@@ -182,7 +182,7 @@ def test_canceled_job_that_had_succeeded_is_completed() -> None:
 
 
 @pytest.mark.parametrize("codes", [(1, 1), (1, 0), (0, 1)])
-def test_several_ends_before_the_commit_of_a_load_lead_to_one(codes: tuple[int, int]) -> None:
+def test_several_ends_before_the_commit_of_a_load_are_one_event(codes: tuple[int, int]) -> None:
     engine = an_engine()
     enqueue(engine, "x", "y", max_retries=0)
     load = engine.begin_load()

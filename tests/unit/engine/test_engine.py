@@ -1,4 +1,6 @@
-"""Engine: the transition table, what is refused, what runs next, and that a replay gives exactly the live state."""
+"""Engine: the transition table, refusals, the next job, and a replay that gives exactly the live
+state.
+"""
 
 from __future__ import annotations
 
@@ -102,10 +104,10 @@ LEADS_TO = {
     (DEAD, "Purged"): None,
     (COMPLETED, "Purged"): None,
 }
-"""All that may happen to a job; anything else is impossible."""
+"""All allowed events of a job by state; any other event is impossible."""
 
 
-def test_every_event_about_a_job_has_its_place_in_the_table() -> None:
+def test_the_table_has_every_event_of_a_job() -> None:
     assert {type(event) for event in OF_EVERY_KIND} == set(TRANSITIONS)
     about_no_job_that_exists = {events.Enqueued, events.SettingChanged, events.QueueChanged, events.ClockShifted}
     about_no_job_that_exists |= {events.ScheduleChanged, events.ScheduleFired, events.Imported}
@@ -114,7 +116,7 @@ def test_every_event_about_a_job_has_its_place_in_the_table() -> None:
 
 @pytest.mark.parametrize("event", OF_EVERY_KIND, ids=lambda event: type(event).__name__)
 @pytest.mark.parametrize("state", STATES)
-def test_job_goes_where_the_table_says_and_nowhere_else(state: str, event: Event) -> None:
+def test_job_takes_only_the_transitions_of_the_table(state: str, event: Event) -> None:
     engine = engine_with(state)
     wanted = LEADS_TO.get((state, type(event).__name__), "impossible")
     if wanted == "impossible":
@@ -128,7 +130,7 @@ def test_job_goes_where_the_table_says_and_nowhere_else(state: str, event: Event
 
 
 @pytest.mark.parametrize("event", OF_EVERY_KIND, ids=lambda event: type(event).__name__)
-def test_event_about_a_job_that_does_not_exist_is_impossible(event: Event) -> None:
+def test_event_of_a_missing_job_is_impossible(event: Event) -> None:
     with pytest.raises(Corrupt, match="for job a, which does not exist"):
         an_engine().replay([event], 1)
 
@@ -136,7 +138,7 @@ def test_event_about_a_job_that_does_not_exist_is_impossible(event: Event) -> No
 # Enqueueing
 
 
-def test_enqueued_job_is_pending_with_what_was_asked() -> None:
+def test_enqueued_job_is_pending_with_its_fields() -> None:
     engine = an_engine()
     spec = {"id": "a", "command": "make", "max_retries": 7, "backoff_base": 1.5, "cwd": "/src"}
     step = engine.handle(commands.Enqueue([spec], "/elsewhere"), NOW_MS)
@@ -146,7 +148,7 @@ def test_enqueued_job_is_pending_with_what_was_asked() -> None:
     assert (job.command, job.max_retries, job.backoff_base, job.cwd) == ("make", 7, 1.5, "/src")
 
 
-def test_job_that_says_nothing_has_the_settings_of_its_birth() -> None:
+def test_job_has_the_settings_of_its_enqueue_as_defaults() -> None:
     engine = an_engine()
     engine.handle(commands.ChangeSetting("max-retries", 9), NOW_MS)
     engine.handle(commands.Enqueue([{"command": "make"}], "/here"), NOW_MS)
@@ -160,7 +162,7 @@ def state_ids(engine: Engine, state: str) -> list[str]:
     return [id for name in indexes_of(state) for _, id in engine.table.in_order(name, EVERYTHING)]
 
 
-def test_ids_that_queuectl_gives_sort_by_time_then_by_arrival() -> None:
+def test_generated_ids_sort_by_time_then_by_arrival() -> None:
     engine = an_engine()
     spec = {"command": "true"}
     first = engine.handle(commands.Enqueue([spec, spec], "/"), NOW_MS).reply
@@ -176,26 +178,26 @@ def new_id(now_ms: int, number: int) -> str:
     return engine.handle(commands.Enqueue([{"command": "true"}], "/"), now_ms).reply[0]  # type: ignore[index]
 
 
-def test_new_ids_keep_their_order_over_centuries() -> None:
+def test_generated_ids_keep_their_order_over_centuries() -> None:
     times = [0, 31, 32, NOW_MS, NOW_MS + 1, NOW_MS * 19]
     assert [new_id(at_ms, 5) for at_ms in times] == sorted(new_id(at_ms, 5) for at_ms in times)
     assert new_id(NOW_MS, 31) < new_id(NOW_MS, 32) < new_id(NOW_MS, 32**5 - 1)
 
 
-def test_id_that_exists_already_is_refused_with_its_place() -> None:
+def test_existing_id_is_refused_with_its_index() -> None:
     engine = engine_with(COMPLETED)
     with pytest.raises(DuplicateJob) as refusal:
         enqueue(engine, "b", "c", "a")
     assert refusal.value.fields == {"id": "a", "index": 2}
 
 
-def test_id_twice_in_one_request_is_refused() -> None:
+def test_repeated_id_in_one_request_is_refused() -> None:
     with pytest.raises(RepeatedId) as refusal:
         enqueue(an_engine(), "b", "c", "b")
     assert refusal.value.fields == {"id": "b", "index": 2}
 
 
-def test_one_bad_job_is_told_by_its_place_in_the_request() -> None:
+def test_invalid_job_is_refused_with_its_index() -> None:
     with pytest.raises(InvalidJob) as refusal:
         an_engine().handle(commands.Enqueue([{"command": "x"}, {"command": ""}], "/"), NOW_MS)
     assert refusal.value.fields["index"] == 1
@@ -229,7 +231,7 @@ def test_refused_command_changes_nothing(command: Command, refusal: type[QueueEr
     assert dispatch(engine) == "pending" and dispatch(engine) is None
 
 
-def test_damaged_setting_refuses_new_jobs_until_it_is_set_anew() -> None:
+def test_damaged_setting_refuses_new_jobs_until_it_is_set_again() -> None:
     table = JobTable(MemoryStore())
     table.settings["max-retries"] = "many"
     engine = Engine(table)
@@ -243,7 +245,7 @@ def test_damaged_setting_refuses_new_jobs_until_it_is_set_anew() -> None:
 # Running
 
 
-def test_oldest_job_runs_first_whatever_its_id() -> None:
+def test_oldest_job_runs_first_with_any_id() -> None:
     engine = an_engine()
     enqueue(engine, "z")
     enqueue(engine, "b", "c")
@@ -262,7 +264,7 @@ def test_dispatched_job_is_processing_in_its_next_attempt() -> None:
 
 
 @pytest.mark.parametrize("state", [PROCESSING, COMPLETED, FAILED, DEAD])
-def test_nothing_is_dispatched_where_nothing_waits(state: str) -> None:
+def test_nothing_is_dispatched_without_waiting_jobs(state: str) -> None:
     engine = engine_with(state)
     assert engine.handle(commands.Dispatch("w2"), NOW_MS) == ([], None)
 
@@ -288,7 +290,7 @@ def test_job_that_exits_with_0_is_completed() -> None:
     ],
     ids=lambda ending: f"{ending.outcome}-{ending.exit_code}",
 )
-def test_any_other_end_is_a_failure(ending: AttemptResult) -> None:
+def test_any_other_result_is_a_failure(ending: AttemptResult) -> None:
     engine = engine_with(PROCESSING)
     finish(engine, "a", ending)
     job = job_of(engine, "a")
@@ -296,7 +298,7 @@ def test_any_other_end_is_a_failure(ending: AttemptResult) -> None:
     assert job.reason == job.history[-1]["reason"] == describe(ending)
 
 
-def test_failed_job_waits_the_power_of_its_base_then_dies_when_no_retry_is_left() -> None:
+def test_failed_job_waits_powers_of_its_base_and_dies_without_retries() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=3, backoff_base=3)
     now_ms, waits = NOW_MS, []
@@ -313,14 +315,14 @@ def test_failed_job_waits_the_power_of_its_base_then_dies_when_no_retry_is_left(
     assert [attempt["attempt"] for attempt in job.history] == [1, 2, 3, 4]
 
 
-def test_outcome_that_is_noted_late_has_the_time_of_its_end_and_its_wait_begins_when_it_is_noted() -> None:
+def test_late_result_keeps_its_end_and_its_wait_starts_when_it_is_recorded() -> None:
     engine = engine_with(PROCESSING)
     finish(engine, "a", exited(1)._replace(ended_ms=NOW_MS + 30), NOW_MS + 60_000)
     assert (job_of(engine, "a").updated_ms, engine.next_due_ms(0)) == (NOW_MS + 30, NOW_MS + 62_000)
 
 
-def test_waits_survive_a_clock_that_starts_anew_with_the_machine() -> None:
-    """A board without a battery boots in 1970 and is told the right time later, again and again."""
+def test_waits_survive_a_clock_that_restarts_at_boot() -> None:
+    """A board without a battery boots in 1970 and gets the right time later, each time."""
     store = MemoryStore()
     engine = an_engine(store)
     enqueue(engine, "a", now_ms=1000, backoff_base=10)
@@ -337,7 +339,7 @@ def test_waits_survive_a_clock_that_starts_anew_with_the_machine() -> None:
         engine = an_engine(store)
 
 
-def test_outcome_from_the_future_counts_from_now() -> None:
+def test_result_from_the_future_counts_from_now() -> None:
     engine = engine_with(PROCESSING)
     finish(engine, "a", exited(1)._replace(ended_ms=NOW_MS + 3_600_000), NOW_MS)
     assert (job_of(engine, "a").updated_ms, engine.next_due_ms(0)) == (NOW_MS, NOW_MS + 2000)
@@ -352,7 +354,7 @@ def test_failed_job_is_not_dispatched_a_millisecond_too_early() -> None:
     assert engine.next_due_ms(0) is None
 
 
-def test_job_whose_time_has_come_takes_its_old_place_among_those_that_wait() -> None:
+def test_due_job_returns_to_its_old_position() -> None:
     engine = an_engine()
     enqueue(engine, "first", backoff_base=0)
     enqueue(engine, "second", backoff_base=1)
@@ -365,7 +367,7 @@ def test_job_whose_time_has_come_takes_its_old_place_among_those_that_wait() -> 
     assert [dispatch(engine, NOW_MS + 1000) for _ in range(4)] == ["first", "second", "third", None]
 
 
-def test_next_due_time_is_the_earliest_of_those_that_still_wait() -> None:
+def test_next_due_time_is_the_earliest_of_waiting_jobs() -> None:
     engine = an_engine()
     enqueue(engine, "late", backoff_base=100)
     enqueue(engine, "soon", backoff_base=5)
@@ -376,7 +378,7 @@ def test_next_due_time_is_the_earliest_of_those_that_still_wait() -> None:
     assert engine.next_due_ms(0) == NOW_MS + 100_000
 
 
-def test_job_that_takes_its_worker_down_three_times_is_dead_whatever_its_retries() -> None:
+def test_job_that_kills_its_worker_three_times_is_dead() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=1000, backoff_base=0)
     for expected in (FAILED, FAILED, DEAD):
@@ -385,7 +387,7 @@ def test_job_that_takes_its_worker_down_three_times_is_dead_whatever_its_retries
     assert job_of(engine, "a").reason == "its worker was lost 3 times"
 
 
-def test_other_failures_are_no_lost_workers() -> None:
+def test_other_failures_do_not_count_as_lost_workers() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=1000, backoff_base=0)
     for ending in (lost(), exited(1), exited(1), lost(), exited(1)):
@@ -411,7 +413,7 @@ def a_report(kind: str, id: str, run: int) -> Command:
 
 @pytest.mark.parametrize("kind", ["finish", "release", "locate"])
 @pytest.mark.parametrize("state", [PENDING, COMPLETED, FAILED, DEAD])
-def test_report_of_a_run_that_is_over_changes_nothing(state: str, kind: str) -> None:
+def test_report_of_a_finished_run_changes_nothing(state: str, kind: str) -> None:
     engine = engine_with(state)
     before = state_of(engine.table)
     assert engine.handle(a_report(kind, "a", run_of(engine.table, "a")), NOW_MS + 9).events == []
@@ -419,8 +421,10 @@ def test_report_of_a_run_that_is_over_changes_nothing(state: str, kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["finish", "release", "locate"])
-def test_report_of_an_earlier_run_does_not_touch_the_one_under_way(kind: str) -> None:
-    """Even of the same worker and the same attempt: a run that was given back, and begun anew."""
+def test_report_of_an_earlier_run_does_not_affect_the_current_one(kind: str) -> None:
+    """The earlier run may have the same worker and attempt: it was released, and the job started
+    again.
+    """
     engine = engine_with(PROCESSING)
     earlier = run_of(engine.table, "a")
     engine.handle(a_report("release", "a", earlier), NOW_MS)
@@ -432,7 +436,7 @@ def test_report_of_an_earlier_run_does_not_touch_the_one_under_way(kind: str) ->
     assert run_of(engine.table, "a") > earlier
 
 
-def test_ending_of_an_attempt_tells_when_it_really_ran_and_where_its_output_lies() -> None:
+def test_result_of_an_attempt_has_its_times_and_output_position() -> None:
     engine = engine_with(PROCESSING)
     finish(engine, "a", exited(3), NOW_MS + 1000)
     assert job_of(engine, "a").history == [
@@ -457,7 +461,7 @@ def test_ending_of_an_attempt_tells_when_it_really_ran_and_where_its_output_lies
     ]
 
 
-def test_long_run_tells_where_its_output_lies_while_it_runs() -> None:
+def test_long_run_has_an_output_position_while_it_runs() -> None:
     engine = engine_with(PROCESSING)
     engine.handle(commands.Locate("a", run_of(engine.table, "a"), NOW_MS + 3, "w1.0002.log", 55), NOW_MS + 99)
     running = job_of(engine, "a").running()
@@ -465,7 +469,7 @@ def test_long_run_tells_where_its_output_lies_while_it_runs() -> None:
     assert job_of(engine, "a").state == PROCESSING
 
 
-def test_released_attempt_is_not_counted_but_remembered() -> None:
+def test_released_attempt_does_not_count_but_stays_in_the_history() -> None:
     engine = engine_with(PROCESSING)
     engine.handle(commands.Release("a", run_of(engine.table, "a"), "stopped by hand", True), NOW_MS + 4)
     job = job_of(engine, "a")
@@ -473,7 +477,7 @@ def test_released_attempt_is_not_counted_but_remembered() -> None:
     assert (job.history[-1]["outcome"], job.history[-1]["reason"]) == ("released", "stopped by hand")
 
 
-def test_attempt_that_never_began_leaves_no_trace() -> None:
+def test_attempt_that_never_started_leaves_no_trace() -> None:
     engine = engine_with(PENDING)
     before = job_of(engine, "a").fields()
     dispatch(engine)
@@ -490,7 +494,7 @@ def test_released_job_is_next_again() -> None:
     assert [dispatch(engine) for _ in range(3)] == ["a", "c", None]
 
 
-def test_released_job_may_still_run_as_often_as_it_was_promised() -> None:
+def test_released_job_keeps_all_its_attempts() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=1, backoff_base=0)
     for _ in range(5):
@@ -502,7 +506,7 @@ def test_released_job_may_still_run_as_often_as_it_was_promised() -> None:
     assert job_of(engine, "a").state == DEAD
 
 
-def test_history_keeps_the_newest_attempts_only() -> None:
+def test_history_keeps_only_the_newest_attempts() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=1000, backoff_base=0)
     for _ in range(MAX_HISTORY + 20):
@@ -514,7 +518,7 @@ def test_history_keeps_the_newest_attempts_only() -> None:
 # The dead letter queue, and settings
 
 
-def test_dead_job_that_is_retried_begins_again_with_all_its_retries() -> None:
+def test_retried_dead_job_has_all_its_retries() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=2, backoff_base=0)
     for _ in range(2):
@@ -531,12 +535,12 @@ def test_dead_job_that_is_retried_begins_again_with_all_its_retries() -> None:
 
 
 @pytest.mark.parametrize("kind", [commands.RetryDead, commands.PurgeDead])
-def test_dead_job_that_is_named_twice_is_taken_once(kind: type) -> None:
+def test_dead_job_named_twice_counts_once(kind: type) -> None:
     step = engine_with(DEAD).handle(kind(["a", "a"]), NOW_MS)
     assert step.reply == ["a"] and len(step.events) == 1
 
 
-def test_purged_job_is_gone_and_its_id_is_free_for_a_new_one() -> None:
+def test_id_of_a_purged_job_is_free() -> None:
     engine = engine_with(DEAD)
     engine.handle(commands.PurgeDead(["a"]), NOW_MS)
     assert engine.table.get("a") is None
@@ -546,7 +550,7 @@ def test_purged_job_is_gone_and_its_id_is_free_for_a_new_one() -> None:
     assert [dispatch(engine) for _ in range(3)] == ["b", "a", None]
 
 
-def test_setting_that_is_unset_has_its_default_again() -> None:
+def test_unset_setting_has_its_default_again() -> None:
     engine = an_engine()
     engine.handle(commands.ChangeSetting("max-retries", 9), NOW_MS)
     assert engine.settings["max-retries"] == 9
@@ -560,7 +564,7 @@ def test_setting_that_is_unset_has_its_default_again() -> None:
 
 @pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])
 @pytest.mark.parametrize("when", ["before", "while"])
-def test_wait_is_neither_longer_nor_shorter_when_the_clock_is_set(jump_ms: int, when: str) -> None:
+def test_wait_keeps_its_length_when_the_clock_is_set(jump_ms: int, when: str) -> None:
     engine = an_engine()
     enqueue(engine, "a", backoff_base=10)
     now_ms = NOW_MS
@@ -577,8 +581,10 @@ def test_wait_is_neither_longer_nor_shorter_when_the_clock_is_set(jump_ms: int, 
     assert dispatch(engine, now_ms + 10_000) == "a"
 
 
-def test_job_whose_time_had_come_is_not_forgotten_when_the_clock_goes_back_a_little() -> None:
-    """A step of less than a second is no jump for the supervisor, so the engine is not told of it."""
+def test_due_job_is_not_lost_when_the_clock_goes_back_a_little() -> None:
+    """The supervisor does not treat a step of less than a second as a jump, so the engine does not
+    learn of it.
+    """
     engine = an_engine()
     enqueue(engine, "a", "b", backoff_base=1)
     run_job(engine, exited(1))
@@ -602,7 +608,7 @@ def test_shifts_of_the_clock_add_up() -> None:
 # More jobs than the windows hold
 
 
-def test_more_waiting_jobs_than_memory_holds_run_in_order_each_once() -> None:
+def test_more_waiting_jobs_than_a_window_holds_run_in_order_once() -> None:
     engine = an_engine()
     count = 2 * MAX_DUE + 100
     enqueue(engine, *(f"job{n}" for n in range(count)))
@@ -610,7 +616,7 @@ def test_more_waiting_jobs_than_memory_holds_run_in_order_each_once() -> None:
     assert [dispatch(engine) for _ in range(count + 1)] == [*(f"job{n}" for n in range(count)), None]
 
 
-def test_more_failed_jobs_than_memory_holds_run_again_each_once() -> None:
+def test_more_failed_jobs_than_a_window_holds_run_again_once() -> None:
     engine = an_engine()
     count = MAX_DUE + 300
     enqueue(engine, *(f"job{n}" for n in range(count)), backoff_base=1)
@@ -623,17 +629,17 @@ def test_more_failed_jobs_than_memory_holds_run_again_each_once() -> None:
     assert sorted(map(str, again)) == sorted(f"job{n}" for n in range(count))
 
 
-# Replaying
+# Replay
 
 
-def test_replay_passes_over_the_events_that_the_table_has() -> None:
+def test_replay_skips_events_that_the_table_includes() -> None:
     engine = an_engine()
-    happened = enqueue(engine, "a", "b")
-    engine.replay(happened, 1)
+    emitted = enqueue(engine, "a", "b")
+    engine.replay(emitted, 1)
     assert engine.sequence == 2 and engine.table.counts[PENDING] == 2
 
 
-def test_events_and_their_sequences_go_together() -> None:
+def test_events_have_consecutive_sequences() -> None:
     engine = an_engine()
     enqueue(engine, "a", "b")
     assert engine.sequence == 2
@@ -642,7 +648,7 @@ def test_events_and_their_sequences_go_together() -> None:
 
 
 class Life:
-    """A random life of an engine: all its events, and the store as it was after each partial flush."""
+    """A random life of an engine: all its events, and the store after each partial flush."""
 
     def __init__(self, seed: int) -> None:
         self.source = random.Random(seed)
@@ -666,7 +672,7 @@ class Life:
             self.images.append(dict(self.store.pairs))
 
     def recovered(self, image: dict[bytes, bytes]) -> Engine:
-        """A new engine over that store, once the journal behind its position has been replayed."""
+        """Return a new engine over that store, after a replay of the journal behind its position."""
         store = MemoryStore()
         store.pairs.update(image)
         engine = an_engine(store)
@@ -682,7 +688,7 @@ def order_of_dispatch(engine: Engine, now_ms: int) -> list[str]:
     return order
 
 
-def test_replay_from_scratch_and_from_every_flush_gives_exactly_the_live_state() -> None:
+def test_replay_from_the_start_or_any_flush_gives_the_live_state() -> None:
     for seed in range(20):
         life = Life(seed)
         for _ in range(150):
@@ -696,7 +702,7 @@ def test_replay_from_scratch_and_from_every_flush_gives_exactly_the_live_state()
             assert order_of_dispatch(engine, life.now_ms + 10_000) == in_order, f"seed {seed}, flush {n}"
 
 
-def test_life_goes_on_after_any_number_of_recoveries_as_if_there_had_been_none() -> None:
+def test_life_continues_unchanged_after_any_number_of_recoveries() -> None:
     for seed in range(1000, 1030):
         life = Life(seed)
         for step in range(150):
@@ -708,7 +714,7 @@ def test_life_goes_on_after_any_number_of_recoveries_as_if_there_had_been_none()
         assert state_of(life.recovered({}).table) == state_of(life.engine.table), f"seed {seed}"
 
 
-def test_lives_of_the_random_tests_see_every_event_and_every_state() -> None:
+def test_random_lives_cover_every_event_and_state() -> None:
     seen: set[type] = set()
     states: set[str] = set()
     for seed in range(40):
@@ -725,7 +731,7 @@ def test_lives_of_the_random_tests_see_every_event_and_every_state() -> None:
 
 
 @pytest.mark.parametrize(
-    "ending, said",
+    "ending, text",
     [
         (AttemptResult("exit", 1, None, 0, 0), "exit code 1"),
         (AttemptResult("exit", 127, None, 0, 0), "command not found (exit code 127)"),
@@ -738,11 +744,11 @@ def test_lives_of_the_random_tests_see_every_event_and_every_state() -> None:
         (AttemptResult("spawn-failed", None, None, 0, 0, detail="cannot enter its folder"), "cannot enter its folder"),
     ],
 )
-def test_failure_is_described_for_people(ending: AttemptResult, said: str) -> None:
-    assert describe(ending) == said
+def test_failure_has_a_readable_description(ending: AttemptResult, text: str) -> None:
+    assert describe(ending) == text
 
 
-def test_table_of_a_recovered_engine_may_be_flushed_at_once() -> None:
+def test_table_of_a_recovered_engine_can_be_flushed_at_once() -> None:
     life = Life(7)
     for _ in range(150):
         life.step()
@@ -760,7 +766,7 @@ def specs(*ids: str) -> list[object]:
     return [{"id": id, "command": "true"} for id in ids]
 
 
-def test_load_counts_when_it_is_committed_and_not_before() -> None:
+def test_load_counts_only_after_its_commit() -> None:
     engine = an_engine()
     load = engine.begin_load()
     engine.add_to_load(load, specs("a", "b"), "/", NOW_MS)
@@ -769,7 +775,7 @@ def test_load_counts_when_it_is_committed_and_not_before() -> None:
     assert [dispatch(engine), dispatch(engine), dispatch(engine)] == ["a", "b", None]
 
 
-def test_load_that_is_ended_leaves_nothing_but_its_numbers_unused() -> None:
+def test_ended_load_leaves_only_unused_numbers() -> None:
     engine = an_engine()
     load = engine.begin_load()
     engine.add_to_load(load, specs("a"), "/", NOW_MS)
@@ -778,7 +784,7 @@ def test_load_that_is_ended_leaves_nothing_but_its_numbers_unused() -> None:
     assert (job_of(engine, "a").number, engine.table.counts[PENDING]) == (2, 1)
 
 
-def test_id_that_stands_twice_in_a_load_or_exists_is_refused_with_its_place() -> None:
+def test_repeated_or_existing_id_in_a_load_is_refused_with_its_index() -> None:
     engine = an_engine()
     enqueue(engine, "there")
     for repeated, refusal in (("a", RepeatedId), ("there", DuplicateJob)):
@@ -791,7 +797,7 @@ def test_id_that_stands_twice_in_a_load_or_exists_is_refused_with_its_place() ->
 
 
 @pytest.mark.parametrize("by_load", [False, True])
-def test_id_that_another_takes_meanwhile_refuses_the_load(by_load: bool) -> None:
+def test_id_taken_meanwhile_refuses_the_load(by_load: bool) -> None:
     engine = an_engine()
     load = engine.begin_load()
     engine.add_to_load(load, specs("a", "b"), "/", NOW_MS)
@@ -806,7 +812,7 @@ def test_id_that_another_takes_meanwhile_refuses_the_load(by_load: bool) -> None
     assert engine.table.counts[PENDING] == 1
 
 
-def test_jobs_of_loads_and_single_ones_run_in_the_order_in_which_they_came() -> None:
+def test_jobs_of_loads_and_single_jobs_run_in_order_of_arrival() -> None:
     engine = an_engine()
     load = engine.begin_load()
     engine.add_to_load(load, specs("a"), "/", NOW_MS)
@@ -819,7 +825,7 @@ def test_jobs_of_loads_and_single_ones_run_in_the_order_in_which_they_came() -> 
     assert [dispatch(engine) for _ in range(3003)] == ["a", "b", *(f"c{n}" for n in range(3000)), "d"]
 
 
-def test_load_that_is_committed_behind_later_jobs_goes_before_them() -> None:
+def test_load_committed_after_later_jobs_runs_before_them() -> None:
     engine = an_engine()
     load = engine.begin_load()
     engine.add_to_load(load, specs(*(f"load{n}" for n in range(FEW + 1))), "/", NOW_MS)

@@ -1,4 +1,4 @@
-"""Hooks: commands that follow the end of a job, as jobs of their own that harm nothing."""
+"""Hooks: commands that follow the end of a job, as separate jobs that do no harm."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def hook(engine: Engine, name: str, command: str = "notify") -> None:
 
 
 def hooks_of(engine: Engine) -> list[str]:
-    """What waits in the queue of hooks: which hook, for which job."""
+    """Return the jobs in the queue of hooks: which hook, for which job."""
     jobs = [engine.table.get(id) for _, id in engine.table.scan("ready@hooks", EVERYTHING)]
     return [
         f"{json.loads(str(job.options['input']))['hook']} {job.id.split('.')[0]}" for job in jobs if job is not None
     ]
 
 
-def test_each_end_is_followed_by_its_hook_with_the_record_on_stdin() -> None:
+def test_each_result_starts_its_hook_with_the_record_on_stdin() -> None:
     engine = an_engine()
     hook(engine, "on-success")
     hook(engine, "on-dead")
@@ -41,7 +41,7 @@ def test_each_end_is_followed_by_its_hook_with_the_record_on_stdin() -> None:
     assert (record["id"], record["state"], record["history"][0]["exit_code"]) == ("good", "completed", 0)
 
 
-def test_hooks_are_followed_by_no_hooks_and_do_not_count_as_work() -> None:
+def test_hooks_start_no_hooks_and_do_not_count_as_work() -> None:
     engine = an_engine()
     hook(engine, "on-success")
     hook(engine, "on-idle")
@@ -55,7 +55,7 @@ def test_hooks_are_followed_by_no_hooks_and_do_not_count_as_work() -> None:
     assert hooks_of(engine) == [] and engine.table.counts[PENDING] == 0
 
 
-def test_canceled_jobs_are_dead_and_those_that_die_with_them() -> None:
+def test_canceled_jobs_and_their_dependants_start_the_hook() -> None:
     engine = an_engine()
     hook(engine, "on-dead")
     enqueue(engine, "a")
@@ -64,7 +64,7 @@ def test_canceled_jobs_are_dead_and_those_that_die_with_them() -> None:
     assert hooks_of(engine) == ["on-dead a", "on-dead b"]
 
 
-def test_failing_hook_harms_nothing(queuectl: CommandLine) -> None:
+def test_failing_hook_does_no_harm(queuectl: CommandLine) -> None:
     path = os.path.join(os.path.dirname(queuectl.home), "told")
     queuectl.ok("config", "set", "on-success", f"cat > {path}; exit 1")
     queuectl.ok("config", "set", "max-retries", "0")
@@ -77,7 +77,7 @@ def test_failing_hook_harms_nothing(queuectl: CommandLine) -> None:
     queuectl.ok("config", "unset", "on-success")
 
 
-def test_jobs_that_give_way_to_a_load_are_followed_by_the_hook() -> None:
+def test_jobs_replaced_by_a_load_start_the_hook() -> None:
     engine = an_engine()
     hook(engine, "on-dead")
     enqueue(engine, "old", key="k")
@@ -92,7 +92,7 @@ def test_jobs_that_give_way_to_a_load_are_followed_by_the_hook() -> None:
     assert (record["id"], record["state"], record["reason"]) == ("old", "dead", "replaced")
 
 
-def test_id_that_a_hook_has_taken_refuses_another_load() -> None:
+def test_id_taken_by_a_hook_refuses_a_load() -> None:
     engine = an_engine()
     hook(engine, "on-dead")
     enqueue(engine, "old", key="k")
@@ -104,7 +104,7 @@ def test_id_that_a_hook_has_taken_refuses_another_load() -> None:
         engine.commit_load(other, NOW_MS, lambda events: None)
 
 
-def test_hook_after_a_load_is_written(queuectl: CommandLine) -> None:
+def test_hook_after_a_load_is_journaled(queuectl: CommandLine) -> None:
     queuectl.ok("config", "set", "on-dead", "true")
     queuectl.ok("enqueue", "--id", "old", "--key", "k", "--command", "true")
     job = {"command": "true", "key": "k", "on_conflict": "replace"}

@@ -1,4 +1,4 @@
-"""Window: the first entries of an index, in their order, however small the window and whatever has become stale."""
+"""Window: the first entries of an index in order, for every window size and with stale entries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from queuectl_core.table.index_keys import Entry
 
 
 class Index:
-    """A sorted list of entries, and how often and for how many it was asked."""
+    """A sorted list of entries that counts the reads and their sizes."""
 
     def __init__(self, *keys: str) -> None:
         self.entries: list[Entry] = sorted((key, f"job {key}") for key in keys)
@@ -29,7 +29,7 @@ class Index:
 
 
 def take_next(window: Window, index: Index) -> Entry | None:
-    """What a user of a window does: passes over what is stale, and removes the first that is not from the index."""
+    """Skip stale entries, and take the first valid one from the index, as users of a window do."""
     while (entry := window.first()) is not None:
         assert window.take() == entry
         if entry in index.entries:
@@ -51,18 +51,18 @@ def test_empty_index_has_no_first_entry() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 100])
-def test_entries_come_in_order_whatever_the_size_of_the_window(size: int) -> None:
+def test_entries_are_in_order_for_every_window_size(size: int) -> None:
     index = Index(*"gcaebdf")
     assert take_all(Window(index.entries_after, size), index) == list("abcdefg")
 
 
-def test_looking_takes_nothing() -> None:
+def test_first_takes_nothing() -> None:
     index = Index("a", "b")
     window = Window(index.entries_after, 3)
     assert window.first() == window.first() == ("a", "job a")
 
 
-def test_index_is_read_a_window_at_a_time_and_not_before_it_is_needed() -> None:
+def test_index_is_read_one_window_at_a_time_when_needed() -> None:
     index = Index(*"abcdefg")
     window = Window(index.entries_after, 3)
     assert index.asked == []
@@ -71,7 +71,7 @@ def test_index_is_read_a_window_at_a_time_and_not_before_it_is_needed() -> None:
     assert index.asked == [3, 3]
 
 
-def test_window_that_holds_the_whole_index_does_not_ask_again() -> None:
+def test_window_with_the_whole_index_reads_no_more() -> None:
     index = Index("a", "b")
     window = Window(index.entries_after, 3)
     assert take_all(window, index) == ["a", "b"]
@@ -80,7 +80,7 @@ def test_window_that_holds_the_whole_index_does_not_ask_again() -> None:
     assert index.asked == [3]
 
 
-def test_entry_that_is_added_before_the_first_look_comes_once() -> None:
+def test_entry_added_before_the_first_read_appears_once() -> None:
     index = Index("b")
     window = Window(index.entries_after, 3)
     window.add(index.add("a"))
@@ -96,7 +96,7 @@ def test_new_entry_before_all_others_is_next() -> None:
     assert take_all(window, index) == list("abcdef")
 
 
-def test_new_entry_beyond_the_horizon_waits_for_its_turn() -> None:
+def test_new_entry_beyond_the_horizon_comes_in_its_turn() -> None:
     index = Index(*"abde")
     window = Window(index.entries_after, 2)
     window.first()
@@ -106,7 +106,7 @@ def test_new_entry_beyond_the_horizon_waits_for_its_turn() -> None:
 
 @pytest.mark.parametrize("added", range(30))
 def test_window_never_holds_twice_its_size(added: int) -> None:
-    """What it holds is told by what it still yields once the index is empty."""
+    """The window yields the entries that it holds after the index is empty."""
     index = Index()
     window = Window(index.entries_after, 3)
     window.first()
@@ -120,7 +120,7 @@ def test_window_never_holds_twice_its_size(added: int) -> None:
     assert min(3, added) <= held < 6
 
 
-def test_entries_dropped_from_a_full_window_come_back_from_the_index() -> None:
+def test_entries_dropped_from_a_full_window_are_read_again() -> None:
     index = Index()
     window = Window(index.entries_after, 2)
     window.first()
@@ -129,17 +129,17 @@ def test_entries_dropped_from_a_full_window_come_back_from_the_index() -> None:
     assert take_all(window, index) == list("abcdefgh")
 
 
-def test_window_agrees_with_a_sorted_list_through_random_lives() -> None:
+def test_window_agrees_with_a_sorted_list_in_random_runs() -> None:
     for seed in range(300):
         source = random.Random(seed)
         index = Index(*{f"{source.randrange(60):02}" for _ in range(source.randrange(12))})
         window = Window(index.entries_after, source.randint(1, 4))
         for step in range(120):
-            told = f"seed {seed}, step {step}"
+            label = f"seed {seed}, step {step}"
             kind = source.choices(["add", "take", "look", "remove", "many"], [5, 4, 1, 2, 1])[0]
             if kind == "add":
                 key = f"{source.randrange(60):02}"
-                if (key, f"job {key}") not in index.entries:  # perhaps one that the window holds a stale entry of
+                if (key, f"job {key}") not in index.entries:  # the window may hold a stale entry of it
                     window.add(index.add(key))
             elif kind == "many":
                 last_key = f"{source.randrange(60):02}"
@@ -147,11 +147,11 @@ def test_window_agrees_with_a_sorted_list_through_random_lives() -> None:
                     index.add(f"{last_key}/{step}.{n}")
                 window.truncate_after(last_key)
             elif kind == "remove" and index.entries:
-                index.entries.remove(source.choice(index.entries))  # behind the window's back: it is stale there now
+                index.entries.remove(source.choice(index.entries))  # without the window, whose entry is now stale
             elif kind == "look":
                 window.first()
             elif kind == "take":
                 expected = index.entries[0] if index.entries else None
-                assert take_next(window, index) == expected, told
+                assert take_next(window, index) == expected, label
         expected_rest = [key for key, _ in index.entries]
         assert take_all(window, index) == expected_rest, f"seed {seed}"

@@ -1,4 +1,4 @@
-"""Indexed heap: the first of many names, whatever becomes of their keys."""
+"""Indexed heap: the first of many names whose keys change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from queuectl_core.engine.indexed_heap import IndexedHeap
 
 
-def test_first_is_the_name_of_the_smallest_key_through_random_lives() -> None:
+def test_first_is_the_name_of_the_smallest_key_in_random_runs() -> None:
     for seed in range(100):
         source, agenda, model = random.Random(seed), IndexedHeap[int](), {}  # type: ignore[var-annotated]
         for step in range(300):
@@ -22,7 +22,7 @@ def test_first_is_the_name_of_the_smallest_key_through_random_lives() -> None:
             assert (name in agenda) == (key is not None)
 
 
-def test_places_of_old_do_not_pile_up() -> None:
+def test_old_keys_do_not_accumulate() -> None:
     agenda: IndexedHeap[int] = IndexedHeap()
     agenda.put("first", -1)
     for n in range(10_000):

@@ -1,4 +1,6 @@
-"""Job operations: what people do to jobs, all named ones or none, and chosen ones as far as it goes; and unique keys."""
+"""Job operations: changes of named jobs (all or none) and of filtered jobs (where possible), and
+unique keys.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ CAN: list[tuple[Command, set[str]]] = [
 
 @pytest.mark.parametrize("command, states", CAN, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("state", STATES)
-def test_what_can_be_done_depends_on_the_state(state: str, command: Command, states: set[str]) -> None:
+def test_allowed_operations_depend_on_the_state(state: str, command: Command, states: set[str]) -> None:
     engine = engine_with(state)
     if state in states:
         assert engine.handle(command, NOW_MS).reply == ["a"]
@@ -51,7 +53,7 @@ def test_what_can_be_done_depends_on_the_state(state: str, command: Command, sta
 
 
 @pytest.mark.parametrize("command", [command for command, _ in CAN], ids=lambda value: type(value).__name__)
-def test_unknown_job_refuses_all_named_ones_and_is_passed_over_among_chosen_ones(command: Command) -> None:
+def test_unknown_job_refuses_named_jobs_and_is_skipped_among_filtered_ones(command: Command) -> None:
     engine = an_engine()
     enqueue(engine, "a", delay=60)
     before = engine.sequence
@@ -62,7 +64,7 @@ def test_unknown_job_refuses_all_named_ones_and_is_passed_over_among_chosen_ones
     engine.handle(named._replace(skip_ineligible=True), NOW_MS)
 
 
-def test_hastened_job_is_due_now() -> None:
+def test_job_that_runs_now_is_due() -> None:
     engine = engine_with(FAILED)
     enqueue(engine, "b", delay=3600)
     engine.handle(commands.RunNow(["a", "b"]), NOW_MS)
@@ -70,7 +72,7 @@ def test_hastened_job_is_due_now() -> None:
     assert job_of(engine, "a").attempts == 2
 
 
-def test_edited_job_is_what_it_was_made_and_stands_where_it_belongs() -> None:
+def test_edited_job_has_its_new_fields_and_position() -> None:
     engine = an_engine()
     enqueue(engine, "a", "b", "c")
     engine.handle(commands.Edit(["c"], {"priority": 5, "command": "false", "max_retries": 0}), NOW_MS)
@@ -85,13 +87,13 @@ def test_edited_job_is_what_it_was_made_and_stands_where_it_belongs() -> None:
     "fields",
     [{}, {"id": "b"}, {"key": "k"}, {"after": ["b"]}, {"command": None}, {"command": ""}, {"priority": "x"}, {"colour": 1}],
 )  # fmt: skip
-def test_edit_that_makes_no_sense_is_refused(fields: dict[str, object]) -> None:
+def test_invalid_edit_is_refused(fields: dict[str, object]) -> None:
     engine = engine_with(PENDING)
     with pytest.raises(InvalidInput):
         engine.handle(commands.Edit(["a"], fields), NOW_MS)
 
 
-def test_retry_of_the_dead_may_change_the_job_on_the_way() -> None:
+def test_retry_of_a_dead_job_may_change_it() -> None:
     engine = engine_with(DEAD)
     engine.handle(commands.RetryDead(["a"], {"command": "true", "max_retries": 9}), NOW_MS)
     assert (job_of(engine, "a").command, job_of(engine, "a").max_retries, job_of(engine, "a").state) == (
@@ -117,7 +119,7 @@ def with_key(id: str, policy: str = "refuse") -> commands.Enqueue:
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_one_live_job_has_a_key(flushed: bool) -> None:
+def test_only_one_unfinished_job_has_a_key(flushed: bool) -> None:
     engine = an_engine()
     engine.handle(with_key("a"), NOW_MS)
     if flushed:
@@ -129,7 +131,7 @@ def test_one_live_job_has_a_key(flushed: bool) -> None:
     assert (job_of(engine, "a").state, job_of(engine, "a").reason) == (DEAD, "replaced by job c")
 
 
-def test_job_that_runs_is_not_replaced() -> None:
+def test_running_job_is_not_replaced() -> None:
     engine = an_engine()
     engine.handle(with_key("a"), NOW_MS)
     dispatch(engine)
@@ -139,7 +141,7 @@ def test_job_that_runs_is_not_replaced() -> None:
     assert engine.handle(with_key("b"), NOW_MS).reply == ["b"]
 
 
-def test_dead_job_comes_back_only_when_its_key_is_free() -> None:
+def test_dead_job_is_retried_only_when_its_key_is_free() -> None:
     engine = an_engine()
     engine.handle(with_key("a"), NOW_MS)
     engine.handle(commands.Cancel(["a"], 15), NOW_MS)
@@ -150,7 +152,7 @@ def test_dead_job_comes_back_only_when_its_key_is_free() -> None:
     engine.handle(commands.RetryDead(["a"]), NOW_MS)
 
 
-def test_key_holds_among_the_parts_of_a_load_and_against_what_comes_meanwhile() -> None:
+def test_key_is_unique_within_a_load_and_against_later_jobs() -> None:
     engine = an_engine()
     spec: dict[str, object] = {"command": "true", "key": "k"}
     load = engine.begin_load()
@@ -165,7 +167,7 @@ def test_key_holds_among_the_parts_of_a_load_and_against_what_comes_meanwhile() 
         engine.commit_load(load, NOW_MS, lambda follows: None)
 
 
-def test_load_replaces_what_waits_when_it_is_committed() -> None:
+def test_load_replaces_waiting_jobs_at_its_commit() -> None:
     engine = an_engine()
     engine.handle(with_key("a"), NOW_MS)
     load = engine.begin_load()
@@ -176,10 +178,10 @@ def test_load_replaces_what_waits_when_it_is_committed() -> None:
     assert (job_of(engine, "a").state, job_of(engine, "b").state) == (DEAD, PENDING)
 
 
-# What was found wrong once
+# Earlier defects
 
 
-def test_option_that_is_taken_back_is_what_it_is_when_nothing_is_said() -> None:
+def test_removed_option_has_its_default() -> None:
     engine = engine_with(PENDING)
     engine.handle(commands.ChangeSetting("max-retries", 5), NOW_MS)
     engine.handle(commands.Edit(["a"], {"max_retries": None, "backoff_base": None}), NOW_MS)
@@ -188,7 +190,7 @@ def test_option_that_is_taken_back_is_what_it_is_when_nothing_is_said() -> None:
     assert job_of(engine, "a").state == FAILED
 
 
-def test_failed_job_that_is_edited_to_run_now_is_pending() -> None:
+def test_failed_job_edited_to_run_now_is_pending() -> None:
     engine = engine_with(FAILED)
     engine.handle(commands.Edit(["a"], {"delay": 0}), NOW_MS)
     assert job_of(engine, "a").state == PENDING and dispatch(engine) == "a"
@@ -197,7 +199,7 @@ def test_failed_job_that_is_edited_to_run_now_is_pending() -> None:
     assert dispatch(engine) == "a"
 
 
-def test_job_cannot_run_after_one_that_gives_way_to_it() -> None:
+def test_job_cannot_run_after_the_job_that_it_replaces() -> None:
     engine = an_engine()
     engine.handle(with_key("a"), NOW_MS)
     spec = {"command": "true", "key": "k", "on_conflict": "replace", "after": ["a"]}
@@ -205,7 +207,7 @@ def test_job_cannot_run_after_one_that_gives_way_to_it() -> None:
         engine.handle(commands.Enqueue([spec], "/"), NOW_MS)
 
 
-def test_only_one_of_two_dead_jobs_of_a_key_comes_back() -> None:
+def test_only_one_of_two_dead_jobs_with_a_key_is_retried() -> None:
     engine = an_engine()
     for id in ("a", "b"):
         engine.handle(with_key(id), NOW_MS)
@@ -215,7 +217,7 @@ def test_only_one_of_two_dead_jobs_of_a_key_comes_back() -> None:
     assert engine.handle(commands.RetryDead(["a", "b"], skip_ineligible=True), NOW_MS).reply == ["a"]
 
 
-def test_jobs_that_come_back_together_wait_for_each_other_again() -> None:
+def test_jobs_retried_together_wait_for_each_other_again() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=0)
     enqueue(engine, "b", after=["a"])
@@ -224,7 +226,7 @@ def test_jobs_that_come_back_together_wait_for_each_other_again() -> None:
     assert [dispatch(engine), dispatch(engine)] == ["a", None]
 
 
-def test_load_hears_of_a_key_that_comes_back_from_the_dead() -> None:
+def test_load_notices_a_key_of_a_retried_job() -> None:
     engine = an_engine()
     engine.handle(with_key("a"), NOW_MS)
     engine.handle(commands.Cancel(["a"], 15), NOW_MS)
@@ -235,7 +237,7 @@ def test_load_hears_of_a_key_that_comes_back_from_the_dead() -> None:
         engine.commit_load(load, NOW_MS, lambda follows: None)
 
 
-def test_dependant_of_a_job_that_is_passed_over_does_not_wait_for_it() -> None:
+def test_dependant_of_a_skipped_job_does_not_wait_for_it() -> None:
     engine = an_engine()
     engine.handle(with_key("a"), NOW_MS)
     enqueue(engine, "b", after=["a"])

@@ -1,4 +1,4 @@
-"""Run outcome: what becomes of a job whose run has ended, by its exit code and what the job says of such codes."""
+"""Run outcome: the state of a job after a run, by its exit code and the options of the job."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def test_exit_code_decides(job: Job, code: int, kind: type) -> None:
     assert type(of(job, exited(code))) is kind
 
 
-def test_reason_says_why_there_is_no_retry() -> None:
+def test_reason_explains_why_there_is_no_retry() -> None:
     assert of(a_job(fail_on=[2]), exited(2)).reason == "exit code 2, which fail_on excludes from retries"  # type: ignore[attr-defined]
     assert "which retry_on does not include" in of(a_job(retry_on=[75]), exited(1)).reason  # type: ignore[attr-defined]
 
 
-def test_only_exit_codes_are_told_apart_by_retry_on() -> None:
+def test_retry_on_affects_only_exit_codes() -> None:
     assert type(of(a_job(retry_on=[75]), lost())) is Failed
     assert type(of(a_job(retry_on=[75]), AttemptResult("signal", None, 9, NOW_MS, 5))) is Failed
     assert type(of(a_job(fail_on=[143]), AttemptResult("timeout", 143, None, NOW_MS, 5, detail="timed out"))) is Failed
 
 
-def test_snooze_lasts_as_long_as_the_job_says() -> None:
+def test_snooze_has_the_length_of_the_job() -> None:
     assert of(a_job(snooze_on=[75]), exited(75)).due_ms == NOW_MS + 60_000  # type: ignore[attr-defined]
     assert of(a_job(snooze_on=[75], snooze=5), exited(75)).due_ms == NOW_MS + 5000  # type: ignore[attr-defined]
 
@@ -75,12 +75,12 @@ def test_waits_are_exact_without_jitter_and_shorter_with_it() -> None:
     assert scattered == [run_outcome.backoff_ms(a_job(jitter=0.5), n) for n in range(1, 5)]
 
 
-def test_no_wait_is_longer_than_the_job_says() -> None:
+def test_no_wait_is_longer_than_the_limit_of_the_job() -> None:
     assert [run_outcome.backoff_ms(a_job(backoff_max=5), n) for n in (1, 2, 3, 900)] == [2000, 4000, 5000, 5000]
     assert run_outcome.backoff_ms(a_job(backoff_max=0), 3) == 0
 
 
-def test_run_that_was_ended_by_hand_is_given_back_or_canceled() -> None:
+def test_run_ended_by_hand_is_released_or_canceled() -> None:
     assert type(run_outcome.of_release(a_job(), "stopped by hand", True, NOW_MS)) is Released
     canceled = run_outcome.of_release(a_job(cancel=2), "canceled", True, NOW_MS)
     assert type(canceled) is Canceled and canceled.reason == "canceled while it ran (SIGINT)"

@@ -1,4 +1,4 @@
-"""Scheduler: which job is next, by priority and age, among queues with limits, rates and pauses."""
+"""Scheduler: the next job by priority and age, among queues with limits, rates and pauses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_higher_priority_runs_first_and_the_older_of_equals() -> None:
 
 
 @pytest.mark.parametrize("flushed", [0, 100, 10_000])
-def test_order_holds_for_many_jobs_wherever_they_are_kept(flushed: int) -> None:
+def test_order_holds_for_many_jobs_in_memory_and_store(flushed: int) -> None:
     engine = an_engine()
     enqueue(engine, *(f"low{n:04}" for n in range(FEW + 200)), priority=-5)
     enqueue(engine, *(f"high{n:04}" for n in range(FEW + 200)), priority=5)
@@ -71,7 +71,7 @@ def test_priority_counts_across_queues() -> None:
     assert order(engine) == ["c", "a", "b"]
 
 
-def test_failed_job_keeps_its_rank_when_its_time_has_come() -> None:
+def test_failed_job_keeps_its_rank_when_it_is_due() -> None:
     engine = an_engine()
     enqueue(engine, "a", priority=1, backoff_base=1)
     run_job(engine, exited(1))
@@ -79,7 +79,7 @@ def test_failed_job_keeps_its_rank_when_its_time_has_come() -> None:
     assert dispatch(engine, NOW_MS + 1000) == "a"
 
 
-def test_limit_of_a_queue_bounds_what_runs_of_it() -> None:
+def test_limit_of_a_queue_bounds_its_running_jobs() -> None:
     engine = an_engine()
     rule(engine, "gpu", limit=2)
     enqueue(engine, "a", "b", "c", queue="gpu")
@@ -89,7 +89,7 @@ def test_limit_of_a_queue_bounds_what_runs_of_it() -> None:
     assert order(engine) == ["c"]
 
 
-def test_limit_of_the_default_queue_does_not_count_what_others_run() -> None:
+def test_limit_of_the_default_queue_counts_only_its_jobs() -> None:
     engine = an_engine()
     rule(engine, "default", limit=1)
     enqueue(engine, "x", queue="gpu")
@@ -101,7 +101,7 @@ def test_limit_of_the_default_queue_does_not_count_what_others_run() -> None:
     assert order(engine) == ["b"]
 
 
-def test_limit_counts_what_ran_before_a_restart() -> None:
+def test_limit_counts_jobs_that_ran_before_a_restart() -> None:
     store = MemoryStore()
     engine = an_engine(store)
     rule(engine, "gpu", limit=1)
@@ -114,7 +114,7 @@ def test_limit_counts_what_ran_before_a_restart() -> None:
     assert order(again) == ["b"]
 
 
-def test_paused_queue_is_passed_over_until_it_is_resumed() -> None:
+def test_paused_queue_is_skipped_until_it_is_resumed() -> None:
     engine = an_engine()
     rule(engine, "gpu", paused=True)
     enqueue(engine, "a", queue="gpu", priority=9)
@@ -124,7 +124,7 @@ def test_paused_queue_is_passed_over_until_it_is_resumed() -> None:
     assert order(engine) == ["a"]
 
 
-def test_pause_of_everything_leaves_the_pauses_of_queues() -> None:
+def test_pause_of_all_queues_keeps_the_pauses_of_single_queues() -> None:
     engine = an_engine()
     enqueue(engine, "a", queue="gpu")
     enqueue(engine, "b")
@@ -135,7 +135,7 @@ def test_pause_of_everything_leaves_the_pauses_of_queues() -> None:
     assert order(engine) == ["b"]
 
 
-def test_rate_spreads_beginnings_and_tells_when_the_next_is_due() -> None:
+def test_rate_spreads_starts_and_gives_the_next_due_time() -> None:
     engine = an_engine()
     rule(engine, "mail", rate=[10, 60])
     enqueue(engine, "a", "b", "c", queue="mail")
@@ -146,22 +146,22 @@ def test_rate_spreads_beginnings_and_tells_when_the_next_is_due() -> None:
 
 
 @pytest.mark.parametrize("flushed", [0, 1, EVERYTHING])
-def test_rate_outlives_a_restart_and_counts_each_beginning_once(flushed: int) -> None:
+def test_rate_survives_a_restart_and_counts_each_start_once(flushed: int) -> None:
     store = MemoryStore()
     engine = an_engine(store)
     steps = [engine.handle(commands.ChangeQueue("mail", {"rate": [1, s]}), NOW_MS) for s in (60, 3600)]
-    happened = [event for step in steps for event in step.events]
-    happened += enqueue(engine, "a", "b", queue="mail")
-    happened += engine.handle(commands.Dispatch("w1"), NOW_MS).events
+    emitted = [event for step in steps for event in step.events]
+    emitted += enqueue(engine, "a", "b", queue="mail")
+    emitted += engine.handle(commands.Dispatch("w1"), NOW_MS).events
     engine.table.flush(flushed, engine.sequence)
     again = an_engine(store)
-    again.replay(happened[again.table.position :], again.table.position + 1)
+    again.replay(emitted[again.table.position :], again.table.position + 1)
     assert order(again, NOW_MS + 3_599_999) == []
     assert again.next_due_ms(NOW_MS) == NOW_MS + 3_600_000
     assert order(again, NOW_MS + 3_600_000) == ["b"]
 
 
-def test_paused_and_full_queues_are_due_at_no_time() -> None:
+def test_paused_and_full_queues_have_no_due_time() -> None:
     engine = an_engine()
     rule(engine, "gpu", limit=1)
     enqueue(engine, "runs", queue="gpu")
@@ -185,7 +185,7 @@ def test_delayed_job_is_pending_and_runs_at_its_time() -> None:
     assert job_of(engine, "later").due_ms is None
 
 
-def test_job_of_several_slots_waits_until_so_many_workers_are_idle_and_is_not_overtaken() -> None:
+def test_job_with_slots_waits_for_idle_workers_and_is_not_overtaken() -> None:
     engine = an_engine()
     enqueue(engine, "wide", slots=3)
     enqueue(engine, "narrow")
@@ -193,7 +193,7 @@ def test_job_of_several_slots_waits_until_so_many_workers_are_idle_and_is_not_ov
     assert engine.handle(commands.Dispatch("w1", room=3, workers=4), NOW_MS).reply.id == "wide"  # type: ignore[attr-defined]
 
 
-def test_job_of_more_slots_than_there_are_workers_takes_them_all() -> None:
+def test_job_with_more_slots_than_workers_takes_all_workers() -> None:
     engine = an_engine()
     enqueue(engine, "wide", slots=100)
     assert engine.handle(commands.Dispatch("w1", room=1, workers=2), NOW_MS).reply is None
@@ -205,18 +205,18 @@ def test_job_of_more_slots_than_there_are_workers_takes_them_all() -> None:
     [("gpu", {"limit": 0}), ("gpu", {"limit": True}), ("gpu", {"rate": [1]}), ("gpu", {"rate": [0, 5]}),
      ("gpu", {"colour": 1}), ("*", {"limit": 1}), ("a/b", {"limit": 1})],
 )  # fmt: skip
-def test_rule_that_makes_no_sense_is_refused(queue: str, fields: dict[str, object]) -> None:
+def test_invalid_rule_is_refused(queue: str, fields: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
         rule(an_engine(), queue, **fields)
 
 
-def test_rule_that_is_already_so_is_no_event() -> None:
+def test_unchanged_rule_is_no_event() -> None:
     engine = an_engine()
     rule(engine, "gpu", limit=2)
     assert engine.handle(commands.ChangeQueue("gpu", {"limit": 2}), NOW_MS).events == []
 
 
-def test_rate_that_is_changed_is_in_force_at_once() -> None:
+def test_changed_rate_applies_at_once() -> None:
     engine = an_engine()
     rule(engine, "mail", rate=[1, 3600])
     enqueue(engine, "a", "b", queue="mail")
@@ -225,7 +225,7 @@ def test_rate_that_is_changed_is_in_force_at_once() -> None:
     assert order(engine) == ["b"]
 
 
-def test_rate_is_measured_without_the_jumps_of_the_clock() -> None:
+def test_rate_ignores_clock_jumps() -> None:
     engine = an_engine()
     rule(engine, "mail", rate=[1, 1])
     enqueue(engine, "a", "b", queue="mail")
@@ -234,7 +234,7 @@ def test_rate_is_measured_without_the_jumps_of_the_clock() -> None:
     assert engine.next_due_ms(NOW_MS - 86_400_000) == NOW_MS - 86_400_000 + 1000
 
 
-def test_rate_that_is_no_whole_milliseconds_is_due_when_it_may_begin() -> None:
+def test_rate_with_fractional_milliseconds_is_due_when_a_job_may_start() -> None:
     engine = an_engine()
     rule(engine, "mail", rate=[7, 60])
     enqueue(engine, "a", "b", queue="mail")
@@ -243,7 +243,7 @@ def test_rate_that_is_no_whole_milliseconds_is_due_when_it_may_begin() -> None:
     assert due_ms is not None and order(engine, due_ms) == ["b"]
 
 
-def test_time_at_the_beginning_of_all_times_is_a_time() -> None:
+def test_time_zero_is_a_time() -> None:
     engine = an_engine()
     enqueue(engine, "a", at="1970-01-01T00:00:00Z")
     engine.table.flush(10, engine.sequence)
@@ -251,7 +251,7 @@ def test_time_at_the_beginning_of_all_times_is_a_time() -> None:
 
 
 def may_begin(engine: Engine, job: Job, now_ms: int) -> bool:
-    """Whether nothing but other jobs keeps it from running; by looking at everything."""
+    """Return whether only other jobs keep a job from running, by a check of everything."""
     rules = engine.table.queues.get(job.queue, {})
     running = [engine.table.get(id) for _, id in engine.table.scan(PROCESSING, EVERYTHING)]
     of_queue = sum(other is not None and other.queue == job.queue for other in running)
@@ -265,12 +265,12 @@ def waiting(engine: Engine) -> list[Job]:
     return [job_of(engine, id) for id in ids]
 
 
-def test_choice_is_that_of_looking_at_every_job_through_random_lives() -> None:
+def test_choice_equals_a_check_of_every_job_in_random_runs() -> None:
     for seed in range(60):
         source = random.Random(seed)
         engine, now_ms = an_engine(), NOW_MS
         for step in range(150):
-            told = f"seed {seed}, step {step}"
+            label = f"seed {seed}, step {step}"
             now_ms += source.choice([0, 1, 500, 3000, -1])
             command = random_command(source, engine.table, now_ms)
             if isinstance(command, commands.ShiftClock):
@@ -278,7 +278,7 @@ def test_choice_is_that_of_looking_at_every_job_through_random_lives() -> None:
             if isinstance(command, commands.Dispatch):
                 fit = [job for job in waiting(engine) if may_begin(engine, job, now_ms)]
                 expected = min((job.rank, job.id) for job in fit)[1] if fit else None
-                assert dispatch(engine, now_ms) == expected, told
+                assert dispatch(engine, now_ms) == expected, label
                 continue
             try:
                 engine.handle(command, now_ms)
@@ -287,21 +287,21 @@ def test_choice_is_that_of_looking_at_every_job_through_random_lives() -> None:
             if source.random() < 0.2:
                 engine.table.flush(source.randint(0, 5), engine.sequence)
             if source.random() < 0.1:
-                check_next_due(engine, now_ms, told)
+                check_next_due(engine, now_ms, label)
 
 
-def check_next_due(engine: Engine, now_ms: int, told: str) -> None:
-    """Of a moment at which no job can begin any more, as it is when the supervisor asks."""
+def check_next_due(engine: Engine, now_ms: int, label: str) -> None:
+    """Check the next due time at a moment when no job can start, as for the supervisor."""
     while dispatch(engine, now_ms) is not None:
         pass
     shift_ms = engine.table.clock_shift_ms
     late = [(job, job.due_ms + shift_ms) for job in waiting(engine) if job.due_ms is not None]
     fit = [at_ms for job, at_ms in late if at_ms > now_ms and may_begin(engine, job, at_ms)]
-    assert engine.next_due_ms(now_ms) == min(fit, default=None), told
+    assert engine.next_due_ms(now_ms) == min(fit, default=None), label
 
 
 @pytest.mark.parametrize("names", [3, IDLE_QUEUES + 200])
-def test_queue_without_jobs_and_rules_is_forgotten(names: int) -> None:
+def test_queue_without_jobs_and_rules_is_removed(names: int) -> None:
     engine = an_engine()
     for n in range(names):
         enqueue(engine, f"a{n}", queue=f"q{n}")
@@ -316,7 +316,7 @@ def test_queue_without_jobs_and_rules_is_forgotten(names: int) -> None:
     assert dispatch(engine) == "b"
 
 
-def test_choice_looks_at_few_queues_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choice_reads_few_of_many_queues(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = an_engine()
     for n in range(0, 2000, 100):
         specs: list[object] = [{"command": "true", "queue": f"q{n + m}", "priority": -1} for m in range(100)]
@@ -343,14 +343,14 @@ def test_windows_of_many_queues_hold_few_jobs_each() -> None:
     assert order(engine) == [f"q{n}.{m:03}" for n in range(50) for m in range(60)][1:]
 
 
-def test_job_that_becomes_due_between_a_choice_and_the_question_is_not_missed() -> None:
+def test_job_due_between_a_choice_and_the_next_due_time_is_not_missed() -> None:
     engine = an_engine()
     enqueue(engine, "a", delay=1)
     assert dispatch(engine) is None
     assert engine.next_due_ms(NOW_MS + 1500) == NOW_MS + 1000
 
 
-def test_rate_that_opens_between_a_choice_and_the_question_is_not_missed() -> None:
+def test_rate_that_allows_a_job_after_a_choice_is_not_missed() -> None:
     engine = an_engine()
     rule(engine, "mail", rate=[1, 1])
     enqueue(engine, "a", "b", queue="mail")

@@ -1,4 +1,4 @@
-"""Schedules: schedules that add jobs at their times, make up for what was missed once, and do not overlap."""
+"""Schedules: they add jobs at their times, catch up once, and do not overlap."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def set_schedule(engine: Engine, name: str = "s", **wanted: object) -> None:
 
 
 def tick(engine: Engine, now_ms: int) -> int:
-    """How many jobs that adds."""
+    """Fire the due schedules, and return how many jobs that adds."""
     before = engine.table.counts[PENDING]
     engine.handle(commands.FireSchedules(), now_ms)
     return engine.table.counts[PENDING] - before
@@ -41,7 +41,7 @@ def test_schedule_adds_a_job_at_each_of_its_times() -> None:
     assert engine.schedules.next_ms() == NOW_MS + 2 * HOUR_MS
 
 
-def test_what_was_missed_is_made_up_for_once_and_the_beat_is_kept() -> None:
+def test_missed_runs_catch_up_once_and_the_interval_stays() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h")
     assert tick(engine, NOW_MS + 5 * HOUR_MS + 77) == 1
@@ -49,7 +49,7 @@ def test_what_was_missed_is_made_up_for_once_and_the_beat_is_kept() -> None:
 
 
 @pytest.mark.parametrize("overlap, added", [(False, 0), (True, 1)])
-def test_time_is_passed_over_while_the_last_job_is_not_over_unless_allowed(overlap: bool, added: int) -> None:
+def test_time_is_skipped_while_the_last_job_is_unfinished_unless_allowed(overlap: bool, added: int) -> None:
     engine = an_engine()
     set_schedule(engine, every="1h", overlap=overlap)
     assert tick(engine, NOW_MS + HOUR_MS) == 1
@@ -57,14 +57,14 @@ def test_time_is_passed_over_while_the_last_job_is_not_over_unless_allowed(overl
     assert engine.schedules.next_ms() == NOW_MS + 3 * HOUR_MS
 
 
-def test_several_that_are_due_at_once_all_come() -> None:
+def test_all_schedules_due_at_once_add_jobs() -> None:
     engine = an_engine()
     for name in ("a", "b", "c"):
         set_schedule(engine, name, every="1h")
     assert tick(engine, NOW_MS + HOUR_MS) == 3
 
 
-def test_pause_passes_times_over_and_nothing_is_made_up_for() -> None:
+def test_pause_skips_times_without_catching_up() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h")
     engine.handle(commands.PauseSchedule("s", True), NOW_MS)
@@ -73,7 +73,7 @@ def test_pause_passes_times_over_and_nothing_is_made_up_for() -> None:
     assert engine.schedules.next_ms() == NOW_MS + 4 * HOUR_MS
 
 
-def test_run_now_comes_beside_its_times() -> None:
+def test_run_now_does_not_change_its_times() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h")
     id = engine.handle(commands.RunSchedule("s"), NOW_MS).reply
@@ -81,7 +81,7 @@ def test_run_now_comes_beside_its_times() -> None:
     assert engine.schedules.next_ms() == NOW_MS + HOUR_MS
 
 
-def test_taken_key_passes_a_time_over() -> None:
+def test_taken_key_skips_a_time() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h", overlap=True, spec={"command": "true", "key": "k"})
     assert tick(engine, NOW_MS + HOUR_MS) == 1
@@ -102,7 +102,7 @@ def test_taken_key_passes_a_time_over() -> None:
         ("s", {"every": "1h", "spec": {"command": ""}}, InvalidJob),
     ],
 )
-def test_schedule_that_makes_no_sense_is_refused(name: str, wanted: dict[str, object], refusal: type) -> None:
+def test_invalid_schedule_is_refused(name: str, wanted: dict[str, object], refusal: type) -> None:
     engine = an_engine()
     with pytest.raises(refusal):
         set_schedule(engine, name, **wanted)
@@ -115,7 +115,7 @@ def test_unknown_schedule_is_refused() -> None:
             an_engine().handle(command, NOW_MS)
 
 
-def test_schedule_runs_while_a_supervisor_does_and_is_kept_over_restarts(queuectl: CommandLine) -> None:
+def test_schedule_runs_with_a_supervisor_and_survives_restarts(queuectl: CommandLine) -> None:
     queuectl.ok("schedule", "add", "beat", "--every", "1s", "--tag", "a=b", "--", "echo $QUEUECTL_JOB_NAME")
     queuectl.ok("schedule", "add", "never", "0 0 1 1 *", "--tz", "UTC", "--", "true")
     queuectl.ok("worker", "start")
@@ -136,7 +136,7 @@ def test_schedule_runs_while_a_supervisor_does_and_is_kept_over_restarts(queuect
     queuectl.refused(2, "schedule", "add", "x", "--every", "10m")
 
 
-def test_schedule_whose_zone_is_gone_is_paused_and_says_why() -> None:
+def test_schedule_in_a_missing_zone_is_paused_with_a_reason() -> None:
     gone = False
 
     def zone_of(name: str) -> datetime.tzinfo:
@@ -151,7 +151,7 @@ def test_schedule_whose_zone_is_gone_is_paused_and_says_why() -> None:
     assert engine.table.schedules["s"]["problem"] == "no zone Some/Where" and engine.schedules.next_ms() is None
 
 
-def test_schedule_that_is_changed_stays_paused_and_knows_its_last_job() -> None:
+def test_changed_schedule_stays_paused_and_keeps_its_last_job() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h")
     tick(engine, NOW_MS + HOUR_MS)
@@ -161,21 +161,21 @@ def test_schedule_that_is_changed_stays_paused_and_knows_its_last_job() -> None:
     assert one["paused_ms"] is not None and str(one["last_id"]).startswith("s.")
 
 
-def test_clock_that_is_set_back_moves_what_comes_every_so_often_with_it() -> None:
+def test_clock_set_back_moves_interval_schedules_with_it() -> None:
     engine = an_engine()
     set_schedule(engine, every="1h")
     engine.handle(commands.ShiftClock(-24 * HOUR_MS), NOW_MS - 24 * HOUR_MS)
     assert engine.schedules.next_ms() == NOW_MS - 23 * HOUR_MS
 
 
-def test_schedule_that_fired_and_was_removed_behind_the_stores_back_is_replayed() -> None:
+def test_replay_handles_a_schedule_that_fired_and_was_removed() -> None:
     store = MemoryStore()
     engine = an_engine(store)
     set_schedule(engine, every="1h")
     engine.table.flush(10, engine.sequence)
-    happened = engine.handle(commands.RunSchedule("s"), NOW_MS).events
-    happened += engine.handle(commands.RemoveSchedule("s"), NOW_MS).events
+    emitted = engine.handle(commands.RunSchedule("s"), NOW_MS).events
+    emitted += engine.handle(commands.RemoveSchedule("s"), NOW_MS).events
     engine.table.flush(0, engine.sequence)
     again = an_engine(store)
-    again.replay(happened, again.table.position + 1)
+    again.replay(emitted, again.table.position + 1)
     assert again.table.schedules == {} and again.sequence == engine.sequence

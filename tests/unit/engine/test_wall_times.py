@@ -1,5 +1,6 @@
-"""`--at` is a time of the wall clock: setting the clock changes how long it is until then, never the time. `--delay`
-and waits for a retry are lengths of time: they stay as long as they were.
+"""Wall times: `--at` follows the wall clock, and `--delay` and retries do not.
+
+When the clock is set, a time of `--at` stays and the wait changes; other waits keep their length.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ AT = str(utc(AT_MS))
 
 
 def set_clock(engine: Engine, jump_ms: int, now_ms: int) -> None:
-    """`now_ms` is what the clock says after it."""
+    """Set the clock, which shows `now_ms` afterwards."""
     engine.handle(commands.ShiftClock(jump_ms), now_ms)
 
 
@@ -31,7 +32,7 @@ def shown(engine: Engine, id: str) -> object:
 
 
 @pytest.mark.parametrize("jump_ms", [-10 * HOUR_MS, -HOUR_MS, HOUR_MS, 365 * 24 * HOUR_MS])
-def test_a_job_runs_at_the_time_that_was_asked_for_whatever_the_clock_did(jump_ms: int) -> None:
+def test_job_runs_at_its_requested_time_after_any_clock_change(jump_ms: int) -> None:
     engine = an_engine()
     wrong_ms = NOW_MS - jump_ms
     enqueue(engine, "a", now_ms=wrong_ms, at=AT)
@@ -46,24 +47,24 @@ def test_a_job_runs_at_the_time_that_was_asked_for_whatever_the_clock_did(jump_m
     assert dispatch(engine, AT_MS) == "a"
 
 
-def test_a_time_that_the_clock_has_jumped_past_is_now() -> None:
+def test_time_that_the_clock_jumped_past_is_due() -> None:
     engine = an_engine()
     enqueue(engine, "a", at=AT)
     set_clock(engine, 3 * HOUR_MS, NOW_MS + 3 * HOUR_MS)
     assert dispatch(engine, NOW_MS + 3 * HOUR_MS) == "a"
 
 
-def test_a_job_whose_time_had_come_waits_again_when_the_clock_is_set_back() -> None:
+def test_due_job_waits_again_when_the_clock_is_set_back() -> None:
     engine = an_engine()
     enqueue(engine, "first", now_ms=AT_MS, priority=5)
     enqueue(engine, "a", at=AT)
-    assert dispatch(engine, AT_MS) == "first"  # `a` is ripe by now
+    assert dispatch(engine, AT_MS) == "first"  # `a` is due by now
     set_clock(engine, -2 * HOUR_MS, AT_MS - 2 * HOUR_MS)
     assert dispatch(engine, AT_MS - 1) is None
     assert dispatch(engine, AT_MS) == "a"
 
 
-def test_an_edited_time_is_of_the_kind_that_was_said_last() -> None:
+def test_edited_time_has_the_kind_of_the_last_edit() -> None:
     engine = an_engine()
     enqueue(engine, "a", "b", now_ms=NOW_MS, delay=60)
     run = engine.handle
@@ -74,7 +75,7 @@ def test_an_edited_time_is_of_the_kind_that_was_said_last() -> None:
     assert [shown(engine, id) for id in "abc"] == [AT, *[utc(NOW_MS + HOUR_MS + 60_000)] * 2]
 
 
-def test_a_failed_job_that_was_given_a_time_keeps_it_and_its_next_retry_is_a_length_again() -> None:
+def test_failed_job_keeps_an_edited_time_and_its_next_retry_is_a_length() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=5, backoff_base=2)
     run_job(engine, exited(1))
@@ -90,7 +91,7 @@ def test_a_failed_job_that_was_given_a_time_keeps_it_and_its_next_retry_is_a_len
 @pytest.mark.parametrize(
     "command", [commands.RunNow(["a"]), commands.Cancel(["a"], 15), commands.Remove(["a"])], ids=lambda c: type(c).__name__
 )  # fmt: skip
-def test_a_job_that_waits_for_no_time_any_more_is_left_alone_by_the_clock(command: object) -> None:
+def test_clock_does_not_affect_a_job_that_waits_for_no_time(command: object) -> None:
     engine = an_engine()
     enqueue(engine, "a", at=AT)
     engine.handle(command, NOW_MS)  # type: ignore[arg-type]
@@ -100,7 +101,7 @@ def test_a_job_that_waits_for_no_time_any_more_is_left_alone_by_the_clock(comman
     assert job is None or (job.due_ms, job.wall_ms) == (None, None)
 
 
-def test_a_time_goes_through_export_and_import_into_a_home_with_another_clock() -> None:
+def test_time_survives_export_and_import_with_another_clock() -> None:
     engine, other = an_engine(), an_engine()
     set_clock(engine, HOUR_MS, NOW_MS)
     enqueue(engine, "a", at=AT)
@@ -112,7 +113,7 @@ def test_a_time_goes_through_export_and_import_into_a_home_with_another_clock() 
     assert shown(other, "a") == AT and other.next_due_ms(NOW_MS) == AT_MS
 
 
-def test_a_job_after_another_keeps_its_time() -> None:
+def test_job_with_a_dependency_keeps_its_time() -> None:
     engine = an_engine()
     enqueue(engine, "first")
     enqueue(engine, "a", at=AT, after=["first"])
@@ -121,8 +122,8 @@ def test_a_job_after_another_keeps_its_time() -> None:
     assert dispatch(engine, AT_MS - 1) is None and dispatch(engine, AT_MS) == "a"
 
 
-def test_an_event_of_the_first_format_still_waits_as_it_did() -> None:
-    """It says no more than when, without the jumps of the clock."""
+def test_event_of_format_1_keeps_its_wait() -> None:
+    """It has only the due time without clock jumps."""
     old = b'[["enqueued","a",1,1700000000000,"true","/",3,2,{},1700007200000,[]],["edited","a",1700000000000,{},1700007300000]]'
     engine = an_engine()
     engine.replay(events.decode(old), 1)
@@ -155,9 +156,9 @@ def test_replay_from_any_point_of_the_store_gives_the_live_state(seed: int) -> N
         if source.random() < 0.2:
             live.table.flush(source.randrange(1, 6), live.sequence)
     again = Engine(JobTable(store))
-    for first, happened in written:
-        fresh.replay(events.decode(events.encode(happened)), first)
-        again.replay(events.decode(events.encode(happened)), first)
+    for first, emitted in written:
+        fresh.replay(events.decode(events.encode(emitted)), first)
+        again.replay(events.decode(events.encode(emitted)), first)
     assert state_of(live.table) == state_of(fresh.table) == state_of(again.table)
     assert live.table.scan("wall", 1000) == fresh.table.scan("wall", 1000) == again.table.scan("wall", 1000)
     for id in (id for _, id in live.table.scan("wall", 1000)):
