@@ -15,7 +15,7 @@ import zlib
 from typing import NamedTuple
 
 from ..model.job import STATES, Job
-from ..storage.checksum_store import SealedStore
+from ..storage.checksum_store import ChecksumStore
 from ..storage.store_upgrade import upgraded
 from ..table.counts import count_names, counts_in
 from ..table.index_keys import index_keys_of
@@ -34,7 +34,7 @@ class Report(NamedTuple):
     faults: list[str]
 
 
-def look_into(sealed: SealedStore) -> Report:
+def look_into(sealed: ChecksumStore) -> Report:
     """Check the whole store, then close it. The errors mean that the check could not begin.
 
     Raises: Corrupt, NewerFormat, StorageFailed.

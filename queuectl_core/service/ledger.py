@@ -319,7 +319,7 @@ def _opened_store(home: Home, read_only: bool) -> Store:
         raise file_io.failure(home.store, fault) from fault
     try:
         if store.is_old and not read_only:
-            store.seal_old()
+            store.add_checksums()
         return upgraded(store, read_only)
     except BaseException:
         store.close()

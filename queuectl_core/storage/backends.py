@@ -17,14 +17,14 @@ Python that made it.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import sys
 
 from ..errors import Corrupt, InvalidInput, NoBackend
 from ..system import file_io
 from ..table.store import Store
-from .checksum_store import SealedStore
+from .checksum_store import ChecksumStore
 from .memory_store import MemoryStore
 
 MODULES = {"sqlite": "sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
@@ -38,7 +38,7 @@ def available() -> list[str]:
     return [name for name, module in MODULES.items() if _is_there(module)]
 
 
-def open_store(folder: str, wanted: str | None = None, read_only: bool = False) -> SealedStore:
+def open_store(folder: str, wanted: str | None = None, read_only: bool = False) -> ChecksumStore:
     """Open the store of a home, or create it if there is none; `wanted` names the backend of a new one.
 
     `read_only` changes no file; without a store, the result is an empty one in memory. The error for an unknown backend
@@ -48,24 +48,23 @@ def open_store(folder: str, wanted: str | None = None, read_only: bool = False) 
     """
     chosen = current_backend(folder)
     if chosen is None and read_only:
-        return SealedStore(MemoryStore(), folder)
+        return ChecksumStore(MemoryStore(), folder)
     backend = chosen or _choose(wanted)
     module = MODULES[backend]
     if not _is_there(module):
         raise NoBackend(backend=backend, module=module, python=".".join(map(str, sys.version_info[:3])))
     if chosen is None:
         file_io.replace_file(os.path.join(folder, CURRENT), backend.encode() + b"\n")
-    return SealedStore(_opened(folder, backend, read_only), folder)
-
-
-def _opened(folder: str, backend: str, read_only: bool) -> Store:
+    inner: Store
     if backend == "sqlite":
         from .sqlite_store import SqliteStore
 
-        return SqliteStore(os.path.join(folder, "jobs.db"), read_only)
-    from .generation_store import GenerationStore
+        inner = SqliteStore(os.path.join(folder, "jobs.db"), read_only)
+    else:
+        from .generation_store import GenerationStore
 
-    return GenerationStore(folder, MODULES[backend], read_only)
+        inner = GenerationStore(folder, module, read_only)
+    return ChecksumStore(inner, folder)
 
 
 def current_backend(folder: str) -> str | None:
@@ -75,8 +74,7 @@ def current_backend(folder: str) -> str | None:
     """
     path = os.path.join(folder, CURRENT)
     try:
-        with open(path, "rb", opener=file_io.owned) as file:
-            name = file.read(64).decode("ascii", "replace").strip()
+        name = file_io.read(path, 64).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None
     if name not in MODULES:
@@ -94,10 +92,8 @@ def _choose(wanted: str | None) -> str:
 
 def _is_there(module: str) -> bool:
     """Return whether the module can be imported. Python can find a module that lacks its C library."""
-    if importlib.util.find_spec(module) is None:
-        return False
     try:
         importlib.import_module(module)
+        return True
     except ImportError:
         return False
-    return True

@@ -2,11 +2,11 @@
 
 It does not know the content of the values, except how `meta` begins in the first format.
 
-The seal is a line behind the value: a CRC-32 over key and value. Therefore the store rejects a flipped bit, and a value
-under a wrong key, whatever the backend accepts. The first format has no seals. The store reads such values as they are,
-until `seal_old` has sealed them.
+The checksum is a line behind the value: a CRC-32 over key and value. Therefore the store rejects a flipped bit, and a
+value under a wrong key, whatever the backend accepts. The first format has no checksums. The store reads such values
+as they are, until `add_checksums` has added them.
 
-Invariant: a version that knows only format 1 can still read `meta`. It takes the text up to the seal, and finds the
+Invariant: a version that knows only format 1 can still read `meta`. It takes the text up to the checksum, and finds the
 number of a format that it does not know.
 """
 
@@ -18,23 +18,25 @@ from collections.abc import Iterator
 from ..errors import Corrupt, QueueError
 from ..table.store import Store
 
-_SEAL_BYTES = 9
+_LINE_BYTES = 9
 _META_OF_FORMAT_1 = b'{"format":1,'
 _META_IN_BETWEEN = b'{"format":2,"from":1,'
 """The start of `meta` during the upgrade from format 1. It names format 2 already, because a version that knows only
-format 1 would read a seal as part of the value.
+format 1 would read a checksum as part of the value.
 """
 _PAGE = 1000
 
 
-class SealedStore:
+class ChecksumStore:
     """The store contract, with a checksum for every value of `inner`. Every read can raise Corrupt."""
 
     def __init__(self, inner: Store, path: str) -> None:
         self.inner = inner
         self.path = path
         self.is_old = _is_of_format_1(inner)
-        """Whether values without a seal are valid, as in a store of the first format."""
+        """Whether values without a checksum are valid, as in a store of the first format."""
+        self.problems, self.sync = inner.problems, inner.sync
+        self.sync_is_due, self.close = inner.sync_is_due, inner.close
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key, or None.
@@ -42,81 +44,77 @@ class SealedStore:
         Raises: Corrupt.
         """
         value = self.inner.get(key)
-        return None if value is None else self._opened(key, value)
+        return None if value is None else self._checked(key, value)
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
-        return [(key, self._opened(key, value)) for key, value in self.inner.get_many(keys)]
+        """Return the pairs of the keys that exist.
+
+        Raises: Corrupt.
+        """
+        return [(key, self._checked(key, value)) for key, value in self.inner.get_many(keys)]
 
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
-        return [(key, self._opened(key, value)) for key, value in self.inner.scan(start, stop, limit, reverse)]
+        """Return up to `limit` pairs with start <= key < stop, by key; from the end backwards with `reverse`.
+
+        Raises: Corrupt.
+        """
+        return [(key, self._checked(key, value)) for key, value in self.inner.scan(start, stop, limit, reverse)]
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
-        self.inner.write([(key, sealed(key, value)) for key, value in puts], deletes)
+        """Delete keys, then set pairs, each with its checksum."""
+        self.inner.write([(key, with_checksum(key, value)) for key, value in puts], deletes)
 
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every pair that can be read, and skip damage."""
         return ((key, value) for key, value in self.checked() if value is not None)
 
     def checked(self) -> Iterator[tuple[bytes, bytes | None]]:
-        """Yield every pair that can be read, with None for a value that does not match its seal."""
+        """Yield every pair that can be read, with None for a value that does not match its checksum."""
         for key, value in self.inner.readable():
             try:
-                yield key, self._opened(key, value)
+                yield key, self._checked(key, value)
             except Corrupt:
                 yield key, None
 
-    def seal_old(self) -> None:
-        """Seal the values that the first format wrote without a seal.
+    def add_checksums(self) -> None:
+        """Add a checksum to the values that the first format wrote without one.
 
         After a crash, the next call continues. Meanwhile a version that knows only format 1 rejects the store.
         """
-        self._leave_format_1()
+        meta = self.inner.get(b"meta") or b""
+        if meta.startswith(_META_OF_FORMAT_1):
+            rest = (without_checksum(b"meta", meta) or meta)[len(_META_OF_FORMAT_1) :]
+            self.inner.write([(b"meta", with_checksum(b"meta", _META_IN_BETWEEN + rest))], [])
         page: list[tuple[bytes, bytes]] = []
         for key, value in self.inner.readable():
-            if unsealed(key, value) is None and _may_be_old(value):
-                page.append((key, sealed(key, value)))
+            if without_checksum(key, value) is None and _may_be_old(value):
+                page.append((key, with_checksum(key, value)))
             if len(page) == _PAGE:
                 self.inner.write(page, [])
                 page = []
         self.inner.write(page, [])
         self.is_old = False
 
-    def _leave_format_1(self) -> None:
-        meta = self.inner.get(b"meta") or b""
-        if meta.startswith(_META_OF_FORMAT_1):
-            rest = (unsealed(b"meta", meta) or meta)[len(_META_OF_FORMAT_1) :]
-            self.inner.write([(b"meta", sealed(b"meta", _META_IN_BETWEEN + rest))], [])
-
-    def problems(self) -> list[str]:
-        return self.inner.problems()
-
-    def sync(self) -> None:
-        self.inner.sync()
-
-    def sync_is_due(self, freed_bytes: int) -> bool:
-        return self.inner.sync_is_due(freed_bytes)
-
-    def close(self) -> None:
-        self.inner.close()
-
-    def _opened(self, key: bytes, value: bytes) -> bytes:
-        found = unsealed(key, value)
-        if found is not None:
-            return found
+    def _checked(self, key: bytes, value: bytes) -> bytes:
+        checked = without_checksum(key, value)
+        if checked is not None:
+            return checked
         if self.is_old and _may_be_old(value):
             return value
         named = key.decode("utf-8", "replace") if isinstance(key, bytes) else repr(key)
         raise Corrupt(path=self.path, why=f"the checksum of its value of {named[:140]} is wrong")
 
 
-def sealed(key: bytes, value: bytes) -> bytes:
+def with_checksum(key: bytes, value: bytes) -> bytes:
+    """Return the value as the store keeps it."""
     return b"%b\n%08x" % (value, zlib.crc32(value, zlib.crc32(key)))
 
 
-def unsealed(key: bytes, value: bytes) -> bytes | None:
-    """Return the value without its seal, or None if key, value, and seal do not match."""
+def without_checksum(key: bytes, stored: bytes) -> bytes | None:
+    """Return the value of a key, or None if key, value, and checksum do not match."""
     try:
-        found = value[:-_SEAL_BYTES]
-        return found if value[-_SEAL_BYTES:] == b"\n%08x" % zlib.crc32(found, zlib.crc32(key)) else None
+        value = stored[:-_LINE_BYTES]
+        return value if stored[-_LINE_BYTES:] == b"\n%08x" % zlib.crc32(value, zlib.crc32(key)) else None
     except TypeError:  # damage can turn the value into a text or a number
         return None
 

@@ -43,10 +43,11 @@ class GenerationStore:
         self._module: Any = importlib.import_module(module)
         self._number = self._current_number()
         self._pairs: dict[bytes, bytes | None] = {}
-        self._file = self._open_current()
-        stored = [] if self._file is None else self._file.keys()
+        self._file: Any = None
+        self._bytes = 0
+        self._open_current()
+        stored = () if self._file is None else self._file.keys()
         self._keys = sorted(key for key in stored if b"\0" not in key)
-        self._bytes = sum(os.path.getsize(path) for path in self._files(self._number))
         if not read_only:
             self._remove_others()
 
@@ -58,8 +59,7 @@ class GenerationStore:
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
         """Return the pairs of the keys that exist."""
-        pairs = ((key, self.get(key)) for key in keys)
-        return [(key, value) for key, value in pairs if value is not None]
+        return [(key, value) for key in keys if (value := self.get(key)) is not None]
 
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         """Return up to `limit` pairs with start <= key < stop, by key; from the end backwards with `reverse`."""
@@ -82,16 +82,14 @@ class GenerationStore:
 
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every pair that can be read, and skip damage."""
-        faults: tuple[type[Exception], ...] = (*self._faults(), Corrupt)
         for key in list(self._keys):
             try:
-                value = self.get(key)
-            except faults:
-                continue
-            if value is not None:
-                yield key, value
+                yield key, self._value_of(key)
+            except Corrupt:
+                pass
 
     def problems(self) -> list[str]:
+        """Return no problems."""
         return []  # damage in such a file shows only when its pairs are read
 
     def sync(self) -> None:
@@ -118,40 +116,23 @@ class GenerationStore:
         shutil.rmtree(folder, ignore_errors=True)
         os.mkdir(folder, 0o700)
         path = os.path.join(folder, "jobs")
-        target = self._module.open(path, "n", 0o600)
-        try:
+        with self._module.open(path, "n", 0o600) as target:
             for key in self._keys:
                 self._write_pieces(target, key, self._value_of(key))
-        finally:
-            target.close()
-        self._verify(path)
-        self._sync_files(folder)
-        file_io.replace_file(os.path.join(self._folder, _POINTER), b"%d\n" % number)
-        self.close()
-        self._number = number
-        self._pairs = {}
-        self._file = self._open_current()
-        self._bytes = sum(os.path.getsize(file) for file in self._files(number))
-        self._remove_others()
-
-    def _verify(self, path: str) -> None:
-        written = self._module.open(path, "r")
-        try:
+        with self._module.open(path, "r") as written:
             for key in self._keys:
                 if self._read(written, key) != self.get(key):
                     raise StorageFailed(path=path, why=f"{self._module.__name__} did not keep {key!r}")
-        finally:
-            written.close()
-
-    def _sync_files(self, folder: str) -> None:
-        for name in os.listdir(folder):
-            descriptor = file_io.owned(os.path.join(folder, name), os.O_RDONLY)
-            try:
-                file_io.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        for path in self._files(number):
+            with open(path, "rb", opener=file_io.owned) as file:
+                file_io.fsync(file.fileno())
         file_io.fsync_folder(folder)
         file_io.fsync_folder(self._folder)
+        file_io.replace_file(os.path.join(self._folder, _POINTER), b"%d\n" % number)
+        self.close()
+        self._number, self._pairs = number, {}
+        self._open_current()
+        self._remove_others()
 
     def _write_pieces(self, file: Any, key: bytes, value: bytes) -> None:
         pieces = [value[start : start + _PIECE_BYTES] for start in range(0, len(value), _PIECE_BYTES)] or [b""]
@@ -193,22 +174,23 @@ class GenerationStore:
     def _current_number(self) -> int:
         path = os.path.join(self._folder, _POINTER)
         try:
-            with open(path, "rb", opener=file_io.owned) as file:
-                return int(file.read(32))
+            return int(file_io.read(path, 32))
         except FileNotFoundError:
             return 0
         except ValueError:
             raise Corrupt(path=path, why="it does not name a generation") from None
 
-    def _open_current(self) -> Any:
+    def _open_current(self) -> None:
         if not self._number:
-            return None
+            return
+        files = self._files(self._number)
         path = os.path.join(self._generation(self._number), "jobs")
-        if not self._files(self._number):
+        if not files:
             raise Corrupt(path=path, why="the current generation is missing")
-        file_io.check_owned(*self._files(self._number))
+        file_io.check_owned(*files)
+        self._bytes = sum(map(os.path.getsize, files))
         try:
-            return self._module.open(path, "r")
+            self._file = self._module.open(path, "r")
         except self._faults() as fault:
             raise Corrupt(path=path, why=f"{self._module.__name__} says: {fault}") from fault
 

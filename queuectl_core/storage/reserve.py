@@ -44,9 +44,7 @@ class Reserve:
         """
         if self.is_whole():
             return True
-        disk = self._disk()
-        has_room = disk.f_bavail * disk.f_frsize >= 2 * RESERVE_BYTES
-        return has_room and not _lacks_inodes(disk) and self._allocate()
+        return self.has_room_for(2 * RESERVE_BYTES) and self.lack() is None and self._allocate()
 
     def check_limit(self) -> None:
         """Check that no limit of this process keeps the reserve from being whole. A full disk is no error here.
@@ -62,28 +60,24 @@ class Reserve:
 
         It also returns None if there is no reserve yet, and on a read-only disk.
         """
-        if self.is_whole() or self._found() is None or self._disk().f_flag & os.ST_RDONLY:
+        if self.is_whole() or self._status() is None or self._disk().f_flag & os.ST_RDONLY:
             return None
         return self.lack() or SPACE
 
     def lack(self) -> str | None:
         """Return what the disk lacks now, SPACE or INODES, or None; the reserve does not matter."""
         disk = self._disk()
-        if _lacks_inodes(disk):
+        if disk.f_files and disk.f_favail < SPARE_INODES:
             return INODES
-        return SPACE if disk.f_bavail * disk.f_frsize < RESERVE_BYTES else None
+        return None if self.has_room_for(RESERVE_BYTES) else SPACE
 
     def give_up_some(self) -> bool:
         """Free a part of the reserve; return False if nothing is left."""
         size = self._size()
-        if size == 0:
-            return False
-        descriptor = file_io.owned(self._path, os.O_WRONLY)
-        try:
-            os.ftruncate(descriptor, max(0, size - STEP_BYTES))
-        finally:
-            os.close(descriptor)
-        return True
+        if size:
+            with open(self._path, "r+b", buffering=0, opener=file_io.owned) as file:
+                file.truncate(max(0, size - STEP_BYTES))
+        return size > 0
 
     def can_spare(self, size_bytes: int) -> bool:
         """Return whether the reserve can give this much to user requests. Half of it is for results of runs."""
@@ -98,53 +92,42 @@ class Reserve:
         return os.statvfs(os.path.dirname(self._path))
 
     def _size(self) -> int:
-        found = self._found()
-        return 0 if found is None else found.st_size
+        status = self._status()
+        return 0 if status is None else status.st_size
 
-    def _found(self) -> os.stat_result | None:
+    def _status(self) -> os.stat_result | None:
         """Return the status of the file if it is ours alone, or None.
 
         If it has a second link, the file must stay as it is.
         """
         try:
-            found = os.lstat(self._path)
+            status = os.lstat(self._path)
         except FileNotFoundError:
             return None
-        return found if file_io.is_owned(found) and found.st_nlink == 1 else None
-
-    def _opened(self) -> int:
-        """Open the reserve without giving up its remaining bytes, or create it.
-
-        Raises: OSError.
-        """
-        if self._found() is None:
-            return file_io.make_file(self._path)
-        return file_io.owned(self._path, os.O_WRONLY)
+        return status if file_io.is_owned(status) and status.st_nlink == 1 else None
 
     def _allocate(self) -> bool:
+        """Fill the reserve, or create it. After a failure it keeps the bytes that it has."""
         held_bytes = self._size()
         try:
-            descriptor = self._opened()
+            if self._status() is None:
+                os.close(file_io.make_file(self._path))
+            file = open(self._path, "r+b", buffering=0, opener=file_io.owned)
         except OSError:
             return False
-        try:
-            _fill(descriptor)
-        except OSError as fault:
-            os.ftruncate(descriptor, held_bytes)
-            self._fault = fault
-            return False
-        finally:
-            os.close(descriptor)
-        return True
+        with file:
+            try:
+                _fill(file.fileno())
+                return True
+            except OSError as fault:
+                file.truncate(held_bytes)
+                self._fault = fault
+                return False
 
 
 def told(home_path: str, lack: str) -> str:
     """Return a sentence for people that says what the lack means for the home on this disk."""
     return f"the disk that holds {home_path} {_TOLD[lack]}: no job starts until there is room"
-
-
-def _lacks_inodes(disk: os.statvfs_result) -> bool:
-    return bool(disk.f_files) and disk.f_favail < SPARE_INODES
 
 
 def _fill(descriptor: int) -> None:

@@ -28,7 +28,7 @@ _FREED_BYTES = 4 * 1024 * 1024
 _ROWS = 10_000
 """The number of rows in one read of a full scan."""
 
-_ALL_ROWS = "SELECT rowid, key, value FROM Dict WHERE rowid >= ? AND rowid <= ? ORDER BY rowid LIMIT ?"
+_ALL_ROWS = "SELECT rowid, key, value FROM Dict WHERE rowid >= ? AND rowid < ? ORDER BY rowid LIMIT ?"
 
 _DAMAGE = ("malformed", "not a database", "unsupported file format", "no such table", "no such column")
 _UNSYNCED_BYTES = 512 * 1024
@@ -81,8 +81,7 @@ class SqliteStore:
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
         """Return the pairs of the keys that exist."""
-        places = ",".join("?" * len(keys))
-        return self._run(f"SELECT key, value FROM Dict WHERE key IN ({places})", keys)
+        return self._run(f"SELECT key, value FROM Dict WHERE key IN ({','.join('?' * len(keys))})", keys)
 
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         """Return up to `limit` pairs with start <= key < stop, by key; from the end backwards with `reverse`."""
@@ -106,17 +105,7 @@ class SqliteStore:
     def readable(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every pair that can be read, and skip damage."""
         ((last,),) = self._run("SELECT max(rowid) FROM Dict", ())
-        low, last = 0, last or 0
-        while low <= last:
-            try:
-                rows = self._db.execute(_ALL_ROWS, (low, last, _ROWS)).fetchall()
-            except sqlite3.Error:
-                yield from self._rows(low, last + 1)
-                return
-            yield from ((key, value) for _, key, value in rows)
-            if len(rows) < _ROWS or rows[-1][0] < low:  # in a damaged tree, the rows can form a cycle
-                return
-            low = rows[-1][0] + 1
+        return self._rows(0, (last or 0) + 1)
 
     def problems(self) -> list[str]:
         """Return the first problems that SQLite finds in its file, at most 5."""
@@ -126,17 +115,19 @@ class SqliteStore:
 
     def _rows(self, low: int, high: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows with low <= rowid < high; if a read fails, read the two halves separately."""
-        try:
-            rows = self._db.execute(
-                "SELECT key, value FROM Dict WHERE rowid >= ? AND rowid < ?", (low, high)
-            ).fetchall()
-        except sqlite3.Error:
-            if high - low > 1:
+        while low < high:
+            try:
+                rows = self._db.execute(_ALL_ROWS, (low, high, _ROWS)).fetchall()
+            except sqlite3.Error:
                 middle = (low + high) // 2
-                yield from self._rows(low, middle)
-                yield from self._rows(middle, high)
-            return
-        yield from rows
+                if low < middle:
+                    yield from self._rows(low, middle)
+                    yield from self._rows(middle, high)
+                return
+            yield from ((key, value) for _, key, value in rows)
+            if len(rows) < _ROWS or rows[-1][0] < low:  # in a damaged tree, the rows can form a cycle
+                return
+            low = rows[-1][0] + 1
 
     def sync(self) -> None:
         """Move the write-ahead log into the file. SQLite syncs the log first, then the file."""
@@ -194,8 +185,6 @@ def _uri(path: str, read_only: bool) -> str:
 
     If nobody writes to the file, the URI says that it is immutable. Then SQLite creates no files beside it.
     """
-    mode = "rw"
-    if read_only:
-        mode = "rw" if os.path.exists(f"{path}-wal") else "ro&immutable=1"
+    mode = "ro&immutable=1" if read_only and not os.path.exists(f"{path}-wal") else "rw"
     name = "".join(f"%{ord(letter):02x}" if letter in "%?#" else letter for letter in path)
     return f"file:{name}?mode={mode}"

@@ -33,7 +33,7 @@ from ..model.settings import MAX_WORKERS
 from ..service import clock_anchor, handlers, orphans
 from ..service.ledger import Ledger
 from ..storage.reserve import told
-from ..system import pidfile, process_tree
+from ..system import file_io, pidfile, process_tree
 from ..system.clock import JumpWatch
 from ..system.descriptors import signal_reader
 from ..wire.server import Request, Server
@@ -149,7 +149,7 @@ class Supervisor:
         self._ledger.checkpoint()
         self._server.close()
         self._ledger.close()
-        pidfile.remove(self._home.pid_file)
+        file_io.remove(self._home.pid_file)
 
     def stop_at_end_of(self, descriptor: int) -> None:
         """Stop when the other end of this pipe is closed. Ignore its data."""

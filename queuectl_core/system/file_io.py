@@ -75,9 +75,9 @@ def write_all(descriptor: int, data: bytes) -> None:
 
     Raises: OSError.
     """
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def owned(path: str, flags: int) -> int:
@@ -129,8 +129,17 @@ def names_in(folder: str) -> list[str]:
         return []
 
 
-def make_file(path: str) -> int:
-    """Create a new file with mode 0600, and remove any file that has this name.
+def read(path: str, size: int = -1) -> bytes:
+    """Return the first `size` bytes of a file of ours; all of them by default.
+
+    Raises: OSError.
+    """
+    with open(path, "rb", opener=owned) as file:
+        return file.read(size)
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it exists.
 
     Raises: OSError.
     """
@@ -138,6 +147,14 @@ def make_file(path: str) -> int:
         os.unlink(path)
     except FileNotFoundError:
         pass
+
+
+def make_file(path: str) -> int:
+    """Create a new file with mode 0600, and remove any file that has this name.
+
+    Raises: OSError.
+    """
+    remove(path)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
@@ -149,13 +166,10 @@ def replace_file(path: str, data: bytes, synced: bool = True) -> None:
     Raises: OSError.
     """
     draft = f"{path}.new"
-    descriptor = make_file(draft)
-    try:
-        write_all(descriptor, data)
+    with open(make_file(draft), "wb", buffering=0) as file:
+        write_all(file.fileno(), data)
         if synced:
-            fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            fsync(file.fileno())
     os.rename(draft, path)
     if synced:
         fsync_folder(os.path.dirname(path))

@@ -32,16 +32,13 @@ _CAREFULLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 def acquire(path: str) -> int | None:
     """Return a descriptor that holds the lock until you close it, or None if another process holds it."""
-    descriptor = _opened(path)
+    descriptor, is_locked = _opened(path), False
     try:
-        _try_to_lock(descriptor, fcntl.LOCK_EX, path)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        is_locked = _try_to_lock(descriptor, fcntl.LOCK_EX, path)
+    finally:
+        if not is_locked:
+            os.close(descriptor)
+    return descriptor if is_locked else None
 
 
 def is_held(path: str) -> bool:
@@ -51,23 +48,23 @@ def is_held(path: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        _try_to_lock(descriptor, fcntl.LOCK_SH, path)
-    except BlockingIOError:
-        return True
+        return not _try_to_lock(descriptor, fcntl.LOCK_SH, path)
     finally:
         os.close(descriptor)
-    return False
 
 
-def _try_to_lock(descriptor: int, how: int, path: str) -> None:
-    """Lock the file, or fail at once.
+def _try_to_lock(descriptor: int, how: int, path: str) -> bool:
+    """Lock the file, or return False at once if somebody else holds the lock.
 
-    The error is BlockingIOError if somebody else holds the lock, and BadHome if the file system has no locks.
+    BadHome means that the file system has no locks.
 
-    Raises: BlockingIOError, BadHome, OSError.
+    Raises: BadHome, OSError.
     """
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
     except OSError as fault:
         if fault.errno not in _NO_LOCKS:
             raise

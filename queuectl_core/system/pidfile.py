@@ -25,17 +25,8 @@ def write(path: str) -> None:
 def read(path: str) -> int | None:
     """Return the PID if the process that wrote the file is alive; None otherwise."""
     try:
-        with open(path, "rb", opener=file_io.owned) as file:
-            first, second = file.read(256).decode("utf-8", "replace").split("\n")[:2]
+        first, started = file_io.read(path, 256).decode("utf-8", "replace").split("\n")[:2]
         pid = int(first)
     except (FileNotFoundError, ValueError):
         return None
-    return pid if pid > 0 and proc_stat.start_time(pid) == second else None
-
-
-def remove(path: str) -> None:
-    """Remove the file, if it exists."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
+    return pid if pid > 0 and proc_stat.start_time(pid) == started else None

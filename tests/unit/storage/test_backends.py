@@ -21,7 +21,7 @@ import pytest
 
 from queuectl_core.errors import Corrupt, DiskFull, InvalidInput, NoBackend, StorageFailed
 from queuectl_core.storage.backends import CURRENT, MODULES, available, current_backend, open_store
-from queuectl_core.storage.checksum_store import unsealed
+from queuectl_core.storage.checksum_store import without_checksum
 from queuectl_core.storage.generation_store import GenerationStore
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.system import file_io
@@ -791,7 +791,7 @@ def test_sqlite_file_opens_with_dbm_of_newer_pythons(sqlite: Shelf) -> None:
     path = str(sqlite.folder / "jobs.db")
     assert dbm.whichdb(path) == "dbm.sqlite3"
     with dbm.open(path, "r") as found:
-        assert {key: unsealed(key, found[key]) for key in list(found.keys())} == {b"a": b"v", b"b": b"v"}
+        assert {key: without_checksum(key, found[key]) for key in list(found.keys())} == {b"a": b"v", b"b": b"v"}
 
 
 def has_module(name: str) -> bool:

@@ -13,7 +13,7 @@ from queuectl_core.errors import NewerFormat
 from queuectl_core.home import Home
 from queuectl_core.model.job import STATES
 from queuectl_core.service.ledger import Ledger
-from queuectl_core.storage.checksum_store import SealedStore
+from queuectl_core.storage.checksum_store import ChecksumStore
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.storage.store_upgrade import upgraded
 from queuectl_core.table.job_table import FORMAT, JobTable
@@ -93,9 +93,9 @@ def test_interrupted_upgrade_is_repeated(writes: int) -> None:
 
 
 def sealed_and_upgraded(inner: MemoryStore) -> Store:
-    store = SealedStore(inner, "store")
+    store = ChecksumStore(inner, "store")
     if store.is_old:
-        store.seal_old()
+        store.add_checksums()
     return upgraded(store)
 
 
