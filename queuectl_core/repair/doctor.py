@@ -58,28 +58,26 @@ def _home(home: Home) -> Finding:
     for path in _paths_of_ours(home):
         name = os.path.relpath(path, home.path)
         try:
-            found = os.lstat(path)
+            status = os.lstat(path)
         except FileNotFoundError:  # removed since it was listed
             continue
-        if _is_unusable(name, found):
+        if _is_unusable(name, status):
             unusable.append(name)
-        elif stat.S_IMODE(found.st_mode) & 0o077:
+        elif stat.S_IMODE(status.st_mode) & 0o077:
             open_to_others.append(name)
-    if unusable:
-        what = ", ".join(sorted(unusable)[:5])
-        return Finding("home", False, f"{home.path}: wrong type, owner or permissions: {what}")
-    if open_to_others:
-        return Finding("home", False, f"{home.path}: other users can access {', '.join(sorted(open_to_others)[:5])}")
+    for fault, names in (("wrong type, owner or permissions:", unusable), ("other users can access", open_to_others)):
+        if names:
+            return Finding("home", False, f"{home.path}: {fault} {', '.join(sorted(names)[:5])}")
     return Finding("home", True, f"{home.path}, private to you")
 
 
-def _is_unusable(name: str, found: os.stat_result) -> bool:
+def _is_unusable(name: str, status: os.stat_result) -> bool:
     """Return whether a file has a wrong type, a foreign owner, or permissions that keep its owner out."""
     if name == "." or name in home_files.FOLDERS or home_files.is_generation(os.path.basename(name)):
-        is_ours, wanted = stat.S_ISDIR(found.st_mode), 0o700
+        is_valid, needed = stat.S_ISDIR(status.st_mode), 0o700
     else:
-        is_ours, wanted = stat.S_ISREG(found.st_mode) or stat.S_ISSOCK(found.st_mode), 0o600
-    return not is_ours or found.st_uid != os.geteuid() or found.st_mode & wanted != wanted
+        is_valid, needed = stat.S_ISREG(status.st_mode) or stat.S_ISSOCK(status.st_mode), 0o600
+    return not is_valid or status.st_uid != os.geteuid() or status.st_mode & needed != needed
 
 
 def _paths_of_ours(home: Home) -> Iterator[str]:
@@ -98,15 +96,12 @@ def _paths_of_ours(home: Home) -> Iterator[str]:
 
 def _foreign(home: Home) -> list[Finding]:
     """Report the files in the home that do not belong to queuectl, which never touches them."""
-    names = file_io.names_in(home.path)
-    found = [name for name in names if name not in home_files.FILES and name not in home_files.FOLDERS]
+    foreign = [name for name in file_io.names_in(home.path) if name not in (*home_files.FILES, *home_files.FOLDERS)]
     for folder in home_files.FOLDERS:
         names = file_io.names_in(os.path.join(home.path, folder))
-        found += [f"{folder}/{name}" for name in names if not home_files.is_ours(folder, name)]
-    if not found:
-        return []
-    text = f"{len(found)} files do not belong to queuectl and stay unchanged, like {found[0]}"
-    return [Finding("home", None, text)]
+        foreign += [f"{folder}/{name}" for name in names if not home_files.is_ours(folder, name)]
+    text = f"{len(foreign)} files do not belong to queuectl and stay unchanged, like {''.join(foreign[:1])}"
+    return [Finding("home", None, text)] if foreign else []
 
 
 def _supervisor(home: Home, in_use: bool) -> Finding:
@@ -223,8 +218,7 @@ def _run(home: Home, in_use: bool) -> list[Finding]:
 
 def _damaged_result(home: Home, name: str) -> Finding | None:
     try:
-        with open(os.path.join(home.run, name), "rb", opener=file_io.owned) as file:
-            messages.decode_report(file.read())
+        messages.decode_report(file_io.read(os.path.join(home.run, name)))
     except FileNotFoundError:  # harvested since it was listed
         pass
     except (ValueError, OSError) as fault:
@@ -236,8 +230,8 @@ def _damaged_result(home: Home, name: str) -> Finding | None:
 def _logs(home: Home) -> Finding:
     if not os.path.isdir(home.logs):
         return Finding("logs", None, "logs/ is missing, with the output of the jobs")
-    sizes = [os.lstat(path).st_size for path in output_log.segment_paths(home.logs)]
-    return Finding("logs", True, f"{len(sizes)} segments, {sum(sizes)} bytes")
+    segments = output_log.segments(home.logs)
+    return Finding("logs", True, f"{len(segments)} segments, {sum(segment.size for segment in segments)} bytes")
 
 
 def _queues_of_workers() -> list[Finding]:

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import home_files
@@ -27,7 +28,7 @@ from ..model.job import PROCESSING, STATES, Job
 from ..storage import journal_format
 from ..storage.backends import open_store
 from ..storage.journal import Journal
-from ..storage.journal_format import SEGMENT_HEADER_BYTES, Frame
+from ..storage.journal_format import MORE, SEGMENT_HEADER_BYTES
 from ..storage.journal_scanner import events_of, read_segment, segment_paths
 from ..system import file_io, lockfile
 from ..table.index_keys import state_key_of
@@ -35,6 +36,9 @@ from ..table.job_table import JobTable
 
 if TYPE_CHECKING:
     from ..model.records import Attempt
+
+
+DAMAGED = "one of its events is damaged"
 
 
 class Salvaged(NamedTuple):
@@ -101,36 +105,25 @@ def _refuse_newer(home: Home) -> None:
     for path in segment_paths(home.journal):
         read_segment(path, SEGMENT_HEADER_BYTES)
     try:
-        store = open_store(home.store, read_only=True)
-    except QueueError:
-        return
-    try:
-        JobTable(store)
+        with closing(open_store(home.store, read_only=True)) as store:
+            JobTable(store)
     except NewerFormat:
         raise
-    except QueueError:
+    except QueueError:  # the store is damaged
         pass
-    finally:
-        store.close()
 
 
 def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
     """Copy every readable record into the new table. The journal adds what follows the store's position."""
     try:
-        old = open_store(home.store, read_only=True)
-    except QueueError as fault:
-        affected["(store)"] = f"cannot open the store: {fault}"
-        return
-    try:
-        for key, value in old.checked():
-            if key == b"meta":
-                _take_meta(value, table, affected)
-            elif isinstance(key, bytes) and key.startswith(b"job/"):
-                _take_record(key[4:].decode("utf-8", "replace"), value, table, affected)
+        with closing(open_store(home.store, read_only=True)) as old:
+            for key, value in old.checked():
+                if key == b"meta":
+                    _take_meta(value, table, affected)
+                elif isinstance(key, bytes) and key.startswith(b"job/"):
+                    _take_record(key[4:].decode("utf-8", "replace"), value, table, affected)
     except QueueError as fault:
         affected["(store)"] = f"cannot read all of the store: {fault}"
-    finally:
-        old.close()
 
 
 def _take_meta(value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
@@ -165,75 +158,61 @@ def _take_journal(home: Home, engine: Engine, affected: dict[str, str]) -> list[
     for path in segment_paths(home.journal):
         header, data = read_segment(path)
         if header is None:
-            affected.update(
-                dict.fromkeys(events.ids_in(data), f"some of its events are in {path}, whose header is damaged")
-            )
+            _note(data, f"some of its events are in {path}, whose header is damaged", affected)
             continue
-        good = 0
-        for frame in _that_count(list(journal_format.find_frames(data, header.log_id))):
-            if frame.start > max(good, SEGMENT_HEADER_BYTES):
-                _note_damage(data[good : frame.start], affected)
+        frames = list(journal_format.find_frames(data, header.log_id))
+        while frames and frames[-1].flags & MORE:  # an unfinished load at the end, which was never acknowledged
+            frames.pop()
+        good = SEGMENT_HEADER_BYTES
+        for frame in frames:
+            _note(data[good : frame.start], DAMAGED, affected)
             good = frame.end
             if frame.sequence > engine.sequence + 1:
                 lost.append((engine.sequence + 1, frame.sequence - 1))
             for sequence, event in enumerate(events_of(frame, path), frame.sequence):
                 if sequence > engine.sequence:
                     _apply(engine, event, sequence, affected)
-        _note_damage(data[max(good, SEGMENT_HEADER_BYTES) :], affected)
+        _note(data[good:], DAMAGED, affected)
     return lost
 
 
-def _that_count(frames: list[Frame]) -> list[Frame]:
-    """Return the frames without an unfinished load at the end, which was never acknowledged.
-
-    Its frames have the flag MORE.
-    """
-    while frames and frames[-1].flags & journal_format.MORE:
-        frames.pop()
-    return frames
-
-
-def _note_damage(damaged: bytes, affected: dict[str, str]) -> None:
-    affected.update(dict.fromkeys(events.ids_in(damaged), "one of its events is damaged"))
+def _note(damaged: bytes, what: str, affected: dict[str, str]) -> None:
+    """Note what happened to all jobs that these bytes name."""
+    affected.update(dict.fromkeys(events.ids_in(damaged), what))
 
 
 def _apply(engine: Engine, event: Event, sequence: int, affected: dict[str, str]) -> None:
+    """Apply an event. If the state of its job does not allow it, change the job first."""
     engine.sequence = sequence - 1
     try:
         engine.replay([event], sequence)
-        return
     except Corrupt:
-        pass
-    _put_right(engine, event, sequence, affected)  # type: ignore[arg-type]  # other events are always possible
+        if _make_fit(engine, event, sequence, affected):  # type: ignore[arg-type]  # others are always possible
+            engine.sequence = sequence - 1
+            engine.replay([event], sequence)
 
 
-def _put_right(engine: Engine, event: JobEvent, sequence: int, affected: dict[str, str]) -> None:
-    """Apply an event to a job whose state does not allow it."""
+def _make_fit(engine: Engine, event: JobEvent, sequence: int, affected: dict[str, str]) -> bool:
+    """Change a job to a state that allows the event; return False if nothing is left of the job."""
     job = engine.table.for_update(event.id, sequence)
     if job is None:
         affected[event.id] = "its enqueue event is lost; only its ID is left"
-        return
-    affected[event.id] = f"it was {job.state} at event {type(event).__name__.lower()}; the events between are lost"
-    _make_fit(engine, job, event)
-    engine.sequence = sequence - 1
-    engine.replay([event], sequence)
-
-
-def _make_fit(engine: Engine, job: Job, event: JobEvent) -> None:
-    """Change a job to a state that allows the event."""
+        return False
+    affected[job.id] = f"it was {job.state} at event {events.name_of(event)}; the events between are lost"
     job.state = TRANSITIONS[type(event)][0][0]
     if job.state == PROCESSING and (not job.history or "outcome" in job.history[-1]):
         job.attempts += 1
         started: Attempt = {"attempt": job.attempts, "run": 0, "worker": "(lost)", "started_ms": event.at_ms}
         job.history = [*job.history, started]
     engine.table.reindex(job)
+    return True
 
 
 def _copy_files(home: Home, target: Home) -> None:
     """Copy job output, and the results that workers have left. The new home harvests them later."""
-    names = file_io.names_in(home.run)
-    outcomes = [name for name in names if home_files.is_worker_file(name) and name.endswith(".outcome")]
-    _copy((name for name in outcomes if os.path.isfile(os.path.join(home.run, name))), home.run, target.run)
+    names = [name for name in file_io.names_in(home.run) if home_files.is_worker_file(name)]
+    files = [name for name in names if os.path.isfile(os.path.join(home.run, name))]
+    _copy((name for name in files if name.endswith(".outcome")), home.run, target.run)
     _copy(filter(home_files.is_output_file, file_io.names_in(home.logs)), home.logs, target.logs)
     file_io.fsync_folder(target.path)
 
@@ -244,5 +223,5 @@ def _copy(names: Iterable[str], folder: str, target: str) -> None:
         source, copy = os.path.join(folder, name), os.path.join(target, name)
         with open(source, "rb", opener=file_io.owned) as old, open(file_io.make_file(copy), "wb") as new:
             shutil.copyfileobj(old, new)
-            found = os.fstat(old.fileno())
-        os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
+            status = os.fstat(old.fileno())
+        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))

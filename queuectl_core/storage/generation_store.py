@@ -46,7 +46,7 @@ class GenerationStore:
         self._file: Any = None
         self._bytes = 0
         self._open_current()
-        stored = () if self._file is None else self._file.keys()
+        stored: list[bytes] = [] if self._file is None else self._file.keys()
         self._keys = sorted(key for key in stored if b"\0" not in key)
         if not read_only:
             self._remove_others()

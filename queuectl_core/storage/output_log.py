@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from .. import home_files
 from ..system import file_io
@@ -57,16 +59,14 @@ class OutputWriter:
         self.found_full = False
 
     def _next_segment(self) -> None:
-        descriptor = -1
-        while descriptor < 0:
+        self._close()
+        while self._descriptor < 0:
             self._number += 1
             self.segment = f"{self._worker}.{self._number:04}.log"
             try:
-                descriptor = self._create(os.path.join(self._folder, self.segment))
+                self._descriptor = self._create(os.path.join(self._folder, self.segment))
             except FileExistsError:  # an earlier worker had the same name
                 pass
-        self._close()
-        self._descriptor = descriptor
         self._offset = 0
 
     def _close(self) -> None:
@@ -142,13 +142,34 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
     """
     with open(_path_of(folder, name), "rb", opener=file_io.owned) as file:
         file.seek(offset)
-        left = size
-        while left is None or left > 0:
-            piece = file.read(_READ_BYTES if left is None else min(_READ_BYTES, left))
-            if not piece:
-                return
-            left = None if left is None else left - len(piece)
+        left = sys.maxsize if size is None else size
+        while left > 0 and (piece := file.read(min(_READ_BYTES, left))):
+            left -= len(piece)
             yield piece
+
+
+class Segment(NamedTuple):
+    """A segment, with the wall clock time of its last write in seconds since 1970."""
+
+    written_s: float
+    name: str
+    size: int
+
+
+def segments(folder: str) -> list[Segment]:
+    """Return the output segments in a folder, in any order, and ignore other files.
+
+    Raises: OSError.
+    """
+    found = []
+    for entry in os.scandir(folder):
+        if home_files.is_output_file(entry.name):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # removed by hand
+                continue
+            found.append(Segment(status.st_mtime, entry.name, status.st_size))
+    return found
 
 
 def can_prune(folder: str, before_s: float, max_bytes: int) -> bool:
@@ -156,8 +177,9 @@ def can_prune(folder: str, before_s: float, max_bytes: int) -> bool:
 
     Raises: OSError.
     """
-    found = [os.lstat(path) for path in segment_paths(folder)]
-    return any(one.st_mtime < before_s for one in found) or 0 < max_bytes < sum(one.st_size for one in found)
+    found = segments(folder)
+    is_old = any(segment.written_s < before_s for segment in found)
+    return is_old or 0 < max_bytes < sum(segment.size for segment in found)
 
 
 def prune(
@@ -171,40 +193,19 @@ def prune(
 
     Raises: OSError.
     """
-    found: list[tuple[float, str, int]] = []
-    last: dict[str, tuple[int, str]] = {}
-    for entry in os.scandir(folder):
-        if not home_files.is_output_file(entry.name):
-            continue
-        worker = entry.name.rsplit(".", 2)[0]
-        if worker in writers:
-            last[worker] = max(last.get(worker, (0, "")), (len(entry.name), entry.name))  # 10000 comes after 9999
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:  # removed by hand
-            continue
-        found.append((status.st_mtime, entry.name, status.st_size))
-    spared = {name for _, name in last.values()}
-    total_bytes = sum(size for _, _, size in found)
+    found = segments(folder)
+    names = sorted((segment.name for segment in found), key=lambda name: (len(name), name))  # 10000 comes after 9999
+    last = {name.rsplit(".", 2)[0]: name for name in names}
+    spared = {last.get(worker) for worker in writers}
+    total_bytes = sum(segment.size for segment in found)
     removed = 0
-    for written_s, name, size in sorted(found, key=lambda one: (one[1] in kept, one)):
-        is_old = written_s < before_s and name not in kept
-        if (is_old or 0 < max_bytes < total_bytes) and name not in spared:
-            try:
-                os.unlink(os.path.join(folder, name))
-            except FileNotFoundError:
-                pass
-            total_bytes -= size
+    for segment in sorted(found, key=lambda segment: (segment.name in kept, segment)):
+        is_old = segment.written_s < before_s and segment.name not in kept
+        if (is_old or 0 < max_bytes < total_bytes) and segment.name not in spared:
+            file_io.remove(os.path.join(folder, segment.name))
+            total_bytes -= segment.size
             removed += 1
     return removed
-
-
-def segment_paths(folder: str) -> list[str]:
-    """Return the output segments in a folder, sorted by name, and ignore other files.
-
-    Raises: OSError.
-    """
-    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if home_files.is_output_file(name)]
 
 
 def size_from(folder: str, name: str, offset: int) -> int:
