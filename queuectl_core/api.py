@@ -22,7 +22,7 @@ from itertools import chain
 from .errors import InvalidInput
 from .home import Home, default_path
 from .system.forks import no_fork
-from .transport import Caller, load_requests, parts_of
+from .transport import Transport, load_requests, parts_of
 from .wire.protocol import jobs_at_once
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -69,7 +69,7 @@ class Queue:
         notice: Callable[[str], None] = _warn,
     ) -> None:
         self.home = Home(os.fspath(home) if home is not None else default_path(dict(os.environ)))
-        self._caller = Caller(self.home, deadline_s, notice)
+        self._transport = Transport(self.home, deadline_s, notice)
 
     def __enter__(self) -> Queue:
         return self
@@ -80,15 +80,15 @@ class Queue:
     @property
     def deadline_s(self) -> float:
         """Return how many seconds an answer may take, from the next call on."""
-        return self._caller.deadline_s
+        return self._transport.deadline_s
 
     @deadline_s.setter
     def deadline_s(self, deadline_s: float) -> None:
-        self._caller.deadline_s = deadline_s
+        self._transport.deadline_s = deadline_s
 
     def close(self) -> None:
         """Close the connections of this object; a later call opens new ones."""
-        self._caller.close()
+        self._transport.close()
 
     def enqueue(self, command: str, **fields: Unpack[records.JobFields]) -> str:
         """Add one job, and return its ID once it is durable.
@@ -125,7 +125,7 @@ class Queue:
 
         Raises: UnknownJob.
         """
-        job: JobRecord = self._caller.ask("show", id=id)["job"]
+        job: JobRecord = self._transport.ask("show", id=id)["job"]
         return job
 
     def preview(self, specs: Sequence[JobSpec], cwd: str | None = None) -> list[JobRecord]:
@@ -142,7 +142,7 @@ class Queue:
 
         Raises: UnknownJob.
         """
-        found: dict[str, Any] = self._caller.ask("why", id=id)["why"]
+        found: dict[str, Any] = self._transport.ask("why", id=id)["why"]
         return found
 
     def list(
@@ -174,7 +174,7 @@ class Queue:
 
     def status(self) -> records.StatusRecord:
         """Return `counts` by state, `supervisor` (None when none runs) and `workers`."""
-        status: Any = self._caller.ask("status")
+        status: Any = self._transport.ask("status")
         found: records.StatusRecord = status
         return found
 
@@ -188,7 +188,7 @@ class Queue:
         with no_fork:
             from .waiting import Awaiting
 
-        return Awaiting(self._caller, timeout_s).these(list(dict.fromkeys(ids)))
+        return Awaiting(self._transport, timeout_s).these(list(dict.fromkeys(ids)))
 
     def wait_for(
         self,
@@ -209,7 +209,7 @@ class Queue:
 
         wanted_states = STATES if state is None else state
         states = [wanted_states] if isinstance(wanted_states, str) else list(wanted_states)
-        return Awaiting(self._caller, timeout_s).matching(states, wanted)
+        return Awaiting(self._transport, timeout_s).matching(states, wanted)
 
     def retry_dead(
         self,
@@ -312,7 +312,7 @@ class Queue:
 
         Raises: InvalidInput.
         """
-        self._caller.ask("queue-set", queue=queue, fields=rules)
+        self._transport.ask("queue-set", queue=queue, fields=rules)
 
     def export(
         self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
@@ -341,7 +341,7 @@ class Queue:
 
         Raises: InvalidJob, DuplicateJob.
         """
-        ids: builtins.list[str] = self._caller.ask("import", jobs=list(jobs), skip=skip)["ids"]
+        ids: builtins.list[str] = self._transport.ask("import", jobs=list(jobs), skip=skip)["ids"]
         return ids
 
     def snapshot(self) -> dict[str, Any]:
@@ -349,7 +349,7 @@ class Queue:
 
         The keys are `sequence`, `settings`, `queues`, `schedules` and `clock_shift_ms`.
         """
-        found = self._caller.ask("sequence")
+        found = self._transport.ask("sequence")
         found["queues"] = dict(self._paged("queue-list", "queues", form="raw"))
         found["schedules"] = dict(self._paged("schedule-list", "schedules", form="raw"))
         return found
@@ -368,21 +368,21 @@ class Queue:
 
         Raises: InvalidInput, InvalidJob.
         """
-        self._caller.ask("schedule-set", name=name, schedule={"spec": job, "cwd": cwd or _working_folder(), **when})
+        self._transport.ask("schedule-set", name=name, schedule={"spec": job, "cwd": cwd or _working_folder(), **when})
 
     def remove_schedule(self, name: str) -> None:
         """Remove a schedule.
 
         Raises: UnknownSchedule.
         """
-        self._caller.ask("schedule-remove", name=name)
+        self._transport.ask("schedule-remove", name=name)
 
     def pause_schedule(self, name: str, paused: bool = True) -> None:
         """Pause or resume a schedule; it does not catch up on the times that it misses.
 
         Raises: UnknownSchedule.
         """
-        self._caller.ask("schedule-pause", name=name, paused=paused)
+        self._transport.ask("schedule-pause", name=name, paused=paused)
 
     def run_schedule(self, name: str) -> str | None:
         """Add the job of a schedule now, in addition to its times, and return its ID.
@@ -391,12 +391,12 @@ class Queue:
 
         Raises: UnknownSchedule.
         """
-        id: str | None = self._caller.ask("schedule-run", name=name)["id"]
+        id: str | None = self._transport.ask("schedule-run", name=name)["id"]
         return id
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that differ from their defaults."""
-        values: dict[str, Any] = self._caller.ask("config-list")["values"]
+        values: dict[str, Any] = self._transport.ask("config-list")["values"]
         return values
 
     def configure(self, key: str, value: object) -> None:
@@ -404,14 +404,14 @@ class Queue:
 
         Raises: InvalidSetting.
         """
-        self._caller.ask("config-set", key=key, value=value)
+        self._transport.ask("config-set", key=key, value=value)
 
     def scale(self, count: int, add: bool = False) -> dict[str, int]:
         """Set the number of workers of the running supervisor, or with `add`, change it by `count`.
 
         Raises: NoSupervisor.
         """
-        return self._caller.ask_supervisor("scale", count=count, add=add)
+        return self._transport.ask("scale", count=count, add=add)
 
     def stop(self, now: bool = False) -> int:
         """Ask the running supervisor to stop, without waiting, and return its process ID.
@@ -422,7 +422,7 @@ class Queue:
         Raises: NoSupervisor, Busy.
         """
         job = self.home.job_inside(os.environ)
-        pid: int = self._caller.ask_supervisor("stop", now=now, job=job)["pid"]
+        pid: int = self._transport.ask("stop", now=now, job=job)["pid"]
         return pid
 
     def leave(self) -> tuple[int, int]:
@@ -432,7 +432,7 @@ class Queue:
 
         Raises: NoSupervisor.
         """
-        reply = self._caller.ask_supervisor("stop", leave=True)
+        reply = self._transport.ask("stop", leave=True)
         self.close()
         return reply["pid"], reply["workers"]
 
@@ -458,12 +458,12 @@ class Queue:
             raise InvalidInput(what="no jobs to enqueue")
         fields: dict[str, object] = {"cwd": cwd or _working_folder(first if second is None else ())}
         if second is None:
-            ids: builtins.list[str] = self._caller.ask("enqueue", **{field: first}, **fields)["ids"]
+            ids: builtins.list[str] = self._transport.ask("enqueue", **{field: first}, **fields)["ids"]
             return ids
-        return self._caller.load(load_requests(field, chain((first, second), parts), fields), progress)
+        return self._transport.load(load_requests(field, chain((first, second), parts), fields), progress)
 
     def _change(self, verb: str, ids: Sequence[str], lenient: bool, **more: object) -> builtins.list[str]:
-        changed: builtins.list[str] = self._caller.ask(verb, ids=list(ids), lenient=lenient, **more)["ids"]
+        changed: builtins.list[str] = self._transport.ask(verb, ids=list(ids), lenient=lenient, **more)["ids"]
         return changed
 
     def _pages(self, **wanted: object) -> Iterator[builtins.list[Any]]:
@@ -476,7 +476,7 @@ class Queue:
         """Yield the value of `field` from each page of answers to the verb, without empty ones."""
         cursor = None
         while True:
-            page = self._caller.ask(verb, next=cursor, **wanted)
+            page = self._transport.ask(verb, next=cursor, **wanted)
             if page[field]:
                 yield page[field]
             cursor = page["next"]
@@ -487,12 +487,12 @@ class Queue:
         self, verb: str, ids: Sequence[str] | None, progress: Callable[[int], None], **fields: object
     ) -> int:
         if ids is not None:
-            changed: int = self._caller.ask(verb, ids=list(ids), **fields)["count"]
+            changed: int = self._transport.ask(verb, ids=list(ids), **fields)["count"]
             return changed
         count: int = 0
         cursor = None
         while True:
-            reply = self._caller.ask(verb, all=True, next=cursor, **fields)
+            reply = self._transport.ask(verb, all=True, next=cursor, **fields)
             count, cursor = count + reply["count"], reply["next"]
             if cursor is None:
                 return count

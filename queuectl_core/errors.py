@@ -41,7 +41,6 @@ def _made_again(kind: type[QueueError], fields: dict[str, object]) -> QueueError
 
 class InvalidInput(QueueError):
     code, exit_status = "invalid_input", 2
-    text = "{what}"
 
 
 class InvalidJob(QueueError):
@@ -107,7 +106,13 @@ class KeyTaken(QueueError):
 
     code = "key_taken"
     text = "unfinished job {id} already has the key {key}"
-    hint = "wait for it, or use on_conflict skip or replace (replace works only before the job starts)"
+    hint = "wait for it, or use on_conflict skip or replace (replaces a job that waits)"
+
+    def __init__(self, **fields: object) -> None:
+        super().__init__(**fields)
+        if fields.get("runs"):
+            self.text = "job {id}, which has the key {key}, already runs"
+            self.hint = "wait for it, or end it with `queuectl cancel {id}`"
 
 
 class EventsExpired(QueueError):
@@ -133,23 +138,18 @@ class BadDependency(QueueError):
 
 class NothingToDo(QueueError):
     code = "nothing_to_do"
-    text = "{what}"
 
 
 class NoOutput(QueueError):
     code = "no_output"
-    text = "{what}"
 
 
 class HomeGone(QueueError):
     """A home, or its journal, that was removed or moved while its supervisor ran. The supervisor stops."""
 
     code, exit_status = "home_gone", 75
-    text = (
-        "home {path} or its journal was removed or moved while its supervisor ran;"
-        " the supervisor stops and nothing was changed"
-    )
-    hint = "try again after it stops"
+    text = "home {path} or its journal was removed or moved while its supervisor ran; nothing was changed"
+    hint = "try again after the supervisor stops"
 
 
 class NoSupervisor(QueueError):
@@ -169,7 +169,6 @@ class Busy(QueueError):
     """A request that cannot be answered now, for example because the supervisor is slow."""
 
     code, exit_status = "busy", 75
-    text = "{what}"
     hint = "try again"
 
 
@@ -217,17 +216,14 @@ class Corrupt(QueueError):
 
     code = "corrupt"
     text = "{path} is damaged: {why}"
-    hint = (
-        "nothing was changed; `queuectl doctor` shows details, "
-        "and `queuectl doctor --repair DIR` recovers into a new home"
-    )
+    hint = "nothing was changed; see `queuectl doctor`, or recover a new home with `queuectl doctor --repair DIR`"
 
 
 class NoBackend(QueueError):
     """A store of a backend for which this Python has no module."""
 
     code = "no_backend"
-    text = "this home's store is a {backend} file, but this Python ({python}) has no module for it"
+    text = "the store of this home is a {backend} file, which this Python ({python}) cannot read"
     hint = "use a Python where `python3 -c 'import {module}'` works"
 
 
@@ -235,7 +231,6 @@ class UnfitPython(QueueError):
     """A Python that cannot run queuectl."""
 
     code = "unfit_python"
-    text = "{what}"
     hint = "use a complete CPython 3.9 or later on Linux or macOS (on Debian, package python3, not python3-minimal)"
 
 
@@ -246,7 +241,6 @@ class OutputFailed(QueueError):
 
 class ProtocolError(QueueError):
     code, exit_status = "protocol", 2
-    text = "{what}"
 
 
 class OutOfMemory(QueueError):

@@ -16,12 +16,14 @@ from .errors import Busy, NoSupervisor, OutcomeUnknown, ProtocolError, QueueErro
 from .home import Home
 from .system.forks import no_fork
 from .wire.client import Client, NotSent, connect
+from .wire.protocol import NEEDS_SUPERVISOR, READ_ONLY
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from .service.in_process import InProcess
     from .system.lockfile import Line
 
 PART_JOBS = 1000
@@ -32,27 +34,11 @@ FIRST_LOOK_S = 0.005
 LOOK_EVERY_S = 0.1
 """The bounds of the time between two looks for a supervisor while a call waits for the writer lock."""
 
-_READ_ONLY_VERBS = (
-    "show",
-    "kept",
-    "list",
-    "status",
-    "why",
-    "preview",
-    "queue-list",
-    "schedule-list",
-    "sequence",
-    "config-list",
-)
-
-
-_UNLESS_BEGUN = "if it has not started this request, it never will"
-
 KEPT_CONNECTIONS = 4
 """The number of connections that stay open for the next requests."""
 
 
-class Caller:
+class Transport:
     """A client of one home, which asks the supervisor or does the work itself.
 
     `deadline_s` is how many seconds an answer may take. `notice` receives messages for people beside the answers.
@@ -79,39 +65,26 @@ class Caller:
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
         """Ask the supervisor, or do the work in this process, and return the answer.
 
-        Raises: Busy, and any error with which the request is refused.
+        Raises: Busy, NoSupervisor, and any error with which the request is refused.
         """
         reply = self._ask_supervisor(verb, fields)
         if reply is not None:  # the usual case, which needs neither a lock nor the code for one
             return reply
+        if verb in NEEDS_SUPERVISOR:
+            raise NoSupervisor(home=self.home.path)
         for line in self._tries():
             reply = self._ask_supervisor(verb, fields)
             if reply is None:
-                reply = self._answer_locally(line, verb, fields)
+                reply = self._in_process(line).answer({"verb": verb, **fields})
             if reply is not None:
                 return reply
         raise self._unanswered()
-
-    def ask_supervisor(self, verb: str, **fields: object) -> dict[str, Any]:
-        """Ask the running supervisor, and return its answer.
-
-        Raises: NoSupervisor.
-        """
-        reply = self._ask_supervisor(verb, fields)
-        if reply is None:
-            raise NoSupervisor(home=self.home.path)
-        return reply
-
-    def _ask_supervisor(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        """Return the supervisor's answer, or None if none runs, or if it ended and the request may be repeated."""
-        client = self._connected()
-        return None if client is None else self._answer_from(client, verb, fields)
 
     def load(self, requests: Iterator[dict[str, Any]], progress: Callable[[int], None]) -> list[str]:
         """Enqueue many jobs, in requests that are committed together, and return their IDs."""
         ids: list[str] = []
 
-        def hear(reply: dict[str, Any]) -> None:
+        def on_reply(reply: dict[str, Any]) -> None:
             ids.extend(reply["ids"])
             progress(len(ids))
 
@@ -119,20 +92,17 @@ class Caller:
             client = self._connect()  # a kept connection may be closed already, and parts cannot be sent twice
             if client is not None:
                 try:
-                    self._load_through(client, requests, hear)
+                    self._load_through(client, requests, on_reply)
                 finally:
                     client.close()  # the supervisor drops a load that is not committed
                 return ids
-            with no_fork:
-                from .service import in_process
-
             requests = iter(list(requests))  # read all before taking the lock: the source may be slow
-            if in_process.converse(self.home, line, requests, self._notice, hear):
+            if self._in_process(line).converse(requests, on_reply):
                 return ids
         raise self._unanswered()
 
     def _load_through(
-        self, client: Client, requests: Iterator[dict[str, Any]], hear: Callable[[dict[str, Any]], None]
+        self, client: Client, requests: Iterator[dict[str, Any]], on_reply: Callable[[dict[str, Any]], None]
     ) -> None:
         """Send the requests of a load one ahead: the supervisor checks one part while the next is made."""
         request: dict[str, Any] = {"more": True}
@@ -142,11 +112,10 @@ class Caller:
                 client.send(deadline_ms=client.deadline_ms(), **request)
                 unanswered += 1
                 if unanswered > 1 or not request["more"]:
-                    hear(client.receive(self.deadline_s))
+                    on_reply(client.receive(self.deadline_s))
                     unanswered -= 1
-            while unanswered:
-                hear(client.receive(self.deadline_s))
-                unanswered -= 1
+            for _ in range(unanswered):
+                on_reply(client.receive(self.deadline_s))
         except (ConnectionError, OutcomeUnknown) as fault:
             ended = "the supervisor ended before it received all jobs"
             what = fault.fields["what"] if isinstance(fault, QueueError) else ended
@@ -180,28 +149,35 @@ class Caller:
     def _unanswered(self) -> Busy:
         return Busy(what=f"{self.home.lock} is held, but nothing answers on {self.home.socket}")
 
-    def _answer_from(self, client: Client, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
-        """Return the supervisor's answer, or None if it has ended and the request may be repeated."""
+    def _ask_supervisor(self, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
+        """Return the supervisor's answer, or None if none runs, or if it ended and the request may be repeated."""
+        client = self._connected()
+        if client is None:
+            return None
         is_in_order = False
         try:
             reply = client.ask(verb, deadline_ms=client.deadline_ms(), **fields)
             is_in_order = True
             return reply
         except ConnectionError as fault:
-            if not isinstance(fault, NotSent) and verb not in _READ_ONLY_VERBS:
+            if not isinstance(fault, NotSent) and verb not in READ_ONLY:
                 raise _unknown(verb, fields, "the supervisor ended before it answered") from None
             self.close()  # the other open connections have ended too
             time.sleep(FIRST_LOOK_S)
             return None
         except OutcomeUnknown as silence:
-            if verb in _READ_ONLY_VERBS:
-                raise Busy(**{"what": silence.fields["what"]}) from None
-            raise _unknown(verb, fields, f"{silence.fields['what']}; {_UNLESS_BEGUN}") from None
+            what = silence.fields["what"]
+            if verb in READ_ONLY:
+                raise Busy(what=what) from None
+            raise _unknown(verb, fields, f"{what}; if it has not started this request, it never will") from None
         except QueueError as refusal:
             is_in_order = not isinstance(refusal, (Busy, ProtocolError))
             raise
         finally:
-            self._give_back(client, is_in_order)
+            if is_in_order and len(self._idle) < KEPT_CONNECTIONS:
+                self._idle.append(client)
+            else:
+                client.close()
 
     def _connected(self) -> Client | None:
         while self._idle:
@@ -220,17 +196,11 @@ class Caller:
         except IndexError:  # another thread was faster
             return None
 
-    def _give_back(self, client: Client, is_in_order: bool) -> None:
-        if is_in_order and len(self._idle) < KEPT_CONNECTIONS:
-            self._idle.append(client)
-        else:
-            client.close()
-
-    def _answer_locally(self, line: Line, verb: str, fields: dict[str, object]) -> dict[str, Any] | None:
+    def _in_process(self, line: Line) -> InProcess:
         with no_fork:
-            from .service import in_process
+            from .service.in_process import InProcess
 
-        return in_process.answer(self.home, line, {"verb": verb, **fields}, verb in _READ_ONLY_VERBS, self._notice)
+        return InProcess(self.home, line, self._notice)
 
 
 def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:

@@ -13,7 +13,7 @@ import time
 
 from .errors import Busy, InvalidInput, NoSupervisor, UnknownJob
 from .model.states import FINAL_STATES, STATES
-from .transport import Caller
+from .transport import Transport
 from .wire.client import Client, connect
 from .wire.protocol import WAIT_JOBS
 
@@ -36,10 +36,10 @@ SUCCESSOR_WITHIN_S = 5.0
 class Awaiting:
     """A wait for jobs. The timeout starts when you create the object."""
 
-    def __init__(self, caller: Caller, timeout_s: float | None) -> None:
-        self._caller = caller
+    def __init__(self, transport: Transport, timeout_s: float | None) -> None:
+        self._transport = transport
         self._end_s = None if timeout_s is None else time.monotonic() + timeout_s
-        self._own_id = caller.home.job_inside(os.environ)
+        self._own_id = transport.home.job_inside(os.environ)
         """The job that this process belongs to: a wait for it would never end."""
 
     def these(self, ids: Sequence[str], lenient: bool = False) -> Ended | None:
@@ -53,7 +53,7 @@ class Awaiting:
             raise InvalidInput(what=f"job {self._own_id} cannot wait for itself")
         pause_s, alone_from_s = FIRST_PAUSE_S, 0.0
         while ids:
-            client = connect(self._caller.home.socket, self._caller.deadline_s)
+            client = connect(self._transport.home.socket, self._transport.deadline_s)
             if client is not None:
                 ended, is_heard = self._ended_with(client, ids, lenient)
                 alone_from_s = time.monotonic() + SUCCESSOR_WITHIN_S
@@ -108,7 +108,7 @@ class Awaiting:
         cursor = None
         how: dict[str, object] = {"state": states, "limit": PAGE_JOBS, "form": "brief", "numbered": True}
         while True:
-            page = self._caller.ask("list", next=cursor, **how, **wanted)
+            page = self._transport.ask("list", next=cursor, **how, **wanted)
             yield page
             cursor = page["next"]
             if cursor is None:
@@ -123,7 +123,7 @@ class Awaiting:
             for start in range(0, len(ids), WAIT_JOBS):
                 portion, more = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS < len(ids)
                 client.send("wait", ids=portion, more=more, lenient=lenient)
-                reply = client.receive(self._caller.deadline_s if more else self._left_s())
+                reply = client.receive(self._transport.deadline_s if more else self._left_s())
                 if "ended" in reply:
                     return reply["ended"], True
         except Busy:
@@ -144,15 +144,15 @@ class Awaiting:
         for id in ids:
             state = self._state_of(id, lenient)
             if state in OPEN_STATES:
-                if self._caller.ask("status")["supervisor"] is not None:
+                if self._transport.ask("status")["supervisor"] is not None:
                     return None
-                raise NoSupervisor(home=self._caller.home.path)
+                raise NoSupervisor(home=self._transport.home.path)
             ended[state] = ended.get(state, 0) + 1
         return ended
 
     def _state_of(self, id: str, lenient: bool) -> str:
         try:
-            return str(self._caller.ask("show", id=id)["job"]["state"])
+            return str(self._transport.ask("show", id=id)["job"]["state"])
         except UnknownJob:
             if not lenient:
                 raise

@@ -16,20 +16,20 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from ..engine.admission import admit
-from ..errors import InvalidInput, InvalidJob, NothingToDo, UnknownJob
+from ..errors import InvalidInput, InvalidJob, NothingToDo
 from ..model import commands, job_text
 from ..model.job import DEAD, Job
-from ..model.job_spec import check_cwd, check_id
+from ..model.job_spec import check_cwd
 from ..table.memtable import FreshJob, NumberBlock
-from ..wire.protocol import MAX_JOBS, jobs_at_once
-from . import queries, queue_pages
-from .queries import Page
+from ..wire.protocol import jobs_at_once
+from . import fields, queries, queue_pages
+from .fields import Fields
 
 if TYPE_CHECKING:
     from ..engine.bulk import Load
     from .ledger import Ledger
 
-Fields = dict[str, object]
+    Handler = Callable[[Ledger, Fields, int], Fields]
 
 PREVIEW_JOBS = 500
 """The most jobs in one reply to a preview."""
@@ -46,13 +46,13 @@ def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     Raises: QueueError.
     """
     verb = str(request.get("verb"))
-    if verb not in VERBS:
+    if verb not in HANDLERS:
         advice = "the supervisor may be another version, so run `queuectl worker restart`"
         raise InvalidInput(what=f"unknown request {verb[:40]!r}; {advice}")
-    return VERBS[verb](ledger, request, now_ms)
+    return HANDLERS[verb](ledger, request, now_ms)
 
 
-class Conversation:
+class Session:
     """The requests of one client, answered in order.
 
     It keeps one thing between requests: the load that is in progress.
@@ -80,7 +80,7 @@ class Conversation:
             raise
 
     def end(self) -> None:
-        """End the conversation, and discard a load that is not committed."""
+        """End the session, and discard a load that is not committed."""
         if self._load is not None:
             self._ledger.engine.end_load(self._load)
             self._load = None
@@ -92,34 +92,29 @@ class Conversation:
         if self._load is None or request["part"] != self._parts:
             raise InvalidInput(what="this part does not follow the previous part of the load")
         self._parts += 1
-        ids = self._ledger.add_to_load(self._load, *_wanted_jobs(request, self._load.count), now_ms)
+        ids = self._ledger.add_to_load(self._load, *_new_jobs(request, self._load.count), now_ms)
         if self._load.count > MAX_LOAD_JOBS or self._load.bytes > MAX_LOAD_BYTES:
             raise InvalidInput(what="too many jobs at once; split them into several calls")
-        if request.get("more") is not True:
+        if not fields.is_set(request, "more"):
             self._ledger.commit_load(self._load, now_ms)
             self._load = None
         return {"ids": ids}
 
 
-def _enqueue(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    return {"ids": ledger.decide(commands.Enqueue(*_wanted_jobs(request, 0)), now_ms)}
-
-
-def _wanted_jobs(request: Fields, index: int) -> tuple[list[object], str]:
+def _new_jobs(request: Fields, index: int = 0) -> tuple[list[object], str]:
     """Return the jobs of a request, and the working folder of those that name none.
 
     The jobs come as `jobs`, or as `lines` of JSON text. `index` is the number of the first one, for
     error messages.
     """
-    cwd, lines = request.get("cwd"), request.get("lines")
-    given = request.get("jobs") if lines is None else lines
-    if not isinstance(given, list) or not 0 < len(given) <= MAX_JOBS:
-        raise InvalidInput(what=f"enqueue needs a list of 1 to {MAX_JOBS} jobs")
-    why = check_cwd(cwd)
+    is_text = request.get("lines") is not None
+    jobs = fields.jobs(request, "lines" if is_text else "jobs")
+    why = check_cwd(request.get("cwd"))
     if why:
         raise InvalidInput(what=f"the folder to run in {why}")
-    jobs = given if lines is None else [_parse_line(line, n) for n, line in enumerate(given, index)]
-    return jobs, str(cwd)
+    if is_text:
+        jobs = [_parse_line(line, n) for n, line in enumerate(jobs, index)]
+    return jobs, str(request["cwd"])
 
 
 def _parse_line(line: object, index: int) -> object:
@@ -134,29 +129,22 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
     The reply is one page. Its `next` is the number of the first job on the next page, or None at the end.
     """
-    specs, cwd = _wanted_jobs(request, 0)
-    first = request.get("next") or 0
-    if type(first) is not int or first < 0:
-        raise InvalidInput(what="next must be the value from an earlier page")
+    specs, cwd = _new_jobs(request)
+    first = fields.index(request)
     events = admit(ledger.table, ledger.engine.settings, specs, cwd, now_ms).events
-    page = Page(PREVIEW_JOBS)
-    for n, event in enumerate(events[first:], first):
-        job = FreshJob((event, NumberBlock(event.number))).job
-        if not page.look_at(job, True, _previewed, ledger.table.clock_shift_ms):
-            return {"jobs": page.jobs, "next": n}
-    return {"jobs": page.jobs, "next": None}
+    jobs = ((n, FreshJob((event, NumberBlock(event.number))).job) for n, event in enumerate(events[first:], first))
+    page = queries.Page(PREVIEW_JOBS, _previewed, ledger.table.clock_shift_ms)
+    return page.filled(jobs)
 
 
 def _previewed(job: Job, clock_shift_ms: int) -> Fields:
-    return {**job.record(clock_shift_ms), "retries_after_s": queries.timetable(job)}
+    return {**job.record(clock_shift_ms), "retries_after_s": queries.retry_waits_s(job)}
 
 
 def _retry_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    fields = request.get("fields") or {}
-    if not isinstance(fields, dict):
-        raise InvalidInput(what="fields must be an object")
-    dependants, everything = request.get("dependants") is True, request.get("all") is True
-    return _change_dead(ledger, request, now_ms, lambda ids: commands.RetryDead(ids, fields, dependants, everything))
+    changes = fields.mapping(request) if request.get("fields") else {}
+    dependants, everything = fields.is_set(request, "dependants"), fields.is_set(request, "all")
+    return _change_dead(ledger, request, now_ms, lambda ids: commands.RetryDead(ids, changes, dependants, everything))
 
 
 def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -169,119 +157,55 @@ def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[l
     With `all`, the reply's `next` asks for the page that follows.
     It also holds the sequence at the first request, so that jobs that change later are left alone.
     """
-    at_once = jobs_at_once(request.get("fields"))
-    if request.get("all") is not True:
-        return {"count": len(ledger.decide(kind(_wanted_ids(request, at_once)), now_ms)), "next": None}
-    first = [f"{DEAD}/", ledger.engine.sequence]
-    cursor = request.get("next") or first
-    if not (
-        isinstance(cursor, list) and len(cursor) == 2 and queries.is_key(cursor[0], DEAD) and type(cursor[1]) is int
-    ):
-        raise InvalidInput(what="next must be the value from an earlier reply")
-    after, last = cursor
-    limit = min(DEAD_JOBS, at_once)
+    if not fields.is_set(request, "all"):
+        return {"count": len(ledger.decide(kind(fields.ids(request)), now_ms)), "next": None}
+    cursor = fields.cursor(request)
+    after, last = cursor or (f"{DEAD}/", ledger.engine.sequence)
+    if not fields.is_key(after, DEAD) or type(last) is not int:
+        raise fields.bad_cursor()
+    limit = min(DEAD_JOBS, jobs_at_once(request.get("fields")))
     page = ledger.table.scan(DEAD, limit, after)
-    if not page and cursor is first:
+    if not page and cursor is None:
         raise NothingToDo(what="the dead letter queue is empty")
     ids = [id for _, id in page if ledger.table.existing(id).revision <= last]
     ledger.decide(kind(ids), now_ms)
     return {"count": len(ids), "next": [page[-1][0], last] if len(page) == limit else None}
 
 
-def _wanted_ids(request: Fields, limit: int) -> list[str]:
-    """Return the job IDs that a request names, 1 to `limit` of them.
+def _decides(command_of: Callable[[Fields], commands.Command], field: str | None = None) -> Handler:
+    """Return the handler of a request that is one command. `field` of the reply has the engine's reply."""
 
-    Raises: InvalidInput, UnknownJob.
-    """
-    ids = request.get("ids")
-    if not isinstance(ids, list) or not ids:
-        raise InvalidInput(what="name at least one job")
-    if len(ids) > limit:
-        such = "" if limit == MAX_JOBS else " for such a change"
-        raise InvalidInput(what=f"name at most {limit} jobs at a time{such}")
-    for id in ids:
-        if check_id(id):
-            raise UnknownJob(id=str(id)[:140])
-    return ids
+    def handle(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+        reply = ledger.decide(command_of(request), now_ms)
+        return {} if field is None else {field: reply}
+
+    return handle
 
 
-def _by_hand(kind: Callable[..., commands.Command]) -> Callable[[Ledger, Fields, int], Fields]:
-    """Return the handler of a verb that changes named jobs. It replies with their IDs."""
-
-    def change(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-        ids = _wanted_ids(request, jobs_at_once(request.get("fields")))
-        lenient = request.get("lenient") is True
-        return {"ids": ledger.decide(kind(ids, request, lenient), now_ms)}
-
-    return change
+def _targets(request: Fields) -> tuple[list[str], bool]:
+    """Return the IDs that a request names, and whether to skip the jobs to which it does not apply."""
+    return fields.ids(request), fields.is_set(request, "lenient")
 
 
-def _cancel(ids: list[str], request: Fields, lenient: bool) -> commands.Command:
-    number = request.get("signal", int(SIGTERM))
-    if type(number) is not int or not 1 <= number <= 64:
+def _cancel(request: Fields) -> commands.Command:
+    ids, lenient = _targets(request)
+    signal = request.get("signal", int(SIGTERM))
+    if type(signal) is not int or not 1 <= signal <= 64:
         raise InvalidInput(what="signal must be the number of a signal")
-    return commands.Cancel(ids, number, lenient)
+    return commands.Cancel(ids, signal, lenient)
 
 
-def _edit(ids: list[str], request: Fields, lenient: bool) -> commands.Command:
-    fields = request.get("fields")
-    if not isinstance(fields, dict):
-        raise InvalidInput(what="fields must be an object")
-    return commands.Edit(ids, fields, lenient)
+def _edit(request: Fields) -> commands.Command:
+    ids, lenient = _targets(request)
+    return commands.Edit(ids, fields.mapping(request), lenient)
 
 
-def _queue_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    fields = request.get("fields")
-    if not isinstance(fields, dict):
-        raise InvalidInput(what="fields must be an object")
-    ledger.decide(commands.ChangeQueue(str(request.get("queue")), fields), now_ms)
-    return {}
+def _name(request: Fields, field: str = "name") -> str:
+    return str(request.get(field))
 
 
-def _schedule_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    wanted = request.get("schedule")
-    if not isinstance(wanted, dict):
-        raise InvalidInput(what="schedule must be an object")
-    ledger.decide(commands.SetSchedule(_name_of(request), wanted), now_ms)
-    return {}
-
-
-def _schedule_remove(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    ledger.decide(commands.RemoveSchedule(_name_of(request)), now_ms)
-    return {}
-
-
-def _schedule_pause(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    ledger.decide(commands.PauseSchedule(_name_of(request), request.get("paused") is True), now_ms)
-    return {}
-
-
-def _schedule_run(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    return {"id": ledger.decide(commands.RunSchedule(_name_of(request)), now_ms)}
-
-
-def _name_of(request: Fields) -> str:
-    return str(request.get("name"))
-
-
-def _import(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    jobs = request.get("jobs")
-    if not isinstance(jobs, list) or not 0 < len(jobs) <= MAX_JOBS:
-        raise InvalidInput(what=f"import needs a list of 1 to {MAX_JOBS} jobs")
-    return {"ids": ledger.decide(commands.Import(jobs, request.get("skip") is True), now_ms)}
-
-
-def _config_set(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    ledger.decide(commands.ChangeSetting(str(request.get("key")), request.get("value")), now_ms)
-    return {}
-
-
-def _config_list(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    return {"values": ledger.table.settings}
-
-
-VERBS: dict[str, Callable[[Ledger, Fields, int], Fields]] = {
-    "enqueue": _enqueue,
+HANDLERS: dict[str, Handler] = {
+    "enqueue": _decides(lambda request: commands.Enqueue(*_new_jobs(request)), "ids"),
     "preview": _preview,
     "show": queries.show,
     "kept": queries.kept,
@@ -290,21 +214,27 @@ VERBS: dict[str, Callable[[Ledger, Fields, int], Fields]] = {
     "status": queries.status,
     "why": queries.why,
     "queue-list": queue_pages.queues,
-    "queue-set": _queue_set,
+    "queue-set": _decides(lambda request: commands.ChangeQueue(_name(request, "queue"), fields.mapping(request))),
     "schedule-list": queue_pages.schedules,
-    "schedule-set": _schedule_set,
-    "schedule-remove": _schedule_remove,
-    "schedule-pause": _schedule_pause,
-    "schedule-run": _schedule_run,
-    "cancel": _by_hand(_cancel),
-    "remove": _by_hand(lambda ids, request, lenient: commands.Remove(ids, lenient)),
-    "retry": _by_hand(lambda ids, request, lenient: commands.RunNow(ids, lenient)),
-    "edit": _by_hand(_edit),
-    "suspend": _by_hand(lambda ids, request, lenient: commands.Suspend(ids, lenient)),
-    "continue": _by_hand(lambda ids, request, lenient: commands.Continue(ids, lenient)),
+    "schedule-set": _decides(
+        lambda request: commands.SetSchedule(_name(request), fields.mapping(request, "schedule"))
+    ),
+    "schedule-remove": _decides(lambda request: commands.RemoveSchedule(_name(request))),
+    "schedule-pause": _decides(
+        lambda request: commands.PauseSchedule(_name(request), fields.is_set(request, "paused"))
+    ),
+    "schedule-run": _decides(lambda request: commands.RunSchedule(_name(request)), "id"),
+    "cancel": _decides(_cancel, "ids"),
+    "remove": _decides(lambda request: commands.Remove(*_targets(request)), "ids"),
+    "retry": _decides(lambda request: commands.RunNow(*_targets(request)), "ids"),
+    "edit": _decides(_edit, "ids"),
+    "suspend": _decides(lambda request: commands.Suspend(*_targets(request)), "ids"),
+    "continue": _decides(lambda request: commands.Continue(*_targets(request)), "ids"),
     "dlq-retry": _retry_dead,
     "dlq-purge": _purge_dead,
-    "import": _import,
-    "config-set": _config_set,
-    "config-list": _config_list,
+    "import": _decides(
+        lambda request: commands.Import(fields.jobs(request), fields.is_set(request, "skip")), "ids"
+    ),
+    "config-set": _decides(lambda request: commands.ChangeSetting(_name(request, "key"), request.get("value"))),
+    "config-list": lambda ledger, request, now_ms: {"values": ledger.table.settings},
 }

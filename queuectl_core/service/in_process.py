@@ -11,7 +11,6 @@ So a fork in another thread waits until the work is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
 
 from ..engine.engine import Engine
 from ..errors import DiskFull, QueueError, in_words
@@ -21,159 +20,137 @@ from ..system import lockfile
 from ..system.clock import now_ms
 from ..system.forks import no_fork
 from ..table.job_table import JobTable
+from ..wire.protocol import READ_ONLY
 from . import clock_anchor, handlers, orphans
-from .handlers import Fields
+from .fields import Fields
 from .ledger import Ledger
 
 CHANGED_LIMIT = 256
 """The most changed jobs that stay in the journal alone. Every call replays them."""
 
+OnReply = Callable[[Fields], None]
 
-def answer(
-    home: Home, line: lockfile.Line, request: Fields, only_reads: bool, notice: Callable[[str], None]
-) -> Fields | None:
-    """Return the reply to a request, or None if the writer lock is not free within `line.wait_s`.
 
-    `notice` receives problems that are not part of the reply.
-    A request that `only_reads` does not create a home, and also works on a read-only disk.
+class InProcess:
+    """The answers of one home, each under the writer lock, for which `line` waits.
 
-    Raises: QueueError.
+    `notice` receives problems that are not part of a reply.
     """
-    replies: list[Fields] = []
-    if not only_reads:
-        return replies[0] if converse(home, line, [request], notice, replies.append) else None
-    if not home.exists() or not home.has_begun():
-        return _answer_from_nothing(request)
-    try:
-        lock = line.take(home.lock)
-    except OSError as fault:
-        if fault.errno in NOT_ALLOWED:
-            return _answer_reading(home, request)
-        raise home.failure(fault) from fault
-    try:
-        return replies[0] if _converse(home, lock, [request], notice, replies.append) else None
-    except DiskFull:
-        return _answer_from_full_disk(home, line, request)
 
+    def __init__(self, home: Home, line: lockfile.Line, notice: Callable[[str], None]) -> None:
+        self._home = home
+        self._line = line
+        self._notice = notice
+        self._notes: list[str] = []
 
-def converse(
-    home: Home,
-    line: lockfile.Line,
-    requests: Iterable[Fields],
-    notice: Callable[[str], None],
-    hear: Callable[[Fields], None],
-) -> bool:
-    """Answer several requests in order, and return True when their effects are durable.
+    def answer(self, request: Fields) -> Fields | None:
+        """Return the reply to a request, or None if the writer lock is not free within `line.wait_s`.
 
-    Return False if the writer lock is not free within `line.wait_s`. If it raises, nothing has changed.
+        A request that only reads does not create a home, and also works on a full or read-only disk.
 
-    Raises: QueueError.
-    """
-    try:
-        home.prepare()
-        lock = line.take(home.lock)
-    except OSError as fault:
-        raise home.failure(fault) from fault
-    return _converse(home, lock, requests, notice, hear)
+        Raises: QueueError.
+        """
+        replies: list[Fields] = []
+        if request["verb"] not in READ_ONLY:
+            return replies[0] if self.converse([request], replies.append) else None
+        if not self._home.exists() or not self._home.has_begun():
+            return handlers.answer(EmptyLedger(), request, now_ms())
+        try:
+            lock = self._line.take(self._home.lock)
+        except OSError as fault:
+            if fault.errno in NOT_ALLOWED:
+                return self._read(request)
+            raise self._home.failure(fault) from fault
 
+        def read() -> None:
+            try:
+                self._answer_all([request], replies.append)
+            except DiskFull:
+                replies.insert(0, self._read(request, is_full=True))
 
-def _converse(
-    home: Home,
-    lock: int | None,
-    requests: Iterable[Fields],
-    notice: Callable[[str], None],
-    hear: Callable[[Fields], None],
-) -> bool:
-    if lock is None:
-        return False
-    notes: list[str] = []
-    try:
-        with no_fork:
-            _converse_with_lock(home, requests, notes.append, hear)
-    except OSError as fault:
-        raise home.failure(fault) from fault
-    finally:
-        lockfile.release(lock)
-        for text in notes:  # after the release, because the receiver may use the queue itself
-            notice(text)
-    return True
+        return replies[0] if self._use(lock, read) else None
 
+    def converse(self, requests: Iterable[Fields], on_reply: OnReply) -> bool:
+        """Answer several requests in order, and return True when their effects are durable.
 
-def _converse_with_lock(
-    home: Home, requests: Iterable[Fields], notice: Callable[[str], None], hear: Callable[[Fields], None]
-) -> None:
-    home.prepare()  # recreate missing folders, so that reads and writes give the same answer
-    ledger = Ledger(home)
-    if ledger.torn is not None:
-        notice(ledger.torn.told())
-    try:
-        clock_anchor.follow(home, ledger.engine, ledger.decide, now_ms())
-        _harvest(home, ledger, notice)
-        conversation = handlers.Conversation(ledger)
-        for request in requests:
-            hear(conversation.answer(request, now_ms()))
-        ledger.write()
-        ledger.sync()
-    except BaseException:
-        ledger.close()
-        raise
-    try:
-        orphans.sweep(home, {run.instance for run in orphans.find(ledger.table)})
-        ledger.checkpoint_if_over(CHANGED_LIMIT)
-    except (QueueError, OSError) as fault:
-        notice(in_words(fault))
-    except KeyboardInterrupt:  # the request is done; the next process does the rest
-        pass
-    finally:
-        _close(ledger, notice)
+        Return False if the writer lock is not free within `line.wait_s`. If it raises, nothing has changed.
 
+        Raises: QueueError.
+        """
+        try:
+            self._home.prepare()
+            lock = self._line.take(self._home.lock)
+        except OSError as fault:
+            raise self._home.failure(fault) from fault
+        return self._use(lock, lambda: self._answer_all(requests, on_reply))
 
-def _close(ledger: Ledger, notice: Callable[[str], None]) -> None:
-    try:
-        ledger.close()
-    except (QueueError, OSError) as fault:
-        notice(in_words(fault))
+    def _use(self, lock: int | None, work: Callable[[], None]) -> bool:
+        """Do work under the lock, and release it. Return False without a lock."""
+        if lock is None:
+            return False
+        try:
+            with no_fork:
+                work()
+        except OSError as fault:
+            raise self._home.failure(fault) from fault
+        finally:
+            lockfile.release(lock)
+            while self._notes:  # after the release, because the receiver may use the queue itself
+                self._notice(self._notes.pop(0))
+        return True
 
+    def _answer_all(self, requests: Iterable[Fields], on_reply: OnReply) -> None:
+        self._home.prepare()  # recreate missing folders, so that reads and writes give the same answer
+        ledger = Ledger(self._home)
+        if ledger.torn is not None:
+            self._notes.append(ledger.torn.told())
+        try:
+            clock_anchor.follow(self._home, ledger.engine, ledger.decide, now_ms())
+            self._harvest(ledger)
+            session = handlers.Session(ledger)
+            for request in requests:
+                on_reply(session.answer(request, now_ms()))
+            ledger.write()
+            ledger.sync()
+        except BaseException:
+            ledger.close()
+            raise
+        try:
+            try:
+                orphans.sweep(self._home, {run.instance for run in orphans.find(ledger.table)})
+                ledger.checkpoint_if_over(CHANGED_LIMIT)
+            finally:
+                ledger.close()
+        except (QueueError, OSError) as fault:
+            self._notes.append(in_words(fault))
+        except KeyboardInterrupt:  # the request is done; the next process does the rest
+            pass
 
-def _harvest(home: Home, ledger: Ledger, notice: Callable[[str], None]) -> None:
-    """Record the outcome of each run that has ended without a supervisor."""
-    for run in orphans.find(ledger.table):
-        if not orphans.is_under_way(home, run):
-            command = orphans.conclude(home, ledger.table.existing(run.job_id), find_orphans=list)
+    def _harvest(self, ledger: Ledger) -> None:
+        """Record the outcome of each run that has ended without a supervisor."""
+        for run in orphans.find(ledger.table):
+            if orphans.is_under_way(self._home, run):
+                continue
+            command = orphans.conclude(self._home, ledger.table.existing(run.job_id), find_orphans=list)
             if command is not None:
                 ledger.decide(command, now_ms())
-                damage = orphans.told_of_damage(command)
-                if damage is not None:
-                    notice(damage)
+                self._notes += filter(None, [orphans.told_of_damage(command)])
+
+    def _read(self, request: Fields, is_full: bool = False) -> Fields:
+        """Return the reply of a home on a disk that nobody can write to. Do not harvest results."""
+        with no_fork:
+            ledger = Ledger(self._home, read_only=True)
+            ledger.is_short = is_full
+            try:
+                return handlers.answer(ledger, request, now_ms())
+            finally:
+                ledger.close()
 
 
-def _answer_from_full_disk(home: Home, line: lockfile.Line, request: Fields) -> Fields | None:
-    """Return the reply of a home that a full disk prevents from opening for writing.
+class EmptyLedger(Ledger):
+    """The ledger of a home that does not exist, only for reads."""
 
-    Return None if another process has taken the lock meanwhile.
-    """
-    lock = line.take(home.lock)
-    if lock is None:
-        return None
-    try:
-        return _answer_reading(home, request, is_full=True)
-    finally:
-        lockfile.release(lock)
-
-
-def _answer_reading(home: Home, request: Fields, is_full: bool = False) -> Fields:
-    """Return the reply of a home on a disk that nobody can write to. Do not harvest results."""
-    with no_fork:
-        ledger = Ledger(home, read_only=True)
-        ledger.is_short = is_full
-        try:
-            return handlers.answer(ledger, request, now_ms())
-        finally:
-            ledger.close()
-
-
-def _answer_from_nothing(request: Fields) -> Fields:
-    """Return the reply of a home that does not exist, without creating it."""
-    table = JobTable(MemoryStore())
-    ledger = SimpleNamespace(table=table, engine=Engine(table), shortage=lambda: None)
-    return handlers.answer(ledger, request, now_ms())  # type: ignore[arg-type]  # enough of a Ledger for reads
+    def __init__(self) -> None:
+        self.table = JobTable(MemoryStore())
+        self.engine = Engine(self.table)
+        self.is_short = False

@@ -22,21 +22,8 @@ from ..engine.bulk import Load
 from ..engine.engine import Engine
 from ..errors import Corrupt, DiskFull, StorageFailed
 from ..home import Home
-from ..model import events
-from ..model.commands import (
-    Command,
-    Continue,
-    Dispatch,
-    Enqueue,
-    Finish,
-    FireSchedules,
-    Import,
-    Locate,
-    Prune,
-    Release,
-    RunSchedule,
-    ShiftClock,
-)  # fmt: skip
+from ..model import commands, events
+from ..model.commands import Command
 from ..storage.backends import open_store
 from ..storage.journal import Journal, Known, TornTail, recover
 from ..storage.journal_format import Frame
@@ -60,7 +47,10 @@ SLICE = 250
 KEPT_BYTES = 16 * 1024 * 1024
 """Bytes of the journal that stay after a checkpoint, for programs that read the events later."""
 
-_NEEDED = frozenset((Continue, Dispatch, Finish, Locate, Prune, Release, ShiftClock, FireSchedules))
+_NEEDED = frozenset(
+    (commands.Continue, commands.Dispatch, commands.Finish, commands.FireSchedules)
+    + (commands.Locate, commands.Prune, commands.Release, commands.ShiftClock)
+)
 """Commands that must work on a full disk: they end runs, or let time pass."""
 
 WORTH_A_SEGMENT = 32 * 1024
@@ -301,11 +291,11 @@ class Ledger:
 
 def _new_jobs(command: Command) -> list[object]:
     """Return the jobs that a command wants to add; a placeholder for the run of a schedule."""
-    if type(command) is Enqueue:
+    if type(command) is commands.Enqueue:
         return command.specs
-    if type(command) is Import:
+    if type(command) is commands.Import:
         return command.jobs
-    return [None] if type(command) is RunSchedule else []
+    return [None] if type(command) is commands.RunSchedule else []
 
 
 def _opened_store(home: Home, read_only: bool) -> Store:

@@ -1,6 +1,5 @@
 """Queries: requests that change nothing: a job, pages of jobs, counts, and why a job is in its state.
 
-Fields of requests come from outside, so this module checks each one.
 Knows the table and the scheduler. Does not know sockets or files.
 
 Invariant: each page bounds the jobs it looks at, not only those it finds, because a filter can skip millions.
@@ -8,7 +7,7 @@ Invariant: each page bounds the jobs it looks at, not only those it finds, becau
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..engine.run_outcome import backoff_ms
@@ -18,12 +17,12 @@ from ..model.job_spec import check_id
 from ..table.index_keys import ALL_QUEUES, READY, indexes_of
 from ..timestamps import utc, utc_or_none
 from ..wire.protocol import MAX_JOBS, MAX_MESSAGE_BYTES
+from . import fields
+from .fields import Fields
 
 if TYPE_CHECKING:
     from ..model.records import StoredJob
     from .ledger import Ledger
-
-Fields = dict[str, object]
 
 PAGE_JOBS = 500
 _PAGE_CHARACTERS = MAX_MESSAGE_BYTES // 16
@@ -43,15 +42,25 @@ _NEWEST_FIRST = (COMPLETED, DEAD)
 """States whose jobs are listed newest first. Other jobs are listed in the order they run in."""
 
 
-def job_of(ledger: Ledger, id: object) -> Job:
-    """Return the job with this ID.
+def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Return the record of one job."""
+    return {"job": _job(ledger, request).record(ledger.table.clock_shift_ms)}
+
+
+def _job(ledger: Ledger, request: Fields) -> Job:
+    """Return the job that a request names.
 
     Raises: UnknownJob.
     """
-    job = ledger.table.get(str(id)) if check_id(id) is None else None
+    id = request.get("id")
+    job = _find(ledger, id)
     if job is None:
         raise UnknownJob(id=str(id)[:140])
     return job
+
+
+def _find(ledger: Ledger, id: object) -> Job | None:
+    return ledger.table.get(str(id)) if check_id(id) is None else None
 
 
 def snapshot(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -64,26 +73,16 @@ def snapshot(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     }
 
 
-def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """Return the record of one job."""
-    job = job_of(ledger, request.get("id"))
-    return {"job": job.record(ledger.table.clock_shift_ms)}
-
-
 def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return everything that is kept of the named jobs that exist, as many as fit on a page.
 
     The reply's `next` is the index of the first job on the next page, or None at the end.
     """
-    ids, first = request.get("ids"), request.get("next") or 0
-    if not isinstance(ids, list) or len(ids) > MAX_JOBS or type(first) is not int or first < 0:
-        raise InvalidInput(what=f"name at most {MAX_JOBS} jobs; next must be the value from an earlier page")
-    page = Page(PAGE_JOBS)
-    for n, id in enumerate(ids[first:], first):
-        job = ledger.table.get(id) if check_id(id) is None else None
-        if job is not None and not page.look_at(job, True, _FORMS["kept"], 0):
-            return {"jobs": page.jobs, "next": n}
-    return {"jobs": page.jobs, "next": None}
+    ids, first = request.get("ids"), fields.index(request)
+    if not isinstance(ids, list) or len(ids) > MAX_JOBS:
+        raise InvalidInput(what=f"name at most {MAX_JOBS} jobs")
+    jobs = ((n, _find(ledger, id)) for n, id in enumerate(ids[first:], first))
+    return Page(PAGE_JOBS, _FORMS["kept"], 0).filled(jobs)
 
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -108,17 +107,14 @@ class Filter:
     """
 
     def __init__(self, request: Fields) -> None:
-        self.queue = _text(request, "queue")
-        self.name = _text(request, "name")
-        self.key = _text(request, "key")
-        self.since_ms = _number(request, "since_ms")
-        self.until_ms = _number(request, "until_ms")
-        self.ended_until_ms = _number(request, "ended_until_ms")
-        self.before = _number(request, "before")
-        tags = request.get("tags") or {}
-        if not isinstance(tags, dict):
-            raise InvalidInput(what="tags must be an object with text values")
-        self.tags: dict[str, object] = tags
+        self.queue = fields.text(request, "queue")
+        self.name = fields.text(request, "name")
+        self.key = fields.text(request, "key")
+        self.since_ms = fields.number(request, "since_ms")
+        self.until_ms = fields.number(request, "until_ms")
+        self.ended_until_ms = fields.number(request, "ended_until_ms")
+        self.before = fields.number(request, "before")
+        self.tags = fields.mapping(request, "tags") if request.get("tags") else {}
 
     def takes(self, job: Job) -> bool:
         """Return whether a job meets all conditions."""
@@ -135,27 +131,60 @@ class Filter:
         )
 
 
-def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """Return one page of the jobs that match the request.
+class PageQuery:
+    """A request for one page of the jobs that match a filter.
 
     `next` from the previous page says where to continue. It is None at the end.
     `form` is `record`, `brief` (IDs only), `kept` (everything that is kept), or `raw` (the same
     with times by the wall clock).
     `before` leaves out jobs from this number on. A `numbered` page gives a suitable number as `next_number`.
+
+    Raises: InvalidInput.
     """
-    wanted = Filter(request)
-    indexes = _wanted_indexes(request, wanted.queue)
-    limit, cursor = request.get("limit", PAGE_JOBS), request.get("next") or [indexes[0], ""]
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise InvalidInput(what="limit must be a whole number, 1 or more")
-    if not (isinstance(cursor, list) and len(cursor) == 2 and cursor[0] in indexes and is_key(cursor[1], cursor[0])):
-        raise InvalidInput(what="next must be the value from an earlier page")
-    rest = indexes[indexes.index(cursor[0]) :]
-    shape = _FORMS.get(str(request.get("form", "record")))
-    if shape is None:
-        raise InvalidInput(what=f"form must be one of {', '.join(_FORMS)}")
-    page = _page(ledger, rest, cursor[1], min(limit, PAGE_JOBS), wanted, shape, request.get("oldest_first") is True)
-    return {**page, "next_number": ledger.table.next_number} if request.get("numbered") is True else page
+
+    def __init__(self, request: Fields) -> None:
+        limit, form = fields.number(request, "limit"), str(request.get("form", "record"))
+        if limit is not None and limit < 1:
+            raise InvalidInput(what="limit must be a whole number, 1 or more")
+        if form not in _FORMS:
+            raise InvalidInput(what=f"form must be one of {', '.join(_FORMS)}")
+        self.limit = PAGE_JOBS if limit is None else min(limit, PAGE_JOBS)
+        self.shape = _FORMS[form]
+        self.filter = Filter(request)
+        self.indexes = _wanted_indexes(request, self.filter.queue)
+        self.after: str
+        index, self.after = fields.cursor(request) or (self.indexes[0], "")
+        if index not in self.indexes or not fields.is_key(self.after, index):
+            raise fields.bad_cursor()
+        self.indexes = self.indexes[self.indexes.index(index) :]
+        self.newest_first = () if fields.is_set(request, "oldest_first") else _NEWEST_FIRST
+        self.is_numbered = fields.is_set(request, "numbered")
+
+
+def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Return one page of the jobs that match the request, which `PageQuery` describes."""
+    query, table = PageQuery(request), ledger.table
+    page = Page(query.limit, query.shape, table.clock_shift_ms)
+    reply: Fields = {"jobs": page.jobs, "next": _fill(page, query, ledger)}
+    return {**reply, "next_number": table.next_number} if query.is_numbered else reply
+
+
+def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
+    """Add jobs to a page, and return where the next page continues, or None at the end."""
+    for index in query.indexes:
+        key: str | None = query.after if index == query.indexes[0] else ""
+        while key is not None:
+            size = query.limit - len(page.jobs)
+            entries = ledger.table.in_order(index, size, key, index in query.newest_first)
+            for place, id in entries:
+                job = ledger.table.get(id)
+                if job is not None and not page.look_at(job, query.filter.takes(job)):
+                    return [index, key]
+                key = place
+            if page.is_full:
+                return [index, key]
+            key = key if len(entries) == size else None
+    return None
 
 
 Shape = Callable[[Job, int], object]
@@ -170,42 +199,18 @@ _FORMS: dict[str, Shape] = {
 
 def _raw(job: Job, shift_ms: int) -> StoredJob:
     """Return everything that is kept of a job, with times by the wall clock."""
-    fields = job.fields()
-    return fields if job.due_ms is None else {**fields, "due_ms": job.next_run_ms(shift_ms)}
-
-
-def is_key(text: object, index: str) -> bool:
-    """Return whether a text is a position in this index. An empty text is its beginning."""
-    return isinstance(text, str) and (text == "" or (text.isascii() and text.startswith(f"{index}/")))
-
-
-def _page(  # noqa: PLR0913  # each is a field of a request for a page
-    ledger: Ledger, indexes: list[str], after: str, limit: int, wanted: Filter, shape: Shape, oldest_first: bool
-) -> Fields:
-    page = Page(limit)
-    for index in indexes:
-        key: str | None = after
-        while key is not None:
-            size = limit - len(page.jobs)
-            entries = ledger.table.in_order(index, size, key, index in _NEWEST_FIRST and not oldest_first)
-            for place, id in entries:
-                job = ledger.table.get(id)
-                if job is not None and not page.look_at(job, wanted.takes(job), shape, ledger.table.clock_shift_ms):
-                    return {"jobs": page.jobs, "next": [index, key]}
-                key = place
-            if page.is_full:
-                return {"jobs": page.jobs, "next": [index, key]}
-            key = key if len(entries) == size else None
-        after = ""
-    return {"jobs": page.jobs, "next": None}
+    kept = job.fields()
+    return kept if job.due_ms is None else {**kept, "due_ms": job.next_run_ms(shift_ms)}
 
 
 class Page:
-    """The jobs found so far for one page of a list."""
+    """The jobs found so far for one page of a list, in the form that `shape` gives them."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, shape: Shape, clock_shift_ms: int) -> None:
         self.jobs: list[object] = []
         self._limit = limit
+        self._shape = shape
+        self._clock_shift_ms = clock_shift_ms
         self._looked_at = self._characters = self._characters_looked_at = 0
 
     @property
@@ -217,7 +222,7 @@ class Page:
             or self._characters_looked_at >= _CHARACTERS_LOOKED_AT
         )
 
-    def look_at(self, job: Job, is_wanted: bool, shape: Shape, clock_shift_ms: int) -> bool:
+    def look_at(self, job: Job, is_wanted: bool = True) -> bool:
         """Count a job, and add it if it is wanted. Return False if the page has no room for it."""
         size = _size_of(job)
         if self.is_full or (is_wanted and self.jobs and self._characters + size > _PAGE_CHARACTERS):
@@ -225,9 +230,15 @@ class Page:
         self._looked_at += 1
         self._characters_looked_at += size
         if is_wanted:
-            self.jobs.append(shape(job, clock_shift_ms))
+            self.jobs.append(self._shape(job, self._clock_shift_ms))
             self._characters += size
         return True
+
+    def filled(self, jobs: Iterable[tuple[int, Job | None]]) -> Fields:
+        """Return a reply with as many jobs as fit. `next` is the number of the first one left, or None."""
+        rest = (n for n, job in jobs if job is not None and not self.look_at(job))
+        next_number = next(rest, None)
+        return {"jobs": self.jobs, "next": next_number}
 
 
 def _size_of(job: Job) -> int:
@@ -239,28 +250,17 @@ def _size_of(job: Job) -> int:
 
 def _wanted_indexes(request: Fields, queue: str | None) -> list[str]:
     """Return the indexes of the states that a request asks for, in the order of display."""
-    wanted = request.get("state")
-    states = STATES_SHOWN if wanted is None else wanted if isinstance(wanted, list) else [wanted]
+    states = request.get("state")
+    if states is None:
+        states = STATES_SHOWN
+    elif not isinstance(states, list):
+        states = [states]
     if not states:
         raise InvalidInput(what="name at least one state")
     for state in states:
         if state not in STATES:
             raise InvalidInput(what=f"unknown state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
     return [index for name in STATES_SHOWN if name in states for index in indexes_of(name, queue)]
-
-
-def _text(request: Fields, field: str) -> str | None:
-    value = request.get(field)
-    if value is not None and not isinstance(value, str):
-        raise InvalidInput(what=f"{field} must be text")
-    return value
-
-
-def _number(request: Fields, field: str) -> int | None:
-    value = request.get(field)
-    if value is not None and type(value) is not int:
-        raise InvalidInput(what=f"{field} must be a whole number")
-    return value
 
 
 # Why a job is as it is
@@ -271,33 +271,28 @@ def why(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
     `because` is a code, and the fields beside it are the facts of that case. The caller makes the sentence.
     """
-    job = job_of(ledger, request.get("id"))
-    found = {"id": job.id, "state": job.state, **_why(ledger, job, now_ms)}
-    return {"why": found}
+    job = _job(ledger, request)
+    return {"why": {"id": job.id, "state": job.state, **_why(ledger, job, now_ms)}}
 
 
 def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
-    table = ledger.table
     if job.state == PROCESSING:
-        run = job.running()
-        because = "canceled" if job.cancel else "suspended" if job.suspended else "runs"
+        run, because = job.running(), "suspended" if job.suspended else "runs"
+        if job.cancel:
+            because = "canceled"
         return {"because": because, "worker": run["worker"], "since": utc(run["started_ms"])}
+    reason: Fields = {"reason": job.reason, "max_retries": job.max_retries}
     if job.state in (COMPLETED, DEAD):
-        return {
-            "because": job.state,
-            "at": utc(job.updated_ms),
-            "reason": job.reason,
-            "attempts": job.attempts,
-            "max_retries": job.max_retries,
-        }
+        return {"because": job.state, "at": utc(job.updated_ms), **reason, "attempts": job.attempts}
     if job.blockers:
         return {"because": "waits for jobs", "jobs": job.blockers}
-    at_ms = job.next_run_ms(table.clock_shift_ms)
-    if at_ms is not None and at_ms > now_ms:
-        because = "waits for a retry" if job.state == FAILED else "waits for its time"
-        retry = {"retry": job.attempts, "max_retries": job.max_retries, "reason": job.reason}
-        return {"because": because, "at": utc(at_ms), "in_ms": at_ms - now_ms, **(retry if job.state == FAILED else {})}
-    return _why_not_begun(ledger, job, now_ms)
+    at_ms = job.next_run_ms(ledger.table.clock_shift_ms)
+    if at_ms is None or at_ms <= now_ms:
+        return _why_not_begun(ledger, job, now_ms)
+    at: Fields = {"at": utc(at_ms), "in_ms": at_ms - now_ms}
+    if job.state == FAILED:
+        return {"because": "waits for a retry", **at, "retry": job.attempts, **reason}
+    return {"because": "waits for its time", **at}
 
 
 def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
@@ -343,6 +338,6 @@ def _jobs_ahead(ledger: Ledger, job: Job) -> tuple[int, bool]:
     return count, len(before) == AHEAD_LIMIT
 
 
-def timetable(job: Job) -> list[float]:
+def retry_waits_s(job: Job) -> list[float]:
     """Return the wait in seconds before each retry, for at most the first ten."""
     return [backoff_ms(job, attempts) / 1000 for attempts in range(1, min(job.max_retries, 10) + 1)]

@@ -15,19 +15,18 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from .. import fast_json
-from ..errors import InvalidInput
 from ..model.job import STATES
 from ..model.job_spec import DEFAULT_QUEUE
 from ..table.index_keys import ALL_QUEUES
 from ..timestamps import utc_or_none
 from ..wire.protocol import MAX_MESSAGE_BYTES
+from . import fields
+from .fields import Fields
 
 if TYPE_CHECKING:
     from ..model.records import QueueRecord, Schedule, ScheduleRecord
     from ..table.job_table import JobTable
     from .ledger import Ledger
-
-Fields = dict[str, object]
 
 PAGE_NAMES = 500
 PAGE_BYTES = MAX_MESSAGE_BYTES // 4
@@ -40,13 +39,13 @@ def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     If the request names a queue, return only that one. With `form` raw, return the rules by queue name.
     """
     table = ledger.table
-    after = _text(request, "next")
+    after = fields.text(request, "next")
     if request.get("form") == "raw":
         return _page(_names_behind(table.queues, after), lambda name: [name, table.queues[name]], "queues")
-    only = _text(request, "queue")
+    only = fields.text(request, "queue")
     if only:
         return {"queues": [_queue(table, only)] if _is_known(table, only) else [], "next": None}
-    page = _page(table.queue_names(after, PAGE_NAMES), lambda name: _queue(table, name), "queues")
+    page = _page(table.queue_names(after or "", PAGE_NAMES), lambda name: _queue(table, name), "queues")
     return {**page, "paused_since": utc_or_none(table.queues.get(ALL_QUEUES, {}).get("paused_ms"))}
 
 
@@ -56,8 +55,10 @@ def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     If the request names a schedule, return only that one. With `form` raw, return each as it is stored.
     """
     kept = ledger.table.schedules
-    only = _text(request, "name")
-    names = [name for name in (only,) if name in kept] if only else _names_behind(kept, _text(request, "next"))
+    only = fields.text(request, "name")
+    names = _names_behind(kept, fields.text(request, "next"))
+    if only:
+        names = [only] if only in kept else []
     if request.get("form") == "raw":
         return _page(names, lambda name: [name, kept[name]], "schedules")
     return _page(names, lambda name: _schedule(name, kept[name]), "schedules")
@@ -76,8 +77,8 @@ def _page(names: list[str], shape: Callable[[str], object], field: str) -> Field
     return {field: found, "next": names[-1] if len(names) == PAGE_NAMES else None}
 
 
-def _names_behind(names: Iterable[str], after: str) -> list[str]:
-    return heapq.nsmallest(PAGE_NAMES, (name for name in names if name > after))
+def _names_behind(names: Iterable[str], after: str | None) -> list[str]:
+    return heapq.nsmallest(PAGE_NAMES, (name for name in names if name > (after or "")))
 
 
 def _is_known(table: JobTable, queue: str) -> bool:
@@ -112,14 +113,3 @@ def _schedule(name: str, one: Schedule) -> ScheduleRecord:
         "problem": one.get("problem"),
         "job": {**one["spec"], "cwd": one["cwd"]},
     }
-
-
-def _text(request: Fields, field: str) -> str:
-    """Return the text in a field of a request, or an empty text if the field is missing.
-
-    Raises: InvalidInput.
-    """
-    value = request.get(field)
-    if not isinstance(value, (str, type(None))):
-        raise InvalidInput(what=f"{field} must be text")
-    return value or ""

@@ -29,7 +29,7 @@ TURNED_AWAY = 16
 
 
 class Sessions:
-    """The conversations with all clients of one supervisor."""
+    """The sessions of all clients of one supervisor."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Sessions:
         self._max_waiting = max_waiting
         self._ledger = ledger
         self._own = own
-        self._conversations: dict[Connection, handlers.Conversation] = {}
+        self._sessions: dict[Connection, handlers.Session] = {}
         self._waits: Waits[Connection] = Waits()
         self._replies: list[tuple[Connection, bytes]] = []
 
@@ -85,9 +85,9 @@ class Sessions:
             return self._wait(connection, request)
         if verb in self._own:
             return self._own[verb](request)
-        if connection not in self._conversations:
-            self._conversations[connection] = handlers.Conversation(self._ledger)
-        return self._conversations[connection].answer(request, self._now_ms())
+        if connection not in self._sessions:
+            self._sessions[connection] = handlers.Session(self._ledger)
+        return self._sessions[connection].answer(request, self._now_ms())
 
     def _wait(self, connection: Connection, request: Request) -> Request | None:
         reply = self._waits.ask(connection, request, self._ledger.table)
@@ -126,6 +126,6 @@ class Sessions:
     def end(self, connection: Connection) -> None:
         """Forget a client that has disconnected."""
         self._waits.forget(connection)
-        conversation = self._conversations.pop(connection, None)
-        if conversation is not None:
-            conversation.end()
+        session = self._sessions.pop(connection, None)
+        if session is not None:
+            session.end()

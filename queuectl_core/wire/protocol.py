@@ -1,6 +1,6 @@
 """Protocol: the conversion of control socket messages to and from bytes.
 
-It is pure, and does not know the socket or the verbs.
+It is pure, and does not know the socket.
 
 A message is a length (u32, big-endian) and then a JSON object of that many bytes, in UTF-8. A request has `v` (the
 version), `verb`, and the fields of the verb. A reply has `ok` true and its fields, or `ok` false and `error` (see
@@ -16,6 +16,15 @@ from .. import fast_json
 from ..errors import ProtocolError
 
 VERSION = 1
+
+READ_ONLY = frozenset(
+    ("show", "kept", "list", "status", "why", "preview", "queue-list", "schedule-list", "sequence", "config-list")
+)
+"""The verbs of requests that change nothing, so they can be repeated, and need no home."""
+
+NEEDS_SUPERVISOR = frozenset(("wait", "scale", "stop"))
+"""The verbs that only a supervisor can answer. `service.handlers` answers all others."""
+
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 WAIT_JOBS = 1000
 """The most jobs that one request of a `wait` can name. A check of each takes a few microseconds."""

@@ -49,7 +49,7 @@ class Home:
         self.ledger = Ledger(self.queue.home)
         self.now_ms = NOW_MS
         self.events: list[Event] = []
-        self.queue._caller = self  # type: ignore[assignment]
+        self.queue._transport = self  # type: ignore[assignment]
 
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
         reply = handlers.answer(self.ledger, {"verb": verb, **fields}, self.now_ms)

@@ -149,10 +149,10 @@ def test_a_copied_connection_is_not_used_after_a_fork_in_c(queuectl: CommandLine
     queuectl.ok("worker", "start")
     with Queue(queuectl.home) as queue:
         queue.status()
-        kept = queue._caller._idle[0]
+        kept = queue._transport._idle[0]
         kept.pid -= 1
         queue.status()
-        assert queue._caller._idle != [kept] and len(queue._caller._idle) == 1
+        assert queue._transport._idle != [kept] and len(queue._transport._idle) == 1
 
 
 def test_a_signal_handler_may_use_the_queue_during_a_call(queue: Queue) -> None:
@@ -191,9 +191,9 @@ def test_few_connections_stay_open(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     with Queue(queuectl.home) as queue, ThreadPoolExecutor(20) as pool:
         list(pool.map(lambda n: queue.status(), range(200)))
-        assert 1 <= len(queue._caller._idle) <= KEPT_CONNECTIONS
+        assert 1 <= len(queue._transport._idle) <= KEPT_CONNECTIONS
         queue.close()
-        assert queue._caller._idle == []
+        assert queue._transport._idle == []
         queue.status()
 
 

@@ -170,6 +170,6 @@ def test_a_job_that_is_removed_meanwhile_counts_as_purged(queuectl: CommandLine)
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
     with Queue(queuectl.home) as queue:
-        assert Awaiting(queue._caller, 5).these(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
+        assert Awaiting(queue._transport, 5).these(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
         queuectl.ok("worker", "stop")
-        assert Awaiting(queue._caller, 5).these(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
+        assert Awaiting(queue._transport, 5).these(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
