@@ -1,4 +1,6 @@
-"""Ledger: what a home has after a kill, a torn tail, damage and a full disk; that journal and memory stay bounded."""
+"""Ledger: a home after a kill, a torn tail, damage and a full disk, and the bounds of journal and
+memory.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ from tests.builders import NOW_MS, exited, file_size_limit, open_descriptors, ra
 
 
 class Homes:
-    """A home, the ledgers opened on it and on images of it; all are closed at the end."""
+    """A home, and the ledgers that are open on it and on images of it; all close at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.home = Home(str(folder / "home"))
@@ -51,7 +53,7 @@ class Homes:
         return opened
 
     def image(self) -> Home:
-        """What a kill at this moment would leave: the files as they are, while the ledger is open."""
+        """Return a copy of the files as a kill at this moment would leave them."""
         self._images += 1
         copied = self._folder / f"image-{self._images}"
         shutil.copytree(self.home.path, copied)
@@ -71,7 +73,7 @@ def homes(tmp_path: Path) -> Iterator[Homes]:
 
 @pytest.fixture(params=available())
 def each_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """New homes of this test are made with each backend in turn."""
+    """Make new homes of this test with each backend in turn."""
     monkeypatch.setenv("QUEUECTL_STORE", request.param)
     return str(request.param)
 
@@ -99,7 +101,7 @@ def segments(home: Home) -> list[Path]:
 
 
 def contents(home: Home) -> dict[str, bytes]:
-    """The files that recovery may not touch when it refuses: all of the journal."""
+    """Return the files that recovery must not change when it refuses: the whole journal."""
     return {path.name: path.read_bytes() for path in Path(home.journal).iterdir()}
 
 
@@ -109,7 +111,7 @@ def flip_last_byte(path: Path) -> None:
     path.write_bytes(data)
 
 
-# Deciding, writing, and opening again
+# Decisions, writes, and reopening
 
 
 def test_new_home_is_empty(homes: Homes) -> None:
@@ -118,7 +120,7 @@ def test_new_home_is_empty(homes: Homes) -> None:
     assert opened.torn is None and not opened.has_decided()
 
 
-def test_state_is_the_same_when_the_home_is_opened_again(homes: Homes, each_backend: str) -> None:
+def test_state_survives_a_reopen(homes: Homes, each_backend: str) -> None:
     opened = homes.open()
     enqueue(opened, "a", "b", "c")
     run_job(opened)
@@ -134,21 +136,21 @@ def test_state_is_the_same_when_the_home_is_opened_again(homes: Homes, each_back
     assert again.torn is None
 
 
-def test_what_was_only_decided_is_not_in_the_journal(homes: Homes) -> None:
+def test_unwritten_decision_is_not_in_the_journal(homes: Homes) -> None:
     opened = homes.open()
     opened.decide(commands.Enqueue([{"id": "a", "command": "true"}], "/"), NOW_MS)
     assert opened.has_decided()
     assert homes.open(homes.image()).table.get("a") is None
 
 
-def test_what_was_written_survives_a_kill(homes: Homes, each_backend: str) -> None:
+def test_written_events_survive_a_kill(homes: Homes, each_backend: str) -> None:
     opened = homes.open()
     enqueue(opened, "a", synced=False)
     assert homes.open(homes.image()).table.get("a") is not None
     assert not opened.has_decided()
 
 
-def test_write_gives_back_what_happened_once(homes: Homes) -> None:
+def test_write_returns_its_events_once(homes: Homes) -> None:
     opened = homes.open()
     opened.decide(commands.Enqueue([{"id": "a", "command": "true"}], "/"), NOW_MS)
     opened.decide(commands.Dispatch("w1"), NOW_MS)
@@ -165,7 +167,7 @@ def test_refused_command_leaves_nothing_to_write(homes: Homes) -> None:
     assert opened.table.get("b") is None
 
 
-def test_random_life_survives_a_kill_at_any_moment(
+def test_random_run_survives_a_kill_at_any_moment(
     homes: Homes, each_backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger, "CHANGED_LIMIT", 3)
@@ -196,7 +198,7 @@ def test_random_life_survives_a_kill_at_any_moment(
 # Checkpoints: journal and memory stay bounded
 
 
-def test_checkpoint_moves_everything_into_the_store_and_begins_the_journal_anew(
+def test_checkpoint_moves_everything_into_the_store_and_begins_a_new_journal(
     homes: Homes, each_backend: str
 ) -> None:
     opened = homes.open()
@@ -210,7 +212,7 @@ def test_checkpoint_moves_everything_into_the_store_and_begins_the_journal_anew(
 
 
 def tended(opened: Ledger) -> int:
-    """Tends until nothing is due; how many turns that took."""
+    """Tend until nothing is due, and return the number of turns."""
     turns = 0
     while opened.tend():
         turns += 1
@@ -225,7 +227,7 @@ def test_nothing_is_due_after_a_few_jobs(homes: Homes) -> None:
     assert opened.table.changed_count == 1
 
 
-def test_tending_moves_what_is_too_much_for_memory_a_slice_at_a_time(homes: Homes) -> None:
+def test_tending_flushes_excess_jobs_slice_by_slice(homes: Homes) -> None:
     opened = homes.open()
     count = CHANGED_LIMIT + 2 * SLICE
     enqueue(opened, *(f"job{n}" for n in range(count)))
@@ -236,7 +238,7 @@ def test_tending_moves_what_is_too_much_for_memory_a_slice_at_a_time(homes: Home
 
 
 class Watched:
-    """A store that notes at each write whether the journal was synced by then."""
+    """A store that records at each write whether the journal was synced."""
 
     def __init__(self, opened: Ledger) -> None:
         self._opened = opened
@@ -252,7 +254,7 @@ class Watched:
         return getattr(self._store, name)
 
 
-def test_store_is_not_told_of_what_was_only_decided(homes: Homes) -> None:
+def test_store_gets_no_unwritten_decision(homes: Homes) -> None:
     opened = homes.open()
     opened.decide(commands.Enqueue([{"id": "a", "command": "true"}], "/"), NOW_MS)
     for move in (lambda: opened.checkpoint_if_over(0), opened.checkpoint):
@@ -262,7 +264,7 @@ def test_store_is_not_told_of_what_was_only_decided(homes: Homes) -> None:
 
 
 @pytest.mark.parametrize("way", ["tend", "checkpoint_if_over", "checkpoint"])
-def test_store_never_knows_what_the_journal_could_lose(homes: Homes, way: str) -> None:
+def test_store_gets_only_synced_events(homes: Homes, way: str) -> None:
     opened = homes.open()
     watched = Watched(opened)
     enqueue(opened, *(f"job{n}" for n in range(CHANGED_LIMIT + 1)), synced=False)
@@ -276,7 +278,7 @@ SMALL_BYTES = 100_000
 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments and stores are worth a change after 100 kB already, not after megabytes."""
+    """Change segments and stores after 100 kB, instead of megabytes."""
     monkeypatch.setattr(journal, "SEGMENT_BYTES", SMALL_BYTES)
     monkeypatch.setattr(generation_store, "_MIN_SYNC_BYTES", SMALL_BYTES)
     if "sqlite" in available():
@@ -291,7 +293,7 @@ def journal_bytes(home: Home) -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the journal only what is needed; `test_journal_keeps_a_bounded_past` has it otherwise."""
+    """Keep only the needed part of the journal, unlike `test_journal_keeps_a_bounded_past`."""
     monkeypatch.setattr(ledger, "KEPT_BYTES", 0)
     monkeypatch.setattr(ledger, "WORTH_A_SEGMENT", 0)
 
@@ -322,7 +324,7 @@ def test_journal_keeps_a_bounded_past(homes: Homes, small_segments: None, monkey
     assert state_of(homes.open(homes.image()).table) == before
 
 
-def test_ledger_that_is_opened_for_a_moment_keeps_the_journal_short_as_well(
+def test_briefly_opened_ledger_keeps_the_journal_short(
     homes: Homes, each_backend: str, small_segments: None
 ) -> None:
     for n in range(0, 45, 5):
@@ -336,7 +338,7 @@ def test_ledger_that_is_opened_for_a_moment_keeps_the_journal_short_as_well(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_journal_is_kept_where_the_store_finds_no_room_to_be_synced(
+def test_journal_stays_when_the_store_has_no_room_to_sync(
     homes: Homes, efbig_is_full: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (backend,) = [backend for backend in available() if backend != "sqlite"][-1:]
@@ -350,7 +352,7 @@ def test_journal_is_kept_where_the_store_finds_no_room_to_be_synced(
     assert state_of(homes.open(homes.image()).table) == before
 
 
-def test_closed_ledger_holds_no_file_open(homes: Homes) -> None:
+def test_closed_ledger_keeps_no_file_open(homes: Homes) -> None:
     before = open_descriptors()
     opened = homes.open()
     enqueue(opened, "a")
@@ -360,7 +362,7 @@ def test_closed_ledger_holds_no_file_open(homes: Homes) -> None:
     assert open_descriptors() == before
 
 
-def test_ledger_that_is_opened_for_a_moment_moves_all_or_nothing(homes: Homes) -> None:
+def test_briefly_opened_ledger_moves_all_or_nothing(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a", "b", "c")
     opened.checkpoint_if_over(3)
@@ -375,7 +377,7 @@ def test_ledger_that_is_opened_for_a_moment_moves_all_or_nothing(homes: Homes) -
 # Torn tails and damage
 
 
-def test_torn_tail_is_set_aside_and_told(homes: Homes) -> None:
+def test_torn_tail_is_set_aside_and_reported(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
     opened.close()
@@ -390,7 +392,7 @@ def test_torn_tail_is_set_aside_and_told(homes: Homes) -> None:
     assert last.torn is None and last.table.counts[PENDING] == 2
 
 
-def test_damaged_frame_that_was_synced_is_refused_and_the_home_left_as_it_is(homes: Homes) -> None:
+def test_damaged_synced_frame_is_refused_and_the_home_unchanged(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
     flip_at = segments(homes.home)[-1].stat().st_size - 1
@@ -408,7 +410,9 @@ def test_damaged_frame_that_was_synced_is_refused_and_the_home_left_as_it_is(hom
 
 
 def home_with_a_store_ahead_of_its_journal(homes: Homes) -> Path:
-    """The store has been told of event 2, and the frame that holds it is damaged afterwards; its only segment."""
+    """Return a home whose store has event 2, while the frame of that event, in the only segment, is
+    damaged.
+    """
     opened = homes.open()
     enqueue(opened, "a")
     enqueue(opened, "b")
@@ -419,14 +423,14 @@ def home_with_a_store_ahead_of_its_journal(homes: Homes) -> Path:
     return path
 
 
-def test_journal_that_ends_before_what_the_store_knows_is_refused(homes: Homes) -> None:
+def test_journal_that_ends_behind_the_store_is_refused(homes: Homes) -> None:
     home_with_a_store_ahead_of_its_journal(homes)
     for _ in range(2):
         with pytest.raises(Corrupt, match="it ends at event 1, but the store has events up to 2"):
             homes.open()
 
 
-def test_refusal_of_a_journal_that_is_behind_the_store_changes_nothing(homes: Homes) -> None:
+def test_refusal_of_a_journal_behind_the_store_changes_nothing(homes: Homes) -> None:
     home_with_a_store_ahead_of_its_journal(homes)
     before = contents(homes.home)
     with pytest.raises(Corrupt, match="nothing was changed"):
@@ -434,7 +438,7 @@ def test_refusal_of_a_journal_that_is_behind_the_store_changes_nothing(homes: Ho
     assert contents(homes.home) == before
 
 
-def test_home_can_be_opened_again_in_the_same_process_once_it_is_put_right(homes: Homes) -> None:
+def test_repaired_home_can_be_opened_again_in_the_same_process(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
     opened.close()
@@ -458,7 +462,7 @@ def test_lost_journal_is_refused(homes: Homes, each_backend: str) -> None:
         homes.open()
 
 
-def test_lost_store_is_rebuilt_from_a_whole_journal(homes: Homes, each_backend: str) -> None:
+def test_lost_store_is_rebuilt_from_a_complete_journal(homes: Homes, each_backend: str) -> None:
     opened = homes.open()
     enqueue(opened, "a", "b")
     run_job(opened)
@@ -470,7 +474,7 @@ def test_lost_store_is_rebuilt_from_a_whole_journal(homes: Homes, each_backend: 
     assert state_of(homes.open().table) == before
 
 
-def test_lost_store_is_refused_once_the_journal_has_been_freed(homes: Homes, each_backend: str) -> None:
+def test_lost_store_is_refused_after_the_journal_was_freed(homes: Homes, each_backend: str) -> None:
     opened = homes.open()
     enqueue(opened, "a", "b")
     opened.checkpoint()
@@ -481,7 +485,7 @@ def test_lost_store_is_refused_once_the_journal_has_been_freed(homes: Homes, eac
         homes.open()
 
 
-def test_home_without_the_folder_of_its_store_is_refused(homes: Homes) -> None:
+def test_home_without_its_store_folder_is_refused(homes: Homes) -> None:
     homes.open().close()
     shutil.rmtree(homes.home.store)
     with pytest.raises(StorageFailed):
@@ -489,7 +493,7 @@ def test_home_without_the_folder_of_its_store_is_refused(homes: Homes) -> None:
 
 
 @pytest.mark.skipif("dumb" not in available(), reason="this Python has no dbm.dumb")
-def test_store_that_opens_empty_without_an_error_is_not_taken_for_an_empty_queue(
+def test_store_that_opens_empty_does_not_pass_for_an_empty_queue(
     homes: Homes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUEUECTL_STORE", "dumb")
@@ -503,7 +507,7 @@ def test_store_that_opens_empty_without_an_error_is_not_taken_for_an_empty_queue
         homes.open()
 
 
-def test_damaged_record_of_the_position_is_told(homes: Homes) -> None:
+def test_damaged_position_is_reported(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
     opened.checkpoint_if_over(0)
@@ -513,7 +517,7 @@ def test_damaged_record_of_the_position_is_told(homes: Homes) -> None:
         homes.open()
 
 
-def test_damaged_record_of_a_job_is_told(homes: Homes) -> None:
+def test_damaged_job_record_is_reported(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
     opened.checkpoint_if_over(0)
@@ -524,7 +528,7 @@ def test_damaged_record_of_a_job_is_told(homes: Homes) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"[7]", b'[["purged","a"]]', b'[["purged","a",1]]'])
-def test_whole_frame_that_makes_no_sense_is_refused_and_kept(homes: Homes, payload: bytes) -> None:
+def test_valid_frame_with_an_invalid_event_is_refused_and_kept(homes: Homes, payload: bytes) -> None:
     opened = homes.open()
     frame = journal_format.encode_frame(opened.journal.log_id, Frame(1, 1, 0, 0, payload))
     opened.close()
@@ -544,7 +548,7 @@ def test_journal_of_a_newer_version_is_refused(homes: Homes) -> None:
 
 
 @pytest.mark.skipif(len(available()) == len(MODULES), reason="this Python lacks no backend")
-def test_home_whose_backend_this_python_lacks_is_refused(homes: Homes) -> None:
+def test_home_with_a_missing_backend_is_refused(homes: Homes) -> None:
     (missing,) = [backend for backend in MODULES if backend not in available()][:1]
     Path(homes.home.store, CURRENT).write_text(f"{missing}\n")
     with pytest.raises(NoBackend):
@@ -552,14 +556,14 @@ def test_home_whose_backend_this_python_lacks_is_refused(homes: Homes) -> None:
     assert segments(homes.home) == []
 
 
-# A look without a change
+# Read only
 
 
 def files(home: Home) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in Path(home.path).rglob("*") if path.is_file()}
 
 
-def test_reading_only_shows_the_state_that_a_kill_has_left_and_changes_no_file(homes: Homes, each_backend: str) -> None:
+def test_read_only_shows_the_state_after_a_kill_and_changes_no_file(homes: Homes, each_backend: str) -> None:
     opened = homes.open()
     enqueue(opened, "a", "b")
     opened.checkpoint_if_over(0)
@@ -574,7 +578,7 @@ def test_reading_only_shows_the_state_that_a_kill_has_left_and_changes_no_file(h
     assert files(image) == before
 
 
-def test_reading_only_a_home_in_which_nothing_was_written_yet_makes_nothing(homes: Homes) -> None:
+def test_read_only_creates_nothing_in_an_empty_home(homes: Homes) -> None:
     try:
         Ledger(homes.home, read_only=True).close()
     except QueueError:
@@ -586,7 +590,7 @@ def test_reading_only_a_home_in_which_nothing_was_written_yet_makes_nothing(home
 
 
 def limit_pages(opened: Ledger, more: int) -> None:
-    """The SQLite file of this ledger may grow by so many pages, and then says that the disk is full."""
+    """Let the SQLite file of this ledger grow by `more` pages; after that, its disk is full."""
     database = opened._store.inner._db  # type: ignore[attr-defined]
     (count,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {count + more}")
@@ -602,7 +606,7 @@ def more_changes_than_a_full_store_takes(homes: Homes) -> Ledger:
     return opened
 
 
-def test_store_without_room_leaves_the_work_to_the_journal(
+def test_store_without_room_leaves_events_in_the_journal(
     homes: Homes, more_changes_than_a_full_store_takes: Ledger
 ) -> None:
     opened = more_changes_than_a_full_store_takes
@@ -617,7 +621,7 @@ def test_store_without_room_leaves_the_work_to_the_journal(
     assert state_of(homes.open(homes.image()).table) == before
 
 
-def test_store_without_room_is_not_tried_again_at_once(more_changes_than_a_full_store_takes: Ledger) -> None:
+def test_store_without_room_is_not_retried_at_once(more_changes_than_a_full_store_takes: Ledger) -> None:
     opened = more_changes_than_a_full_store_takes
     opened.tend()
     assert opened.is_short
@@ -626,11 +630,11 @@ def test_store_without_room_is_not_tried_again_at_once(more_changes_than_a_full_
 
 @pytest.fixture
 def efbig_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit on the size of files counts as a full disk: see `file_size_limit`."""
+    """Treat a limit on the size of files as a full disk; see `file_size_limit`."""
     monkeypatch.setattr(file_io, "FULL", (*file_io.FULL, errno.EFBIG))
 
 
-def test_full_disk_refuses_new_jobs_and_still_records_outcomes(homes: Homes, efbig_is_full: None) -> None:
+def test_full_disk_refuses_new_jobs_and_still_records_results(homes: Homes, efbig_is_full: None) -> None:
     opened = homes.open()
     enqueue(opened, "a")
     opened.close()
@@ -648,7 +652,7 @@ def test_full_disk_refuses_new_jobs_and_still_records_outcomes(homes: Homes, efb
     assert (again.table.counts[COMPLETED], again.table.counts[PENDING]) == (1, 1)
 
 
-def test_write_that_finds_no_room_gives_the_reserve_up_before_it_fails(homes: Homes, efbig_is_full: None) -> None:
+def test_write_without_room_frees_the_reserve_before_it_fails(homes: Homes, efbig_is_full: None) -> None:
     opened = homes.open()
     enqueue(opened, "a")
     before = contents(homes.home)
@@ -679,7 +683,7 @@ def test_new_home_on_a_full_disk_is_refused_and_can_be_opened_later(homes: Homes
     assert state_of(homes.open(homes.image()).table) == state_of(opened.table)
 
 
-def test_reserve_is_held_from_the_first_moment_and_made_whole_when_there_is_room_again(
+def test_reserve_exists_from_the_start_and_is_refilled_when_there_is_room(
     homes: Homes, efbig_is_full: None
 ) -> None:
     opened = homes.open()
@@ -693,14 +697,14 @@ def test_reserve_is_held_from_the_first_moment_and_made_whole_when_there_is_room
     assert os.path.getsize(homes.home.reserve) == RESERVE_BYTES
 
 
-def test_home_that_is_only_read_gets_no_reserve(homes: Homes) -> None:
+def test_read_only_home_gets_no_reserve(homes: Homes) -> None:
     homes.open().close()
     os.unlink(homes.home.reserve)
     Ledger(homes.home, read_only=True).close()
     assert not os.path.exists(homes.home.reserve)
 
 
-def test_load_of_many_jobs_is_weighed_as_it_comes_and_a_single_one_is_not(
+def test_size_of_a_load_is_checked_as_it_arrives_but_not_of_a_single_job(
     homes: Homes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger, "JOB_BYTES", 1 << 60)
@@ -713,7 +717,7 @@ def test_load_of_many_jobs_is_weighed_as_it_comes_and_a_single_one_is_not(
     assert opened.has_decided() and opened.table.counts[PENDING] == 1
 
 
-def test_load_is_in_the_journal_as_a_whole_or_not_at_all(homes: Homes) -> None:
+def test_load_is_in_the_journal_completely_or_not_at_all(homes: Homes) -> None:
     opened = homes.open()
     load = opened.engine.begin_load()
     for n in range(3):
@@ -728,7 +732,7 @@ def test_load_is_in_the_journal_as_a_whole_or_not_at_all(homes: Homes) -> None:
     assert state_of(after.table) == state_of(opened.table)
 
 
-def test_load_that_finds_the_disk_full_at_its_end_leaves_nothing(homes: Homes, efbig_is_full: None) -> None:
+def test_load_that_fills_the_disk_at_its_end_leaves_nothing(homes: Homes, efbig_is_full: None) -> None:
     opened = homes.open()
     load = opened.engine.begin_load()
     opened.add_to_load(load, [{"command": "x" * 50_000}], "/", NOW_MS)
@@ -740,7 +744,7 @@ def test_load_that_finds_the_disk_full_at_its_end_leaves_nothing(homes: Homes, e
     assert state_of(homes.open(homes.image()).table) == state_of(opened.table)
 
 
-def test_disk_that_is_full_for_what_came_before_a_load_is_no_refusal_of_the_load(
+def test_full_disk_for_earlier_events_does_not_refuse_the_load(
     homes: Homes, efbig_is_full: None
 ) -> None:
     opened = homes.open()
@@ -753,7 +757,7 @@ def test_disk_that_is_full_for_what_came_before_a_load_is_no_refusal_of_the_load
             opened.commit_load(load, NOW_MS)
 
 
-def test_several_jobs_at_once_are_weighed_with_all_their_texts(homes: Homes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_of_several_jobs_includes_all_their_texts(homes: Homes, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = homes.open()
     seen: list[int] = []
     monkeypatch.setattr(opened._reserve, "has_room_for", lambda size_bytes: seen.append(size_bytes) or False)
@@ -764,7 +768,7 @@ def test_several_jobs_at_once_are_weighed_with_all_their_texts(homes: Homes, mon
     assert not opened.has_decided()
 
 
-def test_write_that_fails_acknowledges_nothing_and_the_home_recovers(homes: Homes) -> None:
+def test_failed_write_acknowledges_nothing_and_the_home_recovers(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
     opened.decide(commands.Enqueue([{"id": "b", "command": "x" * 5000}], "/"), NOW_MS)

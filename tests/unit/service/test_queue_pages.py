@@ -1,4 +1,4 @@
-"""Queue pages: no answer outgrows a message, however many there are of a thing, and however long each is."""
+"""Queue pages: no answer exceeds the size of a message, even with many or long items."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, fin
 from tests.homes import CommandLine
 
 ODD = "\x01"
-"""A character of one byte, for which JSON needs six."""
+"""A character of one byte, which takes six in JSON."""
 
 
 def a_ledger(engine: Engine) -> SimpleNamespace:
@@ -40,7 +40,7 @@ def a_ledger(engine: Engine) -> SimpleNamespace:
 
 
 def ask(engine: Engine, verb: str, **fields: object) -> dict[str, object]:
-    """The answer, which fits a message, as its question does."""
+    """Return the answer to a request; both must fit a message."""
     protocol.encode({"v": 1, "verb": verb, **fields})
     reply = handlers.answer(a_ledger(engine), {"verb": verb, **fields}, NOW_MS)  # type: ignore[arg-type]
     protocol.encode({"ok": True, **reply})
@@ -62,7 +62,7 @@ def everything(engine: Engine, verb: str, field: str, **fields: object) -> list[
 
 
 def longest(character: str = ODD) -> dict[str, object]:
-    """A job with as much of everything as it may have."""
+    """Return a job with the maximum of every field."""
     size = len(character.encode())
     return {
         "command": character * (131_071 // size),
@@ -79,7 +79,7 @@ def longest(character: str = ODD) -> dict[str, object]:
 
 
 def longest_life(engine: Engine) -> None:
-    """Of job `a`: it waits for as many others as it may, and has failed with long reasons more often than is kept."""
+    """Return job `a`, which waits for the maximum of jobs and has the longest history."""
     ids = [f"{n:0128}" for n in range(100)]
     enqueue(engine, *ids)
     enqueue(engine, "a", **longest(), after=ids, max_retries=MAX_RETRIES, backoff_base=0)
@@ -91,7 +91,7 @@ def longest_life(engine: Engine) -> None:
         finish(engine, "a", AttemptResult("spawn-failed", None, None, NOW_MS, 1, detail=ODD * 20_000))
 
 
-def test_longest_job_fits_a_message_in_every_answer_that_has_it() -> None:
+def test_longest_job_fits_every_answer() -> None:
     engine = an_engine()
     longest_life(engine)
     assert len(ask(engine, "show", id="a")["job"]["history"]) == MAX_HISTORY  # type: ignore[index]
@@ -102,7 +102,7 @@ def test_longest_job_fits_a_message_in_every_answer_that_has_it() -> None:
 
 
 @pytest.mark.parametrize("character", [ODD, "𝕏"])
-def test_list_of_the_longest_jobs_gives_each_once_in_pages_that_fit(character: str) -> None:
+def test_list_of_the_longest_jobs_has_each_once_in_pages_that_fit(character: str) -> None:
     engine = an_engine()
     job = longest(character)
     del job["key"]
@@ -114,7 +114,7 @@ def test_list_of_the_longest_jobs_gives_each_once_in_pages_that_fit(character: s
         assert sorted(one["id"] for one in found) == sorted(f"{k}" for k in engine.table._dirty)  # type: ignore[index]
 
 
-def test_list_looks_at_few_long_jobs_for_a_page_that_wants_none_of_them() -> None:
+def test_list_reads_few_long_jobs_for_a_page_that_matches_none() -> None:
     engine = an_engine()
     enqueue(engine, *(f"a{n:03}" for n in range(200)), command="x" * 130_000)
     first = ask(engine, "list", name="nobody")
@@ -122,7 +122,7 @@ def test_list_looks_at_few_long_jobs_for_a_page_that_wants_none_of_them() -> Non
     assert everything(engine, "list", "jobs", name="nobody") == []
 
 
-def test_queues_come_in_pages_each_once_the_default_one_first() -> None:
+def test_queues_come_in_pages_once_and_the_default_one_first() -> None:
     engine = an_engine()
     names = [f"{'q' * 120}{n:05}" for n in range(3000)]
     for start in range(0, 3000, 500):
@@ -162,7 +162,7 @@ def test_longest_schedules_come_in_pages_that_fit() -> None:
     ask(engine, "sequence")
 
 
-def test_as_many_schedules_as_there_may_be_come_in_pages() -> None:
+def test_maximum_of_schedules_comes_in_pages() -> None:
     engine = an_engine()
     for n in range(MAX_SCHEDULES):
         engine.handle(commands.SetSchedule(f"s{n}", {"spec": {"command": "true"}, "cwd": "/", "every": 60}), NOW_MS)
@@ -199,7 +199,7 @@ def test_exported_jobs_of_any_size_are_imported_in_portions_that_fit() -> None:
     assert [job for portion in found for _, job in portion] == jobs
 
 
-def test_imported_history_is_no_longer_than_one_of_ours() -> None:
+def test_imported_history_has_the_usual_maximum_length() -> None:
     engine = an_engine()
     attempt = {"attempt": 1, "run": 1, "started_ms": 1, "worker": "w", "reason": "r" * 50, "outcome": "exit"}
     job = {
@@ -251,7 +251,7 @@ def test_long_jobs_are_flushed_and_read_in_bounded_portions() -> None:
         assert sum(len(job.command) for job in again.table._read.values()) <= READ_BYTES
 
 
-# The same at work
+# With a supervisor and without one
 
 
 @pytest.fixture(params=[True, False], ids=["supervisor", "none"])
@@ -282,7 +282,7 @@ def test_schedules_of_megabytes_are_listed_and_backed_up(at_work: CommandLine, t
     assert [len(one["schedules"]) for one in rest] == [40]
 
 
-def test_edit_of_many_jobs_with_long_fields_is_done_part_by_part(at_work: CommandLine) -> None:
+def test_edit_of_many_jobs_with_long_fields_works_in_parts(at_work: CommandLine) -> None:
     with Queue(at_work.home) as queue:
         queue.enqueue_many([{"command": "true"} for _ in range(200)], "/")
     assert at_work.ok("edit", "--all", "--command", "x" * 130_000, "--yes") == "200 jobs changed\n"
