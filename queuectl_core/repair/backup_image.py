@@ -68,7 +68,7 @@ class Image:
         Raises: Corrupt, ValueError, TypeError.
         """
         happened = events.decode(fast_json.encode(facts).encode())
-        self._arrived.update((one.id, None) for one in happened if isinstance(one, _NEW))
+        self._arrived.update((event.id, None) for event in happened if isinstance(event, _NEW))
         self._engine.replay(happened, sequence)
 
     def ids(self) -> list[str]:
@@ -76,11 +76,10 @@ class Image:
 
         Raises: Corrupt, NewerFormat, TypeError.
         """
-        stored = [key[4:].decode() for key in self._store.pairs if key != b"meta"]
-        new = [id for id in self._arrived if _key(id) not in self._store.pairs]
+        stored = (key[4:].decode() for key in self._store.pairs if key != b"meta")
         numbers: list[tuple[int, str]] = []
         waiting: dict[str, list[str]] = {}
-        for id in (*stored, *new):
+        for id in dict.fromkeys((*stored, *self._arrived)):
             job = self.table.get(id)
             if job is not None:
                 numbers.append((job.number, id))
@@ -90,9 +89,7 @@ class Image:
 
     def exported(self, id: str) -> Fields:
         """Return a job in the form that `import` takes."""
-        job = self.table.get(id)
-        if job is None:
-            raise AssertionError(f"there is no job {id}")
+        job = self.table.existing(id)
         return {**job.fields(), "due_ms": job.next_run_ms(self.table.clock_shift_ms)}
 
 

@@ -49,8 +49,10 @@ def examine(home: Home) -> list[Finding]:
     in_use = lockfile.is_held(home.lock)
     findings = [_home(home), *_foreign(home), _supervisor(home, in_use), *_journal(home, in_use)]
     findings += [*_store(home, in_use), *_together(home, in_use), *_run(home, in_use)]
-    findings += [*_queues_of_workers(), _logs(home), _disk(home)]
-    return findings
+    why = why_no_queues()
+    if why is not None:
+        findings.append(Finding("workers", None, f"cannot start workers: {why}"))
+    return [*findings, _logs(home), _disk(home)]
 
 
 def _home(home: Home) -> Finding:
@@ -88,9 +90,9 @@ def _paths_of_ours(home: Home) -> Iterator[str]:
         path = os.path.join(home.path, folder)
         for name in file_io.names_in(path):
             if home_files.is_ours(folder, name) and not home_files.is_set_aside(name):
-                yield os.path.join(path, name)
+                inside = os.path.join(path, name)
+                yield inside
                 if home_files.is_generation(name):
-                    inside = os.path.join(path, name)
                     yield from (os.path.join(inside, file) for file in file_io.names_in(inside))
 
 
@@ -108,13 +110,12 @@ def _supervisor(home: Home, in_use: bool) -> Finding:
     pid = pidfile.read(home.pid_file)
     if in_use and pid is not None:
         return Finding("supervisor", True, f"running, pid {pid}")
+    text = "not running"
     if in_use:
-        return Finding(
-            "supervisor", None, "the writer lock is held: a command is writing, or a supervisor is starting or stopping"
-        )
-    if os.path.exists(home.pid_file) or os.path.exists(home.socket):
-        return Finding("supervisor", None, "not running; the last one was killed (its PID file or socket remains)")
-    return Finding("supervisor", None, "not running")
+        text = "the writer lock is held: a command is writing, or a supervisor is starting or stopping"
+    elif os.path.exists(home.pid_file) or os.path.exists(home.socket):
+        text = "not running; the last one was killed (its PID file or socket remains)"
+    return Finding("supervisor", None, text)
 
 
 def _journal(home: Home, in_use: bool) -> list[Finding]:
@@ -170,15 +171,11 @@ def _store(home: Home, in_use: bool) -> list[Finding]:
             return [Finding("store", None, "does not exist yet")]
         if in_use:
             return [Finding("store", None, f"{backend}; in use, so not checked")]
-        return _opened_store(home, backend)
+        report = store_check.check(open_store(home.store, read_only=True))
     except NewerFormat:
         raise
     except QueueError as fault:
         return [Finding("store", False, str(fault))]
-
-
-def _opened_store(home: Home, backend: str) -> list[Finding]:
-    report = store_check.look_into(open_store(home.store, read_only=True))
     if report.faults:
         return [Finding("store", False, f"{backend}; {fault}") for fault in report.faults]
     return [Finding("store", True, f"{backend}; {report.jobs} jobs, complete up to event {report.position}")]
@@ -232,11 +229,6 @@ def _logs(home: Home) -> Finding:
         return Finding("logs", None, "logs/ is missing, with the output of the jobs")
     segments = output_log.segments(home.logs)
     return Finding("logs", True, f"{len(segments)} segments, {sum(segment.size for segment in segments)} bytes")
-
-
-def _queues_of_workers() -> list[Finding]:
-    why = why_no_queues()
-    return [] if why is None else [Finding("workers", None, f"cannot start workers: {why}")]
 
 
 def _disk(home: Home) -> Finding:

@@ -34,7 +34,7 @@ class Report(NamedTuple):
     faults: list[str]
 
 
-def look_into(sealed: ChecksumStore) -> Report:
+def check(sealed: ChecksumStore) -> Report:
     """Check the whole store, then close it. The errors mean that the check could not begin.
 
     Raises: Corrupt, NewerFormat, StorageFailed.

@@ -38,7 +38,6 @@ FRAME_EVENTS = 5000
 class TornTail(NamedTuple):
     """The bytes that a crash during a write left behind the last whole frame, and the file that now holds them."""
 
-    path: str
     bytes: int
     aside: str
 
@@ -62,7 +61,8 @@ class Known(NamedTuple):
 class Journal:
     """The journal of a home.
 
-    `next_sequence` is the sequence of the next event. `synced` is the last sequence known to be on the disk.
+    `next_sequence` is the sequence of the next event. `synced` is the last sequence known to be on the disk. `size` is
+    the size of the last segment in bytes.
     """
 
     def __init__(self, folder: str, log_id: int, next_sequence: int = 1, segments: Sequence[Segment] = ()) -> None:
@@ -74,7 +74,7 @@ class Journal:
         self.torn: TornTail | None = None
         self._segments = list(segments)
         self._descriptor = -1
-        self._size = 0
+        self.size = 0
 
     @classmethod
     def begin(cls, folder: str, next_sequence: int) -> Journal:
@@ -114,11 +114,6 @@ class Journal:
         """Return the number of the last segment; 0 if there is none."""
         return self._segments[-1].number if self._segments else 0
 
-    @property
-    def size(self) -> int:
-        """Return the size of the last segment in bytes."""
-        return self._size
-
     def append(self, happened: list[events.Event]) -> None:
         """Append one group commit. After DiskFull, none of it is in the journal.
 
@@ -134,13 +129,13 @@ class Journal:
 
         Raises: DiskFull, StorageFailed.
         """
-        before, sequence = self._size, self.next_sequence
+        before, sequence = self.size, self.next_sequence
         try:
             for n, (count, payload) in enumerate(parts, 1):
                 frame = Frame(sequence, count, MORE if n < len(parts) else 0, self.synced, payload)
                 data = journal_format.encode_frame(self.log_id, frame)
                 file_io.write_all(self._descriptor, data)
-                self._size += len(data)
+                self.size += len(data)
                 sequence += count
         except OSError as fault:
             self._take_back(before, fault)
@@ -170,7 +165,7 @@ class Journal:
 
         Raises: StorageFailed.
         """
-        return self._size >= SEGMENT_BYTES and self.rotate()
+        return self.size >= SEGMENT_BYTES and self.rotate()
 
     def rotate(self) -> bool:
         """Continue in a new segment, or return False and keep the old one if resources are short."""
@@ -221,7 +216,7 @@ class Journal:
             os.ftruncate(self._descriptor, size)
         except OSError as worse:
             raise StorageFailed(path=path, why=worse.strerror) from worse
-        self._size = size
+        self.size = size
         raise DiskFull(path=self.folder) from fault
 
     def _begin_segment(self, number: int) -> None:
@@ -240,7 +235,7 @@ class Journal:
                 file_io.fsync_folder(self.folder)
             raise
         self._segments.append(Segment(path, number, header.first_sequence, header.version))
-        self._size = journal_format.SEGMENT_HEADER_BYTES
+        self.size = journal_format.SEGMENT_HEADER_BYTES
 
     def _open_end(self, good_end: int, tail: bytes) -> None:
         """Set aside and cut off the bytes behind the last whole group, and open the segment for appending."""
@@ -249,7 +244,7 @@ class Journal:
             if tail:
                 aside = f"{path}.{time.time_ns()}.torn"
                 file_io.replace_file(aside, tail)
-                self.torn = TornTail(path, len(tail), aside)
+                self.torn = TornTail(len(tail), aside)
             self._descriptor = file_io.owned(path, os.O_WRONLY | os.O_APPEND)
             if tail:
                 os.ftruncate(self._descriptor, good_end)
@@ -257,7 +252,7 @@ class Journal:
             file_io.fsync(self._descriptor)
         except OSError as fault:
             raise file_io.failure(path, fault) from fault
-        self._size = good_end
+        self.size = good_end
         self.synced = self.next_sequence - 1
 
 

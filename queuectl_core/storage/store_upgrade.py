@@ -50,11 +50,13 @@ def _upgrade(store: Store, meta: dict[str, Any]) -> None:
             store.write([_in_order(key, id) for key, id in page if not key.startswith(f"{kind}@{ALL_QUEUES}/")], [])
     counts: dict[str, int] = meta.get("counts", {})
     puts: list[tuple[bytes, bytes]] = []
-    StoredCounts({}, _records(counts)).write(puts, [])
-    totals = {f"{state}@{ALL_QUEUES}": _total(counts, state) for state in STATES}
-    fixed = {name: number for name, number in counts.items() if "@" not in name}
-    kept = {name: value for name, value in meta.items() if name != "from"}
-    text = json.dumps({**kept, "format": FORMAT, "counts": {**fixed, **totals}}, ensure_ascii=False)
+    records = _records(counts)
+    StoredCounts({}, records).write(puts, [])
+    new_counts = {name: number for name, number in counts.items() if "@" not in name}
+    for state in STATES:
+        new_counts[f"{state}@{ALL_QUEUES}"] = sum(record.get(state, 0) for record in records.values())
+    meta.pop("from", None)
+    text = json.dumps({**meta, "format": FORMAT, "counts": new_counts}, ensure_ascii=False)
     store.write([*puts, (b"meta", text.encode())], [])
 
 
@@ -95,7 +97,3 @@ def _records(counts: dict[str, int]) -> dict[str, dict[str, int]]:
         if sign and number:
             found.setdefault(queue, {})[state] = number
     return found
-
-
-def _total(counts: dict[str, int], state: str) -> int:
-    return sum(number for name, number in counts.items() if name.startswith(f"{state}@"))

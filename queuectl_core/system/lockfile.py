@@ -227,14 +227,13 @@ def _place_for(path: str) -> _Place | None:
 
     Raises: OSError.
     """
-    left = _left.get(path, [])
-    while left:
-        try:
-            place = left.pop()
-        except IndexError:  # another thread was faster
-            break
-        if place.take_over():
-            return place
+    try:
+        while True:
+            place = _left[path].pop()
+            if place.take_over():
+                return place
+    except (KeyError, IndexError):  # nobody has left a place, or another thread was faster
+        pass
     try:
         return _Place(path)
     except RuntimeError:

@@ -74,16 +74,12 @@ def spawn(
     Raises: OSError.
     """
     output, lock, lock_number = inherited
+    copies = ((stdin, 0), (output, 1), (output, 2), (lock, lock_number))
     return os.posix_spawn(
         path,
         arguments,
         environ,
-        file_actions=(
-            (os.POSIX_SPAWN_DUP2, stdin, 0),
-            (os.POSIX_SPAWN_DUP2, output, 1),
-            (os.POSIX_SPAWN_DUP2, output, 2),
-            (os.POSIX_SPAWN_DUP2, lock, lock_number),
-        ),
+        file_actions=[(os.POSIX_SPAWN_DUP2, old, new) for old, new in copies],
         setsid=True,
         setsigmask=(),
         setsigdef=_DEFAULT_SIGNALS,

@@ -38,18 +38,13 @@ def local_name() -> str:
 
     Raises: InvalidInput.
     """
-    found = os.environ.get("TZ", "").lstrip(":")
-    if found:
-        try:
-            zone_of(found)
-        except InvalidInput:
-            raise InvalidInput(
-                what=f"TZ is {found[:40]!r}, which is not a zone name; use --tz with a name like Europe/Berlin"
-            ) from None
-    else:
-        found = os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
+    in_environ = os.environ.get("TZ", "").lstrip(":")
+    name = in_environ or os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
     try:
-        zone_of(found)
-        return found
+        zone_of(name)
+        return name
     except InvalidInput:
+        if in_environ:
+            why = f"TZ is {name[:40]!r}, which is not a zone name; use --tz with a name like Europe/Berlin"
+            raise InvalidInput(what=why) from None
         return "UTC"
