@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from .. import home_files
@@ -47,7 +46,7 @@ def examine(home: Home) -> list[Finding]:
     if not home.has_begun():
         return [Finding("home", None, f"{home.path} is still empty")]
     in_use = lockfile.is_held(home.lock)
-    findings = [_home(home), *_foreign(home), _supervisor(home, in_use), *_journal(home, in_use)]
+    findings = [*_files(home), _supervisor(home, in_use), *_journal(home, in_use)]
     findings += [*_store(home, in_use), *_together(home, in_use), *_run(home, in_use)]
     why = why_no_queues()
     if why is not None:
@@ -55,21 +54,41 @@ def examine(home: Home) -> list[Finding]:
     return [*findings, _logs(home), _disk(home)]
 
 
-def _home(home: Home) -> Finding:
+def _files(home: Home) -> list[Finding]:
+    """Report files of queuectl that others can access or nobody can use, and files that do not belong to it."""
+    top = (*home_files.FILES, *home_files.FOLDERS)
+    ours = [".", *top]
+    foreign = [name for name in file_io.names_in(home.path) if name not in top]
+    for folder in home_files.FOLDERS:
+        for name in file_io.names_in(os.path.join(home.path, folder)):
+            path = f"{folder}/{name}"
+            if not home_files.is_ours(folder, name):
+                foreign.append(path)
+            elif not home_files.is_set_aside(name):
+                ours.append(path)
+            if folder == "store" and home_files.is_generation(name):
+                ours += [f"{path}/{file}" for file in file_io.names_in(os.path.join(home.path, path))]
+    findings = [_permissions(home, ours)]
+    if foreign:  # queuectl never touches them
+        text = f"{len(foreign)} files do not belong to queuectl and stay unchanged, like {foreign[0]}"
+        findings.append(Finding("home", None, text))
+    return findings
+
+
+def _permissions(home: Home, names: list[str]) -> Finding:
     open_to_others, unusable = [], []
-    for path in _paths_of_ours(home):
-        name = os.path.relpath(path, home.path)
+    for name in names:
         try:
-            status = os.lstat(path)
-        except FileNotFoundError:  # removed since it was listed
+            status = os.lstat(os.path.join(home.path, name))
+        except FileNotFoundError:  # it is not there, or was removed since it was listed
             continue
         if _is_unusable(name, status):
             unusable.append(name)
         elif stat.S_IMODE(status.st_mode) & 0o077:
             open_to_others.append(name)
-    for fault, names in (("wrong type, owner or permissions:", unusable), ("other users can access", open_to_others)):
-        if names:
-            return Finding("home", False, f"{home.path}: {fault} {', '.join(sorted(names)[:5])}")
+    for fault, wrong in (("wrong type, owner or permissions:", unusable), ("other users can access", open_to_others)):
+        if wrong:
+            return Finding("home", False, f"{home.path}: {fault} {', '.join(sorted(wrong)[:5])}")
     return Finding("home", True, f"{home.path}, private to you")
 
 
@@ -80,30 +99,6 @@ def _is_unusable(name: str, status: os.stat_result) -> bool:
     else:
         is_valid, needed = stat.S_ISREG(status.st_mode) or stat.S_ISSOCK(status.st_mode), 0o600
     return not is_valid or status.st_uid != os.geteuid() or status.st_mode & needed != needed
-
-
-def _paths_of_ours(home: Home) -> Iterator[str]:
-    """Yield the path of the home, and of everything in it that has a name that queuectl uses."""
-    yield home.path
-    yield from (os.path.join(home.path, name) for name in (*home_files.FILES, *home_files.FOLDERS))
-    for folder in home_files.FOLDERS:
-        path = os.path.join(home.path, folder)
-        for name in file_io.names_in(path):
-            if home_files.is_ours(folder, name) and not home_files.is_set_aside(name):
-                inside = os.path.join(path, name)
-                yield inside
-                if home_files.is_generation(name):
-                    yield from (os.path.join(inside, file) for file in file_io.names_in(inside))
-
-
-def _foreign(home: Home) -> list[Finding]:
-    """Report the files in the home that do not belong to queuectl, which never touches them."""
-    foreign = [name for name in file_io.names_in(home.path) if name not in (*home_files.FILES, *home_files.FOLDERS)]
-    for folder in home_files.FOLDERS:
-        names = file_io.names_in(os.path.join(home.path, folder))
-        foreign += [f"{folder}/{name}" for name in names if not home_files.is_ours(folder, name)]
-    text = f"{len(foreign)} files do not belong to queuectl and stay unchanged, like {''.join(foreign[:1])}"
-    return [Finding("home", None, text)] if foreign else []
 
 
 def _supervisor(home: Home, in_use: bool) -> Finding:

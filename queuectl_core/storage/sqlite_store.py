@@ -47,12 +47,17 @@ class SqliteStore:
         self._unsynced_bytes = 0
         self._copy: TemporaryDirectory[str] | None = None
         file_io.check_owned(*(path + end for end in ("", "-wal", "-shm", "-journal")))
-        if read_only and os.path.exists(f"{path}-wal"):
+        has_wal = os.path.exists(f"{path}-wal")
+        if read_only and has_wal:
             path = self._copy_of(path)
         if not read_only and not os.path.exists(path):
             os.close(file_io.make_file(path))
         try:
-            self._db = sqlite3.connect(_uri(path, read_only), timeout=10, isolation_level=None, uri=True)
+            # Without a write-ahead log, nobody writes to the file. Then SQLite creates no files beside it.
+            mode = "ro&immutable=1" if read_only and not has_wal else "rw"
+            quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+            uri = f"file:{quoted}?mode={mode}"
+            self._db = sqlite3.connect(uri, timeout=10, isolation_level=None, uri=True)
             self._begin(read_only)
         except sqlite3.Error as fault:
             if hasattr(self, "_db"):  # a caller that keeps the exception would keep the file open and locked
@@ -178,13 +183,3 @@ def _lacks_inodes(path: str) -> bool:
     """Return whether the disk has no free inodes: SQLite then says only that it could not open a file."""
     disk = os.statvfs(os.path.dirname(path))
     return disk.f_files > 0 and disk.f_favail == 0
-
-
-def _uri(path: str, read_only: bool) -> str:
-    """Return the URI to open the file with.
-
-    If nobody writes to the file, the URI says that it is immutable. Then SQLite creates no files beside it.
-    """
-    mode = "ro&immutable=1" if read_only and not os.path.exists(f"{path}-wal") else "rw"
-    name = "".join(f"%{ord(letter):02x}" if letter in "%?#" else letter for letter in path)
-    return f"file:{name}?mode={mode}"

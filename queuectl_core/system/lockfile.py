@@ -142,27 +142,25 @@ def _marked(descriptor: int, path: str) -> int | None:
 
     Raises: OSError.
     """
+    is_there = False
     try:
         os.utime(descriptor)
         is_there = os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
-        is_there = False
-    except OSError:
-        release(descriptor)  # otherwise this process would wait for itself
-        raise
-    if not is_there:
-        release(descriptor)
-        return None
-    return descriptor
+        pass
+    finally:
+        if not is_there:
+            release(descriptor)  # otherwise this process would wait for itself
+    return descriptor if is_there else None
 
 
 class _Place:
     """A thread that waits for a lock."""
 
     def __init__(self, path: str) -> None:
-        """Start the thread. The error is RuntimeError if no thread can start.
+        """Start the thread.
 
-        Raises: OSError, RuntimeError.
+        Raises: OSError, or RuntimeError if no thread can start.
         """
         self._path = path
         self._fault: OSError | None = None
