@@ -112,7 +112,7 @@ def lost_output(queue: Queue, attempt: AttemptRecord) -> str | None:
         return None
     file, end = str(attempt["output_file"]), (attempt["output_offset"] or 0) + (kept or 0)
     try:
-        if kept and output_log.is_cut_told(queue.home.logs, file, end, dropped):
+        if kept and output_log.says_dropped(queue.home.logs, file, end, dropped):
             return None
     except FileNotFoundError:  # the output was removed, and its own message with it
         return None

@@ -88,11 +88,11 @@ def note_shortage(queue: Queue, screen: Screen) -> None:
 
     The home itself shows this, so that no process needs to answer.
     """
-    from ..storage.reserve import Reserve, told
+    from ..storage.reserve import Reserve, shortage_message
 
     lack = Reserve(queue.home.reserve).shortage()
     if lack is not None:
-        screen.note(told(queue.home.path, lack))
+        screen.note(shortage_message(queue.home.path, lack))
 
 
 def _columns_of(text: str) -> Columns:

@@ -19,7 +19,7 @@ from ..service.ledger import Ledger
 from ..storage import journal_format, output_log
 from ..storage.backends import current_backend, open_store
 from ..storage.journal_scanner import events_of, read_segment, segment_paths
-from ..storage.reserve import Reserve, told
+from ..storage.reserve import Reserve, shortage_message
 from ..supervisor.worker_handle import why_no_queues
 from ..system import file_io, lockfile, pidfile
 from ..worker import messages
@@ -231,7 +231,7 @@ def _disk(home: Home) -> Finding:
     free = f"{disk.f_bavail * disk.f_frsize // 2**20} MiB free"
     lack = reserve.lack() or reserve.shortage()
     if lack is not None:
-        return Finding("disk", None, f"{free}; {told(home.path, lack)}")
+        return Finding("disk", None, f"{free}; {shortage_message(home.path, lack)}")
     if reserve.is_whole():
         return Finding("disk", True, f"{free}; the reserve is complete")
     return Finding("disk", None, f"{free}; the reserve is incomplete: no job starts until there is room for it")

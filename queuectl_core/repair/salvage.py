@@ -221,7 +221,7 @@ def _copy(names: Iterable[str], folder: str, target: str) -> None:
     """Copy files with mode 0600, and keep their times, because retention depends on them."""
     for name in names:
         source, copy = os.path.join(folder, name), os.path.join(target, name)
-        with open(source, "rb", opener=file_io.owned) as old, open(file_io.make_file(copy), "wb") as new:
+        with open(source, "rb", opener=file_io.open_owned) as old, open(file_io.make_file(copy), "wb") as new:
             shutil.copyfileobj(old, new)
             status = os.fstat(old.fileno())
         os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -34,17 +34,17 @@ class Report(NamedTuple):
     faults: list[str]
 
 
-def check(sealed: ChecksumStore) -> Report:
+def check(checksum_store: ChecksumStore) -> Report:
     """Check the whole store, then close it. The errors mean that the check could not begin.
 
     Raises: Corrupt, NewerFormat, StorageFailed.
     """
-    store: Store = sealed
+    store: Store = checksum_store
     try:
-        problems = sealed.problems()
-        store = upgraded(sealed, read_only=True)
+        problems = checksum_store.problems()
+        store = upgraded(checksum_store, read_only=True)
         table, tally = JobTable(store), _Tally()
-        for key, value in sealed.checked() if store is sealed else store.readable():
+        for key, value in checksum_store.checked() if store is checksum_store else store.readable():
             tally.take(key, value)
         jobs = sum(tally.counts.get(state, 0) for state in STATES)
         return Report(jobs, table.position, [*problems, *tally.faults(table)])
@@ -57,7 +57,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
-        self._said: dict[str, int] = {}
+        self._recorded: dict[str, int] = {}
         self._damaged: list[str] = []
         self._wanted_entries = 0
         self._found_entries = 0
@@ -69,24 +69,25 @@ class _Tally:
         elif key.startswith(b"job/"):
             self._take_job(key.decode("utf-8", "replace"), value)
         elif key.startswith(b"queue/"):
-            self._said.update(counts_in(key, value))
+            self._recorded.update(counts_in(key, value))
         elif key != b"meta":
             self._found_entries += _sum_of(key, value)
 
     def faults(self, table: JobTable) -> list[str]:
-        """Return a sentence for each fault found. `table` is that of the same store."""
-        found = []
+        """Return a sentence for each fault. `table` is that of the same store."""
+        faults = []
         if self._damaged:
             named = ", ".join(self._damaged[:NAMED])
-            found.append(f"{len(self._damaged)} values are damaged: {named}")
-        said = {name: number for name, number in {**table.counts, **self._said}.items() if number}
-        wrong = sorted(name for name in {*said, *self.counts} if said.get(name) != self.counts.get(name))[:NAMED]
+            faults.append(f"{len(self._damaged)} values are damaged: {named}")
+        recorded = {name: number for name, number in {**table.counts, **self._recorded}.items() if number}
+        names = {*recorded, *self.counts}
+        wrong = sorted(name for name in names if recorded.get(name) != self.counts.get(name))[:NAMED]
         if wrong:
-            told, held = ({name: all.get(name, 0) for name in wrong} for all in (said, self.counts))
-            found.append(f"it counts {told}, but contains {held}")
+            claimed, real = ({name: all.get(name, 0) for name in wrong} for all in (recorded, self.counts))
+            faults.append(f"it counts {claimed}, but contains {real}")
         if self._wanted_entries != self._found_entries:
-            found.append("its indexes do not match its jobs")
-        return found
+            faults.append("its indexes do not match its jobs")
+        return faults
 
     def _take_job(self, key: str, value: bytes) -> None:
         try:

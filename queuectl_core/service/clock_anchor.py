@@ -86,7 +86,7 @@ def held_s(home: Home) -> tuple[float, float]:
 def _of_this_boot(home: Home, boot: str, up_ms: int) -> Anchor | None:
     """Return the anchor in the file, or None if it is damaged or belongs to another boot."""
     try:
-        with open(home.clock, "rb", opener=file_io.owned) as file:
+        with open(home.clock, "rb", opener=file_io.open_owned) as file:
             anchor = Anchor(*json.loads(file.read(1000)))
     except (OSError, ValueError, TypeError):
         return None

@@ -103,7 +103,7 @@ class InProcess:
         self._home.prepare()  # recreate missing folders, so that reads and writes give the same answer
         ledger = Ledger(self._home)
         if ledger.torn is not None:
-            self._notes.append(ledger.torn.told())
+            self._notes.append(ledger.torn.message())
         try:
             clock_anchor.follow(self._home, ledger.engine, ledger.decide, now_ms())
             self._harvest(ledger)

@@ -174,7 +174,7 @@ def is_alive(home: Home, instance: str) -> bool:
 def pid_of(home: Home, instance: str) -> int:
     """Return the PID in a worker's lock file, or 0 if the file has no valid one."""
     try:
-        with open(home.worker_lock(instance), opener=file_io.owned) as file:
+        with open(home.worker_lock(instance), opener=file_io.open_owned) as file:
             written = file.readline().strip()
     except (OSError, UnicodeDecodeError):
         return 0

@@ -124,7 +124,7 @@ class GenerationStore:
                 if self._read(written, key) != self.get(key):
                     raise StorageFailed(path=path, why=f"{self._module.__name__} did not keep {key!r}")
         for path in self._files(number):
-            with open(path, "rb", opener=file_io.owned) as file:
+            with open(path, "rb", opener=file_io.open_owned) as file:
                 file_io.fsync(file.fileno())
         file_io.fsync_folder(folder)
         file_io.fsync_folder(self._folder)

@@ -41,7 +41,7 @@ class TornTail(NamedTuple):
     bytes: int
     aside: str
 
-    def told(self) -> str:
+    def message(self) -> str:
         """Return a clause for people."""
         return f"set aside a torn tail of {self.bytes} bytes, never acknowledged, as {self.aside}"
 
@@ -228,7 +228,7 @@ class Journal:
         header = SegmentHeader(journal_format.VERSION, self.log_id, number, self.next_sequence)
         try:
             file_io.replace_file(path, journal_format.encode_segment_header(header))
-            self._descriptor = file_io.owned(path, os.O_WRONLY | os.O_APPEND)
+            self._descriptor = file_io.open_owned(path, os.O_WRONLY | os.O_APPEND)
         except OSError:
             if os.path.exists(path):  # the old segment stays in use, so it must have no successor
                 os.unlink(path)
@@ -245,7 +245,7 @@ class Journal:
                 aside = f"{path}.{time.time_ns()}.torn"
                 file_io.replace_file(aside, tail)
                 self.torn = TornTail(len(tail), aside)
-            self._descriptor = file_io.owned(path, os.O_WRONLY | os.O_APPEND)
+            self._descriptor = file_io.open_owned(path, os.O_WRONLY | os.O_APPEND)
             if tail:
                 os.ftruncate(self._descriptor, good_end)
             # The frames can still be only in the page cache. They count from now on, so a power cut must not lose them.
@@ -261,22 +261,22 @@ def recover(folder: str, known: Known, replay: Callable[[Frame], None]) -> Scann
 
     Raises: Corrupt, NewerFormat, OSError.
     """
-    found = Scanner(folder, known.position)
-    if not found.segments:
+    scanner = Scanner(folder, known.position)
+    if not scanner.segments:
         if any(known):
             last = max(known.position, known.ahead)
             more = f"the store has events up to {last}" if last else "the store expects some"
             raise Corrupt(path=folder, why=f"it has no segments, but {more}")
-        return found
-    if known.log_id not in ("", f"{found.log_id:016x}"):
+        return scanner
+    if known.log_id not in ("", f"{scanner.log_id:016x}"):
         raise Corrupt(path=folder, why="it is not the journal of this home's store")
-    _check_row(folder, found.segments, known)
-    for frame in found.frames():
+    _check_row(folder, scanner.segments, known)
+    for frame in scanner.frames():
         replay(frame)
-    reached = found.next_sequence - 1
+    reached = scanner.next_sequence - 1
     if reached < known.ahead:
         raise Corrupt(path=folder, why=f"it ends at event {reached}, but the store has events up to {known.ahead}")
-    return found
+    return scanner
 
 
 def _check_row(folder: str, segments: list[Segment], known: Known) -> None:

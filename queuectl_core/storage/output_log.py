@@ -124,7 +124,7 @@ def _cut(dropped_bytes: int) -> bytes:
     return b"\n[queuectl: %d more bytes of output were dropped]\n" % dropped_bytes
 
 
-def is_cut_told(folder: str, name: str, end: int, dropped_bytes: int) -> bool:
+def says_dropped(folder: str, name: str, end: int, dropped_bytes: int) -> bool:
     """Return whether the output that ends at `end` itself says that `dropped_bytes` were dropped.
 
     Raises: OSError.
@@ -140,7 +140,7 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
 
     Raises: OSError.
     """
-    with open(_path_of(folder, name), "rb", opener=file_io.owned) as file:
+    with open(_path_of(folder, name), "rb", opener=file_io.open_owned) as file:
         file.seek(offset)
         left = sys.maxsize if size is None else size
         while left > 0 and (piece := file.read(min(_READ_BYTES, left))):
@@ -161,15 +161,15 @@ def segments(folder: str) -> list[Segment]:
 
     Raises: OSError.
     """
-    found = []
+    existing = []
     for entry in os.scandir(folder):
         if home_files.is_output_file(entry.name):
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # removed by hand
                 continue
-            found.append(Segment(status.st_mtime, entry.name, status.st_size))
-    return found
+            existing.append(Segment(status.st_mtime, entry.name, status.st_size))
+    return existing
 
 
 def can_prune(folder: str, before_s: float, max_bytes: int) -> bool:
@@ -177,9 +177,9 @@ def can_prune(folder: str, before_s: float, max_bytes: int) -> bool:
 
     Raises: OSError.
     """
-    found = segments(folder)
-    is_old = any(segment.written_s < before_s for segment in found)
-    return is_old or 0 < max_bytes < sum(segment.size for segment in found)
+    existing = segments(folder)
+    is_old = any(segment.written_s < before_s for segment in existing)
+    return is_old or 0 < max_bytes < sum(segment.size for segment in existing)
 
 
 def prune(
@@ -193,13 +193,13 @@ def prune(
 
     Raises: OSError.
     """
-    found = segments(folder)
-    names = sorted((segment.name for segment in found), key=lambda name: (len(name), name))  # 10000 comes after 9999
+    existing = segments(folder)
+    names = sorted((segment.name for segment in existing), key=lambda name: (len(name), name))  # 10000 comes after 9999
     last = {name.rsplit(".", 2)[0]: name for name in names}
     spared = {last.get(worker) for worker in writers}
-    total_bytes = sum(segment.size for segment in found)
+    total_bytes = sum(segment.size for segment in existing)
     removed = 0
-    for segment in sorted(found, key=lambda segment: (segment.name in kept, segment)):
+    for segment in sorted(existing, key=lambda segment: (segment.name in kept, segment)):
         is_old = segment.written_s < before_s and segment.name not in kept
         if (is_old or 0 < max_bytes < total_bytes) and segment.name not in spared:
             file_io.remove(os.path.join(folder, segment.name))

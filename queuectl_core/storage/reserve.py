@@ -24,7 +24,7 @@ SPARE_INODES = 16
 """A disk on which fewer files can be created is full. A disk that does not count inodes never lacks them."""
 
 SPACE, INODES = "space", "inodes"
-_TOLD = {SPACE: "is full", INODES: "has no free inodes"}
+_MESSAGES = {SPACE: "is full", INODES: "has no free inodes"}
 
 
 class Reserve:
@@ -75,7 +75,7 @@ class Reserve:
         """Free a part of the reserve; return False if nothing is left."""
         size = self._size()
         if size:
-            with open(self._path, "r+b", buffering=0, opener=file_io.owned) as file:
+            with open(self._path, "r+b", buffering=0, opener=file_io.open_owned) as file:
                 file.truncate(max(0, size - STEP_BYTES))
         return size > 0
 
@@ -112,7 +112,7 @@ class Reserve:
         try:
             if self._status() is None:
                 os.close(file_io.make_file(self._path))
-            file = open(self._path, "r+b", buffering=0, opener=file_io.owned)
+            file = open(self._path, "r+b", buffering=0, opener=file_io.open_owned)
         except OSError:
             return False
         with file:
@@ -125,9 +125,9 @@ class Reserve:
                 return False
 
 
-def told(home_path: str, lack: str) -> str:
+def shortage_message(home_path: str, lack: str) -> str:
     """Return a sentence for people that says what the lack means for the home on this disk."""
-    return f"the disk that holds {home_path} {_TOLD[lack]}: no job starts until there is room"
+    return f"the disk that holds {home_path} {_MESSAGES[lack]}: no job starts until there is room"
 
 
 def _fill(descriptor: int) -> None:

@@ -115,8 +115,8 @@ class SqliteStore:
     def problems(self) -> list[str]:
         """Return the first problems that SQLite finds in its file, at most 5."""
         rows = self._run("PRAGMA integrity_check(5)", ())
-        said = [bytes(row[0]).decode("utf-8", "replace") for row in rows]
-        return [] if said == ["ok"] else said
+        problems = [bytes(row[0]).decode("utf-8", "replace") for row in rows]
+        return [] if problems == ["ok"] else problems
 
     def _rows(self, low: int, high: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows with low <= rowid < high; if a read fails, read the two halves separately."""
@@ -171,12 +171,12 @@ class SqliteStore:
             raise self._error(fault) from fault
 
     def _error(self, fault: sqlite3.Error) -> Exception:
-        said = str(fault)
-        if "disk is full" in said or ("unable to open" in said and _lacks_inodes(self._path)):
+        text = str(fault)
+        if "disk is full" in text or ("unable to open" in text and _lacks_inodes(self._path)):
             return DiskFull(path=self._path)
-        if any(word in said for word in _DAMAGE):
-            return Corrupt(path=self._path, why=f"SQLite says: {said}")
-        return StorageFailed(path=self._path, why=file_io.with_limit(f"SQLite says: {said}"))
+        if any(word in text for word in _DAMAGE):
+            return Corrupt(path=self._path, why=f"SQLite says: {text}")
+        return StorageFailed(path=self._path, why=file_io.with_limit(f"SQLite says: {text}"))
 
 
 def _lacks_inodes(path: str) -> bool:

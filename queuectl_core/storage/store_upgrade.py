@@ -35,10 +35,10 @@ def upgraded(store: Store, read_only: bool = False) -> Store:
     if not 0 < _format_of(meta) < FORMAT:
         return store
     if read_only:
-        held = MemoryStore()
-        held.pairs.update(store.readable())
+        copy = MemoryStore()
+        copy.pairs.update(store.readable())
         store.close()
-        store = held
+        store = copy
     _upgrade(store, meta)
     return store
 
@@ -63,10 +63,10 @@ def _upgrade(store: Store, meta: dict[str, Any]) -> None:
 def _meta(store: Store) -> dict[str, Any]:
     """Return `meta`, or an empty dictionary if it is missing or invalid: the job table reports the error."""
     try:
-        found = json.loads(store.get(b"meta") or b"{}")
+        meta = json.loads(store.get(b"meta") or b"{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return meta if isinstance(meta, dict) else {}
 
 
 def _format_of(meta: dict[str, Any]) -> int:
@@ -81,9 +81,9 @@ def _remove(store: Store, start: str, stop: str) -> None:
 
 def _pages(store: Store, start: str, stop: str) -> Iterator[list[tuple[str, bytes]]]:
     while page := store.scan(start.encode(), stop.encode(), _PAGE):
-        found = [(key.decode(), id) for key, id in page]
-        yield found
-        start = found[-1][0] + "\0"
+        pairs = [(key.decode(), id) for key, id in page]
+        yield pairs
+        start = pairs[-1][0] + "\0"
 
 
 def _in_order(key: str, id: bytes) -> tuple[bytes, bytes]:
@@ -91,9 +91,9 @@ def _in_order(key: str, id: bytes) -> tuple[bytes, bytes]:
 
 
 def _records(counts: dict[str, int]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+    records: dict[str, dict[str, int]] = {}
     for name, number in counts.items():
         state, sign, queue = name.partition("@")
         if sign and number:
-            found.setdefault(queue, {})[state] = number
-    return found
+            records.setdefault(queue, {})[state] = number
+    return records

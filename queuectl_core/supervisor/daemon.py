@@ -214,7 +214,7 @@ def open_log(home: Home) -> int:
         os.rename(home.supervisor_log, f"{home.supervisor_log}.old")
     if os.path.lexists(home.supervisor_log) and os.lstat(home.supervisor_log).st_nlink > 1:
         os.unlink(home.supervisor_log)  # a hard link to another file, which must not be overwritten
-    return file_io.owned(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    return file_io.open_owned(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
 def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:

@@ -32,7 +32,7 @@ from ..model.job_spec import shortened
 from ..model.settings import MAX_WORKERS
 from ..service import clock_anchor, handlers, orphans
 from ..service.ledger import Ledger
-from ..storage.reserve import told
+from ..storage.reserve import shortage_message
 from ..system import file_io, pidfile, process_tree
 from ..system.clock import JumpWatch
 from ..system.descriptors import signal_reader
@@ -120,7 +120,7 @@ class Supervisor:
     def _follow_last_supervisor(self) -> None:
         """Continue the journal and the steady time of the home, whatever the wall clock says."""
         if self._ledger.torn is not None:
-            log(self._ledger.torn.told())
+            log(self._ledger.torn.message())
         now_ms = self._clock.now_ms()
         jump_ms = clock_anchor.follow(self._home, self._ledger.engine, self._ledger.decide, now_ms)
         if jump_ms < 0:
@@ -235,7 +235,7 @@ class Supervisor:
         if self._ledger.is_short != self._logged_short:
             self._logged_short = self._ledger.is_short
             lack = self._ledger.shortage()
-            log("the disk has room again; starting jobs" if lack is None else told(self._home.path, lack))
+            log("the disk has room again; starting jobs" if lack is None else shortage_message(self._home.path, lack))
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Sync if something waits for that, and send the replies only after the sync."""

@@ -104,12 +104,12 @@ class WorkerHandle:
         args = self.instance, conditions, lock, self._dispatch, self.results
         name = f"queuectl worker {self.instance}"
         process = _context().Process(target=worker.main, args=args, name=name)
-        before = descriptors.open_ones()
+        before = descriptors.open_descriptors()
         try:
             process.start()
             return process
         except OSError:
-            descriptors.close_all(descriptors.open_ones() - before)
+            descriptors.close_all(descriptors.open_descriptors() - before)
             raise
         finally:
             if lock is not None:

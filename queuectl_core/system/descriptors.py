@@ -23,10 +23,10 @@ _MANY = 65_536
 
 def close_all_but(kept: Iterable[int]) -> None:
     """Close every descriptor except the standard streams and these."""
-    close_all(open_ones() - {0, 1, 2, *kept})
+    close_all(open_descriptors() - {0, 1, 2, *kept})
 
 
-def open_ones() -> frozenset[int]:
+def open_descriptors() -> frozenset[int]:
     """Return the descriptors that this process has open."""
     try:
         # The list includes the descriptor that listdir itself used, which is closed now.
@@ -65,7 +65,7 @@ def signal_reader(numbers: Collection[int]) -> int:
     arrived = select.poll()
     arrived.register(readable, select.POLLIN)
 
-    def mend(number: int, frame: object) -> None:
+    def write_number(number: int, frame: object) -> None:
         """Write the number if the interpreter could not, for lack of memory: otherwise the loop misses it.
 
         An error here must not end the code that the signal interrupted.
@@ -77,7 +77,7 @@ def signal_reader(numbers: Collection[int]) -> int:
             pass
 
     for number in numbers:
-        signal.signal(number, mend)
+        signal.signal(number, write_number)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     return readable

@@ -80,7 +80,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def owned(path: str, flags: int) -> int:
+def open_owned(path: str, flags: int) -> int:
     """Open a file of ours; usable as the `opener` of `open`. A FIFO does not block it.
 
     The error is EPERM for a link and for a file that is not ours: somebody can plant one while other users can write to
@@ -100,9 +100,9 @@ def owned(path: str, flags: int) -> int:
     raise OSError(errno.EPERM, NOT_OURS, path)
 
 
-def is_owned(found: os.stat_result) -> bool:
+def is_owned(status: os.stat_result) -> bool:
     """Return whether this is a regular file that belongs to the current user."""
-    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def check_owned(*paths: str) -> None:
@@ -134,7 +134,7 @@ def read(path: str, size: int = -1) -> bytes:
 
     Raises: OSError.
     """
-    with open(path, "rb", opener=owned) as file:
+    with open(path, "rb", opener=open_owned) as file:
         return file.read(size)
 
 

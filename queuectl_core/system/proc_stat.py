@@ -70,12 +70,12 @@ def parent_of(pid: int) -> int | None:
 
 def ancestors() -> list[int]:
     """Return the parent of this process, its parent, and so on; only the first if there is no /proc."""
-    found = []
+    above = []
     pid: int | None = os.getppid()
     while pid:
-        found.append(pid)
+        above.append(pid)
         pid = parent_of(pid)
-    return found
+    return above
 
 
 def start_time(pid: int) -> str | None:

@@ -107,17 +107,17 @@ class Reaped(NamedTuple):
 
 def reap(leader: int) -> tuple[Reaped | None, bool]:
     """Reap all ended children; return the end of `leader`, if it is among them, and whether others live."""
-    found = None
+    reaped = None
     try:
         while True:
             pid, status, used = os.wait4(-1, os.WNOHANG)
             if pid == 0:
-                return found, True
+                return reaped, True
             if pid == leader:
                 cpu_ms = round((used.ru_utime + used.ru_stime) * 1000)
-                found = Reaped(status, cpu_ms, used.ru_maxrss * _MAXRSS_BYTES)
+                reaped = Reaped(status, cpu_ms, used.ru_maxrss * _MAXRSS_BYTES)
     except ChildProcessError:
-        return found, False
+        return reaped, False
 
 
 def end_rest(leader: int, lock_path: str, is_subreaper: bool, others: bool) -> None:
@@ -195,19 +195,18 @@ def reap_all_but(spared: Collection[int]) -> None:
                 pass
 
 
-def _kill_marked(cookie: bytes) -> bool:
+def _kill_marked(mark: bytes) -> bool:
     """Send KILL to the processes that carry the mark, with all descendants and sessions.
 
     Return whether there was any. A descendant can have an environment without the mark. The function finds all of them
     before it kills one, because a death changes who belongs to whom.
     """
     processes = {pid: process for pid in proc_stat.pids() if (process := proc_stat.find(pid)) is not None}
-    victims = {pid for pid in processes if cookie in proc_stat.environ_of(pid)}
-    found = victims
-    while found:
-        found = {pid for pid, process in processes.items() if not victims.isdisjoint((process.parent, process.session))}
-        found -= victims
-        victims |= found
+    victims = {pid for pid in processes if mark in proc_stat.environ_of(pid)}
+    grown = -1
+    while victims and len(victims) != grown:
+        grown = len(victims)
+        victims |= {pid for pid, (parent, session, _) in processes.items() if {parent, session} & victims}
     victims.discard(os.getpid())
     for pid in victims:
         _kill_held(pid, processes[pid].started)
@@ -217,14 +216,14 @@ def _kill_marked(cookie: bytes) -> bool:
 def _kill_held(pid: int, started: str) -> None:
     """Send KILL to a process through a pidfd, if its start time is still `started`."""
     try:
-        held = os.pidfd_open(pid)
+        pidfd = os.pidfd_open(pid)
     except (OSError, AttributeError):  # the process has ended, or this system has no pidfd
         return
     try:
         process = proc_stat.find(pid)
         if process is not None and process.started == started:
-            signal.pidfd_send_signal(held, signal.SIGKILL)
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except OSError:
         pass
     finally:
-        os.close(held)
+        os.close(pidfd)

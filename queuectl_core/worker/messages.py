@@ -191,7 +191,7 @@ def read_report(home: Home, instance: str) -> WorkerReport | None:
     """
     path = home.outcome(instance)
     try:
-        with open(path, "rb", opener=file_io.owned) as file:
+        with open(path, "rb", opener=file_io.open_owned) as file:
             return decode_report(file.read())
     except FileNotFoundError:
         return None

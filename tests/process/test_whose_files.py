@@ -406,9 +406,9 @@ def test_a_fifo_in_place_of_a_file_blocks_no_command(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     assert lockfile.is_held(str(tmp_path / "fifo")) is False
     with pytest.raises(PermissionError):
-        file_io.owned(str(tmp_path / "fifo"), os.O_RDONLY)
+        file_io.open_owned(str(tmp_path / "fifo"), os.O_RDONLY)
     with pytest.raises(PermissionError):
-        file_io.owned(str(tmp_path / "fifo"), os.O_WRONLY)
+        file_io.open_owned(str(tmp_path / "fifo"), os.O_WRONLY)
 
 
 def test_a_draft_that_is_a_link_is_replaced(tmp_path: Path) -> None:

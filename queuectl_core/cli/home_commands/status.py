@@ -36,9 +36,9 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     screen.line(visible(line))
     lack = status.get("short_of")  # an older supervisor does not report it
     if lack is not None:
-        from ...storage.reserve import told
+        from ...storage.reserve import shortage_message
 
-        screen.line(visible(told(queue.home.path, lack)))
+        screen.line(visible(shortage_message(queue.home.path, lack)))
     screen.line()
     for state, count in status["counts"].items():
         screen.line(screen.paint(f"{state:12}", state), f"{count:>8}")

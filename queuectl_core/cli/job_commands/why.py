@@ -52,9 +52,9 @@ def _for_a_retry(why: dict[str, Any]) -> str:
 
 
 def _for_room(why: dict[str, Any]) -> str:
-    from ...storage.reserve import told
+    from ...storage.reserve import shortage_message
 
-    return told(why["home"], why["short_of"])
+    return shortage_message(why["home"], why["short_of"])
 
 
 def _as_dead(why: dict[str, Any]) -> str:

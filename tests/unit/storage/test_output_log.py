@@ -169,7 +169,7 @@ def test_note_about_cut_output_is_complete_or_absent(
     with file_size_limit(70):
         segment, start, kept = written(writer, b"x" * 99, max_bytes=60)
     assert (kept, writer.dropped_bytes, writer.found_full) == (60, 39, True)
-    assert not output_log.is_cut_told(str(tmp_path), segment, start + kept, 39)
+    assert not output_log.says_dropped(str(tmp_path), segment, start + kept, 39)
     place = written(writer, b"x" * 99, max_bytes=60)
     assert (writer.dropped_bytes, writer.found_full, place[0]) == (39, False, "w1.0002.log")
-    assert output_log.is_cut_told(str(tmp_path), place[0], place[1] + place[2], 39)
+    assert output_log.says_dropped(str(tmp_path), place[0], place[1] + place[2], 39)
