@@ -116,7 +116,7 @@ class CommandLine:
         """Wait until these states have these counts of jobs."""
         until(
             lambda: all(self.counts()[state] == count for state, count in counts.items()),
-            lambda: f"counts {counts}; they are {self.counts()}",
+            lambda: f"counts {counts}; found {self.counts()}",
         )
 
     def end(self) -> None:

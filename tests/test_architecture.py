@@ -169,7 +169,7 @@ def test_pure_modules_do_not_touch_the_world(name: str) -> None:
         )
 
 
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names came with 3.10")
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is new in 3.10")
 @pytest.mark.parametrize("name", sorted(TREES))
 def test_only_the_standard_library_is_imported(name: str) -> None:
     assert set(outside_imports(TREES[name])) - {"queuectl_core"} <= set(sys.stdlib_module_names) | {"_socket"}

@@ -63,7 +63,7 @@ def _measure(bench: Bench, home: BenchHome, size: int, base_bytes: dict[str, int
     readings["dispatch, jobs/s"] = _dispatch_rate(home, bench.pick(20, 1000, 3000))
     readings.update(_sizes(home, size, base_bytes))
     os.kill(home.supervisor_pid(), signal.SIGKILL)
-    until(lambda: not is_alive(home.supervisor_pid()), lambda: "the supervisor to be gone")
+    until(lambda: not is_alive(home.supervisor_pid()), lambda: "the supervisor to end")
     readings["supervisor start after kill -9, ms"] = _start_ms(home)
     home.scale_to_none()
     home.ok("worker", "stop")

@@ -81,7 +81,7 @@ def _restart(home: BenchHome) -> None:
 def _kill_and_start(home: BenchHome) -> None:
     pid = home.supervisor_pid()
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not is_alive(pid), lambda: "the supervisor to be gone")
+    until(lambda: not is_alive(pid), lambda: "the supervisor to end")
     home.ok("worker", "start", "--count", str(WORKERS))
 
 

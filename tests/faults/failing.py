@@ -63,7 +63,7 @@ def can_inject() -> bool:
     ).returncode
 
 
-needs_injection = pytest.mark.skipif(not can_inject(), reason="needs strace, and leave to trace")
+needs_injection = pytest.mark.skipif(not can_inject(), reason="needs strace and permission to trace")
 
 
 def tracing(trace: str) -> list[str]:

@@ -76,7 +76,7 @@ def test_a_python_without_the_backend_names_it_and_the_remedy(queuectl: CommandL
         assert f"is a {backend} file" in message and f"import dbm.{backend}" in message
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="dbm.sqlite3 came with 3.13")
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="dbm.sqlite3 is new in 3.13")
 def test_the_preferred_store_opens_with_dbm(queuectl: CommandLine) -> None:
     import dbm
 

@@ -206,7 +206,7 @@ class Life:
             quiet = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             process = subprocess.Popen(command, env=self.queuectl.environ, **quiet)
         socket = os.path.join(self.queuectl.home, "control.sock")
-        until(lambda: process.poll() is not None or os.path.exists(socket), lambda: "a start, or a death")
+        until(lambda: process.poll() is not None or os.path.exists(socket), lambda: "a start or a death")
         if victim == "worker":
             with attached(strace, self.queuectl.json("status")["workers"][0]["pid"]):
                 self._work()
@@ -256,7 +256,7 @@ class Life:
         """
         self.queuectl("worker", "start", "--count", "2")
         try:
-            until(self._is_finished, lambda: f"all to be over: {self.queuectl('list')}", deadline_s=30)
+            until(self._is_finished, lambda: f"all jobs to finish: {self.queuectl('list')}", deadline_s=30)
         except AssertionError as stuck:
             self.faults.append(str(stuck))
         self.queuectl("worker", "stop", "--now")

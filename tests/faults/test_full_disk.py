@@ -181,7 +181,7 @@ def test_results_are_recorded_after_the_inodes_run_out(queuectl: CommandLine) ->
     with home_on(queuectl, "size=20m,nr_inodes=200"):
         queuectl.ok("worker", "start")
         queuectl.ok("enqueue", "--id", "a", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done")
-        until(lambda: queuectl("logs", "a").out == "begun\n", lambda: "the job to begin")
+        until(lambda: queuectl("logs", "a").out == "begun\n", lambda: "the job to start")
         use_up_inodes(queuectl.home)
         with open(go, "w"):
             pass

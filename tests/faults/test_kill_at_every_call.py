@@ -134,7 +134,7 @@ def one_life(queuectl: CommandLine, oracle: Oracle, acknowledged: set[str], name
     process = subprocess.Popen([*strace, queuectl.python, SCRIPT, *words], env=queuectl.environ, **quiet)
     os.close(tell)
     # The socket proves nothing: the killed predecessor left its own.
-    until(lambda: select.select([ready], [], [], 0)[0], lambda: "word that it is ready, or its death")
+    until(lambda: select.select([ready], [], [], 0)[0], lambda: "readiness or death")
     os.close(ready)
     for n in range(4):
         id = f"{name}-{n}"
@@ -147,7 +147,7 @@ def one_life(queuectl: CommandLine, oracle: Oracle, acknowledged: set[str], name
 def settled(queuectl: CommandLine) -> None:
     until(
         lambda: (counts := queuectl.counts())["pending"] + counts["processing"] + counts["failed"] == 0,
-        lambda: f"all to be over; {queuectl.json('list', '--limit', '0')}",
+        lambda: f"all jobs to finish; {queuectl.json('list', '--limit', '0')}",
     )
 
 

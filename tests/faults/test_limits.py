@@ -66,7 +66,7 @@ def test_missing_processes_do_not_fail_the_job(queuectl: CommandLine) -> None:
     become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
     python = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
     if subprocess.run([*become, python, SCRIPT, "--version"], env=queuectl.environ, capture_output=True).returncode:
-        pytest.skip("the checkout cannot be read by somebody else here")
+        pytest.skip("another user cannot read this checkout")
     ran = os.path.join(os.path.dirname(queuectl.home), "ran")
     with open(ran, "w"):
         os.chown(ran, uid, uid)
@@ -88,7 +88,7 @@ def test_missing_processes_do_not_fail_the_job(queuectl: CommandLine) -> None:
         other.kill()
         other.wait()
         until(lambda: size_of(ran), lambda: "the run to get its process")
-        until(lambda: b'"succeeded","x"' in journal_of(queuectl), lambda: "the run to be noted")
+        until(lambda: b'"succeeded","x"' in journal_of(queuectl), lambda: "the run to be recorded")
     finally:
         other.kill()
         other.wait()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /
 
 
 def started(queuectl: CommandLine, id: str) -> None:
-    until(lambda: queuectl("logs", id).out.startswith("begun"), lambda: f"{id} to have begun")
+    until(lambda: queuectl("logs", id).out.startswith("begun"), lambda: f"{id} to start")
 
 
 @needs_flock
@@ -33,7 +33,7 @@ def test_death_of_a_supervisor_costs_no_attempt_of_short_jobs(queuectl: CommandL
     queuectl.ok("enqueue", "--file", "-", stdin="\n".join(lines).encode())
     for round in range(1, 5):
         queuectl.ok("worker", "start", "--count", "2")
-        until(lambda: queuectl.counts()["completed"] >= 200 * round, lambda: "some to be completed")
+        until(lambda: queuectl.counts()["completed"] >= 200 * round, lambda: "some jobs to complete")
         queuectl.kill_supervisor()
     queuectl.ok("worker", "start", "--count", "2")
     queuectl.until_done(completed=1500)
@@ -70,7 +70,7 @@ def test_worker_restart_interrupts_nothing(queuectl: CommandLine) -> None:
     assert queuectl.supervisor_pid() != first
     job = queuectl.until_state("slow", "completed")
     assert (len(job["history"]), queuectl.ok("logs", "slow")) == (1, "begun\nend\n")
-    until(lambda: len(queuectl.json("status")["workers"]) == 2, lambda: "two workers of its own")
+    until(lambda: len(queuectl.json("status")["workers"]) == 2, lambda: "two new workers")
 
 
 def test_a_job_that_kills_its_worker_three_times_is_dead(queuectl: CommandLine) -> None:
@@ -104,7 +104,7 @@ def test_workers_that_cannot_work_count_no_attempt_and_do_not_spin(queuectl: Com
     os.kill(pid, signal.SIGKILL)
     queuectl.ok("enqueue", "--id", "second", "--max-retries", "0", "--command", "true")
     log = os.path.join(queuectl.home, "supervisor.log")
-    until(lambda: "cannot start a worker" in open(log).read(), lambda: "the log to say so")
+    until(lambda: "cannot start a worker" in open(log).read(), lambda: "the log message")
     assert queuectl.job("second")["state"] == "pending"
     os.mkdir(os.path.join(queuectl.home, "run"), 0o700)
     queuectl.until_state("second", "completed")
@@ -171,7 +171,7 @@ def test_a_kill_of_worker_and_supervisor_leaves_no_tree(queuectl: CommandLine) -
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
-    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "any call to see that the worker is lost")
+    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "a command to notice the lost worker")
     assert processes_of(queuectl.home) == []
 
 
@@ -185,7 +185,7 @@ def test_a_child_with_a_clean_environment_ends_with_the_tree(queuectl: CommandLi
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
-    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "any call to see that the worker is lost")
+    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "a command to notice the lost worker")
     assert sleepers("873.25") == []
 
 
@@ -210,7 +210,7 @@ def test_stop_now_does_not_wait_for_a_stopped_adopted_worker(queuectl: CommandLi
     queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
     queuectl.ok("worker", "stop", "--now")
-    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be given up")
+    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be abandoned")
 
 
 def adopted_in_its_sleep(queuectl: CommandLine, id: str) -> int:
@@ -253,7 +253,7 @@ def test_stop_now_does_not_wait_for_an_unidentified_process(queuectl: CommandLin
     """
     queuectl.ok("enqueue", "--id", "x", "--command", "echo begun; exec env -i sleep 872.5")
     queuectl.ok("worker", "start")
-    until(lambda: sleepers("872.5"), lambda: "the sleeper")
+    until(lambda: sleepers("872.5"), lambda: "the sleep process")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
@@ -263,7 +263,7 @@ def test_stop_now_does_not_wait_for_an_unidentified_process(queuectl: CommandLin
     assert queuectl.job("x")["state"] == "processing"
     (sleeper,) = sleepers("872.5")
     os.kill(sleeper, signal.SIGKILL)
-    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be over")
+    until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to finish")
 
 
 def test_death_of_a_worker_harms_no_other_child_of_the_supervisor(queuectl: CommandLine) -> None:
@@ -298,7 +298,7 @@ def test_a_call_harms_no_child_of_the_calling_program(queuectl: CommandLine) -> 
 
     child = subprocess.Popen(["sleep", "600"])
     with Queue(queuectl.home) as queue:
-        until(lambda: queue.get("x")["state"] == "dead", lambda: "the call to conclude the run")
+        until(lambda: queue.get("x")["state"] == "dead", lambda: "the command to finish the run")
     assert child.poll() is None
     child.kill()
     child.wait()
@@ -311,7 +311,7 @@ def test_a_stopped_worker_does_not_stop_the_supervisor(queuectl: CommandLine) ->
     pid = queuectl.json("status")["workers"][0]["pid"]
     os.kill(pid, signal.SIGSTOP)
     queuectl.ok("enqueue", "--file", "-", stdin=b'{"id": "long", "command": "true %s"}\n' % (b"x" * 120_000))
-    until(lambda: queuectl.worker_running("long"), lambda: "the run to be handed over")
+    until(lambda: queuectl.worker_running("long"), lambda: "the run to be sent")
     assert queuectl.counts()["processing"] == 1
     queuectl.ok("worker", "stop", "--now")  # the worker is killed after the grace period
     assert not is_alive(pid)

@@ -172,7 +172,7 @@ class Mayhem:
         self._keep_running()
         for words in (["resume"], ["queue", "resume", "side"], ["worker", "scale", "3"]):
             until(lambda words=words: self.queuectl(*words).status == 0, lambda words=words: f"{words} to be done")
-        until(self._is_settled, lambda: f"all to be completed: {self.queuectl('status')}", deadline_s=120)
+        until(self._is_settled, lambda: f"all jobs to complete: {self.queuectl('status')}", deadline_s=120)
         self.queuectl.ok("worker", "stop")
 
     def _is_settled(self) -> bool:

@@ -68,7 +68,7 @@ class Disk:
     def unmount(self) -> None:
         until(
             lambda: subprocess.run(["umount", self.folder], capture_output=True, check=False).returncode == 0,
-            lambda: "everybody to let go of the disk",
+            lambda: "all processes to release the disk",
         )
 
 

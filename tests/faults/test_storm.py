@@ -57,7 +57,7 @@ class Storm:
         self._keep_running()
         until(
             lambda: (counts := self.queuectl.counts())["pending"] + counts["processing"] + counts["failed"] == 0,
-            lambda: f"all to be over: {self.queuectl('status')}",
+            lambda: f"all jobs to finish: {self.queuectl('status')}",
             deadline_s=120,
         )
         self.queuectl.ok("worker", "stop")
@@ -154,7 +154,7 @@ def test_the_oracle_finds_a_doubled_and_a_killed_job(queuectl: CommandLine) -> N
     oracle = Oracle(os.path.dirname(queuectl.home))
     env = {**os.environ, "QUEUECTL_JOB_ID": "x"}
     first = subprocess.Popen(["sh", "-c", oracle.command("sleep 5")], env=env, start_new_session=True)
-    until(lambda: "begin x" in open(oracle.trace).read(), lambda: "the first to begin")
+    until(lambda: "begin x" in open(oracle.trace).read(), lambda: "the first to start")
     subprocess.run(["sh", "-c", oracle.command()], env=env, check=True)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()

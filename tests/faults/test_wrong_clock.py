@@ -143,11 +143,11 @@ def test_logs_of_dead_and_failed_jobs_outlive_their_age_but_not_the_size(queuect
         os.utime(os.path.join(logs, name), (time.time() - 100 * DAY_S,) * 2)
     age_anchor(queuectl, 1.1)
     queuectl.ok("worker", "start")
-    until(lambda: len(os.listdir(logs)) == 2, lambda: f"the log of the completed job to go: {os.listdir(logs)}")
+    until(lambda: len(os.listdir(logs)) == 2, lambda: f"the removal of the log of the completed job: {os.listdir(logs)}")
     assert queuectl.ok("logs", "dead") == "dead\n" and queuectl.ok("logs", "tried") == "tried\n"
     assert "was removed (see config log-retention)" in queuectl.refused(1, "logs", "good")
     queuectl.ok("config", "set", "log-retention-bytes", "1")
-    until(lambda: not os.listdir(logs), lambda: f"all logs to go: {os.listdir(logs)}")
+    until(lambda: not os.listdir(logs), lambda: f"the removal of all logs: {os.listdir(logs)}")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '["x", 1, 2, 3]', '[1, "a", null, 2]', "\0" * 100])

@@ -53,7 +53,7 @@ def test_supervisor_reaps_orphans_as_the_first_process_of_a_container(queuectl: 
         enter = ["nsenter", "--target", str(first), "--pid", "--mount"]
         for _ in range(5):  # each loses its shell, so the first process inherits it
             subprocess.run([*enter, "sh", "-c", "sleep 0.1 & exit 0"], check=True, timeout=20)
-        until(lambda: len(children_of(first)) == 1, lambda: f"its worker alone; there are {children_of(first)}")
+        until(lambda: len(children_of(first)) == 1, lambda: f"only its worker; there are {children_of(first)}")
         run_and_stop(queuectl, process)
     finally:
         process.kill()
@@ -65,7 +65,7 @@ def test_supervisor_reaps_children_from_before_its_start(queuectl: CommandLine) 
     process = subprocess.Popen(["sh", "-c", command], env=queuectl.environ, stdin=subprocess.PIPE)
     try:
         until(lambda: queuectl.json("status")["supervisor"], lambda: "a supervisor")
-        until(lambda: len(children_of(process.pid)) == 1, lambda: f"its worker alone: {children_of(process.pid)}")
+        until(lambda: len(children_of(process.pid)) == 1, lambda: f"only its worker: {children_of(process.pid)}")
         assert zombies_of(process.pid) == []
         run_and_stop(queuectl, process)
     finally:

@@ -200,20 +200,20 @@ def test_a_home_that_others_may_write_to_is_refused(queuectl: CommandLine) -> No
     assert os.listdir(queuectl.home) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a folder")
 def test_a_home_of_another_user_is_refused(queuectl: CommandLine) -> None:
     os.mkdir(queuectl.home, 0o700)
     os.chown(queuectl.home, 12345, 12345)
     assert "belongs to UID 12345" in queuectl.refused(2, "status")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
 def test_a_home_that_cannot_be_written_is_refused(queuectl: CommandLine) -> None:
     os.mkdir(queuectl.home, 0o500)
     assert "Permission denied" in queuectl.refused(2, "enqueue", "--command", "true")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a folder")
 @pytest.mark.parametrize("folder", ["journal", "store", "run", "logs"])
 def test_a_home_with_files_of_another_user_is_refused(queuectl: CommandLine, folder: str) -> None:
     os.mkdir(queuectl.home, 0o700)
@@ -322,7 +322,7 @@ def test_no_file_takes_the_number_of_a_standard_stream_after_readiness(queuectl:
         assert result is not None and json.loads(result.readline()) == {"pid": process.pid}
         if os.path.isdir("/proc/self"):
             link = f"/proc/{process.pid}/fd/{fd}"
-            until(lambda: os.readlink(link) == os.devnull, lambda: f"{link} to lead nowhere")
+            until(lambda: os.readlink(link) == os.devnull, lambda: f"{link} to have no target")
         process.communicate(timeout=20)
     assert process.returncode == 0
 

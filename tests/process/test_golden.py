@@ -79,7 +79,7 @@ def previous_version() -> Iterator[str]:
         archive = ["git", "archive", parent, "queuectl.py", "queuectl_core"]
         packed = subprocess.run(archive, cwd=ROOT, check=True, capture_output=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("there is no history here that has the version before")
+        pytest.skip("this checkout has no history with the previous version")
     with short_folder() as folder:
         unpack(packed, folder)
         yield os.path.join(folder, "queuectl.py")

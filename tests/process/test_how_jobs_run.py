@@ -132,7 +132,7 @@ def test_run_exits_like_its_job(one_worker: CommandLine, words: list[str], statu
 
 def test_interrupted_run_leaves_its_job_running(one_worker: CommandLine) -> None:
     process = one_worker.popen("run", "--id", "a", "--", "sleep 60")
-    until(lambda: one_worker("show", "a").status == 0, lambda: "the job to be there")
+    until(lambda: one_worker("show", "a").status == 0, lambda: "the job to appear")
     one_worker.until_state("a", "processing")
     process.send_signal(2)
     assert process.wait(timeout=20) == 130

@@ -58,7 +58,7 @@ def test_every_option_of_python_works(queuectl: CommandLine, option: str) -> Non
 def test_too_old_python_is_reported_in_one_line(queuectl: CommandLine, python: str) -> None:
     version = run_with([python, "-c", "import sys; print(sys.version_info >= (3, 9))"], queuectl).stdout
     if version == "True\n":
-        pytest.skip("it is not too old")
+        pytest.skip("this Python is not too old")
     for words in ([SCRIPT], [os.path.join(ROOT, "queuectl_core", "__main__.py")]):
         assert "Python 3.9 or later is required, but" in one_line(run_with([python, *words, "status"], queuectl))
 

@@ -82,7 +82,7 @@ def test_jobs_of_a_supervisor_started_by_a_job_have_their_own_variables(queuectl
 def test_hook_has_its_own_variables(one_worker: CommandLine) -> None:
     one_worker.ok("config", "set", "on-success", TELL)
     one_worker.ok("enqueue", "--id", "x", "--inherit-env", "--command", "true")
-    until(lambda: len(one_worker.json("list")) == 2, lambda: "the hook to be there")
+    until(lambda: len(one_worker.json("list")) == 2, lambda: "the hook to appear")
     (hook,) = [job["id"] for job in one_worker.json("list") if job["id"] != "x"]
     expected = expected_output(one_worker.home, hook, "QUEUECTL_QUEUE=hooks", "QUEUECTL_JOB_NAME=on-success")
     assert printed(one_worker, hook) == expected
@@ -93,7 +93,7 @@ def test_loss_of_a_worker_does_not_end_jobs_that_its_job_added(queuectl: Command
     enqueue = f"{sys.executable} {SCRIPT} enqueue --id second --inherit-env --max-retries 0 -- 'echo begun; sleep 600'"
     queuectl.ok("enqueue", "--id", "first", "--max-retries", "0", "--command", f"{enqueue}; sleep 600")
     queuectl.ok("worker", "start", "--count", "2")
-    until(lambda: queuectl("logs", "second").out == "begun\n", lambda: "the second job to begin")
+    until(lambda: queuectl("logs", "second").out == "begun\n", lambda: "the second job to start")
     second = queuectl.worker_running("second")
     os.kill(queuectl.worker_running("first") or 0, signal.SIGKILL)
     queuectl.until_state("first", "dead")

@@ -41,7 +41,7 @@ def join(path: Path, lines: list[Line]) -> None:
     """Let callers join the line one after another."""
     for count, line in enumerate(lines, 1):
         assert line.take(str(path)) is None
-        until(lambda count=count: waiting(path) >= count, lambda: f"{count} to stand in line")
+        until(lambda count=count: waiting(path) >= count, lambda: f"{count} callers to wait in line")
 
 
 def waiting(path: Path) -> int:

@@ -39,7 +39,7 @@ def test_next_supervisor_completes_a_cancel(queuectl: CommandLine) -> None:
     assert queuectl.until_state("a", "dead")["reason"].startswith("canceled while it ran")
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to see that a process stands still")
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to see that a process is stopped")
 def test_suspended_job_stops_until_it_is_continued(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     pid_file = os.path.join(os.path.dirname(queuectl.home), "pid")
@@ -50,10 +50,10 @@ def test_suspended_job_stops_until_it_is_continued(queuectl: CommandLine) -> Non
     with open(pid_file) as file:
         pid = int(file.read())
     queuectl.ok("suspend", "a")
-    until(lambda: start_of(pid) == "T", lambda: f"it to stand still; it is {start_of(pid)}")
+    until(lambda: start_of(pid) == "T", lambda: f"it to stop; it is {start_of(pid)}")
     assert "suspended on w" in queuectl.ok("why", "a")
     queuectl.ok("continue", "--all")
-    until(lambda: start_of(pid) == "S", lambda: f"it to go on; it is {start_of(pid)}")
+    until(lambda: start_of(pid) == "S", lambda: f"it to continue; it is {start_of(pid)}")
     queuectl.ok("suspend", "a")
     queuectl.ok("cancel", "a")  # a suspended job receives it too
     queuectl.until_state("a", "dead")

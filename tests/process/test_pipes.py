@@ -34,7 +34,7 @@ def test_process_that_holds_old_output_cannot_write_to_the_next_log(
 ) -> None:
     holder = hold_output_of_a_job(one_worker, tmp_path)
     one_worker.ok("enqueue", "--id", "b", "--command", f"echo begun; while ! test -e {tmp_path}/b; do sleep 0.02; done")
-    until(lambda: one_worker("logs", "b").out == "begun\n", lambda: "the second job to begin")
+    until(lambda: one_worker("logs", "b").out == "begun\n", lambda: "the second job to start")
     with pytest.raises(BrokenPipeError):
         os.write(holder, b"of the first job\n")
     os.close(holder)
@@ -59,7 +59,7 @@ def hold_output_of_a_job(queuectl: CommandLine, folder: Path) -> int:
     This process is outside the process tree of the job.
     """
     queuectl.ok("enqueue", "--id", "a", "--command", f"echo $$; while ! test -e {folder}/a; do sleep 0.02; done")
-    until(lambda: queuectl("logs", "a").out, lambda: "the job to say its pid")
+    until(lambda: queuectl("logs", "a").out, lambda: "the PID of the job")
     holder = os.open(f"/proc/{int(queuectl.ok('logs', 'a'))}/fd/1", os.O_WRONLY)
     (folder / "a").touch()
     queuectl.until_state("a", "completed")

@@ -99,7 +99,7 @@ def test_a_request_carries_its_deadline(served: CommandLine) -> None:
     assert [job["id"] for job in served.json("list")] == ["in-time"]
 
 
-@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="needs a clock that survives suspend")
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="needs a clock that counts sleep")
 def test_deadlines_follow_the_clock_that_counts_sleep() -> None:
     assert abs(steady_ms() - time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000) < 1000
 
@@ -142,7 +142,7 @@ def test_outcome_is_unknown_after_the_supervisor_read_the_request(played: tuple[
     thread.join()
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="Linux alone says that a peer has not read all")
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="only Linux reports unread data of a peer")
 def test_a_request_that_the_supervisor_did_not_read_is_repeated(played: tuple[Queue, Supervisor]) -> None:
     """The supervisor ended with part of the request unread in its socket, so it cannot have acted
     on it.
@@ -248,7 +248,7 @@ def test_a_file_whose_job_is_added_meanwhile_asks_to_try_again(served: CommandLi
 
         thread = threading.Thread(target=add)
         thread.start()
-        until(lambda: is_sent(served), lambda: "the first part to be there")
+        until(lambda: is_sent(served), lambda: "the first part to arrive")
         other.enqueue("true", id="n5")
         go.set()
         thread.join(30)

@@ -151,7 +151,7 @@ def test_a_client_that_leaves_before_its_answer_is_no_error(served: CommandLine)
             sock.sendall(
                 framed(json.dumps({"v": 1, "verb": "enqueue", "jobs": [{"command": "true"}], "cwd": "/"}).encode())
             )
-    until(lambda: served.counts()["pending"] == 50, lambda: "all fifty to be there")
+    until(lambda: served.counts()["pending"] == 50, lambda: "all fifty jobs")
 
 
 def test_at_the_limit_the_longest_silent_client_is_disconnected(served: CommandLine) -> None:
@@ -199,7 +199,7 @@ def test_waiting_clients_at_the_limit_leave_room_for_others(served: CommandLine)
         sock.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_refused(served: CommandLine) -> None:
     path = os.path.join(served.home, "control.sock")
     for folder in (os.path.dirname(served.home), served.home):

@@ -119,7 +119,7 @@ def test_children_forked_during_calls_of_threads_hold_nothing_and_do_not_hang(qu
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(hammer, number) for number in range(4)]
         pids = [fork_one(use, number) for number in range(6)]
-        until(lambda: queue.status()["counts"]["pending"] > 6, lambda: "some to be added")
+        until(lambda: queue.status()["counts"]["pending"] > 6, lambda: "some jobs to be added")
         finished.set()
         count = sum(future.result(60) for future in running)
     until(lambda: queue.status()["counts"]["pending"] == count + 6, lambda: f"{count} and 6 of the children")

@@ -37,7 +37,7 @@ def live(queuectl: CommandLine) -> None:
     queuectl.until_state("last", "completed")
     queuectl.ok("edit", "f1", "--at", "2031-01-01T00:00:00Z")
     queuectl.ok("cancel", "f1")
-    until(lambda: queuectl.json("status")["counts"]["processing"] == 0, lambda: "nothing to run")
+    until(lambda: queuectl.json("status")["counts"]["processing"] == 0, lambda: "no job to run")
 
 
 def test_nothing_is_imported_after_a_supervisor_is_ready(queuectl: CommandLine) -> None:

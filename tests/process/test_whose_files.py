@@ -104,7 +104,7 @@ def test_a_home_among_other_files_opens_and_leaves_them_alone(queuectl: CommandL
     queuectl.ok("config", "set", "log-retention-bytes", "1")
     queuectl.ok("worker", "start")
     written = lambda: list(filter(home_files.is_output_file, os.listdir(queuectl.home + "/logs")))  # noqa: E731
-    until(lambda: not written(), lambda: f"our own log to be removed: {written()}")
+    until(lambda: not written(), lambda: f"the removal of the log: {written()}")
     queuectl.ok("worker", "stop")
     assert [Path(path).read_text() for path in mine] == ["mine"] * len(mine)
     output = queuectl.ok("doctor")
@@ -346,7 +346,7 @@ def test_links_inside_the_folders_are_refused_in_one_line(queuectl: CommandLine,
     assert Path(victim).read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a folder")
 def test_commands_on_a_home_of_another_user_only_refuse(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     os.chown(queuectl.home, 54321, -1)
@@ -373,7 +373,7 @@ def test_a_home_that_others_may_replace_is_refused(queuectl: CommandLine, tmp_pa
     assert "and replace" in queuectl.refused(2, "status")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
 @pytest.mark.parametrize("whose", ["the link", "the folder"])
 def test_a_link_of_another_user_is_refused(queuectl: CommandLine, tmp_path: Path, whose: str) -> None:
     """Its owner may change its target at any time, and so may the owner of its folder."""
@@ -387,7 +387,7 @@ def test_a_link_of_another_user_is_refused(queuectl: CommandLine, tmp_path: Path
     assert "and replace" in queuectl.refused(2, "--home", str(link), "status")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
 @pytest.mark.parametrize("name", ["supervisor.pid", "control.sock", "journal/0000000001.log", "run/w1-abc.outcome"])
 def test_a_file_of_another_user_is_not_trusted(queuectl: CommandLine, name: str) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")

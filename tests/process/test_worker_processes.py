@@ -162,7 +162,7 @@ def test_ready_fd_reports_readiness(queuectl: CommandLine) -> None:
 def test_a_killed_worker_is_replaced_and_its_job_counts_as_failed(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", '{"id": "slow", "command": "echo begun; sleep 60", "backoff_base": 0.1}')
     queuectl.ok("worker", "start")
-    until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to begin")
+    until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to start")
     first = queuectl.worker_running("slow")
     os.kill(first, signal.SIGKILL)
     second = until(
@@ -193,7 +193,7 @@ def test_a_killed_supervisor_interrupts_no_job(queuectl: CommandLine) -> None:
         "enqueue", "--id", "slow", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; echo done"
     )
     queuectl.ok("worker", "start")
-    until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to begin")
+    until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to start")
     os.kill(queuectl.supervisor_pid(), signal.SIGKILL)
     assert queuectl.job("slow")["state"] == "processing"
     queuectl.ok("worker", "start")
@@ -205,7 +205,7 @@ def test_a_killed_supervisor_interrupts_no_job(queuectl: CommandLine) -> None:
     assert queuectl.ok("logs", "slow") == "begun\ndone\n"
     until(
         lambda: [worker["state"] for worker in queuectl.json("status")["workers"]] == ["idle"],
-        lambda: "a worker of its own",
+        lambda: "a new worker",
     )
 
 
@@ -215,7 +215,7 @@ def test_any_command_takes_results_that_wait_for_a_supervisor(queuectl: CommandL
         "enqueue", "--id", "slow", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; exit 4"
     )
     queuectl.ok("worker", "start")
-    until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to begin")
+    until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to start")
     os.kill(queuectl.supervisor_pid(), signal.SIGKILL)
     with open(go, "w"):
         pass
@@ -229,7 +229,7 @@ def test_any_command_takes_results_that_wait_for_a_supervisor(queuectl: CommandL
 def test_stop_now_ends_adopted_jobs(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "slow", "--command", "echo begun; sleep 60")
     queuectl.ok("worker", "start")
-    until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to begin")
+    until(lambda: queuectl("logs", "slow").out == "begun\n", lambda: "the job to start")
     os.kill(queuectl.supervisor_pid(), signal.SIGKILL)
     queuectl.ok("worker", "start")
     queuectl.ok("worker", "stop", "--now")

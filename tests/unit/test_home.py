@@ -150,7 +150,7 @@ def test_folders_above_a_home_are_created(tmp_path: Path) -> None:
     assert home.exists() is True
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
 def test_home_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     home = a_home(tmp_path)
     os.chmod(home.path, 0o300)

@@ -547,7 +547,7 @@ def test_journal_of_a_newer_version_is_refused(homes: Homes) -> None:
         homes.open()
 
 
-@pytest.mark.skipif(len(available()) == len(MODULES), reason="this Python lacks no backend")
+@pytest.mark.skipif(len(available()) == len(MODULES), reason="this Python has every backend")
 def test_home_with_a_missing_backend_is_refused(homes: Homes) -> None:
     (missing,) = [backend for backend in MODULES if backend not in available()][:1]
     Path(homes.home.store, CURRENT).write_text(f"{missing}\n")

@@ -406,7 +406,7 @@ def test_home_with_a_missing_backend_is_refused_by_name(
     open_store(str(disk.folder)).close()
 
 
-@pytest.mark.skipif(len(ON_DISK) == len(MODULES), reason="this Python lacks no backend")
+@pytest.mark.skipif(len(ON_DISK) == len(MODULES), reason="this Python has every backend")
 def test_home_with_a_really_missing_backend_is_refused(tmp_path: Path) -> None:
     (missing,) = [backend for backend in MODULES if backend not in ON_DISK][:1]
     (tmp_path / CURRENT).write_text(f"{missing}\n")
@@ -605,7 +605,7 @@ def test_backend_that_silently_loses_a_value_is_noticed_before_the_switch(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_full_disk_keeps_the_old_generation_and_a_usable_store(generations: Shelf) -> None:
     if generations.backend == "ndbm":
-        pytest.skip("the library below ndbm tries again for four seconds before it gives up")
+        pytest.skip("the library of ndbm retries for four seconds")
     store = a_synced_store(generations)
     put(store, b"b", value=b"x" * 200_000)
     with file_size_limit(40_000):

@@ -31,7 +31,7 @@ def test_reserve_is_whole_only_after_it_is_filled(tmp_path: Path) -> None:
     assert size(tmp_path) == RESERVE_BYTES
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems may hold zeros back without blocks")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems may store zeros without blocks")
 def test_reserve_takes_up_space_and_frees_it(tmp_path: Path) -> None:
     held = a_reserve(tmp_path)
     assert os.stat(tmp_path / "reserve").st_blocks * 512 >= RESERVE_BYTES

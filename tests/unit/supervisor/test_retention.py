@@ -106,9 +106,9 @@ def test_supervisor_applies_a_new_setting(queuectl: CommandLine) -> None:
     for n in range(6):
         queuectl.ok("enqueue", "--id", f"job{n}", "--command", f"echo {n}")
     queuectl.ok("worker", "start")
-    until(lambda: queuectl.counts()["completed"] == 6, lambda: f"all completed: {queuectl.counts()}")
+    until(lambda: queuectl.counts()["completed"] == 6, lambda: f"all jobs to complete: {queuectl.counts()}")
     queuectl.ok("config", "set", "retention-jobs", "2")
-    until(lambda: queuectl.counts()["completed"] == 2, lambda: f"two to be left: {queuectl.counts()}")
+    until(lambda: queuectl.counts()["completed"] == 2, lambda: f"two jobs to remain: {queuectl.counts()}")
     assert sorted(job["id"] for job in queuectl.json("list")) == ["job4", "job5"]
     queuectl.ok("worker", "stop")
     assert queuectl.counts()["completed"] == 2

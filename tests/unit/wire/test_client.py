@@ -54,7 +54,7 @@ def test_closed_peer_cannot_have_read_the_request(ends: tuple[Client, socket.soc
         client.send("status")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can listen as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can listen as another user")
 def test_nothing_is_sent_to_a_socket_of_another_user() -> None:
     """The file may be ours at the time of the check, so the client asks who answers."""
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as listener:
