@@ -25,6 +25,7 @@ sys.path[:0] = [ROOT, DOCS]
 import texts
 
 from queuectl_core import errors
+from queuectl_core.administration import Administration
 from queuectl_core.api import Queue
 from queuectl_core.cli import arguments
 from queuectl_core.cli.main import COMMANDS, command_of
@@ -252,7 +253,7 @@ def error_codes() -> Iterator[str]:
 
 def methods() -> Iterator[str]:
     """Yield the methods of `Queue`, each with its docstring."""
-    for name, method in vars(Queue).items():
+    for name, method in {**vars(Queue), **vars(Administration)}.items():
         if not name.startswith("_") and callable(method):
             names = ", ".join(map(parameter, list(inspect.signature(method).parameters.values())[1:]))
             paragraphs = (inspect.getdoc(method) or "").split("\n\n")

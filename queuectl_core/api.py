@@ -16,13 +16,12 @@ Warning: the jobs may change between two pages of a listing.
 
 from __future__ import annotations
 
-import os
 from itertools import chain
 
+from .administration import Administration, working_folder
 from .errors import InvalidInput
-from .home import Home, default_path
 from .system.forks import no_fork
-from .transport import Transport, load_requests, parts_of
+from .transport import load_requests, parts_of
 from .wire.protocol import jobs_at_once
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -34,22 +33,14 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # type checkers bring it; nothing imports it at run time
 
     from .model import records
-    from .model.records import Ended, JobRecord, JobSpec, QueueRecord, ScheduleRecord
-    from .supervisor.embedded import Running
+    from .model.records import Ended, JobRecord, JobSpec
 
-ANSWER_WITHIN_S = 30.0
-SELECT_JOBS = 500
-"""The number of jobs to change at a time when a filter selects them."""
+PAGE_JOBS = 500
+"""The number of jobs on a page, and of jobs to change at a time when a filter selects them."""
 
 
-def _warn(text: str) -> None:
-    import warnings
-
-    warnings.warn(text, RuntimeWarning, stacklevel=2)
-
-
-class Queue:
-    """A job queue in one home folder.
+class Queue(Administration):
+    """A job queue: the jobs of one home.
 
     `home` defaults to the home that the command line would use. `deadline_s` is how many seconds an answer may take.
     Without a supervisor, calls wait in line for the writer lock, and the time starts again whenever that line moves.
@@ -57,38 +48,15 @@ class Queue:
     `notice` receives messages about the home that are not part of an answer, such as a torn tail that recovery set
     aside. By default, each message is a RuntimeWarning.
 
+    With `lenient`, a change skips unknown jobs and those in the wrong state.
+
     Threads and signal handlers may share one object, also through `asyncio.to_thread`: each call uses a connection of
     its own. A forked child may use its copy, which opens new connections. An iterator (`list`, `select`, `export`)
     and the object that `supervisor` returns belong to one thread in one process.
     """
 
-    def __init__(
-        self,
-        home: str | os.PathLike[str] | None = None,
-        deadline_s: float = ANSWER_WITHIN_S,
-        notice: Callable[[str], None] = _warn,
-    ) -> None:
-        self.home = Home(os.fspath(home) if home is not None else default_path(dict(os.environ)))
-        self._transport = Transport(self.home, deadline_s, notice)
-
     def __enter__(self) -> Queue:
         return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    @property
-    def deadline_s(self) -> float:
-        """Return how many seconds an answer may take, from the next call on."""
-        return self._transport.deadline_s
-
-    @deadline_s.setter
-    def deadline_s(self, deadline_s: float) -> None:
-        self._transport.deadline_s = deadline_s
-
-    def close(self) -> None:
-        """Close the connections of this object; a later call opens new ones."""
-        self._transport.close()
 
     def enqueue(self, command: str, **fields: Unpack[records.JobFields]) -> str:
         """Add one job, and return its ID once it is durable.
@@ -135,15 +103,15 @@ class Queue:
 
         Raises: InvalidJob.
         """
-        return list(self._paged("preview", "jobs", jobs=list(specs), cwd=cwd or _working_folder()))
+        return list(self._entries("preview", "jobs", jobs=list(specs), cwd=cwd or working_folder()))
 
     def why(self, id: str) -> dict[str, Any]:
         """Return why a job is in its state: `because`, a code, and the facts that belong to the code.
 
         Raises: UnknownJob.
         """
-        found: dict[str, Any] = self._transport.ask("why", id=id)["why"]
-        return found
+        why: dict[str, Any] = self._transport.ask("why", id=id)["why"]
+        return why
 
     def list(
         self, state: str | Sequence[str] | None = None, limit: int = 0, **wanted: Unpack[records.Filter]
@@ -157,7 +125,7 @@ class Queue:
         Raises: InvalidInput.
         """
         left = limit
-        for page in self._pages(state=state, limit=min(limit, 500) if limit else 500, **wanted):
+        for page in self._pages(state=state, limit=min(limit or PAGE_JOBS, PAGE_JOBS), **wanted):
             yield from page[:left] if limit else page
             left -= len(page)
             if limit and left <= 0:
@@ -170,13 +138,7 @@ class Queue:
 
         Raises: InvalidInput.
         """
-        yield from self._pages(state=state, limit=SELECT_JOBS, form="brief", **wanted)
-
-    def status(self) -> records.StatusRecord:
-        """Return `counts` by state, `supervisor` (None when none runs) and `workers`."""
-        status: Any = self._transport.ask("status")
-        found: records.StatusRecord = status
-        return found
+        yield from self._pages(state=state, limit=PAGE_JOBS, form="brief", **wanted)
 
     def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> Ended | None:
         """Wait until all these jobs finish, and return how many are completed, dead or purged.
@@ -204,12 +166,9 @@ class Queue:
         Raises: InvalidInput, NoSupervisor.
         """
         with no_fork:
-            from .model.states import STATES
             from .waiting import Awaiting
 
-        wanted_states = STATES if state is None else state
-        states = [wanted_states] if isinstance(wanted_states, str) else list(wanted_states)
-        return Awaiting(self._transport, timeout_s).matching(states, wanted)
+        return Awaiting(self._transport, timeout_s).matching(state, wanted)
 
     def retry_dead(
         self,
@@ -239,8 +198,7 @@ class Queue:
     def cancel(self, ids: Sequence[str], signal: int = 15, lenient: bool = False) -> builtins.list[str]:
         """Cancel jobs, and return the IDs of the canceled ones.
 
-        A waiting job becomes dead at once; a running job receives `signal`. With `lenient`, skip unknown jobs and
-        those in the wrong state.
+        A waiting job becomes dead at once; a running job receives `signal`.
 
         Raises: UnknownJob, WrongState.
         """
@@ -249,16 +207,12 @@ class Queue:
     def remove(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """Remove jobs for good, except running ones, and return the IDs of the removed ones.
 
-        With `lenient`, skip unknown jobs and those in the wrong state.
-
         Raises: UnknownJob, WrongState.
         """
         return self._change("remove", ids, lenient)
 
     def retry(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """Make jobs that wait for a time ready now, retry dead jobs, and return the IDs of these jobs.
-
-        With `lenient`, skip unknown jobs and those in the wrong state.
 
         Raises: UnknownJob, WrongState.
         """
@@ -269,7 +223,7 @@ class Queue:
     ) -> builtins.list[str]:
         """Change fields of waiting or dead jobs, and return the IDs of the changed ones.
 
-        The value None restores a default. With `lenient`, skip unknown jobs and those in the wrong state.
+        The value None restores a default.
 
         Raises: UnknownJob, WrongState.
         """
@@ -282,8 +236,6 @@ class Queue:
     def suspend(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """Stop running jobs with SIGSTOP until you continue them, and return the IDs of the stopped ones.
 
-        With `lenient`, skip unknown jobs and those in the wrong state.
-
         Raises: UnknownJob, WrongState.
         """
         return self._change("suspend", ids, lenient)
@@ -291,28 +243,9 @@ class Queue:
     def continue_(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
         """Continue suspended jobs, and return the IDs of the continued ones.
 
-        With `lenient`, skip unknown jobs and those in the wrong state.
-
         Raises: UnknownJob, WrongState.
         """
         return self._change("continue", ids, lenient)
-
-    def queues(self, queue: str | None = None) -> builtins.list[QueueRecord]:
-        """Return the records of all queues with jobs or rules, or of one queue.
-
-        A record has the counts by state, the limit, the rate, and the time since which the queue is paused.
-        """
-        return list(self._paged("queue-list", "queues", queue=queue))
-
-    def set_queue(self, queue: str, **rules: Unpack[records.QueueLimits]) -> None:
-        """Set rules of a queue; the value None removes a rule.
-
-        `limit` is how many jobs run at once. `rate` is [jobs, seconds]: how many jobs start in that time.
-        While `paused` is true, no job starts. The queue `*` stands for all queues, and supports only `paused`.
-
-        Raises: InvalidInput.
-        """
-        self._transport.ask("queue-set", queue=queue, fields=rules)
 
     def export(
         self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
@@ -321,9 +254,10 @@ class Queue:
 
         Raises: InvalidInput.
         """
-        for page in self._pages(state=state, form="raw", oldest_first=True, **wanted):
-            for job in page:
-                yield _portable(job)
+        for job in self._entries("list", "jobs", state=state, form="raw", oldest_first=True, **wanted):
+            for name in ("number", "revision", "suspended"):  # they have a meaning only in this home
+                job.pop(name, None)
+            yield job
 
     def kept(self, ids: Sequence[str] | None = None) -> Iterator[builtins.list[dict[str, Any]]]:
         """Yield pages of jobs in the form in which this home stores them, for `backup`.
@@ -332,7 +266,7 @@ class Queue:
         """
         if ids is None:
             return self._pages(form="kept", oldest_first=True)
-        return self._pages_of("kept", "jobs", ids=list(ids))
+        return (page["jobs"] for page in self._transport.pages("kept", ids=list(ids)))
 
     def import_jobs(self, jobs: Sequence[object], skip: bool = False) -> builtins.list[str]:
         """Add jobs that another home exported, with state and history, and return their IDs.
@@ -344,111 +278,6 @@ class Queue:
         ids: builtins.list[str] = self._transport.ask("import", jobs=list(jobs), skip=skip)["ids"]
         return ids
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the sequence number of the last event, and the stored state that belongs to no job.
-
-        The keys are `sequence`, `settings`, `queues`, `schedules` and `clock_shift_ms`.
-        """
-        found = self._transport.ask("sequence")
-        found["queues"] = dict(self._paged("queue-list", "queues", form="raw"))
-        found["schedules"] = dict(self._paged("schedule-list", "schedules", form="raw"))
-        return found
-
-    def schedules(self, name: str | None = None) -> builtins.list[ScheduleRecord]:
-        """Return the records of all schedules, or of the schedule `name`: its times, next time, and job."""
-        return list(self._paged("schedule-list", "schedules", name=name))
-
-    def set_schedule(
-        self, name: str, job: JobSpec, cwd: str | None = None, **when: Unpack[records.ScheduleTimes]
-    ) -> None:
-        """Add or replace a schedule.
-
-        Give either `cron` (with `zone`, by default UTC) or `every`, a duration; `overlap` is optional.
-        With `next_ms`, `last_id`, `paused_ms` and `problem`, the schedule continues as in another home.
-
-        Raises: InvalidInput, InvalidJob.
-        """
-        self._transport.ask("schedule-set", name=name, schedule={"spec": job, "cwd": cwd or _working_folder(), **when})
-
-    def remove_schedule(self, name: str) -> None:
-        """Remove a schedule.
-
-        Raises: UnknownSchedule.
-        """
-        self._transport.ask("schedule-remove", name=name)
-
-    def pause_schedule(self, name: str, paused: bool = True) -> None:
-        """Pause or resume a schedule; it does not catch up on the times that it misses.
-
-        Raises: UnknownSchedule.
-        """
-        self._transport.ask("schedule-pause", name=name, paused=paused)
-
-    def run_schedule(self, name: str) -> str | None:
-        """Add the job of a schedule now, in addition to its times, and return its ID.
-
-        Return None and add nothing if an unfinished job already has its key.
-
-        Raises: UnknownSchedule.
-        """
-        id: str | None = self._transport.ask("schedule-run", name=name)["id"]
-        return id
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings that differ from their defaults."""
-        values: dict[str, Any] = self._transport.ask("config-list")["values"]
-        return values
-
-    def configure(self, key: str, value: object) -> None:
-        """Change a setting; the value None restores the default.
-
-        Raises: InvalidSetting.
-        """
-        self._transport.ask("config-set", key=key, value=value)
-
-    def scale(self, count: int, add: bool = False) -> dict[str, int]:
-        """Set the number of workers of the running supervisor, or with `add`, change it by `count`.
-
-        Raises: NoSupervisor.
-        """
-        return self._transport.ask("scale", count=count, add=add)
-
-    def stop(self, now: bool = False) -> int:
-        """Ask the running supervisor to stop, without waiting, and return its process ID.
-
-        Running jobs finish first. With `now`, the supervisor ends them, and they become pending again.
-        A job that stops its own queue with `now` ends too, and its attempt counts.
-
-        Raises: NoSupervisor, Busy.
-        """
-        job = self.home.job_inside(os.environ)
-        pid: int = self._transport.ask("stop", now=now, job=job)["pid"]
-        return pid
-
-    def leave(self) -> tuple[int, int]:
-        """Stop the running supervisor at once, and return its process ID and its number of workers.
-
-        The workers finish their jobs, and the next supervisor takes over the results.
-
-        Raises: NoSupervisor.
-        """
-        reply = self._transport.ask("stop", leave=True)
-        self.close()
-        return reply["pid"], reply["workers"]
-
-    def supervisor(self, workers: int = 1, python: str | None = None) -> Running:
-        """Return a context manager that runs a supervisor as a child process and gives its process ID.
-
-        At the end of the `with` block, running jobs finish first. `python` is the interpreter to use; a frozen
-        program must name one. The supervisor writes to `supervisor.log` in the home.
-
-        Raises: InvalidInput.
-        """
-        with no_fork:
-            from .supervisor.embedded import Running
-
-        return Running(self.home, workers, python, self.close)
-
     def _enqueue(
         self, field: str, jobs: Iterable[object], cwd: str | None, progress: Callable[[int], None]
     ) -> builtins.list[str]:
@@ -456,7 +285,7 @@ class Queue:
         first, second = next(parts, None), next(parts, None)
         if first is None:
             raise InvalidInput(what="no jobs to enqueue")
-        fields: dict[str, object] = {"cwd": cwd or _working_folder(first if second is None else ())}
+        fields: dict[str, object] = {"cwd": cwd or working_folder(first if second is None else ())}
         if second is None:
             ids: builtins.list[str] = self._transport.ask("enqueue", **{field: first}, **fields)["ids"]
             return ids
@@ -467,52 +296,15 @@ class Queue:
         return changed
 
     def _pages(self, **wanted: object) -> Iterator[builtins.list[Any]]:
-        return self._pages_of("list", "jobs", **wanted)
-
-    def _paged(self, verb: str, field: str, **wanted: object) -> Iterator[Any]:
-        return chain.from_iterable(self._pages_of(verb, field, **wanted))
-
-    def _pages_of(self, verb: str, field: str, **wanted: object) -> Iterator[builtins.list[Any]]:
-        """Yield the value of `field` from each page of answers to the verb, without empty ones."""
-        cursor = None
-        while True:
-            page = self._transport.ask(verb, next=cursor, **wanted)
-            if page[field]:
-                yield page[field]
-            cursor = page["next"]
-            if cursor is None:
-                return
+        """Yield the pages of `list` that are not empty."""
+        return (page["jobs"] for page in self._transport.pages("list", **wanted) if page["jobs"])
 
     def _change_dead(
         self, verb: str, ids: Sequence[str] | None, progress: Callable[[int], None], **fields: object
     ) -> int:
-        if ids is not None:
-            changed: int = self._transport.ask(verb, ids=list(ids), **fields)["count"]
-            return changed
-        count: int = 0
-        cursor = None
-        while True:
-            reply = self._transport.ask(verb, all=True, next=cursor, **fields)
-            count, cursor = count + reply["count"], reply["next"]
-            if cursor is None:
-                return count
+        which: dict[str, object] = {"all": True} if ids is None else {"ids": list(ids)}
+        count = 0
+        for reply in self._transport.pages(verb, **which, **fields):
+            count += reply["count"]
             progress(count)
-
-
-def _portable(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the stored fields of a job without those that have a meaning only in this home."""
-    own = ("number", "revision", "suspended")
-    return {name: value for name, value in job.items() if name not in own}
-
-
-def _working_folder(jobs: Sequence[object] = ()) -> str:
-    """Return the working folder, or "/" if it is gone and all these jobs name a folder of their own.
-
-    Raises: InvalidInput.
-    """
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        if jobs and all(isinstance(job, dict) and "cwd" in job for job in jobs):
-            return "/"
-        raise InvalidInput(what="the current folder no longer exists; set the folder of the job (cwd)") from None
+        return count

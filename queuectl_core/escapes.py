@@ -38,9 +38,9 @@ class Sieve:
     def take(self, data: bytes) -> str:
         """Return the text of this data that is safe to show, and hold the start of an incomplete sequence."""
         text = self._held + self._decode(data)
-        found = self._begun.search(text)
-        self._held = "" if found is None else found[0]
-        text = text if found is None else text[: found.start()]
+        begun = self._begun.search(text)
+        end = len(text) if begun is None else begun.start()
+        text, self._held = text[:end], text[end:]
         parts = self._colour.split(text)
         return "".join(part if n % 2 else visible(part, "\n\t\r") for n, part in enumerate(parts))
 

@@ -33,12 +33,12 @@ def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
     Raises: ValueError.
     """
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:40]!r} occurs twice")
-    return found
+    return value
 
 
 class _StrictScan(_Scan):

@@ -1,4 +1,4 @@
-"""Home: the folder that holds all state of one queue, its file paths, and the check that it is safe.
+"""Home: the folder that holds all jobs and their state, its file paths, and the check that it is safe.
 
     lock  supervisor.pid  control.sock  supervisor.log  reserve  clock
     journal/NNNNNNNNNN.log   append-only segments         store/   the dbm store, CURRENT names its backend
@@ -43,6 +43,7 @@ class Home:
         self.store = os.path.join(self.path, "store")
         self.run = os.path.join(self.path, "run")
         self.logs = os.path.join(self.path, "logs")
+        self.folders = (self.journal, self.store, self.run, self.logs)
 
     def job_inside(self, environ: Mapping[str, str]) -> str | None:
         """Return the ID of the job of this home that a process with these variables belongs to, or None."""
@@ -57,7 +58,7 @@ class Home:
     def failure(self, fault: OSError) -> QueueError:
         """Return the error for a file of this home that cannot be used: BadHome, DiskFull or StorageFailed."""
         if fault.errno in NOT_ALLOWED:
-            return BadHome(path=self.path, why=f"{fault.filename or self.path}: {fault.strerror}")
+            return self._bad(f"{fault.filename or self.path}: {fault.strerror}")
         return file_io.failure(self.path, fault)
 
     def worker_lock(self, worker: str) -> str:
@@ -85,11 +86,11 @@ class Home:
             if not os.path.isdir(self.path):
                 _make_folders(self.path)
             self.check()
-            for folder in (self.journal, self.store, self.run, self.logs):
+            for folder in self.folders:
                 if not os.path.isdir(folder):
                     _make_folder(folder)
         except OSError as fault:
-            raise BadHome(path=self.path, why=_why(fault, self.path)) from None
+            raise self._bad(_why(fault, self.path)) from None
 
     def exists(self) -> bool:
         """Check the home if it is there, and return whether it has any of its folders.
@@ -100,11 +101,11 @@ class Home:
             self.check()
         except FileNotFoundError:
             if os.path.islink(self.path):
-                raise BadHome(path=self.path, why="it is a broken link") from None
+                raise self._bad("it is a broken link") from None
             return False
         except OSError as fault:
-            raise BadHome(path=self.path, why=_why(fault, self.path)) from None
-        return any(map(os.path.isdir, (self.journal, self.store, self.run, self.logs)))
+            raise self._bad(_why(fault, self.path)) from None
+        return any(map(os.path.isdir, self.folders))
 
     def has_begun(self) -> bool:
         """Return whether the home has data; it has none when its creation was interrupted."""
@@ -115,27 +116,23 @@ class Home:
 
         Raises: BadHome; OSError when the home cannot be read.
         """
-        found = os.stat(self.path)
-        if not stat.S_ISDIR(found.st_mode):
-            raise BadHome(path=self.path, why="it is not a folder")
-        if found.st_uid != os.geteuid():
-            raise BadHome(path=self.path, why=f"it belongs to UID {found.st_uid}, but you are UID {os.geteuid()}")
-        if found.st_mode & 0o022:
-            raise BadHome(
-                path=self.path,
-                why="other users can write to it; run `chmod go-w`, which makes queuectl check the files in it",
-            )
+        status = os.stat(self.path)
+        if not stat.S_ISDIR(status.st_mode):
+            raise self._bad("it is not a folder")
+        if status.st_uid != os.geteuid():
+            raise self._bad(f"it belongs to UID {status.st_uid}, but you are UID {os.geteuid()}")
+        if status.st_mode & 0o022:
+            raise self._bad("other users can write to it; run `chmod go-w` on it")
         self._check_above()
         if not os.access(self.path, os.R_OK | os.X_OK):
-            raise BadHome(path=self.path, why="you have no read permission")
-        for folder in (self.journal, self.store, self.run, self.logs):
-            self._check_folder(folder)
-        self._check_files()
+            raise self._bad("you have no read permission")
+        self._check_inside()
         foreign = home_files.first_foreign(self.path)
         if foreign is not None:
-            raise BadHome(
-                path=self.path, why=f"it contains {foreign}, so it is not a home; a new home needs an empty folder"
-            )
+            raise self._bad(f"it contains {foreign}, so it is not a home; a new home needs an empty folder")
+
+    def _bad(self, why: str) -> BadHome:
+        return BadHome(path=self.path, why=why)
 
     def _check_above(self) -> None:
         """Check that no other user can replace the home or a folder above it with another folder or a link.
@@ -149,32 +146,28 @@ class Home:
         trusted = {0, os.stat("/").st_uid, os.geteuid()}  # root may have another number in a namespace
         for path in {self.path, os.path.realpath(self.path)}:
             while (above := os.path.dirname(path)) != path:
-                found = os.stat(above)
-                is_sticky = found.st_mode & stat.S_ISVTX and {found.st_uid, os.lstat(path).st_uid} <= trusted
-                if found.st_mode & stat.S_IWOTH and not is_sticky:
-                    raise BadHome(path=self.path, why=f"other users can write to {above} and replace {path}")
+                status = os.stat(above)
+                is_sticky = status.st_mode & stat.S_ISVTX and {status.st_uid, os.lstat(path).st_uid} <= trusted
+                if status.st_mode & stat.S_IWOTH and not is_sticky:
+                    raise self._bad(f"other users can write to {above} and replace {path}")
                 path = above
         self._is_safe_above = True
 
-    def _check_folder(self, folder: str) -> None:
-        """Check a folder of the home: another user may have planted it while the home was open to others."""
-        try:
-            found = os.lstat(folder)
-        except FileNotFoundError:
-            return
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise BadHome(path=self.path, why=f"{folder} is not a folder that only you can write to")
+    def _check_inside(self) -> None:
+        """Check the folders and files of the home, which another user may have planted while it was open to others.
 
-    def _check_files(self) -> None:
-        """Check the files of the home: a planted file could make queuectl write through a link or kill a process."""
+        A planted file could make queuectl write through a link or kill a process.
+        """
+        for folder in self.folders:
+            status = _lstat(folder)
+            if status is not None and not (_is_own(status, stat.S_IFDIR) and not status.st_mode & 0o022):
+                raise self._bad(f"{folder} is not a folder that only you can write to")
         for name in home_files.FILES:
             path = os.path.join(self.path, name)
-            try:
-                found = os.lstat(path)
-            except FileNotFoundError:
-                continue
-            if not (file_io.is_owned(found) or (path == self.socket and _is_own_socket(found))):
-                raise BadHome(path=self.path, why=f"{name}: {file_io.NOT_OURS}")
+            status = _lstat(path)
+            is_socket = path == self.socket and status is not None and _is_own(status, stat.S_IFSOCK)
+            if status is not None and not (is_socket or file_io.is_owned(status)):
+                raise self._bad(f"{name}: {file_io.NOT_OURS}")
 
 
 def default_path(environ: dict[str, str]) -> str:
@@ -197,10 +190,10 @@ def expanded(path: str) -> str:
 
     Raises: BadHome.
     """
-    found = os.path.expanduser(path)
-    if path.startswith("~") and not os.path.isabs(found):
+    whole = os.path.expanduser(path)
+    if path.startswith("~") and not os.path.isabs(whole):
         raise BadHome(path=path, why="your home folder (~) is unknown; set HOME")
-    return found
+    return whole
 
 
 def _make_folders(path: str) -> None:
@@ -211,8 +204,16 @@ def _make_folders(path: str) -> None:
     _make_folder(path)
 
 
-def _is_own_socket(found: os.stat_result) -> bool:
-    return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid()
+def _lstat(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _is_own(status: os.stat_result, kind: int) -> bool:
+    """Return whether a file is of this kind and belongs to this user."""
+    return stat.S_IFMT(status.st_mode) == kind and status.st_uid == os.geteuid()
 
 
 def _make_folder(path: str) -> None:

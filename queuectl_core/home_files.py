@@ -106,8 +106,7 @@ def _foreign_in(path: str, folder: str) -> str | None:
         names = sorted(os.listdir(os.path.join(path, folder)))
     except NotADirectoryError:
         return folder
-    found = next((name for name in names if not is_ours(folder, name)), None)
-    return None if found is None else f"{folder}/{found}"
+    return next((f"{folder}/{name}" for name in names if not is_ours(folder, name)), None)
 
 
 def _has_segment(folder: str) -> bool:

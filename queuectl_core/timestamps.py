@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import time
 
-_FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
-
 
 def utc(at_ms: int) -> str:
     """Format a time in ms as `2025-11-04T10:30:00Z`, the form of RFC 3339 that every record uses."""
@@ -22,7 +20,8 @@ def utc_or_none(at_ms: int | None) -> str | None:
 
 def from_utc(text: str) -> int:
     """Return the time in ms of text that `utc` formatted, to the whole second."""
-    year, month, day, hour, minute, second = (int(text[start:end]) for start, end in _FIELDS)
+    fields = text.rstrip("Z").replace("T", "-").replace(":", "-").split("-")
+    year, month, day, hour, minute, second = map(int, fields)
     return (((_days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000
 
 
@@ -68,9 +67,11 @@ def parse_duration_s(text: str) -> float | int | None:
 
     if not re.fullmatch(r"([0-9]+(\.[0-9]+)?(min|[smhdw]))+|[0-9]+(\.[0-9]+)?", text.strip(), re.ASCII):
         return None
-    found = re.findall(r"([0-9]+(?:\.[0-9]+)?)(min|[smhdw]?)", text.strip(), re.ASCII)
-    total = sum(float(number) * _UNIT_S[unit] for number, unit in found)
-    return None if total == float("inf") else int(total) if total == int(total) else total
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(min|[smhdw]?)", text.strip(), re.ASCII)
+    total = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    if total == float("inf"):
+        return None
+    return int(total) if total == int(total) else total
 
 
 def parse_rfc3339(text: str) -> int | None:

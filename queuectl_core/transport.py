@@ -21,10 +21,12 @@ from .wire.protocol import NEEDS_SUPERVISOR, READ_ONLY
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
+    from typing import Any, TypeVar
 
     from .service.in_process import InProcess
     from .system.lockfile import Line
+
+    Item = TypeVar("Item")
 
 PART_JOBS = 1000
 PART_CHARACTERS = 256 * 1024
@@ -80,6 +82,16 @@ class Transport:
                 return reply
         raise self._unanswered()
 
+    def pages(self, verb: str, **fields: object) -> Iterator[dict[str, Any]]:
+        """Yield the answers to a request, whose `next` asks for the page that follows."""
+        cursor = None
+        while True:
+            page = self.ask(verb, next=cursor, **fields)
+            yield page
+            cursor = page["next"]
+            if cursor is None:
+                return
+
     def load(self, requests: Iterator[dict[str, Any]], progress: Callable[[int], None]) -> list[str]:
         """Enqueue many jobs, in requests that are committed together, and return their IDs."""
         ids: list[str] = []
@@ -89,14 +101,16 @@ class Transport:
             progress(len(ids))
 
         for line in self._tries():
-            client = self._connect()  # a kept connection may be closed already, and parts cannot be sent twice
+            # Use a new connection: a kept one may be closed already, and parts cannot be sent twice.
+            client = self._connect()
             if client is not None:
                 try:
                     self._load_through(client, requests, on_reply)
                 finally:
                     client.close()  # the supervisor drops a load that is not committed
                 return ids
-            requests = iter(list(requests))  # read all before taking the lock: the source may be slow
+            # Read all before taking the lock: the source may be slow.
+            requests = iter(list(requests))
             if self._in_process(line).converse(requests, on_reply):
                 return ids
         raise self._unanswered()
@@ -166,10 +180,8 @@ class Transport:
             time.sleep(FIRST_LOOK_S)
             return None
         except OutcomeUnknown as silence:
-            what = silence.fields["what"]
-            if verb in READ_ONLY:
-                raise Busy(what=what) from None
-            raise _unknown(verb, fields, f"{what}; if it has not started this request, it never will") from None
+            what = str(silence.fields["what"])
+            raise (Busy(what=what) if verb in READ_ONLY else _unknown(verb, fields, what)) from None
         except QueueError as refusal:
             is_in_order = not isinstance(refusal, (Busy, ProtocolError))
             raise
@@ -182,7 +194,8 @@ class Transport:
     def _connected(self) -> Client | None:
         while self._idle:
             client = self._pop_idle()
-            if client is not None and client.pid == os.getpid():  # else a fork without hooks has copied it
+            # If the process differs, a fork without hooks has copied the connection.
+            if client is not None and client.pid == os.getpid():
                 client.deadline_s = self.deadline_s
                 return client
         return self._connect()
@@ -204,18 +217,19 @@ class Transport:
 
 
 def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:
-    if verb != "enqueue":
-        look = "check with `queuectl status` or `queuectl show` before you repeat it"
-        return OutcomeUnknown(what=what, how=f"{verb} may have been done; {look}")
-    jobs = [job for job in fields.get("jobs") or () if isinstance(job, dict)]
-    id = jobs[0].get("id") if jobs else None
-    look = f"`queuectl show {id}`" if id else "`queuectl list`"
-    safe = "repeat it safely with --on-conflict skip"
-    how = f"it may have been enqueued; check with {look}, or {safe if id else f'if jobs have IDs, {safe}'}"
-    return OutcomeUnknown(what=what, how=how)
+    done, look, more = "done", "`queuectl status` or `queuectl show`", ""
+    if verb == "enqueue":
+        jobs = [job for job in fields.get("jobs") or () if isinstance(job, dict)]
+        id = jobs[0].get("id") if jobs else None
+        done, look = "enqueued", "`queuectl list`"
+        if id:
+            look, more = f"`queuectl show {id}`", ", or repeat it safely with --on-conflict skip"
+    return OutcomeUnknown(what=what, how=f"it was {done} or never will be; check with {look}{more}")
 
 
-def load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, object]) -> Iterator[dict[str, Any]]:
+def load_requests(
+    field: str, parts: Iterable[list[object]], fields: dict[str, object]
+) -> Iterator[dict[str, Any]]:
     """Yield one request for each part; all but the last have `more` set."""
     held = None
     for n, part in enumerate(parts):
@@ -228,21 +242,30 @@ def load_requests(field: str, parts: Iterable[list[object]], fields: dict[str, o
 
 def parts_of(jobs: Iterable[object]) -> Iterator[list[object]]:
     """Yield the jobs in parts that the supervisor checks fast enough to keep other clients from waiting."""
-    part: list[object] = []
+    return grouped(jobs, PART_JOBS, _characters_of)
+
+
+def grouped(items: Iterable[Item], most: int, characters_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Yield the items in groups of up to `most` items and PART_CHARACTERS characters, at least one item each."""
+    group: list[Item] = []
     size = 0
-    for job in jobs:
-        more = sum(map(_characters, job.values() if isinstance(job, dict) else (job,)))
-        if part and (len(part) == PART_JOBS or size + more > PART_CHARACTERS):
-            yield part
-            part, size = [], 0
-        part.append(job)
+    for item in items:
+        more = characters_of(item)
+        if group and (len(group) == most or size + more > PART_CHARACTERS):
+            yield group
+            group, size = [], 0
+        group.append(item)
         size += more
-    if part:
-        yield part
+    if group:
+        yield group
+
+
+def _characters_of(job: object) -> int:
+    """Return about how many characters a job has, without its numbers."""
+    return sum(map(_characters, job.values() if isinstance(job, dict) else (job,)))
 
 
 def _characters(value: object) -> int:
-    """Return about how many characters a field of a job has, 0 for a number."""
     if isinstance(value, str):
         return len(value)
     return len(str(value)) if isinstance(value, (dict, list)) else 0

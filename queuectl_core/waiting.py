@@ -19,12 +19,14 @@ from .wire.protocol import WAIT_JOBS
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from .model.records import Ended, Reply
+    from .model.records import Ended
 
 OPEN_STATES = tuple(state for state in STATES if state not in FINAL_STATES)
-PAGE_JOBS = 500
+_BRIEF: dict[str, object] = {"limit": 500, "form": "brief", "numbered": True}
+"""The fields of a request for the IDs of jobs, with the number that the next job gets."""
+
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 10.0
 """The bounds of the pause between two tries, which doubles while a supervisor has no place for the wait."""
@@ -67,7 +69,7 @@ class Awaiting:
             pause_s = min(LAST_PAUSE_S, 2 * pause_s) if client is not None else FIRST_PAUSE_S
         return {}
 
-    def matching(self, states: Sequence[str], wanted: Mapping[str, object]) -> Ended | None:
+    def matching(self, state: str | Sequence[str] | None, wanted: Mapping[str, object]) -> Ended | None:
         """Wait for the jobs that match now, and return how many ended in which way, or None at the timeout.
 
         The result counts jobs that finished earlier, but not the job that this process belongs to. It is empty when
@@ -75,44 +77,35 @@ class Awaiting:
 
         Raises: InvalidInput, UnknownJob, NoSupervisor, Busy.
         """
+        states = STATES if state is None else state
+        states = [states] if isinstance(states, str) else list(states)
         open_ids = self._open_ids([state for state in states if state not in FINAL_STATES], wanted)
         open_ids.pop(self._own_id or "", None)
-        ended: Ended = {}
-        for state in states:
-            for page in self._pages([state], wanted) if state in FINAL_STATES else ():
-                count = sum(id not in open_ids for id in page["jobs"])
-                if count:
-                    ended[state] = ended.get(state, 0) + count
+        ended: Ended = {state: 0 for state in FINAL_STATES if state in states}
+        for final in ended:
+            for page in self._transport.pages("list", **{**_BRIEF, "state": final, **wanted}):
+                ended[final] += sum(id not in open_ids for id in page["jobs"])
         later = self.these(list(open_ids), lenient=True)
         if later is None:
             return None
-        return {how: ended.get(how, 0) + later.get(how, 0) for how in {**ended, **later}}
+        counts = {how: ended.get(how, 0) + later.get(how, 0) for how in {**ended, **later}}
+        return {how: count for how, count in counts.items() if count}
 
     def _open_ids(self, states: list[str], wanted: Mapping[str, object]) -> dict[str, None]:
         """Return the IDs of the jobs in these states that match.
 
         List them until a listing finds no new one: a job that moves between two pages can be missed.
         """
-        found: dict[str, None] = {}
+        ids: dict[str, None] = {}
         while states:
-            known, count = len(found), 0
-            for page in self._pages(states, wanted):
-                found.update(dict.fromkeys(page["jobs"]))
+            known, pages = len(ids), 0
+            for page in self._transport.pages("list", **{**_BRIEF, "state": states, **wanted}):
+                ids.update(dict.fromkeys(page["jobs"]))
                 wanted = {**wanted, "before": wanted.get("before", page.get("next_number"))}
-                count += 1
-            if count == 1 or len(found) == known:
+                pages += 1
+            if pages == 1 or len(ids) == known:
                 break
-        return found
-
-    def _pages(self, states: list[str], wanted: Mapping[str, object]) -> Iterator[Reply]:
-        cursor = None
-        how: dict[str, object] = {"state": states, "limit": PAGE_JOBS, "form": "brief", "numbered": True}
-        while True:
-            page = self._transport.ask("list", next=cursor, **how, **wanted)
-            yield page
-            cursor = page["next"]
-            if cursor is None:
-                return
+        return ids
 
     def _ended_with(self, client: Client, ids: Sequence[str], lenient: bool) -> tuple[Ended | None, bool]:
         """Return the supervisor's answer or None, and False if the supervisor ended meanwhile.

@@ -38,6 +38,7 @@ LAYERS = [
     "repair",
     "transport",
     "waiting",
+    "administration",
     "api",
     "__init__",
     "cli",

@@ -31,7 +31,7 @@ class FullParser(argparse.ArgumentParser):
     ) -> None:
         epilog = "\n  ".join(["examples:", *examples])
         super().__init__(epilog=epilog, formatter_class=Formatter, allow_abbrev=False, **how)
-        self.add_argument("--home", metavar="DIR", default=home, help="folder that holds the queue")
+        self.add_argument("--home", metavar="DIR", default=home, help="home: folder that holds the jobs")
         self.add_argument("--json", action="store_true", default=json, help="print one JSON value")
 
     def error(self, message: str) -> NoReturn:

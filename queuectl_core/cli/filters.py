@@ -63,7 +63,9 @@ def chosen_by(args: Arguments) -> Chosen:
         if not all(sign for _, sign, _ in pairs):
             raise InvalidInput(what="--tag needs NAME=VALUE")
         chosen["tags"] = {name: value for name, _, value in pairs}
-    chosen.update({f"{name}_ms": _instant_ms(given[name], f"--{name}") for name in ("since", "until") if name in given})
+    for name in ("since", "until"):
+        if name in given:
+            chosen[f"{name}_ms"] = _instant_ms(given[name], f"--{name}")
     checked: Chosen = chosen
     return checked
 

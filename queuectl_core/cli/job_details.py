@@ -44,7 +44,9 @@ def _took(attempt: AttemptRecord) -> str | None:
 
 def _used(attempt: AttemptRecord) -> str | None:
     cpu_ms, peak_bytes = attempt["cpu_ms"], attempt["peak_bytes"]
-    return None if cpu_ms is None or peak_bytes is None else f"{format_span(cpu_ms)}, {peak_bytes / 2**20:.1f} MiB"
+    if cpu_ms is None or peak_bytes is None:
+        return None
+    return f"{format_span(cpu_ms)}, {peak_bytes / 2**20:.1f} MiB"
 
 
 def _outcome(attempt: AttemptRecord) -> str:

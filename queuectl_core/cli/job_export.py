@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from .. import fast_json
 from ..api import Queue
 from ..errors import InvalidInput
+from ..transport import grouped
 from .fast_args import Arguments, Parser
 from .filters import chosen_by
 from .jsonl import opened
@@ -21,6 +22,8 @@ from .screen import Screen
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from typing import Any
+
+PORTION_JOBS = 500
 
 
 def add_output(parser: Parser) -> None:
@@ -66,20 +69,6 @@ def read_lines(path: str) -> Iterator[tuple[int, Any]]:
             raise InvalidInput(what=f"line {number + 1} is not valid: {fault}") from None
 
 
-PORTION_JOBS = 500
-PORTION_CHARACTERS = 256 * 1024
-
-
 def portions(jobs: Iterable[tuple[int, object]]) -> Iterator[list[tuple[int, object]]]:
     """Yield the jobs with their line numbers, in groups that fit into one request."""
-    portion: list[tuple[int, object]] = []
-    size = 0
-    for line, job in jobs:
-        more = len(str(job))
-        if portion and (len(portion) == PORTION_JOBS or size + more > PORTION_CHARACTERS):
-            yield portion
-            portion, size = [], 0
-        portion.append((line, job))
-        size += more
-    if portion:
-        yield portion
+    return grouped(jobs, PORTION_JOBS, lambda job: len(str(job[1])))

@@ -7,11 +7,11 @@ Invariant: the words of a command reach it exactly as the user gives them.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ..errors import InvalidInput
 from .fast_args import Arguments, Parser, path_of
-from .value_args import instant
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -77,12 +77,8 @@ def add_job_flags(parser: Parser, first: tuple[Flag, ...] = (), without: tuple[s
     hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # argparse compares it by identity
     group = parser.add_argument_group("job options (details in docs/job-fields.md)", _two_columns(flags))
     for flag, metavar, _ in flags:
-        if not metavar:
-            group.add_argument(flag, action="store_true", help=hidden)
-        elif flag in _REPEATED:
-            group.add_argument(flag, metavar=metavar, action="append", help=hidden)
-        else:
-            group.add_argument(flag, metavar=metavar, help=hidden)
+        how: dict[str, Any] = {"action": "append" if flag in _REPEATED else None, "metavar": metavar}
+        group.add_argument(flag, help=hidden, **(how if metavar else {"action": "store_true"}))
 
 
 def _two_columns(flags: tuple[Flag, ...]) -> str:
@@ -97,21 +93,21 @@ def job_fields(args: Arguments) -> JobFields:
 
     Raises: InvalidInput.
     """
-    found: Any = {}
+    fields: Any = {}
     for flag, _, _ in _FLAGS:
         name = flag[2:].replace("-", "_")
         text = getattr(args, name, None)
         if text is not None:
-            found[name] = _VALUES.get(name, _as_given)(text)
+            fields[name] = _VALUES.get(name, str)(text)
     if args.tag:
-        found["tags"] = "" if args.tag == [""] else _pairs(args.tag, "--tag")
+        fields["tags"] = "" if args.tag == [""] else _pairs(args.tag, "--tag")
     environment = "" if args.env == [""] else _environment(args)
     if environment or args.env:
-        found["env"] = environment
+        fields["env"] = environment
     if args.stdin is not None:
-        found.update(_input(args.stdin))
-    fields: JobFields = found
-    return fields
+        fields.update(_input(args.stdin))
+    given: JobFields = fields
+    return given
 
 
 def join(words: list[str]) -> str:
@@ -130,15 +126,15 @@ def join(words: list[str]) -> str:
 
 def order_fields(args: Arguments) -> JobFields:
     """Return the job fields that the options of `ORDER_FLAGS` set."""
-    found = {
+    fields = {
         "after": [id for text in args.after or () for id in text.split(",")] or None,
         "after_any": args.after_any or None,
         "key": args.key,
         "on_conflict": args.on_conflict,
     }
-    given: Any = {name: value for name, value in found.items() if value is not None}
-    fields: JobFields = given
-    return fields
+    given: Any = {name: value for name, value in fields.items() if value is not None}
+    order: JobFields = given
+    return order
 
 
 def number(text: str) -> object:
@@ -151,23 +147,21 @@ def number(text: str) -> object:
     return text
 
 
-def _as_given(text: str) -> object:
-    return text
-
-
-def folder(text: str) -> str:
+def _folder(text: str) -> str:
     """Return --cwd as an absolute path."""
-    import os
-
     if not text:
         raise InvalidInput(what="--cwd needs a folder")
     return os.path.abspath(text)
 
 
 def _path(text: str) -> str:
-    import os
-
     return os.path.abspath(os.path.expanduser(text)) if text else text
+
+
+def _at(text: str) -> str:
+    from .value_args import instant
+
+    return instant(text)
 
 
 def _program(text: str) -> str:
@@ -181,34 +175,31 @@ def _program(text: str) -> str:
 
 _VALUES: dict[str, Callable[[str], object]] = {
     **dict.fromkeys(("max_retries", "backoff_base", "priority", "slots", "nice", "jitter"), number),
-    "at": instant,
-    "cwd": folder,
+    "at": _at,
+    "cwd": _folder,
     "shell": _program,
 }
 
 
 def _pairs(texts: list[str], flag: str) -> dict[str, str]:
-    found = {}
+    pairs = {}
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name:
             raise InvalidInput(what=f"{flag} needs NAME=VALUE, not {text[:40]!r}")
-        found[name] = value
-    return found
+        pairs[name] = value
+    return pairs
 
 
 def _environment(args: Arguments) -> dict[str, str]:
-    import os
-
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     if args.inherit_env:
         from ..model.job_environment import without_own
 
-        found.update(without_own(os.environ))
+        variables.update(without_own(os.environ))
     if args.env_file is not None:
-        found.update(_pairs(_lines(args.env_file), "a line of --env-file"))
-    found.update(_pairs(args.env or [], "--env"))
-    return found
+        variables.update(_pairs(_lines(args.env_file), "a line of --env-file"))
+    return {**variables, **_pairs(args.env or [], "--env")}
 
 
 def _lines(path: str) -> list[str]:

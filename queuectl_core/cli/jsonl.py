@@ -1,6 +1,6 @@
 """JSON lines: the jobs of a file, one JSON text per line, read on demand.
 
-It does not parse JSON: the queue parses the lines when it checks them.
+It does not parse JSON: whoever adds the jobs parses the lines.
 Invariant: an error names the line of the file. Empty lines count as lines, but not as jobs.
 """
 

@@ -68,7 +68,7 @@ commands (default: status):
 {commands}
 
 options (before or after the command):
-  --home DIR   folder that holds the queue (default: $QUEUECTL_HOME,
+  --home DIR   home: folder that holds the jobs (default: $QUEUECTL_HOME,
                $XDG_STATE_HOME/queuectl or ~/.local/state/queuectl)
   --json       print one JSON value, for programs
   -V, --version
@@ -102,35 +102,33 @@ def run(argv: list[str]) -> int:
         status = _run(argv)
         flush()
         return status
-    except QueueError as refusal:
-        _complain(str(refusal))
-        return refusal.exit_status
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        return 130
     except BrokenPipeError:
         # The reader has closed the pipe (`| head`): exit silently, as a process killed by SIGPIPE.
         _silence_stdout()
         return 141
-    except ImportError as fault:
+    except (Exception, KeyboardInterrupt) as fault:
+        text, status = _told(fault)
+        _complain(text)
+        return status
+
+
+def _told(fault: BaseException) -> tuple[str, int]:
+    """Return the message and the exit status for an exception."""
+    if isinstance(fault, KeyboardInterrupt):
+        return "interrupted", 130
+    if isinstance(fault, UnicodeEncodeError):
+        return f"{fault.object!r:.100} cannot be a path in this locale ({fault.encoding}); use a UTF-8 locale", 1
+    if isinstance(fault, FileNotFoundError) and not fault.filename:  # for a relative path
+        text = "the current folder no longer exists; change to another, or use absolute paths"
+        return text, InvalidInput.exit_status
+    if isinstance(fault, OSError):
+        return errors.in_words(fault), 1
+    if isinstance(fault, ImportError):
         from ..system.interpreter import lacks
 
-        unfit = lacks(fault)
-        _complain(str(unfit))
-        return unfit.exit_status
-    except UnicodeEncodeError as fault:
-        _complain(f"{fault.object!r:.100} cannot be a path in this locale ({fault.encoding}); use a UTF-8 locale")
-        return 1
-    except OSError as fault:
-        if isinstance(fault, FileNotFoundError) and not fault.filename:  # for a relative path
-            _complain("the current folder no longer exists; change to another, or use absolute paths")
-            return InvalidInput.exit_status
-        _complain(errors.in_words(fault))
-        return 1
-    except Exception as fault:
-        defect = errors.unforeseen(fault)
-        _complain(str(defect))
-        return defect.exit_status
+        fault = lacks(fault)
+    refusal = fault if isinstance(fault, QueueError) else errors.unforeseen(fault)
+    return str(refusal), refusal.exit_status
 
 
 def _run(argv: list[str]) -> int:
@@ -170,7 +168,8 @@ def _run(argv: list[str]) -> int:
 
 def command_of(name: str) -> Any:
     """Return what defines a command: its module, or its entry in the `COMMANDS` of a module of several."""
-    module = __import__(f"{__package__}.{COMMANDS[name][0]}", fromlist=["run"])  # importlib costs half a millisecond
+    # The import of importlib costs half a millisecond.
+    module = __import__(f"{__package__}.{COMMANDS[name][0]}", fromlist=["run"])
     return module.COMMANDS[name] if hasattr(module, "COMMANDS") else module
 
 
@@ -217,7 +216,7 @@ def _unknown_command(name: str) -> str:
     from difflib import get_close_matches
 
     near = [_HABITS[name]] if name in _HABITS else get_close_matches(name, COMMANDS, n=1)
-    meant = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
+    meant = f"did you mean {near[0]}?" if near else "`queuectl --help` lists the commands"
     return f"unknown command {name[:60]!r}; {meant}"
 
 

@@ -82,6 +82,6 @@ def _refusal(draft: str, fault: OSError) -> InvalidInput:
 
 
 def _warn_if_readable(screen: Screen) -> None:
-    found = os.fstat(sys.stdout.fileno())
-    if stat.S_ISREG(found.st_mode) and found.st_mode & 0o044:
+    mode = os.fstat(sys.stdout.fileno()).st_mode
+    if stat.S_ISREG(mode) and mode & 0o044:
         screen.note("other users can read this file, and jobs may hold secrets; name a file to make it private")

@@ -1,6 +1,6 @@
 """Screen: the results and messages of a command, on a terminal or in a pipe.
 
-It does not know the commands or the queue.
+It does not know the commands or the jobs.
 Invariant: text from others, like commands, IDs and output, never controls a terminal. Its control
 characters are escaped, and in tables and messages even for a pipe.
 """
@@ -204,7 +204,9 @@ def shown(value: object) -> str:
         return " ".join(f"{name}={text}" for name, text in value.items())
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def width(text: str) -> int:

@@ -79,8 +79,9 @@ class View:
             return is_text, str(value) if is_text else value
 
         jobs = list(queue.list(**chosen))
-        known = sorted((job for job in jobs if job.get(field) is not None), key=place, reverse=self._is_reverse)
-        return [*known, *(job for job in jobs if job.get(field) is None)][: limit or None]
+        known = [job for job in jobs if job.get(field) is not None]
+        unknown = [job for job in jobs if job.get(field) is None]
+        return [*sorted(known, key=place, reverse=self._is_reverse), *unknown][: limit or None]
 
 
 def note_shortage(queue: Queue, screen: Screen) -> None:

@@ -33,10 +33,10 @@ def seconds_of(text: str, flag: str) -> float:
     """
     from ..timestamps import parse_duration_s
 
-    found = parse_duration_s(text)
-    if found is None:
+    seconds = parse_duration_s(text)
+    if seconds is None:
         raise InvalidInput(what=f"{flag} needs a time like 90s, 10m or 2h, not {text[:40]!r}")
-    return float(found)
+    return float(seconds)
 
 
 def instant(text: str) -> str:
@@ -52,26 +52,20 @@ def instant(text: str) -> str:
         return text
     for pattern in ("%H:%M", "%H:%M:%S", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"):
         try:
-            found = time.strptime(text, pattern)
+            local = time.strptime(text, pattern)
         except ValueError:
             continue
-        if pattern.startswith("%H"):
-            return _next_time_of_day(found)
-        at_s = time.mktime((*found[:8], -1))
+        at_s = _next_time_of_day(local) if pattern.startswith("%H") else time.mktime((*local[:8], -1))
         return utc(round(at_s * 1000))
     return text
 
 
-def _next_time_of_day(found: tuple[int, ...]) -> str:
+def _next_time_of_day(local: tuple[int, ...]) -> float:
     """Return this time of today, or of tomorrow if it has passed today."""
     import time
 
-    from ..timestamps import utc
-
     now_s = time.time()
-    today = time.localtime(now_s)
-    for day in (today.tm_mday, today.tm_mday + 1):
-        at_s = time.mktime((today.tm_year, today.tm_mon, day, found[3], found[4], found[5], 0, 0, -1))
-        if at_s > now_s:
-            break
-    return utc(round(at_s * 1000))
+    year, month, today = time.localtime(now_s)[:3]
+    hour, minute, second = local[3:6]
+    times = [time.mktime((year, month, day, hour, minute, second, 0, 0, -1)) for day in (today, today + 1)]
+    return times[0] if times[0] > now_s else times[1]

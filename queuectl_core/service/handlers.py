@@ -1,4 +1,4 @@
-"""Handlers: the fixed table of requests to a queue, and the function that answers each.
+"""Handlers: the fixed table of requests to a home, and the function that answers each.
 
 The supervisor uses the table for requests from its socket.
 A command line uses it while no supervisor runs, so both give the same answers.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from signal import SIGTERM
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..engine.admission import admit
 from ..errors import InvalidInput, InvalidJob, NothingToDo
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ..engine.bulk import Load
     from .ledger import Ledger
 
+    Asked = TypeVar("Asked")
+    CommandOf = Callable[[Asked], commands.Command]
     Handler = Callable[[Ledger, Fields, int], Fields]
 
 PREVIEW_JOBS = 500
@@ -132,9 +134,9 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     specs, cwd = _new_jobs(request)
     first = fields.index(request)
     events = admit(ledger.table, ledger.engine.settings, specs, cwd, now_ms).events
-    jobs = ((n, FreshJob((event, NumberBlock(event.number))).job) for n, event in enumerate(events[first:], first))
+    jobs = (FreshJob((event, NumberBlock(event.number))).job for event in events[first:])
     page = queries.Page(PREVIEW_JOBS, _previewed, ledger.table.clock_shift_ms)
-    return page.filled(jobs)
+    return page.filled(enumerate(jobs, first))
 
 
 def _previewed(job: Job, clock_shift_ms: int) -> Fields:
@@ -143,22 +145,22 @@ def _previewed(job: Job, clock_shift_ms: int) -> Fields:
 
 def _retry_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     changes = fields.mapping(request) if request.get("fields") else {}
-    dependants, everything = fields.is_set(request, "dependants"), fields.is_set(request, "all")
-    return _change_dead(ledger, request, now_ms, lambda ids: commands.RetryDead(ids, changes, dependants, everything))
+    how = fields.is_set(request, "dependants"), fields.is_set(request, "all")
+    return _change_dead(ledger, request, now_ms, lambda ids: commands.RetryDead(ids, changes, *how))
 
 
 def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return _change_dead(ledger, request, now_ms, commands.PurgeDead)
 
 
-def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[list[str]], commands.Command]) -> Fields:
+def _change_dead(ledger: Ledger, request: Fields, now_ms: int, command_of: CommandOf[list[str]]) -> Fields:
     """Apply a command to the dead jobs in `ids`, or with `all` to one page of all dead jobs.
 
     With `all`, the reply's `next` asks for the page that follows.
     It also holds the sequence at the first request, so that jobs that change later are left alone.
     """
     if not fields.is_set(request, "all"):
-        return {"count": len(ledger.decide(kind(fields.ids(request)), now_ms)), "next": None}
+        return {"count": len(ledger.decide(command_of(fields.ids(request)), now_ms)), "next": None}
     cursor = fields.cursor(request)
     after, last = cursor or (f"{DEAD}/", ledger.engine.sequence)
     if not fields.is_key(after, DEAD) or type(last) is not int:
@@ -168,11 +170,11 @@ def _change_dead(ledger: Ledger, request: Fields, now_ms: int, kind: Callable[[l
     if not page and cursor is None:
         raise NothingToDo(what="the dead letter queue is empty")
     ids = [id for _, id in page if ledger.table.existing(id).revision <= last]
-    ledger.decide(kind(ids), now_ms)
+    ledger.decide(command_of(ids), now_ms)
     return {"count": len(ids), "next": [page[-1][0], last] if len(page) == limit else None}
 
 
-def _decides(command_of: Callable[[Fields], commands.Command], field: str | None = None) -> Handler:
+def _decides(command_of: CommandOf[Fields], field: str | None = None) -> Handler:
     """Return the handler of a request that is one command. `field` of the reply has the engine's reply."""
 
     def handle(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -214,7 +216,9 @@ HANDLERS: dict[str, Handler] = {
     "status": queries.status,
     "why": queries.why,
     "queue-list": queue_pages.queues,
-    "queue-set": _decides(lambda request: commands.ChangeQueue(_name(request, "queue"), fields.mapping(request))),
+    "queue-set": _decides(
+        lambda request: commands.ChangeQueue(_name(request, "queue"), fields.mapping(request))
+    ),
     "schedule-list": queue_pages.schedules,
     "schedule-set": _decides(
         lambda request: commands.SetSchedule(_name(request), fields.mapping(request, "schedule"))
@@ -235,6 +239,8 @@ HANDLERS: dict[str, Handler] = {
     "import": _decides(
         lambda request: commands.Import(fields.jobs(request), fields.is_set(request, "skip")), "ids"
     ),
-    "config-set": _decides(lambda request: commands.ChangeSetting(_name(request, "key"), request.get("value"))),
+    "config-set": _decides(
+        lambda request: commands.ChangeSetting(_name(request, "key"), request.get("value"))
+    ),
     "config-list": lambda ledger, request, now_ms: {"values": ledger.table.settings},
 }

@@ -95,12 +95,13 @@ class InProcess:
             raise self._home.failure(fault) from fault
         finally:
             lockfile.release(lock)
-            while self._notes:  # after the release, because the receiver may use the queue itself
+            while self._notes:  # after the release, because the receiver may use the home itself
                 self._notice(self._notes.pop(0))
         return True
 
     def _answer_all(self, requests: Iterable[Fields], on_reply: OnReply) -> None:
-        self._home.prepare()  # recreate missing folders, so that reads and writes give the same answer
+        # Recreate missing folders, so that reads and writes give the same answer.
+        self._home.prepare()
         ledger = Ledger(self._home)
         if ledger.torn is not None:
             self._notes.append(ledger.torn.message())

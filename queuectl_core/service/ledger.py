@@ -129,7 +129,7 @@ class Ledger:
         return ids
 
     def commit_load(self, load: Load, now_ms: int) -> None:
-        """Write a load to the journal and add its jobs to the queue.
+        """Write a load to the journal and add its jobs to the table.
 
         After DuplicateJob, KeyTaken, or DiskFull, nothing of the load remains.
         StorageFailed means that the journal cannot take the events decided before the load.
@@ -317,7 +317,7 @@ def _opened_store(home: Home, read_only: bool) -> Store:
 
 
 def _check_traces(home: Home, table: JobTable) -> None:
-    """Check that a home without a journal and a store has never had a queue.
+    """Check that a home without a journal and a store has never had a job.
 
     A new home has empty folders. Output in `logs/` shows that both journal and store are lost.
 

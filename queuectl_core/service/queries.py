@@ -81,8 +81,8 @@ def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     ids, first = request.get("ids"), fields.index(request)
     if not isinstance(ids, list) or len(ids) > MAX_JOBS:
         raise InvalidInput(what=f"name at most {MAX_JOBS} jobs")
-    jobs = ((n, _find(ledger, id)) for n, id in enumerate(ids[first:], first))
-    return Page(PAGE_JOBS, _FORMS["kept"], 0).filled(jobs)
+    jobs = (_find(ledger, id) for id in ids[first:])
+    return Page(PAGE_JOBS, _FORMS["kept"], 0).filled(enumerate(jobs, first))
 
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:

@@ -66,15 +66,15 @@ def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 def _page(names: list[str], shape: Callable[[str], object], field: str) -> Fields:
     """Return as many entries as fit on a page. `next` is None only if no names remain."""
-    found: list[object] = []
+    entries: list[object] = []
     size = 0
     for n, name in enumerate(names):
-        one = shape(name)
-        size += len(fast_json.encode(one))
-        if found and size > PAGE_BYTES:
-            return {field: found, "next": names[n - 1]}
-        found.append(one)
-    return {field: found, "next": names[-1] if len(names) == PAGE_NAMES else None}
+        entry = shape(name)
+        size += len(fast_json.encode(entry))
+        if entries and size > PAGE_BYTES:
+            return {field: entries, "next": names[n - 1]}
+        entries.append(entry)
+    return {field: entries, "next": names[-1] if len(names) == PAGE_NAMES else None}
 
 
 def _names_behind(names: Iterable[str], after: str | None) -> list[str]:
@@ -99,17 +99,17 @@ def _queue(table: JobTable, name: str) -> QueueRecord:
     }
 
 
-def _schedule(name: str, one: Schedule) -> ScheduleRecord:
-    paused_ms, next_ms = one.get("paused_ms"), one.get("next_ms")
+def _schedule(name: str, stored: Schedule) -> ScheduleRecord:
+    paused_ms, next_ms = stored.get("paused_ms"), stored.get("next_ms")
     return {
         "schedule": name,
-        "cron": one.get("cron"),
-        "zone": one.get("zone"),
-        "every_s": one.get("every_s"),
-        "overlap": bool(one.get("overlap")),
+        "cron": stored.get("cron"),
+        "zone": stored.get("zone"),
+        "every_s": stored.get("every_s"),
+        "overlap": bool(stored.get("overlap")),
         "paused_since": utc_or_none(paused_ms),
         "next_run_at": None if paused_ms is not None else utc_or_none(next_ms),
-        "last_job": one.get("last_id"),
-        "problem": one.get("problem"),
-        "job": {**one["spec"], "cwd": one["cwd"]},
+        "last_job": stored.get("last_id"),
+        "problem": stored.get("problem"),
+        "job": {**stored["spec"], "cwd": stored["cwd"]},
     }

@@ -19,7 +19,7 @@ import sys
 import time
 
 from .. import errors
-from ..errors import BadHome, Busy, OutcomeUnknown, ProtocolError, QueueError
+from ..errors import BadHome, Busy, OutcomeUnknown, ProtocolError
 from ..system.clock import steady_ms
 from . import protocol
 from .socket_path import peer_uid, reachable
@@ -71,9 +71,8 @@ def connect(path: str, deadline_s: float) -> Client | None:
             return None
         except OSError as fault:
             sock.close()
-            if (
-                fault.errno != errno.EAGAIN or time.monotonic() >= end_s
-            ):  # EAGAIN: the backlog of the socket is full
+            is_full = fault.errno == errno.EAGAIN  # the backlog of the socket
+            if not is_full or time.monotonic() >= end_s:
                 why = errors.in_words(fault)
                 raise Busy(what=f"cannot connect to the supervisor's socket {path} ({why})") from None
             time.sleep(pause_s)
@@ -134,9 +133,8 @@ class Client:
             self._sock.settimeout(min(self.deadline_s, _MAX_WAIT_S))
             self._sock.sendall(message)
         except _socket.timeout:
-            raise Busy(
-                what=f"the supervisor did not accept the request within {self.deadline_s:g} s; nothing was done"
-            ) from None
+            what = f"the supervisor did not accept the request within {self.deadline_s:g} s; nothing was done"
+            raise Busy(what=what) from None
         except (BrokenPipeError, ConnectionResetError):
             raise NotSent("the supervisor ended") from None
         return self._asked
@@ -179,17 +177,15 @@ class Client:
             except _socket.timeout:
                 if end_s is not None and time.monotonic() < end_s:
                     continue
-                raise self._silent(timeout_s) from None
+                raise OutcomeUnknown(
+                    what=f"the supervisor did not answer within {timeout_s:g} s", how="try again"
+                ) from None
             except ConnectionResetError:
                 raise (NotSent if _RESET_IS_UNREAD else ConnectionError)("the supervisor ended") from None
             if not data:
                 raise ConnectionError("the supervisor ended")
             self._replies += self._decoder.feed(data)
         return self._replies.pop(0)
-
-    def _silent(self, timeout_s: float | None) -> QueueError:
-        what = f"the supervisor did not answer within {timeout_s:g} s; it may be stopped or overloaded"
-        return OutcomeUnknown(what=what, how="try again")
 
 
 def _close_in_child() -> None:

@@ -50,12 +50,11 @@ class Connection:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it is owed a reply that may be long in coming."""
+        """Whether the client waits for a reply that can take long."""
         return self._is_waiting
 
     @is_waiting.setter
     def is_waiting(self, is_waiting: bool) -> None:
-        """Return whether the client waits for a reply that can take long."""
         if is_waiting != self._is_waiting:
             self._is_waiting = is_waiting
             self._server.note_waiting(self)
@@ -112,7 +111,7 @@ class Server:
         self._connections: dict[Connection, None] = {}
         """The connections that do not wait, longest silent first."""
         self._waiting: dict[Connection, None] = {}
-        self._unheard: dict[Connection, None] = {}
+        self._with_requests: dict[Connection, None] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.setblocking(False)
         if os.path.lexists(path):
@@ -145,30 +144,28 @@ class Server:
             pass
         except OSError:
             self._drop(connection)
-            return
         if len(connection.outgoing) > _MAX_UNREAD_BYTES:
             self._drop(connection)
-            return
-        self._heed(connection)
+        self._register(connection)
 
     def handle_next(self) -> None:
         """Handle one request of each connection that is owed no reply.
 
         A client that sends several requests at once gets them handled one after another.
         """
-        for connection in list(self._unheard):
+        for connection in list(self._with_requests):
             if _is_next(connection):
                 connection.owed += 1
                 request = connection.requests.popleft()
                 self._handle(connection, request)
-            self._heed(connection)
+            self._register(connection)
 
     def has_next(self) -> bool:
         """Return whether `handle_next` has a request to handle."""
-        return any(map(_is_next, self._unheard))
+        return any(map(_is_next, self._with_requests))
 
-    def _heed(self, connection: Connection) -> None:
-        """Register the events that the connection needs now.
+    def _register(self, connection: Connection) -> None:
+        """Register the events that an open connection needs now.
 
         It reads once all received requests are handled and all replies are sent. Reading also detects that a client
         that waits has disconnected. It writes while there is something to write.
@@ -176,11 +173,12 @@ class Server:
         if not connection.is_open:
             return
         if connection.requests:
-            self._unheard[connection] = None
+            self._with_requests[connection] = None
         else:
-            self._unheard.pop(connection, None)
-        wanted = 0 if connection.requests or connection.outgoing else selectors.EVENT_READ
-        wanted |= selectors.EVENT_WRITE if connection.outgoing else 0
+            self._with_requests.pop(connection, None)
+        wanted = selectors.EVENT_WRITE if connection.outgoing else 0
+        if not connection.requests and not connection.outgoing:
+            wanted = selectors.EVENT_READ
         if wanted == connection.interest:
             return
         if connection.interest:
@@ -247,7 +245,8 @@ class Server:
             self.flush(connection)
         if mask & selectors.EVENT_READ and connection.is_open:
             if not connection.is_waiting:
-                self._connections[connection] = self._connections.pop(connection)  # moves it to the end of the order
+                # Move it to the end of the order.
+                self._connections[connection] = self._connections.pop(connection)
             self._read(connection)
 
     def _read(self, connection: Connection) -> None:
@@ -268,13 +267,14 @@ class Server:
             return
         connection.requests.extend(requests)
         if requests:
-            self._unheard[connection] = None  # later in this turn, `handle_next` updates the registration
+            # Later in this turn, `handle_next` updates the registration.
+            self._with_requests[connection] = None
 
     def _drop(self, connection: Connection) -> None:
         if connection.is_open:
             connection.is_open = False
             del (self._waiting if connection.is_waiting else self._connections)[connection]
-            self._unheard.pop(connection, None)
+            self._with_requests.pop(connection, None)
             if connection.interest:
                 self._selector.unregister(connection.sock)
             connection.sock.close()

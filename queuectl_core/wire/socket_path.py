@@ -52,9 +52,9 @@ def peer_uid(sock: _socket.socket) -> int | None:
     """Return the UID of the process at the other end, or None if it has disconnected."""
     try:
         if sys.platform.startswith("linux"):
-            found = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
+            peer = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
         else:
-            found = sock.getsockopt(0, 1, 128)  # LOCAL_PEERCRED gives a struct xucred: version, uid, more fields
+            peer = sock.getsockopt(0, 1, 128)  # LOCAL_PEERCRED gives a struct xucred: version, uid, more fields
     except OSError:
         return None
-    return int.from_bytes(found[4:8], sys.byteorder)
+    return int.from_bytes(peer[4:8], sys.byteorder)

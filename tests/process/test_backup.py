@@ -27,6 +27,7 @@ from queuectl_core.service.ledger import Ledger
 from queuectl_core.storage import journal_reader
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.table.job_table import JobTable
+from queuectl_core.transport import Transport
 from tests.builders import NOW_MS, random_command
 from tests.homes import ROOT, CommandLine, short_folder
 
@@ -56,6 +57,8 @@ class Home:
         self.events += self.ledger.write()
         self.ledger.sync()
         return json.loads(json.dumps(reply))
+
+    pages = Transport.pages
 
     def close(self) -> None:
         self.ledger.close()

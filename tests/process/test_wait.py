@@ -13,6 +13,7 @@ import pytest
 from queuectl_core import Queue
 from queuectl_core.errors import NoSupervisor
 from queuectl_core.home import Home
+from queuectl_core.transport import Transport
 from queuectl_core.waiting import Awaiting
 from tests.homes import CommandLine, until
 
@@ -102,6 +103,8 @@ class Moving:
             self.scans += 1
             return {"jobs": ["a"] if self.scans == 1 else ["a", "moved"], "next": ["pending", "x"], "next_number": 9}
         return {"jobs": ["z"], "next": None, "next_number": 11}
+
+    pages = Transport.pages
 
 
 def test_a_job_that_moves_between_two_pages_is_found() -> None:

@@ -1,4 +1,4 @@
-"""`queuectl backup`: a copy of a whole home in one file, made while the queue runs."""
+"""`queuectl backup`: a copy of a whole home in one file, made while jobs run."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Line = dict[str, object]
 
 SUMMARY = """Writes the jobs of a home with their history, its queues, schedules and settings to one file.
-The queue can run meanwhile; the file shows the home at the end of the backup, without the output of jobs."""
-EXAMPLES = ["queuectl backup queue.jsonl", "queuectl backup - | gzip > queue.jsonl.gz"]
+Jobs can run meanwhile; the file shows the home at the end of the backup, without the output of jobs."""
+EXAMPLES = ["queuectl backup home.jsonl", "queuectl backup - | gzip > home.jsonl.gz"]
 VERSION = 2
 SWEEP_JOBS = 10_000
 """The number of jobs after which the backup reads the journal, while it still has the changes."""

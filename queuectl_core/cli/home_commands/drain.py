@@ -23,7 +23,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     """Pause all queues, wait until no job runs, and return the exit status."""
-    end_s = time.monotonic() + (float("inf") if args.timeout is None else seconds_of(args.timeout, "--timeout"))
+    timeout_s = float("inf") if args.timeout is None else seconds_of(args.timeout, "--timeout")
+    end_s = time.monotonic() + timeout_s
     queue.set_queue("*", paused=True)
     own = _own(queue)
     while (running := queue.status()["counts"]["processing"] - own) > 0 and time.monotonic() < end_s:
@@ -38,7 +39,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
 
 
 def _own(queue: Queue) -> int:
-    """Return 1 inside a running job of this queue, which waits for this call, else 0."""
+    """Return 1 inside a running job of this home, which waits for this call, else 0."""
     id = queue.home.job_inside(os.environ)
     try:
         return int(id is not None and queue.get(id)["state"] == "processing")

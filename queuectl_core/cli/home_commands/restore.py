@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SUMMARY = """Fills a home without jobs from a `queuectl backup` file: jobs, queues, schedules and
 settings. Jobs that were running or suspended wait. No job starts before all are restored; after an
 interruption the home is paused, and the same call continues."""
-EXAMPLES = ["queuectl --home /var/lib/new restore queue.jsonl", "gunzip < queue.jsonl.gz | queuectl restore -"]
+EXAMPLES = ["queuectl --home /var/lib/new restore home.jsonl", "gunzip < home.jsonl.gz | queuectl restore -"]
 VERSIONS = (1, 2)
 SCHEDULE = ("spec", "cwd", "cron", "zone", "overlap", "next_ms", "last_id", "paused_ms", "problem")
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, Corrupt)

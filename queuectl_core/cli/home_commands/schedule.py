@@ -34,7 +34,7 @@ _NAMED = {
 _COLUMNS = {
     "SCHEDULE": "schedule",
     "TIMES": lambda schedule: _times(schedule),
-    "NEXT": lambda schedule: schedule["problem"] or "paused" if schedule["paused_since"] else schedule["next_run_at"],
+    "NEXT": lambda schedule: _next_run(schedule),
     "LAST JOB": "last_job",
     "COMMAND": lambda schedule: schedule["job"]["command"],
 }
@@ -86,6 +86,10 @@ def _add(queue: Queue, args: Arguments) -> None:
     if args.cron is not None:
         when["cron"], when["zone"] = args.cron, local_name() if args.tz is None else args.tz
     queue.set_schedule(args.name, {"command": join(args.words), **fields}, cwd, **when)
+
+
+def _next_run(schedule: ScheduleRecord) -> str | None:
+    return schedule["problem"] or "paused" if schedule["paused_since"] else schedule["next_run_at"]
 
 
 def _times(schedule: ScheduleRecord) -> str:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ...system.clock import now_ms
-from ...timestamps import format_age, from_utc
 from ..fast_args import Arguments, Parser
 from ..screen import Screen, visible
 
 SUMMARY = "Shows the supervisor, the number of jobs in each state, and what each worker runs."
 EXAMPLES = ["queuectl status", "queuectl status --json"]
-_WORKERS = {
+_COLUMNS = {
     "WORKER": "worker",
     "PID": "pid",
     "STATE": "state",
     "JOB": "job",
     "ATTEMPT": "attempt",
-    "SINCE": lambda worker: None if worker["since"] is None else format_age(now_ms() - from_utc(worker["since"])),
+    "SINCE": lambda worker: worker["since"] and _age_of(worker["since"]),
 }
 
 
@@ -44,4 +42,11 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         screen.line(screen.paint(f"{state:12}", state), f"{count:>8}")
     if status["workers"]:
         screen.line()
-        screen.table(_WORKERS, status["workers"])
+        screen.table(_COLUMNS, status["workers"])
+
+
+def _age_of(since: str) -> str:
+    from ...system.clock import now_ms
+    from ...timestamps import format_age, from_utc
+
+    return format_age(now_ms() - from_utc(since))

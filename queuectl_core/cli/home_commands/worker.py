@@ -113,9 +113,9 @@ def _stop(queue: Queue, args: Arguments, screen: Screen) -> None:
         raise NoSupervisor(home=queue.home.path)
     pid = pidfile.read(queue.home.pid_file) or _pid_as_told(queue)
     if pid is None:
-        what = f"{queue.home.lock} is held, but {queue.home.pid_file} names no running process"
-        raise Busy(what=f"{what}; a supervisor is starting or stopping")
-    if queue.home.job_inside(os.environ) and not args.now:  # a job that waits here would wait for itself
+        raise Busy(what=f"a supervisor of {queue.home.path} is starting or stopping")
+    # A job that waits here would wait for itself.
+    if queue.home.job_inside(os.environ) and not args.now:
         queue.stop()
         return screen.result({"pid": pid}, "stopping; this job may finish first")
     if not screen.json:
@@ -173,7 +173,8 @@ def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
     try:
         queue.stop(now)
     except (NoSupervisor, Busy):
-        for _ in range(2 if now else 1):  # two signals mean --now; without a pause, they could merge into one
+        # Two signals mean --now; without a pause, they could merge into one.
+        for _ in range(2 if now else 1):
             if not lockfile.is_held(queue.home.lock) or pidfile.read(queue.home.pid_file) != pid:
                 break  # it has ended meanwhile
             os.kill(pid, signal.SIGTERM)

@@ -65,7 +65,8 @@ class Change:
         if not (args.ids or chosen or args.all):
             raise InvalidInput(what="name job IDs, use a filter, or use --all")
         if args.ids:
-            ids = self._check(queue, args.ids) if args.dry_run else self._change(queue, args.ids, **options)
+            change = self._check if args.dry_run else self._change
+            ids = change(queue, args.ids, **options)
         else:
             ids = self._change_matching(queue, args, chosen, options)
         said = f"{counted(len(ids))} {'would be ' if args.dry_run else ''}{self._done}"
@@ -75,7 +76,7 @@ class Change:
         else:
             screen.result({"ids": ids, "count": len(ids), "dry_run": args.dry_run}, said)
 
-    def _check(self, queue: Queue, ids: list[str]) -> list[str]:
+    def _check(self, queue: Queue, ids: list[str], **options: object) -> list[str]:
         """Return the IDs, each once, and refuse the jobs that the change would refuse."""
         ids = list(dict.fromkeys(ids))
         for id in ids:
@@ -98,7 +99,7 @@ class Change:
     def _matching(self, queue: Queue, chosen: Chosen) -> Iterator[list[str]]:
         """Yield pages of IDs of the jobs that match in a state that allows the change.
 
-        An unknown state stays in the filter, so that the queue refuses it.
+        An unknown state stays in the filter, so that the request is refused.
         """
         named = chosen.get("state")
         named = [named] if isinstance(named, str) else named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...api import SELECT_JOBS, Queue
+from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NotDead, NothingToDo
 from ...wire.protocol import jobs_at_once
 from ..arguments import FullParser, add_action, add_actions
@@ -82,7 +82,7 @@ def _change(queue: Queue, args: Arguments) -> int:
         ids = [id for portion in queue.select(**dead) for id in portion]
         if not ids:
             raise NothingToDo(what="no dead job matches")
-        size = min(SELECT_JOBS, jobs_at_once(_fields(args) if args.action == "retry" else None))
+        size = min(PAGE_JOBS, jobs_at_once(_fields(args) if args.action == "retry" else None))
         portions = (ids[start : start + size] for start in range(0, len(ids), size))
         return sum(_change_these(queue, args, portion, progress) for portion in portions)
 
