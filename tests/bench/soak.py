@@ -49,8 +49,8 @@ def _watch(home: BenchHome, seen: list[Readings], completed: int, started_s: flo
     while True:
         done = home.counts()["completed"]
         seen.append(_look(home))
-        told = ", ".join(f"{name} {value:.1f}" for name, value in seen[-1].items())
-        print(f"soak: {time.perf_counter() - started_s:.0f} s, {done} completed, MiB: {told}", file=sys.stderr)
+        sizes = ", ".join(f"{name} {value:.1f}" for name, value in seen[-1].items())
+        print(f"soak: {time.perf_counter() - started_s:.0f} s, {done} completed, MiB: {sizes}", file=sys.stderr)
         if done >= completed:
             return
         time.sleep(every_s or 0.05)

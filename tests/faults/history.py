@@ -84,7 +84,7 @@ def gaps(events: Sequence[Event]) -> list[str]:
 def changed_since(events: Sequence[Event], seen: Sequence[Event]) -> list[str]:
     """Return the events that a reader saw and that have changed or disappeared since."""
     known = {event["seq"]: event for event in events}
-    return [f"told {one}, and now it is {known.get(one['seq'])}" for one in seen if known.get(one["seq"]) != one]
+    return [f"saw {one}, and now it is {known.get(one['seq'])}" for one in seen if known.get(one["seq"]) != one]
 
 
 def wrong_states(events: Sequence[Event], states: dict[str, str]) -> list[str]:

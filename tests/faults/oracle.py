@@ -6,7 +6,7 @@ writes `end`. Afterwards:
     lost         acknowledged, but not in the queue, or completed without an `end`
     doubled      started while another run of the same job held the lock
     stuck        still pending, processing or failed, although everything had time to finish
-    interrupted  more often begun than ended
+    interrupted  more often started than finished
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ CHECKS = [
 ]
 
 
-class Broken:
+class DamagedHome:
     """A home with one fault; each use gets a new copy."""
 
     def __init__(self, folder: str, sound: CommandLine, other: CommandLine, damage: Damage) -> None:
@@ -186,11 +186,11 @@ def homes() -> Iterator[tuple[CommandLine, CommandLine]]:
     with short_folder() as folder:
         sound, other = (CommandLine(os.path.join(folder, name)) for name in ("home", "other"))
         for queuectl in (sound, other):
-            furnish(queuectl)
+            fill_home(queuectl)
         yield sound, other
 
 
-def furnish(queuectl: CommandLine) -> None:
+def fill_home(queuectl: CommandLine) -> None:
     """Fill a home with every kind of file: its supervisor was killed, and a worker left an outcome."""
     queuectl.keep_bytecode()
     gate = f"{queuectl.home}.gate"
@@ -230,7 +230,7 @@ def test_each_fault_gets_a_correct_answer_or_one_clear_line(
     for damage in damages:
         checks = CHECKS if request.config.getoption("--long") else source.sample(CHECKS, QUICK_COMMANDS)
         with short_folder() as folder:
-            found = Broken(folder, sound, other, damage).judge(checks)
+            found = DamagedHome(folder, sound, other, damage).judge(checks)
         if found:
             faults[str(damage)] = found
     report = "\n".join(f"{damage}: {one}" for damage, found in faults.items() for one in found)

@@ -74,7 +74,7 @@ def is_long(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="module")
-def furnished() -> Iterator[CommandLine]:
+def filled_home() -> Iterator[CommandLine]:
     """Yield a home to copy, with jobs in several states and files of an earlier supervisor."""
     with short_folder() as folder:
         queuectl = CommandLine(os.path.join(folder, "home"))
@@ -108,16 +108,16 @@ def complaint_about(answer: Answer | None, right: str | None) -> str | None:
         return "it hung"
     refusals = [line for line in answer.err.splitlines() if line.startswith("queuectl: ")]
     if "Traceback" in answer.err or "Errno" in answer.err or len(refusals) > 1:
-        return f"it said: {answer}"
+        return f"wrong answer: {answer}"
     if answer.status == 0 and right is not None and steady(answer.out) != steady(right):
         return f"it lied: {answer}, and not {right}"
     if answer.status not in (0, 1, 2, 3, 70, 75):
         return f"it ended strangely: {answer}"
     is_silent = answer.status != 0 and not refusals and not answer.out
-    return f"it said nothing of why: {answer}" if is_silent else None
+    return f"no reason: {answer}" if is_silent else None
 
 
-def tells_of_a_full_disk(answer: Answer | None, fault: Fault) -> bool:
+def reports_full_disk(answer: Answer | None, fault: Fault) -> bool:
     """Return whether the answer differs because the fault said that the disk is full."""
     return fault.error == "ENOSPC" and answer is not None and re.search(r"\bdisk\b.* is full", answer.out) is not None
 
@@ -147,17 +147,17 @@ def a_copy_of(queuectl: CommandLine) -> Iterator[CommandLine]:
 
 
 @pytest.mark.parametrize("kind", ["asks", "changes"])
-def test_a_command_that(furnished: CommandLine, request: pytest.FixtureRequest, kind: str) -> None:
+def test_a_command_that(filled_home: CommandLine, request: pytest.FixtureRequest, kind: str) -> None:
     """Run each command without a supervisor, so that it does all the work itself."""
     seed = seed_of(request)
     source = random.Random(seed)
     commands = list(ASKING if kind == "asks" else CHANGING)
     for words in commands if is_long(request) else source.sample(commands, QUICK_COMMANDS):
-        places, right = traced(furnished, words)
+        places, right = traced(filled_home, words)
         for fault in sample(source, places, 0 if is_long(request) else QUICK_FAULTS):
-            with a_copy_of(furnished) as copy:
+            with a_copy_of(filled_home) as copy:
                 answer = run_with(copy, words, fault.strace())
-                is_as_ever = kind == "asks" and not tells_of_a_full_disk(answer, fault)
+                is_as_ever = kind == "asks" and not reports_full_disk(answer, fault)
                 complaint = complaint_about(without_lines_about(fault, answer), right if is_as_ever else None)
                 assert complaint is None, f"seed {seed}: {words}: {fault}: {complaint}"
                 assert kind == "asks" or sound_after(copy, answer, words), f"seed {seed}: {words}: {fault}"
@@ -182,7 +182,7 @@ def sound_after(queuectl: CommandLine, answer: Answer | None, words: Sequence[st
 # A supervisor and its workers
 
 
-class Life:
+class SupervisorLife:
     """The life of one supervisor, with all kinds of work and a stop at the end; `faults` lists what
     went wrong.
     """
@@ -295,9 +295,9 @@ def tracer_of(pid: int) -> int:
         return int(next(line for line in file if line.startswith("TracerPid:")).split()[1])
 
 
-def faults_of_a_life(queuectl: CommandLine, strace: Sequence[str], victim: str) -> list[str]:
+def faults_of_supervisor(queuectl: CommandLine, strace: Sequence[str], victim: str) -> list[str]:
     with short_folder() as folder:
-        life = Life(folder, queuectl)
+        life = SupervisorLife(folder, queuectl)
         try:
             life.lead(strace, victim)
             return life.judge(victim)
@@ -314,11 +314,11 @@ def test_a_supervisor_survives_each_failing_call(
 ) -> None:
     queuectl.keep_bytecode()
     trace = os.path.join(os.path.dirname(queuectl.home), "trace")
-    assert faults_of_a_life(queuectl, tracing(trace), victim) == []
+    assert faults_of_supervisor(queuectl, tracing(trace), victim) == []
     seed = seed_of(request)
     places = places_in(trace, is_begun=victim == "worker")
     for fault in sample(random.Random(seed), places, LONG_LIVES if is_long(request) else QUICK_LIVES):
-        found = faults_of_a_life(queuectl, fault.strace(), victim)
+        found = faults_of_supervisor(queuectl, fault.strace(), victim)
         assert found == [], f"seed {seed}: {fault}: {found}"
 
 
@@ -332,11 +332,11 @@ def test_strace_really_fails_a_call(queuectl: CommandLine) -> None:
     assert answer is not None and answer.status == 1 and "Input/output error" in answer.err
 
 
-def test_an_unforeseen_error_is_one_line(furnished: CommandLine) -> None:
+def test_an_unforeseen_error_is_one_line(filled_home: CommandLine) -> None:
     """Return EAGAIN for a file on a disk, which makes Python return None instead of bytes."""
     words = ["events", "--since", "0"]
-    read = next(place for place in traced(furnished, words)[0] if place.call == "read" and "journal" in place.seen)
-    answer = run_with(furnished, words, Fault(read, "EAGAIN").strace())
+    read = next(place for place in traced(filled_home, words)[0] if place.call == "read" and "journal" in place.seen)
+    answer = run_with(filled_home, words, Fault(read, "EAGAIN").strace())
     assert answer is not None and answer.status == 70
     assert answer.err.startswith("queuectl: this is a bug in queuectl: TypeError: ") and "journal_reader.py:" in answer.err
     assert answer.err.count("\n") == 1
@@ -374,20 +374,20 @@ def test_unforeseen_errors_have_a_message(fault: Exception, output: str) -> None
     assert output in str(unforeseen(fault))
 
 
-def test_a_lock_whose_time_cannot_be_set_is_released(furnished: CommandLine) -> None:
+def test_a_lock_whose_time_cannot_be_set_is_released(filled_home: CommandLine) -> None:
     """Otherwise the next request of the same command would wait for its own lock."""
     words = ["why", "waits"]
-    places, right = traced(furnished, words)
+    places, right = traced(filled_home, words)
     mark = next(place for place in places if place.call == "utimensat")
-    answer = run_with(furnished, words, Fault(mark, "EACCES").strace())
+    answer = run_with(filled_home, words, Fault(mark, "EACCES").strace())
     assert answer is not None and (answer.status, answer.out) == (0, right)
 
 
-def test_a_failure_after_the_answer_is_a_notice(furnished: CommandLine) -> None:
+def test_a_failure_after_the_answer_is_a_notice(filled_home: CommandLine) -> None:
     """The cleanup of run/ comes after the work, so the answer stands."""
-    with a_copy_of(furnished) as copy:
+    with a_copy_of(filled_home) as copy:
         words = ["enqueue", "--id", "new", "--command", "true"]
-        listing = [place for place in traced(furnished, words)[0] if place.call == "getdents64" and "/run>" in place.seen]
+        listing = [place for place in traced(filled_home, words)[0] if place.call == "getdents64" and "/run>" in place.seen]
         answer = run_with(copy, words, Fault(listing[0], "EIO").strace())
         assert answer is not None and (answer.status, answer.out) == (0, "new\n")
         assert answer.err.endswith("/run: Input/output error\n") and answer.err.count("\n") == 1

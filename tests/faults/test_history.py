@@ -47,7 +47,7 @@ def test_a_sound_history_has_no_faults() -> None:
     [
         (lambda: faults(exported=[]), "a was acknowledged and is not there"),
         (lambda: faults(events=without(6), seen=[]), "5 is followed by 7"),
-        (lambda: faults(events=SOUND[:-1]), "told {'seq': 8"),
+        (lambda: faults(events=SOUND[:-1]), "saw {'seq': 8"),
         (lambda: faults(events=without(3), seen=[]), "a was processing at started (7)"),
         (lambda: faults(exported=[{"id": "a", "state": "failed"}]), "a is failed, by its events completed"),
         (lambda: faults(events=without(6), seen=[]), "a began while {'*'} stood still (7)"),

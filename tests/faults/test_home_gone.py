@@ -34,7 +34,7 @@ def ended(*pids: int) -> None:
     until(lambda: not any(map(is_alive, pids)), lambda: f"{pids} to end")
 
 
-def a_job_that_runs(queuectl: CommandLine) -> str:
+def start_long_job(queuectl: CommandLine) -> str:
     """Start a job that ends when a file exists, and return the path of that file."""
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("enqueue", "--id", "slow", "--command", f"while ! test -e {go}; do sleep 0.02; done; touch {go}.done")
@@ -53,7 +53,7 @@ def test_a_supervisor_whose_home_is_removed_stops_with_its_workers(queuectl: Com
 
 def test_a_moved_home_refuses_jobs_until_its_supervisor_stops_and_loses_none(queuectl: CommandLine) -> None:
     pid = start(queuectl)
-    go = a_job_that_runs(queuectl)
+    go = start_long_job(queuectl)
     queuectl.ok("enqueue", "--id", "before", "--delay", "1h", "--", "true")
     moved = f"{queuectl.home}-moved"
     os.rename(queuectl.home, moved)
@@ -91,7 +91,7 @@ def test_a_new_home_at_the_old_path_is_left_alone(queuectl: CommandLine) -> None
 
 def test_waiting_jobs_of_a_moved_home_do_not_start(queuectl: CommandLine) -> None:
     pid = start(queuectl)
-    go = a_job_that_runs(queuectl)
+    go = start_long_job(queuectl)
     queuectl.ok("worker", "scale", "1")
     lines = "".join(f'{{"id": "n{n}", "command": "true", "max_retries": 0}}\n' for n in range(200))
     queuectl.ok("enqueue", "--file", "-", stdin=lines.encode())
@@ -118,7 +118,7 @@ def test_a_foreground_supervisor_ends_with_an_error(queuectl: CommandLine) -> No
 
 def test_stop_reaches_the_supervisor_of_a_moved_home(queuectl: CommandLine) -> None:
     pid = start(queuectl)
-    a_job_that_runs(queuectl)
+    start_long_job(queuectl)
     moved = f"{queuectl.home}-moved"
     os.rename(queuectl.home, moved)
     queuectl.ok("--home", moved, "worker", "stop", "--now")
@@ -157,7 +157,7 @@ def test_nothing_is_acknowledged_after_the_journal_is_removed_or_replaced(
 ) -> None:
     """After a restored backup, for example, later writes would go into an unreachable file."""
     pid = start(queuectl)
-    go = a_job_that_runs(queuectl)  # the supervisor notices the loss, and refuses requests until it ends
+    go = start_long_job(queuectl)  # the supervisor notices the loss, and refuses requests until it ends
     queuectl.ok("enqueue", "--id", "before", "--delay", "1h", "--", "true")
     segment = os.path.join(queuectl.home, "journal", "0000000001.log")
     copy = shutil.copy2(segment, f"{queuectl.home}-copy")

@@ -114,10 +114,10 @@ def test_a_supervisor_at_work(queuectl: CommandLine, request: pytest.FixtureRequ
     oracle = Oracle(os.path.dirname(queuectl.home))
     acknowledged: set[str] = set()
     trace = os.path.join(oracle.folder, "strace")
-    one_life(queuectl, oracle, acknowledged, "whole", traced(call, "-o", trace))
+    run_supervisor(queuectl, oracle, acknowledged, "whole", traced(call, "-o", trace))
     for number in numbers(request, calls_in(trace, call)):
         inject = traced(call, "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}")
-        one_life(queuectl, oracle, acknowledged, f"{call}{number}", inject)
+        run_supervisor(queuectl, oracle, acknowledged, f"{call}{number}", inject)
     queuectl.ok("worker", "start", "--count", "2")
     settled(queuectl)
     queuectl.ok("worker", "stop")
@@ -126,7 +126,7 @@ def test_a_supervisor_at_work(queuectl: CommandLine, request: pytest.FixtureRequ
     assert queuectl("doctor").status == 0
 
 
-def one_life(queuectl: CommandLine, oracle: Oracle, acknowledged: set[str], name: str, strace: list[str]) -> None:
+def run_supervisor(queuectl: CommandLine, oracle: Oracle, acknowledged: set[str], name: str, strace: list[str]) -> None:
     """Run the life of one supervisor under strace, with work and a stop at the end."""
     ready, tell = os.pipe()
     words = ["worker", "start", "--foreground", "--count", "2", "--ready-fd", str(tell)]

@@ -18,7 +18,7 @@ from tests.homes import ROOT, CommandLine, is_alive, processes_of, until
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 
 
-def started(queuectl: CommandLine, id: str) -> None:
+def until_started(queuectl: CommandLine, id: str) -> None:
     until(lambda: queuectl("logs", id).out.startswith("begun"), lambda: f"{id} to start")
 
 
@@ -64,7 +64,7 @@ def test_a_retried_job_is_not_mistaken_for_its_earlier_attempt(queuectl: Command
 def test_worker_restart_interrupts_nothing(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "slow", "--command", "echo begun; sleep 1; echo end")
     queuectl.ok("worker", "start", "--count", "2")
-    started(queuectl, "slow")
+    until_started(queuectl, "slow")
     first = queuectl.supervisor_pid()
     assert "restarted with 2 workers" in queuectl.ok("worker", "restart")
     assert queuectl.supervisor_pid() != first
@@ -116,7 +116,7 @@ def test_a_killed_job_and_its_children_get_the_grace_period(queuectl: CommandLin
     saver = f"trap 'sleep 0.3; echo saved > {folder}/saved; exit' TERM; echo begun; while :; do sleep 0.05; done"
     queuectl.ok("enqueue", "--id", "saver", "--command", f"({saver}) & wait")
     queuectl.ok("worker", "start")
-    started(queuectl, "saver")
+    until_started(queuectl, "saver")
     queuectl.ok("worker", "stop", "--now")
     assert os.path.exists(f"{folder}/saved")
     assert processes_of(queuectl.home) == []
@@ -127,7 +127,7 @@ def test_stop_now_ends_escaped_processes_that_ignore_term(queuectl: CommandLine)
     stubborn = "trap '' TERM; echo begun; while :; do sleep 0.05; done"
     queuectl.ok("enqueue", "--id", "x", "--command", f'setsid sh -c "{stubborn}" & {stubborn}')
     queuectl.ok("worker", "start")
-    started(queuectl, "x")
+    until_started(queuectl, "x")
     queuectl.ok("worker", "stop", "--now")
     assert processes_of(queuectl.home) == []
     assert queuectl.job("x")["state"] == "pending"
@@ -139,7 +139,7 @@ def test_the_tree_of_a_lost_worker_ends_before_the_job_runs_again(queuectl: Comm
     escaped = daemon_writing_its_pid(f"{folder}/escaped")
     queuectl.ok("enqueue", "--id", "x", "--backoff-base", "0.1", "--command", f"{escaped}; echo begun; sleep 600")
     queuectl.ok("worker", "start")
-    started(queuectl, "x")
+    until_started(queuectl, "x")
     with open(f"{folder}/escaped") as file:
         escapee = int(file.read())
     os.kill(queuectl.worker_running("x") or 0, signal.SIGKILL)
@@ -167,7 +167,7 @@ def test_a_kill_of_worker_and_supervisor_leaves_no_tree(queuectl: CommandLine) -
         "echo begun; sleep 600 & setsid sleep 600 & sleep 600",
     )
     queuectl.ok("worker", "start")
-    started(queuectl, "x")
+    until_started(queuectl, "x")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
@@ -180,7 +180,7 @@ def test_a_child_with_a_clean_environment_ends_with_the_tree(queuectl: CommandLi
     code = "import subprocess; print('begun', flush=True); subprocess.run(['env', '-i', 'sleep', '873.25'])"
     queuectl.ok("enqueue", "--id", "x", "--backoff-base", "0.1", "--", sys.executable, "-c", code)
     queuectl.ok("worker", "start")
-    started(queuectl, "x")
+    until_started(queuectl, "x")
     until(lambda: sleepers("873.25"), lambda: "the child")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
@@ -205,7 +205,7 @@ def test_stop_now_does_not_wait_for_a_stopped_adopted_worker(queuectl: CommandLi
     queuectl.ok("config", "set", "grace", "0.1")
     queuectl.ok("enqueue", "--id", "x", "--command", "echo begun; sleep 600")
     queuectl.ok("worker", "start")
-    started(queuectl, "x")
+    until_started(queuectl, "x")
     os.kill(queuectl.worker_running("x") or 0, signal.SIGSTOP)
     queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
@@ -213,7 +213,7 @@ def test_stop_now_does_not_wait_for_a_stopped_adopted_worker(queuectl: CommandLi
     until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to be abandoned")
 
 
-def adopted_in_its_sleep(queuectl: CommandLine, id: str) -> int:
+def stopped_adopted_worker(queuectl: CommandLine, id: str) -> int:
     """Return the PID of this job's worker, which was stopped while its supervisor ended; another
     runs now.
     """
@@ -227,8 +227,8 @@ def adopted_in_its_sleep(queuectl: CommandLine, id: str) -> int:
 def test_cancel_reaches_an_adopted_run_before_its_worker_notices(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "echo begun; sleep 600")
     queuectl.ok("worker", "start")
-    started(queuectl, "a")
-    worker = adopted_in_its_sleep(queuectl, "a")
+    until_started(queuectl, "a")
+    worker = stopped_adopted_worker(queuectl, "a")
     queuectl.ok("cancel", "a")
     os.kill(worker, signal.SIGCONT)
     assert queuectl.until_state("a", "dead")["attempts"] == 1
@@ -239,7 +239,7 @@ def test_an_adopted_run_gets_term_once(queuectl: CommandLine) -> None:
     command = "trap 'echo term' TERM; echo begun; while :; do sleep 0.1; done"
     queuectl.ok("enqueue", "--id", "a", "--grace", "1", "--command", command)
     queuectl.ok("worker", "start")
-    started(queuectl, "a")
+    until_started(queuectl, "a")
     queuectl.kill_supervisor()
     queuectl.ok("worker", "start")
     queuectl.ok("cancel", "a")
@@ -277,7 +277,7 @@ def test_death_of_a_worker_harms_no_other_child_of_the_supervisor(queuectl: Comm
     assert process.stdout is not None
     neighbour = int(process.stdout.readline())
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "0", "--command", "echo begun; sleep 600")
-    started(queuectl, "x")
+    until_started(queuectl, "x")
     os.kill(queuectl.worker_running("x") or 0, signal.SIGKILL)
     queuectl.until_state("x", "dead")
     assert is_alive(neighbour)
@@ -290,7 +290,7 @@ def test_death_of_a_worker_harms_no_other_child_of_the_supervisor(queuectl: Comm
 def test_a_call_harms_no_child_of_the_calling_program(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "x", "--max-retries", "0", "--command", "echo begun; sleep 600")
     queuectl.ok("worker", "start")
-    started(queuectl, "x")
+    until_started(queuectl, "x")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
@@ -321,7 +321,7 @@ def test_a_second_stop_is_still_graceful(queuectl: CommandLine) -> None:
     go = os.path.join(os.path.dirname(queuectl.home), "go")
     queuectl.ok("enqueue", "--id", "x", "--command", f"echo begun; while ! test -e {go}; do sleep 0.02; done; echo end")
     queuectl.ok("worker", "start")
-    started(queuectl, "x")
+    until_started(queuectl, "x")
     assert queuectl("worker", "stop", "--timeout", "0.1").status == 75
     assert queuectl("worker", "stop", "--timeout", "0.1").status == 75
     with open(go, "w"):

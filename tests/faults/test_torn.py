@@ -20,7 +20,7 @@ from tests.builders import random_command, state_of
 NOW_MS = 1_700_000_000_000
 
 
-def a_life(home: Home, seed: int, steps: int) -> list[tuple[int, dict[str, object]]]:
+def random_states(home: Home, seed: int, steps: int) -> list[tuple[int, dict[str, object]]]:
     """Handle random commands without a flush; return the length of the journal and the state after
     each frame.
     """
@@ -71,7 +71,7 @@ def seed(request: pytest.FixtureRequest) -> int:
 def test_every_prefix_of_a_journal_recovers_to_the_state_it_had(tmp_path: Path, seed: int) -> None:
     home = Home(str(tmp_path / "home"))
     home.prepare()
-    states = a_life(home, seed, 40)
+    states = random_states(home, seed, 40)
     whole = Path(journal_path(home)).read_bytes()
     for size in range(journal_format.SEGMENT_HEADER_BYTES, len(whole) + 1, 7):
         copy = a_copy(home, tmp_path / "copy")
@@ -87,7 +87,7 @@ def test_a_damaged_suffix_never_yields_another_record(tmp_path: Path, seed: int,
     """
     home = Home(str(tmp_path / "home"))
     home.prepare()
-    states = a_life(home, seed, 40)
+    states = random_states(home, seed, 40)
     source = random.Random(seed)
     whole = Path(journal_path(home)).read_bytes()
     for _ in range(60):

@@ -105,7 +105,7 @@ def restored(lines: list[str], other: Home, is_repeat: bool = False) -> dict[str
     return other.jobs
 
 
-def taken(home: Home, meanwhile: Any = lambda n: None) -> list[str]:
+def take_backup(home: Home, meanwhile: Any = lambda n: None) -> list[str]:
     """Return the lines of a backup, and call `meanwhile` after each."""
     lines: list[str] = []
     for line in backup._lines(home.queue):
@@ -114,14 +114,14 @@ def taken(home: Home, meanwhile: Any = lambda n: None) -> list[str]:
     return lines
 
 
-class Truth(NamedTuple):
+class ExpectedState(NamedTuple):
     """The state that the events of a home, up to one of them, lead to."""
 
     engine: Engine
     jobs: dict[str, dict[str, object]]
 
 
-def truth_of(events: list[Event], lines: list[str]) -> Truth:
+def expected_state(events: list[Event], lines: list[str]) -> ExpectedState:
     """Return the state at the instant of a backup, which is that of its last event."""
     found = [json.loads(line) for line in lines]
     start = max(n for n, line in enumerate(found) if "rest" in line)
@@ -131,10 +131,10 @@ def truth_of(events: list[Event], lines: list[str]) -> Truth:
     engine.replay(events[:last], 1)
     ids = dict.fromkeys(one.id for one in events if hasattr(one, "id"))
     jobs = [job for job in map(engine.table.get, ids) if job is not None]
-    return Truth(engine, {job.id: job.fields() for job in jobs})
+    return ExpectedState(engine, {job.id: job.fields() for job in jobs})
 
 
-def compared(lines: list[str], truth: Truth) -> Image:
+def checked_image(lines: list[str], truth: ExpectedState) -> Image:
     """Assert that a backup matches the state, and return its image."""
     image, table = image_of(lines), truth.engine.table
     known = {id: image.table.get(id) for id in image.ids()}
@@ -153,9 +153,9 @@ def test_a_backup_is_the_home_at_one_instant(
         monkeypatch.setattr(module, name, number)
     source = random.Random(seed)
     home.live(source, 60)
-    lines = taken(home, lambda n: home.live(source, source.choice([0, 1, 2, 4])))
-    truth = truth_of(home.events, lines)
-    compared(lines, truth)
+    lines = take_backup(home, lambda n: home.live(source, source.choice([0, 1, 2, 4])))
+    truth = expected_state(home.events, lines)
+    checked_image(lines, truth)
     table = truth.engine.table
     found = restored(lines, other)
     assert found.keys() == truth.jobs.keys()
@@ -189,9 +189,9 @@ def test_backup_that_falls_behind_the_journal_starts_again_and_is_correct(
             home.ledger.checkpoint()
 
     home.live(source, 60)
-    lines = taken(home, meanwhile)
+    lines = take_backup(home, meanwhile)
     assert sum("queuectl_backup" in line for line in lines) > 1
-    compared(lines, truth_of(home.events, lines))
+    checked_image(lines, expected_state(home.events, lines))
 
 
 def test_jobs_keep_the_order_of_their_arrival(home: Home, other: Home) -> None:
@@ -203,7 +203,7 @@ def test_jobs_keep_the_order_of_their_arrival(home: Home, other: Home) -> None:
             home.queue.edit(["j4"], {"priority": 1})
             home.queue.edit(["j4"], {"priority": None})
 
-    found = restored(taken(home, meanwhile), other)
+    found = restored(take_backup(home, meanwhile), other)
     assert sorted(ids, key=lambda id: found[id].number) == ids
 
 
@@ -212,7 +212,7 @@ def test_chain_survives_changes_during_the_backup(home: Home, other: Home) -> No
     home.queue.enqueue("true", id="b", after=["a"])
     home.queue.enqueue("true", id="c", after=["b"])
     touch = {2: "b", 3: "a"}
-    lines = taken(home, lambda n: n in touch and home.queue.edit([touch[n]], {"priority": 1}))
+    lines = take_backup(home, lambda n: n in touch and home.queue.edit([touch[n]], {"priority": 1}))
     found = restored(lines, other)
     assert (found["b"].blockers, found["c"].blockers) == (["a"], ["b"])
 
@@ -223,24 +223,24 @@ def test_job_removed_while_the_backup_starts_again_stays_removed(
     home.queue.enqueue_many([{"id": id, "command": "true"} for id in "ab"], "/")
     read, asked = journal_reader.read, []
 
-    def gone_once(folder: str, after: int) -> Any:
+    def expire_events_once(folder: str, after: int) -> Any:
         asked.append(after)
         if len(asked) == 1:
             home.queue.remove(["a"])
             raise EventsExpired(after=after, first=after + 9)
         return read(folder, after)
 
-    monkeypatch.setattr(journal_reader, "read", gone_once)
-    assert list(restored(taken(home), other)) == ["b"]
+    monkeypatch.setattr(journal_reader, "read", expire_events_once)
+    assert list(restored(take_backup(home), other)) == ["b"]
 
 
 def test_backup_gives_up_when_it_cannot_keep_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(folder: str, after: int) -> None:
+    def expire_events(folder: str, after: int) -> None:
         raise EventsExpired(after=after, first=after + 9)
 
-    monkeypatch.setattr(journal_reader, "read", gone)
+    monkeypatch.setattr(journal_reader, "read", expire_events)
     with pytest.raises(Busy):
-        taken(home)
+        take_backup(home)
 
 
 def test_restore_does_not_bring_back_a_job_that_was_being_canceled(home: Home, other: Home) -> None:
@@ -248,7 +248,7 @@ def test_restore_does_not_bring_back_a_job_that_was_being_canceled(home: Home, o
     home.queue.enqueue("true", id="b", after=["a"])
     home.do(commands.Dispatch("w1"))
     home.queue.cancel(["a"])
-    found = restored(taken(home), other)
+    found = restored(take_backup(home), other)
     assert [found[id].state for id in "ab"] == ["dead", "dead"]
 
 
@@ -257,7 +257,7 @@ def test_restored_schedule_continues_where_it_was(home: Home, other: Home) -> No
     home.now_ms += 3_600_000 + 17
     home.do(commands.FireSchedules())
     other.now_ms = home.now_ms + 60_000
-    lines = taken(home)
+    lines = take_backup(home)
     restored(lines, other)
     assert other.ledger.table.schedules == home.ledger.table.schedules
     other.now_ms = home.now_ms + 3_600_000
@@ -271,7 +271,7 @@ def test_restore_keeps_a_schedule_in_an_unknown_zone(home: Home, other: Home) ->
     home.ledger.engine.schedules._zone_of = lambda name: None  # type: ignore[assignment]
     home.queue.set_schedule("s", {"command": "true"}, "/", cron="0 3 * * *", zone="Nowhere/Land")
     home.queue.pause_schedule("s")
-    restored(taken(home), other)
+    restored(take_backup(home), other)
     assert other.ledger.table.schedules == home.ledger.table.schedules
 
 
@@ -288,7 +288,7 @@ def test_restore_applies_settings_before_it_adds_jobs(
         return ask(verb, **fields)
 
     monkeypatch.setattr(other, "ask", noted)
-    restored(taken(home), other)
+    restored(take_backup(home), other)
     assert order.index("config-set") < order.index("import")
 
 
@@ -298,7 +298,7 @@ def test_interrupted_restore_continues(
     home.queue.set_schedule("s", {"command": "true"}, "/", every="1h")
     home.queue.run_schedule("s")
     home.queue.enqueue_many([{"id": f"j{n:03}", "command": "true"} for n in range(700)], "/")
-    lines = taken(home)
+    lines = take_backup(home)
     image = image_of(lines)
     ask, left = other.ask, [1]
 
@@ -324,7 +324,7 @@ def test_interrupted_restore_continues(
 
 
 def test_restore_refuses_a_paused_home_with_other_jobs(home: Home, other: Home) -> None:
-    image = image_of(taken(home))
+    image = image_of(take_backup(home))
     other.queue.enqueue("true")
     other.queue.set_queue("*", paused=True)
     with pytest.raises(QueueError, match="already has jobs"):
@@ -440,8 +440,8 @@ def compare_restored(queuectl: CommandLine, lines: list[str]) -> None:
     dependencies.
     """
     frames = journal_reader.read_frames(os.path.join(queuectl.home, "journal"), 0)
-    truth = truth_of([event for _, events in frames for event in events], lines)
-    compared(lines, truth)
+    truth = expected_state([event for _, events in frames for event in events], lines)
+    checked_image(lines, truth)
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
         other.ok("restore", "-", stdin="\n".join(lines).encode())

@@ -38,7 +38,7 @@ def program(queuectl: CommandLine, code: str, *options: str) -> list[str]:
     return [sys.executable, *options, "-c", f"{head}\n{code}"]
 
 
-def supervisor_is_gone(queuectl: CommandLine) -> None:
+def until_supervisor_ended(queuectl: CommandLine) -> None:
     until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to stop")
 
 
@@ -157,7 +157,7 @@ def test_a_forked_child_does_not_keep_the_supervisor_alive(queuectl: CommandLine
     try:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.wait(timeout=20)
-        supervisor_is_gone(queuectl)
+        until_supervisor_ended(queuectl)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.stdout.close()
@@ -284,4 +284,4 @@ def test_ctrl_c_during_a_start_leaves_no_supervisor(queuectl: CommandLine) -> No
     started_s = time.monotonic()
     result = subprocess.run(program(queuectl, code), capture_output=True, text=True, timeout=40, check=False)
     assert "KeyboardInterrupt" in result.stderr and time.monotonic() - started_s < 30
-    supervisor_is_gone(queuectl)
+    until_supervisor_ended(queuectl)

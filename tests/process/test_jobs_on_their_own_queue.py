@@ -18,7 +18,7 @@ def output_of(queuectl: CommandLine, id: str) -> str:
     return queuectl.ok("logs", id)
 
 
-def supervisor_gone(queuectl: CommandLine) -> None:
+def until_supervisor_ended(queuectl: CommandLine) -> None:
     until(lambda: queuectl.json("status")["supervisor"] is None, lambda: "the supervisor to stop")
 
 
@@ -26,7 +26,7 @@ def test_a_job_that_stops_its_queue_completes(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "stop", "--max-retries", "0", "--", f"{QUEUECTL} worker stop && echo done")
     queuectl.ok("enqueue", "--id", "later", "--priority", "-1", "--", "true")
     queuectl.ok("worker", "start")
-    supervisor_gone(queuectl)
+    until_supervisor_ended(queuectl)
     assert output_of(queuectl, "stop") == "stopping; this job may finish first\ndone\n"
     assert queuectl.job("stop")["state"] == "completed" and queuectl.job("later")["state"] == "pending"
 
@@ -60,7 +60,7 @@ def test_a_job_that_stops_its_queue_now_uses_up_its_attempts(queuectl: CommandLi
     queuectl.ok("enqueue", "--id", "beside", "--max-retries", "0", "--", "sleep 600")
     for attempts in (1, 2):
         queuectl.ok("worker", "start", "--count", "2")
-        supervisor_gone(queuectl)
+        until_supervisor_ended(queuectl)
         assert queuectl.job("stop")["attempts"] == attempts
         beside = queuectl.job("beside")
         assert (beside["state"], beside["attempts"]) == ("pending", 0)

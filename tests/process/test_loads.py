@@ -89,12 +89,12 @@ def test_load_of_a_killed_client_adds_nothing(queuectl: CommandLine) -> None:
 
 def test_load_is_refused_when_its_id_is_taken_meanwhile(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
-    go_on = threading.Event()
+    may_continue = threading.Event()
 
     def specs() -> Iterator[dict[str, object]]:
         for n in range(MANY):
             if n == 2 * PART_JOBS:
-                assert go_on.wait(20)
+                assert may_continue.wait(20)
             yield {"id": f"job{n}", "command": "true"}
 
     with Queue(queuectl.home) as api:
@@ -109,7 +109,7 @@ def test_load_is_refused_when_its_id_is_taken_meanwhile(queuectl: CommandLine) -
         loading = threading.Thread(target=load)
         loading.start()
         queuectl.ok("enqueue", "--id", "job5", "--command", "true")
-        go_on.set()
+        may_continue.set()
         loading.join(20)
     assert [type(refusal) for refusal in found] == [DuplicateJob] and sum(queuectl.counts().values()) == 1
 

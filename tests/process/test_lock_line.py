@@ -41,10 +41,10 @@ def join(path: Path, lines: list[Line]) -> None:
     """Let callers join the line one after another."""
     for count, line in enumerate(lines, 1):
         assert line.take(str(path)) is None
-        until(lambda count=count: waiting(path) >= count, lambda: f"{count} callers to wait in line")
+        until(lambda count=count: waiting_callers(path) >= count, lambda: f"{count} callers to wait in line")
 
 
-def waiting(path: Path) -> int:
+def waiting_callers(path: Path) -> int:
     if not os.path.exists("/proc/locks"):
         pytest.skip("needs /proc/locks")
     inode = f":{os.stat(path).st_ino} "
@@ -52,7 +52,7 @@ def waiting(path: Path) -> int:
         return sum("->" in entry and inode in entry for entry in file)
 
 
-def in_thread(act: Callable[[], None]) -> threading.Thread:
+def start_thread(act: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
     return thread
@@ -71,7 +71,7 @@ def test_waiting_callers_get_the_lock_in_order(tmp_path: Path) -> None:
         assert descriptor is not None
         lockfile.release(descriptor)
 
-    threads = [in_thread(lambda number=number: wait(number)) for number in reversed(range(8))]
+    threads = [start_thread(lambda number=number: wait(number)) for number in reversed(range(8))]
     lockfile.release(first)
     for thread in threads:
         thread.join(20)
@@ -197,7 +197,7 @@ def test_no_caller_gives_up_while_the_line_moves(queuectl: CommandLine) -> None:
         lockfile.release(descriptor)
 
     with Queue(queuectl.home, deadline_s=1.0) as queue:
-        thread = in_thread(take_turns)
+        thread = start_thread(take_turns)
         assert queue.enqueue("true", id="b") == "b"
         thread.join()
 

@@ -51,7 +51,7 @@ def a_home(path: Path, *ids: str, stored: bool = True) -> Home:
 
 
 @pytest.fixture
-def used(queuectl: CommandLine) -> Iterator[CommandLine]:
+def used_home(queuectl: CommandLine) -> Iterator[CommandLine]:
     """Return a home without a supervisor, in which one job has run and another waits."""
     queuectl.ok("enqueue", "--id", "a", "--", "echo", "out")
     queuectl.ok("worker", "start")
@@ -61,7 +61,7 @@ def used(queuectl: CommandLine) -> Iterator[CommandLine]:
     yield queuectl
 
 
-def all_refuse(queuectl: CommandLine, message: str) -> None:
+def assert_all_refuse(queuectl: CommandLine, message: str) -> None:
     for words in CALLS:
         assert message in queuectl.refused(1, *words), words
     answer = queuectl("doctor")
@@ -72,35 +72,35 @@ def all_refuse(queuectl: CommandLine, message: str) -> None:
 
 
 @pytest.mark.parametrize("lost", ["folder", "segments"])
-def test_lost_journal_is_refused(used: CommandLine, lost: str) -> None:
-    folder = Path(used.home, "journal")
+def test_lost_journal_is_refused(used_home: CommandLine, lost: str) -> None:
+    folder = Path(used_home.home, "journal")
     if lost == "folder":
         shutil.rmtree(folder)
     else:
         for path in folder.iterdir():
             path.unlink()
-    all_refuse(used, "it has no segments, but the store has events up to")
+    assert_all_refuse(used_home, "it has no segments, but the store has events up to")
 
 
 def test_lost_journal_of_jobs_outside_the_store_is_refused(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--", "true")
     shutil.rmtree(os.path.join(queuectl.home, "journal"))
-    all_refuse(queuectl, "it has no segments, but the store expects some")
+    assert_all_refuse(queuectl, "it has no segments, but the store expects some")
 
 
-def test_lost_journal_and_store_are_refused(used: CommandLine) -> None:
+def test_lost_journal_and_store_are_refused(used_home: CommandLine) -> None:
     for name in ("journal", "store"):
-        shutil.rmtree(os.path.join(used.home, name))
-    all_refuse(used, "journal and store are missing")
+        shutil.rmtree(os.path.join(used_home.home, name))
+    assert_all_refuse(used_home, "journal and store are missing")
 
 
 @pytest.mark.parametrize("words", [["status"], ["list"], ["enqueue", "--id", "c", "--", "true"], ["worker", "start"]])
-def test_first_command_rebuilds_a_lost_store(used: CommandLine, words: list[str]) -> None:
-    shutil.rmtree(os.path.join(used.home, "store"))
-    used.ok(*words)
-    used.ok("worker", "stop") if words[0] == "worker" else None
-    assert used.job("a")["state"] == "completed" and used.job("b")["command"] == "true"
-    used.ok("doctor")
+def test_first_command_rebuilds_a_lost_store(used_home: CommandLine, words: list[str]) -> None:
+    shutil.rmtree(os.path.join(used_home.home, "store"))
+    used_home.ok(*words)
+    used_home.ok("worker", "stop") if words[0] == "worker" else None
+    assert used_home.job("a")["state"] == "completed" and used_home.job("b")["command"] == "true"
+    used_home.ok("doctor")
 
 
 @pytest.mark.parametrize("opened_for", ["an instant", "a supervisor's life"])
@@ -117,7 +117,7 @@ def test_every_command_refuses_a_journal_without_its_last_segment(
     opened.close()
     queuectl.ok("enqueue", "--id", "b", "--", "true")
     max(Path(queuectl.home, "journal").glob("*.log")).unlink()
-    all_refuse(queuectl, "segment 0000000002.log is missing")
+    assert_all_refuse(queuectl, "segment 0000000002.log is missing")
 
 
 def test_failed_start_frees_the_lock_before_it_reports(queuectl: CommandLine) -> None:
@@ -144,14 +144,14 @@ def test_lost_segment_of_a_stop_is_noticed(tmp_path: Path) -> None:
         Ledger(home)
 
 
-def test_every_command_refuses_a_lost_store_without_the_first_events(used: CommandLine) -> None:
-    first = min(Path(used.home, "journal").glob("*.log"))
-    opened = Ledger(Home(used.home))
+def test_every_command_refuses_a_lost_store_without_the_first_events(used_home: CommandLine) -> None:
+    first = min(Path(used_home.home, "journal").glob("*.log"))
+    opened = Ledger(Home(used_home.home))
     opened.journal.rotate()
     opened.close()
     first.unlink()
-    shutil.rmtree(os.path.join(used.home, "store"))
-    all_refuse(used, "the segment with events 1 to")
+    shutil.rmtree(os.path.join(used_home.home, "store"))
+    assert_all_refuse(used_home, "the segment with events 1 to")
 
 
 # Mixed
@@ -164,7 +164,7 @@ def test_every_command_refuses_parts_of_another_home(
     mine, other = a_home(Path(queuectl.home), "a"), a_home(tmp_path / "other", "b")
     shutil.rmtree(getattr(mine, part))
     shutil.copytree(getattr(other, part), getattr(mine, part))
-    all_refuse(queuectl, "it is not the journal of this home's store")
+    assert_all_refuse(queuectl, "it is not the journal of this home's store")
 
 
 # Damaged

@@ -152,7 +152,7 @@ def test_silent_clients_are_disconnected_when_descriptors_run_short(queuectl: Co
     silent.close()
 
 
-class Desk:
+class SilentServer:
     """A server that answers no request until the test tells it to."""
 
     def __init__(self, path: str) -> None:
@@ -174,7 +174,7 @@ def test_clients_that_wait_for_an_answer_stay_connected(tmp_path: Path, many_fil
     """Connect more clients than may stay: the others wait a moment, or exceed the limit for a
     moment.
     """
-    desk = Desk(str(tmp_path / "control.sock"))
+    desk = SilentServer(str(tmp_path / "control.sock"))
     clients = Clients(str(tmp_path))
     count = MAX_CONNECTIONS + 100
     for n in range(count):

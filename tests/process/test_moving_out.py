@@ -14,7 +14,7 @@ from tests.homes import CommandLine, short_folder
 
 
 @pytest.fixture
-def lived_in(queuectl: CommandLine) -> CommandLine:
+def full_home(queuectl: CommandLine) -> CommandLine:
     """Return a home with jobs in every state except processing, queues, schedules and settings."""
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--id", "good", "--tag", "a=b", "--command", "echo hi")
@@ -31,14 +31,14 @@ def lived_in(queuectl: CommandLine) -> CommandLine:
     return queuectl
 
 
-def test_exported_jobs_are_equal_in_another_home(lived_in: CommandLine) -> None:
-    exported = lived_in.ok("export")
+def test_exported_jobs_are_equal_in_another_home(full_home: CommandLine) -> None:
+    exported = full_home.ok("export")
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
         assert other.ok("import", "-", stdin=exported.encode()) == "5 jobs imported\n"
         assert other.ok("export") == exported
         for id in ("good", "bad", "again", "later", "after"):
-            assert other.job(id) == lived_in.job(id)
+            assert other.job(id) == full_home.job(id)
         refused = other.refused(2, "import", "-", stdin=exported.encode())
         assert "line 1: job " in refused and "already exists" in refused
         assert other.ok("import", "-", "--skip-existing", stdin=exported.encode()) == "0 jobs imported\n"
@@ -58,15 +58,15 @@ def test_import_refuses_a_line_that_is_no_exported_job(queuectl: CommandLine, li
     assert queuectl.json("list") == []
 
 
-def test_restored_home_equals_the_original(lived_in: CommandLine) -> None:
-    path = os.path.join(os.path.dirname(lived_in.home), "backup.jsonl")
-    lived_in.ok("backup", path)
-    lived_in.refused(2, "backup", os.path.join(path, "nowhere"))
+def test_restored_home_equals_the_original(full_home: CommandLine) -> None:
+    path = os.path.join(os.path.dirname(full_home.home), "backup.jsonl")
+    full_home.ok("backup", path)
+    full_home.refused(2, "backup", os.path.join(path, "nowhere"))
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
         assert other.ok("restore", path) == "5 jobs restored\n"
         for words in (["list"], ["queue", "list"], ["schedule", "list"], ["config", "list"]):
-            ours, theirs = lived_in.json(*words), other.json(*words)
+            ours, theirs = full_home.json(*words), other.json(*words)
             if words == ["queue", "list"]:
                 assert [queue.pop("paused_since") is None for queue in ours] == [True, False]
                 assert [queue.pop("paused_since") is None for queue in theirs] == [True, False]
@@ -74,8 +74,8 @@ def test_restored_home_equals_the_original(lived_in: CommandLine) -> None:
         other.refused(2, "restore", path)
 
 
-def test_restore_refuses_an_incomplete_backup(lived_in: CommandLine) -> None:
-    whole = lived_in.ok("backup", "-")
+def test_restore_refuses_an_incomplete_backup(full_home: CommandLine) -> None:
+    whole = full_home.ok("backup", "-")
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
         for part in (whole[: len(whole) // 2], "\n".join(whole.splitlines()[:-1]), "", "{}"):
@@ -137,8 +137,8 @@ def test_imported_job_waits_only_for_known_jobs(queuectl: CommandLine) -> None:
     assert "has the key k" in queuectl.refused(2, "import", "-", stdin=twice.encode())
 
 
-def test_restored_jobs_of_a_paused_queue_wait(lived_in: CommandLine) -> None:
-    taken = lived_in.ok("backup", "-")
+def test_restored_jobs_of_a_paused_queue_wait(full_home: CommandLine) -> None:
+    taken = full_home.ok("backup", "-")
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
         other.ok("worker", "start")

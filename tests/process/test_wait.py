@@ -86,7 +86,7 @@ def test_a_list_without_matches_says_so(ended: CommandLine) -> None:
     assert ended("list", "--state", "pending").err == "", "a state cannot be misspelt"
 
 
-class Moving:
+class MovingPages:
     """A fake caller: a job is on the second page at first, and on the first page later."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Moving:
 
 def test_a_job_that_moves_between_two_pages_is_found() -> None:
     """Jobs that are added meanwhile are not found; otherwise the wait could never end."""
-    caller = Moving()
+    caller = MovingPages()
     found = Awaiting(caller, None)._open_ids(["pending"], {})  # type: ignore[arg-type]
     assert sorted(found) == ["a", "moved", "z"]
     assert [fields.get("before") for fields in caller.asked] == [None, None, 9, 9, 9, 9]

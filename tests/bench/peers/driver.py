@@ -71,10 +71,10 @@ def api(peer: Peer, times: int) -> Readings:
 
 
 def latency(peer: Peer, folder: str, times: int, pause_s: float) -> Readings:
-    told = fifo.Fifo(folder)
+    command_times = fifo.Fifo(folder)
     with peer.workers(2):
         _warm_up(peer, 2)
-        return {"ms": median_ms(told.latencies_s(peer.add, times, pause_s))}
+        return {"ms": median_ms(command_times.latencies_s(peer.add, times, pause_s))}
 
 
 def idle(peer: Peer, workers: int, during_s: float, settle_s: float) -> Readings:

@@ -211,7 +211,7 @@ def test_checkpoint_moves_everything_into_the_store_and_begins_a_new_journal(
     assert state_of(homes.open(homes.image()).table) == before
 
 
-def tended(opened: Ledger) -> int:
+def tend_until_idle(opened: Ledger) -> int:
     """Tend until nothing is due, and return the number of turns."""
     turns = 0
     while opened.tend():
@@ -233,11 +233,11 @@ def test_tending_flushes_excess_jobs_slice_by_slice(homes: Homes) -> None:
     enqueue(opened, *(f"job{n}" for n in range(count)))
     opened.tend()
     assert opened.table.changed_count == count - SLICE
-    assert tended(opened) == 1
+    assert tend_until_idle(opened) == 1
     assert opened.table.changed_count <= CHANGED_LIMIT
 
 
-class Watched:
+class RecordingStore:
     """A store that records at each write whether the journal was synced."""
 
     def __init__(self, opened: Ledger) -> None:
@@ -266,7 +266,7 @@ def test_store_gets_no_unwritten_decision(homes: Homes) -> None:
 @pytest.mark.parametrize("way", ["tend", "checkpoint_if_over", "checkpoint"])
 def test_store_gets_only_synced_events(homes: Homes, way: str) -> None:
     opened = homes.open()
-    watched = Watched(opened)
+    watched = RecordingStore(opened)
     enqueue(opened, *(f"job{n}" for n in range(CHANGED_LIMIT + 1)), synced=False)
     assert not is_synced(opened)
     {"tend": opened.tend, "checkpoint_if_over": lambda: opened.checkpoint_if_over(0), "checkpoint": opened.checkpoint}[way]()
@@ -305,7 +305,7 @@ def test_journal_does_not_grow_without_bound(homes: Homes, each_backend: str, sm
         run_job(opened)
         opened.decide(commands.ChangeSetting("grace", n), NOW_MS)
         opened.write()
-        tended(opened)
+        tend_until_idle(opened)
     assert journal_bytes(homes.home) < 48 * 5_000 - SMALL_BYTES + 50_000
     assert segments(homes.home)[0].name != "0000000001.log"
     before = state_of(opened.table)
@@ -317,7 +317,7 @@ def test_journal_keeps_a_bounded_past(homes: Homes, small_segments: None, monkey
     opened = homes.open()
     for n in range(120):
         enqueue(opened, f"large{n}", command="x" * 5_000)
-        tended(opened)
+        tend_until_idle(opened)
     opened.checkpoint()
     assert 100_000 < journal_bytes(homes.home) < 250_000 + SMALL_BYTES
     before = state_of(opened.table)
@@ -616,7 +616,7 @@ def test_store_without_room_leaves_events_in_the_journal(
     assert state_of(homes.open(homes.image()).table) == before
     limit_pages(opened, 100_000)
     assert opened.has_room()
-    tended(opened)
+    tend_until_idle(opened)
     assert opened.table.changed_count <= CHANGED_LIMIT
     assert state_of(homes.open(homes.image()).table) == before
 

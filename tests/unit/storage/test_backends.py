@@ -35,7 +35,7 @@ GENERATIONS = [backend for backend in ON_DISK if backend != "sqlite"]
 needs_sqlite = pytest.mark.skipif("sqlite" not in ON_DISK, reason="this Python has no sqlite3")
 
 
-class Shelf:
+class StoreFolder:
     """One backend in its own folder; its open stores close at the end."""
 
     def __init__(self, backend: str, folder: Path) -> None:
@@ -50,11 +50,11 @@ class Shelf:
         self._opened.append(store)
         return store
 
-    def image(self, name: str) -> Shelf:
+    def image(self, name: str) -> StoreFolder:
         """Return a copy of the files as a kill at this moment would leave them."""
         copied = self.folder.parent / name
         shutil.copytree(self.folder, copied)
-        return Shelf(self.backend, copied)
+        return StoreFolder(self.backend, copied)
 
     def close(self) -> None:
         for store in self._opened:
@@ -62,29 +62,29 @@ class Shelf:
 
 
 @pytest.fixture(params=["memory", *ON_DISK])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
-    made = Shelf(request.param, tmp_path / "store")
+def store_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreFolder]:
+    made = StoreFolder(request.param, tmp_path / "store")
     yield made
     made.close()
 
 
 @pytest.fixture(params=ON_DISK)
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
-    made = Shelf(request.param, tmp_path / "store")
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreFolder]:
+    made = StoreFolder(request.param, tmp_path / "store")
     yield made
     made.close()
 
 
 @pytest.fixture(params=GENERATIONS)
-def generations(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
-    made = Shelf(request.param, tmp_path / "store")
+def generations(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreFolder]:
+    made = StoreFolder(request.param, tmp_path / "store")
     yield made
     made.close()
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Shelf]:
-    made = Shelf("sqlite", tmp_path / "store")
+def sqlite(tmp_path: Path) -> Iterator[StoreFolder]:
+    made = StoreFolder("sqlite", tmp_path / "store")
     yield made
     made.close()
 
@@ -100,21 +100,21 @@ def put(store: Store, *keys: bytes, value: bytes = b"v") -> None:
 # The contract
 
 
-def test_new_store_is_empty(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_new_store_is_empty(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     assert store.get(b"a") is None
     assert everything(store) == {}
 
 
-def test_written_pairs_are_readable_at_once(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_written_pairs_are_readable_at_once(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     store.write([(b"a", b"1"), (b"b", b"2")], [])
     assert (store.get(b"a"), store.get(b"b"), store.get(b"c")) == (b"1", b"2", None)
     assert everything(store) == {b"a": b"1", b"b": b"2"}
 
 
-def test_later_value_replaces_the_earlier_one(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_later_value_replaces_the_earlier_one(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"a", value=b"1")
     put(store, b"a", value=b"2")
     assert everything(store) == {b"a": b"2"}
@@ -123,8 +123,8 @@ def test_later_value_replaces_the_earlier_one(shelf: Shelf) -> None:
     assert everything(store) == {b"a": b"3"} and store.get(b"a") == b"3"
 
 
-def test_deleted_pair_is_gone_before_and_after_a_sync(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_deleted_pair_is_gone_before_and_after_a_sync(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"a", b"b", b"c")
     store.write([], [b"a"])
     store.sync()
@@ -135,106 +135,106 @@ def test_deleted_pair_is_gone_before_and_after_a_sync(shelf: Shelf) -> None:
     assert everything(store) == {b"c": b"v"}
 
 
-def test_deleting_a_missing_key_is_no_error(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_deleting_a_missing_key_is_no_error(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     store.write([(b"a", b"1")], [b"never", b"there"])
     assert everything(store) == {b"a": b"1"}
 
 
-def test_pair_that_is_deleted_and_put_in_one_write_exists(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_pair_that_is_deleted_and_put_in_one_write_exists(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"a", value=b"1")
     store.write([(b"a", b"2")], [b"a"])
     assert everything(store) == {b"a": b"2"}
 
 
-def test_scan_includes_its_start_and_excludes_its_stop(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_scan_includes_its_start_and_excludes_its_stop(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"d", b"b", b"a", b"c", b"c0")
     assert [key for key, _ in store.scan(b"b", b"c0", 10)] == [b"b", b"c"]
     assert [key for key, _ in store.scan(b"b", b"c0", 10, reverse=True)] == [b"c", b"b"]
     assert [key for key, _ in store.scan(b"bb", b"d", 10)] == [b"c", b"c0"]
 
 
-def test_scan_returns_the_first_pairs_or_in_reverse_the_last(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_scan_returns_the_first_pairs_or_in_reverse_the_last(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, *b"a b c d e".split())
     assert [key for key, _ in store.scan(b"a", b"e", 2)] == [b"a", b"b"]
     assert [key for key, _ in store.scan(b"a", b"e", 2, reverse=True)] == [b"d", b"c"]
 
 
-def test_scan_of_an_empty_range_is_empty(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_scan_of_an_empty_range_is_empty(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"a", b"z")
     assert store.scan(b"b", b"c", 10) == store.scan(b"b", b"c", 10, reverse=True) == []
 
 
 @pytest.mark.parametrize("size", [0, 1, 899, 900, 901, 1800, 1801, 100_000])
-def test_value_of_any_size_round_trips(shelf: Shelf, size: int) -> None:
+def test_value_of_any_size_round_trips(store_folder: StoreFolder, size: int) -> None:
     value = random.Random(size).getrandbits(8 * size + 1).to_bytes(size + 1, "little")[:size]
-    store = shelf.open()
+    store = store_folder.open()
     put(store, b"a", value=value)
     assert store.get(b"a") == value
     store.sync()
     store.close()
-    again = shelf.open()
+    again = store_folder.open()
     assert again.get(b"a") == value
     assert everything(again) == {b"a": value}
 
 
-def test_shorter_value_leaves_nothing_of_the_longer_one(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_shorter_value_leaves_nothing_of_the_longer_one(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"a", value=b"x" * 5000)
     store.sync()
     put(store, b"a", value=b"short")
     store.sync()
     store.close()
-    assert everything(shelf.open()) == {b"a": b"short"}
+    assert everything(store_folder.open()) == {b"a": b"short"}
 
 
-def test_longest_key_is_stored(shelf: Shelf) -> None:
+def test_longest_key_is_stored(store_folder: StoreFolder) -> None:
     key = b"job/" + b"x" * 128
-    store = shelf.open()
+    store = store_folder.open()
     put(store, key)
     store.sync()
     store.close()
-    assert everything(shelf.open()) == {key: b"v"}
+    assert everything(store_folder.open()) == {key: b"v"}
 
 
-def test_synced_pairs_survive_a_reopen(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_synced_pairs_survive_a_reopen(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"a", b"b")
     store.sync()
     store.write([(b"c", b"3")], [b"a"])
     store.sync()
     store.close()
-    assert everything(shelf.open()) == {b"b": b"v", b"c": b"3"}
+    assert everything(store_folder.open()) == {b"b": b"v", b"c": b"3"}
 
 
-def test_second_sync_without_a_change_is_harmless(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_second_sync_without_a_change_is_harmless(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     store.sync()
     put(store, b"a")
     store.sync()
     store.sync()
     store.close()
-    assert everything(shelf.open()) == {b"a": b"v"}
+    assert everything(store_folder.open()) == {b"a": b"v"}
 
 
-def test_large_journal_is_always_worth_a_sync(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_large_journal_is_always_worth_a_sync(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"a")
     assert store.sync_is_due(1 << 40)
 
 
-def test_short_journal_is_not_worth_a_sync(disk: Shelf) -> None:
+def test_short_journal_is_not_worth_a_sync(disk: StoreFolder) -> None:
     assert not disk.open().sync_is_due(1000)
 
 
-def test_store_agrees_with_a_dictionary_in_a_random_run(shelf: Shelf) -> None:
+def test_store_agrees_with_a_dictionary_in_a_random_run(store_folder: StoreFolder) -> None:
     for seed in range(4):
         source = random.Random(seed)
-        store = shelf.open()
+        store = store_folder.open()
         store.write([], list(everything(store)))
         model: Pairs = {}
         for step in range(40):
@@ -250,29 +250,29 @@ def test_store_agrees_with_a_dictionary_in_a_random_run(shelf: Shelf) -> None:
                 store.sync()
                 if source.random() < 0.5:
                     store.close()
-                    store = shelf.open()
+                    store = store_folder.open()
             start, stop = sorted(b"%02d" % source.randrange(41) for _ in range(2))
             limit, reverse = source.randint(1, 9), source.choice([True, False])
             wanted = sorted((pair for pair in model.items() if start <= pair[0] < stop), reverse=reverse)[:limit]
-            assert store.scan(start, stop, limit, reverse) == wanted, f"{shelf.backend}, seed {seed}, step {step}"
+            assert store.scan(start, stop, limit, reverse) == wanted, f"{store_folder.backend}, seed {seed}, step {step}"
             key = b"%02d" % source.randrange(40)
-            assert store.get(key) == model.get(key), f"{shelf.backend}, seed {seed}, step {step}"
+            assert store.get(key) == model.get(key), f"{store_folder.backend}, seed {seed}, step {step}"
         store.sync()
         store.close()
-        store = shelf.open()
-        assert everything(store) == model, f"{shelf.backend}, seed {seed}"
+        store = store_folder.open()
+        assert everything(store) == model, f"{store_folder.backend}, seed {seed}"
         store.close()
 
 
-def test_readable_pairs_of_a_sound_store_are_all_pairs(shelf: Shelf) -> None:
-    store = shelf.open()
+def test_readable_pairs_of_a_sound_store_are_all_pairs(store_folder: StoreFolder) -> None:
+    store = store_folder.open()
     put(store, b"a", b"b", b"c")
     store.sync()
     store.write([(b"b", b"2"), (b"d", b"x" * 3000)], [b"a"])
     assert dict(store.readable()) == everything(store) == {b"b": b"2", b"c": b"v", b"d": b"x" * 3000}
 
 
-def test_read_only_reads_the_files_of_a_kill_and_changes_none(disk: Shelf) -> None:
+def test_read_only_reads_the_files_of_a_kill_and_changes_none(disk: StoreFolder) -> None:
     store = disk.open()
     put(store, b"a")
     store.sync()
@@ -289,7 +289,7 @@ def test_read_only_reads_the_files_of_a_kill_and_changes_none(disk: Shelf) -> No
     left.close()
 
 
-def test_read_only_changes_no_file_of_a_closed_store(disk: Shelf) -> None:
+def test_read_only_changes_no_file_of_a_closed_store(disk: StoreFolder) -> None:
     store = disk.open()
     put(store, b"a")
     store.sync()
@@ -325,7 +325,7 @@ SOME_WRITES: list[tuple[list[tuple[bytes, bytes]], list[bytes]]] = [
 ]
 
 
-def test_kill_at_any_moment_leaves_complete_writes_and_all_synced_ones(disk: Shelf) -> None:
+def test_kill_at_any_moment_leaves_complete_writes_and_all_synced_ones(disk: StoreFolder) -> None:
     states = states_after_each_write(SOME_WRITES)
     store = disk.open()
     synced = 0
@@ -342,7 +342,7 @@ def test_kill_at_any_moment_leaves_complete_writes_and_all_synced_ones(disk: She
             left.close()
 
 
-def test_close_without_a_sync_leaves_complete_writes_and_all_synced_ones(disk: Shelf) -> None:
+def test_close_without_a_sync_leaves_complete_writes_and_all_synced_ones(disk: StoreFolder) -> None:
     states = states_after_each_write(SOME_WRITES)
     store = disk.open()
     store.write(*SOME_WRITES[0])
@@ -353,7 +353,7 @@ def test_close_without_a_sync_leaves_complete_writes_and_all_synced_ones(disk: S
     assert everything(disk.open()) in states[1:]
 
 
-def test_files_of_a_store_are_private(disk: Shelf) -> None:
+def test_files_of_a_store_are_private(disk: StoreFolder) -> None:
     store = disk.open()
     put(store, b"a")
     store.sync()
@@ -377,12 +377,12 @@ def test_sqlite_comes_first_and_dumb_last() -> None:
     assert [backend for backend in MODULES if backend in ON_DISK] == ON_DISK
 
 
-def test_new_home_gets_the_requested_backend(disk: Shelf) -> None:
+def test_new_home_gets_the_requested_backend(disk: StoreFolder) -> None:
     disk.open()
     assert current_backend(str(disk.folder)) == disk.backend
 
 
-def test_home_keeps_its_backend_despite_a_request(disk: Shelf) -> None:
+def test_home_keeps_its_backend_despite_a_request(disk: StoreFolder) -> None:
     store = disk.open()
     put(store, b"a")
     store.sync()
@@ -394,7 +394,7 @@ def test_home_keeps_its_backend_despite_a_request(disk: Shelf) -> None:
 
 
 def test_home_with_a_missing_backend_is_refused_by_name(
-    disk: Shelf, monkeypatch: pytest.MonkeyPatch
+    disk: StoreFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk.open().close()
     module = MODULES[disk.backend]
@@ -446,19 +446,19 @@ def test_damaged_name_of_the_backend_is_refused(tmp_path: Path, name: bytes) -> 
 # Generations: gnu, ndbm, dumb
 
 
-def current_generation(shelf: Shelf) -> Path:
-    (folder,) = shelf.folder.glob("gen-*")
+def current_generation(store_folder: StoreFolder) -> Path:
+    (folder,) = store_folder.folder.glob("gen-*")
     return folder
 
 
-def a_synced_store(shelf: Shelf) -> Store:
-    store = shelf.open()
+def a_synced_store(store_folder: StoreFolder) -> Store:
+    store = store_folder.open()
     put(store, b"a", value=b"1")
     store.sync()
     return store
 
 
-def test_partial_generation_is_ignored_and_removed(generations: Shelf) -> None:
+def test_partial_generation_is_ignored_and_removed(generations: StoreFolder) -> None:
     a_synced_store(generations).close()
     half = generations.folder / "gen-2"
     shutil.copytree(generations.folder / "gen-1", half)
@@ -468,7 +468,7 @@ def test_partial_generation_is_ignored_and_removed(generations: Shelf) -> None:
     assert current_generation(generations).name == "gen-1"
 
 
-def test_partial_first_generation_is_no_store_yet(generations: Shelf) -> None:
+def test_partial_first_generation_is_no_store_yet(generations: StoreFolder) -> None:
     generations.open().close()
     half = generations.folder / "gen-1"
     half.mkdir()
@@ -481,7 +481,7 @@ def test_partial_first_generation_is_no_store_yet(generations: Shelf) -> None:
     assert everything(generations.open()) == {b"a": b"1"}
 
 
-def test_pair_with_a_missing_part_is_damage(generations: Shelf) -> None:
+def test_pair_with_a_missing_part_is_damage(generations: StoreFolder) -> None:
     store = generations.open()
     put(store, b"a", value=b"1" * 2000)
     store.sync()
@@ -493,13 +493,13 @@ def test_pair_with_a_missing_part_is_damage(generations: Shelf) -> None:
         generations.open().scan(b"a", b"b", 1)
 
 
-def test_draft_of_the_pointer_switches_nothing(generations: Shelf) -> None:
+def test_draft_of_the_pointer_switches_nothing(generations: StoreFolder) -> None:
     a_synced_store(generations).close()
     (generations.folder / "GENERATION.new").write_bytes(b"2\n")
     assert everything(generations.open()) == {b"a": b"1"}
 
 
-def test_sync_switches_to_a_new_generation_and_removes_the_old_one(generations: Shelf) -> None:
+def test_sync_switches_to_a_new_generation_and_removes_the_old_one(generations: StoreFolder) -> None:
     store = a_synced_store(generations)
     put(store, b"b")
     store.sync()
@@ -509,7 +509,7 @@ def test_sync_switches_to_a_new_generation_and_removes_the_old_one(generations: 
 
 
 def test_sync_that_fails_after_the_switch_leaves_a_generation(
-    generations: Shelf, monkeypatch: pytest.MonkeyPatch
+    generations: StoreFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = a_synced_store(generations)
     put(store, b"b", value=b"2")
@@ -528,7 +528,7 @@ def test_sync_that_fails_after_the_switch_leaves_a_generation(
 
 
 def test_generation_and_its_names_are_durable_before_the_switch_and_the_switch_after_it(
-    generations: Shelf, monkeypatch: pytest.MonkeyPatch
+    generations: StoreFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = generations.open()
     put(store, b"a")
@@ -542,7 +542,7 @@ def test_generation_and_its_names_are_durable_before_the_switch_and_the_switch_a
 
 
 @pytest.mark.parametrize("pointer", [b"", b"x\n", b"\xff"])
-def test_damaged_pointer_is_refused(generations: Shelf, pointer: bytes) -> None:
+def test_damaged_pointer_is_refused(generations: StoreFolder, pointer: bytes) -> None:
     a_synced_store(generations).close()
     (generations.folder / "GENERATION").write_bytes(pointer)
     with pytest.raises(Corrupt, match="it does not name a generation"):
@@ -550,7 +550,7 @@ def test_damaged_pointer_is_refused(generations: Shelf, pointer: bytes) -> None:
     assert current_generation(generations).name == "gen-1"
 
 
-def test_generation_without_its_files_is_refused(generations: Shelf) -> None:
+def test_generation_without_its_files_is_refused(generations: StoreFolder) -> None:
     a_synced_store(generations).close()
     for path in current_generation(generations).iterdir():
         path.unlink()
@@ -558,14 +558,14 @@ def test_generation_without_its_files_is_refused(generations: Shelf) -> None:
         generations.open()
 
 
-def test_missing_generation_is_refused(generations: Shelf) -> None:
+def test_missing_generation_is_refused(generations: StoreFolder) -> None:
     a_synced_store(generations).close()
     shutil.rmtree(current_generation(generations))
     with pytest.raises(Corrupt, match="the current generation is missing"):
         generations.open()
 
 
-def test_sync_of_a_large_store_is_due_only_for_a_journal_as_large(generations: Shelf) -> None:
+def test_sync_of_a_large_store_is_due_only_for_a_journal_as_large(generations: StoreFolder) -> None:
     store = generations.open()
     store.write([(b"%03d" % n, b"x" * 100_000) for n in range(45)], [])
     store.sync()
@@ -603,7 +603,7 @@ def test_backend_that_silently_loses_a_value_is_noticed_before_the_switch(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_full_disk_keeps_the_old_generation_and_a_usable_store(generations: Shelf) -> None:
+def test_full_disk_keeps_the_old_generation_and_a_usable_store(generations: StoreFolder) -> None:
     if generations.backend == "ndbm":
         pytest.skip("the library of ndbm retries for four seconds")
     store = a_synced_store(generations)
@@ -625,8 +625,8 @@ def test_full_disk_keeps_the_old_generation_and_a_usable_store(generations: Shel
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_failed_sync_does_not_affect_a_later_generation(tmp_path: Path) -> None:
     """Python closes an open dumb file when the error is freed, and the close writes its directory."""
-    shelf = Shelf("dumb", tmp_path / "store")
-    store = a_synced_store(shelf)
+    store_folder = StoreFolder("dumb", tmp_path / "store")
+    store = a_synced_store(store_folder)
     put(store, b"b", b"c", value=b"x" * 80_000)
     with pytest.raises((StorageFailed, DiskFull)) as failure:
         with file_size_limit(100_000):
@@ -636,46 +636,46 @@ def test_failed_sync_does_not_affect_a_later_generation(tmp_path: Path) -> None:
     del failure
     gc.collect()
     store.close()
-    store = shelf.open()
+    store = store_folder.open()
     assert everything(store) == {b"a": b"1", b"b": b"x" * 80_000}
 
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
 def test_damaged_value_of_a_generation_is_reported(tmp_path: Path) -> None:
-    shelf = Shelf("dumb", tmp_path / "store")
-    a_synced_store(shelf).close()
-    data = current_generation(shelf) / "jobs.dat"
+    store_folder = StoreFolder("dumb", tmp_path / "store")
+    a_synced_store(store_folder).close()
+    data = current_generation(store_folder) / "jobs.dat"
     data.write_bytes(b"\xff" + data.read_bytes()[1:])
     with pytest.raises(Corrupt):
-        shelf.open().get(b"a")
+        store_folder.open().get(b"a")
 
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
 def test_pairs_beside_a_damaged_value_of_a_generation_are_readable(tmp_path: Path) -> None:
-    shelf = Shelf("dumb", tmp_path / "store")
-    store = a_synced_store(shelf)
+    store_folder = StoreFolder("dumb", tmp_path / "store")
+    store = a_synced_store(store_folder)
     put(store, b"b", b"c")
     store.sync()
     store.close()
-    data = current_generation(shelf) / "jobs.dat"
+    data = current_generation(store_folder) / "jobs.dat"
     data.write_bytes(b"\xff" + data.read_bytes()[1:])
-    assert dict(shelf.open().readable()) == {b"b": b"v", b"c": b"v"}
+    assert dict(store_folder.open().readable()) == {b"b": b"v", b"c": b"v"}
 
 
 @pytest.mark.skipif("dumb" not in ON_DISK, reason="this Python has no dbm.dumb")
 def test_damaged_directory_of_a_dumb_file_is_refused(tmp_path: Path) -> None:
-    shelf = Shelf("dumb", tmp_path / "store")
-    a_synced_store(shelf).close()
-    (current_generation(shelf) / "jobs.dir").write_bytes(b"'a', (0,\n")
+    store_folder = StoreFolder("dumb", tmp_path / "store")
+    a_synced_store(store_folder).close()
+    (current_generation(store_folder) / "jobs.dir").write_bytes(b"'a', (0,\n")
     with pytest.raises(Corrupt, match="dbm.dumb says"):
-        shelf.open()
+        store_folder.open()
 
 
 # SQLite
 
 
 @needs_sqlite
-def test_failed_sqlite_write_leaves_nothing(sqlite: Shelf) -> None:
+def test_failed_sqlite_write_leaves_nothing(sqlite: StoreFolder) -> None:
     store = sqlite.open()
     put(store, b"a", b"b", value=b"1")
     with pytest.raises(StorageFailed):
@@ -686,7 +686,7 @@ def test_failed_sqlite_write_leaves_nothing(sqlite: Shelf) -> None:
 
 
 @needs_sqlite
-def test_sqlite_write_without_room_is_a_full_disk_and_leaves_nothing(sqlite: Shelf) -> None:
+def test_sqlite_write_without_room_is_a_full_disk_and_leaves_nothing(sqlite: StoreFolder) -> None:
     store = sqlite.open()
     put(store, b"a")
     store.inner._db.execute("PRAGMA max_page_count = 5")  # type: ignore[attr-defined]
@@ -698,7 +698,7 @@ def test_sqlite_write_without_room_is_a_full_disk_and_leaves_nothing(sqlite: She
 
 
 @needs_sqlite
-def test_sqlite_file_is_changed_only_by_sync(sqlite: Shelf) -> None:
+def test_sqlite_file_is_changed_only_by_sync(sqlite: StoreFolder) -> None:
     store = sqlite.open()
     store.sync()
     before = (sqlite.folder / "jobs.db").read_bytes()
@@ -710,7 +710,7 @@ def test_sqlite_file_is_changed_only_by_sync(sqlite: Shelf) -> None:
 
 
 @needs_sqlite
-def test_sqlite_writes_survive_a_kill_without_any_sync(sqlite: Shelf) -> None:
+def test_sqlite_writes_survive_a_kill_without_any_sync(sqlite: StoreFolder) -> None:
     store = sqlite.open()
     put(store, b"a")
     left = sqlite.image("killed")
@@ -719,7 +719,7 @@ def test_sqlite_writes_survive_a_kill_without_any_sync(sqlite: Shelf) -> None:
 
 
 @needs_sqlite
-def test_cut_sqlite_log_has_complete_writes(sqlite: Shelf) -> None:
+def test_cut_sqlite_log_has_complete_writes(sqlite: StoreFolder) -> None:
     store = sqlite.open()
     for puts, deletes in SOME_WRITES:
         store.write(puts, deletes)
@@ -741,7 +741,7 @@ def test_cut_sqlite_log_has_complete_writes(sqlite: Shelf) -> None:
 
 @needs_sqlite
 @pytest.mark.parametrize("junk", [b"this is not a database, but long enough to be taken for the header of one" * 20])
-def test_file_that_is_not_sqlite_is_refused_and_kept(sqlite: Shelf, junk: bytes) -> None:
+def test_file_that_is_not_sqlite_is_refused_and_kept(sqlite: StoreFolder, junk: bytes) -> None:
     sqlite.open().close()
     (sqlite.folder / "jobs.db").write_bytes(junk)
     with pytest.raises(Corrupt, match="SQLite says"):
@@ -750,7 +750,7 @@ def test_file_that_is_not_sqlite_is_refused_and_kept(sqlite: Shelf, junk: bytes)
 
 
 @needs_sqlite
-def test_damaged_sqlite_pages_are_reported_when_they_are_read(sqlite: Shelf) -> None:
+def test_damaged_sqlite_pages_are_reported_when_they_are_read(sqlite: StoreFolder) -> None:
     store = sqlite.open()
     store.write([(b"%05d" % n, b"v" * 100) for n in range(500)], [])
     store.sync()
@@ -764,7 +764,7 @@ def test_damaged_sqlite_pages_are_reported_when_they_are_read(sqlite: Shelf) -> 
 
 
 @needs_sqlite
-def test_sqlite_pairs_beside_a_damaged_page_are_readable(sqlite: Shelf) -> None:
+def test_sqlite_pairs_beside_a_damaged_page_are_readable(sqlite: StoreFolder) -> None:
     store = sqlite.open()
     written = {b"%05d" % n: b"%d" % n * 50 for n in range(300)}
     store.write(list(written.items()), [])
@@ -781,7 +781,7 @@ def test_sqlite_pairs_beside_a_damaged_page_are_readable(sqlite: Shelf) -> None:
 
 
 @needs_sqlite
-def test_sqlite_file_opens_with_dbm_of_newer_pythons(sqlite: Shelf) -> None:
+def test_sqlite_file_opens_with_dbm_of_newer_pythons(sqlite: StoreFolder) -> None:
     if not has_module("dbm.sqlite3"):
         pytest.skip("this Python has no dbm.sqlite3")
     store = sqlite.open()

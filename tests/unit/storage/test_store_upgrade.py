@@ -34,7 +34,7 @@ def as_format_1(pairs: dict[bytes, bytes]) -> dict[bytes, bytes]:
     return found
 
 
-def a_life(seed: int) -> MemoryStore:
+def random_store(seed: int) -> MemoryStore:
     source, store = random.Random(seed), MemoryStore()
     engine, now_ms = an_engine(store), NOW_MS
     for _ in range(150):
@@ -50,7 +50,7 @@ def a_life(seed: int) -> MemoryStore:
 @pytest.mark.parametrize("read_only", [False, True])
 def test_store_of_format_1_is_equal_after_an_upgrade(read_only: bool) -> None:
     for seed in range(20):
-        now, old = a_life(seed), MemoryStore()
+        now, old = random_store(seed), MemoryStore()
         old.pairs = before = as_format_1(now.pairs)
         kept = dict(before)
         found = upgraded(old, read_only)
@@ -59,7 +59,7 @@ def test_store_of_format_1_is_equal_after_an_upgrade(read_only: bool) -> None:
         assert old.pairs == kept or not read_only
 
 
-class Stopping(MemoryStore):
+class FailingStore(MemoryStore):
     """A store that fails for good at one of its writes, as after a kill."""
 
     def __init__(self, pairs: dict[bytes, bytes], writes: int) -> None:
@@ -81,7 +81,7 @@ def test_interrupted_upgrade_is_repeated(writes: int) -> None:
     enqueue(engine, *(f"a{n}" for n in range(5)), queue="mail")
     enqueue(engine, *(f"b{n}" for n in range(5)), queue="gpu", delay=5)
     engine.table.flush(EVERYTHING, engine.sequence)
-    store = Stopping(as_format_1(now.pairs), writes)
+    store = FailingStore(as_format_1(now.pairs), writes)
     try:
         upgraded(store)
     except KeyboardInterrupt:
@@ -102,10 +102,10 @@ def sealed_and_upgraded(inner: MemoryStore) -> Store:
 @pytest.mark.parametrize("writes", range(1, 6))
 def test_previous_version_refuses_a_partly_upgraded_store(writes: int) -> None:
     """Otherwise it would take checksums for parts of the values, and miss jobs."""
-    now = a_life(3)
+    now = random_store(3)
     pairs = as_format_1(now.pairs)
     pairs[b"meta"] = json.dumps(json.loads(pairs[b"meta"]), separators=(",", ":")).encode()
-    inner = Stopping(pairs, writes)
+    inner = FailingStore(pairs, writes)
     try:
         sealed_and_upgraded(inner)
     except KeyboardInterrupt:
