@@ -20,7 +20,7 @@ from ..storage import journal_format, output_log
 from ..storage.backends import current_backend, open_store
 from ..storage.journal_scanner import events_of, read_segment, segment_paths
 from ..storage.reserve import Reserve, shortage_message
-from ..supervisor.worker_handle import why_no_queues
+from ..supervisor.worker_handle import queue_failure
 from ..system import file_io, lockfile, pidfile
 from ..worker import messages
 from . import store_check
@@ -48,7 +48,7 @@ def examine(home: Home) -> list[Finding]:
     in_use = lockfile.is_held(home.lock)
     findings = [*_files(home), _supervisor(home, in_use), *_journal(home, in_use)]
     findings += [*_store(home, in_use), *_together(home, in_use), *_run(home, in_use)]
-    why = why_no_queues()
+    why = queue_failure()
     if why is not None:
         findings.append(Finding("workers", None, f"cannot start workers: {why}"))
     return [*findings, _logs(home), _disk(home)]

@@ -28,13 +28,16 @@ from ..system import file_io, interpreter, lockfile
 from ..system.descriptors import close_all_but
 from ..wire.client import connect
 
+Report = Callable[[dict[str, object]], None]
+"""A function that tells the starting process that the supervisor is ready, or why it is not."""
+
 LOCK_WITHIN_S = 10.0
 """The longest wait for the writer lock, in seconds.
 
 A command line holds it for a moment, a stopping supervisor for longer.
 """
 
-_NEEDED_LATER = (
+_LATE_MODULES = (
     *("queuectl_core.model.cron", "ctypes", "datetime", "encodings.ascii", "json", "re"),
     *("multiprocessing.popen_fork", "shutil", "tempfile", "traceback", "zoneinfo"),
 )
@@ -60,22 +63,21 @@ def start(home: Home, count: int) -> int:
             os.close(readable)
             os.setsid()
             if os.fork() == 0:
-                tell = tell_once(writable)
+                report = report_once(writable)
                 try:
                     _become_background(home, writable)
-                except OSError as fault:
-                    tell({"error": errors.to_wire(home.failure(fault))})
-                except QueueError as failure:
-                    tell({"error": errors.to_wire(failure)})
+                except (OSError, QueueError) as fault:
+                    failure = home.failure(fault) if isinstance(fault, OSError) else fault
+                    report({"error": errors.to_wire(failure)})
                 else:
-                    run(home, count, tell)
+                    run(home, count, report)
         finally:
             os._exit(1)
     os.close(writable)
-    _reap(child)
+    with contextlib.suppress(ChildProcessError):  # the caller ignores SIGCHLD, so the kernel has reaped it
+        os.waitpid(child, 0)
     with open(readable, "rb") as pipe:
-        said = pipe.read()
-    return parse_answer(home, said)
+        return parse_answer(home, pipe.read())
 
 
 def refuse_inside_a_run() -> None:
@@ -88,46 +90,41 @@ def refuse_inside_a_run() -> None:
         raise InvalidInput(what=f"{what}; start it outside the job, or use --foreground")
 
 
-def _reap(child: int) -> None:
-    """Wait for the end of a child. If the caller ignores SIGCHLD, the kernel reaps it instead."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(child, 0)
-
-
-def parse_answer(home: Home, said: bytes) -> int:
+def parse_answer(home: Home, data: bytes) -> int:
     """Return the PID in the report of a new supervisor, or raise the error in it.
 
     Raises: SupervisorFailed.
     """
-    if not said:
+    if not data:
         raise SupervisorFailed(why=f"it ended without a message; see {home.supervisor_log}")
-    answer = json.loads(said)
+    answer = json.loads(data)
     if "error" in answer:
         raise errors.from_wire(answer["error"])
-    pid: int = answer["pid"]
-    return pid
+    return int(answer["pid"])
 
 
-def run(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool = False) -> None:
+def run(home: Home, count: int, report: Report, until_eof: bool = False) -> None:
     """Be the supervisor until it has stopped, then end the process.
 
-    `tell` receives whether the supervisor is ready, or why it ended.
+    `report` receives whether the supervisor is ready, or why it ended.
     With `until_eof`, the supervisor stops when standard input ends.
     The process ends with `os._exit`, because nothing else may run after a failure of the journal.
     For example, the exit handler of multiprocessing would wait for workers, which wait for this process to end.
     """
     status = errors.Defect.exit_status
     try:
-        status = _supervise(home, count, tell, until_eof)
+        status = _supervise(home, count, report, until_eof)
     except BaseException as fault:
-        failure = _refusal(home, fault)
+        failure = _as_error(home, fault)
         status = failure.exit_status
-        _complain(failure, tell)
+        report({"error": errors.to_wire(failure)})
+        with contextlib.suppress(OSError):  # nobody reads standard error
+            print(f"queuectl: {visible(str(failure))}", file=sys.stderr, flush=True)
     finally:
         os._exit(status)
 
 
-def _refusal(home: Home, fault: BaseException) -> QueueError:
+def _as_error(home: Home, fault: BaseException) -> QueueError:
     """Return the error to report for the exception that has ended a supervisor."""
     if isinstance(fault, QueueError):
         return fault
@@ -139,7 +136,7 @@ def _refusal(home: Home, fault: BaseException) -> QueueError:
     return errors.unforeseen(fault)
 
 
-def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None], until_eof: bool) -> int:
+def _supervise(home: Home, count: int, report: Report, until_eof: bool) -> int:
     umask = os.umask(0o077)
     gc.set_threshold(10_000, 10, 1000)  # a full collection visits every waiting job, and jobs leave no cycles
     os.chdir("/")  # keeps no disk busy, and a Python started from here imports nothing from a user's folder
@@ -155,25 +152,19 @@ def _supervise(home: Home, count: int, tell: Callable[[dict[str, object]], None]
         raise
     if until_eof:
         supervisor.stop_at_end_of(0)
-    _import_what_comes_later()
-    tell({"pid": os.getpid()})
+    _import_late_modules()
+    report({"pid": os.getpid()})
     log(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
     supervisor.run()
     log("stopped")
     return 0
 
 
-def _import_what_comes_later() -> None:
+def _import_late_modules() -> None:
     """Import modules that are needed later, so that an upgrade in place cannot remove them first."""
-    for name in _NEEDED_LATER:
+    for name in _LATE_MODULES:
         with contextlib.suppress(ImportError):  # not every Python has it; the code that needs it reports that
             importlib.import_module(name)
-
-
-def _complain(failure: QueueError, tell: Callable[[dict[str, object]], None]) -> None:
-    tell({"error": errors.to_wire(failure)})
-    with contextlib.suppress(OSError):  # nobody reads standard error
-        print(f"queuectl: {visible(str(failure))}", file=sys.stderr, flush=True)
 
 
 def _take_lock(home: Home) -> int:
@@ -217,21 +208,21 @@ def open_log(home: Home) -> int:
     return file_io.open_owned(home.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
-def tell_once(pipe: int) -> Callable[[dict[str, object]], None]:
+def report_once(pipe: int) -> Report:
     """Return a function that writes its first answer into the pipe and ignores later ones."""
 
-    def tell(answer: dict[str, object]) -> None:
+    def report(answer: dict[str, object]) -> None:
         nonlocal pipe
         if pipe >= 0:
             with contextlib.suppress(OSError):  # the process that asked is gone
                 os.write(pipe, json.dumps(answer).encode() + b"\n")
-            _let_go(pipe)
+            _release(pipe)
             pipe = -1
 
-    return tell
+    return report
 
 
-def _let_go(descriptor: int) -> None:
+def _release(descriptor: int) -> None:
     """Close a descriptor. Point a standard stream to the null device instead.
 
     Otherwise, the next file that opens would take the number of the standard stream.

@@ -32,7 +32,7 @@ _held: set[int] = set()
 """The writing ends that keep supervisors of this process alive."""
 
 
-def _let_go() -> None:
+def _close_held() -> None:
     """Close the writing ends in a forked child.
 
     The supervisor must end with the program, not with the program's last child.
@@ -42,7 +42,7 @@ def _let_go() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_close_held)
 
 
 def command_line(home: Home, workers: int, ready: int, python: str | None) -> list[str]:
@@ -129,9 +129,6 @@ class Running:
         self._home = home
         self._workers = workers
         self._ending = ending
-        self._owner = 0
-        self._held = -1
-        self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> int:
         """Start the supervisor, and return its PID."""

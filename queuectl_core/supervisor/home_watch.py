@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 
-LOOK_EVERY_S = 60.0
+CHECK_EVERY_S = 60.0
 """Seconds between two checks of an idle supervisor."""
 
 
@@ -23,15 +23,15 @@ class HomeWatch:
         """Remember the lock file. `lock` is the descriptor that holds the lock."""
         self._path = lock_path
         self._held = os.fstat(lock)
-        self._look_at_s = time.monotonic() + LOOK_EVERY_S
+        self._check_at_s = time.monotonic() + CHECK_EVERY_S
 
     def next_deadline(self) -> float:
         """Return when to check again."""
-        return self._look_at_s
+        return self._check_at_s
 
     def is_there(self) -> bool:
         """Return whether the home is still there, or True if its path cannot be checked."""
-        self._look_at_s = time.monotonic() + LOOK_EVERY_S
+        self._check_at_s = time.monotonic() + CHECK_EVERY_S
         try:
             return os.path.samestat(os.stat(self._path), self._held)
         except (FileNotFoundError, NotADirectoryError):

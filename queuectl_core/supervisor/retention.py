@@ -5,7 +5,7 @@
 
 Dead jobs stay until somebody purges them.
 The logs of jobs that are dead or wait for a retry stay too, unless the logs exceed their size limit.
-Knows when to look. Does not know what may go: the engine decides that for jobs, `output_log` for logs.
+Knows when to check. Does not know what may go: the engine decides that for jobs, `output_log` for logs.
 
 Invariant: nothing is removed by age until the wall clock has been unchanged for a while.
 So a clock that is wrong for a moment removes nothing.
@@ -30,8 +30,8 @@ from ..table.index_keys import indexes_of
 SLICE = 250
 """The most jobs that one turn removes or searches."""
 
-LOOK_EVERY_S = 600.0
-"""The shortest time in seconds between two looks at ages, so that jobs are removed in batches."""
+CHECK_EVERY_S = 600.0
+"""The shortest time in seconds between two checks of ages, so that jobs are removed in batches."""
 
 HOLD_S = 3600.0
 """Seconds without a jump of the wall clock before a removal by age, or the age if it is less."""
@@ -39,8 +39,8 @@ HOLD_S = 3600.0
 SEARCH_SHARE = 0.001
 """The largest share of all time that goes into the search for logs that must stay."""
 
-LOOK_BYTES = 64 * 1024 * 1024
-"""Bytes of new output after which the logs are looked at again."""
+CHECK_BYTES = 64 * 1024 * 1024
+"""Bytes of new output after which the logs are checked again."""
 
 
 class Retention:
@@ -49,7 +49,7 @@ class Retention:
     def __init__(
         self, home: Home, ledger: Ledger, writers: Callable[[], set[str]], now_ms: Callable[[], int]
     ) -> None:
-        """Begin with a look due at once. `writers` returns the workers that may write to logs now."""
+        """Begin with a check due at once. `writers` returns the workers that may write to logs now."""
         self._home = home
         self._ledger = ledger
         self._writers = writers
@@ -58,27 +58,27 @@ class Retention:
         self._jobs_at_s = self._logs_at_s = 0.0
         self._new_bytes = 0
         held_s, self._ahead_s = clock_anchor.held_s(home)
-        self._held_since_s = time.monotonic() - held_s
+        self._unchanged_since_s = time.monotonic() - held_s
         self._search: Iterator[None] | None = None
         self._search_s = 0.0
         self._touched: set[str] = set()
         """Jobs that may have moved behind the current position of the search."""
 
-    def doubt(self, jump_s: float) -> None:
+    def hold_by_age(self, jump_s: float) -> None:
         """Suspend removal by age, because the wall clock was set by `jump_s` seconds.
 
         If it was set far ahead, it must stay unchanged for `jump_s` or for the age itself, whichever is less.
         Things that happened before the jump are no older because of it.
         """
-        self._held_since_s, self._ahead_s = time.monotonic(), max(0.0, jump_s)
+        self._unchanged_since_s, self._ahead_s = time.monotonic(), max(0.0, jump_s)
 
-    def _doubted_s(self, age_s: float) -> float:
+    def _hold_s(self, age_s: float) -> float:
         """Return the seconds for which the clock is not trusted yet about this age."""
         hold_s = min(age_s, max(HOLD_S, self._ahead_s))
-        return max(0.0, self._held_since_s + hold_s - time.monotonic())
+        return max(0.0, self._unchanged_since_s + hold_s - time.monotonic())
 
-    def note(self, happened: Sequence[Event]) -> None:
-        """Take note of written events, which can bring the next look closer."""
+    def on_events(self, happened: Sequence[Event]) -> None:
+        """Note written events, which can bring the next check closer."""
         for event in happened:
             if isinstance(event, (Succeeded, Failed, DeadLettered)):
                 self._new_bytes += event.ending.output_bytes
@@ -86,7 +86,7 @@ class Retention:
                 self._touched.add(event.id)
             elif isinstance(event, SettingChanged):
                 self._jobs_at_s = self._logs_at_s = 0.0
-        if self._new_bytes >= LOOK_BYTES:
+        if self._new_bytes >= CHECK_BYTES:
             self._logs_at_s = 0.0
 
     def next_deadline(self) -> float:
@@ -106,25 +106,25 @@ class Retention:
             self._prune_jobs(self._now_ms())
         try:
             self._prune_logs()
-        except OSError:  # no free descriptor or no folder; try again at the next look
+        except OSError:  # no free descriptor or no folder; try again at the next check
             self._search = None
 
     def _are_too_many(self) -> bool:
-        """Return whether completed jobs exceed their limit by enough to be worth a look."""
+        """Return whether completed jobs exceed their limit by enough to be worth a check."""
         limit = self._setting("retention-jobs")
         return limit > 0 and self._ledger.table.counts[COMPLETED] > limit + min(1000, limit // 10)
 
     def _prune_jobs(self, now_ms: int) -> None:
         """Remove one slice of jobs, and note when the oldest completed job grows too old."""
         age_s = self._setting("retention")
-        doubted_s = self._doubted_s(age_s)
+        hold_s = self._hold_s(age_s)
         self._jobs_at_s = 0.0
-        if self._ledger.decide(Prune(SLICE, by_age=not doubted_s), now_ms) == SLICE:
+        if self._ledger.decide(Prune(SLICE, by_age=not hold_s), now_ms) == SLICE:
             return
         oldest = self._ledger.table.scan(COMPLETED, 1)
         ended_ms = int(oldest[0][0].split("/")[1]) if oldest else now_ms
         until_next_s = age_s - (now_ms - ended_ms) / 1000
-        self._jobs_at_s = time.monotonic() + max(doubted_s, LOOK_EVERY_S, until_next_s)
+        self._jobs_at_s = time.monotonic() + max(hold_s, CHECK_EVERY_S, until_next_s)
 
     def _prune_logs(self) -> None:
         """Begin a search for logs that must stay, if it is due, or continue it by one slice.
@@ -137,9 +137,9 @@ class Retention:
             self._search_s += time.monotonic() - now_s
             if is_over:
                 self._search = None
-                self._logs_at_s = now_s + max(LOOK_EVERY_S, self._search_s / SEARCH_SHARE)
+                self._logs_at_s = now_s + max(CHECK_EVERY_S, self._search_s / SEARCH_SHARE)
         elif now_s >= self._logs_at_s:
-            self._logs_at_s, self._new_bytes = now_s + LOOK_EVERY_S, 0
+            self._logs_at_s, self._new_bytes = now_s + CHECK_EVERY_S, 0
             if output_log.can_prune(self._home.logs, *self._log_limits()):
                 self._search, self._search_s = self._search_and_prune(), 0.0
 
@@ -149,7 +149,7 @@ class Retention:
         The time is 0 while no segment is too old.
         """
         age_s = self._setting("log-retention")
-        before_s = self._now_ms() / 1000 - age_s if age_s and not self._doubted_s(age_s) else 0.0
+        before_s = self._now_ms() / 1000 - age_s if age_s and not self._hold_s(age_s) else 0.0
         return before_s, self._setting("log-retention-bytes")
 
     def _search_and_prune(self) -> Iterator[None]:

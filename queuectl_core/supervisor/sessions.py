@@ -1,8 +1,8 @@
 """Sessions: the requests of the supervisor's clients, and the replies that it owes them.
 
-    take     takes a request; `handlers` answers most, the supervisor some (`own`); a `wait` gets its reply later
-    note     finds the waits that end with the events just written
-    send     sends all replies; call it only after the events behind them are synced
+    handle      handles a request: `handlers` answers most, the supervisor some (`own`)
+    on_events   finds the waits that end with the events just written
+    send        sends all replies; call it only after the events behind them are synced
 
 Knows requests and replies. Does not know how anything is decided.
 
@@ -18,43 +18,41 @@ from ..errors import Busy, Corrupt, HomeGone, InvalidInput, QueueError, StorageF
 from ..model.events import Event
 from ..service import handlers
 from ..service.ledger import Ledger
-from ..system.clock import now_ms, steady_ms
+from ..system.clock import steady_ms
 from ..wire import protocol, server
 from ..wire.server import Connection, Request
 from .waiters import Wait, Waits
 
+Handler = Callable[[Request], Request]
 ASK_LATER: Request = {"ended": None}
-TURNED_AWAY = 16
-"""Clients that one call of `turn_away` tells to ask again later."""
+DEFERRED_AT_ONCE = 16
+"""Clients that one call of `defer_waits` tells to ask again later."""
 
 
 class Sessions:
     """The sessions of all clients of one supervisor."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        own: Mapping[str, Callable[[Request], Request]],
-        max_waiting: int = 1000,
-        clock: Callable[[], int] = now_ms,
+        self, ledger: Ledger, own: Mapping[str, Handler], max_waiting: int, now_ms: Callable[[], int]
     ) -> None:
         """Begin with no clients.
 
+        `own` holds the requests that the supervisor answers.
         `max_waiting` is how many clients may wait for jobs. Others are told to ask again later.
-        `clock` gives the time of decisions.
+        `now_ms` gives the time of decisions.
         """
         self.gone_path: str | None = None
         """The path of the home, if it is gone. Then all requests except `stop` are refused."""
-        self._now_ms = clock
+        self._now_ms = now_ms
         self._max_waiting = max_waiting
         self._ledger = ledger
         self._own = own
         self._sessions: dict[Connection, handlers.Session] = {}
-        self._waits: Waits[Connection] = Waits()
+        self._waits = Waits()
         self._replies: list[tuple[Connection, bytes]] = []
 
-    def take(self, connection: Connection, request: Request) -> None:
-        """Take a request, and queue its reply for `send` unless the reply comes later.
+    def handle(self, connection: Connection, request: Request) -> None:
+        """Handle a request, and queue its reply for `send` unless the reply comes later.
 
         Raises: StorageFailed, Corrupt.
         """
@@ -97,24 +95,24 @@ class Sessions:
         connection.is_waiting = reply is None
         return reply
 
-    def turn_away(self) -> None:
+    def defer_waits(self) -> None:
         """Tell some waiting clients to ask again later, to free descriptors for others."""
-        for _ in range(TURNED_AWAY):
+        for _ in range(DEFERRED_AT_ONCE):
             wait = self._waits.latest()
             if wait is not None:
                 self._waits.forget(wait.client)
                 self._answer(wait, ASK_LATER)
 
-    def note(self, happened: Sequence[Event]) -> None:
+    def on_events(self, happened: Sequence[Event]) -> None:
         """Queue the replies to waits that end with these events."""
-        for wait in self._waits.over(happened):
+        for wait in self._waits.finish(happened):
             self._answer(wait, {"ended": wait.ended})
 
-    def _answer(self, wait: Wait[Connection], reply: Request) -> None:
+    def _answer(self, wait: Wait, reply: Request) -> None:
         wait.client.is_waiting = False
-        self._replies.append((wait.client, server.answer(reply, wait.number)))
+        self._replies.append((wait.client, server.answer(reply, wait.request_number)))
 
-    def owe(self) -> bool:
+    def has_replies(self) -> bool:
         return bool(self._replies)
 
     def send(self) -> None:
@@ -123,7 +121,7 @@ class Sessions:
         for connection, reply in replies:
             connection.send(reply)
 
-    def end(self, connection: Connection) -> None:
+    def on_disconnect(self, connection: Connection) -> None:
         """Forget a client that has disconnected."""
         self._waits.forget(connection)
         session = self._sessions.pop(connection, None)

@@ -8,6 +8,7 @@ Knows whom to tell and whom to kill. Does not know the loop.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -94,7 +95,7 @@ class Shutdown:
             for run in reversed(worker.runs):
                 worker.put(Kill(run.run, None if run.job_id == self._culprit else STOPPED_BY_HAND))
         for job_id in self._orphans.adopted:
-            self._orphans.end(job_id)
+            self._orphans.end_run(job_id)
         self._kill_at_s = time.monotonic() + float(self._settings.usable("grace")) + KILL_WITHIN_S
 
     def _kill_overdue(self) -> None:
@@ -111,7 +112,5 @@ class Shutdown:
 
 def _kill_worker(pid: int, why: str) -> None:
     log(f"killing the worker with pid {pid}, which {why}")
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it ended just now
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:  # it ended just now
-        pass

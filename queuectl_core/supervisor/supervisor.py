@@ -44,19 +44,19 @@ from .orphan_tracker import OrphanTracker
 from .retention import Retention
 from .sessions import Sessions
 from .shutdown import Shutdown, StopLevel
-from .status import worker_records
+from .worker_handle import WorkerHandle
 from .worker_pool import Pool
 
 SYNC_WITHIN_S = 1.0
 """The longest time in seconds before written events are synced if no reply waits for them."""
 
-LOOK_S = 0.1
+CHECK_S = 0.1
 """Seconds between two tries to accept clients, while the system lacks descriptors."""
 
 MAX_SLEEP_S = 86400.0
 """The longest sleep in seconds. A selector accepts at most 24 days."""
 
-NAP_S = 0.005
+COALESCE_S = 0.005
 """Seconds for which results gather before one turn takes them together (interrupt coalescing).
 
 The loop does this only while all workers have runs waiting and no client asks.
@@ -91,28 +91,30 @@ class Supervisor:
         self._wake = signal_reader((*_STOP_SIGNALS, signal.SIGCHLD))
         self._selector.register(self._wake, selectors.EVENT_READ, self._take_signals)
         self._clients = selectors.DefaultSelector()
-        """The clients' sockets alone. They end a nap."""
+        """The clients' sockets alone. They end the wait for more results."""
         self._selector.register(self._clients, selectors.EVENT_READ, self._serve_clients)
-        self._foreign = _children_of_before()
-        limits = Conditions(home, umask, _allow_many_files())
+        _become_parent_of_orphans()
+        old_max_files, max_files = _allow_many_files()
+        conditions = Conditions(home, umask, old_max_files)
+        # Before the ledger, whose files could take the last descriptors that a start needs.
+        workers = [WorkerHandle(slot, conditions) for slot in range(1, count + 1)]
         self._ledger = ledger = Ledger(home)
         self._follow_last_supervisor()
-        self._orphans = OrphanTracker(home, ledger.table, self._decide, self._selector, self._find_orphans)
-        self._pool = Pool(limits, ledger, self._orphans, self._clock, self._selector)
+        self._orphans = OrphanTracker(home, ledger.table, self._decide, self._selector)
+        self._pool = Pool(conditions, ledger, self._orphans, self._clock, self._selector)
         self._orphans.adopt_all()
         orphans.sweep(home, self._orphans.instances())
         self._orphans.run_due()
-        self._pool.start_all(count)
+        for worker in workers:
+            self._pool.add(worker)
+        self._pool.scale(count)
         self._shutdown = Shutdown(self._pool, self._orphans, ledger.engine.settings)
         self._retention = Retention(home, ledger, self._writers, self._clock.now_ms)
         own = {"status": self._status, "scale": self._scale, "stop": self._stop}
-        self._sessions = Sessions(ledger, own, _max_waiting(), self._clock.now_ms)
-        take, end, turn_away = self._sessions.take, self._sessions.end, self._sessions.turn_away
-        self._server = Server(home.socket, self._clients, take, end, turn_away)
+        self._sessions = sessions = Sessions(ledger, own, max_files // 2, self._clock.now_ms)
+        callbacks = sessions.handle, sessions.on_disconnect, sessions.defer_waits
+        self._server = Server(home.socket, self._clients, *callbacks)
         pidfile.write(home.pid_file)
-
-    def _find_orphans(self) -> list[int]:
-        return process_tree.orphans(self._pool.pids() | self._foreign)
 
     def _writers(self) -> set[str]:
         return {*self._pool.workers, *self._orphans.instances()}
@@ -139,8 +141,8 @@ class Supervisor:
         Raises: StorageFailed, HomeGone.
         """
         while not self._shutdown.is_complete(self._is_gone):
-            if self._pool.is_flowing() and not self._shutdown.level and not self._server.has_next():
-                self._clients.select(NAP_S)
+            if self._pool.is_saturated() and not self._shutdown.level and not self._server.has_next():
+                self._clients.select(COALESCE_S)
             self._turn(self._selector.select(self._timeout_s()))
         self._ledger.write()
         if self._is_gone:  # the path may lead to another home; the journal of this one has everything
@@ -154,13 +156,13 @@ class Supervisor:
     def stop_at_end_of(self, descriptor: int) -> None:
         """Stop when the other end of this pipe is closed. Ignore its data."""
 
-        def look(mask: int) -> None:
+        def read(mask: int) -> None:
             if not os.read(descriptor, 4096):
                 self._selector.unregister(descriptor)
                 self._shutdown.ask(StopLevel.FINISH_JOBS)
 
         try:
-            self._selector.register(descriptor, selectors.EVENT_READ, look)
+            self._selector.register(descriptor, selectors.EVENT_READ, read)
         except PermissionError:  # a file or /dev/null, which is always at its end
             self._shutdown.ask(StopLevel.FINISH_JOBS)
 
@@ -198,11 +200,11 @@ class Supervisor:
         self._log_shortage()
         self._pool.send()
         if happened:
-            self._pool.act_upon(happened)
-            self._sessions.note(happened)
-            self._retention.note(happened)
+            self._pool.on_events(happened)
+            self._sessions.on_events(happened)
+            self._retention.on_events(happened)
         self._sync_if_due(bool(happened))
-        # A failed `send` has decided something: write that first, as the store must not get ahead of the journal.
+        # A failed `send` has decided something, which must be in the journal before the store.
         self._has_more_to_do = self._ledger.has_decided() or (not self._is_gone and self._ledger.tend())
 
     def _follow_clock(self) -> None:
@@ -212,8 +214,8 @@ class Supervisor:
             _log_jump(jump_ms)
             self._decide(commands.ShiftClock(jump_ms))
             clock_anchor.note(self._home, self._ledger.engine, self._clock.now_ms(), jump_ms)
-            self._retention.doubt(jump_ms / 1000)
-            self._pool.nothing_at_ms = 0
+            self._retention.hold_by_age(jump_ms / 1000)
+            self._pool.found_none_at_ms = 0
 
     def _decide(self, command: commands.Command) -> Any:
         return self._ledger.decide(command, self._clock.now_ms())
@@ -235,17 +237,18 @@ class Supervisor:
         if self._ledger.is_short != self._logged_short:
             self._logged_short = self._ledger.is_short
             lack = self._ledger.shortage()
-            log("the disk has room again; starting jobs" if lack is None else shortage_message(self._home.path, lack))
+            text = "the disk has room again; starting jobs"
+            log(text if lack is None else shortage_message(self._home.path, lack))
 
     def _sync_if_due(self, wrote: bool) -> None:
         """Sync if something waits for that, and send the replies only after the sync."""
         has_home = not self._is_gone
-        must_forget = has_home and self._orphans.has_harvested()
-        if self._sessions.owe() or must_forget or time.monotonic() >= self._sync_at_s:
+        must_forget = has_home and self._orphans.has_files_to_remove()
+        if self._sessions.has_replies() or must_forget or time.monotonic() >= self._sync_at_s:
             self._ledger.sync()
             self._sync_at_s = math.inf
             if has_home:
-                self._orphans.forget_harvested()
+                self._orphans.remove_files()
             self._sessions.send()
         elif wrote:
             self._sync_at_s = min(self._sync_at_s, time.monotonic() + SYNC_WITHIN_S)
@@ -258,15 +261,15 @@ class Supervisor:
 
     def _next_request_s(self) -> float:
         """Return when to handle a request, or to accept clients again."""
-        if self._server.has_next() or self._sessions.owe():
+        if self._server.has_next() or self._sessions.has_replies():
             return 0.0
         paused_at_s = self._server.paused_at_s
-        return math.inf if paused_at_s is None else paused_at_s + LOOK_S
+        return math.inf if paused_at_s is None else paused_at_s + CHECK_S
 
     def _handle_requests(self) -> None:
         self._server.handle_next()
         paused_at_s = self._server.paused_at_s
-        if paused_at_s is not None and time.monotonic() >= paused_at_s + LOOK_S:
+        if paused_at_s is not None and time.monotonic() >= paused_at_s + CHECK_S:
             self._server.resume()
 
     def _status(self, request: Request) -> Request:
@@ -277,8 +280,7 @@ class Supervisor:
             "started_at": timestamps.utc(self._started_ms),
             "workers_wanted": self._pool.wanted,
         }
-        workers = worker_records(self._home, self._pool, self._orphans)
-        return {**reply, "supervisor": supervisor, "workers": workers}
+        return {**reply, "supervisor": supervisor, "workers": self._pool.worker_records()}
 
     def _scale(self, request: Request) -> Request:
         count, before = request.get("count"), self._pool.wanted
@@ -326,8 +328,8 @@ def _log_jump(jump_ms: int) -> None:
     log(f"the clock jumped {jump_ms / 1000:g} s; waits keep their length")
 
 
-def _children_of_before() -> frozenset[int]:
-    """Become the parent of orphaned processes, and return the children that have nothing to do with runs.
+def _become_parent_of_orphans() -> None:
+    """Become the parent of all processes that lost runs leave.
 
     Raises: SupervisorFailed.
     """
@@ -335,27 +337,20 @@ def _children_of_before() -> frozenset[int]:
         why = "/proc is not mounted; mount it so that the processes of jobs can be found"
         raise SupervisorFailed(why=why)
     process_tree.reap_all_but(frozenset())  # no signal reports children that ended before
-    foreign = frozenset(process_tree.orphans())
     process_tree.become_subreaper()
-    return foreign
 
 
-def _allow_many_files() -> int:
+def _allow_many_files() -> tuple[int, int]:
     """Raise the limit of descriptors, because each worker and each client needs some.
 
-    Return the old limit, which workers and commands use.
+    Return the old limit, which workers and commands use, and the new one.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, MAX_FILES) if hard != resource.RLIM_INFINITY else MAX_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (ValueError, OSError):  # macOS has a lower limit of its own
-            pass
-    return soft
-
-
-def _max_waiting() -> int:
-    """Return how many clients may wait for jobs. They use at most half of the descriptors."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (MAX_FILES if soft == resource.RLIM_INFINITY else min(soft, MAX_FILES)) // 2
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return soft, wanted
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):  # macOS has a lower limit of its own
+        return soft, soft
+    return soft, wanted

@@ -8,7 +8,7 @@ Invariant: all waits together are bounded. `is_full` says that there is no room 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import Any
 
 from ..errors import InvalidInput, UnknownJob
 from ..model.events import Canceled, DeadLettered, Event, Purged, Succeeded
@@ -17,7 +17,8 @@ from ..model.job_spec import check_id
 from ..table.job_table import JobTable
 from ..wire.protocol import WAIT_JOBS, number_of
 
-Client = TypeVar("Client")
+Client = Any
+"""Whatever the caller uses for a client; it must be hashable."""
 
 MAX_ENTRIES = 200_000
 """The most jobs that clients wait for, counted once for each client. They need about 60 MB."""
@@ -26,7 +27,7 @@ ENDS: dict[type, str] = {Succeeded: COMPLETED, DeadLettered: DEAD, Canceled: DEA
 """How a job has ended, by the type of its last event."""
 
 
-class Wait(Generic[Client]):
+class Wait:
     """The wait of one client for some jobs, which it can name in several requests.
 
     It is over when the client has named all of them and none is open.
@@ -34,35 +35,35 @@ class Wait(Generic[Client]):
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.number: int | None = None
+        self.request_number: int | None = None
         """The number of the request that gets the reply."""
         self.open_ids: set[str] = set()
         self.ended: dict[str, int] = {}
-        self.is_whole = False
+        self.is_complete = False
 
     @property
     def is_over(self) -> bool:
-        return self.is_whole and not self.open_ids
+        return self.is_complete and not self.open_ids
 
     def note_end(self, how: str) -> None:
         self.ended[how] = self.ended.get(how, 0) + 1
 
 
-class Waits(Generic[Client]):
+class Waits:
     """The waits of all clients."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, list[Wait[Client]]] = {}
+        self._by_id: dict[str, list[Wait]] = {}
         self._entries = 0
-        self._current: dict[Client, Wait[Client]] = {}
+        self._current: dict[Client, Wait] = {}
         """By client: a wait that is not over, or whose client will name more jobs."""
 
     def __len__(self) -> int:
         return len(self._current)
 
-    def latest(self) -> Wait[Client] | None:
+    def latest(self) -> Wait | None:
         """Return the most recent wait whose client has named all its jobs, or None."""
-        return next((wait for wait in reversed(self._current.values()) if wait.is_whole), None)
+        return next((wait for wait in reversed(self._current.values()) if wait.is_complete), None)
 
     @property
     def is_full(self) -> bool:
@@ -70,7 +71,7 @@ class Waits(Generic[Client]):
         return self._entries > MAX_ENTRIES
 
     def ask(self, client: Client, request: dict[str, object], table: JobTable) -> dict[str, object] | None:
-        """Return the reply to a request to wait for jobs, or None if `over` will give it later.
+        """Return the reply to a request to wait for jobs, or None if `finish` will give it later.
 
         If the client will name `more` jobs, the reply is empty and comes at once.
         With `lenient`, a job that does not exist counts as purged.
@@ -93,13 +94,13 @@ class Waits(Generic[Client]):
                 self._add(wait, id)
         if request.get("more") is True:
             return {}
-        wait.is_whole, wait.number = True, number_of(request)
+        wait.is_complete, wait.request_number = True, number_of(request)
         if not wait.is_over:
             return None
         self.forget(client)
         return {"ended": wait.ended}
 
-    def _add(self, wait: Wait[Client], id: str) -> None:
+    def _add(self, wait: Wait, id: str) -> None:
         if id not in wait.open_ids:
             wait.open_ids.add(id)
             self._entries += 1
@@ -116,11 +117,11 @@ class Waits(Generic[Client]):
             if not self._by_id[id]:
                 del self._by_id[id]
 
-    def over(self, happened: Iterable[Event]) -> list[Wait[Client]]:
+    def finish(self, happened: Iterable[Event]) -> list[Wait]:
         """Return the waits that are over with these events."""
-        over: list[Wait[Client]] = []
+        finished: list[Wait] = []
         if not self._by_id:
-            return over
+            return finished
         for event in happened:
             if not isinstance(event, (Succeeded, DeadLettered, Canceled, Purged)):
                 continue
@@ -131,5 +132,5 @@ class Waits(Generic[Client]):
                 wait.note_end(ENDS[type(event)])
                 if wait.is_over:
                     del self._current[wait.client]
-                    over.append(wait)
-        return over
+                    finished.append(wait)
+        return finished

@@ -45,7 +45,7 @@ On macOS, system frameworks do not survive a fork.
 _LONG_MS = 1_000_000
 _SHORT_MS = LONG_RUN_S * 1000 / 2
 _REFUSED = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS)
-_MAX_WAITING_CHARACTERS = 64 * 1024
+_MAX_WAITING_SIZE = 64 * 1024
 _QUEUE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ = 1031  # Linux; in the fcntl module from 3.10 on
 
@@ -74,7 +74,7 @@ class WorkerHandle:
         self.born_s = time.monotonic()
         self.kill_at_s = math.inf
         """When to kill the worker, which must end and has no runs."""
-        self._characters = 0
+        self._waiting_size = 0
         self._last_run_ms = _LONG_MS
         with contextlib.ExitStack() as undo:
             self._dispatch = _new_queue(undo)
@@ -122,7 +122,7 @@ class WorkerHandle:
         If the waiting runs could fill the pipe of the queue, the answer is one, because a send must
         never block.
         """
-        if self._last_run_ms > _SHORT_MS or self._characters > _MAX_WAITING_CHARACTERS:
+        if self._last_run_ms > _SHORT_MS or self._waiting_size > _MAX_WAITING_SIZE:
             return 1
         return min(worker.MAX_PREFETCH, int(LONG_RUN_S * 1000 / max(1, self._last_run_ms)))
 
@@ -131,7 +131,7 @@ class WorkerHandle:
         if not self.runs:
             self.since_ms = now_ms()
         self.runs.append(run)
-        self._characters += run.characters
+        self._waiting_size += run.size
 
     def drain(self) -> None:
         """Tell the worker to end after its current run.
@@ -186,7 +186,7 @@ class WorkerHandle:
         """Stop to count a run as one of the worker's."""
         for index, run in enumerate(self.runs):
             if run.run == number:
-                self._characters -= run.characters
+                self._waiting_size -= run.size
                 del self.runs[index]
                 return
 
@@ -213,7 +213,7 @@ def _let_workers_find_the_package() -> None:
         sys.path.append(folder)
 
 
-def why_no_queues() -> str | None:
+def queue_failure() -> str | None:
     """Return why no worker can start on this system, or None if workers can start.
 
     The queues of a worker need semaphores, which some systems refuse.
@@ -246,10 +246,8 @@ def _new_queue(undo: contextlib.ExitStack) -> messages.Channel:
 
 def _widen(pipe: int) -> None:
     """Enlarge a pipe for the longest commands, so that a send does not wait for a stopped worker."""
-    try:
+    with contextlib.suppress(OSError):  # more than the limit of this user, or not Linux
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, _QUEUE_BYTES)
-    except OSError:  # more than the limit of this user, or not Linux
-        pass
 
 
 def _check_death(fault: EOFError | OSError) -> None:

@@ -16,10 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from signal import SIGCONT, SIGSTOP
 from typing import Any
 
+from .. import timestamps
 from ..errors import QueueError, in_words
 from ..model import commands, events
 from ..model.job import Job
+from ..service import orphans
 from ..service.ledger import Ledger
+from ..service.orphans import OpenRun
 from ..system.clock import JumpWatch
 from ..worker import messages
 from ..worker.messages import Kill, Run, Signal
@@ -28,7 +31,7 @@ from .log import log
 from .orphan_tracker import OrphanTracker
 from .worker_handle import WorkerHandle
 
-ROOM_LOOK_S = 1.0
+ROOM_CHECK_S = 1.0
 """Seconds between two checks whether a full disk has room again."""
 
 EARLY_S = 5.0
@@ -44,14 +47,14 @@ class Pool:
         self,
         conditions: Conditions,
         ledger: Ledger,
-        orphans: OrphanTracker,
+        tracker: OrphanTracker,
         clock: JumpWatch,
         selector: selectors.BaseSelector,
     ) -> None:
         """Begin with no workers."""
         self._conditions = conditions
         self._ledger = ledger
-        self._orphans = orphans
+        self._tracker = tracker
         self._clock = clock
         self._selector = selector
         self.workers: dict[str, WorkerHandle] = {}
@@ -61,7 +64,7 @@ class Pool:
         self._start_at_s = 0.0
         self._to_send: dict[WorkerHandle, list[Run]] = {}
         self._held_until_s = 0.0
-        self.nothing_at_ms = 0
+        self.found_none_at_ms = 0
         """The time of the last decision that found no job. Jobs due by then wait for something else."""
 
     def pids(self) -> frozenset[int]:
@@ -77,7 +80,7 @@ class Pool:
 
     def _count(self) -> int:
         """Return how many workers there are, with adopted ones, but without those that are draining."""
-        return len(self._staying()) + self._orphans.workers()
+        return len(self._staying()) + self._tracker.count_workers()
 
     # Starts and ends of workers
 
@@ -97,20 +100,15 @@ class Pool:
                 delay_s = self._note_death(0.0, 0)
                 log(f"cannot start a worker ({in_words(fault)}); retrying in {delay_s:g} s")
 
-    def start_all(self, wanted: int) -> None:
-        """Start the first workers. OSError means that the system lacks a resource.
-
-        Raises: OSError, SupervisorFailed.
-        """
-        self.wanted = wanted
-        while self._count() < wanted:
-            self._start_one()
-
     def _start_one(self) -> None:
         taken = {worker.slot for worker in self.workers.values()}
         slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
-        worker = WorkerHandle(slot, self._conditions)
+        self.add(WorkerHandle(slot, self._conditions))
+
+    def add(self, worker: WorkerHandle) -> None:
+        """Add a worker that has just started."""
         self.workers[worker.instance] = worker
+        self._tracker.own_children.add(worker.pid)
         reader = worker.results._reader
         self._selector.register(reader, selectors.EVENT_READ, lambda mask: self._take_messages(worker))
 
@@ -126,7 +124,7 @@ class Pool:
         self.wanted = wanted
         self.fill_up()
         staying = sorted(self._staying(), key=lambda worker: (not worker.runs, worker.slot))
-        for worker in staying[max(0, wanted - self._orphans.workers()) :]:
+        for worker in staying[max(0, wanted - self._tracker.count_workers()) :]:
             worker.drain()
 
     def _reap(self, worker: WorkerHandle) -> None:
@@ -134,19 +132,35 @@ class Pool:
         self._selector.unregister(worker.results._reader)
         worker.reap()
         del self.workers[worker.instance]
+        self._tracker.own_children.discard(worker.pid)
         for run in worker.runs[1:]:
             self._settle(run.not_begun(messages.WORKER_DIED))
         for run in worker.runs[:1]:
             log(f"worker {worker.instance} (pid {worker.pid}) died while running {run.job_id}")
-            self._orphans.lose(self._ledger.table.existing(run.job_id))
+            self._tracker.add_lost(self._ledger.table.existing(run.job_id))
         if not worker.runs:
-            self._orphans.harvest(worker.instance)
+            self._tracker.release_files(worker.instance)
         if not worker.draining:
             self._note_death(time.monotonic() - worker.born_s, worker.finished)
 
+    def worker_records(self) -> list[dict[str, object]]:
+        """Return a `WorkerRecord` for each adopted run, each lost run, and each worker."""
+        records = []
+        for state, runs in (("adopted", self._tracker.adopted), ("lost", self._tracker.lost)):
+            for run in runs.values():
+                pid = orphans.pid_of(self._conditions.home, run.instance)
+                records.append(_record(run.instance, pid, state, run, run.since_ms))
+        for worker in sorted(self.workers.values(), key=lambda worker: worker.slot):
+            current = worker.runs[0] if worker.runs else None
+            state = "idle" if current is None else "busy"
+            if worker.draining:
+                state = "draining"
+            records.append(_record(worker.instance, worker.pid, state, current, worker.since_ms))
+        return records
+
     # Runs
 
-    def is_flowing(self) -> bool:
+    def is_saturated(self) -> bool:
         """Return whether every worker has enough runs waiting for a moment without the supervisor."""
         enough = MAX_PREFETCH * 3 // 4
         return bool(self.workers) and all(len(worker.runs) >= enough for worker in self.workers.values())
@@ -157,7 +171,8 @@ class Pool:
         Some stay idle for runs that take several places. Adopted runs keep the places that they took.
         """
         idle = sum(not worker.runs for worker in self._staying())
-        return idle - sum(worker.runs[0].slots - 1 for worker in self.busy()) - self._orphans.places()
+        extra = sum(worker.runs[0].slots - 1 for worker in self.busy())
+        return idle - extra - self._tracker.extra_slots()
 
     def _with_room(self) -> Iterator[WorkerHandle]:
         """Yield the workers that may get a run now, each as often as it has room.
@@ -174,10 +189,10 @@ class Pool:
         """Return when a run may begin, or when to check a full disk again."""
         now_s = time.monotonic()
         if self._ledger.is_short or now_s < self._held_until_s:
-            return now_s + ROOM_LOOK_S
+            return now_s + ROOM_CHECK_S
         now_ms = self._clock.now_ms()
         due_ms = self._ledger.engine.next_due_ms(now_ms) if self._room() > 0 else None
-        if due_ms is None or due_ms <= self.nothing_at_ms:
+        if due_ms is None or due_ms <= self.found_none_at_ms:
             return math.inf
         return now_s + (due_ms - now_ms) / 1000
 
@@ -196,7 +211,7 @@ class Pool:
             dispatch = commands.Dispatch(worker.instance, 1 if worker.runs else room, workers)
             job: Job | None = self._ledger.decide(dispatch, now_ms)
             if job is None:
-                self.nothing_at_ms = now_ms
+                self.found_none_at_ms = now_ms
                 break
             run = self._run_of(job)
             room -= 0 if worker.runs else run.slots
@@ -206,7 +221,8 @@ class Pool:
     def _run_of(self, job: Job) -> Run:
         settings = self._ledger.engine.settings
         max_output, grace_s = settings.usable("max-output"), float(settings.usable("grace"))
-        options: Any = {name: value for name, value in job.options.items() if name in messages.EXECUTION}
+        given = job.options.items()
+        options: Any = {name: value for name, value in given if name in messages.EXECUTION}
         grace_s = job.options.get("grace", grace_s)
         number = job.running()["run"]
         return Run(job.id, number, job.attempts, job.command, job.cwd, max_output, grace_s, options or None)
@@ -245,10 +261,10 @@ class Pool:
         """
         if result.full:
             self._ledger.note_full_disk()
-            self._held_until_s = time.monotonic() + ROOM_LOOK_S
+            self._held_until_s = time.monotonic() + ROOM_CHECK_S
         self._ledger.decide(result.to_command(), self._clock.now_ms())
 
-    def act_upon(self, happened: Sequence[events.Event]) -> None:
+    def on_events(self, happened: Sequence[events.Event]) -> None:
         """End, stop, or continue runs as the events say.
 
         Raises: SupervisorFailed.
@@ -256,7 +272,7 @@ class Pool:
         for event in happened:
             if isinstance(event, events.CancelRequested):
                 if not self._order(event.id, Kill, "canceled", event.signal):
-                    self._orphans.end(event.id)
+                    self._tracker.end_run(event.id)
             elif isinstance(event, events.Suspended):
                 if not self._order(event.id, Signal, SIGSTOP):  # its worker takes no orders
                     command = commands.Continue([event.id], skip_ineligible=True)
@@ -272,3 +288,12 @@ class Pool:
                     worker.put(kind(run.run, *fields))
                     return True
         return False
+
+
+def _record(
+    instance: str, pid: int, state: str, run: Run | OpenRun | None, since_ms: int
+) -> dict[str, object]:
+    record: dict[str, object] = {"worker": instance, "pid": pid, "state": state}
+    if run is None:
+        return {**record, "job": None, "attempt": None, "since": None}
+    return {**record, "job": run.job_id, "attempt": run.attempt, "since": timestamps.utc(since_ms)}

@@ -94,7 +94,7 @@ def _open_nameless(draft: str) -> int:
     return file
 
 
-def why_not_begun(run: Run, fault: Exception) -> str:
+def start_failure(run: Run, fault: Exception) -> str:
     """Return a clause for people that says why the run did not start.
 
     It names a file only if the job itself names it.

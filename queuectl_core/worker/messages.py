@@ -59,7 +59,7 @@ class Run(NamedTuple):
         return 1 if self.options is None else self.options.get("slots", 1)
 
     @property
-    def characters(self) -> int:
+    def size(self) -> int:
         """Return about how many characters the run takes up in a queue."""
         options = 0 if self.options is None else len(str(self.options))
         return len(self.command) + len(self.cwd) + options
@@ -69,8 +69,9 @@ class Run(NamedTuple):
         return Result(self.job_id, self.run, None, reason, begun=False)
 
 
-EXECUTION = frozenset(
-    ("timeout", "env", "stdin", "input", "shell", "nice", "limit_mem", "limit_cpu", "queue", "name", "slots")
+EXECUTION = (
+    *("timeout", "env", "stdin", "input", "shell", "nice"),
+    *("limit_mem", "limit_cpu", "queue", "name", "slots"),
 )
 """The options of a job that its worker needs."""
 

@@ -7,6 +7,7 @@ Invariant: no run shares its pipe or its lock with another run.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -136,18 +137,16 @@ class RunProcess:
         """
         self.output.write(os.read(self.pipe, _READ_BYTES))
 
-    def finish(self, leader: int, others: bool) -> None:
+    def finish(self, leader: int, has_others: bool) -> None:
         """End what the shell `leader` left behind after it was reaped, and take the last output.
 
-        `others` says whether this process has other children.
+        `has_others` says whether this process has other children.
         The output is limited, because a process that has escaped can continue to write.
         """
-        process_tree.end_rest(leader, self._tree_lock, self._is_subreaper, others)
-        try:
+        process_tree.end_rest(leader, self._tree_lock, self._is_subreaper, has_others)
+        with contextlib.suppress(BlockingIOError):
             for _ in range(16):
                 self.read_output()
-        except BlockingIOError:
-            pass
         self.output.finish()
         self._poll.unregister(self.pipe)
         descriptors.close_all((self.pipe, self._pipe_in))

@@ -26,7 +26,7 @@ import signal
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
 from ..home import Home
@@ -35,7 +35,7 @@ from ..storage.reserve import Reserve
 from ..system import descriptors, file_io, lockfile, process_tree
 from ..system.clock import now_ms
 from . import messages
-from .command_line import why_not_begun
+from .command_line import start_failure
 from .messages import Kill, OutputLocation, Result, Run, Signal
 from .run_process import SCARCE, NotReady, RunProcess
 from .run_timer import TERMINATING, RunTimer
@@ -114,15 +114,16 @@ class Worker:
         self._must_end = False
         self._terminated = False
         self._waiting: deque[Run] = deque()
-        self._running: Run | None = None
+        self._running: int | None = None
+        """The number of the current run."""
         self._leader: int | None = None
         """The PID of the current run's shell."""
         self._suspended: set[int] = set()
         self._recent: deque[Result] = deque(maxlen=2 * MAX_PREFETCH)
         self._signals = descriptors.signal_reader((signal.SIGCHLD, signal.SIGTERM))
-        self._inbox = dispatch._reader.fileno()
+        self._orders = dispatch._reader.fileno()
         self._poll = select.poll()
-        for descriptor in (self._inbox, self._signals):
+        for descriptor in (self._orders, self._signals):
             self._poll.register(descriptor, select.POLLIN)
         self._process = RunProcess(home, instance, self._poll)
 
@@ -130,7 +131,8 @@ class Worker:
         """Serve runs and orders until the worker is told to end or the supervisor is gone."""
         while True:
             if self._waiting:
-                run = self._running = self._waiting.popleft()
+                run = self._waiting.popleft()
+                self._running = run.run
                 result = self._serve_run(run)
                 self._running = None
                 self._report(result)
@@ -138,45 +140,42 @@ class Worker:
                 if self._has_supervisor:
                     self._write_report()  # the supervisor can be killed before it records the results
                 return
-            elif self._inbox in self._wait():
-                self._take_order()
+            elif self._orders in self._wait():
+                self._handle_order()
 
-    def _take_order(self) -> Kill | None:
+    def _handle_order(self) -> Kill | None:
         """Read one order and carry it out, but return an order to kill the current run."""
         try:
             order: messages.Order = self._dispatch.get()
         except (EOFError, OSError):  # the other end is closed
-            self._lose_supervisor()
+            self._on_supervisor_death()
             return None
         if isinstance(order, list):
-            self._add_runs(order)
+            self._waiting.extend(map(Run._make, order))
         elif order is None:
             self._must_end = True
             self._hand_back(TOLD_TO_END)
         elif isinstance(order, Signal):
-            self._pass_on(order)
-        elif self._running is not None and self._running.run == order.run:
+            self._signal_run(order)
+        elif self._running == order.run:
             return order
         else:
             self._hand_back(order.reason or messages.STOPPED_BY_HAND, order.run)
         return None
 
-    def _add_runs(self, plain_runs: list[tuple[Any, ...]]) -> None:
-        self._waiting.extend(Run(*fields) for fields in plain_runs)
-
-    def _pass_on(self, order: Signal) -> None:
+    def _signal_run(self, order: Signal) -> None:
         """Send the signal to the current run, or record it for a run that waits here.
 
         The worker suspends a recorded run as soon as it begins.
         """
-        if self._leader is not None and self._running is not None and self._running.run == order.run:
+        if self._leader is not None and self._running == order.run:
             process_tree.signal_group(self._leader, order.signal)
         elif order.signal == signal.SIGCONT:
             self._suspended.discard(order.run)
         elif any(run.run == order.run for run in self._waiting):
             self._suspended.add(order.run)
 
-    def _lose_supervisor(self) -> None:
+    def _on_supervisor_death(self) -> None:
         """Record that the supervisor is gone, and read the rest of the queue so that no run gets lost."""
         if not self._has_supervisor:
             return
@@ -184,15 +183,16 @@ class Worker:
         self._terminated = False  # without a supervisor SIGTERM stops the run; an earlier one did not mean that
         if self._leader is not None:
             process_tree.signal_group(self._leader, signal.SIGCONT)  # nobody else can resume a suspended run now
-        self._poll.unregister(self._inbox)
+        self._poll.unregister(self._orders)
         try:
             while not self._dispatch.empty():
                 order = self._dispatch.get()
                 if isinstance(order, list):
-                    self._add_runs(order)
+                    self._waiting.extend(map(Run._make, order))
         except (EOFError, OSError):
             pass
-        self._recent = deque([*self._recent, *(run.not_begun(messages.SUPERVISOR_GONE) for run in self._waiting)])
+        unread = [run.not_begun(messages.SUPERVISOR_GONE) for run in self._waiting]
+        self._recent = deque([*self._recent, *unread])
         self._waiting.clear()
         self._write_report()
 
@@ -222,7 +222,7 @@ class Worker:
         self._leader = leader
         if run.run in self._suspended:
             process_tree.signal_group(leader, signal.SIGSTOP)
-        reaped = self._attend(leader, run, timer)
+        reaped = self._wait_for_end(leader, run, timer)
         self._suspended.discard(run.run)
         if not self._waiting:
             os.chdir("/")  # an idle worker must not keep a disk from being unmounted
@@ -230,19 +230,20 @@ class Worker:
         return Result(run.job_id, run.run, ending, timer.reason, full=self._process.output.found_full)
 
     def _ending_of(self, reaped: process_tree.Reaped, timer: RunTimer) -> AttemptResult:
-        status, cpu_ms, peak_bytes = reaped
+        status, *used = reaped
         code = os.waitstatus_to_exitcode(status)
+        exit_code, number = (code, None) if code >= 0 else (None, -code)
         outcome, detail = "exit" if code >= 0 else "signal", None
         if timer.has_timed_out:
             outcome, detail = "timeout", f"timed out after {timer.timeout_s:g} s"
-        ending = self._attempt_result(outcome, detail, timer)._replace(cpu_ms=cpu_ms, peak_bytes=peak_bytes)
-        return ending._replace(exit_code=code) if code >= 0 else ending._replace(signal=-code)
+        return AttemptResult(outcome, exit_code, number, *self._times_and_output(timer), detail, *used)
 
-    def _attempt_result(self, outcome: str, detail: str | None, timer: RunTimer) -> AttemptResult:
+    def _times_and_output(self, timer: RunTimer) -> tuple[int, int, str, int, int, int]:
+        """Return the middle fields of an `AttemptResult`."""
         duration_ms = round((time.monotonic() - timer.began_s) * 1000)
         output = self._process.output
         place = output.segment, output.start, output.kept_bytes, output.dropped_bytes
-        return AttemptResult(outcome, None, None, now_ms(), duration_ms, *place, detail)
+        return (now_ms(), duration_ms, *place)
 
     def _begin(self, run: Run, timer: RunTimer) -> int | Result:
         """Start the command. Return the PID of its shell, or the result of a run that cannot start.
@@ -260,34 +261,36 @@ class Worker:
             except (OSError, ValueError) as fault:
                 is_scarce = getattr(fault, "errno", None) in SCARCE
                 if not is_scarce or time.monotonic() > timer.began_s + SCARCE_WITHIN_S:
-                    return self._failure_to_start(run, fault, timer)
+                    return self._not_started(run, fault, timer)
             self._hand_back(HANDED_BACK)
-            kill = self._take_order() if self._inbox in self._wait(time.monotonic() + pause_s) else None
+            ready = self._wait(time.monotonic() + pause_s)
+            kill = self._handle_order() if self._orders in ready else None
             if kill is not None:
                 return run.not_begun(kill.reason or messages.STOPPED_BY_HAND)
             if self._must_end:
                 return run.not_begun(TOLD_TO_END)
             pause_s = min(5.0, pause_s * 2)
 
-    def _failure_to_start(self, run: Run, fault: Exception, timer: RunTimer) -> Result:
+    def _not_started(self, run: Run, fault: Exception, timer: RunTimer) -> Result:
         """Return the result of a run that could not start. A full disk is not a failure of the job."""
         if getattr(fault, "errno", None) in file_io.FULL:
             return run.not_begun("the disk is full")._replace(full=True)
-        ending = self._attempt_result("spawn-failed", why_not_begun(run, fault), timer)
+        why = start_failure(run, fault)
+        ending = AttemptResult("spawn-failed", None, None, *self._times_and_output(timer), why)
         return Result(run.job_id, run.run, ending)
 
-    def _attend(self, leader: int, run: Run, timer: RunTimer) -> process_tree.Reaped:
+    def _wait_for_end(self, leader: int, run: Run, timer: RunTimer) -> process_tree.Reaped:
         """Wait until the command has ended, and return the end of its shell.
 
         If the run is killed or times out, the processes that the shell started get the same grace period as the shell.
         """
-        reaped, others = None, False
-        while reaped is None or (others and timer.state == TERMINATING):
+        reaped, has_others = None, False
+        while reaped is None or (has_others and timer.state == TERMINATING):
             ready = self._wait(timer.next_deadline())
             if self._process.pipe in ready:
                 self._process.read_output()
             if self._signals in ready:
-                found, others = process_tree.reap(leader)
+                found, has_others = process_tree.reap(leader)
                 if found is not None:
                     reaped = found
                     continue  # an order that arrives with the end of the shell comes too late
@@ -301,13 +304,13 @@ class Worker:
                 _end_run(leader, number)
             self._note_long_run(run, timer, now_s)
         self._leader = None
-        self._process.finish(leader, others)
+        self._process.finish(leader, has_others)
         return reaped
 
     def _take_kill(self, ready: set[int], run: Run) -> Kill | None:
         """Return an order to end the current run. Without a supervisor, SIGTERM is such an order."""
-        if self._inbox in ready:
-            return self._take_order()
+        if self._orders in ready:
+            return self._handle_order()
         if self._has_supervisor or not self._terminated:
             return None
         self._terminated = False  # each SIGTERM reaches the run once
@@ -335,7 +338,7 @@ class Worker:
         try:
             self._results._writer.send_bytes(pickle.dumps(message))
         except OSError:
-            self._lose_supervisor()
+            self._on_supervisor_death()
 
     def _write_report(self) -> None:
         """Write the outcome file for the next supervisor: the current run, and the latest results.
@@ -351,8 +354,8 @@ class Worker:
                 time.sleep(1.0)
             elif tries == REPORT_TRIES:
                 return
-            elif self._inbox in self._wait(time.monotonic() + 1.0):
-                self._take_order()
+            elif self._orders in self._wait(time.monotonic() + 1.0):
+                self._handle_order()
                 self._hand_back("its worker is about to end")
 
     def _try_to_report(self) -> bool:
@@ -360,11 +363,11 @@ class Worker:
 
         If that fails, give up some of the reserve, and return False.
         """
-        running = None if self._running is None else self._running.run
-        if running is None and not self._recent:
+        if self._running is None and not self._recent:
             return True
+        report = messages.encode_report(self._running, self._recent)
         try:
-            file_io.replace_file(self._outcome, messages.encode_report(running, self._recent))
+            file_io.replace_file(self._outcome, report)
         except FileNotFoundError:  # the home no longer exists
             return True
         except OSError:
@@ -372,7 +375,6 @@ class Worker:
                 Reserve(self._home.reserve).give_up_some()
             return False
         return True
-
 
 
 def _end_run(leader: int, number: int) -> None:

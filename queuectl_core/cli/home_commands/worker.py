@@ -95,14 +95,14 @@ def _add_workers(queue: Queue, count: int, screen: Screen) -> bool:
 def _start_in_foreground(queue: Queue, args: Arguments) -> None:
     from ...supervisor import daemon
 
-    tell = daemon.tell_once(args.ready_fd) if args.ready_fd is not None else lambda answer: None
+    report = daemon.report_once(args.ready_fd) if args.ready_fd is not None else lambda answer: None
     if queue.status()["supervisor"] is not None:
         advice = "change its workers with `queuectl worker scale N`"
         refusal = NothingToDo(what=f"a supervisor is already running for {queue.home.path}; {advice}")
-        tell({"error": {"code": refusal.code, "fields": refusal.fields}})
+        report({"error": {"code": refusal.code, "fields": refusal.fields}})
         raise refusal
     queue.close()
-    daemon.run(queue.home, args.count, tell, until_eof=args.until_eof)
+    daemon.run(queue.home, args.count, report, until_eof=args.until_eof)
 
 
 def _stop(queue: Queue, args: Arguments, screen: Screen) -> None:

@@ -37,14 +37,14 @@ class Desk:
     def __init__(self, home: Home) -> None:
         self.ledger = Ledger(home)
         own = {"greet": lambda request: {"hello": True}, "fail": self._fail}
-        self.sessions = Sessions(self.ledger, own, clock=lambda: NOW_MS)
+        self.sessions = Sessions(self.ledger, own, 1000, lambda: NOW_MS)
         self.fault: Exception = Busy(what="later")
 
     def _fail(self, request: Request) -> Request:
         raise self.fault
 
     def ask(self, client: Client, verb: str, **fields: object) -> None:
-        self.sessions.take(client, {"v": protocol.VERSION, "verb": verb, **fields})  # type: ignore[arg-type]
+        self.sessions.handle(client, {"v": protocol.VERSION, "verb": verb, **fields})  # type: ignore[arg-type]
 
     def enqueue(self, client: Client, id: str) -> None:
         self.ask(client, "enqueue", jobs=[{"id": id, "command": "true"}], cwd="/")
@@ -62,9 +62,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_replies_leave_only_when_they_are_sent(desk: Desk) -> None:
     client = Client()
     desk.enqueue(client, "a")
-    assert desk.sessions.owe() and not client.got
+    assert desk.sessions.has_replies() and not client.got
     desk.sessions.send()
-    assert client.got == [{"ok": True, "ids": ["a"]}] and not desk.sessions.owe()
+    assert client.got == [{"ok": True, "ids": ["a"]}] and not desk.sessions.has_replies()
 
 
 def test_verbs_of_the_supervisor_come_first(desk: Desk) -> None:
@@ -79,7 +79,7 @@ def test_verbs_of_the_supervisor_come_first(desk: Desk) -> None:
 )
 def test_refusals_are_replies(desk: Desk, request_: Request) -> None:
     client = Client()
-    desk.sessions.take(client, request_)  # type: ignore[arg-type]
+    desk.sessions.handle(client, request_)  # type: ignore[arg-type]
     desk.sessions.send()
     assert [reply["ok"] for reply in client.got] == [False]
 
@@ -95,7 +95,7 @@ def test_failure_of_the_journal_sends_no_reply(desk: Desk) -> None:
     desk.fault = StorageFailed(path="journal", why="gone")
     with pytest.raises(StorageFailed):
         desk.ask(Client(), "fail")
-    assert not desk.sessions.owe()
+    assert not desk.sessions.has_replies()
 
 
 def test_wait_is_answered_when_its_job_finishes(desk: Desk) -> None:
@@ -105,7 +105,7 @@ def test_wait_is_answered_when_its_job_finishes(desk: Desk) -> None:
     desk.sessions.send()
     assert len(client.got) == 1
     desk.ledger.decide(commands.Cancel(["a"], 15), NOW_MS)
-    desk.sessions.note(desk.ledger.write())
+    desk.sessions.on_events(desk.ledger.write())
     desk.sessions.send()
     assert client.got[1] == {"ok": True, "ended": {"dead": 1}}
 
@@ -113,7 +113,7 @@ def test_wait_is_answered_when_its_job_finishes(desk: Desk) -> None:
 def test_load_of_a_disconnected_client_adds_nothing(desk: Desk) -> None:
     client = Client()
     desk.ask(client, "enqueue", jobs=[{"id": "a", "command": "true"}], cwd="/", part=0, more=True)
-    desk.sessions.end(client)  # type: ignore[arg-type]
+    desk.sessions.on_disconnect(client)  # type: ignore[arg-type]
     desk.ask(client, "enqueue", jobs=[{"id": "b", "command": "true"}], cwd="/", part=1)
     desk.sessions.send()
     assert [reply["ok"] for reply in client.got] == [True, False]

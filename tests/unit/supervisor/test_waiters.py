@@ -25,12 +25,12 @@ class Table:
 TABLE: Any = Table()
 
 
-def ask(waits: Waits[str], client: str, *ids: str, more: bool = False) -> dict[str, object] | None:
+def ask(waits: Waits, client: str, *ids: str, more: bool = False) -> dict[str, object] | None:
     return waits.ask(client, {"ids": list(ids), "more": more}, TABLE)
 
 
-def over(waits: Waits[str], *happened: Event) -> list[tuple[str, dict[str, int]]]:
-    return [(wait.client, wait.ended) for wait in waits.over(happened)]
+def over(waits: Waits, *happened: Event) -> list[tuple[str, dict[str, int]]]:
+    return [(wait.client, wait.ended) for wait in waits.finish(happened)]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def over(waits: Waits[str], *happened: Event) -> list[tuple[str, dict[str, int]]
     ],
 )
 def test_client_gets_the_result_of_its_job(event: Event, how: str) -> None:
-    waits = Waits[str]()
+    waits = Waits()
     assert ask(waits, "client", "a") is None
     assert over(waits, Started("a", 1, "w1")) == []
     assert over(waits, event) == [("client", {how: 1})]
@@ -51,14 +51,14 @@ def test_client_gets_the_result_of_its_job(event: Event, how: str) -> None:
 
 
 def test_client_gets_an_answer_once_all_its_jobs_finished() -> None:
-    waits = Waits[str]()
+    waits = Waits()
     ask(waits, "client", "a", "b")
     assert over(waits, Succeeded("b", 1, ENDED)) == []
     assert over(waits, Succeeded("a", 1, ENDED), Succeeded("c", 1, ENDED)) == [("client", {"completed": 2})]
 
 
 def test_wait_stays_open_until_all_jobs_are_named() -> None:
-    waits = Waits[str]()
+    waits = Waits()
     assert ask(waits, "client", "a", more=True) == {}
     assert over(waits, Succeeded("a", 1, ENDED)) == []
     assert ask(waits, "client", "b") is None
@@ -66,26 +66,26 @@ def test_wait_stays_open_until_all_jobs_are_named() -> None:
 
 
 def test_wait_for_jobs_that_have_ended_is_over_at_once() -> None:
-    waits = Waits[str]()
+    waits = Waits()
     assert ask(waits, "client", "completed") == {"ended": {"completed": 1}}
     assert len(waits) == 0
 
 
 def test_job_named_twice_counts_once() -> None:
-    waits = Waits[str]()
+    waits = Waits()
     ask(waits, "client", "a", "a")
     assert over(waits, Succeeded("a", 1, ENDED)) == [("client", {"completed": 1})]
 
 
 def test_several_clients_may_wait_for_the_same_job() -> None:
-    waits = Waits[str]()
+    waits = Waits()
     for client in ("one", "other"):
         ask(waits, client, "a")
     assert [client for client, _ in over(waits, Succeeded("a", 1, ENDED))] == ["one", "other"]
 
 
 def test_unknown_job_ends_the_whole_wait() -> None:
-    waits = Waits[str]()
+    waits = Waits()
     ask(waits, "client", "a", more=True)
     with pytest.raises(UnknownJob):
         ask(waits, "client", "b", "unknown")
@@ -93,7 +93,7 @@ def test_unknown_job_ends_the_whole_wait() -> None:
 
 
 def test_waits_of_disconnected_clients_do_not_accumulate() -> None:
-    waits = Waits[str]()
+    waits = Waits()
     ask(waits, "client", "a", "b")
     for n in range(3000):
         ask(waits, "gone", f"job{n}", "a")
@@ -104,7 +104,7 @@ def test_waits_of_disconnected_clients_do_not_accumulate() -> None:
 
 def test_number_of_jobs_to_wait_for_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiters, "MAX_ENTRIES", 100)
-    waits = Waits[str]()
+    waits = Waits()
     for n in range(101):
         assert not waits.is_full
         ask(waits, "client", f"job{n}", more=True)
