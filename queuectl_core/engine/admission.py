@@ -160,6 +160,15 @@ def due_ms(fields: Mapping[str, Any], now_ms: int, clock_shift_ms: int) -> int |
     return None
 
 
+def free_id(table: JobTable, wanted: str) -> str:
+    """Return this ID for a job that the queue adds itself, or a longer one if a user has already used it."""
+    id, n = wanted, 1
+    while table.get(id) is not None:
+        n += 1
+        id = f"{wanted}.{n}"
+    return id
+
+
 def holder_of_key(table: JobTable, key: str) -> str | None:
     """Return the ID of the unfinished job with this key."""
     entries = table.scan(f"key/{key}", 1)

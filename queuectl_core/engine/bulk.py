@@ -26,7 +26,9 @@ class Load:
     is the reason why the load can no longer be committed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock_shift_ms: int) -> None:
+        self.clock_shift_ms = clock_shift_ms
+        """The clock shift at the beginning: the times of the jobs are without it."""
         self.batch = InsertBatch()
         self.parts: list[tuple[int, bytes]] = []
         self.bytes = 0
@@ -43,6 +45,11 @@ class Load:
     @property
     def count(self) -> int:
         return len(self.batch.entries)
+
+    def has_times(self) -> bool:
+        """Return whether a job of the load waits for a time of the wall clock."""
+        jobs = (entry.job for entry in self.batch.entries.values())
+        return any(job is not None and job.wall_ms is not None for job in jobs)
 
     def add(self, part: list[Enqueued]) -> None:
         """Add the jobs of one part."""

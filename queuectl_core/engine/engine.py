@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import Corrupt, KeyTaken
+from ..errors import BadDependency, Busy, Corrupt, KeyTaken
 from ..model import commands, events
 from ..model.commands import Command
 from ..model.events import Enqueued, Event, JobEvent
@@ -127,7 +127,7 @@ class Engine:
 
     def begin_load(self) -> Load:
         """Begin a load. The caller ends it with `end_load` or `commit_load` in every case."""
-        load = Load()
+        load = Load(self.table.clock_shift_ms)
         self._loads[load] = None
         return load
 
@@ -155,12 +155,12 @@ class Engine:
 
         The load fails if another request has taken an ID or a key meanwhile, or if `write` fails.
 
-        Raises: DuplicateJob, KeyTaken.
+        Raises: DuplicateJob, KeyTaken, BadDependency, Busy.
         """
         self.end_load(load)
-        if load.taken is not None:
-            raise load.taken
-        follows = self._follow_from(load, now_ms)
+        replaced = [job for job in map(self.table.get, load.replaced) if job is not None]
+        self._check_load(load, replaced)
+        follows = self._follow_from(load, replaced, now_ms)
         write(follows)
         for other in self._loads:
             other.note_load(load)
@@ -170,12 +170,23 @@ class Engine:
         if self._loads and follows:
             self._tell_loads(follows)
 
-    def _follow_from(self, load: Load, now_ms: int) -> list[Event]:
+    def _check_load(self, load: Load, replaced: Sequence[Job]) -> None:
+        """Check that a load can still be committed. `replaced` are the jobs that it replaces.
+
+        Raises: DuplicateJob, KeyTaken, BadDependency, Busy.
+        """
+        if load.taken is not None:
+            raise load.taken
+        if load.clock_shift_ms != self.table.clock_shift_ms and load.has_times():
+            raise Busy(what="the clock was set meanwhile; nothing was enqueued")
+        for job in replaced:
+            if job.state == PROCESSING:
+                raise KeyTaken(key=job.options["key"], id=job.id, runs=True)
+            if job.state in (PENDING, FAILED) and job.id in load.waiting:
+                raise BadDependency(why=f"after: job {job.id} is replaced by a job of this request")
+
+    def _follow_from(self, load: Load, replaced: Sequence[Job], now_ms: int) -> list[Event]:
         """Return the events that follow from a load: jobs that it replaces, and blockers that ended while it came."""
-        replaced = [job for job in map(self.table.get, load.replaced) if job is not None]
-        running = next((job for job in replaced if job.state == PROCESSING), None)
-        if running is not None:
-            raise KeyTaken(key=running.options["key"], id=running.id, runs=True)
         gone = [events.Canceled(job.id, now_ms, "replaced") for job in replaced if job.state in (PENDING, FAILED)]
         over = [
             job_operations.end_of(job, other, other in load.completed, now_ms)
@@ -184,16 +195,21 @@ class Engine:
         ]
         ended: list[JobEvent] = [*over, *gone]
         follows = job_operations.with_dependants(self.table, ended, now_ms, load.dependants_of)[len(over) :]
-        return [*follows, *(self._hooks_after(follows, now_ms) if self._has_hooks else ())]
+        return [*follows, *(self._hooks_after(follows, now_ms, load) if self._has_hooks else ())]
 
-    def _hooks_after(self, follows: Sequence[Event], now_ms: int) -> list[Enqueued]:
-        """Return the hook jobs for events that are not applied yet."""
+    def _hooks_after(self, follows: Sequence[Event], now_ms: int, load: Load | None = None) -> list[Enqueued]:
+        """Return the hook jobs for events that are not applied yet, and that follow from a load if one is given.
+
+        A load leaves no idle queue.
+        """
+        entries = {} if load is None else load.batch.entries
 
         def job_of(event: Any) -> Job | None:
-            job = self.table.get(event.id)
+            job = entries[event.id].job if event.id in entries else self.table.get(event.id)
             return None if job is None else after(job, event)
 
-        return hooks.following(self.table, self.settings, follows, now_ms, job_of)
+        found = hooks.following(self.table, self.settings, follows, now_ms, job_of)
+        return [one for one in found if load is None or one.options.get("name") != "on-idle"]
 
     def _prune(self, command: commands.Prune, now_ms: int) -> Decision:
         age_s, limit = self.settings.usable("retention"), self.settings.usable("retention-jobs")

@@ -19,6 +19,7 @@ from ..model.job import FAILED, PENDING, PROCESSING, Job
 from ..model.job_spec import MAX_INPUT_BYTES
 from ..model.settings import HOOKS, Settings
 from ..table.job_table import JobTable
+from .admission import free_id
 
 if TYPE_CHECKING:
     from ..model.events import Event
@@ -43,8 +44,8 @@ def following(
     for name, job in _occasions(table, happened, job_of):
         command = settings.usable(name)
         number = table.next_number + len(found)
-        id = f"{job.id[:90]}.{name}.{number}"
-        if command and table.get(id) is None:
+        if command:
+            id = free_id(table, f"{job.id[:90]}.{name}.{number}")
             record = _record(job, table.clock_shift_ms, name)
             options: Options = {"queue": QUEUE, "name": name, "input": record}
             retries, base = settings.usable("max-retries"), float(settings.usable("backoff-base"))

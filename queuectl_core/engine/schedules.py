@@ -29,7 +29,7 @@ from ..model.job_spec import check_cwd, check_id, check_spec, parse_seconds
 from ..model.settings import Settings
 from ..table.job_table import JobTable
 from ..timestamps import END_MS
-from .admission import admit
+from .admission import admit, free_id
 
 if TYPE_CHECKING:
     from ..model.records import Schedule
@@ -169,9 +169,8 @@ class Schedules:
             return [], events.ScheduleFired(name, now_ms, None, next_ms)
         event = admitted[0]
         number = event.number + before  # the jobs of this tick are not in the table yet
-        event = event._replace(
-            id=f"{name}.{now_ms // 1000}.{number}", number=number, options={**event.options, "schedule": name}
-        )
+        id = free_id(self._table, f"{name}.{now_ms // 1000}.{number}")
+        event = event._replace(id=id, number=number, options={**event.options, "schedule": name})
         return [event], events.ScheduleFired(name, now_ms, event.id, next_ms)
 
     def _is_live(self, id: str | None) -> bool:

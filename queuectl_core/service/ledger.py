@@ -131,10 +131,10 @@ class Ledger:
     def commit_load(self, load: Load, now_ms: int) -> None:
         """Write a load to the journal and add its jobs to the table.
 
-        After DuplicateJob, KeyTaken, or DiskFull, nothing of the load remains.
+        After DuplicateJob, KeyTaken, BadDependency, Busy, or DiskFull, nothing of the load remains.
         StorageFailed means that the journal cannot take the events decided before the load.
 
-        Raises: DuplicateJob, KeyTaken, DiskFull, StorageFailed.
+        Raises: DuplicateJob, KeyTaken, BadDependency, Busy, DiskFull, StorageFailed.
         """
         try:
             self._write_decided()

@@ -92,6 +92,28 @@ def test_jobs_replaced_by_a_load_start_the_hook() -> None:
     assert (record["id"], record["state"], record["reason"]) == ("old", "dead", "replaced")
 
 
+def test_jobs_of_a_load_that_die_with_what_they_wait_for_start_the_hook() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "b", "command": "true", "after": ["a"]}], "/", NOW_MS)
+    engine.add_to_load(load, [{"id": "c", "command": "true"}], "/", NOW_MS)
+    run_job(engine, exited(1))
+    hook(engine, "on-dead")
+    hook(engine, "on-idle")
+    engine.commit_load(load, NOW_MS, lambda events: None)
+    assert hooks_of(engine) == ["on-dead b"]
+
+
+def test_a_hook_starts_whatever_ids_users_have_chosen() -> None:
+    engine = an_engine()
+    hook(engine, "on-success")
+    enqueue(engine, "a")
+    enqueue(engine, "a.on-success.3")
+    run_job(engine, exited(0))
+    assert hooks_of(engine) == ["on-success a"]
+
+
 def test_id_taken_by_a_hook_refuses_a_load() -> None:
     engine = an_engine()
     hook(engine, "on-dead")

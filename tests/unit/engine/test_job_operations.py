@@ -8,6 +8,7 @@ import pytest
 
 from queuectl_core.errors import (
     BadDependency,
+    Busy,
     DuplicateJob,
     InvalidInput,
     KeyTaken,
@@ -165,6 +166,30 @@ def test_key_is_unique_within_a_load_and_against_later_jobs() -> None:
     engine.handle(with_key("b"), NOW_MS)
     with pytest.raises((KeyTaken, DuplicateJob)):
         engine.commit_load(load, NOW_MS, lambda follows: None)
+
+
+def test_a_load_is_refused_whose_jobs_wait_for_one_that_it_replaces() -> None:
+    """As is a request of one part; else they would die at once."""
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    load = engine.begin_load()
+    engine.add_to_load(load, [{"id": "b", "command": "true", "after": ["a"]}], "/", NOW_MS)
+    spec = {"id": "c", "command": "true", "key": "k", "on_conflict": "replace"}
+    engine.add_to_load(load, [spec], "/", NOW_MS)
+    with pytest.raises(BadDependency):
+        engine.commit_load(load, NOW_MS, lambda follows: None)
+    assert job_of(engine, "a").state == PENDING and engine.table.get("c") is None
+
+
+def test_a_load_with_times_is_refused_when_the_clock_is_set_meanwhile() -> None:
+    engine = an_engine()
+    load, timeless = engine.begin_load(), engine.begin_load()
+    engine.add_to_load(load, [{"id": "a", "command": "true", "at": "2030-01-01T00:00Z"}], "/", NOW_MS)
+    engine.add_to_load(timeless, [{"id": "b", "command": "true", "delay": 1}], "/", NOW_MS)
+    engine.handle(commands.ShiftClock(5000), NOW_MS + 5000)
+    with pytest.raises(Busy):
+        engine.commit_load(load, NOW_MS + 5000, lambda follows: None)
+    engine.commit_load(timeless, NOW_MS + 5000, lambda follows: None)
 
 
 def test_load_replaces_waiting_jobs_at_its_commit() -> None:

@@ -12,7 +12,7 @@ from queuectl_core.model import commands
 from queuectl_core.model.job import PENDING
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.table.job_table import JobTable
-from tests.builders import NOW_MS, an_engine, exited, run_job
+from tests.builders import NOW_MS, an_engine, enqueue, exited, run_job
 from tests.homes import CommandLine
 
 HOUR_MS = 3_600_000
@@ -39,6 +39,18 @@ def test_schedule_adds_a_job_at_each_of_its_times() -> None:
     id = run_job(engine, exited(0), NOW_MS + HOUR_MS)
     assert id.startswith("s.") and engine.table.get(id).options == {"name": "s", "schedule": "s"}  # type: ignore[union-attr]
     assert engine.schedules.next_ms() == NOW_MS + 2 * HOUR_MS
+
+
+def test_a_schedule_replaces_no_job_whose_id_a_user_has_chosen() -> None:
+    """A job that was acknowledged would be lost, silently."""
+    engine = an_engine()
+    set_schedule(engine, every="1h")
+    due_ms = NOW_MS + HOUR_MS
+    taken = [f"s.{due_ms // 1000}.3", f"s.{due_ms // 1000}.3.2"]
+    enqueue(engine, *taken)
+    assert tick(engine, due_ms) == 1
+    assert run_job(engine, exited(0), due_ms) == taken[0] and run_job(engine, exited(0), due_ms) == taken[1]
+    assert run_job(engine, exited(0), due_ms) == f"{taken[0]}.3"
 
 
 def test_missed_runs_catch_up_once_and_the_interval_stays() -> None:
