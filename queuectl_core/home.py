@@ -84,6 +84,7 @@ class Home:
         """
         try:
             if not os.path.isdir(self.path):
+                self._check_above()  # a refused path gets no folder
                 _make_folders(self.path)
             self.check()
             for folder in self.folders:
@@ -146,10 +147,12 @@ class Home:
         trusted = {0, os.stat("/").st_uid, os.geteuid()}  # root may have another number in a namespace
         for path in {self.path, os.path.realpath(self.path)}:
             while (above := os.path.dirname(path)) != path:
-                status = os.stat(above)
-                is_sticky = status.st_mode & stat.S_ISVTX and {status.st_uid, os.lstat(path).st_uid} <= trusted
-                if status.st_mode & stat.S_IWOTH and not is_sticky:
-                    raise self._bad(f"other users can write to {above} and replace {path}")
+                if os.path.exists(above):  # or else this user creates it
+                    status = os.stat(above)
+                    owner = os.lstat(path).st_uid if os.path.lexists(path) else os.geteuid()
+                    is_sticky = status.st_mode & stat.S_ISVTX and {status.st_uid, owner} <= trusted
+                    if status.st_mode & stat.S_IWOTH and not is_sticky:
+                        raise self._bad(f"other users can write to {above} and replace {path}")
                 path = above
         self._is_safe_above = True
 

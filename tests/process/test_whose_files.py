@@ -21,7 +21,7 @@ from queuectl_core.home import Home
 from queuectl_core.storage import output_log
 from queuectl_core.storage.reserve import RESERVE_BYTES, Reserve
 from queuectl_core.system import file_io
-from tests.homes import SCRIPT, CommandLine, until
+from tests.homes import ROOT, SCRIPT, CommandLine, until
 
 SECRET = '{"id": "a", "command": "echo hi", "env": {"TOKEN": "secret"}}'
 OLD_S = 1_000_000_000
@@ -246,6 +246,20 @@ def test_export_replaces_no_link_and_leaves_no_partial_file(queuectl: CommandLin
     assert Path(victim).read_text() == "mine"
 
 
+def test_an_export_that_is_killed_leaves_a_draft_that_the_next_one_names(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    path = Path(queuectl.home).parent / "out"
+    code = "import os; from queuectl_core.cli import output_file, screen; "
+    code += "lines = (os.kill(os.getpid(), 9) for _ in 'x'); "
+    code += f"output_file.write_lines({str(path)!r}, lines, screen.Screen(json=False))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == -9
+    draft = Path(f"{path}.part")
+    assert draft.exists() and not path.exists()
+    assert f"cannot write {draft}: File exists" in queuectl.refused(2, "backup", str(path))
+    draft.unlink()
+    queuectl.ok("backup", str(path))
+
+
 @pytest.mark.parametrize("words", [["export", "--output"], ["dlq", "export", "--output"], ["backup"]])
 @pytest.mark.parametrize("kind", ["file", "link", "fifo"])
 def test_exports_replace_no_file(queuectl: CommandLine, words: list[str], kind: str) -> None:
@@ -371,6 +385,16 @@ def test_a_home_that_others_may_replace_is_refused(queuectl: CommandLine, tmp_pa
     assert queuectl.counts()["pending"] == 1
     above.chmod(0o777)
     assert "and replace" in queuectl.refused(2, "status")
+
+
+def test_a_refused_path_of_a_home_gets_no_folder(queuectl: CommandLine, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    for home in (shared / "new", shared / "new" / "deep"):
+        words = ("--home", str(home), "enqueue", "--", "true")
+        assert f"other users can write to {shared} and replace" in queuectl.refused(2, *words)
+    assert list(shared.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
