@@ -80,11 +80,16 @@ class Interrupted(Exception):
 
 
 def expect(holds: bool, otherwise: str) -> None:
+    """Check that something holds.
+
+    Raises: Unexpected.
+    """
     if not holds:
         raise Unexpected(otherwise)
 
 
 def say(text: str = "") -> None:
+    """Print one line at once."""
     print(text, flush=True)
 
 
@@ -103,6 +108,7 @@ class Module(NamedTuple):
 
     @property
     def id(self) -> str:
+        """Return the ID of the job."""
         return f"compile-{self.name}"
 
     @property
@@ -189,9 +195,14 @@ class CommandLine:
         self._has_started = False
 
     def note_signal(self, number: int, frame: object) -> None:
+        """Keep the number of a signal. This is a signal handler."""
         self.signal = number
 
     def obey_signal(self) -> None:
+        """Stop if a signal has arrived.
+
+        Raises: Interrupted.
+        """
         if self.signal is not None:
             raise Interrupted
 
@@ -205,6 +216,7 @@ class CommandLine:
         return self._must(words, subprocess.PIPE)
 
     def read_json(self, *words: str) -> Any:
+        """Return the value that the command prints with --json."""
         return json.loads(self.read(*words, "--json"))
 
     def _must(self, words: tuple[str, ...], stdout: int | None) -> str:

@@ -40,6 +40,8 @@ def _made_again(kind: type[QueueError], fields: dict[str, object]) -> QueueError
 
 
 class InvalidInput(QueueError):
+    """A value, option, or file of the user that is not valid. `what` is the sentence."""
+
     code, exit_status = "invalid_input", 2
 
 
@@ -51,6 +53,8 @@ class InvalidJob(QueueError):
 
 
 class InvalidSetting(QueueError):
+    """A value that a setting cannot have, or a setting that does not exist. `why` is a clause."""
+
     code, exit_status = "invalid_setting", 2
     text = "config {key}: {why}"
 
@@ -132,15 +136,21 @@ class UnknownSchedule(QueueError):
 
 
 class BadDependency(QueueError):
+    """A job to wait for that does not exist, or that makes a cycle. `why` is the sentence."""
+
     code = "bad_dependency"
     text = "{why}"
 
 
 class NothingToDo(QueueError):
+    """A request that finds no job to change. `what` is the sentence."""
+
     code = "nothing_to_do"
 
 
 class NoOutput(QueueError):
+    """A job without the output that was asked for. `what` is the sentence."""
+
     code = "no_output"
 
 
@@ -161,6 +171,8 @@ class NoSupervisor(QueueError):
 
 
 class SupervisorFailed(QueueError):
+    """A supervisor that did not start, or that had to end. `why` is a clause."""
+
     code = "supervisor_failed"
     text = "the supervisor cannot continue: {why}"
 
@@ -235,11 +247,15 @@ class UnfitPython(QueueError):
 
 
 class OutputFailed(QueueError):
+    """A standard output that takes no more bytes. `why` is a clause."""
+
     code = "output_failed"
     text = "cannot write the output: {why}"
 
 
 class ProtocolError(QueueError):
+    """A message on the control socket that is not valid. `what` is the sentence."""
+
     code, exit_status = "protocol", 2
 
 

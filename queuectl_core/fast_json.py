@@ -98,4 +98,8 @@ except (ImportError, TypeError):  # not CPython, or a version with another signa
     decode_unique = JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=unique).decode
 
     def encode(value: object) -> str:
+        """Encode a value as JSON text, without spaces.
+
+        Raises: ValueError, TypeError, RecursionError.
+        """
         return dumps(value, separators=(",", ":"))

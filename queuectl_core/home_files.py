@@ -37,6 +37,7 @@ def is_journal_file(name: str) -> bool:
 
 
 def is_store_file(name: str) -> bool:
+    """Return whether this is the name of a file of a store, or of the folder of a generation."""
     return name in _STORE_FILES or is_generation(name)
 
 

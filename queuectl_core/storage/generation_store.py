@@ -103,6 +103,7 @@ class GenerationStore:
             raise file_io.failure(self._folder, fault) from fault
 
     def sync_is_due(self, freed_bytes: int) -> bool:
+        """Return whether the journal would shrink by as much as a new generation is large."""
         return freed_bytes >= max(_MIN_SYNC_BYTES, self._bytes)
 
     def close(self) -> None:

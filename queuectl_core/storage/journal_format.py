@@ -62,6 +62,7 @@ class Frame(NamedTuple):
 
     @property
     def next_sequence(self) -> int:
+        """Return the sequence of the first event behind this frame."""
         return self.sequence + self.events
 
 
@@ -80,6 +81,7 @@ class Scan(NamedTuple):
 
 
 def encode_segment_header(header: SegmentHeader) -> bytes:
+    """Return the bytes of a segment header."""
     packed = _SEGMENT.pack(_SEGMENT_MAGIC, header.version, 0, header.log_id, header.number, header.first_sequence)
     return packed + _CRC.pack(zlib.crc32(packed))
 

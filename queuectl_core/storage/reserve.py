@@ -35,6 +35,7 @@ class Reserve:
         self._fault: OSError | None = None
 
     def is_whole(self) -> bool:
+        """Return whether the whole reserve is held."""
         return self._size() >= RESERVE_BYTES
 
     def make_whole(self) -> bool:

@@ -81,6 +81,7 @@ class SqliteStore:
         self._db.execute("CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)")
 
     def get(self, key: bytes) -> bytes | None:
+        """Return the value of a key, or None."""
         rows = self._run("SELECT value FROM Dict WHERE key = ?", (key,))
         return rows[0][0] if rows else None
 
@@ -142,6 +143,7 @@ class SqliteStore:
         self._unsynced_bytes = 0
 
     def sync_is_due(self, freed_bytes: int) -> bool:
+        """Return whether a sync would free much of the journal, or move much into the file."""
         return self._unsynced_bytes >= _UNSYNCED_BYTES or freed_bytes >= _FREED_BYTES
 
     def close(self) -> None:
