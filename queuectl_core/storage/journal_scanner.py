@@ -72,7 +72,7 @@ class Scanner:
         """
         for segment, successor in zip(self._needed, [*self._needed[1:], None]):
             with open(segment.path, "rb", opener=file_io.open_owned) as file:
-                data = file.read()
+                data = file_io.read_from(file)
                 scan = journal_format.scan(data, self.log_id, segment.first_sequence)
                 if synced and _ends_unsynced(scan, max(self._position + 1, self.next_sequence)):
                     _fsync(segment.path, file.fileno())
@@ -99,7 +99,7 @@ def read_segment(path: str, size: int = -1) -> tuple[SegmentHeader | None, bytes
     Raises: NewerFormat, OSError.
     """
     with open(path, "rb", opener=file_io.open_owned) as file:
-        data = file.read(size)
+        data = file_io.read_from(file, size)
     header = journal_format.decode_segment_header(data)
     if header is not None and header.version > journal_format.VERSION:
         raise NewerFormat(path=path, found=f"format {header.version}", known=journal_format.VERSION)

@@ -143,7 +143,7 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
     with open(_path_of(folder, name), "rb", opener=file_io.open_owned) as file:
         file.seek(offset)
         left = sys.maxsize if size is None else size
-        while left > 0 and (piece := file.read(min(_READ_BYTES, left))):
+        while left > 0 and (piece := file_io.read_from(file, min(_READ_BYTES, left))):
             left -= len(piece)
             yield piece
 

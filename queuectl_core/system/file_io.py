@@ -16,6 +16,10 @@ import stat
 
 from ..errors import DiskFull, QueueError, StorageFailed
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """The error numbers for a full disk. Nothing is broken, and the condition can pass."""
 
@@ -135,7 +139,20 @@ def read(path: str, size: int = -1) -> bytes:
     Raises: OSError.
     """
     with open(path, "rb", opener=open_owned) as file:
-        return file.read(size)
+        return read_from(file, size)
+
+
+def read_from(file: BinaryIO, size: int = -1) -> bytes:
+    """Return the next `size` bytes of an open file; by default, all bytes to its end.
+
+    `read` of a file returns None if the system says EAGAIN, which would look like the end of the file.
+
+    Raises: OSError.
+    """
+    data: bytes | None = file.read(size)
+    if data is None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), file.name)
+    return data
 
 
 def remove(path: str) -> None:

@@ -193,7 +193,7 @@ def read_report(home: Home, instance: str) -> WorkerReport | None:
     path = home.outcome(instance)
     try:
         with open(path, "rb", opener=file_io.open_owned) as file:
-            return decode_report(file.read())
+            return decode_report(file_io.read_from(file))
     except FileNotFoundError:
         return None
     except ValueError:
