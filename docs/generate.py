@@ -30,7 +30,7 @@ from queuectl_core.api import Queue
 from queuectl_core.cli import arguments
 from queuectl_core.cli.main import COMMANDS, command_of
 from queuectl_core.cli.value_args import TIMED_OUT
-from queuectl_core.model import events, job, job_spec, settings, states
+from queuectl_core.model import attempt, events, job, job_spec, settings, states
 
 if TYPE_CHECKING:
     from queuectl_core.model.records import Attempt
@@ -208,7 +208,7 @@ SAMPLE_ATTEMPT: Attempt = {"attempt": 1, "worker": "w1", "started_ms": 0, "run":
 
 def attempt_fields() -> Iterator[str]:
     """Yield the table of the fields of an attempt."""
-    agree("ATTEMPT_FIELDS", job.attempt_record(SAMPLE_ATTEMPT), texts.ATTEMPT_FIELDS)
+    agree("ATTEMPT_FIELDS", attempt.record_of(SAMPLE_ATTEMPT), texts.ATTEMPT_FIELDS)
     yield from described("field", texts.ATTEMPT_FIELDS)
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from queuectl_core.engine.engine import Engine
 from queuectl_core.model import commands
+from queuectl_core.model.attempt import AttemptResult
 from queuectl_core.model.commands import Command
-from queuectl_core.model.events import AttemptResult, Event
+from queuectl_core.model.events import Event
 from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.system import file_io

@@ -57,7 +57,7 @@ MOST_MODULES = 22
 """The limit for one folder."""
 
 PURE_MAY_IMPORT = {
-    "__future__", "_json", "bisect", "calendar", "codecs", "collections", "datetime", "difflib", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
+    "__future__", "_json", "bisect", "calendar", "codecs", "collections", "datetime", "difflib", "functools", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
 }  # fmt: skip
 """`signal` is for the names of signals, and `time` for calendar arithmetic; `PURE_MAY_CALL` limits both."""
 

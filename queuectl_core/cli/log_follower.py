@@ -11,7 +11,7 @@ import time
 
 from ..api import Queue
 from ..errors import NoSupervisor
-from ..model.job import FINAL_STATES
+from ..model.states import FINAL_STATES
 from ..storage import output_log
 from .log_printer import Outlet
 

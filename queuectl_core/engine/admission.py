@@ -1,6 +1,6 @@
 """Admission: turns requests for jobs into the events that add them, or refuses them.
 
-It refuses invalid fields, IDs and keys that are taken, and dependencies that do not exist.
+`Admission` refuses invalid fields, IDs and keys that are taken, and dependencies that do not exist.
 
 Pure. Knows the table and the settings. Changes nothing.
 
@@ -10,7 +10,7 @@ Invariant: within one request, a job may depend only on earlier jobs. So depende
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadDependency, DuplicateJob, KeyTaken, RepeatedId
 from ..model.events import Enqueued
@@ -34,74 +34,126 @@ SETTINGS_OF_JOBS = {
 }
 """The fields that a job takes from the changed settings unless it sets them itself."""
 
-
-class Admitted(NamedTuple):
-    """The events that add the jobs of a request.
-
-    `ids` is the reply, one ID for each requested job. `replaced` are the IDs of waiting jobs to cancel.
-    """
-
-    events: list[Enqueued]
-    ids: list[str]
-    replaced: list[str]
+_REQUEST_FIELDS = BASIC_FIELDS | PASSING_OPTIONS
 
 
-def admit(  # noqa: C901, PLR0913  # the hot loop of a load, which calls it once a part
-    table: JobTable,
-    settings: Settings,
-    specs: list[object],
-    cwd: str,
-    now_ms: int,
-    earlier: Collection[str] = (),
-    keys: dict[str, str] | None = None,
-    first_index: int = 0,
-) -> Admitted:
-    """Return the events that add these jobs, which may be one part of a request.
+class Admission:
+    """The jobs of one request, or of one part of it, checked one after another.
 
-    `earlier` has the IDs of the earlier parts. `keys` has their keys with the IDs, and grows. `first_index` is the
+    `events` has the events that add them, by ID. `ids` is the reply, one ID for each requested job. `replaced` has the
+    IDs of waiting jobs to cancel. `skippable` has the IDs and keys for which the request skips its job.
+    For a later part, `earlier` has the IDs of the earlier parts, `keys` their keys with the IDs, and `first_index` the
     place of the first spec in the request.
-
-    Raises: QueueError.
     """
-    max_retries, backoff_base = settings["max-retries"], settings["backoff-base"]
-    defaults = _defaults(settings) if settings.values else {}
-    number = table.next_number
-    time = base32(now_ms, 9)
-    found = Admitted([], [], [])
-    seen: set[str] = set()
-    keys = {} if keys is None else keys
-    for n, raw in enumerate(specs, first_index):
-        spec = check_spec(raw, n)
-        id = spec.get("id") or time + base32(number, 5)  # sorts by time
-        if id in seen or id in earlier:
+
+    def __init__(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> None:
+        self.events: dict[str, Enqueued] = {}
+        self.ids: list[str] = []
+        self.replaced: list[str] = []
+        self.skippable: set[object] = set()
+        self.earlier: Collection[str] = ()
+        self.keys: dict[str, str] = {}
+        self.first_index = 0
+        self._table = table
+        self._cwd = cwd
+        self._now_ms = now_ms
+        self._max_retries = settings["max-retries"]
+        self._backoff_base = settings["backoff-base"]
+        self._defaults = _defaults(settings) if settings.values else {}
+        self._first_number = table.next_number
+        self._time = base32(now_ms, 9)
+
+    @property
+    def number(self) -> int:
+        """Return the number of the next job."""
+        return self._first_number + len(self.events)
+
+    def add_all(self, specs: list[Any]) -> None:
+        """Add jobs, and check them against each other and those in the table.
+
+        Raises: QueueError.
+        """
+        for spec in specs:
+            self.add(spec)
+        known = self._table.known(list(self.events))
+        taken = next((id for id in self.events if id in known), None) if known else None
+        if taken is not None:
+            places = (n for n, spec in enumerate(specs) if spec.get("id") == taken and not _may_stand(spec))
+            raise DuplicateJob(id=taken, index=self.first_index + next(places, 0))
+        for event in self.events.values() if self.replaced else ():
+            for other in event.blockers:
+                if other in self.replaced:
+                    why = f"after: job {other} is replaced by a job of this request"
+                    raise BadDependency(index=self.first_index + self.ids.index(event.id), why=why)
+
+    def add(self, raw: object) -> None:
+        """Add one job, or skip it in favor of another one. A load calls this for every job.
+
+        Raises: QueueError.
+        """
+        index = self.first_index + len(self.ids)
+        spec = check_spec(raw, index)
+        number = self._first_number + len(self.events)
+        id = spec.get("id") or self._time + base32(number, 5)  # sorts by time
+        if id in self.events or id in self.earlier:
             if not _may_stand(spec):
-                raise RepeatedId(id=id, index=n)
-            found.ids.append(id)
-            continue
-        retries, base = spec.get("max_retries", max_retries), spec.get("backoff_base", backoff_base)
-        event = Enqueued(id, number, now_ms, spec["command"], spec.get("cwd", cwd), retries, base)
-        if defaults or spec is not raw:  # the job has more than basic fields
-            taken = id if _stands(table, spec) else _holder_of_key(table, keys, spec, n, found.replaced)
-            if taken is not None:
-                found.ids.append(taken)
-                continue
-            event = _with_options(table, event, spec, defaults, seen, earlier, n)
-            if "key" in spec:
-                keys[spec["key"]] = id
-        seen.add(id)
-        found.ids.append(id)
-        found.events.append(event)
-        number += 1
-    known = table.known([event.id for event in found.events])
-    for event in found.events if known else ():
-        if event.id in known:
-            raise DuplicateJob(id=event.id, index=first_index + _index_of(event.id, specs))
-    for event in found.events if found.replaced else ():
-        given_way = next((other for other in event.blockers if other in found.replaced), None)
-        if given_way is not None:
-            why = f"after: job {given_way} is replaced by a job of this request"
-            raise BadDependency(index=first_index + found.ids.index(event.id), why=why)
-    return found
+                raise RepeatedId(id=id, index=index)
+            self.ids.append(id)
+            return
+        retries, base = spec.get("max_retries", self._max_retries), spec.get("backoff_base", self._backoff_base)
+        event = Enqueued(id, number, self._now_ms, spec["command"], spec.get("cwd", self._cwd), retries, base)
+        if spec is not raw or self._defaults:  # the job has more than basic fields
+            holder = self._holder(spec)
+            if holder is not None:
+                self.ids.append(holder)
+                return
+            event = self._with_options(event, spec)
+        self.ids.append(id)
+        self.events[id] = event
+
+    def _holder(self, spec: CheckedSpec) -> str | None:
+        """Return the ID of the job for which this one is skipped, or None if the request adds it.
+
+        Raises: KeyTaken.
+        """
+        policy, key = spec.get("on_conflict", "refuse"), spec.get("key")
+        if policy == "skip":
+            self.skippable.update((spec.get("id"), key))
+            if "id" in spec and self._table.get(spec["id"]) is not None:
+                return spec["id"]
+        holder = None if key is None else self.keys.get(key) or holder_of_key(self._table, key)
+        if holder is None or holder in self.replaced:
+            return None
+        if policy == "skip":
+            return holder
+        job = self._table.get(holder)
+        if policy == "replace" and job is not None and job.state in (PENDING, FAILED):
+            self.replaced.append(holder)
+            return None
+        raise KeyTaken(key=key, id=holder, index=self.first_index + len(self.ids), runs=policy == "replace")
+
+    def _with_options(self, event: Enqueued, spec: CheckedSpec) -> Enqueued:
+        given: Any = {name: value for name, value in spec.items() if name not in _REQUEST_FIELDS}
+        options: Options = {**self._defaults, **given}
+        after_any = bool(options.get("after_any"))
+        blockers = [other for other in options.get("after", ()) if self._is_open(other, after_any)]
+        at_ms = due_ms(spec, self._now_ms, self._table.clock_shift_ms)
+        if "key" in spec:
+            self.keys[spec["key"]] = event.id
+        return Enqueued(*event[:7], options or NO_OPTIONS, at_ms, blockers or (), spec.get("at"))
+
+    def _is_open(self, id: str, after_any: bool) -> bool:
+        """Return whether a job is unfinished, so that a dependant must wait for it.
+
+        Raises: BadDependency.
+        """
+        if id in self.events or id in self.earlier:
+            return True
+        job = self._table.get(id)
+        if job is not None and (job.state != DEAD or after_any):
+            return job.state not in FINAL_STATES
+        fault = "does not exist" if job is None else "is dead; retry it first, or use after_any"
+        raise BadDependency(index=self.first_index + len(self.ids), why=f"after: job {id} {fault}")
 
 
 def _may_stand(spec: CheckedSpec) -> bool:
@@ -109,46 +161,10 @@ def _may_stand(spec: CheckedSpec) -> bool:
     return spec.get("on_conflict") == "skip" and "id" in spec
 
 
-def _stands(table: JobTable, spec: CheckedSpec) -> bool:
-    """Return whether the request accepts a job with its ID that already exists, finished or not."""
-    return _may_stand(spec) and bool(table.known([spec["id"]]))
-
-
-def _index_of(id: str, specs: list[Any]) -> int:
-    """Return the place of the job whose ID is taken. A generated ID never is."""
-    return next((n for n, spec in enumerate(specs) if spec.get("id") == id and not _may_stand(spec)), 0)
-
-
 def _defaults(settings: Settings) -> Options:
     values = {name: settings[key] for name, key in SETTINGS_OF_JOBS.items() if key in settings.values}
     defaults: Any = {name: value for name, value in values.items() if value or name == "backoff_max"}
-    options: Options = defaults
-    return options
-
-
-def _with_options(  # noqa: PLR0913  # what `admit` knows
-    table: JobTable,
-    event: Enqueued,
-    spec: CheckedSpec,
-    defaults: Options,
-    seen: Collection[str],
-    earlier: Collection[str],
-    index: int,
-) -> Enqueued:
-    given: Any = {
-        name: value for name, value in spec.items() if name not in BASIC_FIELDS and name not in PASSING_OPTIONS
-    }
-    options: Options = {**defaults, **given}
-    blockers = []
-    for other in options.get("after", ()):
-        if other in seen or other in earlier or _is_open(table, other, index, bool(options.get("after_any"))):
-            blockers.append(other)
-    return event._replace(
-        options=options or NO_OPTIONS,
-        due_ms=due_ms(spec, event.at_ms, table.clock_shift_ms),
-        blockers=blockers or (),
-        wall_ms=spec.get("at"),
-    )
+    return defaults  # type: ignore[no-any-return]  # the settings have the types of the fields
 
 
 def due_ms(fields: Mapping[str, Any], now_ms: int, clock_shift_ms: int) -> int | None:
@@ -175,47 +191,12 @@ def holder_of_key(table: JobTable, key: str) -> str | None:
     return entries[0][1] if entries else None
 
 
-def _holder_of_key(
-    table: JobTable, keys: dict[str, str], spec: CheckedSpec, index: int, replaced: list[str]
-) -> str | None:
-    """Return the ID of the job for which this one is skipped, or None if the request adds it.
-
-    Raises: KeyTaken.
-    """
-    if "key" not in spec:
-        return None
-    key, policy = spec["key"], spec.get("on_conflict", "refuse")
-    holder = keys.get(key) or holder_of_key(table, key)
-    if holder is None or holder in replaced:
-        return None
-    if policy == "skip":
-        return holder
-    job = table.get(holder)
-    if policy == "replace" and job is not None and job.state in (PENDING, FAILED):
-        replaced.append(holder)
-        return None
-    raise KeyTaken(key=key, id=holder, index=index, runs=policy == "replace")
-
-
-def _is_open(table: JobTable, other: str, index: int, after_any: bool) -> bool:
-    """Return whether the job `other` is unfinished, so that a dependant must wait for it.
-
-    Raises: BadDependency.
-    """
-    job = table.get(other)
-    if job is None:
-        raise BadDependency(index=index, why=f"after: job {other} does not exist")
-    if job.state == DEAD and not after_any:
-        raise BadDependency(index=index, why=f"after: job {other} is dead; retry it first, or use after_any")
-    return job.state not in FINAL_STATES
-
-
 def base32(value: int, width: int) -> str:
     """Return a number in Crockford's base 32, with at least `width` digits."""
     if width == 5 and value < 32**5:  # a fast path: a load generates such an ID for each job
         return _PAIRS[value >> 15] + _PAIRS[value >> 5 & 1023] + _BASE32[value & 31]
     digits = ""
     while value or len(digits) < width:
-        value, digit = divmod(value, 32)
-        digits = _BASE32[digit] + digits
-    return digits
+        value, pair = divmod(value, 1024)
+        digits = _PAIRS[pair] + digits
+    return digits[1:] if len(digits) > width and digits[0] == "0" else digits

@@ -8,13 +8,18 @@ Warning: between a part and the commit, another request may take an ID. `note_ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from ..errors import Busy, DuplicateJob, KeyTaken, QueueError
-from ..model.events import Enqueued, encode
-from ..model.job import Job
+from ..errors import BadDependency, Busy, DuplicateJob, KeyTaken, QueueError
+from ..model import events
+from ..model.attempt import AttemptResult
+from ..model.events import Event, JobEvent, encode
+from ..model.job import FAILED, FINAL_STATES, PENDING, PROCESSING, Job
+from ..model.settings import Settings
+from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
+from .admission import Admission
+from .job_operations import Dependant, with_dependants
 
 
 class Load:
@@ -36,7 +41,7 @@ class Load:
         """The number of jobs requested so far; some may have been skipped."""
         self.keys: dict[str, str] = {}
         self.replaced: list[str] = []
-        self.waiting: dict[str, list[tuple[str, bool]]] = {}
+        self.waiting: dict[str, list[Dependant]] = {}
         self.completed: set[str] = set()
         self.skippable: set[object] = set()
         """The IDs and keys that another job may take: the request then skips its job."""
@@ -46,35 +51,74 @@ class Load:
     def count(self) -> int:
         return len(self.batch.entries)
 
-    def has_times(self) -> bool:
+    def next_part(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> Admission:
+        """Return an admission for the next part."""
+        part = Admission(table, settings, cwd, now_ms)
+        part.earlier, part.keys, part.first_index = self.batch.entries, self.keys, self.asked
+        return part
+
+    def add(self, part: Admission) -> None:
+        """Add the jobs of one part."""
+        self.asked += len(part.ids)
+        self.replaced += part.replaced
+        self.skippable |= part.skippable
+        new = list(part.events.values())
+        if not new:
+            return
+        payload = encode(new)
+        self.batch.add(new)
+        self.parts.append((len(new), payload))
+        self.bytes += len(payload)
+        for event in new:
+            for other in event.blockers:
+                self.waiting.setdefault(other, []).append((event.id, bool(event.options.get("after_any"))))
+
+    def note_completed(self, ids: Iterable[str]) -> None:
+        """Note that these jobs completed, because the queue may forget them before the commit."""
+        self.completed.update(id for id in ids if id in self.waiting)
+
+    def following(self, table: JobTable, now_ms: int) -> list[Event]:
+        """Return the events that follow from the commit.
+
+        They cancel the jobs that the load replaces, and tell its jobs which blockers ended while it came.
+
+        Raises: DuplicateJob, KeyTaken, BadDependency, Busy.
+        """
+        replaced = [job for job in map(table.get, self.replaced) if job is not None]
+        self._check(table, replaced)
+        ended = [self._end_of(id, table.get(id), now_ms) for id in self.waiting if id not in self.batch.entries]
+        past = [event for event in ended if event is not None]
+        gone = [events.Canceled(job.id, now_ms, "replaced") for job in replaced if job.state in (PENDING, FAILED)]
+        return [*with_dependants(table, [*past, *gone], now_ms, self.waiting)[len(past) :]]
+
+    def _check(self, table: JobTable, replaced: Sequence[Job]) -> None:
+        """Check that the load can still be committed. `replaced` are the jobs that it replaces.
+
+        Raises: DuplicateJob, KeyTaken, BadDependency, Busy.
+        """
+        if self.taken is not None:
+            raise self.taken
+        if self.clock_shift_ms != table.clock_shift_ms and self._has_times():
+            raise Busy(what="the clock was set meanwhile; nothing was enqueued")
+        for job in replaced:
+            if job.state == PROCESSING:
+                raise KeyTaken(key=job.options["key"], id=job.id, runs=True)
+            if job.state in (PENDING, FAILED) and job.id in self.waiting:
+                raise BadDependency(why=f"after: job {job.id} is replaced by a job of this request")
+
+    def _has_times(self) -> bool:
         """Return whether a job of the load waits for a time of the wall clock."""
         jobs = (entry.job for entry in self.batch.entries.values())
         return any(job is not None and job.wall_ms is not None for job in jobs)
 
-    def add(self, part: list[Enqueued]) -> None:
-        """Add the jobs of one part."""
-        payload = encode(part)
-        self.batch.add(part)
-        self.parts.append((len(part), payload))
-        self.bytes += len(payload)
-        for event in part:
-            for other in event.blockers:
-                self.waiting.setdefault(other, []).append((event.id, bool(event.options.get("after_any"))))
-
-    def note_policies(self, specs: Iterable[Any]) -> None:
-        """Note the IDs and keys of those specs that may be skipped."""
-        for spec in specs:
-            if spec.get("on_conflict") == "skip":
-                self.skippable.update((spec.get("id"), spec.get("key")))
-
-    def dependants_of(self, id: str) -> list[tuple[str, bool]]:
-        """Return the jobs of the load that wait for this job, and whether each accepts any end of it."""
-        return self.waiting.get(id, [])
-
-    def note_completed(self, id: str) -> None:
-        """Note that a job completed, because the queue may forget it before the commit."""
-        if id in self.waiting:
-            self.completed.add(id)
+    def _end_of(self, id: str, job: Job | None, now_ms: int) -> JobEvent | None:
+        """Return an event that describes the past end of a job, or None if it has not ended."""
+        if job is not None and job.state not in FINAL_STATES:
+            return None
+        result = AttemptResult("exit", 0, None, now_ms, 0)
+        if id in self.completed:
+            return events.Succeeded(id, now_ms, result)
+        return events.Purged(id, now_ms) if job is None else events.DeadLettered(id, now_ms, result, "")
 
     def note_taken(self, added: Iterable[Job]) -> None:
         """Note that another request added these jobs, or took them out of the dead letter queue."""

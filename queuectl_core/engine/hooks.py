@@ -24,10 +24,9 @@ from .admission import free_id
 if TYPE_CHECKING:
     from ..model.events import Event
     from ..model.records import Options
-    from ..model.settings import CommandKey
 
 QUEUE = "hooks"
-_ON: dict[type, CommandKey] = {Succeeded: "on-success", DeadLettered: "on-dead", Canceled: "on-dead"}
+_ON: dict[type, str] = {Succeeded: "on-success", DeadLettered: "on-dead", Canceled: "on-dead"}
 _LIVE = (PENDING, PROCESSING, FAILED)
 
 
@@ -66,7 +65,7 @@ def _record(job: Job, clock_shift_ms: int, name: str) -> str:
 
 def _occasions(
     table: JobTable, happened: Sequence[Event], job_of: Callable[[Any], Job | None]
-) -> Iterator[tuple[CommandKey, Job]]:
+) -> Iterator[tuple[str, Job]]:
     last = None
     for event in happened:
         name = _ON.get(type(event))

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..errors import DuplicateJob, InvalidJob, KeyTaken, RepeatedId
-from ..model import events
+from ..model import events, validators
 from ..model.events import Imported
 from ..model.job import DEAD, FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STATES
-from ..model.job_spec import BASIC_FIELDS, MAX_AFTER, check_id, check_option, check_spec, parse_name
+from ..model.job_spec import BASIC_FIELDS, MAX_AFTER, OPTIONS, check_field, check_spec
 from ..table.job_table import JobTable
 from ..timestamps import END_MS
 from .admission import holder_of_key
@@ -167,14 +167,14 @@ def _check_blockers(given: dict[str, Any]) -> None:
     if len(given.get("blockers", [])) > MAX_AFTER:
         raise ValueError(f"at most {MAX_AFTER} blockers are allowed")
     for id in given.get("blockers", []):
-        if check_id(id) or "after" not in given.get("options", {}):
+        if not validators.is_id(id) or "after" not in given.get("options", {}):
             raise ValueError("blockers must be IDs of jobs in after")
 
 
 def _option(name: str, value: object) -> object:
     if name == "schedule":
-        return parse_name(value)
-    return value if name == "at" and type(value) is int else check_option(name, value)
+        return validators.name(value)
+    return value if name == "at" and type(value) is int else check_field(name, value, OPTIONS)
 
 
 def _check_attempt(attempt: dict[str, object]) -> None:

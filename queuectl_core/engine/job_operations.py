@@ -17,8 +17,9 @@ from ..errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
 from ..model import commands, events
 from ..model.events import Event, JobEvent
 from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
-from ..model.job_spec import MAX_WAIT_S, PASSING_OPTIONS, check_field, check_id
+from ..model.job_spec import MAX_WAIT_S, PASSING_OPTIONS, check_field
 from ..model.settings import Settings
+from ..model.validators import is_id
 from ..table.index_keys import ALL_QUEUES, BLOCKED
 from ..table.job_table import JobTable
 from .admission import due_ms, holder_of_key
@@ -42,14 +43,14 @@ def with_dependants(
     table: JobTable,
     ended: Sequence[JobEvent],
     now_ms: int,
-    more: Callable[[str], Iterable[Dependant]] | None = None,
+    more: Mapping[str, Sequence[Dependant]] = {},
 ) -> list[JobEvent]:
     """Return these events, and those that follow from them for the dependants of jobs that ended.
 
-    `more` returns dependants that are not in the table yet.
+    `more` has the dependants of each job that are not in the table yet.
     """
     found, has_blocked = list(ended), bool(table.counts.get(BLOCKED))
-    if more is None and not has_blocked:
+    if not more and not has_blocked:
         return found
     gone = {event.id for event in found if type(event) in _ENDS}
     for event in found:  # the loop appends to the list
@@ -57,7 +58,7 @@ def with_dependants(
         if how is None and type(event) is not events.Succeeded:
             continue
         known = _dependants_of(table, event.id) if has_blocked else ()
-        for id, after_any in (*known, *(more(event.id) if more is not None else ())):
+        for id, after_any in (*known, *more.get(event.id, ())):
             if id in gone:
                 continue
             if how is None or after_any:
@@ -66,14 +67,6 @@ def with_dependants(
                 gone.add(id)
                 found.append(events.Canceled(id, now_ms, f"job {event.id}, which it waited for, {how}"))
     return found
-
-
-def end_of(job: Job | None, id: str, has_completed: bool, now_ms: int) -> JobEvent:
-    """Return an event that describes the past end of this job; `job` is None if it is gone."""
-    ending = events.AttemptResult("exit", 0, None, now_ms, 0)
-    if has_completed:
-        return events.Succeeded(id, now_ms, ending)
-    return events.Purged(id, now_ms) if job is None else events.DeadLettered(id, now_ms, ending, "")
 
 
 def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
@@ -88,7 +81,7 @@ def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:
     """
     found = []
     for id in dict.fromkeys(ids):
-        job = table.get(id) if check_id(id) is None else None
+        job = table.get(id) if is_id(id) else None
         if job is None:
             raise UnknownJob(id=str(id)[:140])
         found.append(job)
@@ -295,7 +288,7 @@ def _continue(table: JobTable, command: commands.Continue, now_ms: int) -> Decis
 
 
 def _change_queue(table: JobTable, command: commands.ChangeQueue, now_ms: int) -> Decision:
-    if command.name != ALL_QUEUES and check_id(command.name):
+    if command.name != ALL_QUEUES and not is_id(command.name):
         raise InvalidInput(what=f"invalid queue name {command.name[:60]!r}")
     fields: dict[str, Any] = {}
     for name, value in command.fields.items():

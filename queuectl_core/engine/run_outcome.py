@@ -10,10 +10,24 @@ from __future__ import annotations
 import signal
 
 from ..model import retry_policy
-from ..model.events import AttemptResult, Canceled, DeadLettered, Failed, JobEvent, Released, Snoozed, Succeeded
+from ..model.attempt import AttemptResult
+from ..model.commands import Finish, Locate, Release
+from ..model.events import Canceled, DeadLettered, Failed, JobEvent, Located, Released, Snoozed, Succeeded
 from ..model.job import MAX_REASON, Job
 
 SNOOZE_S = 60
+
+
+def of_report(job: Job, command: Locate | Finish | Release, now_ms: int, clock_shift_ms: int) -> JobEvent:
+    """Return the event for a report about the current run of a job."""
+    if isinstance(command, Finish):
+        return of_ending(job, command.ending, now_ms, clock_shift_ms)
+    if isinstance(command, Locate):
+        return Located(job.id, command.began_ms, command.log_file, command.log_offset)
+    if job.cancel is None:
+        return Released(job.id, now_ms, command.reason, command.begun, command.ending)
+    why = f"canceled while it ran ({_signal_name(job.cancel)})" if command.begun else "canceled"
+    return Canceled(job.id, now_ms, why, command.ending)
 
 
 def of_ending(job: Job, ending: AttemptResult, now_ms: int, clock_shift_ms: int) -> JobEvent:
@@ -25,22 +39,14 @@ def of_ending(job: Job, ending: AttemptResult, now_ms: int, clock_shift_ms: int)
     reason = describe(ending)
     if job.cancel is not None:
         return DeadLettered(job.id, at_ms, ending, f"canceled; {reason}")
+    unshifted_ms = now_ms - clock_shift_ms
     if code is not None and code in job.options.get("snooze_on", ()):
-        due_ms = now_ms - clock_shift_ms + round(float(job.options.get("snooze", SNOOZE_S)) * 1000)
+        due_ms = unshifted_ms + round(float(job.options.get("snooze", SNOOZE_S)) * 1000)
         return Snoozed(job.id, at_ms, ending, f"{reason}, which postpones it", due_ms)
     why = _why_hopeless(job, ending, code)
     if why is not None:
         return DeadLettered(job.id, at_ms, ending, why or reason)
-    due_ms = now_ms - clock_shift_ms + backoff_ms(job, job.attempts)
-    return Failed(job.id, at_ms, ending, reason, due_ms)
-
-
-def of_release(job: Job, reason: str, begun: bool, now_ms: int, ending: AttemptResult | None = None) -> JobEvent:
-    """Return the event for a run that does not count: it was ended by hand, or never started."""
-    if job.cancel is not None:
-        why = f"canceled while it ran ({_signal_name(job.cancel)})" if begun else "canceled"
-        return Canceled(job.id, now_ms, why, ending)
-    return Released(job.id, now_ms, reason, begun, ending)
+    return Failed(job.id, at_ms, ending, reason, unshifted_ms + backoff_ms(job, job.attempts))
 
 
 def backoff_ms(job: Job, attempts: int) -> int:

@@ -80,7 +80,7 @@ class Scheduler:
         if queue is not None:
             queue.truncate_after(kind, last_key)
 
-    def take_in(self, index: str, keys: Mapping[str, str], few: int) -> None:
+    def add_many(self, index: str, keys: Mapping[str, str], few: int) -> None:
         """Note these new entries of an index; if there are more than `few`, leave them to the index."""
         kind, _, name = index.partition("@")
         if kind not in (READY, DUE, DELAYED) or name == ALL_QUEUES:

@@ -18,28 +18,28 @@ Invariant: `next_ms` is decided once, and the event has it. A replay needs no cl
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput, InvalidJob, QueueError, UnknownSchedule
-from ..model import events
+from ..model import commands, events, validators
 from ..model.events import Event
 from ..model.job import FINAL_STATES
-from ..model.job_spec import check_cwd, check_id, check_spec, parse_seconds
+from ..model.job_spec import MAX_WAIT_S, check_spec
 from ..model.settings import Settings
 from ..table.job_table import JobTable
 from ..timestamps import END_MS
-from .admission import admit, free_id
+from .admission import Admission, free_id
+from .job_operations import Decision
 
 if TYPE_CHECKING:
     from ..model.records import Schedule
 
 MAX_SCHEDULES = 1000
 MAX_NAME = 64
-_EVERY = parse_seconds(1, 10 * 365 * 86_400)
 _STATE = ("last_id", "paused_ms", "problem")
-Fired = tuple[list[events.Enqueued], events.ScheduleFired]
-"""The job that a schedule added, if any, and the event that records this."""
+_KEPT = ("paused_ms", "last_id")
+"""The state that a schedule keeps when a user replaces it."""
 
 _UNFIT = ("id", "delay", "at", "after", "after_any")
 
@@ -47,8 +47,11 @@ _UNFIT = ("id", "delay", "at", "after", "after_any")
 class Schedules:
     """The schedules of one table."""
 
-    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None]) -> None:
+    def __init__(
+        self, table: JobTable, settings: Settings, zone_of: Callable[[str], datetime.tzinfo | None]
+    ) -> None:
         self._table = table
+        self._settings = settings
         self._zone_of = zone_of
         self._next_ms: int | None = None
         self._has_changed = True
@@ -56,122 +59,129 @@ class Schedules:
     def next_ms(self) -> int | None:
         """Return when the first schedule is due, in ms, or None."""
         if self._has_changed:
-            self._next_ms, self._has_changed = self._first_ms(), False
+            active = [schedule for schedule in self._table.schedules.values() if schedule.get("paused_ms") is None]
+            times = [schedule["next_ms"] for schedule in active if schedule["next_ms"] is not None]
+            self._next_ms, self._has_changed = min(times, default=None), False
         return self._next_ms
 
     def note_change(self) -> None:
         """Note that the schedules in the table changed."""
         self._has_changed = True
 
-    def _first_ms(self) -> int | None:
-        times = [one["next_ms"] for one in self._table.schedules.values() if one.get("paused_ms") is None]
-        return min((at_ms for at_ms in times if at_ms is not None), default=None)
-
-    def set(self, name: str, wanted: Mapping[str, object], now_ms: int) -> events.ScheduleChanged:
-        """Return the event that adds or replaces a schedule.
+    def set(self, command: commands.SetSchedule, now_ms: int) -> Decision:
+        """Add or replace a schedule, and reply with its fields.
 
         With `next_ms`, the schedule comes from another home, and continues as it was there.
 
         Raises: InvalidInput, InvalidJob.
         """
-        why = check_id(name) or (f"has more than {MAX_NAME} characters" if len(name) > MAX_NAME else None)
-        if why:
-            raise InvalidInput(what=f"the name of the schedule {why.replace('an ID', 'a name')}")
-        if name not in self._table.schedules and len(self._table.schedules) >= MAX_SCHEDULES:
-            raise InvalidInput(what=f"at most {MAX_SCHEDULES} schedules are allowed; remove one first")
-        fields = self._checked(wanted)
+        name, wanted = command
+        self._check_name(name)
+        fields: Any = self._checked(wanted)
         if "next_ms" in wanted:
-            continued: Any = {**fields, **_state_in(wanted)}
-            return events.ScheduleChanged(name, now_ms, continued)
-        before = self._table.schedules.get(name)
-        if before is not None and before.get("paused_ms") is not None:
-            fields["paused_ms"] = before["paused_ms"]
-        if before is not None and before.get("last_id") is not None:
-            fields["last_id"] = before["last_id"]
-        fields["next_ms"] = self._next_after(fields, now_ms)
-        if fields["next_ms"] is None:
-            raise InvalidInput(what="this cron time does not occur in the next nine years")
-        return events.ScheduleChanged(name, now_ms, fields)
+            fields.update(_state_in(wanted))
+        else:
+            before: Any = self._table.schedules.get(name, {})
+            fields.update({field: before[field] for field in _KEPT if before.get(field) is not None})
+            fields["next_ms"] = self._next_after(fields, now_ms)
+            if fields["next_ms"] is None:
+                raise InvalidInput(what="this cron time does not occur in the next nine years")
+        return [events.ScheduleChanged(name, now_ms, fields)], fields
 
-    def remove(self, name: str, now_ms: int) -> Event:
-        self._known(name)
-        return events.ScheduleChanged(name, now_ms, None)
+    def remove(self, command: commands.RemoveSchedule, now_ms: int) -> Decision:
+        """Remove a schedule.
 
-    def pause(self, name: str, paused: bool, now_ms: int) -> Event:
-        """Return the event that pauses or resumes a schedule."""
-        one: Schedule = {**self._known(name)}
-        one["paused_ms"] = (one.get("paused_ms") or now_ms) if paused else None
-        if not paused:
-            one.pop("problem", None)
-            one["next_ms"] = self._next_after(one, now_ms)  # do not make up for times during the pause
-        return events.ScheduleChanged(name, now_ms, one)
+        Raises: UnknownSchedule.
+        """
+        self._known(command.name)
+        return [events.ScheduleChanged(command.name, now_ms, None)], None
 
-    def run_now(self, name: str, settings: Settings, now_ms: int) -> Fired:
-        """Return the events that add the job now, in addition to its times, even while an earlier one is unfinished."""
-        return self._fire(name, self._known(name), settings, now_ms, self._known(name)["next_ms"])
+    def pause(self, command: commands.PauseSchedule, now_ms: int) -> Decision:
+        """Pause or resume a schedule.
 
-    def tick(self, settings: Settings, now_ms: int) -> list[Event]:
-        """Return the events of all schedules that are due."""
+        Raises: UnknownSchedule, InvalidInput.
+        """
+        schedule: Schedule = {**self._known(command.name)}
+        schedule["paused_ms"] = (schedule.get("paused_ms") or now_ms) if command.paused else None
+        if not command.paused:
+            schedule.pop("problem", None)
+            schedule["next_ms"] = self._next_after(schedule, now_ms)  # do not make up for times during the pause
+        return [events.ScheduleChanged(command.name, now_ms, schedule)], None
+
+    def run_now(self, command: commands.RunSchedule, now_ms: int) -> Decision:
+        """Add the job now, in addition to its times, even while an earlier one is unfinished. Reply with its ID.
+
+        Raises: UnknownSchedule.
+        """
+        next_ms = self._known(command.name)["next_ms"]
+        fired = self._fire(self._admission(now_ms), command.name, now_ms, next_ms)
+        return fired, fired[-1].job_id
+
+    def fire_due(self, command: commands.FireSchedules, now_ms: int) -> Decision:
+        """Add the jobs of all schedules that are due."""
         found: list[Event] = []
-        keys: dict[str, str] = {}
-        for name, one in self._table.schedules.items():
-            due_ms = one["next_ms"]
-            if one.get("paused_ms") is not None or due_ms is None or due_ms > now_ms:
+        admission = self._admission(now_ms)
+        for name, schedule in self._table.schedules.items():
+            due_ms = schedule["next_ms"]
+            if schedule.get("paused_ms") is not None or due_ms is None or due_ms > now_ms:
                 continue
             try:
-                next_ms = self._next_after(one, now_ms)
+                next_ms = self._next_after(schedule, now_ms)
             except QueueError as fault:  # its time zone is no longer known
-                stopped: Schedule = {**one, "paused_ms": now_ms, "problem": str(fault)}
+                stopped: Schedule = {**schedule, "paused_ms": now_ms, "problem": str(fault)}
                 found.append(events.ScheduleChanged(name, now_ms, stopped))
                 continue
-            if not one.get("overlap") and self._is_live(one.get("last_id")):
+            if not schedule.get("overlap") and self._is_live(schedule.get("last_id")):
                 found.append(events.ScheduleFired(name, now_ms, None, next_ms))
             else:
-                added, fired = self._fire(name, one, settings, now_ms, next_ms, len(found), keys)
-                found += [*added, fired]
-        return found
+                found += self._fire(admission, name, now_ms, next_ms)
+        return found, None
 
     def after_jump(self, jump_ms: int, now_ms: int) -> list[Event]:
         """Return the events after a jump of the clock: intervals move with it, cron times only when it went back."""
         found: list[Event] = []
-        for name, one in self._table.schedules.items():
-            next_ms = one.get("next_ms")
-            if "cron" not in one and next_ms is not None:
-                next_ms = next_ms + jump_ms
+        for name, schedule in self._table.schedules.items():
+            old_ms = next_ms = schedule.get("next_ms")
+            if "cron" not in schedule and old_ms is not None:
+                next_ms = old_ms + jump_ms
             elif jump_ms < 0:
-                next_ms = self._next_or_none(one, now_ms)
-            if next_ms != one.get("next_ms"):
-                found.append(events.ScheduleChanged(name, now_ms, {**one, "next_ms": next_ms}))
+                try:
+                    next_ms = self._next_after(schedule, now_ms)
+                except QueueError:
+                    next_ms = None
+            if next_ms != old_ms:
+                found.append(events.ScheduleChanged(name, now_ms, {**schedule, "next_ms": next_ms}))
         return found
 
-    def _next_or_none(self, one: Schedule, now_ms: int) -> int | None:
-        try:
-            return self._next_after(one, now_ms)
-        except QueueError:
-            return None
+    def _admission(self, now_ms: int) -> Admission:
+        return Admission(self._table, self._settings, "/", now_ms)
 
-    def _fire(  # noqa: PLR0913  # `tick` and `run_now` share it
-        self,
-        name: str,
-        one: Schedule,
-        settings: Settings,
-        now_ms: int,
-        next_ms: int | None,
-        before: int = 0,
-        keys: dict[str, str] | None = None,
-    ) -> Fired:
-        spec = {"name": name, **one["spec"]}
+    def _fire(self, admission: Admission, name: str, now_ms: int, next_ms: int | None) -> Sequence[Any]:
+        """Return the event that adds the job of a schedule, if any, and the one that says so."""
+        schedule = self._table.schedules[name]
+        id = free_id(self._table, f"{name}.{now_ms // 1000}.{admission.number}")
         try:
-            admitted = admit(self._table, settings, [spec], one["cwd"], now_ms, (), keys).events
+            admission.add({"name": name, "cwd": schedule["cwd"], **schedule["spec"], "id": id})
         except QueueError:  # for example, the key of the job is taken
-            admitted = []
-        if not admitted:
-            return [], events.ScheduleFired(name, now_ms, None, next_ms)
-        event = admitted[0]
-        number = event.number + before  # the jobs of this tick are not in the table yet
-        id = free_id(self._table, f"{name}.{now_ms // 1000}.{number}")
-        event = event._replace(id=id, number=number, options={**event.options, "schedule": name})
-        return [event], events.ScheduleFired(name, now_ms, event.id, next_ms)
+            pass
+        event = admission.events.get(id)
+        if event is None:
+            return [events.ScheduleFired(name, now_ms, None, next_ms)]
+        event = event._replace(options={**event.options, "schedule": name})
+        return [event, events.ScheduleFired(name, now_ms, id, next_ms)]
+
+    def _check_name(self, name: str) -> None:
+        """Check that a schedule may have this name.
+
+        Raises: InvalidInput.
+        """
+        why = validators.fault_in(name, validators.name)
+        if why is None and len(name) > MAX_NAME:
+            why = f"has more than {MAX_NAME} characters"
+        if why:
+            raise InvalidInput(what=f"the name of the schedule {why}")
+        if name not in self._table.schedules and len(self._table.schedules) >= MAX_SCHEDULES:
+            raise InvalidInput(what=f"at most {MAX_SCHEDULES} schedules are allowed; remove one first")
 
     def _is_live(self, id: str | None) -> bool:
         job = None if id is None else self._table.get(id)
@@ -194,7 +204,7 @@ class Schedules:
             raise InvalidJob(index=0, why=f"{unfit} cannot be set for the job of a schedule")
         if isinstance(spec, dict) and spec.get("on_conflict") == "replace":
             raise InvalidJob(index=0, why="on_conflict cannot be replace for the job of a schedule; use skip")
-        why = check_cwd(fields.get("cwd", "/"))
+        why = validators.fault_in(fields.get("cwd", "/"), validators.path)
         if why:
             raise InvalidInput(what=f"the folder of a schedule {why}")
         if "every" in fields and "zone" in fields:
@@ -209,20 +219,20 @@ class Schedules:
                 if "next_ms" not in wanted:  # else an unknown zone pauses it when it is due, as always
                     self._zone_of(str(found["zone"]))
             else:
-                found["every_s"] = _EVERY(fields["every"])
+                found["every_s"] = validators.seconds(fields["every"], 1, MAX_WAIT_S)
         except (ValueError, OverflowError) as fault:
             raise InvalidInput(what=f"the time of a schedule {fault}") from None
         if fields.get("overlap") is True:
             found["overlap"] = True
         return found
 
-    def _next_after(self, one: Schedule, now_ms: int) -> int | None:
-        if "cron" in one:
+    def _next_after(self, schedule: Schedule, now_ms: int) -> int | None:
+        if "cron" in schedule:
             from ..model import cron
 
-            return cron.next_after(cron.parse(str(one["cron"])), now_ms, self._zone_of(str(one["zone"])))
-        every_ms = round(float(one["every_s"]) * 1000)
-        last_ms = one.get("next_ms") or now_ms
+            return cron.next_after(cron.parse(str(schedule["cron"])), now_ms, self._zone_of(str(schedule["zone"])))
+        every_ms = round(float(schedule["every_s"]) * 1000)
+        last_ms = schedule.get("next_ms") or now_ms
         return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)
 
 
@@ -235,6 +245,15 @@ def _state_in(wanted: Mapping[str, object]) -> dict[str, Any]:
     times = [ms for ms in (wanted["next_ms"], found.get("paused_ms")) if ms is not None]
     if not all(type(ms) is int and 0 <= ms < END_MS for ms in times):
         raise InvalidInput(what="next_ms and paused_ms of a schedule are times in milliseconds")
-    if check_id(found.get("last_id", "a")) or not isinstance(found.get("problem", ""), str):
+    if not validators.is_id(found.get("last_id", "a")) or not isinstance(found.get("problem", ""), str):
         raise InvalidInput(what="last_id of a schedule is the id of a job, and problem is text")
     return {**found, "next_ms": wanted["next_ms"]}
+
+
+DECISIONS: dict[type, Callable[..., Decision]] = {
+    commands.SetSchedule: Schedules.set,
+    commands.RemoveSchedule: Schedules.remove,
+    commands.PauseSchedule: Schedules.pause,
+    commands.RunSchedule: Schedules.run_now,
+    commands.FireSchedules: Schedules.fire_due,
+}

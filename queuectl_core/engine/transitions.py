@@ -8,39 +8,16 @@ Warning: a record that was returned to a caller may share an attempt of the hist
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from ..model import events
-from ..model.events import AttemptResult
+from ..model import attempt, events
+from ..model.attempt import AttemptResult
 from ..model.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, NO_OPTIONS, PENDING, PROCESSING, Job
 
 if TYPE_CHECKING:
     from ..model.records import State
 
-SAME: Literal["the same"] = "the same"
-GONE: Literal["gone"] = "gone"
 WAITING = (PENDING, FAILED)
-
-TRANSITIONS: dict[type, tuple[tuple[State, ...], State | Literal["the same", "gone"]]] = {
-    events.Started: (WAITING, PROCESSING),
-    events.Located: ((PROCESSING,), PROCESSING),
-    events.Succeeded: ((PROCESSING,), COMPLETED),
-    events.Failed: ((PROCESSING,), FAILED),
-    events.DeadLettered: ((PROCESSING,), DEAD),
-    events.Snoozed: ((PROCESSING,), PENDING),
-    events.Released: ((PROCESSING,), PENDING),
-    events.CancelRequested: ((PROCESSING,), PROCESSING),
-    events.Canceled: ((PENDING, FAILED, PROCESSING), DEAD),
-    events.Unblocked: ((PENDING,), PENDING),
-    events.MadeReady: (WAITING, PENDING),
-    events.Edited: ((PENDING, FAILED, DEAD), SAME),
-    events.Suspended: ((PROCESSING,), PROCESSING),
-    events.Continued: ((PROCESSING,), PROCESSING),
-    events.Retried: ((DEAD,), PENDING),
-    events.Purged: ((PENDING, FAILED, DEAD, COMPLETED), GONE),
-}
-"""The states in which each event may happen, and the state that follows. Enqueued creates a job."""
-
 
 def _start(job: Job, event: events.Started) -> None:
     job.attempts += 1
@@ -67,38 +44,9 @@ def _locate(job: Job, event: events.Located) -> None:
 
 def _end(job: Job, ending: AttemptResult, reason: str | None, outcome: str | None = None) -> None:
     """Record how the last attempt ended. `outcome` is set when it differs from that of the run."""
-    (
-        how,
-        exit_code,
-        number,
-        ended_ms,
-        duration_ms,
-        log_file,
-        log_offset,
-        output_bytes,
-        dropped_bytes,
-        _,
-        cpu_ms,
-        peak,
-    ) = ending
     job.suspended = False
     job.cancel = None
-    job.history[-1] = {
-        **job.history[-1],
-        "started_ms": ended_ms - duration_ms,
-        "outcome": outcome or how,
-        "exit_code": exit_code,
-        "signal": number,
-        "ended_ms": ended_ms,
-        "duration_ms": duration_ms,
-        "log_file": log_file,
-        "log_offset": log_offset,
-        "output_bytes": output_bytes,
-        "dropped_bytes": dropped_bytes,
-        "reason": reason,
-        "cpu_ms": cpu_ms,
-        "peak_bytes": peak,
-    }
+    job.history[-1] = attempt.ended(job.history[-1], ending, reason, outcome)
     job.reason = reason
 
 
@@ -147,7 +95,7 @@ def _begin_again(job: Job, event: events.Retried) -> None:
     job.blockers = list(event.blockers)
 
 
-def _ask_to_cancel(job: Job, event: events.CancelRequested) -> None:
+def _request_cancel(job: Job, event: events.CancelRequested) -> None:
     job.cancel = event.signal
 
 
@@ -162,7 +110,7 @@ def _unblock(job: Job, event: events.Unblocked) -> None:
     job.blockers = [id for id in job.blockers if id != event.by]
 
 
-def _hasten(job: Job, event: events.MadeReady) -> None:
+def _make_ready(job: Job, event: events.MadeReady) -> None:
     job.due_ms = job.wall_ms = None
 
 
@@ -209,31 +157,36 @@ def after(job: Job, event: events.JobEvent) -> Job:
 
 def change(job: Job, event: events.JobEvent) -> None:
     """Apply an event that the state of the job allows."""
-    state = TRANSITIONS[type(event)][1]
-    CHANGES[type(event)](job, event)
-    if state != SAME and state != GONE:
-        job.state = state
+    _, state, change_fields = TRANSITIONS[type(event)]
+    if change_fields is not None:
+        change_fields(job, event)
+    job.state = state or job.state
     job.updated_ms = event.at_ms
 
 
 _EDITABLE_BASICS = ("command", "cwd", "max_retries", "backoff_base")
 
 
-CHANGES: dict[type, Callable[[Job, Any], None]] = {
-    events.Started: _start,
-    events.Located: _locate,
-    events.Succeeded: _succeed,
-    events.Failed: _fail,
-    events.DeadLettered: _die,
-    events.Snoozed: _snooze,
-    events.Released: _go_back,
-    events.CancelRequested: _ask_to_cancel,
-    events.Canceled: _cancel,
-    events.Unblocked: _unblock,
-    events.MadeReady: _hasten,
-    events.Edited: _edit,
-    events.Suspended: _suspend,
-    events.Continued: _continue,
-    events.Retried: _begin_again,
+Change = Callable[[Job, Any], None]
+TRANSITIONS: dict[type, tuple[tuple[State, ...], State | None, Change | None]] = {
+    events.Started: (WAITING, PROCESSING, _start),
+    events.Located: ((PROCESSING,), PROCESSING, _locate),
+    events.Succeeded: ((PROCESSING,), COMPLETED, _succeed),
+    events.Failed: ((PROCESSING,), FAILED, _fail),
+    events.DeadLettered: ((PROCESSING,), DEAD, _die),
+    events.Snoozed: ((PROCESSING,), PENDING, _snooze),
+    events.Released: ((PROCESSING,), PENDING, _go_back),
+    events.CancelRequested: ((PROCESSING,), PROCESSING, _request_cancel),
+    events.Canceled: ((PENDING, FAILED, PROCESSING), DEAD, _cancel),
+    events.Unblocked: ((PENDING,), PENDING, _unblock),
+    events.MadeReady: (WAITING, PENDING, _make_ready),
+    events.Edited: ((PENDING, FAILED, DEAD), None, _edit),
+    events.Suspended: ((PROCESSING,), PROCESSING, _suspend),
+    events.Continued: ((PROCESSING,), PROCESSING, _continue),
+    events.Retried: ((DEAD,), PENDING, _begin_again),
+    events.Purged: ((PENDING, FAILED, DEAD, COMPLETED), None, None),
 }
-"""How each event changes the job; `change` sets the state and the time, and the engine the revision."""
+"""The states in which each event may happen, the next state (None: the same), and the function that changes the job.
+
+Enqueued creates a job, and Purged removes one.
+"""

@@ -8,7 +8,7 @@ Does not import `annotations` from __future__: typing compiles each annotation t
 from collections.abc import Mapping
 from typing import NamedTuple, Optional, Union
 
-from .events import AttemptResult
+from .attempt import AttemptResult
 
 
 class Enqueue(NamedTuple):

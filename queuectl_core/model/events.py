@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
+from .attempt import AttemptResult
 from .job import NO_OPTIONS
 
 if TYPE_CHECKING:
@@ -25,27 +26,6 @@ else:  # evaluated below, where annotations as text would cost more
 
 class UnknownFact(ValueError):
     """An event, or a field of one, that this version does not know. The text names it."""
-
-
-class AttemptResult(NamedTuple):
-    """How an attempt ended, and where its output lies.
-
-    `outcome` is one of exit, signal, timeout, spawn-failed, worker-lost. `detail` is a clause for people.
-    `cpu_ms` and `peak_bytes` (of memory) cover the shell and the processes that it waited for.
-    """
-
-    outcome: str
-    exit_code: Optional[int]
-    signal: Optional[int]
-    ended_ms: int
-    duration_ms: int
-    log_file: Optional[str] = None
-    log_offset: int = 0
-    output_bytes: int = 0
-    dropped_bytes: int = 0
-    detail: Optional[str] = None
-    cpu_ms: Optional[int] = None
-    peak_bytes: Optional[int] = None
 
 
 class Enqueued(NamedTuple):
@@ -315,12 +295,12 @@ def name_of(event: Event) -> str:
 def _as_list(event: Any) -> tuple[object, ...]:
     """Return an event as a list, without the fields of later versions when they have their defaults."""
     kind = type(event)
-    at = _ENDING_AT.get(kind)
-    if at is not None and event[at] is not None and event[at].cpu_ms is None:
-        return (_NAME_OF[kind], *event[:at], event[at][:_FIRST_ENDING_FIELDS], *event[at + 1 :])
     first = _FIRST_FIELDS.get(kind)
     if first is not None and not any(event[first:]):
         return (_NAME_OF[kind], *event[:first])
+    at = _ENDING_AT.get(kind)
+    if at is not None and event[at] is not None and event[at].cpu_ms is None:
+        return (_NAME_OF[kind], *event[:at], event[at][:_FIRST_ENDING_FIELDS], *event[at + 1 :])
     if kind is Enqueued and event.wall_ms is None:
         return (_NAME_OF[kind], *event[:_ENQUEUED_FIELDS])
     return (_NAME_OF[kind], *event)

@@ -9,14 +9,15 @@ keeps `job.record()`.
 from __future__ import annotations
 
 from ..timestamps import utc, utc_or_none
+from . import attempt
 from .job_spec import DEFAULT_QUEUE, MAX_PRIORITY
 from .states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from .records import Attempt, AttemptRecord, JobRecord, Options, State, StoredJob
+    from .records import Attempt, JobRecord, Options, State, StoredJob
 
-__all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING", "STATES", "Job", "attempt_record"]
+__all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING", "STATES", "Job"]
 
 MAX_HISTORY = 100
 """The number of attempts in a record; older ones are dropped, so that a record stays small."""
@@ -173,7 +174,7 @@ class Job:
             "next_run_at": utc_or_none(self.next_run_ms(clock_shift_ms)),
             "reason": self.reason,
             "worker": self.running()["worker"] if self.state == PROCESSING else None,
-            "history": [attempt_record(attempt) for attempt in self.history],
+            "history": list(map(attempt.record_of, self.history)),
         }
         if self.blockers:
             known["waits_for"] = self.blockers
@@ -190,24 +191,3 @@ def rank_of(number: int, priority: int) -> str:
     if not priority:
         return f"{number:012}"
     return f"+{MAX_PRIORITY - priority:03}/{number:012}" if priority > 0 else f":{-priority:03}/{number:012}"
-
-
-def attempt_record(attempt: Attempt) -> AttemptRecord:
-    """Return one attempt in the form for users; `outcome` is None while it runs."""
-    return {
-        "attempt": attempt["attempt"],
-        "worker": attempt["worker"],
-        "started_at": utc(attempt["started_ms"]),
-        "ended_at": utc_or_none(attempt.get("ended_ms")),
-        "duration_ms": attempt.get("duration_ms"),
-        "outcome": attempt.get("outcome"),
-        "exit_code": attempt.get("exit_code"),
-        "signal": attempt.get("signal"),
-        "reason": attempt.get("reason"),
-        "output_file": attempt.get("log_file"),
-        "output_offset": attempt.get("log_offset"),
-        "output_bytes": attempt.get("output_bytes"),
-        "dropped_bytes": attempt.get("dropped_bytes", 0),
-        "cpu_ms": attempt.get("cpu_ms"),
-        "peak_bytes": attempt.get("peak_bytes"),
-    }

@@ -10,51 +10,26 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Union, overload
+from functools import partial
+from typing import Any, NamedTuple, Union
 
 from ..errors import DamagedSetting, InvalidSetting
 from ..timestamps import parse_duration_s
-from . import retry_policy
-from .job_spec import (
-    MAX_WAIT_S,
-    check_backoff_base,
-    check_max_retries,
-    parse_codes_or_none,
-    shortened,
-    text_of,
-)
+from . import retry_policy, validators
+from .job_spec import MAX_WAIT_S, backoff_base, max_retries
 
 MAX_WORKERS = 1024
 HOOKS = ("on-success", "on-dead", "on-idle")
 Value = Union[int, float, str, list[int]]
 
-if TYPE_CHECKING:
-    WholeKey = Literal["max-retries", "max-output", "retention-jobs", "log-retention-bytes"]
-    NumberKey = Literal[
-        "backoff-base", "backoff-max", "jitter", "timeout", "retention", "log-retention", "grace"
-    ]
-    CommandKey = Literal["on-success", "on-dead", "on-idle"]
 
+class Setting(NamedTuple):
+    """One key: `parse` turns text into a value, and `validate` a value into the form in which it is kept."""
 
-class Setting:
-    """One key: `default`, `parse` (text to value), `check` (the fault of a value as a clause, or None) and `help`.
-
-    `keep` returns the form in which a value is kept.
-    """
-
-    def __init__(
-        self,
-        default: Value,
-        parse: Callable[[str], Value],
-        check: Callable[[object], str | None],
-        help: str,
-        keep: Callable[[Any], Value] = lambda value: value,
-    ) -> None:
-        self.default = default
-        self.parse = parse
-        self.check = check
-        self.help = help
-        self.keep = keep
+    default: Value
+    parse: Callable[[str], Value]
+    validate: Callable[[object], Value]
+    help: str
 
 
 def _whole(text: str) -> int:
@@ -64,30 +39,15 @@ def _whole(text: str) -> int:
 
 
 def _number(text: str) -> int | float:
-    try:
-        return _whole(text)
-    except ValueError:
-        pass
+    if re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+        return int(text)
     try:
         number = float(text)
     except ValueError:
-        raise ValueError("must be a number") from None
+        number = math.nan
     if not math.isfinite(number) or "_" in text:
         raise ValueError("must be a number")
     return number
-
-
-def _kept(parse: Callable[[object], Value]) -> Callable[[object], str | None]:
-    """Return a check that accepts the values that `parse` accepts."""
-
-    def check(value: object) -> str | None:
-        try:
-            parse(value)
-            return None
-        except ValueError as fault:
-            return str(fault)
-
-    return check
 
 
 def _seconds(text: str) -> int | float:
@@ -101,59 +61,39 @@ def _command(value: object) -> str:
     if value == "":
         return ""
     try:
-        return text_of(4096)(value)
+        return validators.text(value, 4096)
     except ValueError as fault:
         raise ValueError(f"must be a command or empty; it {fault}") from None
 
 
-def _within(low: int | float, high: int | float) -> Callable[[object], str | None]:
-    def check(value: object) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return f"must be a number from {low:g} to {high:g}"
-        return None if low <= value <= high else f"must be from {low:g} to {high:g}, not {shortened(value)}"
-
-    return check
+def _within(low: int | float, high: int | float) -> Callable[[object], float]:
+    return partial(validators.number, low=low, high=high)
 
 
+_codes = validators.codes
+_WEEK_S = 7 * 86_400
 SETTINGS: dict[str, Setting] = {
-    "max-retries": Setting(3, _whole, check_max_retries, "retries after the first run, 0 to 1000"),
+    "max-retries": Setting(3, _whole, max_retries, "retries after the first run, 0 to 1000"),
     "backoff-base": Setting(
-        2, _number, check_backoff_base, "base of the retry wait, 0 to 3600: base ^ attempts seconds"
+        2, _number, backoff_base, "base of the retry wait, 0 to 3600: base ^ attempts seconds"
     ),
     "backoff-max": Setting(
-        retry_policy.MAX_DELAY_S,
-        _seconds,
-        _within(0, retry_policy.MAX_DELAY_S),
-        "longest retry wait in seconds",
+        retry_policy.MAX_DELAY_S, _seconds, _within(0, retry_policy.MAX_DELAY_S), "longest retry wait in seconds"
     ),
     "jitter": Setting(0, _number, _within(0, 1), "share by which a retry wait is randomly shortened, 0 to 1"),
-    "retry-on": Setting(
-        [],
-        parse_codes_or_none,
-        _kept(parse_codes_or_none),
-        "exit codes to retry, like 75,111; empty: all",
-        parse_codes_or_none,
-    ),
-    "fail-on": Setting(
-        [],
-        parse_codes_or_none,
-        _kept(parse_codes_or_none),
-        "exit codes not to retry, like 2,64",
-        parse_codes_or_none,
-    ),
+    "retry-on": Setting([], _codes, _codes, "exit codes to retry, like 75,111; empty: all"),
+    "fail-on": Setting([], _codes, _codes, "exit codes not to retry, like 2,64"),
     "timeout": Setting(0, _seconds, _within(0, MAX_WAIT_S), "seconds until a run is ended; 0 is no limit"),
     "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept per attempt"),
-    "retention": Setting(
-        7 * 86_400, _seconds, _within(0, 10**10), "seconds to keep a completed job; 0 keeps it forever"
-    ),
+    "retention": Setting(_WEEK_S, _seconds, _within(0, 10**10), "seconds to keep a completed job; 0 keeps it forever"),
     "retention-jobs": Setting(
         1_000_000, _whole, _within(0, 10**9), "maximum number of completed jobs kept; 0 is no limit"
     ),
-    "log-retention": Setting(7 * 86_400, _seconds, _within(0, 10**10), "seconds to keep output; 0 keeps it forever"),
+    "log-retention": Setting(_WEEK_S, _seconds, _within(0, 10**10), "seconds to keep output; 0 keeps it forever"),
     "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "maximum bytes of output kept; 0 is no limit"),
-    "on-success": Setting("", _command, _kept(_command), "command to run after each completed job; empty: none"),
-    "on-dead": Setting("", _command, _kept(_command), "command to run after each job that dies; empty: none"),
-    "on-idle": Setting("", _command, _kept(_command), "command to run when no job waits or runs; empty: none"),
+    "on-success": Setting("", _command, _command, "command to run after each completed job; empty: none"),
+    "on-dead": Setting("", _command, _command, "command to run after each job that dies; empty: none"),
+    "on-idle": Setting("", _command, _command, "command to run when no job waits or runs; empty: none"),
     "grace": Setting(10, _seconds, _within(0, 3600), "seconds from TERM to KILL when a run is ended"),
 }
 
@@ -164,34 +104,19 @@ class Settings:
     def __init__(self, values: dict[str, object] | None = None) -> None:
         self.values = dict(values or {})
 
-    @overload
-    def __getitem__(self, key: WholeKey) -> int: ...
-    @overload
-    def __getitem__(self, key: NumberKey) -> float: ...
-    @overload
-    def __getitem__(self, key: str) -> Value: ...
-    def __getitem__(self, key: str) -> Value:
+    def __getitem__(self, key: str) -> Any:
         """Return the value of a setting that applies.
 
         Raises: DamagedSetting.
         """
         if key not in self.values:
             return SETTINGS[key].default
-        value = self.values[key]
-        why = SETTINGS[key].check(value)
-        if why:
-            raise DamagedSetting(key=key, why=why)
-        return SETTINGS[key].keep(value)
+        try:
+            return SETTINGS[key].validate(self.values[key])
+        except ValueError as fault:
+            raise DamagedSetting(key=key, why=str(fault)) from None
 
-    @overload
-    def usable(self, key: WholeKey) -> int: ...
-    @overload
-    def usable(self, key: NumberKey) -> float: ...
-    @overload
-    def usable(self, key: CommandKey) -> str: ...
-    @overload
-    def usable(self, key: str) -> Value: ...
-    def usable(self, key: str) -> Value:
+    def usable(self, key: str) -> Any:
         """Return the value that applies, or the default for a damaged one, where no user can be told."""
         try:
             return self[key]
@@ -226,10 +151,10 @@ def check_setting(key: str, value: object) -> Value:
 
     Raises: InvalidSetting.
     """
-    why = check_key(key).check(value)
-    if why:
-        raise InvalidSetting(key=key, why=why)
-    return SETTINGS[key].keep(value)
+    try:
+        return check_key(key).validate(value)
+    except ValueError as fault:
+        raise InvalidSetting(key=key, why=str(fault)) from None
 
 
 def check_key(key: str) -> Setting:

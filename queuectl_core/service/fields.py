@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..errors import InvalidInput, UnknownJob
-from ..model.job_spec import check_id
+from ..model.validators import is_id
 from ..wire.protocol import MAX_JOBS, jobs_at_once
 
 Fields = dict[str, object]
@@ -77,7 +77,7 @@ def ids(request: Fields) -> list[str]:
         such = "" if limit == MAX_JOBS else " for such a change"
         raise InvalidInput(what=f"name at most {limit} jobs at a time{such}")
     for id in value:
-        if check_id(id):
+        if not is_id(id):
             raise UnknownJob(id=str(id)[:140])
     return value
 

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from signal import SIGTERM
 from typing import TYPE_CHECKING, TypeVar
 
-from ..engine.admission import admit
+from ..engine.admission import Admission
 from ..errors import InvalidInput, InvalidJob, NothingToDo
-from ..model import commands, job_text
+from ..model import commands, job_text, validators
 from ..model.job import DEAD, Job
-from ..model.job_spec import check_cwd
 from ..table.memtable import FreshJob, NumberBlock
 from ..wire.protocol import jobs_at_once
 from . import fields, queries, queue_pages
@@ -111,7 +110,7 @@ def _new_jobs(request: Fields, index: int = 0) -> tuple[list[object], str]:
     """
     is_text = request.get("lines") is not None
     jobs = fields.jobs(request, "lines" if is_text else "jobs")
-    why = check_cwd(request.get("cwd"))
+    why = validators.fault_in(request.get("cwd"), validators.path)
     if why:
         raise InvalidInput(what=f"the folder to run in {why}")
     if is_text:
@@ -133,7 +132,9 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """
     specs, cwd = _new_jobs(request)
     first = fields.index(request)
-    events = admit(ledger.table, ledger.engine.settings, specs, cwd, now_ms).events
+    admission = Admission(ledger.table, ledger.engine.settings, cwd, now_ms)
+    admission.add_all(specs)
+    events = list(admission.events.values())
     jobs = (FreshJob((event, NumberBlock(event.number))).job for event in events[first:])
     page = queries.Page(PREVIEW_JOBS, _previewed, ledger.table.clock_shift_ms)
     return page.filled(enumerate(jobs, first))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import home_files
 from ..home import Home
 from ..model import commands
-from ..model.events import AttemptResult
+from ..model.attempt import AttemptResult
 from ..model.job import PROCESSING, Job
 from ..storage import output_log
 from ..system import file_io, lockfile, proc_stat, process_tree

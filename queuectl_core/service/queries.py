@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..engine.run_outcome import backoff_ms
 from ..errors import InvalidInput, UnknownJob
 from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
-from ..model.job_spec import check_id
+from ..model.validators import is_id
 from ..table.index_keys import ALL_QUEUES, READY, indexes_of
 from ..timestamps import utc, utc_or_none
 from ..wire.protocol import MAX_JOBS, MAX_MESSAGE_BYTES
@@ -60,7 +60,7 @@ def _job(ledger: Ledger, request: Fields) -> Job:
 
 
 def _find(ledger: Ledger, id: object) -> Job | None:
-    return ledger.table.get(str(id)) if check_id(id) is None else None
+    return ledger.table.get(str(id)) if is_id(id) else None
 
 
 def snapshot(ledger: Ledger, request: Fields, now_ms: int) -> Fields:

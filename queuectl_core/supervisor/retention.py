@@ -111,7 +111,7 @@ class Retention:
 
     def _are_too_many(self) -> bool:
         """Return whether completed jobs exceed their limit by enough to be worth a check."""
-        limit = self._setting("retention-jobs")
+        limit: int = self._setting("retention-jobs")
         return limit > 0 and self._ledger.table.counts[COMPLETED] > limit + min(1000, limit // 10)
 
     def _prune_jobs(self, now_ms: int) -> None:

@@ -28,8 +28,8 @@ from .. import timestamps
 from ..errors import Busy, HomeGone, InvalidInput, SupervisorFailed
 from ..home import Home
 from ..model import commands
-from ..model.job_spec import shortened
 from ..model.settings import MAX_WORKERS
+from ..model.validators import shortened
 from ..service import clock_anchor, handlers, orphans
 from ..service.ledger import Ledger
 from ..storage.reserve import shortage_message

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidInput, UnknownJob
 from ..model.events import Canceled, DeadLettered, Event, Purged, Succeeded
 from ..model.job import COMPLETED, DEAD, FINAL_STATES
-from ..model.job_spec import check_id
+from ..model.validators import is_id
 from ..table.job_table import JobTable
 from ..wire.protocol import WAIT_JOBS, number_of
 
@@ -84,7 +84,7 @@ class Waits:
         wait = self._current.pop(client, None) or Wait(client)
         self._current[client] = wait
         for id in ids:
-            state = table.state_of(str(id)) if check_id(id) is None else None
+            state = table.state_of(str(id)) if is_id(id) else None
             if state is None and request.get("lenient") is not True:
                 self.forget(client)
                 raise UnknownJob(id=str(id)[:140])

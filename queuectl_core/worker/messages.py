@@ -16,8 +16,8 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..home import Home
+from ..model.attempt import AttemptResult
 from ..model.commands import Finish, Release
-from ..model.events import AttemptResult
 from ..system import file_io
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
 from ..home import Home
-from ..model.events import AttemptResult
+from ..model.attempt import AttemptResult
 from ..storage.reserve import Reserve
 from ..system import descriptors, file_io, lockfile, process_tree
 from ..system.clock import now_ms

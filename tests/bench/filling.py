@@ -10,8 +10,8 @@ import os
 import time
 
 from queuectl_core.home import Home
+from queuectl_core.model.attempt import AttemptResult
 from queuectl_core.model.commands import Dispatch, Enqueue, Finish
-from queuectl_core.model.events import AttemptResult
 from queuectl_core.service.ledger import Ledger
 from queuectl_core.system import lockfile
 

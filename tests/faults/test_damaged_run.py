@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from queuectl_core.home import Home
-from queuectl_core.model.events import AttemptResult
+from queuectl_core.model.attempt import AttemptResult
 from queuectl_core.service import orphans
 from queuectl_core.worker import messages
 from queuectl_core.worker.messages import Result

@@ -12,7 +12,7 @@ import pytest
 from queuectl_core.errors import Corrupt
 from queuectl_core.home import Home
 from queuectl_core.model import commands
-from queuectl_core.model.events import AttemptResult
+from queuectl_core.model.attempt import AttemptResult
 from queuectl_core.service.ledger import Ledger
 from queuectl_core.storage import journal_format
 from tests.builders import random_command, state_of

@@ -8,8 +8,9 @@ import random
 
 import pytest
 
-from queuectl_core.engine.engine import FEW, Engine
+from queuectl_core.engine.engine import Engine
 from queuectl_core.engine.named_queue import MAX_DUE
+from queuectl_core.engine.queue_state import FEW
 from queuectl_core.engine.run_outcome import describe
 from queuectl_core.engine.transitions import TRANSITIONS
 from queuectl_core.errors import (
@@ -24,8 +25,9 @@ from queuectl_core.errors import (
     UnknownJob,
 )
 from queuectl_core.model import commands, events
+from queuectl_core.model.attempt import AttemptResult
 from queuectl_core.model.commands import Command
-from queuectl_core.model.events import AttemptResult, Event
+from queuectl_core.model.events import Event
 from queuectl_core.model.job import (
     COMPLETED,
     DEAD,

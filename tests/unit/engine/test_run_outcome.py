@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from queuectl_core.engine import run_outcome
+from queuectl_core.model.attempt import AttemptResult
+from queuectl_core.model.commands import Release
 from queuectl_core.model.events import (
-    AttemptResult,
     Canceled,
     DeadLettered,
     Event,
@@ -81,6 +82,6 @@ def test_no_wait_is_longer_than_the_limit_of_the_job() -> None:
 
 
 def test_run_ended_by_hand_is_released_or_canceled() -> None:
-    assert type(run_outcome.of_release(a_job(), "stopped by hand", True, NOW_MS)) is Released
-    canceled = run_outcome.of_release(a_job(cancel=2), "canceled", True, NOW_MS)
+    assert type(run_outcome.of_report(a_job(), Release("a", 1, "stopped by hand", True), NOW_MS, 0)) is Released
+    canceled = run_outcome.of_report(a_job(cancel=2), Release("a", 1, "canceled", True), NOW_MS, 0)
     assert type(canceled) is Canceled and canceled.reason == "canceled while it ran (SIGINT)"

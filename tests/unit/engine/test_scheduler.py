@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from queuectl_core.engine.engine import FEW, Engine
+from queuectl_core.engine.engine import Engine
 from queuectl_core.engine.index_window import FIRST_SIZE
+from queuectl_core.engine.queue_state import FEW
 from queuectl_core.engine.scheduler import IDLE_QUEUES, Scheduler
 from queuectl_core.errors import InvalidInput, QueueError
 from queuectl_core.model import commands

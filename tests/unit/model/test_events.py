@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from queuectl_core.model import events
-from queuectl_core.model.events import AttemptResult, Event, decode, encode
+from queuectl_core.model.attempt import AttemptResult
+from queuectl_core.model.events import Event, decode, encode
 
 ENDING = AttemptResult("exit", 1, None, 1500, 500, "w1.0001.log", 7, 12, 3, "a detail")
 

@@ -7,8 +7,10 @@ import json
 import pytest
 
 from queuectl_core.errors import InvalidJob
-from queuectl_core.model.job import PENDING, PROCESSING, Job, attempt_record
-from queuectl_core.model.job_spec import MAX_COMMAND_BYTES, OWN_FIELDS, check_id, check_spec
+from queuectl_core.model.attempt import record_of
+from queuectl_core.model.job import PENDING, PROCESSING, Job
+from queuectl_core.model.job_spec import MAX_COMMAND_BYTES, OWN_FIELDS, check_spec
+from queuectl_core.model.validators import fault_in, job_id
 
 STARTED: dict[str, object] = {"attempt": 1, "worker": "w1", "started_ms": 2_000}
 ENDED: dict[str, object] = {
@@ -97,7 +99,7 @@ def test_record_does_not_change_with_the_job() -> None:
 
 
 def test_running_attempt_has_all_fields() -> None:
-    running, ended = attempt_record(STARTED), attempt_record(ENDED)
+    running, ended = record_of(STARTED), record_of(ENDED)
     assert a_job(state="failed", history=[ENDED, STARTED]).record()["history"] == [ended, running]
     assert list(running) == list(ended)
     assert running["outcome"] is None and running["ended_at"] is None and running["dropped_bytes"] == 0
@@ -203,16 +205,16 @@ def test_command_length_has_the_limit_of_the_system() -> None:
 
 @pytest.mark.parametrize("id", ["a", "7", "job1", "A.b_c:d-e", "x" * 128])
 def test_valid_id_is_accepted(id: str) -> None:
-    assert check_id(id) is None
+    assert fault_in(id, job_id) is None
 
 
 @pytest.mark.parametrize("id", [".a", "-a", "_a", ":a", "a/b", "../a", "a b", "a\n", "a\0", "ä", "\u0661", "x" * 129])
 def test_id_that_looks_like_a_path_or_an_option_is_refused(id: str) -> None:
-    assert check_id(id) is not None
+    assert fault_in(id, job_id) is not None
 
 
 def test_error_for_a_long_id_has_its_length_but_not_the_id() -> None:
-    why = check_id("x" * 3000)
+    why = fault_in("x" * 3000, job_id)
     assert why is not None and why.startswith("has 3000 characters;") and "xx" not in why
 
 

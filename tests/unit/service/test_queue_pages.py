@@ -14,7 +14,7 @@ from queuectl_core.engine.engine import Engine
 from queuectl_core.engine.schedules import MAX_SCHEDULES
 from queuectl_core.errors import InvalidInput
 from queuectl_core.model import commands
-from queuectl_core.model.events import AttemptResult
+from queuectl_core.model.attempt import AttemptResult
 from queuectl_core.model.job import MAX_HISTORY, MAX_REASON
 from queuectl_core.model.retry_policy import MAX_RETRIES
 from queuectl_core.service import handlers

@@ -1,0 +1,192 @@
+"""Queue state: the state of one queue, and what each event changes in it.
+
+Pure: no clock, file, random number, or process. The caller passes the table with its store.
+
+Invariant: live events and a replay go through `apply` and one transition table, so a replay gives exactly the live
+state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Corrupt
+from ..model import events
+from ..model.events import Enqueued, Event, JobEvent
+from ..model.job import FAILED, PENDING, PROCESSING, Job
+from ..model.settings import Settings
+from ..table.index_keys import READY, WALL
+from ..table.job_table import JobTable
+from ..table.memtable import InsertBatch
+from .scheduler import Scheduler
+from .schedules import Schedules
+from .transitions import TRANSITIONS, change, set_clock
+
+if TYPE_CHECKING:
+    import datetime
+
+WALL_PAGE = 500
+"""The number of jobs waiting for the wall clock that one page has when the clock is set."""
+
+FEW = 100
+"""The maximum number of new jobs that the scheduler hears of one by one."""
+
+
+class QueueState:
+    """The table of a queue, and everything that follows from it."""
+
+    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None] = lambda name: None) -> None:
+        """Create the state of a table. `zone_of` returns the time zone of a name; by default, only UTC is known."""
+        self.table = table
+        self.sequence = table.position
+        """The sequence of the last event applied."""
+        self.settings = Settings()
+        self.settings.values = table.settings  # so they follow each change
+        self.scheduler = Scheduler(table)
+        self.schedules = Schedules(table, self.settings, zone_of)
+
+    def replay(self, happened: Sequence[Event], first_sequence: int) -> None:
+        """Apply events of the journal, and skip those that the table already has; refuse an impossible one.
+
+        Raises: Corrupt.
+        """
+        new = happened[max(0, self.sequence + 1 - first_sequence) :]
+        self.sequence = max(self.sequence, first_sequence - 1)
+        for _, group in groupby(enumerate(new), _first_number):
+            self.apply([event for _, event in group])
+
+    def apply(self, happened: Sequence[Event]) -> None:
+        """Apply the events of one decision, or a part of them."""
+        new = []
+        if happened and type(happened[-1]) is Enqueued and self.sequence >= self.table.ahead:
+            new = [event for event in happened if isinstance(event, Enqueued)]
+            happened = happened[: -len(new)]  # the events of replaced jobs come first
+        for event in happened:
+            self.sequence += 1
+            if self.sequence > self.table.ahead:  # else the store has a later time, and may have another clock shift
+                self.table.note_time(event.at_ms)
+            _APPLIED.get(type(event), QueueState._apply_transition)(self, event)
+        if new:
+            self._insert(new)
+
+    def insert(self, batch: InsertBatch) -> None:
+        """Add new jobs to the table, and tell the scheduler."""
+        self.table.note_time(batch.latest_ms)
+        self.sequence = self.table.insert(batch, self.sequence + 1)
+        if len(batch.numbers) > FEW:
+            self.scheduler.truncate_after(READY, f"{READY}/{next(iter(batch.numbers)) - 1:012}")
+        else:
+            for number, id in batch.numbers.items():
+                self.scheduler.add_ready(f"{READY}/{number:012}", id)
+        for index, keys in batch.indexes.items():
+            self.scheduler.add_many(index, keys, FEW)
+
+    def _for_update(self, id: str) -> Job | None:
+        """Return a job to change, or None if there is none or its record already has this event."""
+        if self.sequence <= self.table.ahead:  # a replay that is behind the store
+            job = self.table.get(id)
+            if job is None or job.revision >= self.sequence:
+                return None
+        return self.table.for_update(id, self.sequence)
+
+    def _reindex(self, job: Job) -> None:
+        key, _ = self.table.reindex(job)
+        if job.state in (PENDING, FAILED):
+            self.scheduler.add(key, job)
+
+    def _insert(self, new: Sequence[Enqueued]) -> None:
+        batch = InsertBatch()
+        batch.add(new)
+        self.insert(batch)
+
+    def _apply_enqueued(self, event: Enqueued) -> None:
+        if self.sequence > self.table.ahead or self.table.get(event.id) is None:
+            self.sequence -= 1
+            self._insert([event])
+
+    def _apply_imported(self, event: events.Imported) -> None:
+        if self.sequence > self.table.ahead or self.table.get(event.id) is None:
+            job = Job(event.id, event.number, revision=self.sequence, **event.fields)
+            self.table.add(job)
+            self._reindex(job)
+
+    def _apply_transition(self, event: JobEvent) -> None:
+        job, kind = self._for_update(event.id), type(event)
+        is_new = self.sequence > self.table.ahead  # else the store may have its effects
+        if job is None and not is_new:
+            return
+        if job is None or job.state not in TRANSITIONS[kind][0]:
+            now = "does not exist" if job is None else f"is {job.state}"
+            raise Corrupt(path=f"event {self.sequence}", why=f"{kind.__name__} for job {event.id}, which {now}")
+        if kind is events.Purged:
+            self.table.remove(job.id, self.sequence)
+            return
+        job.revision = self.sequence
+        was_running = job.state == PROCESSING
+        change(job, event)
+        if kind is events.Started:
+            self.scheduler.note_run(job, event.at_ms if is_new else None)
+        elif was_running:
+            self.scheduler.note_run(job)
+        self._reindex(job)
+
+    def _apply_setting(self, event: events.SettingChanged) -> None:
+        if event.value is None:
+            self.table.settings.pop(event.key, None)
+        else:
+            self.table.settings[event.key] = event.value
+
+    def _apply_rules(self, event: events.QueueChanged) -> None:
+        changed = {**self.table.queues.pop(event.name, {}), **event.fields}
+        rules: Any = {name: value for name, value in changed.items() if value is not None}
+        if rules:
+            self.table.queues[event.name] = rules
+        if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate starts from now
+            self.table.opens.pop(event.name, None)
+        self.scheduler.set_rules(event.name)
+
+    def _apply_shift(self, event: events.ClockShifted) -> None:
+        """Adapt all jobs that wait for a time of the wall clock."""
+        self.table.clock_shift_ms = event.shift_ms
+        after = ""
+        while entries := self.table.scan(WALL, WALL_PAGE, after):
+            after = entries[-1][0]
+            for _, id in entries:
+                job = self._for_update(id)
+                if job is not None:
+                    set_clock(job, event.shift_ms)
+                    job.revision = self.sequence
+                    self._reindex(job)
+
+    def _apply_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
+        self.schedules.note_change()
+        schedules = self.table.schedules
+        if isinstance(event, events.ScheduleChanged):
+            if event.fields is None:
+                schedules.pop(event.name, None)
+            else:
+                schedules[event.name] = {**event.fields}
+        elif event.name in schedules:  # else the store already has the removal of the schedule
+            schedule = schedules[event.name]
+            last_id = event.job_id or schedule.get("last_id")
+            schedules[event.name] = {**schedule, "next_ms": event.next_ms, "last_id": last_id}
+
+
+def _first_number(place: tuple[int, Event]) -> int | None:
+    """Return the same number for new jobs with consecutive numbers, and None for other events."""
+    n, event = place
+    return event.number - n if isinstance(event, Enqueued) else None
+
+
+_APPLIED: dict[type, Callable[..., None]] = {
+    Enqueued: QueueState._apply_enqueued,
+    events.Imported: QueueState._apply_imported,
+    events.SettingChanged: QueueState._apply_setting,
+    events.QueueChanged: QueueState._apply_rules,
+    events.ScheduleChanged: QueueState._apply_schedule,
+    events.ScheduleFired: QueueState._apply_schedule,
+    events.ClockShifted: QueueState._apply_shift,
+}
+"""All other events are transitions of one job."""
