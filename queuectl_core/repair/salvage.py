@@ -65,13 +65,13 @@ def salvage(home: Home, target: Home) -> Salvaged:
     try:
         _refuse_living_workers(home)
         _refuse_newer(home)
-        return _salvage(home, target)
+        target.prepare()
+        return _fill(home, target)
     finally:
         os.close(lock)
 
 
-def _salvage(home: Home, target: Home) -> Salvaged:
-    target.prepare()
+def _fill(home: Home, target: Home) -> Salvaged:
     store = open_store(target.store)
     table = JobTable(store)
     affected: dict[str, str] = {}

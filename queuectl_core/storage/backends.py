@@ -49,7 +49,9 @@ def open_store(folder: str, wanted: str | None = None, read_only: bool = False) 
     chosen = current_backend(folder)
     if chosen is None and read_only:
         return ChecksumStore(MemoryStore(), folder)
-    backend = chosen or _choose(wanted)
+    if chosen is None and wanted not in (None, *MODULES):
+        raise InvalidInput(what=f"unknown store backend {wanted!r} (QUEUECTL_STORE); use one of {', '.join(MODULES)}")
+    backend = chosen or wanted or available()[0]
     module = MODULES[backend]
     if not _is_there(module):
         raise NoBackend(backend=backend, module=module, python=".".join(map(str, sys.version_info[:3])))
@@ -80,14 +82,6 @@ def current_backend(folder: str) -> str | None:
     if name not in MODULES:
         raise Corrupt(path=path, why=f"it must name a backend ({', '.join(MODULES)})")
     return name
-
-
-def _choose(wanted: str | None) -> str:
-    if wanted is None:
-        return available()[0]
-    if wanted not in MODULES:
-        raise InvalidInput(what=f"unknown store backend {wanted!r} (QUEUECTL_STORE); use one of {', '.join(MODULES)}")
-    return wanted
 
 
 def _is_there(module: str) -> bool:

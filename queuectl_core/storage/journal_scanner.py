@@ -74,8 +74,8 @@ class Scanner:
             with open(segment.path, "rb", opener=file_io.open_owned) as file:
                 data = file_io.read_from(file)
                 scan = journal_format.scan(data, self.log_id, segment.first_sequence)
-                if synced and _ends_unsynced(scan, max(self._position + 1, self.next_sequence)):
-                    _fsync(segment.path, file.fileno())
+                if synced:
+                    self._fsync_new(file.fileno(), segment.path, scan)
             self.good_end = SEGMENT_HEADER_BYTES
             group: list[Frame] = []
             for frame in scan.frames:
@@ -86,6 +86,21 @@ class Scanner:
                     group.clear()
             self.tail = data[self.good_end :]
             _check_end(segment, data, scan, successor)
+
+    def _fsync_new(self, descriptor: int, path: str, scan: Scan) -> None:
+        """Sync the frames of a segment if any of them can be only in the page cache.
+
+        After a power cut, other facts would get the numbers of lost ones, and a reader's cursor would skip them.
+
+        Raises: StorageFailed.
+        """
+        known = max((frame.synced + 1 for frame in scan.frames), default=0)
+        if scan.next_sequence > max(known, self._position + 1, self.next_sequence):
+            try:
+                file_io.fsync(descriptor)
+            except OSError as fault:
+                if fault.errno not in (errno.EROFS, errno.EINVAL):  # a read-only disk has nothing to sync
+                    raise file_io.failure(path, fault) from fault
 
 
 def segment_paths(folder: str) -> list[str]:
@@ -130,23 +145,6 @@ def events_of(frame: Frame, folder: str) -> list[events.Event]:
         raise NewerFormat(path=folder, found=str(fault), known=journal_format.VERSION) from None
     except (ValueError, TypeError) as fault:
         raise Corrupt(path=folder, why=f"a frame is invalid ({fault})") from fault
-
-
-def _ends_unsynced(scan: Scan, expected: int) -> bool:
-    """Return whether frames from sequence `expected` on can be only in the page cache.
-
-    After a power cut, other facts would get the numbers of lost ones, and a reader's cursor would skip them.
-    """
-    known = max((frame.synced for frame in scan.frames), default=0)
-    return scan.next_sequence > max(known + 1, expected)
-
-
-def _fsync(path: str, descriptor: int) -> None:
-    try:
-        file_io.fsync(descriptor)
-    except OSError as fault:
-        if fault.errno not in (errno.EROFS, errno.EINVAL):  # a read-only disk has nothing to sync
-            raise file_io.failure(path, fault) from fault
 
 
 def _check_end(segment: Segment, data: bytes, scan: Scan, successor: Segment | None) -> None:
