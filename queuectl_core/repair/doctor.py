@@ -222,8 +222,8 @@ def _damaged_result(home: Home, name: str) -> Finding | None:
 def _logs(home: Home) -> Finding:
     if not os.path.isdir(home.logs):
         return Finding("logs", None, "logs/ is missing, with the output of the jobs")
-    segments = output_log.segments(home.logs)
-    return Finding("logs", True, f"{len(segments)} segments, {sum(segment.size for segment in segments)} bytes")
+    sizes = [size for _, _, size in output_log.segments(home.logs)]
+    return Finding("logs", True, f"{len(sizes)} segments, {sum(sizes)} bytes")
 
 
 def _disk(home: Home) -> Finding:

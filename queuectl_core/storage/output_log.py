@@ -16,7 +16,6 @@ import errno
 import os
 import sys
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
 from .. import home_files
 from ..system import file_io
@@ -148,12 +147,8 @@ def read(folder: str, name: str, offset: int, size: int | None) -> Iterator[byte
             yield piece
 
 
-class Segment(NamedTuple):
-    """A segment, with the wall clock time of its last write in seconds since 1970."""
-
-    written_s: float
-    name: str
-    size: int
+Segment = tuple[float, str, int]
+"""The wall clock time of the last write to a segment in seconds since 1970, its name, and its size in bytes."""
 
 
 def segments(folder: str) -> list[Segment]:
@@ -168,7 +163,7 @@ def segments(folder: str) -> list[Segment]:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # removed by hand
                 continue
-            existing.append(Segment(status.st_mtime, entry.name, status.st_size))
+            existing.append((status.st_mtime, entry.name, status.st_size))
     return existing
 
 
@@ -178,8 +173,8 @@ def can_prune(folder: str, before_s: float, max_bytes: int) -> bool:
     Raises: OSError.
     """
     existing = segments(folder)
-    is_old = any(segment.written_s < before_s for segment in existing)
-    return is_old or 0 < max_bytes < sum(segment.size for segment in existing)
+    is_old = any(written_s < before_s for written_s, _, _ in existing)
+    return is_old or 0 < max_bytes < sum(size for _, _, size in existing)
 
 
 def prune(
@@ -194,16 +189,16 @@ def prune(
     Raises: OSError.
     """
     existing = segments(folder)
-    names = sorted((segment.name for segment in existing), key=lambda name: (len(name), name))  # 10000 comes after 9999
+    names = sorted((name for _, name, _ in existing), key=lambda name: (len(name), name))  # 10000 comes after 9999
     last = {name.rsplit(".", 2)[0]: name for name in names}
     spared = {last.get(worker) for worker in writers}
-    total_bytes = sum(segment.size for segment in existing)
+    total_bytes = sum(size for _, _, size in existing)
     removed = 0
-    for segment in sorted(existing, key=lambda segment: (segment.name in kept, segment)):
-        is_old = segment.written_s < before_s and segment.name not in kept
-        if (is_old or 0 < max_bytes < total_bytes) and segment.name not in spared:
-            file_io.remove(os.path.join(folder, segment.name))
-            total_bytes -= segment.size
+    for written_s, name, size in sorted(existing, key=lambda segment: (segment[1] in kept, segment)):
+        is_old = written_s < before_s and name not in kept
+        if (is_old or 0 < max_bytes < total_bytes) and name not in spared:
+            file_io.remove(os.path.join(folder, name))
+            total_bytes -= size
             removed += 1
     return removed
 
