@@ -26,7 +26,7 @@ import queuectl_core
 del sys.path[0]
 from queuectl_core.cli.main import main
 main()"""
-"""Does what `_MAIN` does where that is not a file, for example in a zip archive."""
+"""Replaces `_MAIN` if that is not a file, for example in a zip archive."""
 
 _held: set[int] = set()
 """The writing ends that keep supervisors of this process alive."""

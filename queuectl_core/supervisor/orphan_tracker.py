@@ -27,9 +27,9 @@ from .log import log
 Decide = Callable[[commands.Command], object]
 
 CHECK_S = 0.1
-"""Seconds between two checks of what nothing signals.
+"""Seconds between two checks.
 
-Nothing signals the end of a lost run's processes, or of an adopted worker without a pidfd.
+No signal reports the end of a lost run's processes, or of an adopted worker without a pidfd.
 """
 
 
@@ -51,6 +51,7 @@ class OrphanTracker:
         """Jobs whose adopted worker must be told to end the run."""
         self._must_check_adopted = False
         self._polls_adopted = False
+        """Whether the system cannot report the end of an adopted worker."""
 
     def adopt_all(self) -> None:
         """Take over every open run in the table."""
@@ -76,12 +77,12 @@ class OrphanTracker:
 
     def next_deadline(self) -> float:
         """Return when to check again for something that will not wake the loop, or infinity."""
-        must_check = self.lost or self._must_check_adopted or (self.adopted and self._polls_adopted)
+        must_check = self.lost or (self.adopted and self._must_check_adopted)
         return time.monotonic() + CHECK_S if must_check else math.inf
 
     def run_due(self) -> None:
         """Decide on the runs that have ended since the last call."""
-        if self._must_check_adopted or self._polls_adopted:
+        if self._must_check_adopted:
             self._check_adopted()
         for job_id, run in list(self.lost.items()):
             job = self._table.existing(job_id)
@@ -156,10 +157,10 @@ class OrphanTracker:
     def _check_adopted(self) -> None:
         """Move the adopted runs that have ended to the lost ones, and end those that must end.
 
-        Look again until each worker has noticed that its supervisor is gone. Only then does it
+        Check again until each worker has noticed that its supervisor is gone. Only then does it
         report its other runs.
         """
-        self._must_check_adopted = False
+        self._must_check_adopted = self._polls_adopted
         for job_id, run in list(self.adopted.items()):
             if not orphans.is_under_way(self._home, run):
                 self.lost[job_id] = self.adopted.pop(job_id)

@@ -120,7 +120,7 @@ class Supervisor:
         return {*self._pool.workers, *self._orphans.instances()}
 
     def _follow_last_supervisor(self) -> None:
-        """Continue the journal and the steady time of the home, whatever the wall clock says."""
+        """Continue the journal and the steady time of the home, even if the wall clock was set."""
         if self._ledger.torn is not None:
             log(self._ledger.torn.message())
         now_ms = self._clock.now_ms()
@@ -169,7 +169,7 @@ class Supervisor:
     # The turn
 
     def _parts(self) -> Iterator[Part]:
-        """Yield what a turn does, in order. Each part can end the work of later ones."""
+        """Yield the parts of a turn, in order. Each part can end the work of later ones."""
         if not self._is_gone:
             yield self._home_watch.next_deadline, self._check_home
         yield self._next_request_s, self._handle_requests
@@ -284,7 +284,7 @@ class Supervisor:
 
     def _scale(self, request: Request) -> Request:
         count, before = request.get("count"), self._pool.wanted
-        if isinstance(count, bool) or not isinstance(count, int):
+        if type(count) is not int:
             raise InvalidInput(what="the number of workers must be a whole number")
         if request.get("add") is True:
             count += before

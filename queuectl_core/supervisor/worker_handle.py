@@ -22,6 +22,7 @@ import time
 from typing import Any
 
 from ..errors import SupervisorFailed, in_words
+from ..model.commands import Locate
 from ..service import orphans
 from ..system import descriptors, file_io, lockfile
 from ..system.clock import now_ms
@@ -29,7 +30,7 @@ from ..worker import messages, worker
 from ..worker.run_timer import LONG_RUN_S
 
 KILL_WITHIN_S = 5.0
-"""Seconds after which the supervisor kills a worker that does not do what it must.
+"""Seconds after which the supervisor kills a worker that does not obey.
 
 If the worker must end its run, the time begins after the grace period.
 If the worker is idle and must end, the time begins at once.
@@ -161,7 +162,7 @@ class WorkerHandle:
         """Return whether the worker has sent a message. This costs one system call."""
         return bool(self._arrived.poll(0))
 
-    def take_message(self) -> messages.Result | messages.OutputLocation | None:
+    def take_message(self) -> messages.Result | Locate | None:
         """Return the next message of the worker, or None if it has died and its queue is closed.
 
         Raises: SupervisorFailed.
@@ -171,7 +172,7 @@ class WorkerHandle:
         except (EOFError, OSError) as fault:
             _check_death(fault)
             return None
-        if type(message) is messages.OutputLocation:
+        if type(message) is Locate:
             self.since_ms, self._last_run_ms = message.began_ms, _LONG_MS
             return message
         result = messages.from_plain(message)

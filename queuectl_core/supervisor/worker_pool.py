@@ -249,8 +249,8 @@ class Pool:
             if message is None:
                 self._reap(worker)
                 return
-            if isinstance(message, messages.OutputLocation):
-                self._ledger.decide(commands.Locate(*message), self._clock.now_ms())
+            if isinstance(message, commands.Locate):
+                self._ledger.decide(message, self._clock.now_ms())
             else:
                 self._settle(message)
 

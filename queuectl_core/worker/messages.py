@@ -96,7 +96,7 @@ class Signal(NamedTuple):
 
 
 Order = Union[list[tuple[Any, ...]], Kill, Signal, None]
-"""What crosses a dispatch queue: runs as plain tuples, which pickle in half the time; an order; or None to end."""
+"""The content of a dispatch queue: runs as plain tuples, which pickle in half the time, an order, or None to end."""
 
 
 class Result(NamedTuple):
@@ -119,16 +119,6 @@ class Result(NamedTuple):
             assert self.ending is not None  # only a released run can lack one
             return Finish(self.job_id, self.run, self.ending)
         return Release(self.job_id, self.run, self.reason, self.begun, self.ending)
-
-
-class OutputLocation(NamedTuple):
-    """A message about a long run: when it began, and where its output is."""
-
-    job_id: str
-    run: int
-    began_ms: int
-    log_file: str
-    log_offset: int
 
 
 class WorkerReport(NamedTuple):
@@ -183,7 +173,7 @@ def decode_report(data: bytes) -> WorkerReport:
 
 
 def read_report(home: Home, instance: str) -> WorkerReport | None:
-    """Return what the worker left in its outcome file, or None if there is no such file.
+    """Return the report in the outcome file of a worker, or None if there is no such file.
 
     The file is missing if the worker had a supervisor to the end, or was killed. If the file is damaged or not ours,
     the function sets it aside and returns None.

@@ -39,7 +39,7 @@ class NotReady(Exception):
 
 
 class RunProcess:
-    """The process of the current run, and what the worker keeps from one run to the next."""
+    """The process of the current run, and the parts that the next run uses again."""
 
     def __init__(self, home: Home, instance: str, poll: select.poll) -> None:
         """Prepare for the first run. `poll` is the worker's; it watches the pipe of the output."""
@@ -72,7 +72,7 @@ class RunProcess:
             os.close(lock)
 
     def _prepare(self, max_output: int) -> int:
-        """Prepare what every run needs, and return the descriptor that holds the lock of its processes.
+        """Prepare output, pipe, and lock, and return the descriptor that holds the lock of its processes.
 
         Raises: NotReady, OSError.
         """
@@ -138,7 +138,7 @@ class RunProcess:
         self.output.write(os.read(self.pipe, _READ_BYTES))
 
     def finish(self, leader: int, has_others: bool) -> None:
-        """End what the shell `leader` left behind after it was reaped, and take the last output.
+        """End the processes that the reaped shell `leader` left, and take the last output.
 
         `has_others` says whether this process has other children.
         The output is limited, because a process that has escaped can continue to write.

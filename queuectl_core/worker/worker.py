@@ -31,12 +31,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import errors
 from ..home import Home
 from ..model.attempt import AttemptResult
+from ..model.commands import Locate
 from ..storage.reserve import Reserve
 from ..system import descriptors, file_io, lockfile, process_tree
 from ..system.clock import now_ms
 from . import messages
 from .command_line import start_failure
-from .messages import Kill, OutputLocation, Result, Run, Signal
+from .messages import Kill, Result, Run, Signal
 from .run_process import SCARCE, NotReady, RunProcess
 from .run_timer import TERMINATING, RunTimer
 
@@ -321,7 +322,7 @@ class Worker:
         if timer.becomes_long(now_s) and self._has_supervisor:
             began_ms = now_ms() - round((now_s - timer.began_s) * 1000)
             output = self._process.output
-            self._put(OutputLocation(run.job_id, run.run, began_ms, output.segment, output.start))
+            self._put(Locate(run.job_id, run.run, began_ms, output.segment, output.start))
         if timer.is_long:
             self._hand_back(HANDED_BACK)
 
