@@ -8,27 +8,20 @@ Invariant: no run of an imported job is in progress here. A job that was running
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import DuplicateJob, InvalidJob, KeyTaken, RepeatedId
 from ..model import events, validators
+from ..model.attempt import FIELDS, STARTED_FIELDS, TEXT_FIELDS
 from ..model.events import Imported
-from ..model.job import DEAD, FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STATES
+from ..model.job import DEAD, FAILED, FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STATES
 from ..model.job_spec import BASIC_FIELDS, MAX_AFTER, OPTIONS, check_field, check_spec
 from ..table.job_table import JobTable
 from ..timestamps import END_MS
 from .admission import holder_of_key
 from .transitions import due_at
 
-_TIMES = ("created_ms", "updated_ms", "due_ms", "wall_ms")
-_COUNTS = ("attempts", "losses")
-_KEPT = (*_TIMES, *_COUNTS, "state", "reason", "history", "options", "blockers")
-_ATTEMPT_NUMBERS = (
-    "attempt", "run", "started_ms", "ended_ms", "duration_ms", "exit_code", "signal", "log_offset", "output_bytes",
-    "dropped_bytes", "cpu_ms", "peak_bytes",
-)  # fmt: skip
-_ATTEMPT_TEXTS = ("worker", "outcome", "reason", "log_file")
-_MAX_COUNT = 10**6
 Id = TypeVar("Id")
 
 
@@ -107,94 +100,87 @@ def _wait_or_die(fields: dict[str, Any], state_of: Callable[[str], object]) -> N
 
 
 def _checked(raw: object, index: int) -> dict[str, Any]:
+    """Return the fields of a job in the form in which they are kept.
+
+    Raises: InvalidJob.
+    """
     if not isinstance(raw, Mapping):
         raise InvalidJob(index=index, why="an exported job must be a JSON object")
     basic = check_spec({name: raw[name] for name in BASIC_FIELDS if name in raw}, index)
-    missing = next((name for name in (*BASIC_FIELDS, "created_ms", "state") if name not in raw), None)
-    if missing is not None:
-        raise InvalidJob(index=index, why=f"an exported job needs the field {missing!r}")
+    for name in (*BASIC_FIELDS, "created_ms", "state"):
+        if name not in raw:
+            raise InvalidJob(index=index, why=f"an exported job needs the field {name!r}")
     try:
-        kept = _kept({name: raw[name] for name in _KEPT if raw.get(name) is not None})
+        given = {name: raw[name] for name in _KEPT if raw.get(name) not in (None, [])}
+        kept = {name: check_field(name, value, _KEPT) for name, value in given.items()}
+        _check_state(kept)
     except ValueError as fault:
         raise InvalidJob(index=index, why=f"not an exported job: {fault}") from None
-    except (TypeError, AttributeError, KeyError):
-        what = "not an exported job: a value is missing or has the wrong type"
-        raise InvalidJob(index=index, why=what) from None
     return _at_rest({**basic, **kept}, bool(raw.get("cancel")))
 
 
-def _kept(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields in the form in which they are kept.
+def _check_state(kept: dict[str, Any]) -> None:
+    """Check that the state goes with the other fields.
 
-    Raises: ValueError, TypeError, AttributeError, KeyError.
+    Raises: ValueError.
     """
-    _check_state(given)
-    if not isinstance(given.get("reason", ""), str) or not isinstance(given.get("history", []), list):
-        raise ValueError("reason must be text, and history a list")
-    for attempt in given.get("history", []):
-        _check_attempt(attempt)
-    if "reason" in given:
-        given["reason"] = given["reason"][:MAX_REASON]
-    if "history" in given:
-        given["history"] = [_shortened(attempt) for attempt in given["history"][-MAX_HISTORY:]]
-    if "options" in given:
-        given["options"] = {name: _option(name, value) for name, value in given["options"].items()}
-    _check_blockers(given)
-    return given
-
-
-def _check_state(given: dict[str, Any]) -> None:
-    """Check the state, the times and the counts.
-
-    Raises: ValueError, TypeError, KeyError.
-    """
-    if given["state"] not in STATES:
-        raise ValueError(f"unknown state {given['state']!r:.40}")
-    for name, limit in (*((name, END_MS) for name in _TIMES), *((name, _MAX_COUNT) for name in _COUNTS)):
-        if name in given and not (type(given[name]) is int and 0 <= given[name] < limit):
-            raise ValueError(f"{name} must be a whole number, 0 or more")
-    if given["state"] == "failed" and "due_ms" not in given:
+    if kept.get("state") == FAILED and "due_ms" not in kept:
         raise ValueError("a failed job needs due_ms")
-    if "wall_ms" in given and given["state"] == PROCESSING:
+    if kept.get("state") == PROCESSING and "wall_ms" in kept:
         raise ValueError("a running job cannot have wall_ms")
+    if "created_ms" not in kept or "state" not in kept:
+        raise ValueError("created_ms and state must have values")
+    if "blockers" in kept and "after" not in kept.get("options", {}):
+        raise ValueError("blockers must be IDs of jobs in after")
 
 
-def _check_blockers(given: dict[str, Any]) -> None:
-    """Check the blockers.
-
-    Raises: ValueError, TypeError.
-    """
-    if len(given.get("blockers", [])) > MAX_AFTER:
-        raise ValueError(f"at most {MAX_AFTER} blockers are allowed")
-    for id in given.get("blockers", []):
-        if not validators.is_id(id) or "after" not in given.get("options", {}):
-            raise ValueError("blockers must be IDs of jobs in after")
+def _text(value: object) -> str:
+    """Accept text, and cut it, so that a record stays small."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, not {validators.kind(value)}")
+    return value[:MAX_REASON]
 
 
-def _option(name: str, value: object) -> object:
-    if name == "schedule":
-        return validators.name(value)
-    return value if name == "at" and type(value) is int else check_field(name, value, OPTIONS)
+def _history(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list, not {validators.kind(value)}")
+    return [_attempt(item) for item in value[-MAX_HISTORY:]]
 
 
-def _check_attempt(attempt: dict[str, object]) -> None:
-    for name in ("attempt", "run", "started_ms", "worker"):
-        if attempt[name] is None:
+def _attempt(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"an attempt must be an object, not {validators.kind(value)}")
+    for name in STARTED_FIELDS:
+        if value.get(name) is None:
             raise ValueError(f"an attempt needs {name}")
-    for name, value in attempt.items():
-        if name in _ATTEMPT_NUMBERS and value is not None and not (type(value) is int and 0 <= value < END_MS):
-            raise ValueError(f"{name} of an attempt must be a whole number, 0 or more")
-        if name in _ATTEMPT_TEXTS and value is not None and not isinstance(value, str):
-            raise ValueError(f"{name} of an attempt must be text")
-        if name not in _ATTEMPT_NUMBERS and name not in _ATTEMPT_TEXTS:
-            raise ValueError(f"unknown field {name!r:.40} of an attempt")
-    if attempt.get("log_file") is not None and attempt.get("log_offset") is None:
+    if value.get("log_file") is not None and value.get("log_offset") is None:
         raise ValueError("an attempt with a log_file has a log_offset")
+    return {name: item if item is None else check_field(name, item, _ATTEMPT) for name, item in value.items()}
 
 
-def _shortened(attempt: dict[str, object]) -> dict[str, object]:
-    """Return an attempt with its texts cut, so that a record stays small."""
-    return {name: value[:MAX_REASON] if isinstance(value, str) else value for name, value in attempt.items()}
+def _options(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be an object, not {validators.kind(value)}")
+    return {name: check_field(name, item, _OPTIONS) for name, item in value.items()}
+
+
+_time = partial(validators.whole, low=0, high=END_MS - 1)
+_count = partial(validators.whole, low=0, high=10**6)
+_KEPT: dict[str, Callable[[object], object]] = {
+    **dict.fromkeys(("created_ms", "updated_ms", "due_ms", "wall_ms"), _time),
+    **dict.fromkeys(("attempts", "losses"), _count),
+    "state": partial(validators.word, among=STATES),
+    "reason": _text,
+    "history": _history,
+    "options": _options,
+    "blockers": partial(validators.ids, most=MAX_AFTER),
+}
+_ATTEMPT = {name: _text if name in TEXT_FIELDS else _time for name in FIELDS}
+_OPTIONS: dict[str, Callable[[object], object]] = {
+    **OPTIONS,
+    "schedule": validators.name,
+    "at": lambda value: value if type(value) is int else validators.time(value),
+}
 
 
 def _at_rest(fields: dict[str, Any], is_canceled: bool) -> dict[str, Any]:

@@ -11,22 +11,22 @@ Warning: if a job ends without `with_dependants`, its dependants wait forever.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
 from ..model import commands, events
 from ..model.events import Event, JobEvent
-from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
-from ..model.job_spec import MAX_WAIT_S, PASSING_OPTIONS, check_field
+from ..model.job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, Job
+from ..model.job_spec import BASIC_FIELDS, MAX_WAIT_S, PASSING_OPTIONS, check_field
 from ..model.settings import Settings
-from ..model.validators import is_id
+from ..model.validators import fault_in, is_id, whole
 from ..table.index_keys import ALL_QUEUES, BLOCKED
 from ..table.job_table import JobTable
 from .admission import due_ms, holder_of_key
 
 if TYPE_CHECKING:
-
-    _Lenient = Union[
+    _OnJobs = Union[
         commands.Cancel, commands.Remove, commands.RunNow, commands.Edit, commands.Suspend, commands.Continue
     ]
 
@@ -88,96 +88,84 @@ def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:
     return found
 
 
-def _those(table: JobTable, command: _Lenient, can: Callable[[Job], object], what: str) -> list[Job]:
+def _targets(table: JobTable, command: _OnJobs, can: Callable[[Job], object], what: str) -> list[Job]:
     """Return the jobs of a command that `can` accepts. Refuse or skip the others.
 
-    Raises: WrongState.
+    Raises: UnknownJob, WrongState.
     """
     if command.skip_ineligible:
         known = [table.get(id) for id in dict.fromkeys(command.ids)]
         return [job for job in known if job is not None and can(job)]
-    found = _jobs(table, command.ids)
-    for job in found:
+    jobs = _jobs(table, command.ids)
+    for job in jobs:
         if not can(job):
             raise WrongState(id=job.id, state=job.state, what=what)
-    return found
+    return jobs
 
 
 def _dead(table: JobTable, ids: Iterable[str]) -> list[Job]:
-    found = _jobs(table, ids)
-    for job in found:
+    jobs = _jobs(table, ids)
+    for job in jobs:
         if job.state != DEAD:
             raise NotDead(id=job.id, state=job.state)
-    return found
+    return jobs
+
+
+class _Revival:
+    """Jobs that return from the dead letter queue, by ID. Each takes its key again."""
+
+    def __init__(self, table: JobTable) -> None:
+        self.jobs: dict[str, Job] = {}
+        self._table = table
+        self._keys: dict[object, str] = {}
+
+    def add(self, job: Job, skip: bool) -> None:
+        """Add a job. With `skip`, leave it out if another unfinished job has its key.
+
+        Raises: KeyTaken.
+        """
+        key = job.options.get("key")
+        holder = None if key is None else self._keys.get(key) or holder_of_key(self._table, key)
+        if holder is None:
+            self.jobs[job.id] = job
+            self._keys[key] = job.id
+        elif not skip:
+            raise KeyTaken(key=key, id=holder, runs=False)
+
+    def add_dependants(self) -> None:
+        """Add the jobs that died with these, directly or not."""
+        ids = list(self.jobs)
+        for id in ids:  # the loop appends to the list
+            for _, other in self._table.scan(f"needs/{id}", self._table.counts.get(BLOCKED, 0)):
+                job = self._table.get(other)
+                if job is not None and job.state == DEAD and other not in self.jobs:
+                    self.add(job, skip=True)
+                    ids += [other] if other in self.jobs else []
+
+    def event_of(self, job: Job, now_ms: int) -> JobEvent:
+        """Return the event: the job waits again for those of its blockers that are unfinished or return with it."""
+        return events.Retried(job.id, now_ms, [other for other in job.blockers if self._is_open(other)] or ())
+
+    def _is_open(self, id: str) -> bool:
+        job = self._table.get(id)
+        return id in self.jobs or (job is not None and job.state not in FINAL_STATES)
 
 
 def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> Decision:
     jobs = _dead(table, command.ids)
     fields, at_ms, _ = _checked_fields(table, command.fields, now_ms) if command.fields else ({}, None, None)
-    found: list[JobEvent] = []
-    if command.skip_ineligible:
-        jobs = _with_free_keys(table, jobs)
-    revived = {job.id for job in jobs}
-    keys: set[object] = set()
+    revival = _Revival(table)
     for job in jobs:
-        if fields or at_ms is not None:
-            found.append(events.Edited(job.id, now_ms, fields))
-        found.append(_retried(table, job, now_ms, revived, keys))
+        revival.add(job, command.skip_ineligible)
+    edited = revival.jobs.copy() if fields or at_ms is not None else {}
     if command.dependants:
-        found += _revived_dependants(table, [job.id for job in jobs], now_ms, keys)
-    return found, [event.id for event in found if type(event) is events.Retried]
-
-
-def _retried(table: JobTable, job: Job, now_ms: int, revived: set[str], keys: set[object]) -> JobEvent:
-    """Return the event that takes a job out of the dead letter queue, and add its key to `keys`.
-
-    The job waits again for those of its blockers that are unfinished or return with it.
-    """
-    holder = _key_holder(table, job, keys)
-    if holder is not None:
-        raise KeyTaken(key=job.options["key"], id=holder, runs=False)
-    keys.add(job.options.get("key"))
-    return events.Retried(job.id, now_ms, [other for other in job.blockers if _is_open(table, other, revived)] or ())
-
-
-def _with_free_keys(table: JobTable, jobs: list[Job]) -> list[Job]:
-    """Return the jobs whose keys no unfinished job has, nor an earlier job of the list."""
-    found: list[Job] = []
-    keys: set[object] = set()
-    for job in jobs:
-        if job.state != DEAD or _key_holder(table, job, keys) is None:
-            found.append(job)
-            keys.add(job.options.get("key"))
-    return found
-
-
-def _key_holder(table: JobTable, job: Job, keys: set[object]) -> str | None:
-    """Return the ID of the job that has the key of this one, or is about to have it."""
-    key = job.options.get("key")
-    return None if key is None else job.id if key in keys else holder_of_key(table, str(key))
-
-
-def _revived_dependants(table: JobTable, ids: list[str], now_ms: int, keys: set[object]) -> list[JobEvent]:
-    """Return the events that revive the jobs that died with these, directly or not.
-
-    The revived jobs wait again for unfinished ones.
-    """
+        revival.add_dependants()
     found: list[JobEvent] = []
-    revived = set(ids)
-    for id in ids:  # the loop appends to the list
-        for _, other in table.scan(f"needs/{id}", table.counts.get(BLOCKED, 0)):
-            job = table.get(other)
-            if job is None or job.state != DEAD or other in revived or _key_holder(table, job, keys) is not None:
-                continue
-            revived.add(other)
-            ids.append(other)
-            found.append(_retried(table, job, now_ms, revived, keys))
-    return found
-
-
-def _is_open(table: JobTable, id: str, revived: set[str]) -> bool:
-    job = table.get(id)
-    return id in revived or (job is not None and job.state not in (COMPLETED, DEAD))
+    for job in revival.jobs.values():
+        if job.id in edited:
+            found.append(events.Edited(job.id, now_ms, fields))
+        found.append(revival.event_of(job, now_ms))
+    return found, list(revival.jobs)
 
 
 def _purge_dead(table: JobTable, command: commands.PurgeDead, now_ms: int) -> Decision:
@@ -186,46 +174,44 @@ def _purge_dead(table: JobTable, command: commands.PurgeDead, now_ms: int) -> De
 
 
 def _cancel(table: JobTable, command: commands.Cancel, now_ms: int) -> Decision:
-    jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED, PROCESSING), "canceled")
+    jobs = _targets(table, command, lambda job: job.state in (PENDING, FAILED, PROCESSING), "canceled")
     at_once = [events.Canceled(job.id, now_ms, "canceled by hand") for job in jobs if job.state != PROCESSING]
     asked = [events.CancelRequested(job.id, now_ms, command.signal) for job in jobs if job.state == PROCESSING]
     return [*with_dependants(table, at_once, now_ms), *asked], [job.id for job in jobs]
 
 
 def _remove(table: JobTable, command: commands.Remove, now_ms: int) -> Decision:
-    jobs = _those(table, command, lambda job: job.state != PROCESSING, "removed; cancel it first")
-    live = [events.Purged(job.id, now_ms) for job in jobs if job.state in (PENDING, FAILED)]
-    over = [events.Purged(job.id, now_ms) for job in jobs if job.state not in (PENDING, FAILED)]
-    removed = {job.id for job in jobs}
-    follows = [
-        event
-        for event in with_dependants(table, live, now_ms)
-        if type(event) is events.Purged or event.id not in removed
-    ]
-    return [*over, *follows], [job.id for job in jobs]
+    jobs = _targets(table, command, lambda job: job.state != PROCESSING, "removed; cancel it first")
+    removed = {job.id: events.Purged(job.id, now_ms) for job in jobs}
+    waiting = [removed[job.id] for job in jobs if job.state in (PENDING, FAILED)]
+    finished = [removed[job.id] for job in jobs if job.state in FINAL_STATES]
+    follows = with_dependants(table, waiting, now_ms)[len(waiting) :]
+    return [*finished, *waiting, *(event for event in follows if event.id not in removed)], list(removed)
 
 
 def _run_now(table: JobTable, command: commands.RunNow, now_ms: int) -> Decision:
     def can(job: Job) -> bool:
         return job.state in (FAILED, DEAD) or (job.state == PENDING and job.due_ms is not None)
 
-    jobs = _those(table, command, can, "retried")
-    if command.skip_ineligible:
-        jobs = _with_free_keys(table, jobs)
-    revived = {job.id for job in jobs}
-    keys: set[object] = set()
-    found: list[Event] = []
+    jobs = _targets(table, command, can, "retried")
+    revival = _Revival(table)
     for job in jobs:
-        is_dead = job.state == DEAD
-        found.append(_retried(table, job, now_ms, revived, keys) if is_dead else events.MadeReady(job.id, now_ms))
-    return found, [job.id for job in jobs]
+        if job.state == DEAD:
+            revival.add(job, command.skip_ineligible)
+    found: list[JobEvent] = []
+    for job in jobs:
+        if job.id in revival.jobs:
+            found.append(revival.event_of(job, now_ms))
+        elif job.state != DEAD:
+            found.append(events.MadeReady(job.id, now_ms))
+    return found, [event.id for event in found]
 
 
 def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
     fields, at_ms, wall_ms = _checked_fields(table, command.fields, now_ms)
-    jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED, DEAD), "edited")
+    jobs = _targets(table, command, lambda job: job.state in (PENDING, FAILED, DEAD), "edited")
     if at_ms is not None:
-        jobs = _those(table, command, lambda job: job.state in (PENDING, FAILED), "delayed; retry it first")
+        jobs = _targets(table, command, lambda job: job.state in (PENDING, FAILED), "delayed; retry it first")
     found: list[Event] = []
     for job in jobs:
         is_due = job.state == FAILED and at_ms == 0
@@ -252,24 +238,13 @@ def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) 
 
     Raises: InvalidInput.
     """
+    settings = Settings(table.settings)
     try:
-        fixed = next((name for name in wanted if name in _FIXED_FIELDS), None)
-        if fixed is not None:
-            raise ValueError(f"{fixed} cannot be changed after the job is added")
-        if not wanted:
-            raise ValueError("name at least one field to change")
-        basic = next((name for name in ("command", "cwd") if wanted.get(name, "") is None), None)
-        if basic is not None:
-            raise ValueError(f"{basic} cannot be empty")
-        fields: dict[str, Any] = {
-            name: None if value is None else check_field(name, value) for name, value in wanted.items()
-        }
+        fields = {name: _checked_value(name, value, settings) for name, value in wanted.items()}
     except ValueError as fault:
         raise InvalidInput(what=str(fault)) from None
-    settings = Settings(table.settings)
-    for name, key in (("max_retries", "max-retries"), ("backoff_base", "backoff-base")):
-        if name in fields and fields[name] is None:
-            fields[name] = settings.usable(key)
+    if not fields:
+        raise InvalidInput(what="name at least one field to change")
     at_ms = due_ms(fields, now_ms, table.clock_shift_ms)
     if at_ms is None and fields.keys() & PASSING_OPTIONS:
         at_ms = 0
@@ -277,53 +252,57 @@ def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) 
     return _Change(kept, at_ms, fields.get("at"))
 
 
-def _suspend(table: JobTable, command: commands.Suspend, now_ms: int) -> Decision:
-    jobs = _those(table, command, lambda job: job.state == PROCESSING, "suspended")
-    return [events.Suspended(job.id, now_ms) for job in jobs if not job.suspended], [job.id for job in jobs]
+def _checked_value(name: str, value: object, settings: Settings) -> Any:
+    """Return a field of a change in the form in which it is kept; the value None restores a default.
+
+    Raises: ValueError with a sentence.
+    """
+    if name in _FIXED_FIELDS:
+        raise ValueError(f"{name} cannot be changed after the job is added")
+    if value is not None:
+        return check_field(name, value)
+    if name in ("command", "cwd"):
+        raise ValueError(f"{name} cannot be empty")
+    key = name.replace("_", "-")
+    return settings.usable(key) if name in BASIC_FIELDS else None
 
 
-def _continue(table: JobTable, command: commands.Continue, now_ms: int) -> Decision:
-    jobs = _those(table, command, lambda job: job.state == PROCESSING, "continued")
-    return [events.Continued(job.id, now_ms) for job in jobs if job.suspended], [job.id for job in jobs]
+def _set_suspended(table: JobTable, command: commands.Suspend | commands.Continue, now_ms: int) -> Decision:
+    is_suspend = isinstance(command, commands.Suspend)
+    kind, what = (events.Suspended, "suspended") if is_suspend else (events.Continued, "continued")
+    jobs = _targets(table, command, lambda job: job.state == PROCESSING, what)
+    return [kind(job.id, now_ms) for job in jobs if job.suspended != is_suspend], [job.id for job in jobs]
 
 
 def _change_queue(table: JobTable, command: commands.ChangeQueue, now_ms: int) -> Decision:
     if command.name != ALL_QUEUES and not is_id(command.name):
         raise InvalidInput(what=f"invalid queue name {command.name[:60]!r}")
+    now: Mapping[str, object] = table.queues.get(command.name, {})
     fields: dict[str, Any] = {}
     for name, value in command.fields.items():
         if name == "paused":
-            was_ms = table.queues.get(command.name, {}).get("paused_ms")
-            fields["paused_ms"] = (was_ms or now_ms) if value else None
-        elif name in ("limit", "rate") and command.name != ALL_QUEUES:
-            fields[name] = None if value is None else _RULES[name](value)
+            fields["paused_ms"] = (now.get("paused_ms") or now_ms) if value else None
+        elif name in _RULES and command.name != ALL_QUEUES:
+            why = None if value is None else fault_in(value, _RULES[name])
+            if why:
+                raise InvalidInput(what=f"a queue's {name} {why}")
+            fields[name] = value
         else:
             raise InvalidInput(what=f"a queue has only limit, rate and paused, not {name[:40]!r}")
-    now = table.queues.get(command.name, {})
     changed: Any = {name: value for name, value in fields.items() if value != now.get(name)}
     return ([events.QueueChanged(command.name, now_ms, changed)] if changed else []), None
 
 
-def _limit(value: object) -> int:
-    if type(value) is not int or not 1 <= value <= 100_000:
-        raise InvalidInput(what="a queue's limit must be a whole number from 1 to 100000")
-    return value
-
-
-def _rate(value: object) -> list[float]:
+def _rate(value: object) -> object:
     if isinstance(value, list) and len(value) == 2:
         count, period_s = value
-        if (
-            type(count) is int
-            and 1 <= count <= 10**6
-            and isinstance(period_s, (int, float))
-            and 0 < period_s <= MAX_WAIT_S
-        ):
-            return [count, period_s]
-    raise InvalidInput(what="a queue's rate must be a number of jobs per time, like 10/m")
+        is_count = type(count) is int and 1 <= count <= 10**6
+        if is_count and type(period_s) in (int, float) and 0 < period_s <= MAX_WAIT_S:
+            return value
+    raise ValueError("must be a number of jobs per time, like 10/m")
 
 
-_RULES: dict[str, Callable[[object], object]] = {"limit": _limit, "rate": _rate}
+_RULES: dict[str, Callable[[object], object]] = {"limit": partial(whole, low=1, high=100_000), "rate": _rate}
 
 DECISIONS: dict[type, Callable[..., Decision]] = {
     commands.RetryDead: _retry_dead,
@@ -332,7 +311,7 @@ DECISIONS: dict[type, Callable[..., Decision]] = {
     commands.Remove: _remove,
     commands.RunNow: _run_now,
     commands.Edit: _edit,
-    commands.Suspend: _suspend,
-    commands.Continue: _continue,
+    commands.Suspend: _set_suspended,
+    commands.Continue: _set_suspended,
     commands.ChangeQueue: _change_queue,
 }

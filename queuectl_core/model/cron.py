@@ -19,10 +19,15 @@ import datetime
 import re
 from typing import NamedTuple
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_FIELD_NAMES = ("minute", "hour", "day of month", "month", "day of week")
+_FIELDS = (
+    ("minute", 0, 59, ""),
+    ("hour", 0, 23, ""),
+    ("day of month", 1, 31, ""),
+    ("month", 1, 12, "jan feb mar apr may jun jul aug sep oct nov dec"),
+    ("day of week", 0, 7, "sun mon tue wed thu fri sat"),
+)
+"""The name of each field, its bounds, and the names of its values."""
+
 _NICKNAMES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -84,26 +89,26 @@ def _parse_field(n: int, text: str) -> frozenset[int]:
     found: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]{1,3}))?", part, re.ASCII)
+        name, low, high, _ = _FIELDS[n]
         if match is None or (match[1] == "*" and match[2]):
-            raise ValueError(f"has an invalid {_FIELD_NAMES[n]} {part!r}")
-        low, high = _BOUNDS[n]
+            raise ValueError(f"has an invalid {name} {part!r}")
         if match[1] != "*":
             low = _value(n, match[1])
-            high = _value(n, match[2]) if match[2] else high if match[3] else low
+            if match[2] or not match[3]:
+                high = _value(n, match[2] or match[1])
         step = int(match[3] or 1)
         if low > high or not step:
-            raise ValueError(f"has an invalid {_FIELD_NAMES[n]} {part!r}")
+            raise ValueError(f"has an invalid {name} {part!r}")
         found.update(range(low, high + 1, step))
     return frozenset(found)
 
 
 def _value(n: int, text: str) -> int:
-    names = _MONTHS if n == 3 else _DAYS if n == 4 else ()
-    if text in names:
-        return names.index(text) + (n == 3)
-    low, high = _BOUNDS[n]
+    field, low, high, names = _FIELDS[n]
+    if text in names.split():
+        return names.split().index(text) + low
     if not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
-        raise ValueError(f"{_FIELD_NAMES[n]} must be from {low} to {high}, not {text[:40]!r}")
+        raise ValueError(f"{field} must be from {low} to {high}, not {text[:40]!r}")
     return int(text)
 
 
