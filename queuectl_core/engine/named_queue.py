@@ -3,7 +3,7 @@
 Jobs that may run have entries in the index `ready`. Jobs that wait for a time have them in `due` (a retry) or `delayed`
 (a first run). A queue with a name has `ready@NAME` and so on. This class sees each index through a window.
 
-Pure. Knows index entries, not jobs: the caller says whether an entry is stale.
+Pure. Knows the table of jobs, and not the other queues.
 
 Warning: an entry that a window returned is no longer in it. If it is not used after all, add it again.
 """
@@ -11,10 +11,12 @@ Warning: an entry that a window returned is no longer in it. If it is not used a
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ..table.index_keys import DELAYED, DUE, READY, Entry, index_of
+from ..model.job import FAILED, PENDING, PROCESSING
+from ..table.index_keys import DELAYED, DUE, READY, Entry, index_of, state_key_of
+from ..table.job_table import JobTable
 from .index_window import Window
 
 if TYPE_CHECKING:
@@ -32,39 +34,32 @@ time. `paused_ms`: the time since which no job starts.
 
 
 class NamedQueue:
-    """One queue, with windows on its indexes."""
+    """One queue of a table, with windows on its indexes, of which none is read yet."""
 
-    def __init__(
-        self,
-        name: str,
-        scan: Callable[[str, str, int], list[Entry]],
-        running: Callable[[], int],
-        opens: dict[str, float],
-    ) -> None:
-        """Create a queue that is not read yet.
-
-        `scan(index, after, n)` returns the first n entries of an index after a key. `running` returns how many jobs
-        of the queue run. `opens` has the time at which the rate of each queue lets the next job start.
-        """
-
-        def window(kind: str) -> Window:
-            index = index_of(kind, name)
-            return Window(lambda after, size: scan(index, after, size))
-
+    def __init__(self, name: str, table: JobTable) -> None:
         self.name = name
-        self.ready = window(READY)
-        self.timed = {DUE: window(DUE), DELAYED: window(DELAYED)}
-        self._timed = tuple(self.timed.values())
-        self.due: list[Entry] = []
+        self._table = table
+        self.ready = self._window(READY)
+        self.timed = {DUE: self._window(DUE), DELAYED: self._window(DELAYED)}
+        self._due: list[Entry] = []
         """A heap of the due jobs: rank and ID."""
-        self._running = running
-        self.rules: Rules = {}
-        self._opens = opens
+
+    def _window(self, kind: str) -> Window:
+        return Window(partial(self._scan, index_of(kind, self.name)))
+
+    def _scan(self, index: str, after: str, size: int) -> list[Entry]:
+        entries = self._table.scan(index, size, after)
+        self._table.read_ahead(entries)
+        return entries
+
+    @property
+    def rules(self) -> Rules:
+        return self._table.queues.get(self.name, {})
 
     @property
     def open_at_ms(self) -> float:
         """Return when the rate lets the next job start, in ms without the clock shift."""
-        return self._opens.get(self.name, 0.0)
+        return self._table.opens.get(self.name, 0.0)
 
     @property
     def is_paused(self) -> bool:
@@ -73,7 +68,7 @@ class NamedQueue:
     @property
     def is_full(self) -> bool:
         limit = self.rules.get("limit")
-        return limit is not None and self._running() >= limit
+        return limit is not None and self._table.count_of(self.name, PROCESSING) >= limit
 
     def note_begin(self, at_ms: int) -> None:
         """Note that a job starts at this time, for the rate."""
@@ -81,7 +76,7 @@ class NamedQueue:
         if rate is not None:
             count, period_s = rate
             open_at_ms = max(self.open_at_ms, float(at_ms))
-            self._opens[self.name] = open_at_ms + period_s * 1000 / count
+            self._table.opens[self.name] = open_at_ms + period_s * 1000 / count
 
     def add(self, key: str, id: str) -> None:
         """Note a new entry of an index of this queue."""
@@ -94,49 +89,60 @@ class NamedQueue:
         """Note that an index of this queue has many new entries, all after this key."""
         (self.ready if kind == READY else self.timed[kind]).truncate_after(last_key)
 
-    def promote_due(self, now_ms: float, is_entry: Callable[[Entry], bool]) -> float | None:
+    def promote_due(self, now_ms: float) -> float | None:
         """Move the due jobs to those that may run, which are ordered by rank.
 
         Return the earliest time in ms at which the next job may be due, or None. That job may be gone.
         """
+        if self._due:
+            self._put_back(now_ms)
         next_ms: float | None = None
-        for window in self._timed:
+        for window in self.timed.values():
             while (entry := window.first()) is not None:
                 _, at, rank = entry[0].split("/", 2)
                 at_ms = int(at)
-                if at_ms > now_ms or len(self.due) >= MAX_DUE:
+                if at_ms > now_ms or len(self._due) >= MAX_DUE:
                     next_ms = at_ms if next_ms is None else min(next_ms, at_ms)
                     break
                 window.take()
-                if is_entry(entry):
-                    heapq.heappush(self.due, (rank, entry[1]))
+                if self._table.is_entry(entry):
+                    heapq.heappush(self._due, (rank, entry[1]))
         return next_ms
 
-    def drop_stale(self, is_entry: Callable[[Entry], bool]) -> None:
-        """Drop stale entries until the first entry of each timed index is valid."""
-        for window in self._timed:
-            while (entry := window.first()) is not None and not is_entry(entry):
-                window.take()
+    def _put_back(self, now_ms: float) -> None:
+        """Let the first due jobs wait again if they are not due: the clock went back a little."""
+        while self._due:
+            rank, id = self._due[0]
+            job = self._table.get(id)
+            if job is None or job.due_ms is None or job.state not in (FAILED, PENDING) or job.queue != self.name:
+                heapq.heappop(self._due)
+            elif job.due_ms > now_ms or job.rank != rank:
+                heapq.heappop(self._due)
+                self.add(state_key_of(job)[1], id)
+            else:
+                return
 
-    def first(self, is_entry: Callable[[Entry], bool]) -> Entry | None:
+    def drop_stale(self) -> None:
+        """Drop stale entries until the first entry of each timed index is valid."""
+        for window in self.timed.values():
+            self._first_of(window)
+
+    def first(self) -> Entry | None:
         """Return rank and ID of the next job, due or ready, without removing it."""
-        ready = None
-        while (entry := self.ready.first()) is not None:
-            if is_entry(entry):
-                ready = entry[0].split("/", 1)[1], entry[1]
-                break
-            self.ready.take()
-        if self.due and (ready is None or self.due[0] < ready):
-            return self.due[0]
+        entry = self._first_of(self.ready)
+        ready = None if entry is None else (entry[0].split("/", 1)[1], entry[1])
+        if self._due and (ready is None or self._due[0] < ready):
+            return self._due[0]
         return ready
+
+    def _first_of(self, window: Window) -> Entry | None:
+        while (entry := window.first()) is not None and not self._table.is_entry(entry):
+            window.take()
+        return entry
 
     def take(self, first: Entry) -> None:
         """Remove the entry that `first` has just returned."""
-        if self.due and self.due[0] == first:
-            heapq.heappop(self.due)
+        if self._due and self._due[0] == first:
+            heapq.heappop(self._due)
         else:
             self.ready.take()
-
-    def drop_due(self) -> Entry:
-        """Remove and return the first due job."""
-        return heapq.heappop(self.due)

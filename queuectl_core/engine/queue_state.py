@@ -76,7 +76,7 @@ class QueueState:
         self.table.note_time(batch.latest_ms)
         self.sequence = self.table.insert(batch, self.sequence + 1)
         if len(batch.numbers) > FEW:
-            self.scheduler.truncate_after(READY, f"{READY}/{next(iter(batch.numbers)) - 1:012}")
+            self.scheduler.truncate_ready(f"{READY}/{next(iter(batch.numbers)) - 1:012}")
         else:
             for number, id in batch.numbers.items():
                 self.scheduler.add_ready(f"{READY}/{number:012}", id)
@@ -145,7 +145,7 @@ class QueueState:
             self.table.queues[event.name] = rules
         if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate starts from now
             self.table.opens.pop(event.name, None)
-        self.scheduler.set_rules(event.name)
+        self.scheduler.note_rules(event.name)
 
     def _apply_shift(self, event: events.ClockShifted) -> None:
         """Adapt all jobs that wait for a time of the wall clock."""

@@ -10,7 +10,7 @@ last choice. So its cost does not grow with the number of queues or jobs. The sc
 
 Pure. Knows the table of jobs.
 
-Invariant: the scheduler hears of every new entry (`add`, `truncate_after`), of every start and end of a run, and of
+Invariant: the scheduler hears of every new entry (`add`, `add_many`), of every start and end of a run, and of
 every change of rules. It need not hear of a job that is gone: it checks the first entry.
 """
 
@@ -19,9 +19,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from ..model.job import FAILED, PENDING, PROCESSING, Job
+from ..model.job import FAILED, PENDING, Job
 from ..model.job_spec import DEFAULT_QUEUE
-from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry, state_key_of
+from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry
 from ..table.job_table import JobTable
 from .indexed_heap import IndexedHeap
 from .named_queue import NamedQueue
@@ -50,7 +50,7 @@ class Scheduler:
 
     def queue(self, name: str) -> NamedQueue:
         """Return the queue of this name, for a look at its rules."""
-        return self._queues.get(name) or self._new(name)
+        return self._queues.get(name) or NamedQueue(name, self._table)
 
     @property
     def count(self) -> int:
@@ -73,23 +73,20 @@ class Scheduler:
         self._changed[DEFAULT_QUEUE] = self._default
         self._default.ready.add((key, id))
 
-    def truncate_after(self, index: str, last_key: str) -> None:
-        """Note that an index has many new entries, all after this key."""
-        kind, _, name = index.partition("@")
-        queue = self._told(name or DEFAULT_QUEUE) if kind in (READY, DUE, DELAYED) else None
-        if queue is not None:
-            queue.truncate_after(kind, last_key)
+    def truncate_ready(self, last_key: str) -> None:
+        """Note that many jobs of the default queue may run, all after this key."""
+        self._changed[DEFAULT_QUEUE] = self._default
+        self._default.ready.truncate_after(last_key)
 
     def add_many(self, index: str, keys: Mapping[str, str], few: int) -> None:
         """Note these new entries of an index; if there are more than `few`, leave them to the index."""
         kind, _, name = index.partition("@")
         if kind not in (READY, DUE, DELAYED) or name == ALL_QUEUES:
             return
-        if len(keys) > few:
-            self.truncate_after(index, min(keys)[:-1])  # sorts before them all
-            return
         queue = self._told(name or DEFAULT_QUEUE)
-        if queue is not None:
+        if queue is not None and len(keys) > few:
+            queue.truncate_after(kind, min(keys)[:-1])  # sorts before them all
+        elif queue is not None:
             for key, id in keys.items():
                 queue.add(key, id)
 
@@ -105,24 +102,23 @@ class Scheduler:
             if began_ms is not None:
                 queue.note_begin(began_ms - self._table.clock_shift_ms)
 
-    def set_rules(self, name: str) -> None:
+    def note_rules(self, name: str) -> None:
         """Note that the rules of a queue changed in the table."""
         if name != ALL_QUEUES:
-            queue = self._changed[name] = self._of(name)
-            queue.rules = self._table.queues.get(name, {})
+            self._changed[name] = self._of(name)
 
     def take_next(self, now_ms: int, room: int = 1, workers: int = 1) -> str | None:
         """Take out the next job that may run now, and return its ID, or None.
 
         A job of more slots than `room` (but see `commands.Dispatch`) is not overtaken by other jobs.
         """
-        if self._table.queues and self.are_paused:
+        if self.are_paused:
             return None
         found = self._first(now_ms - self._table.clock_shift_ms)
         if found is None:
             return None
         best, queue = found
-        if min(self._slots(best[1]), workers) > room:
+        if min(self._table.options_of(best[1]).get("slots", 1), workers) > room:
             return None
         queue.take(best)
         self._changed[queue.name] = queue
@@ -140,7 +136,7 @@ class Scheduler:
             if name in sure:
                 return math.ceil(at_ms + self._table.clock_shift_ms)  # not a moment too early
             sure.add(name)
-            self._queues[name].drop_stale(self._table.is_entry)
+            self._queues[name].drop_stale()
             self._look_at(self._queues[name], unshifted_ms)
         return None
 
@@ -191,11 +187,9 @@ class Scheduler:
     def _look_at(self, queue: NamedQueue, unshifted_ms: float) -> None:
         """Update the place of a queue among the others."""
         head = at_ms = None
-        if not (queue.rules and (queue.is_paused or queue.is_full)):
-            if queue.due:
-                self._put_back(queue, unshifted_ms)
-            at_ms = queue.promote_due(unshifted_ms, self._table.is_entry)
-            head = queue.first(self._table.is_entry)
+        if not (self._table.queues and (queue.is_paused or queue.is_full)):
+            at_ms = queue.promote_due(unshifted_ms)
+            head = queue.first()
             if queue.open_at_ms > unshifted_ms and (head is not None or at_ms is not None):
                 at_ms = queue.open_at_ms if head is not None else max(at_ms or 0, queue.open_at_ms)
                 head = None
@@ -204,55 +198,23 @@ class Scheduler:
         if head is None and at_ms is None and not queue.rules:
             self._idle[queue.name] = None
 
-    def _put_back(self, queue: NamedQueue, unshifted_ms: float) -> None:
-        """Let the first due jobs of a queue wait again if they are not due: the clock went back a little."""
-        while queue.due and not self._is_due(queue, queue.due[0], unshifted_ms):
-            job = self._table.get(queue.drop_due()[1])
-            if (
-                job is not None
-                and job.queue == queue.name
-                and job.state in (FAILED, PENDING)
-                and job.due_ms is not None
-            ):
-                queue.add(state_key_of(job)[1], job.id)
-
-    def _is_due(self, queue: NamedQueue, entry: Entry, unshifted_ms: float) -> bool:
-        job = self._table.get(entry[1])
-        return (
-            job is not None
-            and job.state in (FAILED, PENDING)
-            and job.due_ms is not None
-            and job.due_ms <= unshifted_ms
-            and (job.rank, job.queue) == (entry[0], queue.name)
-        )
-
-    def _slots(self, id: str) -> int:
-        return self._table.options_of(id).get("slots", 1)
-
     # Keeping the queues
 
     def _told(self, name: str) -> NamedQueue | None:
         """Return a queue that changed, or None if no job was requested yet: then its index suffices."""
         queue = self._queues.get(name)
-        if queue is None:
-            if not self._is_open:
-                return None
+        if queue is None and self._is_open:
             queue = self._of(name)
-        self._changed[name] = queue
+        if queue is not None:
+            self._changed[name] = queue
         return queue
 
     def _of(self, name: str) -> NamedQueue:
         queue = self._queues.get(name)
         if queue is None:
-            queue = self._queues[name] = self._new(name)
+            queue = self._queues[name] = NamedQueue(name, self._table)
             if not self._table.count_of(name, FAILED):
                 queue.timed[DUE].note_empty()
-        return queue
-
-    def _new(self, name: str) -> NamedQueue:
-        table = self._table
-        queue = NamedQueue(name, self._scan, lambda: table.count_of(name, PROCESSING), table.opens)
-        queue.rules = self._table.queues.get(name, {})
         return queue
 
     def _forget_idle(self) -> None:
@@ -270,8 +232,3 @@ class Scheduler:
             and not (queue is self._default or queue.rules)
             and not (name in self._heads or name in self._times or name in self._changed)
         )
-
-    def _scan(self, index: str, after: str, size: int) -> list[Entry]:
-        entries = self._table.scan(index, size, after)
-        self._table.read_ahead(entries)
-        return entries
