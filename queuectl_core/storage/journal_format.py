@@ -69,8 +69,8 @@ class Frame(NamedTuple):
 class Scan(NamedTuple):
     """The content of one segment; the unbroken run of frames ends at byte `good_end`, before event `next_sequence`.
 
-    `bad_bytes` counts the bytes behind it. `witness` is the first later frame that proves that the missing frames were
-    synced, or None.
+    `bad_bytes` counts the bytes behind it. `witness` is the first undamaged frame in these bytes that says that event
+    `next_sequence` was synced, or None. Its offsets count from `good_end`.
     """
 
     frames: list[Frame]
@@ -128,13 +128,10 @@ def scan(data: bytes, log_id: int, sequence: int) -> Scan:
     """
     frames: list[Frame] = []
     offset = SEGMENT_HEADER_BYTES
-    while True:
-        frame = decode_frame(log_id, data, offset)
-        if frame is None or frame.sequence != sequence:
-            break
+    while (frame := decode_frame(log_id, data, offset)) is not None and frame.sequence == sequence:
         frames.append(frame)
         offset, sequence = frame.end, frame.next_sequence
-    witness = _find_witness(data, log_id, offset, sequence) if offset < len(data) else None
+    witness = next((frame for frame in find_frames(data[offset:], log_id) if frame.synced >= sequence), None)
     return Scan(frames, sequence, offset, len(data) - offset, witness)
 
 
@@ -146,8 +143,3 @@ def find_frames(data: bytes, log_id: int) -> Iterator[Frame]:
         if frame is not None:
             yield frame
         offset = offset + 1 if frame is None else frame.end
-
-
-def _find_witness(data: bytes, log_id: int, offset: int, missing: int) -> Frame | None:
-    """Return the first undamaged frame behind `offset` that says that sequence `missing` was synced."""
-    return next((frame for frame in find_frames(data[offset:], log_id) if frame.synced >= missing), None)

@@ -45,9 +45,11 @@ def upgraded(store: Store, read_only: bool = False) -> Store:
 
 def _upgrade(store: Store, meta: dict[str, Any]) -> None:
     for kind in (READY, DUE, DELAYED):
-        _remove(store, f"{kind}@{ALL_QUEUES}/", f"{kind}@{ALL_QUEUES}0")
+        new_prefix = f"{kind}@{ALL_QUEUES}/"
+        for page in _pages(store, new_prefix, f"{kind}@{ALL_QUEUES}0"):
+            store.write([], [key.encode() for key, _ in page])
         for page in _pages(store, f"{kind}@", f"{kind}A"):
-            store.write([_in_order(key, id) for key, id in page if not key.startswith(f"{kind}@{ALL_QUEUES}/")], [])
+            store.write([_in_order(key, id) for key, id in page if not key.startswith(new_prefix)], [])
     counts: dict[str, int] = meta.get("counts", {})
     puts: list[tuple[bytes, bytes]] = []
     records = _records(counts)
@@ -72,11 +74,6 @@ def _meta(store: Store) -> dict[str, Any]:
 def _format_of(meta: dict[str, Any]) -> int:
     """Return the format of a store, 0 for a new one. During an upgrade, `from` has the old format."""
     return int(meta.get("from", meta.get("format", 1))) if meta else 0
-
-
-def _remove(store: Store, start: str, stop: str) -> None:
-    while page := store.scan(start.encode(), stop.encode(), _PAGE):
-        store.write([], [key for key, _ in page])
 
 
 def _pages(store: Store, start: str, stop: str) -> Iterator[list[tuple[str, bytes]]]:
