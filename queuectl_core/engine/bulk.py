@@ -8,7 +8,7 @@ Warning: between a part and the commit, another request may take an ID. `note_ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import BadDependency, Busy, DuplicateJob, KeyTaken, QueueError
 from ..model import events
@@ -120,30 +120,17 @@ class Load:
             return events.Succeeded(id, now_ms, result)
         return events.Purged(id, now_ms) if job is None else events.DeadLettered(id, now_ms, result, "")
 
-    def note_taken(self, added: Iterable[Job]) -> None:
-        """Note that another request added these jobs, or took them out of the dead letter queue."""
-        for job in added if self.taken is None else ():
-            if job.id in self.batch.entries:
-                self.taken = self._id_taken(job.id)
-            elif self.keys and job.options.get("key") in self.keys:
-                self.taken = self._key_taken(job.options["key"], job.id)
-
-    def note_load(self, other: Load) -> None:
-        """Note that another load was committed."""
-        id = next((id for id in other.batch.entries if id in self.batch.entries), None)
-        key = next((key for key in other.keys if key in self.keys), None)
+    def note_taken(self, ids: Iterable[str], keys: Mapping[str, str]) -> None:
+        """Note that another request took these IDs and keys. `keys` has the ID of the job with each key."""
+        id = next((id for id in ids if id in self.batch.entries), None)
+        key = next((key for key in keys if key in self.keys), None)
         if self.taken is None and id is not None:
-            self.taken = self._id_taken(id)
+            self.taken = self._error(id, id, DuplicateJob(id=id))
         elif self.taken is None and key is not None:
-            self.taken = self._key_taken(key, other.keys[key])
+            self.taken = self._error(key, keys[key], KeyTaken(key=key, id=keys[key], runs=False))
 
-    def _id_taken(self, id: str) -> QueueError:
-        return _come_again(id) if id in self.skippable else DuplicateJob(id=id)
-
-    def _key_taken(self, key: object, id: str) -> QueueError:
-        return _come_again(id) if key in self.skippable else KeyTaken(key=key, id=id, runs=False)
-
-
-def _come_again(id: str) -> QueueError:
-    """Return the error of a load whose encoded jobs cannot be skipped any more; the next try skips them."""
-    return Busy(what=f"another request added job {id} meanwhile; nothing was enqueued")
+    def _error(self, taken: str, id: str, error: QueueError) -> QueueError:
+        """Return the error for a taken ID or key. If the request skips such a job, its next try succeeds."""
+        if taken in self.skippable:
+            return Busy(what=f"another request added job {id} meanwhile; nothing was enqueued")
+        return error

@@ -88,10 +88,12 @@ class Engine(QueueState):
     def _tell_loads(self, happened: Sequence[Event]) -> None:
         """Tell the loads in progress which IDs and keys were taken, and which jobs completed."""
         kinds = (Enqueued, events.Imported, events.Retried)
-        jobs = [self.table.get(event.id) for event in happened if isinstance(event, kinds)]
+        jobs = [self.table.existing(event.id) for event in happened if isinstance(event, kinds)]
+        ids = [job.id for job in jobs]
+        keys = {job.options["key"]: job.id for job in jobs if "key" in job.options}
         completed = [event.id for event in happened if isinstance(event, events.Succeeded)]
         for load in self._loads:
-            load.note_taken([job for job in jobs if job is not None])
+            load.note_taken(ids, keys)
             load.note_completed(completed)
 
     # Loads: a request for many jobs that comes in parts
@@ -130,7 +132,7 @@ class Engine(QueueState):
         follows += self._hooks_of(follows, now_ms, load)
         write(follows)
         for other in self._loads:
-            other.note_load(load)
+            other.note_taken(load.batch.entries, load.keys)
         if load.count:
             self.insert(load.batch)
         self.apply(follows)

@@ -11,7 +11,7 @@ Warning: the record describes the job after its end, so apply the event before y
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.events import Canceled, DeadLettered, Enqueued, Succeeded
@@ -39,14 +39,17 @@ def following(
     table: JobTable, settings: Settings, happened: Sequence[Event], now_ms: int, job_of: Callable[[Any], Job | None]
 ) -> list[Enqueued]:
     """Return the hook jobs that follow these events. `job_of` returns a job as its event leaves it."""
+    ended = [(_ON[type(event)], job_of(event)) for event in happened if type(event) in _ON]
+    causes = [(name, job) for name, job in ended if job is not None and job.queue != QUEUE]
+    if causes and not any(table.counts[state] - table.count_of(QUEUE, state) for state in _LIVE):
+        causes.append(("on-idle", causes[-1][1]))
     found: list[Enqueued] = []
-    for name, job in _occasions(table, happened, job_of):
+    for name, job in causes:
         command = settings.usable(name)
-        number = table.next_number + len(found)
         if command:
+            number = table.next_number + len(found)
             id = free_id(table, f"{job.id[:90]}.{name}.{number}")
-            record = _record(job, table.clock_shift_ms, name)
-            options: Options = {"queue": QUEUE, "name": name, "input": record}
+            options: Options = {"queue": QUEUE, "name": name, "input": _record(job, table.clock_shift_ms, name)}
             retries, base = settings.usable("max-retries"), float(settings.usable("backoff-base"))
             found.append(Enqueued(id, number, now_ms, command, job.cwd, retries, base, options))
     return found
@@ -61,17 +64,3 @@ def _record(job: Job, clock_shift_ms: int, name: str) -> str:
         record.update(command=job.command[:1000], history=record["history"][-1:], tags={})
         text = json.dumps(record, ensure_ascii=False)
     return text
-
-
-def _occasions(
-    table: JobTable, happened: Sequence[Event], job_of: Callable[[Any], Job | None]
-) -> Iterator[tuple[str, Job]]:
-    last = None
-    for event in happened:
-        name = _ON.get(type(event))
-        job = None if name is None else job_of(event)
-        if name is not None and job is not None and job.queue != QUEUE:
-            last = job
-            yield name, job
-    if last is not None and not any(table.counts[state] - table.count_of(QUEUE, state) for state in _LIVE):
-        yield "on-idle", last

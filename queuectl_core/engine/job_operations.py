@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
 from ..model import commands, events
@@ -221,16 +221,12 @@ def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
     return found, [job.id for job in jobs]
 
 
-class _Change(NamedTuple):
-    """A checked change of a job.
+_Change = tuple[dict[str, Any], Optional[int], Optional[int]]
+"""A checked change of a job.
 
-    `fields` are in the form in which they are kept. `at_ms` is the new time without the clock shift, 0 for now.
-    `wall_ms` is that time by the wall clock, if the request gave one.
-    """
-
-    fields: dict[str, Any]
-    at_ms: int | None
-    wall_ms: int | None
+Its fields in the form in which they are kept; the new time without the clock shift, 0 for now; and that time by the
+wall clock, if the request gave one.
+"""
 
 
 def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) -> _Change:
@@ -249,7 +245,7 @@ def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) 
     if at_ms is None and fields.keys() & PASSING_OPTIONS:
         at_ms = 0
     kept = {name: value for name, value in fields.items() if name not in PASSING_OPTIONS}
-    return _Change(kept, at_ms, fields.get("at"))
+    return kept, at_ms, fields.get("at")
 
 
 def _checked_value(name: str, value: object, settings: Settings) -> Any:

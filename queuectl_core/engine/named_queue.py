@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 MAX_DUE = 2048
 """The maximum number of due jobs of a queue in memory; the rest wait in the index."""
 
-RULES = ("limit", "rate", "paused_ms")
-"""The rules of a queue.
-
-`limit`: the maximum number of jobs that run at once. `rate`: [jobs, seconds], the maximum number that start in that
-time. `paused_ms`: the time since which no job starts.
-"""
-
 
 class NamedQueue:
     """One queue of a table, with windows on its indexes, of which none is read yet."""

@@ -53,11 +53,6 @@ class Scheduler:
         return self._queues.get(name) or NamedQueue(name, self._table)
 
     @property
-    def count(self) -> int:
-        """Return how many queues are in memory."""
-        return len(self._queues)
-
-    @property
     def are_paused(self) -> bool:
         rules = self._table.queues.get(ALL_QUEUES)
         return rules is not None and rules.get("paused_ms") is not None

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..model import attempt, events
-from ..model.attempt import AttemptResult
+from ..model import events
+from ..model.attempt import AttemptResult, ended
 from ..model.job import COMPLETED, DEAD, FAILED, MAX_HISTORY, NO_OPTIONS, PENDING, PROCESSING, Job
 
 if TYPE_CHECKING:
@@ -22,31 +22,25 @@ WAITING = (PENDING, FAILED)
 def _start(job: Job, event: events.Started) -> None:
     job.attempts += 1
     job.due_ms = job.wall_ms = job.reason = None
-    job.history = job.history[1 - MAX_HISTORY :]
-    job.history.append(
-        {
-            "attempt": job.attempts,
-            "run": job.revision,
-            "worker": event.worker,
-            "started_ms": event.at_ms,
-        }
-    )
+    first = {"attempt": job.attempts, "run": job.revision}
+    attempt: Any = {**first, "worker": event.worker, "started_ms": event.at_ms}
+    job.history = [*job.history[1 - MAX_HISTORY :], attempt]
+
+
+def _update_attempt(job: Job, **fields: object) -> None:
+    attempt: Any = {**job.history[-1], **fields}
+    job.history[-1] = attempt
 
 
 def _locate(job: Job, event: events.Located) -> None:
-    job.history[-1] = {
-        **job.history[-1],
-        "started_ms": event.at_ms,
-        "log_file": event.log_file,
-        "log_offset": event.log_offset,
-    }
+    _update_attempt(job, started_ms=event.at_ms, log_file=event.log_file, log_offset=event.log_offset)
 
 
 def _end(job: Job, ending: AttemptResult, reason: str | None, outcome: str | None = None) -> None:
     """Record how the last attempt ended. `outcome` is set when it differs from that of the run."""
     job.suspended = False
     job.cancel = None
-    job.history[-1] = attempt.ended(job.history[-1], ending, reason, outcome)
+    job.history[-1] = ended(job.history[-1], ending, reason, outcome)
     job.reason = reason
 
 
@@ -55,7 +49,7 @@ def _stop(job: Job, ending: AttemptResult | None, outcome: str, at_ms: int, reas
     if ending is not None:
         _end(job, ending, reason, outcome)
     else:
-        job.history[-1] = {**job.history[-1], "outcome": outcome, "ended_ms": at_ms, "reason": reason}
+        _update_attempt(job, outcome=outcome, ended_ms=at_ms, reason=reason)
     job.suspended = False
 
 

@@ -208,7 +208,7 @@ class SettingChanged(NamedTuple):
 class QueueChanged(NamedTuple):
     """Rules of a queue changed (`*` is all queues): `fields` has the changed ones, None for a removed one.
 
-    `named_queue.RULES` describes the rules.
+    `records.Rules` describes the rules.
     """
 
     name: str

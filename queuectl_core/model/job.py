@@ -15,6 +15,8 @@ from .states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, 
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from typing import Any
+
     from .records import Attempt, JobRecord, Options, State, StoredJob
 
 __all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING", "STATES", "Job"]
@@ -105,7 +107,7 @@ class Job:
 
         `Job(**job.fields())` is an equal job.
         """
-        known: StoredJob = {
+        known: Any = {
             "id": self.id,
             "number": self.number,
             "command": self.command,
@@ -127,19 +129,12 @@ class Job:
             if self.blockers:
                 known["blockers"] = self.blockers
         if self.state != PENDING or self.attempts or self.history:
-            self._add_attempts(known)
-        return known
-
-    def _add_attempts(self, known: StoredJob) -> None:
-        known["attempts"], known["history"] = self.attempts, self.history
-        if self.losses:
-            known["losses"] = self.losses
-        if self.reason:
-            known["reason"] = self.reason
-        if self.cancel:
-            known["cancel"] = self.cancel
-        if self.suspended:
-            known["suspended"] = self.suspended
+            known["attempts"], known["history"] = self.attempts, self.history
+            for name in ("losses", "reason", "cancel", "suspended"):
+                value = getattr(self, name)
+                if value:
+                    known[name] = value
+        return known  # type: ignore[no-any-return]  # the fields of StoredJob
 
     def next_run_ms(self, clock_shift_ms: int) -> int | None:
         """Return when the job may run next, in ms by the wall clock, or None if it waits for no time."""

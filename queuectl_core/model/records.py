@@ -24,35 +24,43 @@ Duration = Union[int, float, str]
 # What a program passes for a job
 
 
-class JobFields(TypedDict, total=False):
-    """The fields of a new job other than its command. docs/ describes each."""
-
+class _Basics(TypedDict, total=False):
     id: str
     max_retries: int
     backoff_base: float
     cwd: str
+
+
+class _SameOptions(TypedDict, total=False):
+    """The options that queuectl keeps in the form in which a request gives them."""
+
     name: str
-    queue: str
-    priority: int
     tags: dict[str, str]
-    delay: Duration
-    at: str
     after: list[str]
     after_any: bool
     key: str
-    on_conflict: Literal["refuse", "skip", "replace"]
     slots: int
-    timeout: Duration
-    grace: Duration
     env: dict[str, str]
     stdin: str
     input: str
     shell: str
     nice: int
+    jitter: float
+
+
+class JobFields(_Basics, _SameOptions, total=False):
+    """The fields of a new job other than its command. docs/ describes each."""
+
+    queue: str
+    priority: int
+    delay: Duration
+    at: str
+    on_conflict: Literal["refuse", "skip", "replace"]
+    timeout: Duration
+    grace: Duration
     limit_mem: Union[int, str]
     limit_cpu: Duration
     backoff_max: Duration
-    jitter: float
     retry_on: Union[int, str, list[int]]
     fail_on: Union[int, str, list[int]]
     snooze_on: Union[int, str, list[int]]
@@ -116,24 +124,12 @@ class ScheduleTimes(TypedDict, total=False):
 # What queuectl keeps
 
 
-class _Options(TypedDict, total=False):
-    name: str
-    tags: dict[str, str]
-    after: list[str]
-    after_any: bool
-    key: str
-    slots: int
+class _Options(_SameOptions, total=False):
     timeout: float
     grace: float
-    env: dict[str, str]
-    stdin: str
-    input: str
-    shell: str
-    nice: int
     limit_mem: int
     limit_cpu: float
     backoff_max: float
-    jitter: float
     retry_on: list[int]
     fail_on: list[int]
     snooze_on: list[int]
@@ -148,14 +144,10 @@ class Options(_Options, total=False):
     priority: int
 
 
-class CheckedSpec(Options, total=False):
+class CheckedSpec(Options, _Basics, total=False):
     """A new job after `job_spec` has checked it: durations in seconds, sizes in bytes, times in ms."""
 
-    id: str
     command: str
-    max_retries: int
-    backoff_base: float
-    cwd: str
     delay: float
     at: int
     on_conflict: str
@@ -222,7 +214,11 @@ class StoredJob(ImportedFields, _Numbered, total=False):
 
 
 class Rules(TypedDict, total=False):
-    """The rules of a queue in the form in which they are kept; `named_queue.RULES` describes them."""
+    """The rules of a queue in the form in which they are kept.
+
+    `limit`: the maximum number of jobs that run at once. `rate`: [jobs, seconds], the maximum number that start in
+    that time. `paused_ms`: the time since which no job starts.
+    """
 
     limit: Optional[int]
     rate: Optional[list[float]]

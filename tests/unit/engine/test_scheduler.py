@@ -310,7 +310,7 @@ def test_queue_without_jobs_and_rules_is_removed(names: int) -> None:
         engine.handle(commands.Remove([f"a{n}"], False), NOW_MS)
     assert dispatch(engine) is None
     engine.table.flush(EVERYTHING, engine.sequence)
-    assert engine.scheduler.count <= IDLE_QUEUES + 2
+    assert len(engine.scheduler._queues) <= IDLE_QUEUES + 2
     assert engine.table.queue_names() == ["default"]
     assert {name for name, number in engine.table.counts.items() if number} == set()
     enqueue(engine, "b", queue="q1")
