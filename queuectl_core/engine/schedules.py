@@ -77,11 +77,11 @@ class Schedules:
         """
         name, wanted = command
         self._check_name(name)
-        fields: Any = self._checked(wanted)
+        fields = self._checked(wanted)
         if "next_ms" in wanted:
             fields.update(_state_in(wanted))
         else:
-            before: Any = self._table.schedules.get(name, {})
+            before = self._table.schedules.get(name, {})
             fields.update({field: before[field] for field in _KEPT if before.get(field) is not None})
             fields["next_ms"] = self._next_after(fields, now_ms)
             if fields["next_ms"] is None:
@@ -193,38 +193,40 @@ class Schedules:
         return self._table.schedules[name]
 
     def _checked(self, wanted: Mapping[str, object]) -> Schedule:
-        fields: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        """Return the fields of a schedule in the form in which they are kept, without its state.
+
+        Raises: InvalidInput, InvalidJob.
+        """
+        fields: Schedule = {name: value for name, value in wanted.items() if value is not None}
         if ("cron" in fields) == ("every" in fields):
-            raise InvalidInput(
-                what="a schedule needs either a cron time, like '*/15 * * * *', or an interval, like every 10m"
-            )
-        spec = fields.get("spec")
-        unfit = next((name for name in _UNFIT if isinstance(spec, dict) and name in spec), None)
-        if unfit is not None:
-            raise InvalidJob(index=0, why=f"{unfit} cannot be set for the job of a schedule")
-        if isinstance(spec, dict) and spec.get("on_conflict") == "replace":
-            raise InvalidJob(index=0, why="on_conflict cannot be replace for the job of a schedule; use skip")
-        why = validators.fault_in(fields.get("cwd", "/"), validators.path)
+            one_of = "a cron time, like '*/15 * * * *', or an interval, like every 10m"
+            raise InvalidInput(what=f"a schedule needs either {one_of}")
+        spec, cwd = fields.get("spec"), fields.get("cwd", "/")
+        _check_job(spec)
+        why = validators.fault_in(cwd, validators.path)
         if why:
             raise InvalidInput(what=f"the folder of a schedule {why}")
         if "every" in fields and "zone" in fields:
             raise InvalidInput(what="a time zone needs a cron time; an interval has none")
-        found: Schedule = {"spec": check_spec(spec), "cwd": fields.get("cwd", "/")}
+        found: Schedule = {"spec": check_spec(spec), "cwd": cwd}
         try:
-            if "cron" in fields:
-                from ..model import cron
-
-                cron.parse(str(fields["cron"]))
-                found["cron"], found["zone"] = fields["cron"], fields.get("zone", "UTC")
-                if "next_ms" not in wanted:  # else an unknown zone pauses it when it is due, as always
-                    self._zone_of(str(found["zone"]))
-            else:
-                found["every_s"] = validators.seconds(fields["every"], 1, MAX_WAIT_S)
+            found.update(self._checked_time(fields, is_new="next_ms" not in wanted))
         except (ValueError, OverflowError) as fault:
             raise InvalidInput(what=f"the time of a schedule {fault}") from None
         if fields.get("overlap") is True:
             found["overlap"] = True
         return found
+
+    def _checked_time(self, fields: Schedule, is_new: bool) -> Schedule:
+        if "every" in fields:
+            return {"every_s": validators.seconds(fields["every"], 1, MAX_WAIT_S)}
+        from ..model import cron
+
+        cron.parse(str(fields["cron"]))
+        zone = fields.get("zone", "UTC")
+        if is_new:  # else an unknown zone pauses it when it is due, as always
+            self._zone_of(str(zone))
+        return {"cron": fields["cron"], "zone": zone}
 
     def _next_after(self, schedule: Schedule, now_ms: int) -> int | None:
         if "cron" in schedule:
@@ -236,12 +238,25 @@ class Schedules:
         return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)
 
 
-def _state_in(wanted: Mapping[str, object]) -> dict[str, Any]:
+def _check_job(spec: object) -> None:
+    """Check that a schedule may add this job.
+
+    Raises: InvalidJob.
+    """
+    if isinstance(spec, dict):
+        for name in _UNFIT:
+            if name in spec:
+                raise InvalidJob(index=0, why=f"{name} cannot be set for the job of a schedule")
+        if spec.get("on_conflict") == "replace":
+            raise InvalidJob(index=0, why="on_conflict cannot be replace for the job of a schedule; use skip")
+
+
+def _state_in(wanted: Mapping[str, object]) -> Schedule:
     """Return the state of a schedule that continues from another home.
 
     Raises: InvalidInput.
     """
-    found = {name: wanted[name] for name in _STATE if wanted.get(name) is not None}
+    found: Schedule = {name: wanted[name] for name in _STATE if wanted.get(name) is not None}
     times = [ms for ms in (wanted["next_ms"], found.get("paused_ms")) if ms is not None]
     if not all(type(ms) is int and 0 <= ms < END_MS for ms in times):
         raise InvalidInput(what="next_ms and paused_ms of a schedule are times in milliseconds")

@@ -23,13 +23,12 @@ def _start(job: Job, event: events.Started) -> None:
     job.attempts += 1
     job.due_ms = job.wall_ms = job.reason = None
     first = {"attempt": job.attempts, "run": job.revision}
-    attempt: Any = {**first, "worker": event.worker, "started_ms": event.at_ms}
+    attempt = {**first, "worker": event.worker, "started_ms": event.at_ms}
     job.history = [*job.history[1 - MAX_HISTORY :], attempt]
 
 
 def _update_attempt(job: Job, **fields: object) -> None:
-    attempt: Any = {**job.history[-1], **fields}
-    job.history[-1] = attempt
+    job.history[-1] = {**job.history[-1], **fields}
 
 
 def _locate(job: Job, event: events.Located) -> None:

@@ -57,12 +57,12 @@ _RENAMED = {
 
 def ended(attempt: "Attempt", result: AttemptResult, reason: Optional[str], outcome: Optional[str]) -> "Attempt":
     """Return an attempt with its end. `outcome` is set when it differs from that of the result."""
-    fields: Any = dict(attempt)
+    fields = dict(attempt)
     fields.update(zip(_ENDED_FIELDS, result))
     fields["started_ms"] = result.ended_ms - result.duration_ms
     fields["outcome"] = outcome or result.outcome
     fields["reason"] = reason
-    return fields  # type: ignore[no-any-return]  # the fields of both
+    return fields
 
 
 def record_of(attempt: "Attempt") -> "AttemptRecord":

@@ -19,9 +19,9 @@ from .attempt import AttemptResult
 from .job import NO_OPTIONS
 
 if TYPE_CHECKING:
-    from .records import ImportedFields, Options, Rules, Schedule
+    from .records import Options, Rules, Schedule, StoredJob
 else:  # evaluated below, where annotations as text would cost more
-    ImportedFields = Options = Rules = Schedule = Mapping
+    Options = Rules = Schedule = StoredJob = Mapping
 
 
 class UnknownFact(ValueError):
@@ -51,7 +51,7 @@ class Imported(NamedTuple):
     id: str
     number: int
     at_ms: int
-    fields: ImportedFields
+    fields: StoredJob
 
 
 class Started(NamedTuple):

@@ -15,8 +15,6 @@ from .states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, 
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from typing import Any
-
     from .records import Attempt, JobRecord, Options, State, StoredJob
 
 __all__ = ["COMPLETED", "DEAD", "FAILED", "FINAL_STATES", "PENDING", "PROCESSING", "STATES", "Job"]
@@ -107,7 +105,7 @@ class Job:
 
         `Job(**job.fields())` is an equal job.
         """
-        known: Any = {
+        known: StoredJob = {
             "id": self.id,
             "number": self.number,
             "command": self.command,
@@ -134,7 +132,7 @@ class Job:
                 value = getattr(self, name)
                 if value:
                     known[name] = value
-        return known  # type: ignore[no-any-return]  # the fields of StoredJob
+        return known
 
     def next_run_ms(self, clock_shift_ms: int) -> int | None:
         """Return when the job may run next, in ms by the wall clock, or None if it waits for no time."""

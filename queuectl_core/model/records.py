@@ -153,64 +153,11 @@ class CheckedSpec(Options, _Basics, total=False):
     on_conflict: str
 
 
-class _Started(TypedDict):
-    attempt: int
-    run: int
-    worker: str
-    started_ms: int
+Attempt = dict[str, Any]
+"""One attempt in `Job.history`. `model.attempt` has the list of its fields."""
 
-
-class Attempt(_Started, total=False):
-    """One attempt in `Job.history`. An attempt that runs has no outcome yet."""
-
-    outcome: str
-    exit_code: Optional[int]
-    signal: Optional[int]
-    ended_ms: int
-    duration_ms: int
-    log_file: Optional[str]
-    log_offset: int
-    output_bytes: int
-    dropped_bytes: int
-    reason: Optional[str]
-    cpu_ms: Optional[int]
-    peak_bytes: Optional[int]
-
-
-class _Arrived(TypedDict):
-    command: str
-    cwd: str
-    max_retries: int
-    backoff_base: float
-    created_ms: int
-
-
-class ImportedFields(_Arrived, total=False):
-    """The fields of a job that another home exported, without its ID and number."""
-
-    state: State
-    attempts: int
-    updated_ms: int
-    due_ms: Optional[int]
-    losses: int
-    reason: Optional[str]
-    history: list[Attempt]
-    options: Options
-    blockers: list[str]
-    wall_ms: Optional[int]
-
-
-class _Numbered(TypedDict):
-    id: str
-    number: int
-
-
-class StoredJob(ImportedFields, _Numbered, total=False):
-    """The form of a job that `Job.fields` returns and the store keeps."""
-
-    revision: int
-    cancel: Optional[int]
-    suspended: bool
+StoredJob = dict[str, Any]
+"""The form of a job that `Job.fields` returns and the store keeps: the arguments of `Job`."""
 
 
 class Rules(TypedDict, total=False):
@@ -225,22 +172,8 @@ class Rules(TypedDict, total=False):
     paused_ms: Optional[int]
 
 
-class _Schedule(TypedDict):
-    spec: CheckedSpec
-    cwd: str
-
-
-class Schedule(_Schedule, total=False):
-    """A schedule in the form in which it is kept; `schedules` describes the fields."""
-
-    cron: str
-    zone: str
-    every_s: float
-    overlap: bool
-    paused_ms: Optional[int]
-    next_ms: Optional[int]
-    last_id: Optional[str]
-    problem: str
+Schedule = dict[str, Any]
+"""A schedule in the form in which it is kept. `engine.schedules` has the list of its fields."""
 
 
 # What programs get
