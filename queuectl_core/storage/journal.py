@@ -270,7 +270,7 @@ def recover(folder: str, known: Known, replay: Callable[[Frame], None]) -> Scann
         return scanner
     if known.log_id not in ("", f"{scanner.log_id:016x}"):
         raise Corrupt(path=folder, why="it is not the journal of this home's store")
-    _check_row(folder, scanner.segments, known)
+    _check_no_gap(folder, scanner.segments, known)
     for frame in scanner.frames():
         replay(frame)
     reached = scanner.next_sequence - 1
@@ -279,7 +279,7 @@ def recover(folder: str, known: Known, replay: Callable[[Frame], None]) -> Scann
     return scanner
 
 
-def _check_row(folder: str, segments: list[Segment], known: Known) -> None:
+def _check_no_gap(folder: str, segments: list[Segment], known: Known) -> None:
     """Check that no segment is missing: at the front, between two others, or at the end.
 
     Raises: Corrupt.
