@@ -32,6 +32,8 @@ class RetryDead(NamedTuple):
 
 
 class PurgeDead(NamedTuple):
+    """Remove dead jobs for good."""
+
     ids: list[str]
 
 
@@ -69,11 +71,15 @@ class Edit(NamedTuple):
 
 
 class Suspend(NamedTuple):
+    """Suspend the runs of running jobs. With `skip_ineligible`, skip the others."""
+
     ids: list[str]
     skip_ineligible: bool = False
 
 
 class Continue(NamedTuple):
+    """Continue the runs of suspended jobs. With `skip_ineligible`, skip the others."""
+
     ids: list[str]
     skip_ineligible: bool = False
 
@@ -93,10 +99,14 @@ class SetSchedule(NamedTuple):
 
 
 class RemoveSchedule(NamedTuple):
+    """Remove a schedule. Jobs that it has added stay."""
+
     name: str
 
 
 class PauseSchedule(NamedTuple):
+    """Pause a schedule, or resume it without making up for missed times."""
+
     name: str
     paused: bool
 

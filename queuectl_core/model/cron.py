@@ -67,6 +67,7 @@ class Cron(NamedTuple):
         return in_month or in_week
 
     def fits(self, at: datetime.datetime) -> bool:
+        """Return whether a local time matches, to the minute."""
         return at.month in self.months and self.fits_day(at) and at.hour in self.hours and at.minute in self.minutes
 
 

@@ -164,6 +164,8 @@ class Suspended(NamedTuple):
 
 
 class Continued(NamedTuple):
+    """A user continued the suspended run of a job."""
+
     id: str
     at_ms: int
 
@@ -193,6 +195,8 @@ class Retried(NamedTuple):
 
 
 class Purged(NamedTuple):
+    """A job was removed for good."""
+
     id: str
     at_ms: int
 

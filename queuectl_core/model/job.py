@@ -90,6 +90,7 @@ class Job:
 
     @property
     def queue(self) -> str:
+        """Return the name of the queue that the job belongs to."""
         return self.options.get("queue", DEFAULT_QUEUE)
 
     @property

@@ -112,6 +112,7 @@ def cursor(request: Fields) -> tuple[Any, Any] | None:
 
 
 def bad_cursor() -> InvalidInput:
+    """Return the error for a page position that no earlier reply gave."""
     return InvalidInput(what="next must be the value from an earlier page")
 
 

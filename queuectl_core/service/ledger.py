@@ -92,6 +92,7 @@ class Ledger:
 
     @property
     def torn(self) -> TornTail | None:
+        """Return the torn tail that recovery has set aside, or None."""
         return self.journal.torn
 
     def decide(self, command: Command, now_ms: int) -> Any:
@@ -165,6 +166,7 @@ class Ledger:
         return (self._reserve.lack() or SPACE) if self.is_short else None
 
     def has_decided(self) -> bool:
+        """Return whether there are events for `write`."""
         return bool(self._decided)
 
     def write(self) -> list[events.Event]:
@@ -191,6 +193,10 @@ class Ledger:
         self._written += decided
 
     def sync(self) -> None:
+        """Make all written events survive a power cut.
+
+        Raises: StorageFailed.
+        """
         self.journal.sync()
 
     def tend(self) -> bool:
@@ -221,6 +227,7 @@ class Ledger:
         self._free()
 
     def close(self) -> None:
+        """Close journal and store."""
         self.journal.close()
         self._store.close()
 

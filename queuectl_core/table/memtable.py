@@ -61,6 +61,7 @@ class FreshJob(tuple[Enqueued, NumberBlock]):
 
     @property
     def first_sequence(self) -> int:
+        """Return the sequence of the event that added the job."""
         block = self[1]
         return block.first_sequence + self[0].number - block.first_number
 
@@ -75,6 +76,7 @@ class FreshJob(tuple[Enqueued, NumberBlock]):
 
     @property
     def keys(self) -> tuple[IndexKey, ...]:
+        """Return the places of the job in the indexes."""
         return ((READY, f"{READY}/{self[0].number:012}"),)
 
 

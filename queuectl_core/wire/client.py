@@ -166,6 +166,7 @@ class Client:
         return steady_ms() + round(1000 * (self.deadline_s - min(_MARGIN_S, self.deadline_s / 10)))
 
     def close(self) -> None:
+        """Close the connection."""
         self._sock.close()
 
     def _next_reply(self, timeout_s: float | None, end_s: float | None) -> Reply:

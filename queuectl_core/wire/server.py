@@ -78,6 +78,7 @@ def answer(fields: dict[str, object], number: int | None = None) -> bytes:
 
 
 def refusal(error: QueueError, number: int | None = None) -> bytes:
+    """Encode the reply to a request that failed."""
     return protocol.encode({"ok": False, **_numbered(number), "error": errors.to_wire(error)})
 
 
