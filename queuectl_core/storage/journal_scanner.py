@@ -113,8 +113,7 @@ def read_segment(path: str, size: int = -1) -> tuple[SegmentHeader | None, bytes
 
     Raises: NewerFormat, OSError.
     """
-    with open(path, "rb", opener=file_io.open_owned) as file:
-        data = file_io.read_from(file, size)
+    data = file_io.read(path, size)
     header = journal_format.decode_segment_header(data)
     if header is not None and header.version > journal_format.VERSION:
         raise NewerFormat(path=path, found=f"format {header.version}", known=journal_format.VERSION)

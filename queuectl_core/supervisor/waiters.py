@@ -43,9 +43,11 @@ class Wait:
 
     @property
     def is_over(self) -> bool:
+        """Return whether the client has named all of its jobs and none of them is open."""
         return self.is_complete and not self.open_ids
 
     def note_end(self, how: str) -> None:
+        """Count a job that has ended, by how it ended."""
         self.ended[how] = self.ended.get(how, 0) + 1
 
 

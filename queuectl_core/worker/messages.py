@@ -56,6 +56,7 @@ class Run(NamedTuple):
 
     @property
     def slots(self) -> int:
+        """Return how many places the run takes."""
         return 1 if self.options is None else self.options.get("slots", 1)
 
     @property
