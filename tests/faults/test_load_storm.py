@@ -1,6 +1,8 @@
-"""Storms over loads: supervisors and clients are killed while files of many jobs are enqueued, several at once.
+"""Load storms: supervisors and clients are killed while several files of many jobs are enqueued at
+once.
 
-Each file must be there completely or not at all, and as its client said. The seed is in every failure.
+Each file must be stored completely or not at all, as its client reported. Each failure names the
+seed.
 """
 
 from __future__ import annotations
@@ -26,17 +28,17 @@ QUICK_S = 3.0
 
 
 class LoadStorm:
-    """Clients that each enqueue one file after the other, and what they said of each."""
+    """Clients that each enqueue one file after another, and their reports."""
 
     def __init__(self, queuectl: CommandLine, seed: int) -> None:
         self.queuectl = queuectl
         self.source = random.Random(seed)
-        self.said: dict[str, tuple[int, str]] = {}
-        """For each file, the exit status of its client and what it printed."""
+        self.reports: dict[str, tuple[int, str]] = {}
+        """The exit status and the output of the client of each file."""
         self.clients: dict[int, subprocess.Popen[bytes]] = {}
-        self.is_over = threading.Event()
+        self.is_finished = threading.Event()
 
-    def rage(self, seconds: float) -> None:
+    def run(self, seconds: float) -> None:
         threads = [threading.Thread(target=self._enqueue, args=(number,)) for number in range(CLIENTS)]
         for thread in threads:
             thread.start()
@@ -44,16 +46,16 @@ class LoadStorm:
         while time.monotonic() < end_s:
             self._kill(self.source.choice([*self.clients.values(), None]))
             self.queuectl("worker", "start")
-            self.is_over.wait(self.source.uniform(0.0, 0.5))
-        self.is_over.set()
+            self.is_finished.wait(self.source.uniform(0.0, 0.5))
+        self.is_finished.set()
         for thread in threads:
             thread.join()
 
     def faults(self) -> list[str]:
-        """Return each file that is there in part, or otherwise than its client said."""
+        """Return each file that is stored partly, or not as its client reported."""
         jobs = [json.loads(line)["id"] for line in self.queuectl.ok("export").splitlines()]
         found, there = [], Counter(id.rpartition("-")[0] for id in jobs)
-        for name, (status, text) in self.said.items():
+        for name, (status, text) in self.reports.items():
             was_refused = "nothing was enqueued" in text
             if status == 0 and text.split() != [f"{name}-{n}" for n in range(JOBS)]:
                 found.append(f"{name} printed other IDs")
@@ -64,7 +66,7 @@ class LoadStorm:
 
     def _enqueue(self, number: int) -> None:
         n = 0
-        while not self.is_over.is_set():
+        while not self.is_finished.is_set():
             name, n = f"c{number}-{n}", n + 1
             path = os.path.join(os.path.dirname(self.queuectl.home), name)
             with open(path, "w") as file:
@@ -73,7 +75,7 @@ class LoadStorm:
             client = self.queuectl.popen(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.clients[number] = client
             text = client.communicate(timeout=60)[0].decode()
-            self.said[name] = client.returncode, text
+            self.reports[name] = client.returncode, text
 
     def _kill(self, client: subprocess.Popen[bytes] | None) -> None:
         """Kill this client, or the supervisor if it is None."""
@@ -82,7 +84,7 @@ class LoadStorm:
             return
         try:
             os.kill(self.queuectl.supervisor_pid(), signal.SIGKILL)
-        except (OSError, ValueError):  # none runs
+        except (OSError, ValueError):  # no supervisor runs
             pass
 
 
@@ -90,14 +92,14 @@ def load_storm(queuectl: CommandLine, seed: int, seconds: float) -> None:
     queuectl.keep_bytecode()
     queuectl.ok("pause")
     storm = LoadStorm(queuectl, seed)
-    storm.rage(seconds)
+    storm.run(seconds)
     until(lambda: queuectl("worker", "stop").status in (0, 3), lambda: "the supervisor to stop")
-    print(f"seed {seed}: {Counter(status for status, _ in storm.said.values())} by exit status")
+    print(f"seed {seed}: {Counter(status for status, _ in storm.reports.values())} by exit status")
     assert storm.faults() == [], f"seed {seed}"
     assert queuectl("doctor").status == 0, f"seed {seed}"
 
 
-def test_a_file_of_jobs_is_there_completely_or_not_at_all_whatever_is_killed(
+def test_kills_leave_a_file_of_jobs_stored_completely_or_not_at_all(
     queuectl: CommandLine, request: pytest.FixtureRequest
 ) -> None:
     load_storm(queuectl, seed_of(request), QUICK_S)
@@ -105,5 +107,5 @@ def test_a_file_of_jobs_is_there_completely_or_not_at_all_whatever_is_killed(
 
 @pytest.mark.long
 @pytest.mark.timeout(LONG_S + 600)
-def test_a_long_storm_over_loads(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
+def test_a_long_load_storm(queuectl: CommandLine, request: pytest.FixtureRequest) -> None:
     load_storm(queuectl, seed_of(request), LONG_S)

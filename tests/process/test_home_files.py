@@ -246,7 +246,7 @@ def test_export_replaces_no_link_and_leaves_no_partial_file(queuectl: CommandLin
     assert Path(victim).read_text() == "mine"
 
 
-def test_an_export_that_is_killed_leaves_a_draft_that_the_next_one_names(queuectl: CommandLine) -> None:
+def test_killed_export_leaves_a_draft_that_the_next_one_names(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
     path = Path(queuectl.home).parent / "out"
     code = "import os; from queuectl_core.cli import output_file, screen; "
@@ -387,7 +387,7 @@ def test_a_home_that_others_may_replace_is_refused(queuectl: CommandLine, tmp_pa
     assert "and replace" in queuectl.refused(2, "status")
 
 
-def test_a_refused_path_of_a_home_gets_no_folder(queuectl: CommandLine, tmp_path: Path) -> None:
+def test_a_refused_home_path_creates_no_folder(queuectl: CommandLine, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)

@@ -92,7 +92,7 @@ def test_jobs_replaced_by_a_load_start_the_hook() -> None:
     assert (record["id"], record["state"], record["reason"]) == ("old", "dead", "replaced")
 
 
-def test_jobs_of_a_load_that_die_with_what_they_wait_for_start_the_hook() -> None:
+def test_jobs_of_a_load_that_die_with_a_dependency_start_the_hook() -> None:
     engine = an_engine()
     enqueue(engine, "a", max_retries=0)
     load = engine.begin_load()
@@ -105,7 +105,7 @@ def test_jobs_of_a_load_that_die_with_what_they_wait_for_start_the_hook() -> Non
     assert hooks_of(engine) == ["on-dead b"]
 
 
-def test_a_hook_starts_whatever_ids_users_have_chosen() -> None:
+def test_hook_starts_despite_ids_that_users_chose() -> None:
     engine = an_engine()
     hook(engine, "on-success")
     enqueue(engine, "a")

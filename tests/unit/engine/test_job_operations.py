@@ -168,8 +168,8 @@ def test_key_is_unique_within_a_load_and_against_later_jobs() -> None:
         engine.commit_load(load, NOW_MS, lambda follows: None)
 
 
-def test_a_load_is_refused_whose_jobs_wait_for_one_that_it_replaces() -> None:
-    """As is a request of one part; else they would die at once."""
+def test_load_is_refused_when_its_jobs_wait_for_one_that_it_replaces() -> None:
+    """A request of one part is refused too; otherwise the jobs would die at once."""
     engine = an_engine()
     engine.handle(with_key("a"), NOW_MS)
     load = engine.begin_load()
@@ -181,7 +181,7 @@ def test_a_load_is_refused_whose_jobs_wait_for_one_that_it_replaces() -> None:
     assert job_of(engine, "a").state == PENDING and engine.table.get("c") is None
 
 
-def test_a_load_with_times_is_refused_when_the_clock_is_set_meanwhile() -> None:
+def test_load_with_times_is_refused_when_the_clock_is_set_meanwhile() -> None:
     engine = an_engine()
     load, timeless = engine.begin_load(), engine.begin_load()
     engine.add_to_load(load, [{"id": "a", "command": "true", "at": "2030-01-01T00:00Z"}], "/", NOW_MS)

@@ -41,8 +41,8 @@ def test_schedule_adds_a_job_at_each_of_its_times() -> None:
     assert engine.schedules.next_ms() == NOW_MS + 2 * HOUR_MS
 
 
-def test_a_schedule_replaces_no_job_whose_id_a_user_has_chosen() -> None:
-    """A job that was acknowledged would be lost, silently."""
+def test_schedule_does_not_replace_a_job_with_its_id() -> None:
+    """Otherwise an acknowledged job would be lost."""
     engine = an_engine()
     set_schedule(engine, every="1h")
     due_ms = NOW_MS + HOUR_MS

@@ -16,7 +16,7 @@ from queuectl_core.worker.messages import STOPPED_BY_HAND, Kill
 
 
 class Worker:
-    """A worker without a process, which keeps its orders."""
+    """A worker without a process, which records its orders."""
 
     def __init__(self, *job_ids: str) -> None:
         self.pid = 2**31 - 1
@@ -32,7 +32,7 @@ class Worker:
 
 
 class Workers:
-    """A pool and the orphans of a supervisor in one."""
+    """A fake that is both the pool and the orphans of a supervisor."""
 
     def __init__(self, *workers: Worker) -> None:
         self.workers = {str(number): worker for number, worker in enumerate(workers)}
@@ -84,7 +84,7 @@ def test_attempt_of_the_job_that_stops_its_supervisor_counts() -> None:
     assert worker.orders == [None, Kill(0, None)]
 
 
-def test_jobs_that_are_left_to_the_next_supervisor_get_no_order() -> None:
+def test_jobs_left_to_the_next_supervisor_get_no_order() -> None:
     worker = Worker("a")
     shutdown, _ = shutdown_of(worker)
     shutdown.ask(StopLevel.LEAVE_JOBS)
@@ -93,7 +93,7 @@ def test_jobs_that_are_left_to_the_next_supervisor_get_no_order() -> None:
     assert worker.orders == [] and shutdown.is_complete(is_home_gone=False)
 
 
-def test_stop_is_complete_when_no_worker_is_left() -> None:
+def test_stop_is_complete_without_workers() -> None:
     shutdown, everybody = shutdown_of(Worker())
     shutdown.ask(StopLevel.FINISH_JOBS)
     shutdown.run_due()

@@ -1,4 +1,4 @@
-"""File I/O: what a read returns when the system has no data yet."""
+"""File I/O: the result of a read when the system has no data yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from queuectl_core.system import file_io
 
 
-def test_a_read_that_the_system_puts_off_is_an_error_and_no_end_of_the_file() -> None:
+def test_postponed_read_is_an_error_and_not_the_end_of_the_file() -> None:
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     with open(readable, "rb") as file, open(writable, "wb") as other:

@@ -1,4 +1,4 @@
-"""Run timer: one run becomes long, times out, is ended by an order, and is killed, in pure time."""
+"""Run timer: a run becomes long, times out, ends by an order, and is killed, without a real clock."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_order_replaces_the_timeout() -> None:
     assert timer.reason == "canceled" and not timer.has_timed_out
 
 
-def test_order_in_the_grace_period_of_a_timeout_begins_a_new_one() -> None:
+def test_order_in_the_grace_period_of_a_timeout_starts_a_new_one() -> None:
     timer = a_long_timer(timeout_s=60)
     assert timer.due_signal(BEGAN_S + 60) == SIGTERM
     timer.terminate(BEGAN_S + 62, "canceled")
