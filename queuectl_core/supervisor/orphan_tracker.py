@@ -99,6 +99,7 @@ class OrphanTracker:
         return process_tree.orphans(self.own_children)
 
     def has_files_to_remove(self) -> bool:
+        """Return whether files of dead workers wait for the next sync."""
         return bool(self._removable)
 
     def remove_files(self) -> None:

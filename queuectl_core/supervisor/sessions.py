@@ -113,6 +113,7 @@ class Sessions:
         self._replies.append((wait.client, server.answer(reply, wait.request_number)))
 
     def has_replies(self) -> bool:
+        """Return whether replies wait to be sent."""
         return bool(self._replies)
 
     def send(self) -> None:
