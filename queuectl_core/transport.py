@@ -59,10 +59,8 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        while self._idle:
-            client = self._pop_idle()
-            if client is not None:
-                client.close()
+        for client in iter(self._pop_idle, None):
+            client.close()
 
     def ask(self, verb: str, **fields: object) -> dict[str, Any]:
         """Ask the supervisor, or do the work in this process, and return the answer.
@@ -192,10 +190,9 @@ class Transport:
                 client.close()
 
     def _connected(self) -> Client | None:
-        while self._idle:
-            client = self._pop_idle()
+        for client in iter(self._pop_idle, None):
             # If the process differs, a fork without hooks has copied the connection.
-            if client is not None and client.pid == os.getpid():
+            if client.pid == os.getpid():
                 client.deadline_s = self.deadline_s
                 return client
         return self._connect()
@@ -206,7 +203,7 @@ class Transport:
     def _pop_idle(self) -> Client | None:
         try:
             return self._idle.pop()
-        except IndexError:  # another thread was faster
+        except IndexError:
             return None
 
     def _in_process(self, line: Line) -> InProcess:

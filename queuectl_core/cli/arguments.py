@@ -11,12 +11,14 @@ import argparse
 import os
 
 from ..errors import InvalidInput
-from .fast_args import Arguments, Parser, home_of, split
+from .fast_args import Arguments, home_of, split
 from .screen import flush, write
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+    from .fast_args import Option
 
 
 class FullParser(argparse.ArgumentParser):
@@ -97,19 +99,41 @@ def parse(name: str, command: Any, words: list[str], options: dict[str, object])
 
 def make_parser(name: str, command: Any, options: dict[str, object]) -> FullParser:
     """Return the parser of one command; `options` are the values given before the command."""
-    parser = FullParser(command.EXAMPLES, prog=f"queuectl {name}", description=command.SUMMARY, **options)
-    command.add_arguments(parser)
+    summary = "\n".join(map(str.strip, command.SUMMARY.splitlines()))
+    parser = FullParser(command.EXAMPLES, prog=f"queuectl {name}", description=summary, **options)
+    if hasattr(command, "ACTIONS"):
+        title = getattr(command, "ACTIONS_TITLE", "actions")
+        actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=title)
+        for word, action in command.ACTIONS.items():
+            how = {"help": action.help, "description": action.SUMMARY, "examples": action.EXAMPLES}
+            _declare(actions.add_parser(word, **how), action)
+    else:
+        _declare(parser, command)
     return parser
 
 
-def add_actions(parser: FullParser, what: str = "actions") -> argparse._SubParsersAction[FullParser]:
-    """Add the actions of a group like `worker`; a call must name one of them."""
-    return parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=what)
+def _declare(parser: FullParser, definition: Any) -> None:
+    """Add the arguments of a command or an action to its parser."""
+    parser.usage = getattr(definition, "USAGE", None)
+    for option in getattr(definition, "OPTIONS", ()):
+        _add(parser, option)
+    flags = getattr(definition, "JOB_FLAGS", ())
+    if flags:
+        from .job_options import two_columns
+
+        text = two_columns(flags)
+        group = parser.add_argument_group("job options (details in docs/job-fields.md)", text)
+        for names, metavar, _ in flags:
+            _add(group, (names, metavar, argparse.SUPPRESS))
 
 
-def add_action(actions: argparse._SubParsersAction[FullParser], name: str, help: str, example: str) -> Parser:
-    """Add an action with its help and an example, and return its parser."""
-    description = f"{help[0].upper()}{help[1:]}."
-    parser: Any = actions.add_parser(name, help=help, description=description, examples=[example])
-    action: Parser = parser
-    return action
+def _add(parser: argparse._ActionsContainer, option: Option) -> None:
+    names, metavar, help = option
+    how: dict[str, Any] = {"metavar": metavar.rstrip("…?"), "help": help}
+    if not names.startswith("-"):
+        nargs = {"…": "*", "?": "?"}.get(metavar[-1:])
+        parser.add_argument(names, nargs=nargs, **how)
+    elif metavar:
+        parser.add_argument(*names.split(), action="append" if metavar.endswith("…") else "store", **how)
+    else:
+        parser.add_argument(*names.split(), action="store_true", help=help)

@@ -1,9 +1,13 @@
 """Fast arguments: the arguments of an ordinary call, parsed without argparse.
 
-To import argparse and parse with it costs as much as the rest of an ordinary call. A command
-declares its arguments here as it does for argparse. This module accepts only options with their
-full name, values that are separate words, and positional words that stand together. argparse
-handles every other call. It does not know any command.
+To import argparse and parse with it costs as much as the rest of an ordinary call. This module
+accepts only options with their full name, values that are separate words, and positional words that
+stand together. argparse handles every other call. It does not know any command.
+
+A command or an action declares each argument in OPTIONS as an `Option`: its names, the name of its
+value, and its help. An option without a value is a switch. A value with `…` may be repeated, and a
+positional argument with `?` may be missing.
+
 Invariant: this module never accepts a call that argparse refuses or understands in another way.
 """
 
@@ -18,6 +22,8 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from typing import Any
 
+    Option = tuple[str, str, str]
+
 
 class Arguments:
     """The parsed arguments of a command, as attributes."""
@@ -31,38 +37,35 @@ class Arguments:
             """Return an argument; its type depends on the option."""
 
 
+class Action:
+    """One of the ACTIONS of a group like `worker`, defined as a command is. `more` are other attributes."""
+
+    def __init__(self, help: str, example: str, *options: Option, **more: object) -> None:
+        self.help = help
+        self.SUMMARY = f"{help[0].upper()}{help[1:]}."
+        self.EXAMPLES = [example]
+        self.OPTIONS = options
+        self.__dict__.update(more)
+
+
 class Parser:
-    """A parser of ordinary calls; `arguments.FullParser` accepts the same declarations."""
+    """A parser of the ordinary calls of one command or action."""
 
-    usage: str
-
-    def __init__(self, options: dict[str, object]) -> None:
+    def __init__(self, definition: Any) -> None:
         self._values: dict[str, Any] = {}
-        self._options: dict[str, dict[str, Any]] = {}
-        self._places: list[tuple[str, object]] = []
-        self._can_take = True
-        self.add_argument("--json", action="store_true", default=options["json"])
-        self.add_argument("--home", default=options["home"])
+        self._options: dict[str, tuple[str, str]] = {"--json": ("json", ""), "--home": ("home", "DIR")}
+        self._places: list[tuple[str, str]] = []
+        options = (*getattr(definition, "OPTIONS", ()), *getattr(definition, "JOB_FLAGS", ()))
+        for names, metavar, _ in options:
+            if names.startswith("-"):
+                destination = names.split("--")[1].replace("-", "_")
+                self._values[destination] = None if metavar else False
+                self._options.update(dict.fromkeys(names.split(), (destination, metavar)))
+            else:
+                self._places.append((names, metavar))
 
-    def add_argument(self, *names: str, **how: object) -> None:
-        """Declare an option or a positional argument with the parameters of argparse."""
-        if names[0].startswith("-"):
-            destination = next(name for name in names if name.startswith("--"))[2:].replace("-", "_")
-            is_switch = how.get("action") == "store_true"
-            self._values[destination] = how.get("default", False if is_switch else None)
-            self._options.update(dict.fromkeys(names, {**how, "dest": destination}))
-            self._can_take &= how.get("action") in (None, "store_true", "append")
-        else:
-            self._places.append((names[0], how.get("nargs")))
-        self._can_take &= not how.keys() & {"type", "choices"}
-
-    def add_argument_group(self, title: str, text: str) -> Parser:
-        return self
-
-    def take(self, words: list[str]) -> dict[str, object] | None:
+    def take(self, words: list[str]) -> dict[str, Any] | None:
         """Return the values, or None if argparse must parse these words."""
-        if not self._can_take:
-            return None
         values, rest = dict(self._values), list(words)
         places: list[str] = []
         try:
@@ -79,24 +82,20 @@ class Parser:
             return None
 
     def _take_option(self, name: str, rest: list[str], values: dict[str, Any]) -> None:
-        how = self._options[name]
-        destination = str(how["dest"])
-        if how.get("action") == "store_true":
+        destination, metavar = self._options[name]
+        if not metavar:
             values[destination] = True
             return
         word = rest.pop(0)
         if word.startswith("-"):
             raise ValueError(word)
-        if how.get("action") == "append":
-            values[destination] = [*(values[destination] or []), word]
-        else:
-            values[destination] = word
+        values[destination] = [*(values[destination] or []), word] if metavar.endswith("…") else word
 
-    def _place(self, words: list[str], values: dict[str, object]) -> dict[str, object] | None:
-        for name, nargs in self._places:
-            if nargs == "*":
+    def _place(self, words: list[str], values: dict[str, Any]) -> dict[str, Any] | None:
+        for name, metavar in self._places:
+            if metavar.endswith("…"):
                 values[name], words = words, []
-            elif nargs is None and words:
+            elif words and not metavar.endswith("?"):
                 values[name], *words = words
             else:
                 return None
@@ -109,11 +108,17 @@ def parse(command: Any, words: list[str], options: dict[str, object]) -> Argumen
     Raises: InvalidInput.
     """
     words, behind = split(words)
-    parser = Parser(options)
-    command.add_arguments(parser)
-    values = parser.take(words)
-    if values is None or (behind is not None and not getattr(command, "TAKES_WORDS", False)):
+    if behind is not None and not getattr(command, "TAKES_WORDS", False):
         return None
+    values = dict(options)
+    definition = command
+    if hasattr(command, "ACTIONS"):
+        values["action"], *words = words or [""]
+        definition = command.ACTIONS.get(values["action"])
+    taken = None if definition is None else Parser(definition).take(words)
+    if taken is None:
+        return None
+    values.update(taken)
     return Arguments(**{**values, "home": home_of(values["home"]), "words": behind})
 
 

@@ -6,7 +6,7 @@ It knows how users name jobs on a command line, but not what a command does to t
 from __future__ import annotations
 
 from ..errors import InvalidInput
-from .fast_args import Arguments, Parser
+from .fast_args import Arguments
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -16,17 +16,15 @@ if TYPE_CHECKING:
 
 _FIELDS = ("state", "queue", "name", "tag", "since", "until")
 
-
-def add_filters(parser: Parser, with_state: bool = True) -> None:
-    """Add the options that select jobs by their fields."""
-    if with_state:
-        help = "pending, processing, completed, failed or dead; separate several with commas"
-        parser.add_argument("--state", metavar="STATE", help=help)
-    parser.add_argument("--queue", metavar="NAME", help="only jobs in this queue")
-    parser.add_argument("--name", metavar="TEXT", help="only jobs with this name")
-    parser.add_argument("--tag", metavar="K=V", action="append", help="only jobs with this tag; repeatable")
-    parser.add_argument("--since", metavar="WHEN", help="only jobs added since: 2h (ago), 18:30 or 2026-12-24")
-    parser.add_argument("--until", metavar="WHEN", help="only jobs added before")
+STATE = ("--state", "STATE", "pending, processing, completed, failed or dead; separate several with commas")
+FILTERS = (
+    ("--queue", "NAME", "only jobs in this queue"),
+    ("--name", "TEXT", "only jobs with this name"),
+    ("--tag", "K=V…", "only jobs with this tag; repeatable"),
+    ("--since", "WHEN", "only jobs added since: 2h (ago), 18:30 or 2026-12-24"),
+    ("--until", "WHEN", "only jobs added before"),
+)
+"""The options that select jobs by their fields other than the state."""
 
 
 def where_filter(pairs: list[str]) -> Chosen:

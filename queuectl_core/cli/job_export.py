@@ -12,10 +12,10 @@ from .. import fast_json
 from ..api import Queue
 from ..errors import InvalidInput
 from ..transport import grouped
-from .fast_args import Arguments, Parser
+from .fast_args import Arguments
 from .filters import chosen_by
 from .jsonl import opened
-from .no_match import add_allow_empty, at_least_one
+from .no_match import ALLOW_EMPTY, at_least_one
 from .output_file import write_lines
 from .screen import Screen
 
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
 
 PORTION_JOBS = 500
 
-
-def add_output(parser: Parser) -> None:
-    """Add --output and --allow-empty."""
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to a new file, readable only by you")
-    add_allow_empty(parser)
+OUTPUT = (("-o --output", "FILE", "write to a new file, readable only by you"), ALLOW_EMPTY)
+"""The options of a command that exports jobs."""
 
 
 def export(queue: Queue, args: Arguments, screen: Screen, **fixed: Any) -> None:

@@ -11,18 +11,17 @@ import os
 import sys
 
 from ..errors import InvalidInput
-from .fast_args import Arguments, Parser, path_of
+from .fast_args import Arguments, path_of
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from ..model.records import JobFields
+    from .fast_args import Option
 
-Flag = tuple[str, str, str]
-
-_FLAGS: tuple[Flag, ...] = (
+_FLAGS: tuple[Option, ...] = (
     ("--name", "TEXT", "label, for filters"),
     ("--queue", "NAME", "queue it waits in"),
     ("--priority", "N", "higher runs first"),
@@ -45,44 +44,34 @@ _FLAGS: tuple[Flag, ...] = (
     ("--limit-mem", "SIZE", "memory: 512M, 2G"),
     ("--limit-cpu", "TIME", "processor time"),
 )
-_MORE_FLAGS: tuple[Flag, ...] = (
-    ("--tag", "K=V", "tag, repeatable"),
-    ("--env", "K=V", "variable, repeatable"),
+_MORE_FLAGS: tuple[Option, ...] = (
+    ("--tag", "K=V…", "tag, repeatable"),
+    ("--env", "K=V…", "variable, repeatable"),
     ("--env-file", "FILE", "file of K=V lines"),
     ("--inherit-env", "", "copy your variables"),
     ("--stdin", "FILE", "input; - is stdin"),
 )
-ORDER_FLAGS: tuple[Flag, ...] = (
-    ("--after", "ID", "after ID completes"),
+JOB_FLAGS = (*_FLAGS, *_MORE_FLAGS)
+"""Options that describe a job; docs/job-fields.md has the details."""
+
+NEW_JOB_FLAGS = (
+    ("--after", "ID…", "after ID completes"),
     ("--after-any", "", "whatever its result"),
     ("--key", "K", "one unfinished job"),
     ("--on-conflict", "HOW", "refuse|skip|replace"),
+    *JOB_FLAGS,
 )
-"""Options that only a new job accepts."""
+"""The options of a command that adds a job."""
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
 """A word of only these characters needs no quotes in a shell."""
 _MAX_FILE_CHARACTERS = 1024 * 1024
 """The size limit of --env-file, because a device, for example, has no end."""
 
-_REPEATED = ("--tag", "--env", "--after")
 
-
-def add_job_flags(parser: Parser, first: tuple[Flag, ...] = (), without: tuple[str, ...] = ()) -> None:
-    """Add the job options, with a help in two columns that fits the screen.
-
-    docs/job-fields.md describes each option.
-    """
-    flags = tuple(flag for flag in (*first, *_FLAGS, *_MORE_FLAGS) if flag[0] not in without)
-    hidden = getattr(sys.modules.get("argparse"), "SUPPRESS", None)  # argparse compares it by identity
-    group = parser.add_argument_group("job options (details in docs/job-fields.md)", _two_columns(flags))
-    for flag, metavar, _ in flags:
-        how: dict[str, Any] = {"action": "append" if flag in _REPEATED else None, "metavar": metavar}
-        group.add_argument(flag, help=hidden, **(how if metavar else {"action": "store_true"}))
-
-
-def _two_columns(flags: tuple[Flag, ...]) -> str:
-    cells = [f"{flag + ' ' + metavar:19}{help}" for flag, metavar, help in flags]
+def two_columns(flags: Sequence[Option]) -> str:
+    """Return the help of job options in two columns, which fit the screen."""
+    cells = [f"{flag + ' ' + metavar.rstrip('…'):19}{help}" for flag, metavar, help in flags]
     half = (len(cells) + 1) // 2
     right = [*cells[half:], ""]
     return "\n".join(f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half]))
@@ -125,7 +114,7 @@ def join(words: list[str]) -> str:
 
 
 def order_fields(args: Arguments) -> JobFields:
-    """Return the job fields that the options of `ORDER_FLAGS` set."""
+    """Return the job fields that only a new job accepts."""
     fields = {
         "after": [id for text in args.after or () for id in text.split(",")] or None,
         "after_any": args.after_any or None,

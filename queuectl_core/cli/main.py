@@ -107,12 +107,12 @@ def run(argv: list[str]) -> int:
         _silence_stdout()
         return 141
     except (Exception, KeyboardInterrupt) as fault:
-        text, status = _told(fault)
+        text, status = _message_of(fault)
         _complain(text)
         return status
 
 
-def _told(fault: BaseException) -> tuple[str, int]:
+def _message_of(fault: BaseException) -> tuple[str, int]:
     """Return the message and the exit status for an exception."""
     if isinstance(fault, KeyboardInterrupt):
         return "interrupted", 130
@@ -153,7 +153,7 @@ def _run(argv: list[str]) -> int:
 
         check()
     command = command_of(name)
-    args: Any = None if "argparse" in sys.modules else fast_args.parse(command, rest, options)
+    args = fast_args.parse(command, rest, options)
     if args is None:
         from .arguments import parse
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import NothingToDo
-from .fast_args import Parser
 from .screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
     Job = TypeVar("Job")
 
-
-def add_allow_empty(parser: Parser) -> None:
-    parser.add_argument("--allow-empty", action="store_true", help="succeed when no job matches")
+ALLOW_EMPTY = ("--allow-empty", "", "succeed when no job matches")
 
 
 def nothing_matches() -> NothingToDo:

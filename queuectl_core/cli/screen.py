@@ -106,10 +106,9 @@ class Screen:
             write(self._sieve.take(data))
             flush()
             return
-        with _Telling():
-            sys.stdout.flush()
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+        flush()
+        _checked(sys.stdout.buffer.write, data)
+        _checked(sys.stdout.buffer.flush)
 
     def note(self, text: str) -> None:
         """Print a message on stderr, so that it never gets into data."""
@@ -160,8 +159,7 @@ def write(text: str) -> None:
 
     Raises: OutputFailed, BrokenPipeError.
     """
-    with _Telling():
-        sys.stdout.write(text)
+    _checked(sys.stdout.write, text)
 
 
 def tell(text: str) -> None:
@@ -173,19 +171,17 @@ def tell(text: str) -> None:
 
 
 def flush() -> None:
-    with _Telling():
-        sys.stdout.flush()
+    _checked(sys.stdout.flush)
 
 
-class _Telling:
-    """A context in which a failed write raises OutputFailed; BrokenPipeError stays as it is."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
-        if isinstance(fault, OSError) and not isinstance(fault, BrokenPipeError):
-            raise OutputFailed(why=fault.strerror) from None
+def _checked(action: Callable[..., object], *args: object) -> None:
+    """Do something with stdout, and raise OutputFailed if it fails; BrokenPipeError stays as it is."""
+    try:
+        action(*args)
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise OutputFailed(why=fault.strerror) from None
 
 
 def counted(count: int, noun: str = "job") -> str:

@@ -9,7 +9,7 @@ from ..api import Queue
 from ..errors import InvalidInput
 from ..system.clock import now_ms
 from ..timestamps import format_age, from_utc
-from .fast_args import Arguments, Parser
+from .fast_args import Arguments
 from .no_match import noted
 from .screen import Screen, shown, visible
 from .value_args import whole_number
@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 TABLE_LIMIT = 100
 """The maximum number of jobs in a table without --limit."""
 
-
-def add_limit(parser: Parser) -> None:
-    """Add --limit."""
-    help = f"maximum number of jobs; 0 is all (default: {TABLE_LIMIT} in a table)"
-    parser.add_argument("--limit", metavar="N", help=help)
+LIMIT = ("--limit", "N", f"maximum number of jobs; 0 is all (default: {TABLE_LIMIT} in a table)")
 
 
 class View:

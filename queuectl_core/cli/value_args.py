@@ -22,8 +22,8 @@ def whole_number(text: str, flag: str, least: int = 0, most: int = MAX_NUMBER) -
     """
     if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
         return int(text)
-    bounds = f"{least} or more" if most == MAX_NUMBER else f"from {least} to {most}"
-    raise InvalidInput(what=f"{flag} must be a whole number, {bounds}, not {text[:40]!r}")
+    bounds = f", {least} or more" if most == MAX_NUMBER else f" from {least} to {most}"
+    raise InvalidInput(what=f"{flag} must be a whole number{bounds}, not {text[:40]!r}")
 
 
 def seconds_of(text: str, flag: str) -> float:

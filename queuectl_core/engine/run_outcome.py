@@ -12,7 +12,7 @@ import signal
 from ..model import retry_policy
 from ..model.attempt import AttemptResult
 from ..model.commands import Finish, Locate, Release
-from ..model.events import Canceled, DeadLettered, Failed, JobEvent, Located, Released, Snoozed, Succeeded
+from ..model.events import Canceled, DeadLettered, Failed, JobEvent, OutputLocated, Released, Snoozed, Succeeded
 from ..model.job import MAX_REASON, Job
 
 SNOOZE_S = 60
@@ -23,7 +23,7 @@ def of_report(job: Job, command: Locate | Finish | Release, now_ms: int, clock_s
     if isinstance(command, Finish):
         return of_ending(job, command.ending, now_ms, clock_shift_ms)
     if isinstance(command, Locate):
-        return Located(job.id, command.began_ms, command.log_file, command.log_offset)
+        return OutputLocated(job.id, command.began_ms, command.log_file, command.log_offset)
     if job.cancel is None:
         return Released(job.id, now_ms, command.reason, command.begun, command.ending)
     why = f"canceled while it ran ({_signal_name(job.cancel)})" if command.begun else "canceled"

@@ -31,7 +31,7 @@ def _update_attempt(job: Job, **fields: object) -> None:
     job.history[-1] = {**job.history[-1], **fields}
 
 
-def _locate(job: Job, event: events.Located) -> None:
+def _locate(job: Job, event: events.OutputLocated) -> None:
     _update_attempt(job, started_ms=event.at_ms, log_file=event.log_file, log_offset=event.log_offset)
 
 
@@ -163,7 +163,7 @@ _EDITABLE_BASICS = ("command", "cwd", "max_retries", "backoff_base")
 Change = Callable[[Job, Any], None]
 TRANSITIONS: dict[type, tuple[tuple[State, ...], State | None, Change | None]] = {
     events.Started: (WAITING, PROCESSING, _start),
-    events.Located: ((PROCESSING,), PROCESSING, _locate),
+    events.OutputLocated: ((PROCESSING,), PROCESSING, _locate),
     events.Succeeded: ((PROCESSING,), COMPLETED, _succeed),
     events.Failed: ((PROCESSING,), FAILED, _fail),
     events.DeadLettered: ((PROCESSING,), DEAD, _die),

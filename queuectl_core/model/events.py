@@ -62,7 +62,7 @@ class Started(NamedTuple):
     worker: str
 
 
-class Located(NamedTuple):
+class OutputLocated(NamedTuple):
     """A long attempt began at `at_ms`; its output begins at this offset of this segment."""
 
     id: str
@@ -245,7 +245,7 @@ class ClockShifted(NamedTuple):
 
 
 JobEvent = Union[
-    Enqueued, Imported, Started, Located, Succeeded, Failed, DeadLettered, Snoozed, Released, CancelRequested,
+    Enqueued, Imported, Started, OutputLocated, Succeeded, Failed, DeadLettered, Snoozed, Released, CancelRequested,
     Canceled, Unblocked, MadeReady, Edited, Suspended, Continued, Retried, Purged,
 ]  # fmt: skip
 """The events of one job, which `id` names."""
@@ -256,7 +256,7 @@ EVENT_NAMES: dict[str, type[Event]] = {
     "enqueued": Enqueued,
     "imported": Imported,
     "started": Started,
-    "located": Located,
+    "located": OutputLocated,
     "succeeded": Succeeded,
     "failed": Failed,
     "died": DeadLettered,

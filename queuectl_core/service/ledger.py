@@ -1,9 +1,9 @@
 """Ledger: the engine, journal, and store of a home, joined.
 
-    decide   passes a command to the engine, keeps the events; refuses new jobs while the disk is full
-    write    appends the events to the journal as one frame; you may now act on them
-    sync     makes them durable; you may now answer requests
-    tend     does a slice of a checkpoint or begins a segment, to bound journal and memory
+    decide    passes a command to the engine, keeps the events; refuses new jobs while the disk is full
+    write     appends the events to the journal as one frame; you may now act on them
+    sync      makes them durable; you may now answer requests
+    maintain  does a slice of a checkpoint or begins a segment, to bound journal and memory
 
 Knows the order of these steps. Does not know who asks.
 
@@ -36,7 +36,7 @@ from ..table.job_table import JobTable
 from ..table.store import Store
 
 CHANGED_LIMIT = 10_000
-"""The most changed jobs in memory before `tend` moves slices of them into the store."""
+"""The most changed jobs in memory before `maintain` moves slices of them into the store."""
 
 JOB_BYTES = 2048
 """Bytes that a job needs in journal and store, in addition to twice its command."""
@@ -106,11 +106,11 @@ class Ledger:
         new = _new_jobs(command)
         if new and not (self.has_room() and self._has_room_for(new)):
             raise DiskFull(path=self._home.path)
-        step = self.engine.handle(command, now_ms, None if new or type(command) in _NEEDED else self._weigh)
+        step = self.engine.handle(command, now_ms, None if new or type(command) in _NEEDED else self._check_room)
         self._decided += step.events
         return step.reply
 
-    def _weigh(self, happened: Sequence[events.Event]) -> None:
+    def _check_room(self, happened: Sequence[events.Event]) -> None:
         """Check that the disk or the spare half of the reserve has room for these events.
 
         Raises: DiskFull.
@@ -199,7 +199,7 @@ class Ledger:
         """
         self.journal.sync()
 
-    def tend(self) -> bool:
+    def maintain(self) -> bool:
         """Do one slice of the work that is due. Return True if more may be due at once."""
         if self.journal.rotate_if_full():
             self._checkpoint_goal = self.engine.sequence

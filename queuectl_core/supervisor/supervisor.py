@@ -205,7 +205,7 @@ class Supervisor:
             self._retention.on_events(happened)
         self._sync_if_due(bool(happened))
         # A failed `send` has decided something, which must be in the journal before the store.
-        self._has_more_to_do = self._ledger.has_decided() or (not self._is_gone and self._ledger.tend())
+        self._has_more_to_do = self._ledger.has_decided() or (not self._is_gone and self._ledger.maintain())
 
     def _follow_clock(self) -> None:
         """Keep the length of all waits if somebody has set the wall clock."""

@@ -1,4 +1,4 @@
-"""Protocol: the conversion of control socket messages to and from bytes.
+"""Protocol: the conversion of control socket messages to and from bytes, and which requests only read.
 
 It is pure, and does not know the socket.
 

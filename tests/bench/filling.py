@@ -44,5 +44,5 @@ def _finish(ledger: Ledger, count: int, exit_code: int) -> None:
         ending = AttemptResult("exit", exit_code, None, now_ms + 1, 1, "w1-000000.0001.log")
         ledger.decide(Finish(job.id, job.running()["run"], ending), now_ms + 1)
     ledger.write()
-    while ledger.tend():
+    while ledger.maintain():
         pass

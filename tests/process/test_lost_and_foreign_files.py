@@ -113,7 +113,7 @@ def test_every_command_refuses_a_journal_without_its_last_segment(
     if opened_for == "an instant":
         opened.checkpoint_if_over(256)
     else:
-        opened.tend()
+        opened.maintain()
     opened.close()
     queuectl.ok("enqueue", "--id", "b", "--", "true")
     max(Path(queuectl.home, "journal").glob("*.log")).unlink()

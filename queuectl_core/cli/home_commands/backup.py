@@ -8,7 +8,7 @@ from ...api import Queue
 from ...errors import Busy, EventsExpired
 from ...model import events
 from ...storage import journal_reader
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..job_export import compact
 from ..output_file import write_lines
 from ..screen import Screen
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
 SUMMARY = """Writes the jobs of a home with their history, its queues, schedules and settings to one file.
 Jobs can run meanwhile; the file shows the home at the end of the backup, without the output of jobs."""
 EXAMPLES = ["queuectl backup home.jsonl", "queuectl backup - | gzip > home.jsonl.gz"]
+OPTIONS = (("file", "FILE", "new file, readable only by you; - is standard output"),)
 VERSION = 2
 SWEEP_JOBS = 10_000
 """The number of jobs after which the backup reads the journal, while it still has the changes."""
 
 TOUCHED_JOBS = 500
 ATTEMPTS = 5
-
-
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="new file, readable only by you; - is standard output")
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

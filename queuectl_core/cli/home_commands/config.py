@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...model.settings import SETTINGS, Settings, check_key, parse_setting
-from ..arguments import FullParser, add_action, add_actions
-from ..fast_args import Arguments
+from ..fast_args import Action, Arguments
 from ..screen import Screen
 
 SUMMARY = """Shows and changes the defaults of this home. A running supervisor uses a new value at once. A job keeps the
 retry rules that were in effect when it was enqueued."""
 EXAMPLES = ["queuectl config set max-retries 5", "queuectl config set backoff-base 1.5", "queuectl config list"]
-
-
-def add_arguments(parser: FullParser) -> None:
-    """Add the arguments of the command to the parser."""
-    keys = ", ".join(SETTINGS)
-    actions = add_actions(parser, f"actions (keys: {keys})")
-    setting = add_action(actions, "set", "set a value", "queuectl config set max-retries 5")
-    get = add_action(actions, "get", "print the current value", "queuectl config get max-retries")
-    add_action(actions, "list", "list all keys with values and meanings", "queuectl config list")
-    unset = add_action(actions, "unset", "reset to the default", "queuectl config unset max-retries")
-    for action in (setting, get, unset):
-        action.add_argument("key", metavar="KEY", help=keys)
-    setting.add_argument("value", metavar="VALUE")
+ACTIONS_TITLE = f"actions (keys: {', '.join(SETTINGS)})"
+_KEY = ("key", "KEY", ", ".join(SETTINGS))
+ACTIONS = {
+    "set": Action("set a value", "queuectl config set max-retries 5", _KEY, ("value", "VALUE", "new value")),
+    "get": Action("print the current value", "queuectl config get max-retries", _KEY),
+    "list": Action("list all keys with values and meanings", "queuectl config list"),
+    "unset": Action("reset to the default", "queuectl config unset max-retries", _KEY),
+}
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

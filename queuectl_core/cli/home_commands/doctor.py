@@ -5,16 +5,13 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput
 from ...home import Home
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..screen import Screen, visible
 
 SUMMARY = """Checks the journal, store, logs, locks and processes of a home and changes nothing. With --repair, copies
 what it can read into a new home and names each job that lost data."""
 EXAMPLES = ["queuectl doctor", "queuectl doctor --repair /tmp/rescued", "queuectl --home /tmp/rescued list"]
-
-
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--repair", metavar="DIR", help="recover what can be read into a new home in DIR")
+OPTIONS = (("--repair", "DIR", "recover what can be read into a new home in DIR"),)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:

@@ -7,18 +7,16 @@ import time
 
 from ...api import Queue
 from ...errors import UnknownJob
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..screen import Screen, counted
 from ..value_args import TIMED_OUT, seconds_of
 
 SUMMARY = """Stops starting jobs and waits until none runs. Waiting jobs stay; `queuectl resume` starts jobs again."""
 EXAMPLES = ["queuectl drain", "queuectl drain --timeout 10m"]
+OPTIONS = (
+    ("--timeout", "TIME", "maximum wait like 90s or 10m (then exit 124, with starts still paused)"),
+)
 LOOK_EVERY_S = 0.2
-
-
-def add_arguments(parser: Parser) -> None:
-    help = "maximum wait like 90s or 10m (then exit 124, with starts still paused)"
-    parser.add_argument("--timeout", metavar="TIME", help=help)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:

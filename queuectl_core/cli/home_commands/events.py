@@ -6,21 +6,18 @@ import time
 
 from ...api import Queue
 from ...storage import journal_reader
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..screen import Screen, flush
 from ..value_args import whole_number
 
 SUMMARY = """Prints events, one JSON object per line, with `seq`, `event`, `at` and details. `seq` keeps counting across
 restarts: after you read event N, continue with --since N. Exit 1 means that some of those events are gone."""
 EXAMPLES = ["queuectl events --since 0", "queuectl events --follow --since 1041", "queuectl events --follow"]
+OPTIONS = (
+    ("-f --follow", "", "keep printing new events, from now or from --since"),
+    ("--since", "SEQ", "print only events after this number (default: all events kept)"),
+)
 LOOK_EVERY_S = 0.2
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the arguments of the command to the parser."""
-    help = "keep printing new events, from now or from --since"
-    parser.add_argument("-f", "--follow", action="store_true", help=help)
-    parser.add_argument("--since", metavar="SEQ", help="print only events after this number (default: all events kept)")
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ..fast_args import Arguments, Parser
-from ..filters import add_filters
-from ..job_export import add_output, export
+from ..fast_args import Arguments
+from ..filters import FILTERS, STATE
+from ..job_export import OUTPUT, export
 from ..screen import Screen
 
 SUMMARY = """Prints jobs with their state and history, one JSON object per line, for `queuectl import` in
@@ -15,12 +15,7 @@ EXAMPLES = [
     "queuectl export --output jobs.jsonl",
     "queuectl export --state dead --queue mail | ssh there queuectl import -",
 ]
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the arguments of the command to the parser."""
-    add_output(parser)
-    add_filters(parser)
+OPTIONS = (*OUTPUT, STATE, *FILTERS)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ...engine.job_import import blockers_first
 from ...errors import InvalidInput, QueueError
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..job_export import portions, read_lines
 from ..screen import Screen, counted
 
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 SUMMARY = """Adds jobs that `queuectl export` printed, with their state and history, in batches. After a failure, repeat
 the import with --skip-existing."""
 EXAMPLES = ["queuectl import jobs.jsonl", "queuectl import - --skip-existing < jobs.jsonl"]
-
-
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="file of exported jobs; - is standard input")
-    parser.add_argument("--skip-existing", action="store_true", help="skip jobs whose IDs already exist")
+OPTIONS = (
+    ("file", "FILE", "file of exported jobs; - is standard input"),
+    ("--skip-existing", "", "skip jobs whose IDs already exist"),
+)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

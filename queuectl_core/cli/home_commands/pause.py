@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..screen import Screen
 
 
@@ -15,9 +15,6 @@ class Pause:
         self._said = said
         self.SUMMARY = summary
         self.EXAMPLES = examples
-
-    def add_arguments(self, parser: Parser) -> None:
-        pass
 
     def run(self, queue: Queue, args: Arguments, screen: Screen) -> None:
         queue.set_queue("*", paused=self._paused)

@@ -5,21 +5,18 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput
 from ...system.clock import now_ms
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..screen import Screen, counted
 from ..value_args import seconds_of
 
 SUMMARY = """Removes finished jobs: completed jobs, or those in --state. A running supervisor removes completed jobs
 automatically (see config retention and retention-jobs)."""
 EXAMPLES = ["queuectl prune --older 7d", "queuectl prune --older 30d --state completed,dead --dry-run"]
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the arguments of the command to the parser."""
-    help = "only jobs that finished before this long ago, like 7d (default: all)"
-    parser.add_argument("--older", metavar="TIME", help=help)
-    parser.add_argument("--state", metavar="STATE", help="completed (default), dead, or completed,dead")
-    parser.add_argument("--dry-run", action="store_true", help="only count the jobs")
+OPTIONS = (
+    ("--older", "TIME", "only jobs that finished before this long ago, like 7d (default: all)"),
+    ("--state", "STATE", "completed (default), dead, or completed,dead"),
+    ("--dry-run", "", "only count the jobs"),
+)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput
 from ...timestamps import format_span, parse_duration_s
-from ..arguments import FullParser, add_action, add_actions
-from ..fast_args import Arguments
+from ..fast_args import Action, Arguments
 from ..screen import Screen
 from ..value_args import whole_number
 
@@ -22,31 +21,20 @@ EXAMPLES = [
     "queuectl queue set mail --rate 10/m",
     "queuectl queue pause gpu",
 ]
-_PERIODS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_COLUMNS = {
-    "QUEUE": "queue",
-    "RUNNING": lambda queue: queue["counts"]["processing"],
-    "WAITING": lambda queue: queue["counts"]["pending"] + queue["counts"]["failed"],
-    "DEAD": lambda queue: queue["counts"]["dead"],
-    "LIMIT": "limit",
-    "RATE": lambda queue: _shown_rate(queue),
-    "PAUSED SINCE": "paused_since",
+_NAME = ("queue", "NAME", "name of the queue")
+ACTIONS = {
+    "list": Action("list queues with their rules and job counts", "queuectl queue list"),
+    "set": Action(
+        "set or unset the rules of a queue",
+        "queuectl queue set gpu --limit 2 --rate none",
+        _NAME,
+        ("--limit", "N", "maximum number of running jobs, from 1; none removes the limit"),
+        ("--rate", "N/UNIT", "maximum starts per s, m, h, d or time, like 10/m or 3/10s; none removes the rate"),
+    ),
+    "pause": Action("stop starting jobs of a queue", "queuectl queue pause gpu", _NAME),
+    "resume": Action("start jobs of a queue again", "queuectl queue resume gpu", _NAME),
 }
-
-
-def add_arguments(parser: FullParser) -> None:
-    """Add the arguments of the command to the parser."""
-    actions = add_actions(parser)
-    add_action(actions, "list", "list queues with their rules and job counts", "queuectl queue list")
-    example = "queuectl queue set gpu --limit 2 --rate none"
-    rules = add_action(actions, "set", "set or unset the rules of a queue", example)
-    pause = add_action(actions, "pause", "stop starting jobs of a queue", "queuectl queue pause gpu")
-    resume = add_action(actions, "resume", "start jobs of a queue again", "queuectl queue resume gpu")
-    for action in (rules, pause, resume):
-        action.add_argument("queue", metavar="NAME", help="name of the queue")
-    rules.add_argument("--limit", metavar="N", help="maximum number of running jobs, from 1; none removes the limit")
-    help = "maximum starts per s, m, h, d or time, like 10/m or 3/10s; none removes the rate"
-    rules.add_argument("--rate", metavar="N/UNIT", help=help)
+_PERIODS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
@@ -81,3 +69,14 @@ def _rate(text: str) -> list[float]:
 def _shown_rate(queue: QueueRecord) -> str | None:
     rate = queue["rate"]
     return None if rate is None else f"{rate['jobs']} in {format_span(round(rate['per_s'] * 1000))}"
+
+
+_COLUMNS = {
+    "QUEUE": "queue",
+    "RUNNING": lambda queue: queue["counts"]["processing"],
+    "WAITING": lambda queue: queue["counts"]["pending"] + queue["counts"]["failed"],
+    "DEAD": lambda queue: queue["counts"]["dead"],
+    "LIMIT": "limit",
+    "RATE": _shown_rate,
+    "PAUSED SINCE": "paused_since",
+}

@@ -6,7 +6,7 @@ from ...api import Queue
 from ...errors import Corrupt, InvalidInput, QueueError
 from ...model.settings import check_setting
 from ...repair.backup_image import Image
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..job_export import portions, read_lines
 from ..screen import Screen, counted
 
@@ -19,13 +19,10 @@ SUMMARY = """Fills a home without jobs from a `queuectl backup` file: jobs, queu
 settings. Jobs that were running or suspended wait. No job starts before all are restored; after an
 interruption the home is paused, and the same call continues."""
 EXAMPLES = ["queuectl --home /var/lib/new restore home.jsonl", "gunzip < home.jsonl.gz | queuectl restore -"]
+OPTIONS = (("file", "FILE", "backup file; - is standard input"),)
 VERSIONS = (1, 2)
 SCHEDULE = ("spec", "cwd", "cron", "zone", "overlap", "next_ms", "last_id", "paused_ms", "problem")
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, Corrupt)
-
-
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="backup file; - is standard input")
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

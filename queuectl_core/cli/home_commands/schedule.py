@@ -6,9 +6,8 @@ from ...api import Queue
 from ...errors import InvalidInput
 from ...system.time_zones import local_name
 from ...timestamps import format_span
-from ..arguments import FullParser, add_action, add_actions
-from ..fast_args import Arguments
-from ..job_options import add_job_flags, job_fields, join
+from ..fast_args import Action, Arguments
+from ..job_options import JOB_FLAGS, job_fields, join
 from ..screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -29,31 +28,22 @@ _NAMED = {
     "resume": "add jobs again; runs missed during the pause are skipped",
     "run-now": "add its job now, in addition to its times",
 }
-
-
-_COLUMNS = {
-    "SCHEDULE": "schedule",
-    "TIMES": lambda schedule: _times(schedule),
-    "NEXT": lambda schedule: _next_run(schedule),
-    "LAST JOB": "last_job",
-    "COMMAND": lambda schedule: schedule["job"]["command"],
+_NAME = ("name", "NAME", "name of the schedule")
+ACTIONS = {
+    "add": Action(
+        "add or change a schedule",
+        EXAMPLES[0],
+        _NAME,
+        ("cron", "CRON?", "minute hour day-of-month month day-of-week, or @daily …"),
+        ("--every", "TIME", "interval instead of CRON, like 10m or 2h"),
+        ("--tz", "ZONE", "time zone of CRON, like Europe/Berlin (default: local)"),
+        ("--overlap", "", "add a job even if the previous one is unfinished"),
+        USAGE="queuectl schedule add NAME (CRON | --every TIME) [options] -- WORD …",
+        JOB_FLAGS=[flag for flag in JOB_FLAGS if flag[0] not in ("--delay", "--at")],
+    ),
+    "list": Action("list schedules and their next times", "queuectl schedule list"),
+    **{name: Action(help, f"queuectl schedule {name} nightly", _NAME) for name, help in _NAMED.items()},
 }
-
-
-def add_arguments(parser: FullParser) -> None:
-    """Add the arguments of the command to the parser."""
-    actions = add_actions(parser)
-    add = add_action(actions, "add", "add or change a schedule", EXAMPLES[0])
-    add.usage = "queuectl schedule add NAME (CRON | --every TIME) [options] -- WORD …"
-    add_action(actions, "list", "list schedules and their next times", "queuectl schedule list")
-    named = [add_action(actions, name, help, f"queuectl schedule {name} nightly") for name, help in _NAMED.items()]
-    for action in (add, *named):
-        action.add_argument("name", metavar="NAME", help="name of the schedule")
-    add.add_argument("cron", metavar="CRON", nargs="?", help="minute hour day-of-month month day-of-week, or @daily …")
-    add.add_argument("--every", metavar="TIME", help="interval instead of CRON, like 10m or 2h")
-    add.add_argument("--tz", metavar="ZONE", help="time zone of CRON, like Europe/Berlin (default: local)")
-    add.add_argument("--overlap", action="store_true", help="add a job even if the previous one is unfinished")
-    add_job_flags(add, without=("--delay", "--at"))
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
@@ -96,3 +86,12 @@ def _times(schedule: ScheduleRecord) -> str:
     if schedule["every_s"] is None:
         return f"{schedule['cron']} {schedule['zone']}"
     return f"every {format_span(round(schedule['every_s'] * 1000))}"
+
+
+_COLUMNS = {
+    "SCHEDULE": "schedule",
+    "TIMES": _times,
+    "NEXT": _next_run,
+    "LAST JOB": "last_job",
+    "COMMAND": lambda schedule: schedule["job"]["command"],
+}

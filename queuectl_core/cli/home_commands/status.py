@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ..fast_args import Arguments, Parser
+from ...errors import NoSupervisor
+from ..fast_args import Arguments
 from ..screen import Screen, visible
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from ...model.records import WorkerRecord
 
 SUMMARY = "Shows the supervisor, the number of jobs in each state, and what each worker runs."
 EXAMPLES = ["queuectl status", "queuectl status --json"]
-_COLUMNS = {
-    "WORKER": "worker",
-    "PID": "pid",
-    "STATE": "state",
-    "JOB": "job",
-    "ATTEMPT": "attempt",
-    "SINCE": lambda worker: worker["since"] and _age_of(worker["since"]),
-}
-
-
-def add_arguments(parser: Parser) -> None:
-    pass
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
@@ -28,7 +21,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if screen.json:
         return screen.value(status)
     supervisor = status["supervisor"]
-    line = f"no supervisor is running for {queue.home.path}; start one with `queuectl worker start`"
+    line = str(NoSupervisor(home=queue.home.path))
     if supervisor is not None:
         line = f"supervisor {supervisor['state']}, pid {supervisor['pid']}, since {supervisor['started_at']}"
     screen.line(visible(line))
@@ -45,8 +38,20 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         screen.table(_COLUMNS, status["workers"])
 
 
-def _age_of(since: str) -> str:
+def _age(worker: WorkerRecord) -> str | None:
+    if worker["since"] is None:
+        return None
     from ...system.clock import now_ms
     from ...timestamps import format_age, from_utc
 
-    return format_age(now_ms() - from_utc(since))
+    return format_age(now_ms() - from_utc(worker["since"]))
+
+
+_COLUMNS = {
+    "WORKER": "worker",
+    "PID": "pid",
+    "STATE": "state",
+    "JOB": "job",
+    "ATTEMPT": "attempt",
+    "SINCE": _age,
+}

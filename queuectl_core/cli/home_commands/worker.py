@@ -10,54 +10,56 @@ import time
 from ...api import Queue
 from ...errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
 from ...model.settings import MAX_WORKERS
-from ..arguments import FullParser, add_action, add_actions
-from ..fast_args import Arguments
+from ..fast_args import Action, Arguments
 from ..screen import Screen, counted
 from ..value_args import seconds_of, whole_number
 
 SUMMARY = "Manages the supervisor and its workers. Each worker runs one job at a time."
 EXAMPLES = ["queuectl worker start --count 3", "queuectl worker stop", "queuectl worker scale 5"]
-
-
-def add_arguments(parser: FullParser) -> None:
-    """Add the arguments of the command to the parser."""
-    actions = add_actions(parser)
-    help = "start a supervisor in the background, or add workers to it"
-    start = add_action(actions, "start", help, "queuectl worker start --count 3")
-    start.add_argument("--count", metavar="N", type=_count_from_1, default=1, help="number of workers (default: 1)")
-    start.add_argument("--foreground", action="store_true", help="stay in the foreground, for systemd and containers")
-    help = "with --foreground: descriptor that gets one JSON line when ready"
-    start.add_argument("--ready-fd", metavar="FD", type=_descriptor, help=help)
-    start.add_argument("--until-eof", action="store_true", help="with --foreground: stop when standard input ends")
-    help = "let running jobs finish, then stop the supervisor and workers"
-    stop = add_action(actions, "stop", help, "queuectl worker stop --timeout 60")
-    help = "end running jobs; they become pending and the attempt does not count"
-    stop.add_argument("--now", action="store_true", help=help)
-    help = "stop waiting after a time like 60 or 2m (exit 75); the stop continues"
-    stop.add_argument("--timeout", metavar="TIME", help=help)
-    help = "replace the running supervisor without ending a job"
-    restart = add_action(actions, "restart", help, "queuectl worker restart")
-    restart.add_argument("--count", metavar="N", type=_count, help="number of workers (default: unchanged)")
-    help = "set the number of workers of the running supervisor"
-    scale = add_action(actions, "scale", help, "queuectl worker scale 5")
-    scale.add_argument("count", metavar="N", type=_count, help="number of workers, from 0")
+ACTIONS = {
+    "start": Action(
+        "start a supervisor in the background, or add workers to it",
+        "queuectl worker start --count 3",
+        ("--count", "N", "number of workers (default: 1)"),
+        ("--foreground", "", "stay in the foreground, for systemd and containers"),
+        ("--ready-fd", "FD", "with --foreground: descriptor that gets one JSON line when ready"),
+        ("--until-eof", "", "with --foreground: stop when standard input ends"),
+    ),
+    "stop": Action(
+        "let running jobs finish, then stop the supervisor and workers",
+        "queuectl worker stop --timeout 60",
+        ("--now", "", "end running jobs; they become pending and the attempt does not count"),
+        ("--timeout", "TIME", "stop waiting after a time like 60 or 2m (exit 75); the stop continues"),
+    ),
+    "restart": Action(
+        "replace the running supervisor without ending a job",
+        "queuectl worker restart",
+        ("--count", "N", "number of workers (default: unchanged)"),
+    ),
+    "scale": Action(
+        "set the number of workers of the running supervisor",
+        "queuectl worker scale 5",
+        ("count", "N", "number of workers, from 0"),
+    ),
+}
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Start, stop, restart or scale the supervisor."""
+    if args.action == "stop":
+        return _stop(queue, args, screen)
+    count = None if args.count is None else _count(args.count, int(args.action == "start"))
     if args.action == "scale":
-        reply = queue.scale(args.count)
-        screen.result({"workers": reply["workers"]}, f"{reply['workers']} workers (was {reply['before']})")
-    elif args.action == "restart":
-        _restart(queue, args.count, screen)
-    elif args.action == "stop":
-        _stop(queue, args, screen)
-    elif args.foreground:
-        _start_in_foreground(queue, args)
-    elif args.until_eof or args.ready_fd is not None:
+        reply = queue.scale(count or 0)
+        said = f"{reply['workers']} workers (was {reply['before']})"
+        return screen.result({"workers": reply["workers"]}, said)
+    if args.action == "restart":
+        return _restart(queue, count, screen)
+    if args.foreground:
+        return _start_in_foreground(queue, count or 1, args)
+    if args.until_eof or args.ready_fd is not None:
         raise InvalidInput(what="--ready-fd and --until-eof require --foreground")
-    else:
-        _start(queue, args.count, screen)
+    return _start(queue, count or 1, screen)
 
 
 def _start(queue: Queue, count: int, screen: Screen) -> None:
@@ -92,17 +94,18 @@ def _add_workers(queue: Queue, count: int, screen: Screen) -> bool:
     return True
 
 
-def _start_in_foreground(queue: Queue, args: Arguments) -> None:
+def _start_in_foreground(queue: Queue, count: int, args: Arguments) -> None:
+    ready_fd = None if args.ready_fd is None else _descriptor(args.ready_fd)
     from ...supervisor import daemon
 
-    report = daemon.report_once(args.ready_fd) if args.ready_fd is not None else lambda answer: None
+    report = daemon.report_once(ready_fd) if ready_fd is not None else lambda answer: None
     if queue.status()["supervisor"] is not None:
         advice = "change its workers with `queuectl worker scale N`"
         refusal = NothingToDo(what=f"a supervisor is already running for {queue.home.path}; {advice}")
         report({"error": {"code": refusal.code, "fields": refusal.fields}})
         raise refusal
     queue.close()
-    daemon.run(queue.home, args.count, report, until_eof=args.until_eof)
+    daemon.run(queue.home, count, report, until_eof=args.until_eof)
 
 
 def _stop(queue: Queue, args: Arguments, screen: Screen) -> None:
@@ -200,12 +203,8 @@ def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None) -> Non
         pause_s = min(0.1, pause_s * 1.5)
 
 
-def _count(text: str, least: int = 0) -> int:
+def _count(text: str, least: int) -> int:
     return whole_number(text, "the number of workers", least, MAX_WORKERS)
-
-
-def _count_from_1(text: str) -> int:
-    return _count(text, 1)
 
 
 def _descriptor(text: str) -> int:

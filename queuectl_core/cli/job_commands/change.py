@@ -8,8 +8,8 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput, NothingToDo, WrongState
 from ...model.states import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
-from ..fast_args import Arguments, Parser
-from ..filters import add_filters, chosen_by, where_filter
+from ..fast_args import Arguments
+from ..filters import FILTERS, STATE, chosen_by, where_filter
 from ..screen import Screen, counted
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ...model.records import Chosen
+    from ..fast_args import Option
+
+
+_JOBS = (
+    ("ids", "ID…", "IDs of the jobs"),
+    ("--all", "", "all jobs in a suitable state"),
+    ("--dry-run", "", "only list and count the jobs"),
+    ("--yes", "", "skip the confirmation at a terminal"),
+)
 
 
 class Change:
@@ -24,6 +33,8 @@ class Change:
 
     `change` returns the IDs of the jobs that it changed. `done` is a participle for messages, like `canceled`.
     """
+
+    OPTIONS: tuple[Option, ...] = (*_JOBS, STATE, *FILTERS)
 
     def __init__(
         self, change: Callable[..., list[str]], done: str, states: Sequence[str], summary: str, examples: list[str]
@@ -33,18 +44,6 @@ class Change:
         self._states = states
         self.SUMMARY = summary
         self.EXAMPLES = examples
-
-    def add_arguments(self, parser: Parser) -> None:
-        """Add the arguments of the command to the parser."""
-        parser.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs")
-        parser.add_argument("--all", action="store_true", help="all jobs in a suitable state")
-        parser.add_argument("--dry-run", action="store_true", help="only list and count the jobs")
-        parser.add_argument("--yes", action="store_true", help="skip the confirmation at a terminal")
-        self.add_options(parser)
-
-    def add_options(self, parser: Parser) -> None:
-        """Add the options that select jobs, and those of the change."""
-        add_filters(parser)
 
     def chosen(self, args: Arguments) -> Chosen:
         """Return the filter that the options make."""
@@ -111,24 +110,29 @@ class Change:
 
 
 class Cancel(Change):
-    def add_options(self, parser: Parser) -> None:
-        super().add_options(parser)
-        help = "signal that ends a running job (default TERM); KILL follows after its grace"
-        parser.add_argument("--signal", metavar="NAME", help=help)
+    OPTIONS = (
+        *Change.OPTIONS,
+        ("--signal", "NAME", "signal that ends a running job (default TERM); KILL follows after its grace"),
+    )
 
     def options(self, args: Arguments) -> Mapping[str, object]:
         return {"signal": _signal(args.signal or "TERM")}
 
 
 class Edit(Change):
-    def add_options(self, parser: Parser) -> None:
-        from ..job_options import add_job_flags
+    USAGE = "queuectl edit [options] (ID … | --where FIELD=VALUE | --all)"
+    OPTIONS = (
+        *_JOBS,
+        ("--where", "F=V…", "jobs with state=, queue=, name=, tag.KEY= …"),
+        ("--command", "TEXT", "new shell command line"),
+    )
 
-        parser.usage = "queuectl edit [options] (ID … | --where FIELD=VALUE | --all)"
-        help = "jobs with state=, queue=, name=, tag.KEY= …"
-        parser.add_argument("--where", metavar="F=V", action="append", help=help)
-        parser.add_argument("--command", metavar="TEXT", help="new shell command line")
-        add_job_flags(parser)
+    @property
+    def JOB_FLAGS(self) -> tuple[Option, ...]:
+        """Return the options of the job, whose import the other commands do not need."""
+        from ..job_options import JOB_FLAGS
+
+        return JOB_FLAGS
 
     def chosen(self, args: Arguments) -> Chosen:
         return where_filter(args.where or [])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NotDead, NothingToDo
 from ...wire.protocol import jobs_at_once
-from ..arguments import FullParser, add_action, add_actions
-from ..fast_args import Arguments
-from ..filters import add_filters, chosen_by
+from ..fast_args import Action, Arguments
+from ..filters import FILTERS, chosen_by
 from ..job_details import print_job
-from ..job_export import add_output, export
+from ..job_export import OUTPUT, export
 from ..job_options import number
 from ..progress import Progress
 from ..screen import Screen, counted
-from ..tables import View, add_limit, age_of
+from ..tables import LIMIT, View, age_of
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -31,28 +30,26 @@ _COLUMNS: Columns = {
     "COMMAND": "command",
 }
 
-
-def add_arguments(parser: FullParser) -> None:
-    """Add the arguments of the command to the parser."""
-    actions = add_actions(parser)
-    shown = add_action(actions, "list", "list dead jobs and their reasons, newest first", "queuectl dlq list --limit 0")
-    add_limit(shown)
-    details = add_action(actions, "show", "show a dead job and all its attempts", "queuectl dlq show job1")
-    details.add_argument("id", metavar="ID", help="ID of the job")
-    help = "make dead jobs pending again, with attempts reset to 0"
-    retry = add_action(actions, "retry", help, "queuectl dlq retry job1 job2")
-    purge = add_action(actions, "purge", "remove dead jobs permanently", "queuectl dlq purge --until 30d")
-    for action in (retry, purge):
-        action.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs")
-        action.add_argument("--all", action="store_true", help="all dead jobs")
-    retry.add_argument("--command", metavar="TEXT", help="new shell command line")
-    retry.add_argument("--max-retries", metavar="N", help="new number of retries, 0 to 1000")
-    retry.add_argument("--with-dependants", action="store_true", help="also retry the jobs that died because of these")
-    help = "print dead jobs as JSON lines, for `import`"
-    exported = add_action(actions, "export", help, "queuectl dlq export --output dead.jsonl")
-    add_output(exported)
-    for action in (shown, retry, purge, exported):
-        add_filters(action, with_state=False)
+_JOBS = (("ids", "ID…", "IDs of the jobs"), ("--all", "", "all dead jobs"))
+ACTIONS = {
+    "list": Action(
+        "list dead jobs and their reasons, newest first", "queuectl dlq list --limit 0", LIMIT, *FILTERS
+    ),
+    "show": Action("show a dead job and all its attempts", "queuectl dlq show job1", ("id", "ID", "ID of the job")),
+    "retry": Action(
+        "make dead jobs pending again, with attempts reset to 0",
+        "queuectl dlq retry job1 job2",
+        *_JOBS,
+        ("--command", "TEXT", "new shell command line"),
+        ("--max-retries", "N", "new number of retries, 0 to 1000"),
+        ("--with-dependants", "", "also retry the jobs that died because of these"),
+        *FILTERS,
+    ),
+    "purge": Action("remove dead jobs permanently", "queuectl dlq purge --until 30d", *_JOBS, *FILTERS),
+    "export": Action(
+        "print dead jobs as JSON lines, for `import`", "queuectl dlq export --output dead.jsonl", *OUTPUT, *FILTERS
+    ),
+}
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...errors import InvalidInput, QueueError
-from ..fast_args import Arguments, Parser
-from ..job_options import ORDER_FLAGS, add_job_flags, job_fields, join, order_fields
+from ..fast_args import Arguments
+from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields
 from ..screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -21,18 +21,15 @@ EXAMPLES = [
     "queuectl enqueue --id nightly --max-retries 5 --command 'cd /srv && ./backup | gzip > b.gz'",
     "queuectl enqueue --file jobs.jsonl      one JSON object per line; - reads standard input",
 ]
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the arguments of the command to the parser."""
-    help = "job as a JSON object, with fields named like the options"
-    parser.add_argument("job", nargs="*", metavar="JSON", help=help)
-    parser.usage = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
-    parser.add_argument("--id", help="ID of the job (default: generated)")
-    parser.add_argument("--command", metavar="TEXT", help="shell command line")
-    parser.add_argument("--file", metavar="FILE", help="file of jobs, one JSON object per line; - is standard input")
-    add_job_flags(parser, ORDER_FLAGS)
-    parser.add_argument("--dry-run", action="store_true", help="show the job and its retry delays without adding it")
+USAGE = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
+OPTIONS = (
+    ("job", "JSON…", "job as a JSON object, with fields named like the options"),
+    ("--id", "ID", "ID of the job (default: generated)"),
+    ("--command", "TEXT", "shell command line"),
+    ("--file", "FILE", "file of jobs, one JSON object per line; - is standard input"),
+    ("--dry-run", "", "show the job and its retry delays without adding it"),
+)
+JOB_FLAGS = NEW_JOB_FLAGS
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

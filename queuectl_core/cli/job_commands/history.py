@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ...storage import journal_reader
 from ...timestamps import format_span, utc
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 SUMMARY = """Shows the events of one job that the journal still keeps, with time and details: exit code, duration,
 processor time, memory. `queuectl show` always has all attempts."""
 EXAMPLES = ["queuectl history job1", "queuectl history job1 --json"]
-
-
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="ID of the job")
+OPTIONS = (("id", "ID", "ID of the job"),)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

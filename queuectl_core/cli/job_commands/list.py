@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ..fast_args import Arguments, Parser
-from ..filters import add_filters, chosen_by
+from ..fast_args import Arguments
+from ..filters import FILTERS, STATE, chosen_by
 from ..screen import Screen, write
-from ..tables import COLUMNS, TABLE_LIMIT, View, add_limit, note_shortage
+from ..tables import COLUMNS, LIMIT, TABLE_LIMIT, View, note_shortage
 
 SUMMARY = f"""Lists running, waiting and failed jobs in that order, then dead and completed jobs, newest first. A table
 shows the first {TABLE_LIMIT} jobs and --json shows all, unless you set --limit. Filters other than --state read all
@@ -17,19 +17,17 @@ EXAMPLES = [
     "queuectl list --format '{id} {state} {command}'",
     "queuectl list --watch",
 ]
+OPTIONS = (
+    LIMIT,
+    ("--sort", "FIELD", "sort by a field, like created_at"),
+    ("--reverse", "", "with --sort: largest first"),
+    ("--columns", "A,B", "fields to show, like id,state,queue,command"),
+    ("--format", "TEXT", "template for one line per job, with {id}, {state}, {command} …"),
+    ("--watch", "", "refresh every 2 s until Ctrl-C"),
+    STATE,
+    *FILTERS,
+)
 WATCH_EVERY_S = 2.0
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the arguments of the command to the parser."""
-    add_limit(parser)
-    parser.add_argument("--sort", metavar="FIELD", help="sort by a field, like created_at")
-    parser.add_argument("--reverse", action="store_true", help="with --sort: largest first")
-    parser.add_argument("--columns", metavar="A,B", help="fields to show, like id,state,queue,command")
-    help = "template for one line per job, with {id}, {state}, {command} …"
-    parser.add_argument("--format", metavar="TEXT", help=help)
-    parser.add_argument("--watch", action="store_true", help="refresh every 2 s until Ctrl-C")
-    add_filters(parser)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

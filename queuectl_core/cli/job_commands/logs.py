@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput, NoOutput
 from ...storage import output_log
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..log_follower import Follower, follow, lost_output
 from ..log_printer import Outlet
 from ..screen import Screen
@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 SUMMARY = """Prints the output of a job, stdout and stderr in order: of its latest attempt, of attempt N, or of all
 attempts. With --follow, continues through retries until the job finishes."""
 EXAMPLES = ["queuectl logs job1", "queuectl logs job1 job2 --follow", "queuectl logs job1 --attempt 1 --tail 20"]
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the arguments of the command to the parser."""
-    help = "IDs of the jobs; with several, each line starts with the ID"
-    parser.add_argument("ids", nargs="*", metavar="ID", help=help)
-    parser.add_argument("-f", "--follow", action="store_true", help="keep printing until the job finishes")
-    help = "attempt number, from 1; the latest one with that number"
-    parser.add_argument("--attempt", metavar="N", help=help)
-    parser.add_argument("--all", action="store_true", help="print all attempts, with a separator line")
-    parser.add_argument("--tail", metavar="N", help="print only the last N lines")
+OPTIONS = (
+    ("ids", "ID…", "IDs of the jobs; with several, each line starts with the ID"),
+    ("-f --follow", "", "keep printing until the job finishes"),
+    ("--attempt", "N", "attempt number, from 1; the latest one with that number"),
+    ("--all", "", "print all attempts, with a separator line"),
+    ("--tail", "N", "print only the last N lines"),
+)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...errors import InvalidInput, NoSupervisor
-from ..fast_args import Arguments, Parser
-from ..job_options import ORDER_FLAGS, add_job_flags, job_fields, join, order_fields
+from ..fast_args import Arguments
+from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields
 from ..log_follower import follow
 from ..log_printer import Outlet
 from ..screen import Screen
@@ -19,13 +19,9 @@ SUMMARY = """Adds a job, prints its output through all retries, and exits with i
 Exits with 128+N after signal N, and with 1 if the job was canceled or never started.
 Ctrl-C leaves the job running."""
 EXAMPLES = ["queuectl run -- make -j4 all", "queuectl run --queue gpu --timeout 2h -- ./train.sh"]
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the arguments of the command to the parser."""
-    parser.usage = "queuectl run [options] -- WORD …"
-    parser.add_argument("--id", help="ID of the job (default: generated)")
-    add_job_flags(parser, ORDER_FLAGS)
+USAGE = "queuectl run [options] -- WORD …"
+OPTIONS = (("--id", "ID", "ID of the job (default: generated)"),)
+JOB_FLAGS = NEW_JOB_FLAGS
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:

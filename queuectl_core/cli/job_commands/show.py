@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..job_details import print_job
 from ..screen import Screen
 
 SUMMARY = "Shows one job: its fields, and when each attempt ran, how it ended and why it failed."
 EXAMPLES = ["queuectl show job1", "queuectl show job1 --json"]
-
-
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="ID of the job")
+OPTIONS = (("id", "ID", "ID of the job"),)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

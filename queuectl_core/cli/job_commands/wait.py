@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...errors import InvalidInput, QueueError
-from ..fast_args import Arguments, Parser
-from ..filters import add_filters, chosen_by
-from ..no_match import add_allow_empty, nothing_matches
+from ..fast_args import Arguments
+from ..filters import FILTERS, STATE, chosen_by
+from ..no_match import ALLOW_EMPTY, nothing_matches
 from ..screen import Screen, counted
 from ..value_args import TIMED_OUT, seconds_of
 
@@ -17,18 +17,17 @@ if TYPE_CHECKING:
 SUMMARY = """Waits until jobs finish: named jobs, matching jobs (finished ones count too), or all unfinished
 jobs. Exits with 0 if all completed, 1 if one did not or no job matches, 124 on timeout."""
 EXAMPLES = ["queuectl wait job1 job2", "queuectl wait --queue mail --timeout 10m", "queuectl wait"]
+OPTIONS = (
+    ("ids", "ID…", "IDs of the jobs (default: all unfinished jobs)"),
+    ("--timeout", "TIME", "maximum wait, like 90s or 10m (then exit 124)"),
+    ALLOW_EMPTY,
+    STATE,
+    *FILTERS,
+)
 
 _OPEN = ("pending", "processing", "failed")
 ANSWER_WITHIN_S = 2.0
 """The longest time in seconds to count unfinished jobs after a timeout."""
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the arguments of the command to the parser."""
-    parser.add_argument("ids", nargs="*", metavar="ID", help="IDs of the jobs (default: all unfinished jobs)")
-    parser.add_argument("--timeout", metavar="TIME", help="maximum wait, like 90s or 10m (then exit 124)")
-    add_allow_empty(parser)
-    add_filters(parser)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:
@@ -60,7 +59,7 @@ def _unfinished(queue: Queue, ids: list[str], chosen: Chosen) -> str:
     matching: Chosen = {**chosen, "state": sorted(states & set(_OPEN))}
     try:
         queue.deadline_s = ANSWER_WITHIN_S
-        unfinished = [id for page in queue.select(**matching) for id in page if not ids or id in ids]
+        unfinished = {id for page in queue.select(**matching) for id in page}
     except QueueError:  # a supervisor that does not answer
         return "some jobs"
-    return counted(len(unfinished))
+    return counted(len(unfinished & set(ids) if ids else unfinished))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...timestamps import format_span
-from ..fast_args import Arguments, Parser
+from ..fast_args import Arguments
 from ..screen import Screen, counted, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "Explains in one sentence what a job waits for, where it runs, or how it ended."
 EXAMPLES = ["queuectl why job1", "queuectl why job1 --json"]
-
-
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="ID of the job")
+OPTIONS = (("id", "ID", "ID of the job"),)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

@@ -62,7 +62,7 @@ from tests.builders import (
 
 OF_EVERY_KIND: list[Event] = [
     events.Started("a", NOW_MS, "w1"),
-    events.Located("a", NOW_MS, "w1.0001.log", 0),
+    events.OutputLocated("a", NOW_MS, "w1.0001.log", 0),
     events.Succeeded("a", NOW_MS, exited(0)),
     events.Failed("a", NOW_MS, exited(1), "exit code 1", NOW_MS + 2000),
     events.DeadLettered("a", NOW_MS, exited(1), "exit code 1"),
@@ -82,7 +82,7 @@ OF_EVERY_KIND: list[Event] = [
 LEADS_TO = {
     (PENDING, "Started"): PROCESSING,
     (FAILED, "Started"): PROCESSING,
-    (PROCESSING, "Located"): PROCESSING,
+    (PROCESSING, "OutputLocated"): PROCESSING,
     (PROCESSING, "Succeeded"): COMPLETED,
     (PROCESSING, "Failed"): FAILED,
     (PROCESSING, "DeadLettered"): DEAD,

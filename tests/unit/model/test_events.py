@@ -20,7 +20,7 @@ JOURNALED: dict[str, tuple[Event, str]] = {
         '["imported","a",1,1000,{"command":"true","state":"dead"}]',
     ),
     "started": (events.Started("a", 1000, "w1"), '["started","a",1000,"w1"]'),
-    "located": (events.Located("a", 1000, "w1.0001.log", 7), '["located","a",1000,"w1.0001.log",7]'),
+    "located": (events.OutputLocated("a", 1000, "w1.0001.log", 7), '["located","a",1000,"w1.0001.log",7]'),
     "succeeded": (
         events.Succeeded("a", 1000, ENDING),
         '["succeeded","a",1000,["exit",1,null,1500,500,"w1.0001.log",7,12,3,"a detail"]]',

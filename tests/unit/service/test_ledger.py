@@ -183,7 +183,7 @@ def test_random_run_survives_a_kill_at_any_moment(
             continue
         opened.write()
         if source.random() < 0.3:
-            opened.tend()
+            opened.maintain()
         if source.random() < 0.05:
             opened.checkpoint_if_over(0)
         if source.random() < 0.05:
@@ -214,7 +214,7 @@ def test_checkpoint_moves_everything_into_the_store_and_begins_a_new_journal(
 def tend_until_idle(opened: Ledger) -> int:
     """Tend until nothing is due, and return the number of turns."""
     turns = 0
-    while opened.tend():
+    while opened.maintain():
         turns += 1
         assert turns < 1000
     return turns
@@ -223,7 +223,7 @@ def tend_until_idle(opened: Ledger) -> int:
 def test_nothing_is_due_after_a_few_jobs(homes: Homes) -> None:
     opened = homes.open()
     enqueue(opened, "a")
-    assert opened.tend() is False
+    assert opened.maintain() is False
     assert opened.table.changed_count == 1
 
 
@@ -231,7 +231,7 @@ def test_tending_flushes_excess_jobs_slice_by_slice(homes: Homes) -> None:
     opened = homes.open()
     count = CHANGED_LIMIT + 2 * SLICE
     enqueue(opened, *(f"job{n}" for n in range(count)))
-    opened.tend()
+    opened.maintain()
     assert opened.table.changed_count == count - SLICE
     assert tend_until_idle(opened) == 1
     assert opened.table.changed_count <= CHANGED_LIMIT
@@ -263,13 +263,13 @@ def test_store_gets_no_unwritten_decision(homes: Homes) -> None:
     assert opened.table.changed_count == 1
 
 
-@pytest.mark.parametrize("way", ["tend", "checkpoint_if_over", "checkpoint"])
+@pytest.mark.parametrize("way", ["maintain", "checkpoint_if_over", "checkpoint"])
 def test_store_gets_only_synced_events(homes: Homes, way: str) -> None:
     opened = homes.open()
     watched = RecordingStore(opened)
     enqueue(opened, *(f"job{n}" for n in range(CHANGED_LIMIT + 1)), synced=False)
     assert not is_synced(opened)
-    {"tend": opened.tend, "checkpoint_if_over": lambda: opened.checkpoint_if_over(0), "checkpoint": opened.checkpoint}[way]()
+    {"maintain": opened.maintain, "checkpoint_if_over": lambda: opened.checkpoint_if_over(0), "checkpoint": opened.checkpoint}[way]()
     assert watched.was_synced and all(watched.was_synced)
 
 
@@ -611,7 +611,7 @@ def test_store_without_room_leaves_events_in_the_journal(
 ) -> None:
     opened = more_changes_than_a_full_store_takes
     before = state_of(opened.table)
-    opened.tend()
+    opened.maintain()
     assert (opened.table.changed_count, opened.table.position) == (CHANGED_LIMIT + 2 * SLICE, 0)
     assert state_of(homes.open(homes.image()).table) == before
     limit_pages(opened, 100_000)
@@ -623,9 +623,9 @@ def test_store_without_room_leaves_events_in_the_journal(
 
 def test_store_without_room_is_not_retried_at_once(more_changes_than_a_full_store_takes: Ledger) -> None:
     opened = more_changes_than_a_full_store_takes
-    opened.tend()
+    opened.maintain()
     assert opened.is_short
-    assert opened.tend() is False
+    assert opened.maintain() is False
 
 
 @pytest.fixture

@@ -1,0 +1,29 @@
+"""Requests: each has one handler, and the client knows which of them only read or need a supervisor."""
+
+from __future__ import annotations
+
+import ast
+import os
+
+from queuectl_core.service.handlers import HANDLERS
+from queuectl_core.wire.protocol import NEEDS_SUPERVISOR, READ_ONLY
+from tests.homes import ROOT
+
+
+def verbs_of(module: str) -> set[str]:
+    """Return the first arguments of the calls of `ask`, `pages` and their wrappers in a module."""
+    with open(os.path.join(ROOT, "queuectl_core", module), encoding="utf-8") as file:
+        calls = [node for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.Call) and node.args]
+    asks = ("ask", "pages", "_entries", "_change", "_change_dead")
+    first = [call.args[0] for call in calls if getattr(call.func, "attr", "") in asks]
+    return {node.value for node in first if isinstance(node, ast.Constant)}
+
+
+def test_every_request_has_exactly_one_place_that_answers_it() -> None:
+    assert not READ_ONLY - set(HANDLERS)
+    assert not NEEDS_SUPERVISOR & set(HANDLERS)
+
+
+def test_the_api_makes_every_known_request_and_no_other() -> None:
+    asked = verbs_of("api.py") | verbs_of("administration.py") | verbs_of("waiting.py")
+    assert asked | {"wait"} == set(HANDLERS) | NEEDS_SUPERVISOR
