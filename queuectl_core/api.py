@@ -48,7 +48,8 @@ class Queue(Administration):
     `notice` receives messages about the home that are not part of an answer, such as a torn tail that recovery set
     aside. By default, each message is a RuntimeWarning.
 
-    With `lenient`, a change skips unknown jobs and those in the wrong state.
+    With `lenient`, a change skips unknown jobs and those in the wrong state. With `states`, it skips each job that is
+    in none of them by now, so that it meets what you selected.
 
     Threads and signal handlers may share one object, also through `asyncio.to_thread`: each call uses a connection of
     its own. A forked child may use its copy, which opens new connections. An iterator (`list`, `select`, `export`)
@@ -195,31 +196,41 @@ class Queue(Administration):
         """
         return self._change_dead("dlq-purge", ids, progress)
 
-    def cancel(self, ids: Sequence[str], signal: int = 15, lenient: bool = False) -> builtins.list[str]:
+    def cancel(
+        self, ids: Sequence[str], signal: int = 15, lenient: bool = False, states: Sequence[str] | None = None
+    ) -> builtins.list[str]:
         """Cancel jobs, and return the IDs of the canceled ones.
 
         A waiting job becomes dead at once; a running job receives `signal`.
 
         Raises: UnknownJob, WrongState.
         """
-        return self._change("cancel", ids, lenient, signal=signal)
+        return self._change("cancel", ids, lenient, states, signal=signal)
 
-    def remove(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
+    def remove(
+        self, ids: Sequence[str], lenient: bool = False, states: Sequence[str] | None = None
+    ) -> builtins.list[str]:
         """Remove jobs for good, except running ones, and return the IDs of the removed ones.
 
         Raises: UnknownJob, WrongState.
         """
-        return self._change("remove", ids, lenient)
+        return self._change("remove", ids, lenient, states)
 
-    def retry(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
+    def retry(
+        self, ids: Sequence[str], lenient: bool = False, states: Sequence[str] | None = None
+    ) -> builtins.list[str]:
         """Make jobs that wait for a time ready now, retry dead jobs, and return the IDs of these jobs.
 
         Raises: UnknownJob, WrongState.
         """
-        return self._change("retry", ids, lenient)
+        return self._change("retry", ids, lenient, states)
 
     def edit(
-        self, ids: Sequence[str], fields: Mapping[str, object], lenient: bool = False
+        self,
+        ids: Sequence[str],
+        fields: Mapping[str, object],
+        lenient: bool = False,
+        states: Sequence[str] | None = None,
     ) -> builtins.list[str]:
         """Change fields of waiting or dead jobs, and return the IDs of the changed ones.
 
@@ -228,24 +239,28 @@ class Queue(Administration):
         Raises: UnknownJob, WrongState.
         """
         if not lenient:
-            return self._change("edit", ids, False, fields=fields)
+            return self._change("edit", ids, False, states, fields=fields)
         size, ids = jobs_at_once(fields), list(ids)
         parts = [ids[start : start + size] for start in range(0, len(ids), size)]
-        return [id for part in parts for id in self._change("edit", part, True, fields=fields)]
+        return [id for part in parts for id in self._change("edit", part, True, states, fields=fields)]
 
-    def suspend(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
+    def suspend(
+        self, ids: Sequence[str], lenient: bool = False, states: Sequence[str] | None = None
+    ) -> builtins.list[str]:
         """Stop running jobs with SIGSTOP until you continue them, and return the IDs of the stopped ones.
 
         Raises: UnknownJob, WrongState.
         """
-        return self._change("suspend", ids, lenient)
+        return self._change("suspend", ids, lenient, states)
 
-    def continue_(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
+    def continue_(
+        self, ids: Sequence[str], lenient: bool = False, states: Sequence[str] | None = None
+    ) -> builtins.list[str]:
         """Continue suspended jobs, and return the IDs of the continued ones.
 
         Raises: UnknownJob, WrongState.
         """
-        return self._change("continue", ids, lenient)
+        return self._change("continue", ids, lenient, states)
 
     def export(
         self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
@@ -291,7 +306,11 @@ class Queue(Administration):
             return ids
         return self._transport.load(load_requests(field, chain((first, second), parts), fields), progress)
 
-    def _change(self, verb: str, ids: Sequence[str], lenient: bool, **more: object) -> builtins.list[str]:
+    def _change(
+        self, verb: str, ids: Sequence[str], lenient: bool, states: Sequence[str] | None, **more: object
+    ) -> builtins.list[str]:
+        if states is not None:
+            more["states"] = list(states)
         changed: builtins.list[str] = self._transport.ask(verb, ids=list(ids), lenient=lenient, **more)["ids"]
         return changed
 

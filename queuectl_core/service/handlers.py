@@ -185,6 +185,23 @@ def _decides(command_of: CommandOf[Fields], field: str | None = None) -> Handler
     return handle
 
 
+def _changes(command_of: CommandOf[Fields]) -> Handler:
+    """Return the handler of a request that changes the jobs that it names.
+
+    If the request names `states` too, it changes only the jobs that are still in one of them.
+    """
+    decide = _decides(command_of, "ids")
+
+    def handle(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+        states = request.get("states")
+        if not isinstance(states, list):
+            return decide(ledger, request, now_ms)
+        ids = [id for id in fields.ids(request) if ledger.table.state_of(id) in states]
+        return decide(ledger, {**request, "ids": ids}, now_ms) if ids else {"ids": []}
+
+    return handle
+
+
 def _targets(request: Fields) -> tuple[list[str], bool]:
     """Return the IDs that a request names, and whether to skip the jobs to which it does not apply."""
     return fields.ids(request), fields.is_set(request, "lenient")
@@ -229,12 +246,12 @@ HANDLERS: dict[str, Handler] = {
         lambda request: commands.PauseSchedule(_name(request), fields.is_set(request, "paused"))
     ),
     "schedule-run": _decides(lambda request: commands.RunSchedule(_name(request)), "id"),
-    "cancel": _decides(_cancel, "ids"),
-    "remove": _decides(lambda request: commands.Remove(*_targets(request)), "ids"),
-    "retry": _decides(lambda request: commands.RunNow(*_targets(request)), "ids"),
-    "edit": _decides(_edit, "ids"),
-    "suspend": _decides(lambda request: commands.Suspend(*_targets(request)), "ids"),
-    "continue": _decides(lambda request: commands.Continue(*_targets(request)), "ids"),
+    "cancel": _changes(_cancel),
+    "remove": _changes(lambda request: commands.Remove(*_targets(request))),
+    "retry": _changes(lambda request: commands.RunNow(*_targets(request))),
+    "edit": _changes(_edit),
+    "suspend": _changes(lambda request: commands.Suspend(*_targets(request))),
+    "continue": _changes(lambda request: commands.Continue(*_targets(request))),
     "dlq-retry": _retry_dead,
     "dlq-purge": _purge_dead,
     "import": _decides(

@@ -7,6 +7,7 @@ import pty
 
 import pytest
 
+from queuectl_core import Queue
 from tests.homes import CommandLine, until
 
 
@@ -124,6 +125,36 @@ def test_terminal_asks_before_a_change_of_many_jobs(
         os.close(master)
         os.close(slave)
     assert len(queuectl.json("list")) == (0 if is_done else 2)
+
+
+def test_a_change_of_what_a_filter_selects_leaves_alone_what_changes_meanwhile(queuectl: CommandLine) -> None:
+    """Else `rm --state dead` would lose jobs that somebody retries while it asks."""
+    for id in ("a", "b"):
+        queuectl.ok("enqueue", "--id", id, "--command", "true")
+    queuectl.ok("cancel", "--all")
+    master, slave = pty.openpty()
+    try:
+        process = queuectl.popen("rm", "--state", "dead", stdin=slave, stdout=-3, stderr=slave)
+        asked = b""
+        while b"[y/N]" not in asked:
+            asked += os.read(master, 1000)
+        queuectl.ok("dlq", "retry", "a")
+        os.write(master, b"y\n")
+        assert process.wait(timeout=20) == 0
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert [(job["id"], job["state"]) for job in queuectl.json("list")] == [("a", "pending")]
+
+
+@pytest.mark.parametrize("change", ["cancel", "remove", "retry", "suspend", "continue_"])
+def test_a_change_skips_jobs_in_none_of_its_states(queuectl: CommandLine, change: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--delay", "1h", "--command", "true")
+    with Queue(queuectl.home) as queue:
+        assert getattr(queue, change)(["a"], states=["failed", "dead"]) == []
+        assert queue.edit(["a"], {"delay": 0}, states=["dead"]) == []
+        assert queue.get("a")["state"] == "pending" and queue.get("a")["next_run_at"] is not None
+        assert queue.remove(["a"], states=["pending"]) == ["a"]
 
 
 def test_wait_reports_results_by_its_exit_status(queuectl: CommandLine) -> None:

@@ -26,6 +26,6 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         raise InvalidInput(what="prune removes only finished jobs: use --state completed, dead or completed,dead")
     older_s = 0.0 if args.older is None else seconds_of(args.older, "--older")
     portions = list(queue.select(state=states, ended_until_ms=now_ms() - round(older_s * 1000)))
-    count = sum(len(ids if args.dry_run else queue.remove(ids, lenient=True)) for ids in portions)
+    count = sum(len(ids if args.dry_run else queue.remove(ids, True, states)) for ids in portions)
     would = "would be " if args.dry_run else ""
     screen.result({"count": count, "dry_run": args.dry_run}, f"{counted(count)} {would}removed")

@@ -14,7 +14,7 @@ from ..screen import Screen, counted
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ...model.records import Chosen
     from ..fast_args import Option
@@ -87,26 +87,26 @@ class Change:
     def _change_matching(
         self, queue: Queue, args: Arguments, chosen: Chosen, options: Mapping[str, object]
     ) -> list[str]:
-        portions = list(self._matching(queue, chosen))  # select all before the first change
+        states = self._states_in(chosen)
+        selected: Chosen = {**chosen, "state": states}
+        portions = list(queue.select(**selected)) if states else []  # select all before the first change
         if not args.dry_run:
             _confirm(sum(map(len, portions)), self._done, args.yes)
-            portions = [self._change(queue, ids, lenient=True, **options) for ids in portions]
+            portions = [self._change(queue, ids, lenient=True, states=states, **options) for ids in portions]
         if not any(portions):
             raise NothingToDo(what=f"no matching job can be {self._done}")
         return [id for ids in portions for id in ids]
 
-    def _matching(self, queue: Queue, chosen: Chosen) -> Iterator[list[str]]:
-        """Yield pages of IDs of the jobs that match in a state that allows the change.
+    def _states_in(self, chosen: Chosen) -> list[str]:
+        """Return the states of a filter that allow the change.
 
         An unknown state stays in the filter, so that the request is refused.
         """
         named = chosen.get("state")
         named = [named] if isinstance(named, str) else named
         if named is None or set(named) <= set(STATES):
-            named = [state for state in self._states if named is None or state in named]
-        if named:
-            selected: Chosen = {**chosen, "state": named}
-            yield from queue.select(**selected)
+            return [state for state in self._states if named is None or state in named]
+        return list(named)
 
 
 class Cancel(Change):
