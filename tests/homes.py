@@ -1,4 +1,4 @@
-"""Homes for tests: the command line as real processes on a home of its own, and waits with a deadline."""
+"""Homes for tests: the command line as real processes on a new home, and waits with a deadline."""
 
 from __future__ import annotations
 

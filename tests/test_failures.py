@@ -32,7 +32,7 @@ def test_each_case_names_existing_tests() -> None:
         assert names, f"no test is named for {case!r}"
         for name in names:
             path, test = name.split("::")
-            assert test in functions_in(path), f"{name} is not there"
+            assert test in functions_in(path), f"{name} does not exist"
 
 
 def test_no_case_appears_twice() -> None:

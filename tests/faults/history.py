@@ -66,7 +66,7 @@ def faults_of(
     """
     states = {str(job["id"]): str(job["state"]) for job in exported}
     return [
-        *(f"{id} was acknowledged and is not there" for id in acknowledged if id not in states),
+        *(f"{id} was acknowledged and is missing" for id in acknowledged if id not in states),
         *gaps(events),
         *changed_since(events, seen),
         *wrong_states(events, states),
@@ -114,7 +114,7 @@ def started_while_paused(events: Sequence[Event]) -> list[str]:
         elif event["event"] == "edited":
             queues[event["id"]] = event["fields"].get("queue", queues[event["id"]])
         elif event["event"] == "started" and paused & {"*", queues[event["id"]]}:
-            found.append(f"{event['id']} began while {paused} stood still ({event['seq']})")
+            found.append(f"{event['id']} started while {paused} was paused ({event['seq']})")
     return found
 
 

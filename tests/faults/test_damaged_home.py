@@ -112,9 +112,9 @@ class DamagedHome:
         if answer.status != 0:
             return [] if refusals or answer.out else [f"{name}: {answer}"]
         if not is_right(check, answer.out) and not self._is_output_itself(check):
-            return [f"{name} lied: {answer}"]
+            return [f"{name} gave a wrong answer: {answer}"]
         if "new" in check.words and '"new"' not in queuectl.ok("list", "--json"):
-            return [f"{name} was acknowledged, and is not there"]
+            return [f"{name} was acknowledged and is missing"]
         return []
 
     def _is_output_itself(self, check: Check) -> bool:

@@ -45,12 +45,12 @@ def test_a_sound_history_has_no_faults() -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (lambda: faults(exported=[]), "a was acknowledged and is not there"),
+        (lambda: faults(exported=[]), "a was acknowledged and is missing"),
         (lambda: faults(events=without(6), seen=[]), "5 is followed by 7"),
         (lambda: faults(events=SOUND[:-1]), "saw {'seq': 8"),
         (lambda: faults(events=without(3), seen=[]), "a was processing at started (7)"),
         (lambda: faults(exported=[{"id": "a", "state": "failed"}]), "a is failed, by its events completed"),
-        (lambda: faults(events=without(6), seen=[]), "a began while {'*'} stood still (7)"),
+        (lambda: faults(events=without(6), seen=[]), "a started while {'*'} was paused (7)"),
         (lambda: faults(marks=[*MARKS, Mark("two", "a", "v1")]), "a ran twice at once"),
         (lambda: faults(marks=[*MARKS, *MARKS]), "a began 4 times, of 2 starts"),
         (lambda: faults(marks=MARKS[:2]), "a ended 0 times, of 1 successes"),
