@@ -79,9 +79,9 @@ def write_all(descriptor: int, data: bytes) -> None:
 
     Raises: OSError.
     """
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def open_owned(path: str, flags: int) -> int:
