@@ -76,6 +76,7 @@ def _files(home: Home) -> list[Finding]:
 
 
 def _permissions(home: Home, names: list[str]) -> Finding:
+    """Report files of queuectl that nobody can use or that others can access."""
     open_to_others, unusable = [], []
     for name in names:
         try:
@@ -102,6 +103,7 @@ def _is_unusable(name: str, status: os.stat_result) -> bool:
 
 
 def _supervisor(home: Home, in_use: bool) -> Finding:
+    """Report whether a supervisor runs, or how the last one ended."""
     pid = pidfile.read(home.pid_file)
     if in_use and pid is not None:
         return Finding("supervisor", True, f"running, pid {pid}")
@@ -114,6 +116,7 @@ def _supervisor(home: Home, in_use: bool) -> Finding:
 
 
 def _journal(home: Home, in_use: bool) -> list[Finding]:
+    """Check each segment, and whether it continues the one before it."""
     findings = []
     expected: int | None = None
     paths = segment_paths(home.journal)
@@ -139,6 +142,7 @@ def _journal(home: Home, in_use: bool) -> list[Finding]:
 
 
 def _invalid_frames(name: str, frames: list[journal_format.Frame]) -> list[Finding]:
+    """Report the first frame whose checksum is right but whose content is not."""
     try:
         for frame in frames:
             events_of(frame, name)
@@ -148,6 +152,7 @@ def _invalid_frames(name: str, frames: list[journal_format.Frame]) -> list[Findi
 
 
 def _segment(name: str, first: int, scan: journal_format.Scan, is_last: bool, in_use: bool) -> Finding:
+    """Report what a segment holds, and whether bytes behind its frames are damage."""
     text = f"{name}: empty"
     if scan.frames:
         text = f"{name}: {len(scan.frames)} frames, events {first} to {scan.next_sequence - 1}"
@@ -160,6 +165,7 @@ def _segment(name: str, first: int, scan: journal_format.Scan, is_last: bool, in
 
 
 def _store(home: Home, in_use: bool) -> list[Finding]:
+    """Check the store, unless somebody writes to it."""
     try:
         backend = current_backend(home.store)
         if backend is None:
@@ -190,6 +196,7 @@ def _together(home: Home, in_use: bool) -> list[Finding]:
 
 
 def _run(home: Home, in_use: bool) -> list[Finding]:
+    """Check the results that workers have left, and count the living workers."""
     if not os.path.isdir(home.run):
         return [Finding("workers", None, "run/ is missing; the next command that writes creates it")]
     names = list(filter(home_files.is_worker_file, os.listdir(home.run)))
@@ -209,6 +216,7 @@ def _run(home: Home, in_use: bool) -> list[Finding]:
 
 
 def _damaged_result(home: Home, name: str) -> Finding | None:
+    """Report a result file that cannot be read, or return None."""
     try:
         messages.decode_report(file_io.read(os.path.join(home.run, name)))
     except FileNotFoundError:  # harvested since it was listed
@@ -220,6 +228,7 @@ def _damaged_result(home: Home, name: str) -> Finding | None:
 
 
 def _logs(home: Home) -> Finding:
+    """Report the size of the output of all jobs."""
     if not os.path.isdir(home.logs):
         return Finding("logs", None, "logs/ is missing, with the output of the jobs")
     sizes = [size for _, _, size in output_log.segments(home.logs)]
@@ -227,6 +236,7 @@ def _logs(home: Home) -> Finding:
 
 
 def _disk(home: Home) -> Finding:
+    """Report the free space, and whether the reserve is complete."""
     disk, reserve = os.statvfs(home.path), Reserve(home.reserve)
     free = f"{disk.f_bavail * disk.f_frsize // 2**20} MiB free"
     lack = reserve.lack() or reserve.shortage()

@@ -72,6 +72,7 @@ def salvage(home: Home, target: Home) -> Salvaged:
 
 
 def _fill(home: Home, target: Home) -> Salvaged:
+    """Fill a new home, and return what was saved."""
     store = open_store(target.store)
     table = JobTable(store)
     affected: dict[str, str] = {}
@@ -90,6 +91,10 @@ def _fill(home: Home, target: Home) -> Salvaged:
 
 
 def _refuse_living_workers(home: Home) -> None:
+    """Refuse a home whose workers or runs still live.
+
+    Raises: Busy.
+    """
     for name in filter(home_files.is_worker_file, file_io.names_in(home.run)):
         if name.endswith((".lock", ".tree")) and lockfile.is_held(os.path.join(home.run, name)):
             raise Busy(
@@ -127,6 +132,7 @@ def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
 
 
 def _take_meta(value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
+    """Copy the settings, queues, and schedules, and the position of the old store."""
     try:
         meta = json.loads(value or b"")
         table.settings.update(meta["settings"])
@@ -140,6 +146,7 @@ def _take_meta(value: bytes | None, table: JobTable, affected: dict[str, str]) -
 
 
 def _take_record(id: str, value: bytes | None, table: JobTable, affected: dict[str, str]) -> None:
+    """Copy one job."""
     try:
         job = Job(**json.loads(value or b""))
         state_key_of(job)

@@ -90,6 +90,7 @@ class _Tally:
         return faults
 
     def _take_job(self, key: str, value: bytes) -> None:
+        """Count a job, and the index entries that it must have."""
         try:
             job = Job(**json.loads(value))
             places = index_keys_of(job)

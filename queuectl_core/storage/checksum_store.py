@@ -96,6 +96,10 @@ class ChecksumStore:
         self.is_old = False
 
     def _checked(self, key: bytes, value: bytes) -> bytes:
+        """Return the value without its checksum.
+
+        Raises: Corrupt.
+        """
         checked = without_checksum(key, value)
         if checked is not None:
             return checked
@@ -125,6 +129,7 @@ def _may_be_old(value: object) -> bool:
 
 
 def _is_of_format_1(inner: Store) -> bool:
+    """Return whether the store has the first format, or is between the two."""
     try:
         return (inner.get(b"meta") or b"").startswith((_META_OF_FORMAT_1, _META_IN_BETWEEN))
     except (QueueError, AttributeError):  # the next read reports the damage

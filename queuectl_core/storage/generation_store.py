@@ -113,6 +113,10 @@ class GenerationStore:
             self._file = None
 
     def _write_generation(self, number: int) -> None:
+        """Write all pairs into a new generation, verify and sync it, and make it the current one.
+
+        Raises: StorageFailed, Corrupt, OSError.
+        """
         folder = self._generation(number)
         shutil.rmtree(folder, ignore_errors=True)
         os.mkdir(folder, 0o700)
@@ -136,12 +140,17 @@ class GenerationStore:
         self._remove_others()
 
     def _write_pieces(self, file: Any, key: bytes, value: bytes) -> None:
+        """Write a pair as a count of pieces and the first piece, then the other pieces."""
         pieces = [value[start : start + _PIECE_BYTES] for start in range(0, len(value), _PIECE_BYTES)] or [b""]
         file[key] = b"%d " % len(pieces) + pieces[0]
         for n, piece in enumerate(pieces[1:], 1):
             file[key + b"\0%d" % n] = piece
 
     def _read(self, file: Any, key: bytes) -> bytes | None:
+        """Return the value that was written in pieces, or None.
+
+        Raises: Corrupt.
+        """
         try:
             count, _, first = bytes(file[key]).partition(b" ")
             return first + b"".join(bytes(file[key + b"\0%d" % n]) for n in range(1, int(count)))
@@ -166,13 +175,19 @@ class GenerationStore:
         return (self._module.error, ValueError, SyntaxError, TypeError, AttributeError, OverflowError, MemoryError)
 
     def _generation(self, number: int) -> str:
+        """Return the folder of a generation."""
         return os.path.join(self._folder, f"gen-{number}")
 
     def _files(self, number: int) -> list[str]:
+        """Return the files of a generation; none if it does not exist."""
         folder = self._generation(number)
         return [os.path.join(folder, name) for name in os.listdir(folder)] if os.path.isdir(folder) else []
 
     def _current_number(self) -> int:
+        """Return the number of the current generation, or 0 for a new store.
+
+        Raises: Corrupt.
+        """
         path = os.path.join(self._folder, _POINTER)
         try:
             return int(file_io.read(path, 32))
@@ -182,6 +197,10 @@ class GenerationStore:
             raise Corrupt(path=path, why="it does not name a generation") from None
 
     def _open_current(self) -> None:
+        """Open the file of the current generation, if there is one.
+
+        Raises: Corrupt.
+        """
         if not self._number:
             return
         files = self._files(self._number)

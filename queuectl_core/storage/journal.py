@@ -209,6 +209,10 @@ class Journal:
             self._descriptor = -1
 
     def _take_back(self, size: int, fault: OSError) -> None:
+        """Remove a part of a group commit from a full disk, and raise the error for the failed write.
+
+        Raises: DiskFull, StorageFailed.
+        """
         path = self._segments[-1].path
         if fault.errno not in file_io.FULL:
             raise file_io.failure(path, fault) from fault

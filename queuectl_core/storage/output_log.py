@@ -58,6 +58,10 @@ class OutputWriter:
         self.found_full = False
 
     def _next_segment(self) -> None:
+        """Begin a segment with a new name.
+
+        Raises: OSError.
+        """
         self._close()
         while self._descriptor < 0:
             self._number += 1
@@ -106,6 +110,7 @@ class OutputWriter:
             self._close()  # an open descriptor would keep the room of a segment that is removed to make room
 
     def _keep(self, data: bytes) -> None:
+        """Write bytes, and count those that do not fit on the disk."""
         view = memoryview(data)
         while view:
             try:
@@ -120,6 +125,7 @@ class OutputWriter:
 
 
 def _cut(dropped_bytes: int) -> bytes:
+    """Return the note about dropped bytes."""
     return b"\n[queuectl: %d more bytes of output were dropped]\n" % dropped_bytes
 
 

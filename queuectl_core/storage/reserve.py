@@ -93,6 +93,7 @@ class Reserve:
         return os.statvfs(os.path.dirname(self._path))
 
     def _size(self) -> int:
+        """Return how many bytes are held back."""
         status = self._status()
         return 0 if status is None else status.st_size
 

@@ -173,6 +173,7 @@ class SqliteStore:
             raise self._error(fault) from fault
 
     def _error(self, fault: sqlite3.Error) -> Exception:
+        """Return the error of queuectl for an error of SQLite: DiskFull, Corrupt, or StorageFailed."""
         text = str(fault)
         if "disk is full" in text or ("unable to open" in text and _lacks_inodes(self._path)):
             return DiskFull(path=self._path)

@@ -44,6 +44,7 @@ def upgraded(store: Store, read_only: bool = False) -> Store:
 
 
 def _upgrade(store: Store, meta: dict[str, Any]) -> None:
+    """Add the entries and records of format 2, then change the format."""
     for kind in (READY, DUE, DELAYED):
         new_prefix = f"{kind}@{ALL_QUEUES}/"
         for page in _pages(store, new_prefix, f"{kind}@{ALL_QUEUES}0"):
@@ -77,6 +78,7 @@ def _format_of(meta: dict[str, Any]) -> int:
 
 
 def _pages(store: Store, start: str, stop: str) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield the pairs with start <= key < stop, a page at a time."""
     while page := store.scan(start.encode(), stop.encode(), _PAGE):
         pairs = [(key.decode(), id) for key, id in page]
         yield pairs
@@ -84,10 +86,12 @@ def _pages(store: Store, start: str, stop: str) -> Iterator[list[tuple[str, byte
 
 
 def _in_order(key: str, id: bytes) -> tuple[bytes, bytes]:
+    """Return the entry over all queues for an entry of one queue."""
     return among_all(key.partition("/")[0], key)[1].encode(), id
 
 
 def _records(counts: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Return the counts of each queue by state, without zeros."""
     records: dict[str, dict[str, int]] = {}
     for name, number in counts.items():
         state, sign, queue = name.partition("@")

@@ -38,6 +38,7 @@ def open_descriptors() -> frozenset[int]:
 
 
 def _is_open(descriptor: int) -> bool:
+    """Return whether this is an open descriptor."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_GETFD)
     except OSError:

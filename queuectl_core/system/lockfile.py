@@ -209,6 +209,7 @@ class _Place:
             return self._is_wanted
 
     def _stand(self) -> None:
+        """Wait for the lock in the thread of this place."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         except OSError as fault:
@@ -239,6 +240,7 @@ def _place_for(path: str) -> _Place | None:
 
 
 def _opened(path: str) -> int:
+    """Open a lock file, and create it if it does not exist."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
