@@ -34,6 +34,7 @@ class NamedQueue:
         self._table = table
         self.ready = self._window(READY)
         self.timed = {DUE: self._window(DUE), DELAYED: self._window(DELAYED)}
+        self._timed = tuple(self.timed.values())
         self._due: list[Entry] = []
         """A heap of the due jobs: rank and ID."""
 
@@ -90,7 +91,7 @@ class NamedQueue:
         if self._due:
             self._put_back(now_ms)
         next_ms: float | None = None
-        for window in self.timed.values():
+        for window in self._timed:
             while (entry := window.first()) is not None:
                 _, at, rank = entry[0].split("/", 2)
                 at_ms = int(at)
@@ -117,7 +118,7 @@ class NamedQueue:
 
     def drop_stale(self) -> None:
         """Drop stale entries until the first entry of each timed index is valid."""
-        for window in self.timed.values():
+        for window in self._timed:
             self._first_of(window)
 
     def first(self) -> Entry | None:

@@ -107,7 +107,7 @@ class Scheduler:
 
         A job of more slots than `room` (but see `commands.Dispatch`) is not overtaken by other jobs.
         """
-        if self.are_paused:
+        if self._table.queues and self.are_paused:
             return None
         found = self._first(now_ms - self._table.clock_shift_ms)
         if found is None:

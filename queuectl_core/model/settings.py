@@ -66,35 +66,31 @@ def _command(value: object) -> str:
         raise ValueError(f"must be a command or empty; it {fault}") from None
 
 
-def _within(low: int | float, high: int | float) -> Callable[[object], float]:
-    return partial(validators.number, low=low, high=high)
+def _at_most(high: int, default: int, parse: Callable[[str], Value], help: str) -> Setting:
+    """Return a setting whose value is a number from 0 to `high`."""
+    return Setting(default, parse, partial(validators.number, low=0, high=high), help)
 
 
 _codes = validators.codes
 _WEEK_S = 7 * 86_400
+_YEAR_S = retry_policy.MAX_DELAY_S
 SETTINGS: dict[str, Setting] = {
     "max-retries": Setting(3, _whole, max_retries, "retries after the first run, 0 to 1000"),
-    "backoff-base": Setting(
-        2, _number, backoff_base, "base of the retry wait, 0 to 3600: base ^ attempts seconds"
-    ),
-    "backoff-max": Setting(
-        retry_policy.MAX_DELAY_S, _seconds, _within(0, retry_policy.MAX_DELAY_S), "longest retry wait in seconds"
-    ),
-    "jitter": Setting(0, _number, _within(0, 1), "share by which a retry wait is randomly shortened, 0 to 1"),
+    "backoff-base": Setting(2, _number, backoff_base, "base of the retry wait, 0 to 3600: base ^ attempts seconds"),
+    "backoff-max": _at_most(_YEAR_S, _YEAR_S, _seconds, "longest retry wait in seconds"),
+    "jitter": _at_most(1, 0, _number, "share by which a retry wait is randomly shortened, 0 to 1"),
     "retry-on": Setting([], _codes, _codes, "exit codes to retry, like 75,111; empty: all"),
     "fail-on": Setting([], _codes, _codes, "exit codes not to retry, like 2,64"),
-    "timeout": Setting(0, _seconds, _within(0, MAX_WAIT_S), "seconds until a run is ended; 0 is no limit"),
-    "max-output": Setting(64 * 1024 * 1024, _whole, _within(0, 2**40), "bytes of output kept per attempt"),
-    "retention": Setting(_WEEK_S, _seconds, _within(0, 10**10), "seconds to keep a completed job; 0 keeps it forever"),
-    "retention-jobs": Setting(
-        1_000_000, _whole, _within(0, 10**9), "maximum number of completed jobs kept; 0 is no limit"
-    ),
-    "log-retention": Setting(_WEEK_S, _seconds, _within(0, 10**10), "seconds to keep output; 0 keeps it forever"),
-    "log-retention-bytes": Setting(2**30, _whole, _within(0, 2**50), "maximum bytes of output kept; 0 is no limit"),
+    "timeout": _at_most(MAX_WAIT_S, 0, _seconds, "seconds until a run is ended; 0 is no limit"),
+    "max-output": _at_most(2**40, 64 * 1024 * 1024, _whole, "bytes of output kept per attempt"),
+    "retention": _at_most(10**10, _WEEK_S, _seconds, "seconds to keep a completed job; 0 keeps it forever"),
+    "retention-jobs": _at_most(10**9, 10**6, _whole, "maximum number of completed jobs kept; 0 is no limit"),
+    "log-retention": _at_most(10**10, _WEEK_S, _seconds, "seconds to keep output; 0 keeps it forever"),
+    "log-retention-bytes": _at_most(2**50, 2**30, _whole, "maximum bytes of output kept; 0 is no limit"),
     "on-success": Setting("", _command, _command, "command to run after each completed job; empty: none"),
     "on-dead": Setting("", _command, _command, "command to run after each job that dies; empty: none"),
     "on-idle": Setting("", _command, _command, "command to run when no job waits or runs; empty: none"),
-    "grace": Setting(10, _seconds, _within(0, 3600), "seconds from TERM to KILL when a run is ended"),
+    "grace": _at_most(3600, 10, _seconds, "seconds from TERM to KILL when a run is ended"),
 }
 
 

@@ -81,7 +81,7 @@ class Counts:
     def add(self, name: str, change: int) -> None:
         """Add `change` to a count."""
         if name in FIXED_COUNTS:
-            bump(self.home, name, change)
+            self.home[name] = self.home.get(name, 0) + change
         elif number := self._changes.get(name, 0) + change:
             self._changes[name] = number
         else:
