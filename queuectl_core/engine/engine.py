@@ -82,8 +82,8 @@ class Engine(QueueState):
             job = entries[event.id].job if event.id in entries else self.table.get(event.id)
             return None if job is None else after(job, event)
 
-        found = hooks.following(self.table, self.settings, happened, now_ms, job_of)
-        return [event for event in found if load is None or event.options.get("name") != "on-idle"]
+        new = hooks.following(self.table, self.settings, happened, now_ms, job_of)
+        return [event for event in new if load is None or event.options.get("name") != "on-idle"]
 
     def _tell_loads(self, happened: Sequence[Event]) -> None:
         """Tell the loads in progress which IDs and keys were taken, and which jobs completed."""

@@ -43,16 +43,16 @@ def following(
     causes = [(name, job) for name, job in ended if job is not None and job.queue != QUEUE]
     if causes and not any(table.counts[state] - table.count_of(QUEUE, state) for state in _LIVE):
         causes.append(("on-idle", causes[-1][1]))
-    found: list[Enqueued] = []
+    new: list[Enqueued] = []
     for name, job in causes:
         command = settings.usable(name)
         if command:
-            number = table.next_number + len(found)
+            number = table.next_number + len(new)
             id = free_id(table, f"{job.id[:90]}.{name}.{number}")
             options: Options = {"queue": QUEUE, "name": name, "input": _record(job, table.clock_shift_ms, name)}
             retries, base = settings.usable("max-retries"), float(settings.usable("backoff-base"))
-            found.append(Enqueued(id, number, now_ms, command, job.cwd, retries, base, options))
-    return found
+            new.append(Enqueued(id, number, now_ms, command, job.cwd, retries, base, options))
+    return new
 
 
 def _record(job: Job, clock_shift_ms: int, name: str) -> str:

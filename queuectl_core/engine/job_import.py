@@ -33,7 +33,7 @@ def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> li
 
     Raises: InvalidJob, DuplicateJob, RepeatedId, KeyTaken.
     """
-    found: list[Imported] = []
+    new: list[Imported] = []
     states: dict[str, object] = {}
     keys: dict[str, str] = {}
     for n, raw in enumerate(jobs):
@@ -57,12 +57,12 @@ def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> li
             if holder is not None:
                 raise KeyTaken(key=key, id=holder, index=n, runs=False)
             keys[key] = id
-        found.append(events.Imported(id, table.next_number + len(found), now_ms, fields))
+        new.append(events.Imported(id, table.next_number + len(new), now_ms, fields))
     try:
-        events.encode(found)
+        events.encode(new)
     except ValueError as fault:
         raise InvalidJob(index=0, why=f"one of these is not an exported job: {fault}") from None
-    return found
+    return new
 
 
 def blockers_first(ids: Iterable[Id], blockers_of: Callable[[Id], object]) -> Iterator[Id]:
@@ -71,15 +71,15 @@ def blockers_first(ids: Iterable[Id], blockers_of: Callable[[Id], object]) -> It
     for id in list(left):
         stack = [id]
         while stack:
-            one = stack.pop()
-            is_next = left.get(one)
+            next_id = stack.pop()
+            is_next = left.get(next_id)
             if is_next:
-                del left[one]
-                yield one
+                del left[next_id]
+                yield next_id
             elif is_next is not None:
-                left[one] = True
-                others = blockers_of(one)
-                stack.append(one)
+                left[next_id] = True
+                others = blockers_of(next_id)
+                stack.append(next_id)
                 stack += [other for other in _texts(others) if left.get(other) is False]
 
 

@@ -49,11 +49,11 @@ def with_dependants(
 
     `more` has the dependants of each job that are not in the table yet.
     """
-    found, has_blocked = list(ended), bool(table.counts.get(BLOCKED))
+    happened, has_blocked = list(ended), bool(table.counts.get(BLOCKED))
     if not more and not has_blocked:
-        return found
-    gone = {event.id for event in found if type(event) in _ENDS}
-    for event in found:  # the loop appends to the list
+        return happened
+    gone = {event.id for event in happened if type(event) in _ENDS}
+    for event in happened:  # the loop appends to the list
         how = _ENDS.get(type(event))
         if how is None and type(event) is not events.Succeeded:
             continue
@@ -62,11 +62,11 @@ def with_dependants(
             if id in gone:
                 continue
             if how is None or after_any:
-                found.append(events.Unblocked(id, now_ms, event.id))
+                happened.append(events.Unblocked(id, now_ms, event.id))
             else:
                 gone.add(id)
-                found.append(events.Canceled(id, now_ms, f"job {event.id}, which it waited for, {how}"))
-    return found
+                happened.append(events.Canceled(id, now_ms, f"job {event.id}, which it waited for, {how}"))
+    return happened
 
 
 def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
@@ -79,13 +79,13 @@ def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:
 
     Raises: UnknownJob.
     """
-    found = []
+    jobs = []
     for id in dict.fromkeys(ids):
         job = table.get(id) if is_id(id) else None
         if job is None:
             raise UnknownJob(id=str(id)[:140])
-        found.append(job)
-    return found
+        jobs.append(job)
+    return jobs
 
 
 def _targets(table: JobTable, command: _OnJobs, can: Callable[[Job], object], what: str) -> list[Job]:
@@ -160,12 +160,12 @@ def _retry_dead(table: JobTable, command: commands.RetryDead, now_ms: int) -> De
     edited = revival.jobs.copy() if fields or at_ms is not None else {}
     if command.dependants:
         revival.add_dependants()
-    found: list[JobEvent] = []
+    happened: list[JobEvent] = []
     for job in revival.jobs.values():
         if job.id in edited:
-            found.append(events.Edited(job.id, now_ms, fields))
-        found.append(revival.event_of(job, now_ms))
-    return found, list(revival.jobs)
+            happened.append(events.Edited(job.id, now_ms, fields))
+        happened.append(revival.event_of(job, now_ms))
+    return happened, list(revival.jobs)
 
 
 def _purge_dead(table: JobTable, command: commands.PurgeDead, now_ms: int) -> Decision:
@@ -198,13 +198,13 @@ def _run_now(table: JobTable, command: commands.RunNow, now_ms: int) -> Decision
     for job in jobs:
         if job.state == DEAD:
             revival.add(job, command.skip_ineligible)
-    found: list[JobEvent] = []
+    happened: list[JobEvent] = []
     for job in jobs:
         if job.id in revival.jobs:
-            found.append(revival.event_of(job, now_ms))
+            happened.append(revival.event_of(job, now_ms))
         elif job.state != DEAD:
-            found.append(events.MadeReady(job.id, now_ms))
-    return found, [event.id for event in found]
+            happened.append(events.MadeReady(job.id, now_ms))
+    return happened, [event.id for event in happened]
 
 
 def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
@@ -212,13 +212,13 @@ def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
     jobs = _targets(table, command, lambda job: job.state in (PENDING, FAILED, DEAD), "edited")
     if at_ms is not None:
         jobs = _targets(table, command, lambda job: job.state in (PENDING, FAILED), "delayed; retry it first")
-    found: list[Event] = []
+    happened: list[Event] = []
     for job in jobs:
         is_due = job.state == FAILED and at_ms == 0
-        found.append(events.Edited(job.id, now_ms, fields, None if is_due else at_ms, wall_ms))
+        happened.append(events.Edited(job.id, now_ms, fields, None if is_due else at_ms, wall_ms))
         if is_due:  # the job becomes pending, instead of failed
-            found.append(events.MadeReady(job.id, now_ms))
-    return found, [job.id for job in jobs]
+            happened.append(events.MadeReady(job.id, now_ms))
+    return happened, [job.id for job in jobs]
 
 
 _Change = tuple[dict[str, Any], Optional[int], Optional[int]]

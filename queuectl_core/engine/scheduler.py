@@ -109,10 +109,10 @@ class Scheduler:
         """
         if self._table.queues and self.are_paused:
             return None
-        found = self._first(now_ms - self._table.clock_shift_ms)
-        if found is None:
+        choice = self._first(now_ms - self._table.clock_shift_ms)
+        if choice is None:
             return None
-        best, queue = found
+        best, queue = choice
         if min(self._table.options_of(best[1]).get("slots", 1), workers) > room:
             return None
         queue.take(best)

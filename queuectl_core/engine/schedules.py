@@ -119,7 +119,7 @@ class Schedules:
 
     def fire_due(self, command: commands.FireSchedules, now_ms: int) -> Decision:
         """Add the jobs of all schedules that are due."""
-        found: list[Event] = []
+        happened: list[Event] = []
         admission = self._admission(now_ms)
         for name, schedule in self._table.schedules.items():
             due_ms = schedule["next_ms"]
@@ -129,17 +129,17 @@ class Schedules:
                 next_ms = self._next_after(schedule, now_ms)
             except QueueError as fault:  # its time zone is no longer known
                 stopped: Schedule = {**schedule, "paused_ms": now_ms, "problem": str(fault)}
-                found.append(events.ScheduleChanged(name, now_ms, stopped))
+                happened.append(events.ScheduleChanged(name, now_ms, stopped))
                 continue
             if not schedule.get("overlap") and self._is_live(schedule.get("last_id")):
-                found.append(events.ScheduleFired(name, now_ms, None, next_ms))
+                happened.append(events.ScheduleFired(name, now_ms, None, next_ms))
             else:
-                found += self._fire(admission, name, now_ms, next_ms)
-        return found, None
+                happened += self._fire(admission, name, now_ms, next_ms)
+        return happened, None
 
     def after_jump(self, jump_ms: int, now_ms: int) -> list[Event]:
         """Return the events after a jump of the clock: intervals move with it, cron times only when it went back."""
-        found: list[Event] = []
+        happened: list[Event] = []
         for name, schedule in self._table.schedules.items():
             old_ms = next_ms = schedule.get("next_ms")
             if "cron" not in schedule and old_ms is not None:
@@ -150,8 +150,8 @@ class Schedules:
                 except QueueError:
                     next_ms = None
             if next_ms != old_ms:
-                found.append(events.ScheduleChanged(name, now_ms, {**schedule, "next_ms": next_ms}))
-        return found
+                happened.append(events.ScheduleChanged(name, now_ms, {**schedule, "next_ms": next_ms}))
+        return happened
 
     def _admission(self, now_ms: int) -> Admission:
         return Admission(self._table, self._settings, "/", now_ms)
@@ -208,14 +208,14 @@ class Schedules:
             raise InvalidInput(what=f"the folder of a schedule {why}")
         if "every" in fields and "zone" in fields:
             raise InvalidInput(what="a time zone needs a cron time; an interval has none")
-        found: Schedule = {"spec": check_spec(spec), "cwd": cwd}
+        checked: Schedule = {"spec": check_spec(spec), "cwd": cwd}
         try:
-            found.update(self._checked_time(fields, is_new="next_ms" not in wanted))
+            checked.update(self._checked_time(fields, is_new="next_ms" not in wanted))
         except (ValueError, OverflowError) as fault:
             raise InvalidInput(what=f"the time of a schedule {fault}") from None
         if fields.get("overlap") is True:
-            found["overlap"] = True
-        return found
+            checked["overlap"] = True
+        return checked
 
     def _checked_time(self, fields: Schedule, is_new: bool) -> Schedule:
         if "every" in fields:
@@ -256,13 +256,13 @@ def _state_in(wanted: Mapping[str, object]) -> Schedule:
 
     Raises: InvalidInput.
     """
-    found: Schedule = {name: wanted[name] for name in _STATE if wanted.get(name) is not None}
-    times = [ms for ms in (wanted["next_ms"], found.get("paused_ms")) if ms is not None]
+    state: Schedule = {name: wanted[name] for name in _STATE if wanted.get(name) is not None}
+    times = [ms for ms in (wanted["next_ms"], state.get("paused_ms")) if ms is not None]
     if not all(type(ms) is int and 0 <= ms < END_MS for ms in times):
         raise InvalidInput(what="next_ms and paused_ms of a schedule are times in milliseconds")
-    if not validators.is_id(found.get("last_id", "a")) or not isinstance(found.get("problem", ""), str):
+    if not validators.is_id(state.get("last_id", "a")) or not isinstance(state.get("problem", ""), str):
         raise InvalidInput(what="last_id of a schedule is the id of a job, and problem is text")
-    return {**found, "next_ms": wanted["next_ms"]}
+    return {**state, "next_ms": wanted["next_ms"]}
 
 
 DECISIONS: dict[type, Callable[..., Decision]] = {

@@ -79,15 +79,15 @@ def parse(text: str) -> Cron:
     words = _NICKNAMES.get(text.strip().lower(), text).split()
     if len(words) != 5:
         raise ValueError(f"needs five fields (minute hour day-of-month month day-of-week), not {len(words)}")
-    found = [_parse_field(n, word.lower()) for n, word in enumerate(words)]
-    minutes, hours, days, months = found[:4]
-    weekdays = frozenset(day % 7 for day in found[4])
+    fields = [_parse_field(n, word.lower()) for n, word in enumerate(words)]
+    minutes, hours, days, months = fields[:4]
+    weekdays = frozenset(day % 7 for day in fields[4])
     any_day, any_weekday = words[2].startswith("*"), words[4].startswith("*")
     return Cron(minutes, hours, days, months, weekdays, words[1] == "*", any_day, any_weekday)
 
 
 def _parse_field(n: int, text: str) -> frozenset[int]:
-    found: set[int] = set()
+    values: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]{1,3}))?", part, re.ASCII)
         name, low, high, _ = _FIELDS[n]
@@ -100,8 +100,8 @@ def _parse_field(n: int, text: str) -> frozenset[int]:
         step = int(match[3] or 1)
         if low > high or not step:
             raise ValueError(f"has an invalid {name} {part!r}")
-        found.update(range(low, high + 1, step))
-    return frozenset(found)
+        values.update(range(low, high + 1, step))
+    return frozenset(values)
 
 
 def _value(n: int, text: str) -> int:

@@ -322,8 +322,8 @@ def decode(payload: bytes) -> list[Event]:
 
 def ids_in(damaged: bytes) -> list[str]:
     """Return the IDs of jobs in a damaged frame, as far as they can be found."""
-    found = re.findall(rb'\["([^"]{1,20})","([A-Za-z0-9][A-Za-z0-9._:-]{0,127})"', damaged)
-    return list(dict.fromkeys(id.decode() for name, id in found if name not in _OF_NO_JOB))
+    heads = re.findall(rb'\["([^"]{1,20})","([A-Za-z0-9][A-Za-z0-9._:-]{0,127})"', damaged)
+    return list(dict.fromkeys(id.decode() for name, id in heads if name not in _OF_NO_JOB))
 
 
 def _revive(name: str, fields: list[Any]) -> Event:

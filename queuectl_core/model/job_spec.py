@@ -123,9 +123,9 @@ def check_spec(spec: object, index: int = 0) -> CheckedSpec:
 
 
 def _refuse_exclusive(kept: CheckedSpec, index: int) -> None:
-    for one, other in _EXCLUSIVE:
-        if one in kept and other in kept:
-            raise InvalidJob(index=index, why=f"{one} and {other} cannot be used together")
+    for field, other in _EXCLUSIVE:
+        if field in kept and other in kept:
+            raise InvalidJob(index=index, why=f"{field} and {other} cannot be used together")
 
 
 def check_field(

@@ -51,10 +51,10 @@ def _number(text: str) -> int | float:
 
 
 def _seconds(text: str) -> int | float:
-    found = parse_duration_s(text)
-    if found is None:
+    seconds = parse_duration_s(text)
+    if seconds is None:
         raise ValueError("must be seconds or a time like 90s or 2h")
-    return found
+    return seconds
 
 
 def _command(value: object) -> str:

@@ -132,10 +132,10 @@ def number(value: object, low: float, high: float, what: str = "a number") -> fl
 
 def seconds(value: object, low: float, high: float) -> float:
     """Accept seconds from `low` to `high`, as a number or as text like "90s" or "1h30m"."""
-    found = parse_duration_s(value) if isinstance(value, str) else value
-    if not isinstance(found, (int, float)) or not _is_finite(found):
+    amount = parse_duration_s(value) if isinstance(value, str) else value
+    if not isinstance(amount, (int, float)) or not _is_finite(amount):
         raise ValueError(f"must be seconds or a time like 90s, 2h or 1d, not {shortened(value)}")
-    return _within(found, low, high, " seconds")
+    return _within(amount, low, high, " seconds")
 
 
 def _is_finite(value: float) -> bool:
@@ -151,13 +151,13 @@ def _within(value: Number, low: float, high: float, unit: str) -> Number:
 
 def size(value: object) -> int:
     """Accept a number of bytes, as a number or as text like "512M" (powers of 1024)."""
-    found = value
+    amount = value
     if isinstance(value, str):
         match = re.fullmatch(r"([0-9]{1,15})([kKmMgGtT]?)i?[bB]?", value, re.ASCII)
-        found = int(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else None
-    if type(found) is not int or not 1024 * 1024 <= found <= 2**60:
+        amount = int(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else None
+    if type(amount) is not int or not 1024 * 1024 <= amount <= 2**60:
         raise ValueError(f"must be a size from 1M, like 512M or 2G, not {shortened(value)}")
-    return found
+    return amount
 
 
 def codes(value: object) -> list[int]:
@@ -170,10 +170,10 @@ def codes(value: object) -> list[int]:
         given = value.split(",") if value else []
     if len(given) > MAX_CODES:
         raise ValueError(f"has {len(given)} exit codes; at most {MAX_CODES} are allowed")
-    found = [_code(item) for item in given]
-    if not all(type(code) is int and 1 <= code <= 255 for code in found):
+    numbers = [_code(item) for item in given]
+    if not all(type(code) is int and 1 <= code <= 255 for code in numbers):
         raise ValueError(f"must be exit codes from 1 to 255, like 75,111, not {shortened(value)}")
-    return sorted(set(found))
+    return sorted(set(numbers))
 
 
 def _code(item: Any) -> Any:

@@ -104,14 +104,14 @@ class Counts:
 
     def queues(self, after: str, limit: int) -> list[str]:
         """Return the first `limit` named queues after that name ("" is before all) that have a job, sorted."""
-        found: list[str] = []
-        while len(found) < limit:
+        queues: list[str] = []
+        while len(queues) < limit:
             names = sorted({*self._stored_queues(after), *self._changed_queues(after)})[:_PAGE]
-            found += [name for name in names if any(self.count_of(name, state) for state in STATES)]
+            queues += [name for name in names if any(self.count_of(name, state) for state in STATES)]
             if len(names) < _PAGE:
                 break
             after = names[-1]
-        return found[:limit]
+        return queues[:limit]
 
     def stored_after(self, changes: Mapping[str, int]) -> StoredCounts:
         """Return the counts of the store after these changes."""
@@ -140,9 +140,9 @@ class Counts:
 
     def _stored_queues(self, after: str) -> list[str]:
         page = self._store.scan(f"{_PREFIX}{after}\0".encode(), _STOP.encode(), _PAGE)
-        found = {key.decode()[len(_PREFIX) :]: json.loads(value) for key, value in page}
-        self._keep(found)
-        return list(found)
+        records = {key.decode()[len(_PREFIX) :]: json.loads(value) for key, value in page}
+        self._keep(records)
+        return list(records)
 
     def _keep(self, records: Mapping[str, dict[str, int]]) -> None:
         if len(self._read) + len(records) > READ_LIMIT:

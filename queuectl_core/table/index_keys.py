@@ -66,15 +66,15 @@ def index_keys_of(job: Job) -> tuple[IndexKey, ...]:
     first = state_key_of(job)
     if not job.options and job.wall_ms is None:
         return (first,)
-    found = [first, among_all(*first)] if "@" in first[0] else [first]
+    keys = [first, among_all(*first)] if "@" in first[0] else [first]
     if job.wall_ms is not None:
-        found.append((WALL, f"{WALL}/{job.number:012}"))
+        keys.append((WALL, f"{WALL}/{job.number:012}"))
     if job.blockers and job.state in (PENDING, DEAD):
-        found += [(f"needs/{other}", f"needs/{other}/{job.number:012}") for other in job.blockers]
+        keys += [(f"needs/{other}", f"needs/{other}/{job.number:012}") for other in job.blockers]
     if "key" in job.options and job.state not in FINAL_STATES:
         index = f"key/{job.options['key']}"
-        found.append((index, f"{index}/{job.number:012}"))
-    return tuple(found)
+        keys.append((index, f"{index}/{job.number:012}"))
+    return tuple(keys)
 
 
 def among_all(index: str, key: str) -> IndexKey:
@@ -95,5 +95,5 @@ def indexes_of(state: str, queue: str | None = None) -> list[str]:
     kinds = _KINDS.get(state)
     if kinds is None:
         return [state]
-    found = [kind if queue is None else index_of(kind, queue) for kind in kinds]
-    return [*found, BLOCKED] if state == PENDING else found
+    indexes = [kind if queue is None else index_of(kind, queue) for kind in kinds]
+    return [*indexes, BLOCKED] if state == PENDING else indexes

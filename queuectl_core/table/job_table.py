@@ -116,12 +116,12 @@ class JobTable:
 
     def known(self, ids: list[str]) -> set[str]:
         """Return which of these IDs belong to jobs, with one read of the store for each few hundred."""
-        found = {id for id in ids if id in self._dirty and self.get(id) is not None}
+        known = {id for id in ids if id in self._dirty and self.get(id) is not None}
         others = [f"job/{id}".encode() for id in ids if id not in self._dirty]
         for start in range(0, len(others), GET_LIMIT):
             pairs = self._store.get_many(others[start : start + GET_LIMIT])
-            found.update(key[4:].decode() for key, _ in pairs)
-        return found
+            known.update(key[4:].decode() for key, _ in pairs)
+        return known
 
     def is_entry(self, entry: Entry) -> bool:
         """Return whether the job of this index entry still has this place."""
@@ -220,13 +220,13 @@ class JobTable:
 
     def in_order(self, index: str, limit: int, after: str = "", reverse: bool = False) -> list[Entry]:
         """Return entries like `scan`, but of READY, DUE and DELAYED merge all queues as if they shared one index."""
-        found = self.scan(index, limit, after, reverse)
+        entries = self.scan(index, limit, after, reverse)
         if index not in (READY, DUE, DELAYED):
-            return found
+            return entries
         everywhere = f"{index}@{ALL_QUEUES}"
         named = self.scan(everywhere, limit, after and everywhere + after[len(index) :], reverse)
         others = [(index + key[len(everywhere) :], id) for key, id in named]
-        return list(islice(heapq.merge(found, others, reverse=reverse), limit)) if others else found
+        return list(islice(heapq.merge(entries, others, reverse=reverse), limit)) if others else entries
 
     def count_of(self, queue: str, state: str) -> int:
         """Return how many jobs of a queue are in a state."""
@@ -290,15 +290,15 @@ class JobTable:
 
     def _scan_stored(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
         """Return entries of the store, without those of jobs that have changed since."""
-        found: list[Entry] = []
-        while len(found) < limit:
+        current: list[Entry] = []
+        while len(current) < limit:
             page = self._store.scan(start.encode(), stop.encode(), limit, reverse)
             entries = [(key.decode(), value.decode()) for key, value in page]
-            found += [entry for entry in entries if entry[1] not in self._dirty]
+            current += [entry for entry in entries if entry[1] not in self._dirty]
             if len(page) < limit:
                 break
             start, stop = (start, entries[-1][0]) if reverse else (entries[-1][0] + "\0", stop)
-        return found
+        return current
 
     def _meta(self, position: int, ahead: int, counts: dict[str, int]) -> bytes:
         meta = {

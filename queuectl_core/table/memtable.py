@@ -209,10 +209,10 @@ class Memtable:
         low, high = max(low, _number_of(start, 0)), min(high, _number_of(stop, high))
         numbers = range(high - 1, low - 1, -1) if reverse else range(low, high)
         entries = ((f"{READY}/{number:012}", self._fresh[number]) for number in numbers if number in self._fresh)
-        found = list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
-        if found and not reverse and start == f"{READY}/":
-            self._fresh_range = _number_of(found[0][0], low), self._fresh_range[1]
-        return found
+        first = list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
+        if first and not reverse and start == f"{READY}/":
+            self._fresh_range = _number_of(first[0][0], low), self._fresh_range[1]
+        return first
 
 
 def _number_of(key: str, otherwise: int) -> int:
