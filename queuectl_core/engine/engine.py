@@ -151,11 +151,7 @@ class Engine(QueueState):
         return [*with_dependants(self.table, gone, now_ms), *new], admission.ids
 
     def _operate(self, command: Command, now_ms: int) -> Decision:
-        return job_operations.DECISIONS[type(command)](self.table, command, now_ms)
-
-    def _import(self, command: commands.Import, now_ms: int) -> Decision:
-        new = job_import.imported(self.table, command.jobs, command.skip, now_ms)
-        return new, [event.id for event in new]
+        return _OPERATIONS[type(command)](self.table, command, now_ms)
 
     def _schedule(self, command: Command, now_ms: int) -> Decision:
         return schedules.DECISIONS[type(command)](self.schedules, command, now_ms)
@@ -206,13 +202,13 @@ class Engine(QueueState):
         return self.scheduler.next_due_ms(now_ms)
 
 
+_OPERATIONS: dict[type, Callable[..., Decision]] = {**job_operations.DECISIONS, commands.Import: job_import.import_jobs}
 _HANDLERS: dict[type, Callable[..., Decision]] = {
-    **dict.fromkeys(job_operations.DECISIONS, Engine._operate),
+    **dict.fromkeys(_OPERATIONS, Engine._operate),
     **dict.fromkeys(schedules.DECISIONS, Engine._schedule),
     **dict.fromkeys((commands.Locate, commands.Finish, commands.Release), Engine._report),
     commands.Enqueue: Engine._enqueue,
     commands.Prune: Engine._prune,
-    commands.Import: Engine._import,
     commands.ChangeSetting: Engine._change_setting,
     commands.ShiftClock: Engine._shift_clock,
     commands.Dispatch: Engine._dispatch,

@@ -12,57 +12,58 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import DuplicateJob, InvalidJob, KeyTaken, RepeatedId
-from ..model import events, validators
+from ..model import validators
 from ..model.attempt import FIELDS, STARTED_FIELDS, TEXT_FIELDS
-from ..model.events import Imported
+from ..model.commands import Import
+from ..model.events import Imported, encode
 from ..model.job import DEAD, FAILED, FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STATES
 from ..model.job_spec import BASIC_FIELDS, MAX_AFTER, OPTIONS, check_field, check_spec
 from ..table.job_table import JobTable
 from ..timestamps import END_MS
 from .admission import holder_of_key
+from .job_operations import Decision
 from .transitions import due_at
 
 Id = TypeVar("Id")
 
 
-def imported(table: JobTable, jobs: list[object], skip: bool, now_ms: int) -> list[Imported]:
-    """Return the events that add these jobs; an error has the place of the job.
+def import_jobs(table: JobTable, command: Import, now_ms: int) -> Decision:
+    """Add the jobs, and reply with their IDs. An error has the place of the job.
 
     A blocker must exist here or come earlier in the list; any other counts as finished. If a blocker is dead, the job
     dies too, unless it has after_any.
 
     Raises: InvalidJob, DuplicateJob, RepeatedId, KeyTaken.
     """
-    new: list[Imported] = []
-    states: dict[str, object] = {}
+    new: dict[str, Imported] = {}
     keys: dict[str, str] = {}
-    for n, raw in enumerate(jobs):
-        fields: Any = _checked(raw, n)
+    for n, raw in enumerate(command.jobs):
+        fields = _checked(raw, n)
         id = str(fields.pop("id"))
-        if id in states:
+        if id in new:
             raise RepeatedId(id=id, index=n)
         if table.get(id) is not None:
-            if skip:
+            if command.skip:
                 continue
             raise DuplicateJob(id=id, index=n)
         if fields["state"] == PENDING and "blockers" in fields:
-            _wait_or_die(fields, lambda other: states.get(other) or table.state_of(other))
+            _wait_or_die(fields, lambda other: new[other].fields["state"] if other in new else table.state_of(other))
         wall_ms = fields.get("wall_ms", fields.get("due_ms"))
         if wall_ms is not None:
             fields["due_ms"] = due_at(wall_ms, table.clock_shift_ms)
-        states[id] = fields["state"]
         key = fields.get("options", {}).get("key")
-        if key is not None and states[id] not in FINAL_STATES:
-            holder = keys.get(key) or holder_of_key(table, str(key))
+        if key is not None and fields["state"] not in FINAL_STATES:
+            holder = keys.get(key) or holder_of_key(table, key)
             if holder is not None:
                 raise KeyTaken(key=key, id=holder, index=n, runs=False)
             keys[key] = id
-        new.append(events.Imported(id, table.next_number + len(new), now_ms, fields))
+        new[id] = Imported(id, table.next_number + len(new), now_ms, fields)
+    happened = list(new.values())
     try:
-        events.encode(new)
+        encode(happened)
     except ValueError as fault:
         raise InvalidJob(index=0, why=f"one of these is not an exported job: {fault}") from None
-    return new
+    return happened, list(new)
 
 
 def blockers_first(ids: Iterable[Id], blockers_of: Callable[[Id], object]) -> Iterator[Id]:

@@ -16,6 +16,7 @@ from ..model.events import Canceled, DeadLettered, Failed, JobEvent, OutputLocat
 from ..model.job import MAX_REASON, Job
 
 SNOOZE_S = 60
+_SHELL_CODES: dict[int | None, str] = {126: "not executable", 127: "command not found"}
 
 
 def of_report(job: Job, command: Locate | Finish | Release, now_ms: int, clock_shift_ms: int) -> JobEvent:
@@ -68,10 +69,8 @@ def describe(ending: AttemptResult) -> str:
     if ending.outcome == "signal":
         return f"killed by {_signal_name(ending.signal)}"
     code = ending.exit_code
-    if code == 127:
-        return "command not found (exit code 127)"
-    if code == 126:
-        return "not executable (exit code 126)"
+    if code in _SHELL_CODES:
+        return f"{_SHELL_CODES[code]} (exit code {code})"
     if code is not None and code > 128 and _signal_name(code - 128) != f"signal {code - 128}":
         return f"exit code {code} ({_signal_name(code - 128)})"
     return f"exit code {code}"

@@ -215,15 +215,9 @@ class Scheduler:
     def _forget_idle(self) -> None:
         """Forget the queues that have been idle the longest."""
         while len(self._idle) > IDLE_QUEUES:
-            oldest = next(iter(self._idle))
-            del self._idle[oldest]
-            if self._is_forgettable(oldest):
-                del self._queues[oldest]
-
-    def _is_forgettable(self, name: str) -> bool:
-        queue = self._queues.get(name)
-        return (
-            queue is not None
-            and not (queue is self._default or queue.rules)
-            and not (name in self._heads or name in self._times or name in self._changed)
-        )
+            name = next(iter(self._idle))
+            del self._idle[name]
+            queue = self._queues.get(name, self._default)
+            is_listed = name in self._heads or name in self._times or name in self._changed
+            if not (is_listed or queue is self._default or queue.rules):
+                del self._queues[name]
