@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator, Iterator
 
 from ...api import Queue
 from ...errors import Busy, EventsExpired
@@ -13,11 +14,7 @@ from ..job_export import compact
 from ..output_file import write_lines
 from ..screen import Screen
 
-TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-
-    Line = dict[str, object]
+Line = dict[str, object]
 
 SUMMARY = """Writes the jobs of a home with their history, its queues, schedules and settings to one file.
 Jobs can run meanwhile; the file shows the home at the end of the backup, without the output of jobs."""

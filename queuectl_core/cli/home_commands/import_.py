@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from ...api import Queue
 from ...engine.job_import import blockers_first
 from ...errors import InvalidInput, QueueError
 from ..fast_args import Arguments
 from ..job_export import portions, read_lines
 from ..screen import Screen, counted
-
-TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 SUMMARY = """Adds jobs that `queuectl export` printed, with their state and history, in batches. After a failure, repeat
 the import with --skip-existing."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from ...api import Queue
 from ...errors import Corrupt, InvalidInput, QueueError
 from ...model.settings import check_setting
@@ -9,11 +12,6 @@ from ...repair.backup_image import Image
 from ..fast_args import Arguments
 from ..job_export import portions, read_lines
 from ..screen import Screen, counted
-
-TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
 
 SUMMARY = """Fills a home without jobs from a `queuectl backup` file: jobs, queues, schedules and
 settings. Jobs that were running or suspended wait. No job starts before all are restored; after an

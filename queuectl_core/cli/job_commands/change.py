@@ -177,31 +177,21 @@ def _confirm(count: int, done: str, is_meant: bool) -> None:
 
 COMMANDS = {
     "cancel": Cancel(
-        Queue.cancel,
-        "canceled",
-        (PENDING, FAILED, PROCESSING),
-        """Cancels jobs and the jobs that wait for them. Waiting jobs move to the dead letter queue at once; running
-        jobs are ended first. To bring canceled jobs back, use `dlq retry`; to delete them, use `rm`.""",
-        [
-            "queuectl cancel job1",
-            "queuectl cancel --queue gpu --state pending",
-            "queuectl cancel job1 --signal INT",
-        ],
+        Queue.cancel, "canceled", (PENDING, FAILED, PROCESSING),
+        """Cancels jobs and the jobs that wait for them. Waiting jobs move to the dead letter queue at once;
+        running jobs are ended first. To bring canceled jobs back, use `dlq retry`; to delete them, use `rm`.""",
+        ["queuectl cancel job1", "queuectl cancel --queue gpu --state pending", "queuectl cancel job1 --signal INT"],
     ),
     "retry": Change(
-        Queue.retry,
-        "made due",
-        (FAILED,),
-        """Makes jobs due now that wait for a retry or a time. Retries dead jobs that you name, with attempts reset to
-        0; to retry many or change them, use `queuectl dlq retry`.""",
+        Queue.retry, "made due", (FAILED,),
+        """Makes jobs due now that wait for a retry or a time. Retries dead jobs that you name, with attempts
+        reset to 0; to retry many or change them, use `queuectl dlq retry`.""",
         ["queuectl retry job1", "queuectl retry --all", "queuectl retry --queue mail --state failed"],
     ),
     "edit": Edit(
-        Queue.edit,
-        "changed",
-        (PENDING, FAILED, DEAD),
-        """Changes waiting or dead jobs: any `enqueue` option except --id, --key and --after. An empty value resets an
-        option; --delay 0 makes a job run now.""",
+        Queue.edit, "changed", (PENDING, FAILED, DEAD),
+        """Changes waiting or dead jobs: any `enqueue` option except --id, --key and --after. An empty value
+        resets an option; --delay 0 makes a job run now.""",
         [
             "queuectl edit job1 --priority 10",
             "queuectl edit job1 --command 'make -j8' --timeout 1h",
@@ -209,26 +199,24 @@ COMMANDS = {
         ],
     ),
     "rm": Change(
-        Queue.remove,
-        "removed",
-        (PENDING, FAILED, DEAD, COMPLETED),
-        """Removes jobs permanently, except running ones. If a removed job was waiting, the jobs that wait for it are
-        canceled.""",
-        ["queuectl rm job1 job2", "queuectl rm --state completed --until 7d", "queuectl rm --tag user=ann --dry-run"],
+        Queue.remove, "removed", (PENDING, FAILED, DEAD, COMPLETED),
+        """Removes jobs permanently, except running ones. If a removed job was waiting, the jobs that wait for
+        it are canceled.""",
+        [
+            "queuectl rm job1 job2",
+            "queuectl rm --state completed --until 7d",
+            "queuectl rm --tag user=ann --dry-run",
+        ],
     ),
     "suspend": Change(
-        Queue.suspend,
-        "suspended",
-        (PROCESSING,),
-        """Suspends running jobs (SIGSTOP). They keep their workers until `queuectl continue`, and their timeouts keep
-        counting.""",
+        Queue.suspend, "suspended", (PROCESSING,),
+        """Suspends running jobs (SIGSTOP). They keep their workers until `queuectl continue`, and their
+        timeouts keep counting.""",
         ["queuectl suspend job1", "queuectl suspend --queue gpu", "queuectl continue job1"],
     ),
     "continue": Change(
-        Queue.continue_,
-        "continued",
-        (PROCESSING,),
+        Queue.continue_, "continued", (PROCESSING,),
         "Continues suspended jobs.",
         ["queuectl continue job1", "queuectl continue --all"],
     ),
-}
+}  # fmt: skip

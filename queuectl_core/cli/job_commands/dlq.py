@@ -72,15 +72,15 @@ def _change(queue: Queue, args: Arguments) -> int:
     chosen = chosen_by(args)
     if bool(args.ids) + bool(args.all) + bool(chosen) != 1:
         raise InvalidInput(what=f"name the jobs to {args.action}, use a filter, or use --all")
-    with Progress("jobs so far") as progress:
-        if not chosen:
-            return _change_these(queue, args, None if args.all else args.ids, progress)
+    portions: list[list[str] | None] = [None if args.all else args.ids]
+    if chosen:
         dead: Chosen = {"state": "dead", **chosen}
         ids = [id for portion in queue.select(**dead) for id in portion]
         if not ids:
             raise NothingToDo(what="no dead job matches")
         size = min(PAGE_JOBS, jobs_at_once(_fields(args) if args.action == "retry" else None))
-        portions = (ids[start : start + size] for start in range(0, len(ids), size))
+        portions = [ids[start : start + size] for start in range(0, len(ids), size)]
+    with Progress("jobs so far") as progress:
         return sum(_change_these(queue, args, portion, progress) for portion in portions)
 
 
