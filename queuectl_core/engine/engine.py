@@ -14,7 +14,7 @@ Invariant: `handle` checks everything before the first event: a refused command 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..model import commands, events
 from ..model.commands import Command
@@ -27,10 +27,8 @@ from .admission import Admission
 from .bulk import Load
 from .job_operations import Decision, with_dependants
 from .queue_state import QueueState
+from .schedules import ZoneOf
 from .transitions import after
-
-if TYPE_CHECKING:
-    import datetime
 
 
 class Step(NamedTuple):
@@ -43,7 +41,7 @@ class Step(NamedTuple):
 class Engine(QueueState):
     """The state machine of one queue."""
 
-    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None] = lambda name: None) -> None:
+    def __init__(self, table: JobTable, zone_of: ZoneOf = lambda name: None) -> None:
         super().__init__(table, zone_of)
         self._loads: dict[Load, None] = {}
 

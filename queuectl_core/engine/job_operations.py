@@ -70,8 +70,8 @@ def with_dependants(
 
 
 def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
-    jobs = [table.get(other) for _, other in table.scan(f"needs/{id}", table.counts[BLOCKED])]
-    return [(job.id, bool(job.options.get("after_any"))) for job in jobs if job is not None and job.state == PENDING]
+    jobs = [table.existing(other) for _, other in table.scan(f"needs/{id}", table.counts[BLOCKED])]
+    return [(job.id, bool(job.options.get("after_any"))) for job in jobs if job.state == PENDING]
 
 
 def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:

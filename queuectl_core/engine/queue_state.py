@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import Corrupt
 from ..model import events
@@ -21,11 +21,8 @@ from ..table.index_keys import READY, WALL
 from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
 from .scheduler import Scheduler
-from .schedules import Schedules
+from .schedules import Schedules, ZoneOf
 from .transitions import TRANSITIONS, change, set_clock
-
-if TYPE_CHECKING:
-    import datetime
 
 WALL_PAGE = 500
 """The number of jobs waiting for the wall clock that one page has when the clock is set."""
@@ -37,7 +34,7 @@ FEW = 100
 class QueueState:
     """The table of a queue, and everything that follows from it."""
 
-    def __init__(self, table: JobTable, zone_of: Callable[[str], datetime.tzinfo | None] = lambda name: None) -> None:
+    def __init__(self, table: JobTable, zone_of: ZoneOf = lambda name: None) -> None:
         """Create the state of a table. `zone_of` returns the time zone of a name; by default, only UTC is known."""
         self.table = table
         self.sequence = table.position

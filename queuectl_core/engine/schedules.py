@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import InvalidInput, InvalidJob, QueueError, UnknownSchedule
 from ..model import commands, events, validators
@@ -41,15 +41,16 @@ _STATE = ("last_id", "paused_ms", "problem")
 _KEPT = ("paused_ms", "last_id")
 """The state that a schedule keeps when a user replaces it."""
 
+ZoneOf = Callable[[str], Optional[datetime.tzinfo]]
+"""A function that returns the time zone of a name."""
+
 _UNFIT = ("id", "delay", "at", "after", "after_any")
 
 
 class Schedules:
     """The schedules of one table."""
 
-    def __init__(
-        self, table: JobTable, settings: Settings, zone_of: Callable[[str], datetime.tzinfo | None]
-    ) -> None:
+    def __init__(self, table: JobTable, settings: Settings, zone_of: ZoneOf) -> None:
         self._table = table
         self._settings = settings
         self._zone_of = zone_of
@@ -59,9 +60,10 @@ class Schedules:
     def next_ms(self) -> int | None:
         """Return when the first schedule is due, in ms, or None."""
         if self._has_changed:
-            active = [schedule for schedule in self._table.schedules.values() if schedule.get("paused_ms") is None]
-            times = [schedule["next_ms"] for schedule in active if schedule["next_ms"] is not None]
-            self._next_ms, self._has_changed = min(times, default=None), False
+            schedules = self._table.schedules.values()
+            times = [schedule["next_ms"] for schedule in schedules if schedule.get("paused_ms") is None]
+            self._next_ms = min((at_ms for at_ms in times if at_ms is not None), default=None)
+            self._has_changed = False
         return self._next_ms
 
     def note_change(self) -> None:
@@ -232,7 +234,8 @@ class Schedules:
         if "cron" in schedule:
             from ..model import cron
 
-            return cron.next_after(cron.parse(str(schedule["cron"])), now_ms, self._zone_of(str(schedule["zone"])))
+            zone = self._zone_of(str(schedule["zone"]))
+            return cron.next_after(cron.parse(str(schedule["cron"])), now_ms, zone)
         every_ms = round(float(schedule["every_s"]) * 1000)
         last_ms = schedule.get("next_ms") or now_ms
         return last_ms + every_ms * ((now_ms - last_ms) // every_ms + 1)
