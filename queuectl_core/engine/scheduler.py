@@ -113,7 +113,7 @@ class Scheduler:
         if choice is None:
             return None
         best, queue = choice
-        if min(self._table.options_of(best[1]).get("slots", 1), workers) > room:
+        if room < workers and self._table.options_of(best[1]).get("slots", 1) > room:
             return None
         queue.take(best)
         self._changed[queue.name] = queue
