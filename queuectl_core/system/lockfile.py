@@ -23,8 +23,8 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.
 _held: set[int] = set()
 """Descriptors that a forked child must close. The child shares the locks, and would keep them."""
 
-_left: dict[str, list[_Place]] = {}
-"""By path: places whose owners gave up. The next owner takes one over, so the number of threads does not grow."""
+_abandoned: dict[str, list[_WaitingThread]] = {}
+"""By path: waiting threads whose callers gave up. The next caller takes one over, so their number does not grow."""
 
 _CAREFULLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """Flags that do not follow a link, and do not block on a FIFO."""
@@ -93,7 +93,7 @@ class Line:
     def __init__(self) -> None:
         self.wait_s = 0.0
         """How long `take` waits, in seconds."""
-        self._place: _Place | None = None
+        self._waiting: _WaitingThread | None = None
         self._seen_ns: int | None = None
 
     def take(self, path: str) -> int | None:
@@ -103,39 +103,39 @@ class Line:
 
         Raises: OSError.
         """
-        if self._place is None:
+        if self._waiting is None:
             descriptor = acquire(path)
             if descriptor is not None:
                 _held.add(descriptor)
-                return _marked(descriptor, path)
-            self._place = _place_for(path)
-        if self._place is None:  # no thread can start now
+                return _confirmed(descriptor, path)
+            self._waiting = _waiting_thread(path)
+        if self._waiting is None:  # no thread can start now
             time.sleep(self.wait_s)
             return None
         if self._seen_ns is None:
-            self._seen_ns = self._place.changed_ns()
-        descriptor = self._place.wait(self.wait_s)
+            self._seen_ns = self._waiting.changed_ns()
+        descriptor = self._waiting.wait(self.wait_s)
         if descriptor is None:
             return None
-        self._place = None
-        return _marked(descriptor, path)
+        self._waiting = None
+        return _confirmed(descriptor, path)
 
     def has_moved(self) -> bool:
         """Return whether somebody got the lock since the caller joined the line or last asked.
 
         If so, the caller's turn will come.
         """
-        before, self._seen_ns = self._seen_ns, None if self._place is None else self._place.changed_ns()
+        before, self._seen_ns = self._seen_ns, None if self._waiting is None else self._waiting.changed_ns()
         return before != self._seen_ns
 
     def leave(self) -> None:
         """Give up the place in the line."""
-        if self._place is not None:
-            self._place.give_up()
-            self._place = None
+        if self._waiting is not None:
+            self._waiting.give_up()
+            self._waiting = None
 
 
-def _marked(descriptor: int, path: str) -> int | None:
+def _confirmed(descriptor: int, path: str) -> int | None:
     """Record that the lock has changed hands; return None if the path no longer names the locked file.
 
     In that case, and after an error, the lock is released.
@@ -154,7 +154,7 @@ def _marked(descriptor: int, path: str) -> int | None:
     return descriptor if is_there else None
 
 
-class _Place:
+class _WaitingThread:
     """A thread that waits for a lock."""
 
     def __init__(self, path: str) -> None:
@@ -172,7 +172,7 @@ class _Place:
         self._descriptor = _opened(path)
         _held.add(self._descriptor)
         try:
-            _thread.start_new_thread(self._stand, ())
+            _thread.start_new_thread(self._wait_for_lock, ())
         except RuntimeError:
             release(self._descriptor)
             raise
@@ -194,22 +194,22 @@ class _Place:
         return os.fstat(self._descriptor).st_mtime_ns
 
     def give_up(self) -> None:
-        """Keep the place for the next caller in this process; release the lock if it comes before that."""
+        """Leave the thread to the next caller in this process; release the lock if it comes before that."""
         with self._mutex:
             self._is_wanted = False
             if self._is_over:
                 release(self._descriptor)
             else:
-                _left.setdefault(self._path, []).append(self)
+                _abandoned.setdefault(self._path, []).append(self)
 
     def take_over(self) -> bool:
-        """Make the place the caller's, and return whether it still waits for the lock."""
+        """Make the thread the caller's, and return whether it still waits for the lock."""
         with self._mutex:
             self._is_wanted = not self._is_over
             return self._is_wanted
 
-    def _stand(self) -> None:
-        """Wait for the lock in the thread of this place."""
+    def _wait_for_lock(self) -> None:
+        """Wait for the lock, in the thread."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         except OSError as fault:
@@ -221,20 +221,20 @@ class _Place:
         self._over.release()
 
 
-def _place_for(path: str) -> _Place | None:
-    """Return a place in the line, or None if no thread can start.
+def _waiting_thread(path: str) -> _WaitingThread | None:
+    """Return a thread that waits for the lock, or None if no thread can start.
 
     Raises: OSError.
     """
     try:
         while True:
-            place = _left[path].pop()
-            if place.take_over():
-                return place
-    except (KeyError, IndexError):  # nobody has left a place, or another thread was faster
+            thread = _abandoned[path].pop()
+            if thread.take_over():
+                return thread
+    except (KeyError, IndexError):  # there is none, or another caller was faster
         pass
     try:
-        return _Place(path)
+        return _WaitingThread(path)
     except RuntimeError:
         return None
 
@@ -249,7 +249,7 @@ def _forget_in_child() -> None:
     for descriptor in _held:
         os.close(descriptor)
     _held.clear()
-    _left.clear()
+    _abandoned.clear()
 
 
 os.register_at_fork(after_in_child=_forget_in_child)

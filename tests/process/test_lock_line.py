@@ -83,8 +83,8 @@ def test_a_caller_keeps_its_place_while_it_looks_for_a_supervisor(tmp_path: Path
     first = taken(path)
     line = a_line(0.01)
     assert line.take(str(path)) is None
-    place = line._place
-    assert line.take(str(path)) is None and line._place is place
+    thread = line._waiting
+    assert line.take(str(path)) is None and line._waiting is thread
     lockfile.release(first)
     line.wait_s = 20.0
     descriptor = line.take(str(path))
@@ -109,7 +109,7 @@ def test_a_lock_that_arrives_late_is_released_with_its_place(tmp_path: Path) -> 
     line = a_line(0.01)
     assert line.take(str(path)) is None
     lockfile.release(first)
-    until(lambda: line._place._is_over, lambda: "the lock to arrive")
+    until(lambda: line._waiting._is_over, lambda: "the lock to arrive")
     line.leave()
     assert is_free(path)
 
