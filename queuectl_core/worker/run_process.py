@@ -7,7 +7,6 @@ Invariant: no run shares its pipe or its lock with another run.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import select
@@ -144,10 +143,13 @@ class RunProcess:
         The output is limited, because a process that has escaped can continue to write.
         """
         process_tree.end_rest(leader, self._tree_lock, self._is_subreaper, has_others)
-        with contextlib.suppress(BlockingIOError):
+        try:
             for _ in range(16):
                 self.read_output()
+        except BlockingIOError:
+            pass
         self.output.finish()
         self._poll.unregister(self.pipe)
-        descriptors.close_all((self.pipe, self._pipe_in))
+        os.close(self.pipe)
+        os.close(self._pipe_in)
         self.pipe = self._pipe_in = -1

@@ -231,13 +231,12 @@ class Worker:
         return Result(run.job_id, run.run, ending, timer.reason, full=self._process.output.found_full)
 
     def _ending_of(self, reaped: process_tree.Reaped, timer: RunTimer) -> AttemptResult:
-        status, *used = reaped
-        code = os.waitstatus_to_exitcode(status)
+        code = os.waitstatus_to_exitcode(reaped.status)
         exit_code, number = (code, None) if code >= 0 else (None, -code)
         outcome, detail = "exit" if code >= 0 else "signal", None
         if timer.has_timed_out:
             outcome, detail = "timeout", f"timed out after {timer.timeout_s:g} s"
-        return AttemptResult(outcome, exit_code, number, *self._times_and_output(timer), detail, *used)
+        return AttemptResult(outcome, exit_code, number, *self._times_and_output(timer), detail, *reaped[1:])
 
     def _times_and_output(self, timer: RunTimer) -> tuple[int, int, str, int, int, int]:
         """Return the middle fields of an `AttemptResult`."""
