@@ -13,7 +13,7 @@ import stat
 from typing import NamedTuple
 
 from .. import home_files
-from ..errors import Corrupt, NewerFormat, QueueError
+from ..errors import Corrupt, NewerFormat, NoBackend, QueueError
 from ..home import Home
 from ..service.ledger import Ledger
 from ..storage import journal_format, output_log
@@ -37,9 +37,10 @@ class Finding(NamedTuple):
 def examine(home: Home) -> list[Finding]:
     """Return everything that the check finds in the home.
 
-    BadHome means that the home cannot be read. NewerFormat means that it needs a newer version of queuectl.
+    BadHome means that the home cannot be read. NewerFormat means that it needs a newer version of queuectl, and
+    NoBackend that it needs another Python.
 
-    Raises: BadHome, NewerFormat.
+    Raises: BadHome, NewerFormat, NoBackend.
     """
     if not home.exists():
         return [Finding("home", None, f"{home.path} does not exist yet")]
@@ -173,7 +174,7 @@ def _store(home: Home, in_use: bool) -> list[Finding]:
         if in_use:
             return [Finding("store", None, f"{backend}; in use, so not checked")]
         report = store_check.check(open_store(home.store, read_only=True))
-    except NewerFormat:
+    except (NoBackend, NewerFormat):
         raise
     except QueueError as fault:
         return [Finding("store", False, str(fault))]
@@ -188,7 +189,7 @@ def _together(home: Home, in_use: bool) -> list[Finding]:
         return []
     try:
         Ledger(home, read_only=True).close()
-    except NewerFormat:
+    except (NoBackend, NewerFormat):
         raise
     except QueueError as fault:
         return [Finding("home", False, f"commands cannot open it: {fault}")]

@@ -332,13 +332,24 @@ def test_strace_really_fails_a_call(queuectl: CommandLine) -> None:
     assert answer is not None and answer.status == 1 and "Input/output error" in answer.err
 
 
-def test_an_unforeseen_error_is_one_line(filled_home: CommandLine) -> None:
+def test_a_read_that_the_system_puts_off_is_an_error(filled_home: CommandLine) -> None:
     """Return EAGAIN for a file on a disk, which makes Python return None instead of bytes."""
-    words = ["events", "--since", "0"]
-    read = next(place for place in traced(filled_home, words)[0] if place.call == "read" and "journal" in place.seen)
-    answer = run_with(filled_home, words, Fault(read, "EAGAIN").strace())
-    assert answer is not None and answer.status == 70
-    assert answer.err.startswith("queuectl: this is a bug in queuectl: TypeError: ") and "journal_reader.py:" in answer.err
+    for words, folder in ((["events", "--since", "0"], "journal"), (["logs", "done"], "logs")):
+        places = traced(filled_home, words)[0]
+        read = next(place for place in places if place.call == "read" and f"/{folder}/" in place.seen)
+        answer = run_with(filled_home, words, Fault(read, "EAGAIN").strace())
+        assert answer is not None and (answer.status, answer.out) == (1, "")
+        assert answer.err.endswith(": Resource temporarily unavailable\n") and answer.err.count("\n") == 1
+
+
+def test_an_unforeseen_error_is_one_line(filled_home: CommandLine) -> None:
+    with a_copy_of(filled_home) as copy, short_folder() as folder:
+        with open(os.path.join(folder, "sitecustomize.py"), "w") as file:
+            file.write("import zlib\nzlib.crc32 = None\n")
+        copy.environ["PYTHONPATH"] = folder
+        answer = copy("events", "--since", "0")
+    assert answer.status == 70
+    assert answer.err.startswith("queuectl: this is a bug in queuectl: TypeError: ") and "journal_format.py:" in answer.err
     assert answer.err.count("\n") == 1
 
 

@@ -13,7 +13,7 @@ from queuectl_core.model.job import PENDING
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.table.job_table import JobTable
 from tests.builders import NOW_MS, an_engine, enqueue, exited, run_job
-from tests.homes import CommandLine
+from tests.homes import CommandLine, until
 
 HOUR_MS = 3_600_000
 
@@ -131,7 +131,7 @@ def test_schedule_runs_with_a_supervisor_and_survives_restarts(queuectl: Command
     queuectl.ok("schedule", "add", "beat", "--every", "1s", "--tag", "a=b", "--", "echo $QUEUECTL_JOB_NAME")
     queuectl.ok("schedule", "add", "never", "0 0 1 1 *", "--tz", "UTC", "--", "true")
     queuectl.ok("worker", "start")
-    queuectl.until_done(completed=2)
+    until(lambda: queuectl.counts()["completed"] >= 2, lambda: "two jobs of the schedule")
     job = queuectl.json("list", "--state", "completed")[0]
     assert (job["schedule"], job["name"], job["tags"]) == ("beat", "beat", {"a": "b"})
     assert queuectl.ok("logs", job["id"]) == "beat\n"
