@@ -58,7 +58,7 @@ class Row(NamedTuple):
     reason: str = ""
 
 
-def hold(contest: Contest, rounds: int) -> list[Row]:
+def run_contest(contest: Contest, rounds: int) -> list[Row]:
     """Give each contender one turn a round; one that cannot take part is skipped in later rounds."""
     taken: dict[str, list[Readings]] = {name: [] for name in contest.turns}
     absent: dict[str, str] = {}

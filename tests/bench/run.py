@@ -23,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, ROOT)
 
 from tests.bench import machine, table  # noqa: E402
-from tests.bench.contest import Bench, Row, hold  # noqa: E402
+from tests.bench.contest import Bench, Row, run_contest  # noqa: E402
 from tests.bench.peers import libraries, versions  # noqa: E402
 
 MEASURES = {
@@ -84,7 +84,7 @@ def measure(name: str, bench: Bench) -> list[Row]:
     """Return the rows of one measure; afterwards, its homes and processes are gone."""
     rounds = 1 if name == "soak" else bench.rounds
     with closing(importlib.import_module(f"tests.bench.{name}").contests(bench)) as contests:
-        return [row for contest in contests for row in hold(contest, rounds)]
+        return [row for contest in contests for row in run_contest(contest, rounds)]
 
 
 def command_line() -> str:

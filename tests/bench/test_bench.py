@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import machine, proc
-from tests.bench.contest import CannotTakePart, Contest, Readings, Row, hold
+from tests.bench.contest import CannotTakePart, Contest, Readings, Row, run_contest
 from tests.bench.table import markdown, text
 from tests.homes import ROOT
 
@@ -120,7 +120,7 @@ def test_turns_alternate_and_an_absent_contender_has_one() -> None:
         raise CannotTakePart("not installed")
 
     turns = {"a": lambda: turn("a", 1), "c": absent, "b": lambda: turn("b", 10)}
-    rows = hold(Contest("x", "a", turns), rounds=2)
+    rows = run_contest(Contest("x", "a", turns), rounds=2)
     assert order == ["a", "c", "b", "a", "b"]
     assert rows[0] == Row("x: ms", "a", [2, 5], 1.0) and rows[2] == Row("x: ms", "b", [13, 15], 14 / 3.5)
     assert rows[1] == Row("x", "c", [], None, "not installed")

@@ -58,7 +58,7 @@ def call_nq(bench: Bench, times: int) -> Readings:
 
 def dispatch_parallel(bench: Bench, jobs: int, workers: int) -> Readings:
     """Measure with a log of results, and with the output of each job kept together."""
-    _must_be_there("parallel")
+    _require("parallel")
     with scratch(bench.folder) as folder:
         command = ["parallel", "--will-cite", f"-j{workers}", "-n0", "--joblog", f"{folder}/log", *TRUE[:2], "true"]
         environ = {**environment(), "PARALLEL_HOME": folder, "TMPDIR": folder}
@@ -71,7 +71,7 @@ def dispatch_parallel(bench: Bench, jobs: int, workers: int) -> Readings:
 @contextmanager
 def _tsp(bench: Bench, workers: int) -> Iterator[dict[str, str]]:
     """Yield the environment of a separate server."""
-    _must_be_there("tsp")
+    _require("tsp")
     with scratch(bench.folder) as folder:
         environ = {**environment(), "TS_SOCKET": os.path.join(folder, "socket"), "TMPDIR": folder}
         taken_s(["tsp", "-S", str(workers)], environ)
@@ -83,11 +83,11 @@ def _tsp(bench: Bench, workers: int) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _nq(bench: Bench) -> Iterator[dict[str, str]]:
-    _must_be_there("nq")
+    _require("nq")
     with scratch(bench.folder) as folder:
         yield {**environment(), "NQDIR": folder}
 
 
-def _must_be_there(program: str) -> None:
+def _require(program: str) -> None:
     if shutil.which(program) is None:
         raise CannotTakePart("not installed")
