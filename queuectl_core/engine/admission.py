@@ -78,7 +78,7 @@ class Admission:
         known = self._table.known(list(self.events))
         taken = next((id for id in self.events if id in known), None) if known else None
         if taken is not None:
-            places = (n for n, spec in enumerate(specs) if spec.get("id") == taken and not _may_stand(spec))
+            places = (n for n, spec in enumerate(specs) if spec.get("id") == taken and not _accepts_existing(spec))
             raise DuplicateJob(id=taken, index=self.first_index + next(places, 0))
         for event in self.events.values() if self.replaced else ():
             for other in event.blockers:
@@ -96,7 +96,7 @@ class Admission:
         number = self._first_number + len(self.events)
         id = spec.get("id") or self._time + base32(number, 5)  # sorts by time
         if id in self.events or id in self.earlier:
-            if not _may_stand(spec):
+            if not _accepts_existing(spec):
                 raise RepeatedId(id=id, index=index)
             self.ids.append(id)
             return
@@ -156,7 +156,7 @@ class Admission:
         raise BadDependency(index=self.first_index + len(self.ids), why=f"after: job {id} {fault}")
 
 
-def _may_stand(spec: CheckedSpec) -> bool:
+def _accepts_existing(spec: CheckedSpec) -> bool:
     """Return whether the request accepts an existing job with the same ID."""
     return spec.get("on_conflict") == "skip" and "id" in spec
 

@@ -37,7 +37,7 @@ class Load:
         self.batch = InsertBatch()
         self.parts: list[tuple[int, bytes]] = []
         self.bytes = 0
-        self.asked = 0
+        self.requested = 0
         """The number of jobs requested so far; some may have been skipped."""
         self.keys: dict[str, str] = {}
         self.replaced: list[str] = []
@@ -54,12 +54,12 @@ class Load:
     def next_part(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> Admission:
         """Return an admission for the next part."""
         part = Admission(table, settings, cwd, now_ms)
-        part.earlier, part.keys, part.first_index = self.batch.entries, self.keys, self.asked
+        part.earlier, part.keys, part.first_index = self.batch.entries, self.keys, self.requested
         return part
 
     def add(self, part: Admission) -> None:
         """Add the jobs of one part."""
-        self.asked += len(part.ids)
+        self.requested += len(part.ids)
         self.replaced += part.replaced
         self.skippable |= part.skippable
         new = list(part.events.values())

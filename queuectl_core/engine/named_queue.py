@@ -51,9 +51,9 @@ class NamedQueue:
         return self._table.queues.get(self.name, {})
 
     @property
-    def open_at_ms(self) -> float:
+    def next_start_ms(self) -> float:
         """Return when the rate lets the next job start, in ms without the clock shift."""
-        return self._table.opens.get(self.name, 0.0)
+        return self._table.next_starts.get(self.name, 0.0)
 
     @property
     def is_paused(self) -> bool:
@@ -69,8 +69,8 @@ class NamedQueue:
         rate = self.rules.get("rate")
         if rate is not None:
             count, period_s = rate
-            open_at_ms = max(self.open_at_ms, float(at_ms))
-            self._table.opens[self.name] = open_at_ms + period_s * 1000 / count
+            next_start_ms = max(self.next_start_ms, float(at_ms))
+            self._table.next_starts[self.name] = next_start_ms + period_s * 1000 / count
 
     def add(self, key: str, id: str) -> None:
         """Note a new entry of an index of this queue."""

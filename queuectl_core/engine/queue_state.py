@@ -141,7 +141,7 @@ class QueueState:
         if rules:
             self.table.queues[event.name] = rules
         if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate starts from now
-            self.table.opens.pop(event.name, None)
+            self.table.next_starts.pop(event.name, None)
         self.scheduler.note_rules(event.name)
 
     def _apply_shift(self, event: events.ClockShifted) -> None:

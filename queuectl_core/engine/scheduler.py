@@ -44,9 +44,9 @@ class Scheduler:
         self._times: IndexedHeap[float] = IndexedHeap()
         self._changed: dict[str, NamedQueue] = {}
         self._idle: dict[str, None] = {}
-        self._asked_ms = -math.inf
+        self._requested_ms = -math.inf
         """When a job was last requested, in ms without the clock shift."""
-        self._default = self._of(DEFAULT_QUEUE)
+        self._default = self._load_queue(DEFAULT_QUEUE)
 
     def queue(self, name: str) -> NamedQueue:
         """Return the queue of this name, for a look at its rules."""
@@ -59,7 +59,7 @@ class Scheduler:
 
     def add(self, key: str, job: Job) -> None:
         """Note the current place of a job."""
-        queue = self._told(job.queue)
+        queue = self._note_changed(job.queue)
         if queue is not None:
             queue.add(key, job.id)
 
@@ -78,7 +78,7 @@ class Scheduler:
         kind, _, name = index.partition("@")
         if kind not in (READY, DUE, DELAYED) or name == ALL_QUEUES:
             return
-        queue = self._told(name or DEFAULT_QUEUE)
+        queue = self._note_changed(name or DEFAULT_QUEUE)
         if queue is not None and len(keys) > few:
             queue.truncate_after(kind, min(keys)[:-1])  # sorts before them all
         elif queue is not None:
@@ -91,7 +91,7 @@ class Scheduler:
             return
         queue = self._queues.get(job.queue)
         if queue is None and job.queue in self._table.queues:
-            queue = self._of(job.queue)
+            queue = self._load_queue(job.queue)
         if queue is not None:
             self._changed[job.queue] = queue
             if began_ms is not None:
@@ -100,7 +100,7 @@ class Scheduler:
     def note_rules(self, name: str) -> None:
         """Note that the rules of a queue changed in the table."""
         if name != ALL_QUEUES:
-            self._changed[name] = self._of(name)
+            self._changed[name] = self._load_queue(name)
 
     def take_next(self, now_ms: int, room: int = 1, workers: int = 1) -> str | None:
         """Take out the next job that may run now, and return its ID, or None.
@@ -123,7 +123,7 @@ class Scheduler:
         """Return when, in ms by the wall clock, the next job may run that was not due at the last request, or None."""
         if self.are_paused:
             return None
-        unshifted_ms = min(self._asked_ms, now_ms - self._table.clock_shift_ms)
+        unshifted_ms = min(self._requested_ms, now_ms - self._table.clock_shift_ms)
         self._look_again(unshifted_ms)
         sure: set[str] = set()
         while (first := self._times.first()) is not None:
@@ -139,7 +139,7 @@ class Scheduler:
 
     def _first(self, unshifted_ms: int) -> tuple[Entry, NamedQueue] | None:
         """Return the entry of the first job that may start, and its queue."""
-        self._asked_ms = unshifted_ms
+        self._requested_ms = unshifted_ms
         looked_at = self._look_again(unshifted_ms)
         while (first := self._heads.first()) is not None:
             head, name = first
@@ -174,7 +174,7 @@ class Scheduler:
             for name in page:
                 waiting = (self._table.count_of(name, state) for state in (PENDING, FAILED))
                 if name in self._table.queues or any(waiting):
-                    queue = self._changed[name] = self._of(name)
+                    queue = self._changed[name] = self._load_queue(name)
                     if not has_delayed and queue is not self._default:
                         queue.timed[DELAYED].note_empty()
             page = self._table.queue_names(page[-1], _PAGE) if len(page) == _PAGE else []
@@ -185,8 +185,8 @@ class Scheduler:
         if not (self._table.queues and (queue.is_paused or queue.is_full)):
             at_ms = queue.promote_due(unshifted_ms)
             head = queue.first()
-            if queue.open_at_ms > unshifted_ms and (head is not None or at_ms is not None):
-                at_ms = queue.open_at_ms if head is not None else max(at_ms or 0, queue.open_at_ms)
+            if queue.next_start_ms > unshifted_ms and (head is not None or at_ms is not None):
+                at_ms = queue.next_start_ms if head is not None else max(at_ms or 0, queue.next_start_ms)
                 head = None
         self._heads.put(queue.name, head)
         self._times.put(queue.name, at_ms)
@@ -195,16 +195,16 @@ class Scheduler:
 
     # Keeping the queues
 
-    def _told(self, name: str) -> NamedQueue | None:
+    def _note_changed(self, name: str) -> NamedQueue | None:
         """Return a queue that changed, or None if no job was requested yet: then its index suffices."""
         queue = self._queues.get(name)
         if queue is None and self._is_open:
-            queue = self._of(name)
+            queue = self._load_queue(name)
         if queue is not None:
             self._changed[name] = queue
         return queue
 
-    def _of(self, name: str) -> NamedQueue:
+    def _load_queue(self, name: str) -> NamedQueue:
         queue = self._queues.get(name)
         if queue is None:
             queue = self._queues[name] = NamedQueue(name, self._table)

@@ -311,8 +311,8 @@ def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
         return {"because": "its queue is full", "queue": job.queue, "limit": queue.rules["limit"]}
     ahead, is_more = _jobs_ahead(ledger, job)
     unshifted_ms = now_ms - table.clock_shift_ms
-    if queue.open_at_ms > unshifted_ms:
-        in_ms = round(queue.open_at_ms - unshifted_ms)
+    if queue.next_start_ms > unshifted_ms:
+        in_ms = round(queue.next_start_ms - unshifted_ms)
         return {"because": "its queue is ahead of its rate", "queue": job.queue, "in_ms": in_ms}
     return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
 

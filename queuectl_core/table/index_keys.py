@@ -1,4 +1,4 @@
-"""Index keys: the place of a job in the indexes of the store, and the counts that include it.
+"""Index keys: the place of a job in the indexes of the store.
 
 Keys in the store, all text:
     ready/RANK                ID of a pending job, in the order of dispatch: by priority, then by number

@@ -76,7 +76,7 @@ class JobTable:
         self.settings: dict[str, Any] = meta.get("settings", {})
         self.queues: dict[str, Rules] = meta.get("queues", {})
         """The rules of the queues that have any; `*` is all queues."""
-        self.opens: dict[str, float] = meta.get("opens", {})
+        self.next_starts: dict[str, float] = meta.get("opens", {})
         """When the rate of a queue lets the next job start, by the clock without its shifts."""
         self.schedules: dict[str, Schedule] = meta.get("schedules", {})
         self.clock_shift_ms: int = meta.get("clock_shift_ms", 0)
@@ -310,7 +310,7 @@ class JobTable:
             "counts": {name: number for name, number in counts.items() if number or name in STATES},
             "settings": self.settings,
             "queues": self.queues,
-            "opens": self.opens,
+            "opens": self.next_starts,
             "schedules": self.schedules,
             "clock_shift_ms": self.clock_shift_ms,
             "latest_ms": self.latest_ms,
