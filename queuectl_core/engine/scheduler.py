@@ -169,15 +169,16 @@ class Scheduler:
         """Load all queues that have a waiting job or a rule."""
         self._is_open = True
         has_delayed = bool(self._table.scan(f"{DELAYED}@{ALL_QUEUES}", 1))
-        page = self._table.queue_names("", _PAGE)
-        while page:
+        after = ""
+        while page := self._table.queue_names(after, _PAGE):
+            after = page[-1]
             for name in page:
                 waiting = (self._table.count_of(name, state) for state in (PENDING, FAILED))
-                if name in self._table.queues or any(waiting):
-                    queue = self._changed[name] = self._load_queue(name)
-                    if not has_delayed and queue is not self._default:
-                        queue.timed[DELAYED].note_empty()
-            page = self._table.queue_names(page[-1], _PAGE) if len(page) == _PAGE else []
+                if name not in self._table.queues and not any(waiting):
+                    continue
+                queue = self._changed[name] = self._load_queue(name)
+                if not has_delayed and queue is not self._default:
+                    queue.timed[DELAYED].note_empty()
 
     def _look_at(self, queue: NamedQueue, unshifted_ms: float) -> None:
         """Update the place of a queue among the others."""
