@@ -37,6 +37,10 @@ class FullParser(argparse.ArgumentParser):
         self.add_argument("--json", action="store_true", default=json, help="print one JSON value")
 
     def error(self, message: str) -> NoReturn:
+        """Report invalid arguments.
+
+        Raises: InvalidInput.
+        """
         said = message if len(message) <= 300 else f"{message[:300]}…"
         raise InvalidInput(what=f"{said}{self._near(message[:300])}; see `{self.prog} --help`")
 

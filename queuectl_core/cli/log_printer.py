@@ -25,6 +25,7 @@ class Outlet:
         self._tail: deque[bytes] | None = None if tail is None else deque(maxlen=tail)
 
     def note(self, text: str) -> None:
+        """Print a message on standard error, with the prefix."""
         self._screen.note(self._prefix.decode() + text)
 
     def raw(self, data: bytes) -> None:

@@ -21,6 +21,7 @@ ALLOW_EMPTY = ("--allow-empty", "", "succeed when no job matches")
 
 
 def nothing_matches() -> NothingToDo:
+    """Return the error for a filter that no job matches."""
     return NothingToDo(what="no job matches; check with `queuectl list`, or use --allow-empty")
 
 

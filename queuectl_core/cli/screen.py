@@ -171,6 +171,10 @@ def tell(text: str) -> None:
 
 
 def flush() -> None:
+    """Write everything that was printed to standard output.
+
+    Raises: OutputFailed, BrokenPipeError.
+    """
     _checked(sys.stdout.flush)
 
 

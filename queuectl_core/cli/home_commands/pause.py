@@ -17,6 +17,7 @@ class Pause:
         self.EXAMPLES = examples
 
     def run(self, queue: Queue, args: Arguments, screen: Screen) -> None:
+        """Pause or resume all queues, and print what that means."""
         queue.set_queue("*", paused=self._paused)
         screen.result({"paused": self._paused}, self._said)
 

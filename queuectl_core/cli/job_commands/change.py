@@ -110,16 +110,24 @@ class Change:
 
 
 class Cancel(Change):
+    """The command that cancels jobs."""
+
     OPTIONS = (
         *Change.OPTIONS,
         ("--signal", "NAME", "signal that ends a running job (default TERM); KILL follows after its grace"),
     )
 
     def options(self, args: Arguments) -> Mapping[str, object]:
+        """Return the signal.
+
+        Raises: InvalidInput.
+        """
         return {"signal": _signal(args.signal or "TERM")}
 
 
 class Edit(Change):
+    """The command that changes fields of jobs. Its options are fields, so only --where selects jobs."""
+
     USAGE = "queuectl edit [options] (ID … | --where FIELD=VALUE | --all)"
     OPTIONS = (
         *_JOBS,
@@ -135,9 +143,17 @@ class Edit(Change):
         return JOB_FLAGS
 
     def chosen(self, args: Arguments) -> Chosen:
+        """Return the filter that --where makes.
+
+        Raises: InvalidInput.
+        """
         return where_filter(args.where or [])
 
     def options(self, args: Arguments) -> Mapping[str, object]:
+        """Return the fields to change. An empty value restores the default.
+
+        Raises: InvalidInput.
+        """
         from ..job_options import job_fields
 
         fields = {name: None if value == "" else value for name, value in job_fields(args).items()}

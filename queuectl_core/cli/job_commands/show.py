@@ -13,4 +13,8 @@ OPTIONS = (("id", "ID", "ID of the job"),)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Print the job.
+
+    Raises: UnknownJob.
+    """
     print_job(queue.get(args.id), screen)
