@@ -149,9 +149,9 @@ class Queue(Administration):
         Raises: UnknownJob, NoSupervisor.
         """
         with no_fork:
-            from .waiting import Awaiting
+            from .waiting import JobWait
 
-        return Awaiting(self._transport, timeout_s).these(list(dict.fromkeys(ids)))
+        return JobWait(self._transport, timeout_s).for_ids(list(dict.fromkeys(ids)))
 
     def wait_for(
         self,
@@ -167,9 +167,9 @@ class Queue(Administration):
         Raises: InvalidInput, NoSupervisor.
         """
         with no_fork:
-            from .waiting import Awaiting
+            from .waiting import JobWait
 
-        return Awaiting(self._transport, timeout_s).matching(state, wanted)
+        return JobWait(self._transport, timeout_s).for_filter(state, wanted)
 
     def retry_dead(
         self,

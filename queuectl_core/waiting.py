@@ -35,7 +35,7 @@ SUCCESSOR_WITHIN_S = 5.0
 """How long a wait allows for a new supervisor after the last one ended, as in a restart."""
 
 
-class Awaiting:
+class JobWait:
     """A wait for jobs. The timeout starts when you create the object."""
 
     def __init__(self, transport: Transport, timeout_s: float | None) -> None:
@@ -44,7 +44,7 @@ class Awaiting:
         self._own_id = transport.home.job_inside(os.environ)
         """The job that this process belongs to: a wait for it would never end."""
 
-    def these(self, ids: Sequence[str], lenient: bool = False) -> Ended | None:
+    def for_ids(self, ids: Sequence[str], lenient: bool = False) -> Ended | None:
         """Wait until these jobs finish, and return how many ended in which way, or None at the timeout.
 
         With `lenient`, count a job that does not exist as purged.
@@ -69,7 +69,7 @@ class Awaiting:
             pause_s = min(LAST_PAUSE_S, 2 * pause_s) if client is not None else FIRST_PAUSE_S
         return {}
 
-    def matching(self, state: str | Sequence[str] | None, wanted: Mapping[str, object]) -> Ended | None:
+    def for_filter(self, state: str | Sequence[str] | None, wanted: Mapping[str, object]) -> Ended | None:
         """Wait for the jobs that match now, and return how many ended in which way, or None at the timeout.
 
         The result counts jobs that finished earlier, but not the job that this process belongs to. It is empty when
@@ -85,7 +85,7 @@ class Awaiting:
         for final in ended:
             for page in self._transport.pages("list", **{**_BRIEF, "state": final, **wanted}):
                 ended[final] += sum(id not in open_ids for id in page["jobs"])
-        later = self.these(list(open_ids), lenient=True)
+        later = self.for_ids(list(open_ids), lenient=True)
         if later is None:
             return None
         counts = {how: ended.get(how, 0) + later.get(how, 0) for how in {**ended, **later}}

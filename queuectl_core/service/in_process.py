@@ -135,7 +135,7 @@ class InProcess:
             command = orphans.conclude(self._home, ledger.table.existing(run.job_id), find_orphans=list)
             if command is not None:
                 ledger.decide(command, now_ms())
-                self._notes += filter(None, [orphans.told_of_damage(command)])
+                self._notes += filter(None, [orphans.damage_message(command)])
 
     def _read(self, request: Fields, is_full: bool = False) -> Fields:
         """Return the reply of a home on a disk that nobody can write to. Do not harvest results."""

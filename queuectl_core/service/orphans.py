@@ -92,7 +92,7 @@ def conclude(home: Home, job: Job, find_orphans: Callable[[], list[int]]) -> com
     return commands.Finish(job.id, run.run, lost(home, job.running(), _why_lost(home, run.instance)))
 
 
-def told_of_damage(command: commands.Command) -> str | None:
+def damage_message(command: commands.Command) -> str | None:
     """Return a sentence for people if the result file of a lost worker is damaged, or else None."""
     if type(command) is commands.Finish and command.ending.outcome == "worker-lost" and command.ending.detail != LOST:
         return f"{command.id}: {command.ending.detail}"

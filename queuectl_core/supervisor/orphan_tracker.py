@@ -91,7 +91,7 @@ class OrphanTracker:
                 del self.lost[job_id]
                 self.release_files(run.instance)
                 self._decide(command)
-                damage = orphans.told_of_damage(command)
+                damage = orphans.damage_message(command)
                 if damage is not None:
                     log(damage)
 

@@ -22,7 +22,7 @@ from .. import errors
 from ..errors import BadHome, Busy, OutcomeUnknown, ProtocolError
 from ..system.clock import steady_ms
 from . import protocol
-from .socket_path import peer_uid, reachable
+from .socket_path import peer_uid, short_path
 
 TYPE_CHECKING = False  # the import of typing costs the command line a millisecond
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def connect(path: str, deadline_s: float) -> Client | None:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         sock.settimeout(min(deadline_s, _MAX_WAIT_S))
         try:
-            with reachable(path) as name:
+            with short_path(path) as name:
                 sock.connect(name)
             _check_peer(sock, path)
             return Client(sock, deadline_s)

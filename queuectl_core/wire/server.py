@@ -23,7 +23,7 @@ from collections.abc import Callable
 from .. import errors
 from ..errors import QueueError
 from . import protocol
-from .socket_path import peer_uid, reachable
+from .socket_path import peer_uid, short_path
 
 MAX_CONNECTIONS = 256
 """From this many connections on, a new client displaces an idle one. Those that wait for jobs do not count."""
@@ -119,7 +119,7 @@ class Server:
             os.unlink(path)
         before = os.umask(0o177)
         try:
-            with reachable(path) as name:
+            with short_path(path) as name:
                 self._listener.bind(name)
         finally:
             os.umask(before)

@@ -18,7 +18,7 @@ import sys
 _MAX_BYTES = 103
 
 
-class reachable:
+class short_path:
     """Give the block a short path of the same socket, for bind or connect.
 
     Raises: OSError.

@@ -14,7 +14,7 @@ from queuectl_core import Queue
 from queuectl_core.errors import NoSupervisor
 from queuectl_core.home import Home
 from queuectl_core.transport import Transport
-from queuectl_core.waiting import Awaiting
+from queuectl_core.waiting import JobWait
 from tests.homes import CommandLine, until
 
 
@@ -110,7 +110,7 @@ class MovingPages:
 def test_a_job_that_moves_between_two_pages_is_found() -> None:
     """Jobs that are added meanwhile are not found; otherwise the wait could never end."""
     caller = MovingPages()
-    found = Awaiting(caller, None)._open_ids(["pending"], {})  # type: ignore[arg-type]
+    found = JobWait(caller, None)._open_ids(["pending"], {})  # type: ignore[arg-type]
     assert sorted(found) == ["a", "moved", "z"]
     assert [fields.get("before") for fields in caller.asked] == [None, None, 9, 9, 9, 9]
 
@@ -173,6 +173,6 @@ def test_a_job_that_is_removed_meanwhile_counts_as_purged(queuectl: CommandLine)
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
     with Queue(queuectl.home) as queue:
-        assert Awaiting(queue._transport, 5).these(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
+        assert JobWait(queue._transport, 5).for_ids(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
         queuectl.ok("worker", "stop")
-        assert Awaiting(queue._transport, 5).these(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
+        assert JobWait(queue._transport, 5).for_ids(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
