@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import subprocess
 
 import pytest
 
@@ -155,6 +156,17 @@ def test_a_change_skips_jobs_in_none_of_its_states(queuectl: CommandLine, change
         assert queue.edit(["a"], {"delay": 0}, states=["dead"]) == []
         assert queue.get("a")["state"] == "pending" and queue.get("a")["next_run_at"] is not None
         assert queue.remove(["a"], states=["pending"]) == ["a"]
+
+
+def test_run_says_when_its_job_is_removed_before_it_has_the_result(queuectl: CommandLine) -> None:
+    """It knew the job, so that the job does not exist would be no answer."""
+    queuectl.ok("pause")
+    queuectl.ok("worker", "start")
+    with queuectl.popen("run", "--id", "a", "--", "true", stderr=subprocess.PIPE) as process:
+        until(lambda: queuectl("rm", "a").status == 0, lambda: "the job to be there")
+        assert process.stderr is not None
+        assert b"job a was removed before its result was read" in process.stderr.read()
+    assert process.returncode == 1
 
 
 def test_wait_reports_results_by_its_exit_status(queuectl: CommandLine) -> None:

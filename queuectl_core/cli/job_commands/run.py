@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ...errors import InvalidInput, NoSupervisor
+from ...errors import InvalidInput, NoSupervisor, UnknownJob
 from ..fast_args import Arguments
 from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields
 from ..log_follower import follow
@@ -38,11 +38,14 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     id = queue.enqueue(join(args.words), **fields)
     try:
         follow(queue, [(queue.get(id), Outlet(screen))])
+        return _status_of(queue.get(id), screen)
+    except UnknownJob:
+        screen.note(f"job {id} was removed before its result was read, by hand or because of `retention-jobs`")
+        return 1
     except KeyboardInterrupt:
         advice = f"follow it with `queuectl logs -f {id}`, or end it with `queuectl cancel {id}`"
         screen.note(f"job {id} continues; {advice}")
         return 130
-    return _status_of(queue.get(id), screen)
 
 
 def _status_of(job: JobRecord, screen: Screen) -> int:
