@@ -9,7 +9,7 @@ state.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 
 from ..errors import Corrupt
@@ -51,8 +51,14 @@ class QueueState:
         """
         new = happened[max(0, self.sequence + 1 - first_sequence) :]
         self.sequence = max(self.sequence, first_sequence - 1)
-        for _, group in groupby(enumerate(new), _first_number):
-            self.apply([event for _, event in group])
+        numbers = count()
+
+        def first_number(event: Event) -> int | None:
+            """Return the same number for new jobs with consecutive numbers, and None for other events."""
+            return event.number - next(numbers) if isinstance(event, Enqueued) else None
+
+        for _, group in groupby(new, first_number):
+            self.apply(list(group))
 
     def apply(self, happened: Sequence[Event]) -> None:
         """Apply the events of one decision, or a part of them."""
@@ -169,12 +175,6 @@ class QueueState:
             schedule = schedules[event.name]
             last_id = event.job_id or schedule.get("last_id")
             schedules[event.name] = {**schedule, "next_ms": event.next_ms, "last_id": last_id}
-
-
-def _first_number(place: tuple[int, Event]) -> int | None:
-    """Return the same number for new jobs with consecutive numbers, and None for other events."""
-    n, event = place
-    return event.number - n if isinstance(event, Enqueued) else None
 
 
 _APPLIED: dict[type, Callable[..., None]] = {

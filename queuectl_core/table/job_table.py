@@ -128,7 +128,8 @@ class JobTable:
         key, id = entry
         dirty = self._dirty.get(id)
         if dirty is not None:
-            return bool(dirty.keys) and dirty.keys[0][1] == key
+            keys = dirty.keys
+            return bool(keys) and keys[0][1] == key
         job = self._load(id)
         return job is not None and state_key_of(job)[1] == key
 
