@@ -49,6 +49,7 @@ class Load:
 
     @property
     def count(self) -> int:
+        """Return the number of jobs so far."""
         return len(self.batch.entries)
 
     def next_part(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> Admission:

@@ -103,6 +103,7 @@ class Engine(QueueState):
         return load
 
     def end_load(self, load: Load) -> None:
+        """End a load. Without a commit, none of its jobs counts."""
         self._loads.pop(load, None)
 
     def add_to_load(self, load: Load, specs: list[object], cwd: str, now_ms: int) -> list[str]:

@@ -48,6 +48,7 @@ class NamedQueue:
 
     @property
     def rules(self) -> Rules:
+        """Return the rules of this queue."""
         return self._table.queues.get(self.name, {})
 
     @property
@@ -57,10 +58,12 @@ class NamedQueue:
 
     @property
     def is_paused(self) -> bool:
+        """Return whether the rules pause this queue."""
         return self.rules.get("paused_ms") is not None
 
     @property
     def is_full(self) -> bool:
+        """Return whether as many jobs run as the limit of the queue allows."""
         limit = self.rules.get("limit")
         return limit is not None and self._table.count_of(self.name, PROCESSING) >= limit
 

@@ -54,6 +54,7 @@ class Scheduler:
 
     @property
     def are_paused(self) -> bool:
+        """Return whether the rules pause all queues."""
         rules = self._table.queues.get(ALL_QUEUES)
         return rules is not None and rules.get("paused_ms") is not None
 
