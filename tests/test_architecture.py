@@ -57,13 +57,15 @@ MOST_MODULES = 22
 """The limit for one folder."""
 
 PURE_MAY_IMPORT = {
-    "__future__", "_json", "bisect", "calendar", "codecs", "collections", "datetime", "difflib", "functools", "heapq", "itertools", "json", "math", "re", "signal", "struct", "time", "typing", "zlib",
+    "__future__", "_json", "bisect", "calendar", "codecs", "collections", "datetime", "difflib", "functools", "heapq", "itertools", "json", "math", "posixpath", "re", "shlex", "signal", "struct", "time", "typing", "zlib",
 }  # fmt: skip
 """`signal` is for the names of signals, and `time` for calendar arithmetic; `PURE_MAY_CALL` limits both."""
 
 PURE_MAY_CALL = {
     "time": {"strftime", "gmtime"},
     "signal": {"Signals"},
+    "posixpath": {"basename", "dirname", "splitext"},
+    "shlex": {"quote"},
     "datetime": {"datetime", "timedelta", "timezone", "tzinfo"},
 }
 

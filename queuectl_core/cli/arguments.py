@@ -137,6 +137,8 @@ def _add(parser: argparse._ActionsContainer, option: Option) -> None:
     if not names.startswith("-"):
         nargs = {"…": "*", "?": "?"}.get(metavar[-1:])
         parser.add_argument(names, nargs=nargs, **how)
+    elif metavar.endswith("?"):
+        parser.add_argument(*names.split(), nargs="?", const="-", **how)
     elif metavar:
         parser.add_argument(*names.split(), action="append" if metavar.endswith("…") else "store", **how)
     else:

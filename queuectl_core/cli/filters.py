@@ -63,12 +63,16 @@ def chosen_by(args: Arguments) -> Chosen:
         chosen["tags"] = {name: value for name, _, value in pairs}
     for name in ("since", "until"):
         if name in given:
-            chosen[f"{name}_ms"] = _instant_ms(given[name], f"--{name}")
+            chosen[f"{name}_ms"] = instant_ms(given[name], f"--{name}")
     checked: Chosen = chosen
     return checked
 
 
-def _instant_ms(text: str, flag: str) -> int:
+def instant_ms(text: str, flag: str) -> int:
+    """Return a time in the past as ms since 1970. `text` says how long ago, the time of day, or the date.
+
+    Raises: InvalidInput.
+    """
     from ..system.clock import now_ms
     from ..timestamps import parse_duration_s, parse_rfc3339
     from .value_args import instant

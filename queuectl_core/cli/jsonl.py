@@ -1,6 +1,6 @@
-"""JSON lines: the jobs of a file, one JSON text per line, read on demand.
+"""JSON lines: the jobs of a call that adds many, one JSON text per job, read or made on demand.
 
-It does not parse JSON: whoever adds the jobs parses the lines.
+Whoever adds the jobs parses the lines.
 Invariant: an error names the line of the file. Empty lines count as lines, but not as jobs.
 """
 
@@ -14,7 +14,7 @@ from .fast_args import path_of
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -33,12 +33,47 @@ def opened(path: str) -> BinaryIO:
         raise InvalidInput(what=f"cannot read {path}: {why}") from None
 
 
-class Lines:
-    """The jobs of a file, to iterate over once. `name` is the name of the file in messages."""
+def name_of(path: str) -> str:
+    """Return the name of a file in messages."""
+    return "standard input" if path == "-" else path
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
+
+class JobLines:
+    """The jobs of one call, to iterate over once."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the JSON text of each job.
+
+        Raises: InvalidInput.
+        """
+        raise NotImplementedError
+
+    def place_of(self, index: int) -> str:
+        """Return where the job with this index comes from."""
+        raise NotImplementedError
+
+    def placed(self, refusal: QueueError) -> QueueError:
+        """Return the error with the place of the refused job, or as it is if it names no job."""
+        index = refusal.fields.get("index")
+        if not isinstance(index, int):
+            return refusal
+        placed = self.refusal(index, str(refusal))
+        placed.exit_status = refusal.exit_status
+        return placed
+
+    def refusal(self, index: int, why: str) -> InvalidInput:
+        """Return the error that the job with this index is not valid."""
+        return InvalidInput(what=f"{self.place_of(index)}: {why}; nothing was enqueued")
+
+
+class FileLines(JobLines):
+    """The jobs of a file. `name` is the name of the file in messages."""
+
+    def __init__(self, name: str, file: BinaryIO, defaults: Mapping[str, object] | None = None) -> None:
+        """`defaults` are the fields of the jobs that don't set them."""
         self._name = name
         self._file = file
+        self._defaults = defaults
         self._jobs_before_blank: list[int] = []
 
     def __iter__(self) -> Iterator[str]:
@@ -50,28 +85,30 @@ class Lines:
         try:
             while line := self._file.readline(MAX_LINE_BYTES + 1):
                 if len(line) > MAX_LINE_BYTES:
-                    raise self._refusal(index, f"it has more than {MAX_LINE_BYTES} bytes")
+                    raise self.refusal(index, f"it has more than {MAX_LINE_BYTES} bytes")
                 if line.isspace():
                     self._jobs_before_blank.append(index)
                     continue
-                yield line.decode("utf-8")
+                text = line.decode("utf-8")
+                yield self._with_defaults(text, index) if self._defaults else text
                 index += 1
         except UnicodeDecodeError:
-            raise self._refusal(index, "not valid UTF-8") from None
+            raise self.refusal(index, "not valid UTF-8") from None
         except OSError as fault:
             raise InvalidInput(what=f"cannot read {self._name}: {fault.strerror}") from None
         if not index:
             raise InvalidInput(what=f"{self._name} contains no jobs")
 
-    def placed(self, refusal: QueueError) -> QueueError:
-        """Return the error with the line of the refused job, or as it is if it names no job."""
-        index = refusal.fields.get("index")
-        if not isinstance(index, int):
-            return refusal
-        placed = self._refusal(index, str(refusal))
-        placed.exit_status = refusal.exit_status
-        return placed
+    def place_of(self, index: int) -> str:
+        """Return the file and the line of the job with this index."""
+        return f"{self._name} line {index + 1 + bisect_right(self._jobs_before_blank, index)}"
 
-    def _refusal(self, index: int, why: str) -> InvalidInput:
-        line = index + 1 + bisect_right(self._jobs_before_blank, index)
-        return InvalidInput(what=f"{self._name} line {line}: {why}; nothing was enqueued")
+    def _with_defaults(self, line: str, index: int) -> str:
+        from ..fast_json import encode
+        from ..model.job_text import parse
+
+        try:
+            job = parse(line)
+        except ValueError as fault:
+            raise self.refusal(index, f"invalid JSON ({fault})") from None
+        return encode({**(self._defaults or {}), **job}) if isinstance(job, dict) else line

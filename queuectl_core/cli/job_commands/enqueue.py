@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ...errors import InvalidInput, QueueError
+from ...errors import InvalidInput, InvalidJob, QueueError
 from ..fast_args import Arguments
 from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields
 from ..screen import Screen
@@ -12,38 +12,100 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from typing import Any
 
-TAKES_WORDS = True
+    from ..jsonl import JobLines
 
-SUMMARY = """Adds one job or a file of jobs (all or none). Prints only the ID of each job; exit 0 means stored."""
+TAKES_WORDS = True
+PREVIEW_COMMANDS = 5
+"""The number of commands that --dry-run shows of many jobs."""
+
+SUMMARY = """Adds one job, or many (all or none): from a file of jobs, or from one command with many values. Prints only
+the ID of each job; exit 0 means stored. {} in the command is the value, and {.} {/} {//} {#} {2} work as in GNU
+parallel; without a placeholder, the value becomes the last argument."""
 EXAMPLES = [
     """queuectl enqueue '{"id": "job1", "command": "sleep 2"}'""",
     "queuectl enqueue -- make -j4 all",
     "queuectl enqueue --id nightly --max-retries 5 --command 'cd /srv && ./backup | gzip > b.gz'",
     "queuectl enqueue --file jobs.jsonl      one JSON object per line; - reads standard input",
+    "ls *.log | queuectl enqueue --each-line -- gzip -k {}",
+    "queuectl enqueue -- ./train.sh {1} --seed {2} ::: small large ::: 1 2 3",
+    "queuectl enqueue --array 1-100:5 -- ./step.sh {}",
 ]
-USAGE = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD …)"
+USAGE = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD … [::: VALUE …])"
 OPTIONS = (
     ("job", "JSON…", "job as a JSON object, with fields named like the options"),
     ("--id", "ID", "ID of the job (default: generated)"),
     ("--command", "TEXT", "shell command line"),
     ("--file", "FILE", "file of jobs, one JSON object per line; - is standard input"),
-    ("--dry-run", "", "show the job and its retry delays without adding it"),
+    ("--each-line", "FILE?", "one job per line of FILE (default: standard input)"),
+    ("-0 --null", "", "with --each-line: values end with NUL, not newline"),
+    ("--array", "RANGES", "one job per index, like 1-100 or 0-9:3 or 1,5,7-9"),
+    ("--csv", "FILE", "one job per row of FILE; {1} {2} are the columns"),
+    ("--header", "", "with --csv: the first row names the columns, for {name}"),
+    ("--dry-run", "", "show what would be added, without adding it"),
 )
 JOB_FLAGS = NEW_JOB_FLAGS
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Add the jobs, and print their IDs."""
-    _check_ways(args)
+    lines = _lines(args)
+    if lines is None:
+        _check_ways(args)
     if args.dry_run:
-        return _preview(queue, args, screen)
-    ids = _enqueue_file(queue, args.file) if args.file is not None else queue.enqueue_many([_wanted(args)])
+        return _preview(queue, args, screen) if lines is None else _preview_lines(lines, screen)
+    ids = queue.enqueue_many([_wanted(args)]) if lines is None else _enqueue_lines(queue, lines)
     screen.result({"ids": ids}, "\n".join(ids))
 
 
-def _preview(queue: Queue, args: Arguments, screen: Screen) -> None:
+def _lines(args: Arguments) -> JobLines | None:
+    """Return the jobs of a call that adds many, or None.
+
+    Raises: InvalidInput.
+    """
+    options = {"--file": args.file, "--each-line": args.each_line, "--array": args.array, "--csv": args.csv}
+    given = [flag for flag, value in options.items() if value is not None]
+    if any(word[:3] == ":::" for word in args.words or ()):
+        given.append("lists after :::")
+    if not given:
+        return None
+    has_command = args.words is not None or args.command is not None
+    others = given[1:] + ["a job"] * bool(args.job) + ["a command"] * (args.file is not None and has_command)
+    if others:
+        raise InvalidInput(what=f"{given[0]} and {others[0]} cannot be used together")
+    if args.id is not None:
+        raise InvalidInput(what="--id names one job and cannot be used for many")
     if args.file is not None:
-        raise InvalidInput(what="--dry-run shows one job and cannot be used with --file")
+        from ..jsonl import FileLines, name_of, opened
+
+        return FileLines(name_of(args.file), opened(args.file), _flags(args))
+    from ..sweeps import SweepLines
+
+    return SweepLines(args, _flags(args))
+
+
+def _preview_lines(lines: JobLines, screen: Screen) -> None:
+    """Check each job, and print how many there are and the first commands."""
+    from ...model.job_spec import check_spec
+    from ...model.job_text import parse
+    from ..screen import counted
+
+    commands: list[str] = []
+    count = 0
+    for count, line in enumerate(lines, 1):
+        try:
+            spec = check_spec(parse(line), count - 1)
+        except ValueError as fault:
+            raise lines.refusal(count - 1, f"invalid JSON ({fault})") from None
+        except InvalidJob as refusal:
+            raise lines.placed(refusal) from None
+        if count <= PREVIEW_COMMANDS:
+            commands.append(spec["command"])
+    screen.result({"count": count, "commands": commands}, "\n".join(commands))
+    if not screen.json:
+        screen.note(f"{counted(count, 'job')} would be added")
+
+
+def _preview(queue: Queue, args: Arguments, screen: Screen) -> None:
     jobs = queue.preview([_wanted(args)])
     if screen.json:
         return screen.value(jobs[0] if jobs else None)
@@ -62,13 +124,9 @@ def _preview(queue: Queue, args: Arguments, screen: Screen) -> None:
 def _check_ways(args: Arguments) -> None:
     if len(args.job) > 1 or (args.job and args.words is not None):
         raise InvalidInput(what="more than one word; quote the JSON, or put a command after --: enqueue -- sleep 5")
-    ways = [args.job or None, args.command, args.file, args.words]
+    ways = [args.job or None, args.command, args.words]
     if sum(way is not None for way in ways) != 1:
         raise InvalidInput(what="use exactly one of JSON, --command TEXT, --file FILE, or -- WORD …")
-    fields = _flags(args) if args.file is not None else {}
-    if fields:
-        flag = next(iter(fields)).replace("_", "-")
-        raise InvalidInput(what=f"--{flag} cannot be used with --file; set the field in each line")
 
 
 def _wanted(args: Arguments) -> Any:
@@ -108,12 +166,10 @@ def _parse_job(text: str) -> object:
         raise InvalidInput(what=what) from None
 
 
-def _enqueue_file(queue: Queue, path: str) -> list[str]:
-    from ..jsonl import Lines, opened
+def _enqueue_lines(queue: Queue, lines: JobLines) -> list[str]:
     from ..progress import Progress
 
-    with opened(path) as file, Progress("jobs read; all are stored at the end") as progress:
-        lines = Lines("standard input" if path == "-" else path, file)
+    with Progress("jobs read; all are stored at the end") as progress:
         try:
             return queue.enqueue_lines(lines, progress=progress.show)
         except QueueError as refusal:

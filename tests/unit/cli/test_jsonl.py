@@ -6,12 +6,12 @@ import io
 
 import pytest
 
-from queuectl_core.cli.jsonl import Lines
+from queuectl_core.cli.jsonl import FileLines
 from queuectl_core.errors import DuplicateJob, InvalidInput, InvalidJob
 
 
-def lines_of(data: bytes) -> Lines:
-    return Lines("jobs.jsonl", io.BytesIO(data))
+def lines_of(data: bytes) -> FileLines:
+    return FileLines("jobs.jsonl", io.BytesIO(data))
 
 
 def test_each_line_is_a_text_and_empty_lines_are_skipped() -> None:
@@ -47,4 +47,4 @@ def test_line_that_is_not_utf_8_is_named() -> None:
 
 def test_endless_line_is_refused_before_it_fills_the_memory() -> None:
     with open("/dev/zero", "rb") as endless, pytest.raises(InvalidInput, match="line 1: it has more than 4194304 bytes"):
-        list(Lines("/dev/zero", endless))
+        list(FileLines("/dev/zero", endless))

@@ -1,0 +1,96 @@
+"""Dependency trees: jobs and the jobs that wait for them, as a text tree or as a Graphviz graph.
+
+Pure. It knows what is kept of jobs, but neither a queue nor a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+Jobs = dict[str, dict[str, Any]]
+"""Jobs by ID, as `Queue.kept` yields them."""
+
+_COLORS = {"completed": "palegreen", "dead": "salmon", "failed": "gold", "processing": "lightblue"}
+"""The Graphviz color of each state; the others are white."""
+
+
+def linked(jobs: Iterable[dict[str, Any]]) -> Jobs:
+    """Return the jobs that wait for others or that others wait for, in the order in which they were added."""
+    known = {job["id"]: job for job in jobs}
+    needed = {other for job in known.values() for other in after(job)}
+    found = [job for job in known.values() if after(job) or job["id"] in needed]
+    return {job["id"]: job for job in sorted(found, key=lambda job: job["number"])}
+
+
+def after(job: dict[str, Any]) -> list[str]:
+    """Return the IDs of the jobs that a job waits for or waited for."""
+    return list(job.get("options", {}).get("after", ()))
+
+
+def component(jobs: Jobs, id: str) -> Jobs:
+    """Return the jobs that are linked to a job, in both directions and over any number of steps."""
+    neighbors = _dependants(jobs)
+    for job in jobs.values():
+        neighbors.setdefault(job["id"], []).extend(_prerequisites(jobs, job["id"]))
+    found, left = {id}, [id]
+    while left:
+        new = [other for other in neighbors.get(left.pop(), ()) if other not in found]
+        found.update(new)
+        left += new
+    return {other: job for other, job in jobs.items() if other in found}
+
+
+def tree_lines(jobs: Jobs) -> Iterator[tuple[str, str, bool]]:
+    """Yield the lines of the tree: its branches, the ID of a job, and whether the job is repeated.
+
+    A job stands below each job that it waits for. What waits for it follows only the first time.
+    """
+    dependants = _dependants(jobs)
+    seen: set[str] = set()
+    stack = [("", "", id) for id in reversed(jobs) if not _prerequisites(jobs, id)]
+    while stack:
+        branch, indent, id = stack.pop()
+        yield branch, id, id in seen
+        children = dependants.get(id, []) if id not in seen else []
+        seen.add(id)
+        for n, child in enumerate(reversed(children)):
+            here, below = ("└── ", "    ") if n == 0 else ("├── ", "│   ")
+            stack.append((indent + here, indent + below, child))
+
+
+def dot_lines(jobs: Jobs) -> Iterator[str]:
+    """Yield the lines of a graph in the DOT language of Graphviz."""
+    yield "digraph queuectl {"
+    yield "  node [shape=box, style=filled];"
+    for id, job in jobs.items():
+        label = _quoted(id, title_of(job)[:40], job["state"])
+        yield f"  {_quoted(id)} [label={label}, fillcolor={_COLORS.get(job['state'], 'white')}];"
+    for id in jobs:
+        for other in _prerequisites(jobs, id):
+            yield f"  {_quoted(other)} -> {_quoted(id)};"
+    yield "}"
+
+
+def title_of(job: dict[str, Any]) -> str:
+    """Return the name of a job, or its command if it has none."""
+    return str(job.get("options", {}).get("name") or job["command"])
+
+
+def _prerequisites(jobs: Jobs, id: str) -> list[str]:
+    """Return the jobs that a job waits for or waited for, without those that no longer exist."""
+    return [other for other in after(jobs[id]) if other in jobs]
+
+
+def _dependants(jobs: Jobs) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for id in jobs:
+        for other in _prerequisites(jobs, id):
+            found.setdefault(other, []).append(id)
+    return found
+
+
+def _quoted(*lines: str) -> str:
+    """Return lines of text as one string of the DOT language."""
+    escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for line in lines)
+    return '"' + "\\n".join(escaped) + '"'

@@ -1,0 +1,36 @@
+"""`queuectl graph`: which jobs wait for which others, as a tree or for Graphviz."""
+
+from __future__ import annotations
+
+from ...api import Queue
+from ...errors import NothingToDo
+from ..dependency_tree import after, component, dot_lines, linked, title_of, tree_lines
+from ..fast_args import Arguments
+from ..screen import Screen, visible
+
+SUMMARY = """Shows which jobs wait for which others, with their states. A job stands below each job that it waits for.
+(*) marks a job whose dependants stand further up. With an ID, shows only the jobs that are linked to that job."""
+EXAMPLES = ["queuectl graph", "queuectl graph merge", "queuectl graph --dot | dot -Tsvg > jobs.svg"]
+OPTIONS = (
+    ("ids", "ID…", "show only the jobs that are linked to these"),
+    ("--dot", "", "print a graph in the DOT language of Graphviz"),
+)
+
+
+def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Print the graph."""
+    for id in args.ids:
+        queue.get(id)  # refuse an unknown job
+    jobs = linked(job for page in queue.kept() for job in page)
+    if args.ids:
+        chosen = {id for start in args.ids for id in component(jobs, start)}
+        jobs = {id: job for id, job in jobs.items() if id in chosen}
+    if screen.json:
+        return screen.value([{"id": id, "state": job["state"], "after": after(job)} for id, job in jobs.items()])
+    if not jobs:
+        raise NothingToDo(what="no job waits for another")
+    if args.dot:
+        return screen.line("\n".join(dot_lines(jobs)))
+    for branch, id, is_repeated in tree_lines(jobs):
+        title = "(*)" if is_repeated else visible(title_of(jobs[id]))[:60]
+        screen.line(f"{branch}{id}  ", screen.paint(jobs[id]["state"], jobs[id]["state"]), f"  {title}")

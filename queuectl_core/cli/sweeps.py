@@ -1,0 +1,170 @@
+"""Sweeps: many jobs from one command, one for each line, index, row of a table, or combination of values.
+
+It turns the options of such a call into lines of JSON, which the queue adds like those of a file.
+
+Invariant: nothing is held in memory but the lists of a combination, however many jobs there are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import InvalidInput
+from ..fast_json import encode
+from ..model.command_template import CommandTemplate
+from ..model.value_rows import array_indexes, combine, split_words
+from .jsonl import MAX_LINE_BYTES, JobLines, name_of, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import BinaryIO
+
+    from ..model.command_template import Row
+    from .fast_args import Arguments
+
+INDEX_VARIABLE = "QUEUECTL_ARRAY_INDEX"
+_CHUNK_BYTES = 64 * 1024
+
+
+class Values(NamedTuple):
+    """The values of all jobs: `width` for each, with the `names` of the first ones."""
+
+    rows: Iterator[Row]
+    width: int
+    names: Sequence[str] = ()
+
+
+class SweepLines(JobLines):
+    """The jobs of one call."""
+
+    def __init__(self, args: Arguments, fields: Mapping[str, object]) -> None:
+        """Read the options. `fields` are the job fields that all jobs share.
+
+        Raises: InvalidInput.
+        """
+        words = [args.command] if args.command is not None else args.words
+        if not words:
+            raise InvalidInput(what="put the command after --, like: -- gzip -k {}")
+        words, lists = split_words(words)
+        values = _values(args, lists)
+        self._rows = values.rows
+        self._is_array = args.array is not None
+        self._template = CommandTemplate(words, values.width, values.names, appends=not self._is_array)
+        self._fields = dict(fields)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the JSON text of each job.
+
+        Raises: InvalidInput.
+        """
+        environment = self._fields.pop("env", None)
+        shared = "".join(f",{encode(name)}:{encode(value)}" for name, value in self._fields.items())
+        if environment and not self._is_array:
+            shared += f',"env":{encode(environment)}'
+        number = 0
+        for number, row in enumerate(self._rows, 1):
+            own = self._index_variable(environment, row[0]) if self._is_array else ""
+            yield f'{{"command":{encode(self._template.fill(row, number))}{shared}{own}}}'
+        if not number:
+            raise InvalidInput(what="there are no values, so there is no job to add")
+
+    def place_of(self, index: int) -> str:
+        """Return the number of the job, as `{#}` counts."""
+        return f"job {index + 1}"
+
+    def _index_variable(self, environment: object, index: str) -> str:
+        shared = environment if isinstance(environment, dict) else {}
+        return f',"env":{encode({**shared, INDEX_VARIABLE: index})}'
+
+
+def _values(args: Arguments, lists: list[tuple[str, list[str]]]) -> Values:
+    """Return the values that an option or the lists give.
+
+    Raises: InvalidInput.
+    """
+    if args.each_line is not None:
+        return Values(((line,) for line in read_values(args.each_line, b"\0" if args.null else b"\n")), 1)
+    if args.array is not None:
+        return Values(((str(index),) for index in array_indexes(args.array)), 1)
+    if args.csv is not None:
+        return _table(args.csv, args.header)
+    width, rows = combine(lists, read_values)
+    return Values(rows, width)
+
+
+def read_values(path: str, separator: bytes = b"\n") -> Iterator[str]:
+    """Yield the values in a file, without empty ones. `-` is standard input.
+
+    Raises: InvalidInput.
+    """
+    with opened(path) as file:
+        for number, value in enumerate(_split(file, separator, path), 1):
+            if value:
+                yield _text(value, path, number)
+
+
+def _split(file: BinaryIO, separator: bytes, path: str) -> Iterator[bytes]:
+    rest = b""
+    try:
+        while chunk := file.read(_CHUNK_BYTES):
+            *values, rest = (rest + chunk).split(separator)
+            yield from values
+            if len(rest) > MAX_LINE_BYTES:
+                raise InvalidInput(what=f"a line of {name_of(path)} has more than {MAX_LINE_BYTES} bytes")
+    except OSError as fault:
+        raise InvalidInput(what=f"cannot read {name_of(path)}: {fault.strerror}") from None
+    yield rest
+
+
+def _text(value: bytes, path: str, number: int) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _refusal(path, number, "not valid UTF-8") from None
+
+
+def _table(path: str, has_header: bool) -> Values:
+    """Return the rows of a CSV file, in which each row must have as many values as the first.
+
+    Raises: InvalidInput.
+    """
+    rows = _rows(path)
+    first = next(rows, None)
+    if first is None:
+        raise InvalidInput(what=f"{name_of(path)} has no rows")
+    names = [name.strip() for name in first] if has_header else []
+    if len(set(names)) < len(names):
+        raise InvalidInput(what=f"two columns of {path} have the same name")
+    return Values(_checked(itertools.chain([] if has_header else [first], rows), len(first), path), len(first), names)
+
+
+def _rows(path: str) -> Iterator[list[str]]:
+    """Yield the rows of a CSV file, without empty ones.
+
+    Raises: InvalidInput.
+    """
+    import csv
+    import io
+
+    with opened(path) as file:
+        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
+        try:
+            yield from filter(None, rows)
+        except UnicodeDecodeError:
+            raise _refusal(path, rows.line_num + 1, "not valid UTF-8") from None
+        except csv.Error as fault:
+            raise _refusal(path, rows.line_num, str(fault)) from None
+        except OSError as fault:
+            raise InvalidInput(what=f"cannot read {name_of(path)}: {fault.strerror}") from None
+
+
+def _checked(rows: Iterable[list[str]], width: int, path: str) -> Iterator[Row]:
+    for number, row in enumerate(rows, 1):
+        if len(row) != width:
+            raise InvalidInput(what=f"row {number} of {path} has {len(row)} values, but the first row has {width}")
+        yield row
+
+
+def _refusal(path: str, line: int, why: str) -> InvalidInput:
+    return InvalidInput(what=f"{name_of(path)} line {line}: {why}; nothing was enqueued")
