@@ -237,7 +237,7 @@ def test_only_one_of_two_dead_jobs_with_a_key_is_retried() -> None:
     for id in ("a", "b"):
         engine.handle(with_key(id), NOW_MS)
         engine.handle(commands.Cancel([id], 15), NOW_MS)
-    with pytest.raises(KeyTaken):
+    with pytest.raises(KeyTaken, match="unfinished job a already has the key k"):
         engine.handle(commands.RetryDead(["a", "b"]), NOW_MS)
     assert engine.handle(commands.RetryDead(["a", "b"], skip_ineligible=True), NOW_MS).reply == ["a"]
 
