@@ -15,7 +15,7 @@ import pytest
 from queuectl_core.api import Queue
 from queuectl_core.cli.home_commands import backup, restore
 from queuectl_core.engine.engine import Engine
-from queuectl_core.engine.job_import import blockers_first, imported
+from queuectl_core.engine.job_import import blockers_first, import_jobs
 from queuectl_core.errors import Busy, DiskFull, EventsExpired, QueueError
 from queuectl_core.model import commands
 from queuectl_core.model.commands import Command
@@ -350,7 +350,8 @@ def test_imported_job_dies_when_it_waits_for_a_dead_job() -> None:
         {"id": "c", **KNOWN, "options": {"after": ["b"], "after_any": True}, "blockers": ["b"]},
         {"id": "d", **KNOWN, "options": {"after": ["b"]}, "blockers": ["b"]},
     ]
-    found = {one.id: one.fields for one in imported(JobTable(MemoryStore()), jobs, False, NOW_MS)}
+    happened: Any = import_jobs(JobTable(MemoryStore()), commands.Import(jobs, False), NOW_MS)[0]
+    found = {event.id: event.fields for event in happened}
     assert [found[id]["state"] for id in "abcd"] == ["dead", "dead", "pending", "dead"]
     assert found["c"]["blockers"] == [] and "due_ms" not in found["b"]
     assert found["b"]["reason"] == "job a, which it waited for, died"
