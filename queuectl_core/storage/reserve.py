@@ -109,22 +109,20 @@ class Reserve:
         return status if file_io.is_owned(status) and status.st_nlink == 1 else None
 
     def _allocate(self) -> bool:
-        """Fill the reserve, or create it. After a failure it keeps the bytes that it has."""
+        """Fill or create the reserve; return whether it is whole. After a failure, it keeps the bytes that it had."""
         held_bytes = self._size()
         try:
             if self._status() is None:
                 os.close(file_io.make_file(self._path))
-            file = open(self._path, "r+b", buffering=0, opener=file_io.open_owned)
+            with open(self._path, "r+b", buffering=0, opener=file_io.open_owned) as file:
+                try:
+                    _fill(file.fileno())
+                except OSError as fault:
+                    file.truncate(held_bytes)
+                    self._fault = fault
         except OSError:
-            return False
-        with file:
-            try:
-                _fill(file.fileno())
-                return True
-            except OSError as fault:
-                file.truncate(held_bytes)
-                self._fault = fault
-                return False
+            pass
+        return self.is_whole()
 
 
 def shortage_message(home_path: str, lack: str) -> str:
