@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from ...model.records import JobRecord
 
-SUMMARY = """Sums up the jobs that ran since a time, by queue and name: how many completed, died, or were retried, and
-which took the most time, memory, and retries. Jobs that were removed don't count."""
+SUMMARY = """Sums up the jobs that ran since a time, by queue and name. Shows how many completed, died, or were retried,
+and which took the most time, memory, and retries. Removed jobs don't count."""
 EXAMPLES = ["queuectl summary", "queuectl summary --since 1d", "queuectl summary --since 18:30 --json"]
 OPTIONS = (("--since", "WHEN", "2h (ago), 18:30 or 2026-12-24; default: 1d"),)
 

@@ -19,8 +19,8 @@ PREVIEW_COMMANDS = 5
 """The number of commands that --dry-run shows of many jobs."""
 
 SUMMARY = """Adds one job, or many (all or none): from a file of jobs, or from one command with many values. Prints only
-the ID of each job; exit 0 means stored. {} in the command is the value, and {.} {/} {//} {#} {2} work as in GNU
-parallel; without a placeholder, the value becomes the last argument."""
+the ID of each job; exit 0 means stored. In the command, {} is the value, and {.} {/} {//} {#} {2} work as in GNU
+parallel. Without a placeholder, the value becomes the last argument."""
 EXAMPLES = [
     """queuectl enqueue '{"id": "job1", "command": "sleep 2"}'""",
     "queuectl enqueue -- make -j4 all",

@@ -8,8 +8,8 @@ from ..dependency_tree import after, component, dot_lines, linked, title_of, tre
 from ..fast_args import Arguments
 from ..screen import Screen, visible
 
-SUMMARY = """Shows which jobs wait for which others, with their states. A job stands below each job that it waits for.
-(*) marks a job whose dependants stand further up. With an ID, shows only the jobs that are linked to that job."""
+SUMMARY = """Shows which jobs wait for which others, with their states. A job is below each job that it waits for.
+(*) marks a job whose dependants are listed above. With an ID, shows only the jobs that are linked to that job."""
 EXAMPLES = ["queuectl graph", "queuectl graph merge", "queuectl graph --dot | dot -Tsvg > jobs.svg"]
 OPTIONS = (
     ("ids", "ID…", "show only the jobs that are linked to these"),
