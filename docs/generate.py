@@ -140,7 +140,7 @@ def spelled(action: argparse.Action) -> str:
 def bullet(action: argparse.Action) -> str:
     """Return the line of one argument: its name, help, and default."""
     name = spelled(action) if action.option_strings else argument(action)
-    says = (action.help or "").rstrip(".")
+    says = "" if action.help == argparse.SUPPRESS else (action.help or "").rstrip(".")
     known = action.default in (None, False, argparse.SUPPRESS) or "default" in says
     default = "" if known else f" (default: {action.default})"
     return f"- `{name}`: {says}{default}." if says else f"- `{name}`{default}"

@@ -126,14 +126,14 @@ def _declare(parser: FullParser, definition: Any) -> None:
         from .job_options import two_columns
 
         text = two_columns(flags)
-        group = parser.add_argument_group("job options (details in docs/job-fields.md)", text)
+        group = parser.add_argument_group("job options (details in docs/commands.md, docs/job-fields.md)", text)
         for names, metavar, _ in flags:
             _add(group, (names, metavar, argparse.SUPPRESS))
 
 
 def _add(parser: argparse._ActionsContainer, option: Option) -> None:
     names, metavar, help = option
-    how: dict[str, Any] = {"metavar": metavar.rstrip("…?"), "help": help}
+    how: dict[str, Any] = {"metavar": metavar.rstrip("…?"), "help": help or argparse.SUPPRESS}
     if not names.startswith("-"):
         nargs = {"…": "*", "?": "?"}.get(metavar[-1:])
         parser.add_argument(names, nargs=nargs, **how)

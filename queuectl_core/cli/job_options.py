@@ -71,7 +71,7 @@ _MAX_FILE_CHARACTERS = 1024 * 1024
 
 def two_columns(flags: Sequence[Option]) -> str:
     """Return the help of job options in two columns, which fit the screen."""
-    cells = [f"{flag + ' ' + metavar.rstrip('…'):19}{help}" for flag, metavar, help in flags]
+    cells = [f"{flag + ' ' + metavar.rstrip('…?'):19}{help}" for flag, metavar, help in flags]
     half = (len(cells) + 1) // 2
     right = [*cells[half:], ""]
     return "\n".join(f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half]))

@@ -18,32 +18,31 @@ TAKES_WORDS = True
 PREVIEW_COMMANDS = 5
 """The number of commands that --dry-run shows of many jobs."""
 
-SUMMARY = """Adds one job, or many (all or none): from a file of jobs, or from one command with many values. Prints only
-the ID of each job; exit 0 means stored. In the command, {} is the value, and {.} {/} {//} {#} {2} work as in GNU
-parallel. Without a placeholder, the value becomes the last argument."""
+SUMMARY = """Adds one job, or many (all or none), and prints only their IDs; exit 0 means stored. JSON is an object with
+fields named like the options. For many jobs, {} in the command is the value, as in GNU parallel."""
 EXAMPLES = [
     """queuectl enqueue '{"id": "job1", "command": "sleep 2"}'""",
-    "queuectl enqueue -- make -j4 all",
     "queuectl enqueue --id nightly --max-retries 5 --command 'cd /srv && ./backup | gzip > b.gz'",
-    "queuectl enqueue --file jobs.jsonl      one JSON object per line; - reads standard input",
     "ls *.log | queuectl enqueue --each-line -- gzip -k {}",
     "queuectl enqueue -- ./train.sh {1} --seed {2} ::: small large ::: 1 2 3",
     "queuectl enqueue --array 1-100:5 -- ./step.sh {}",
 ]
 USAGE = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD … [::: VALUE …])"
 OPTIONS = (
-    ("job", "JSON…", "job as a JSON object, with fields named like the options"),
+    ("job", "JSON…", ""),
     ("--id", "ID", "ID of the job (default: generated)"),
     ("--command", "TEXT", "shell command line"),
-    ("--file", "FILE", "file of jobs, one JSON object per line; - is standard input"),
-    ("--each-line", "FILE?", "one job per line of FILE (default: standard input)"),
-    ("-0 --null", "", "with --each-line: values end with NUL, not newline"),
-    ("--array", "RANGES", "one job per index, like 1-100 or 0-9:3 or 1,5,7-9"),
-    ("--csv", "FILE", "one job per row of FILE; {1} {2} are the columns"),
-    ("--header", "", "with --csv: the first row names the columns, for {name}"),
+    ("--file", "FILE", "file of JSON jobs, one per line; - is standard input"),
     ("--dry-run", "", "show what would be added, without adding it"),
 )
-JOB_FLAGS = NEW_JOB_FLAGS
+JOB_FLAGS = (
+    ("--each-line", "FILE?", "one job per line"),
+    ("-0 --null", "", "lines end with NUL"),
+    ("--array", "RANGES", "1-100, 0-9:3, 1,5"),
+    ("--csv", "FILE", "one job per row"),
+    ("--header", "", "row 1: {name} {size}"),
+    *NEW_JOB_FLAGS,
+)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
