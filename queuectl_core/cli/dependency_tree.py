@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..escapes import visible
+
 Jobs = dict[str, dict[str, Any]]
 """Jobs by ID, as `Queue.kept` yields them."""
 
@@ -48,9 +50,13 @@ def tree_lines(jobs: Jobs) -> Iterator[tuple[str, str, bool]]:
     """
     dependants = _dependants(jobs)
     seen: set[str] = set()
-    stack = [("", "", id) for id in reversed(jobs) if not _prerequisites(jobs, id)]
+    # IDs that were used again can form a circle, which has no first job.
+    starts = sorted(jobs, key=lambda id: bool(_prerequisites(jobs, id)))
+    stack = [("", "", id) for id in reversed(starts)]
     while stack:
         branch, indent, id = stack.pop()
+        if not branch and id in seen:
+            continue
         yield branch, id, id in seen
         children = dependants.get(id, []) if id not in seen else []
         seen.add(id)
@@ -92,5 +98,6 @@ def _dependants(jobs: Jobs) -> dict[str, list[str]]:
 
 def _quoted(*lines: str) -> str:
     """Return lines of text as one string of the DOT language."""
-    escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for line in lines)
+    shown = (visible(line.replace("\n", " ")) for line in lines)
+    escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in shown)
     return '"' + "\\n".join(escaped) + '"'

@@ -26,6 +26,8 @@ def opened(path: str) -> BinaryIO:
 
     Raises: InvalidInput.
     """
+    if path == "-" and sys.stdin.closed:
+        raise InvalidInput(what="standard input cannot be read twice")
     try:
         return sys.stdin.buffer if path == "-" else open(path_of(path), "rb")
     except (OSError, ValueError) as fault:  # a NUL, or a character that a file name cannot have

@@ -43,10 +43,12 @@ class SweepLines(JobLines):
 
         Raises: InvalidInput.
         """
-        words = [args.command] if args.command is not None else args.words
+        words, lists = split_words(args.words or ())
+        if args.command is not None and words:
+            raise InvalidInput(what="--command and a command after -- cannot be used together")
+        words = words if args.command is None else [args.command]
         if not words:
             raise InvalidInput(what="put the command after --, like: -- gzip -k {}")
-        words, lists = split_words(words)
         values = _values(args, lists)
         self._rows = values.rows
         self._is_array = args.array is not None
@@ -134,7 +136,7 @@ def _table(path: str, has_header: bool) -> Values:
     if first is None:
         raise InvalidInput(what=f"{name_of(path)} has no rows")
     names = [name.strip() for name in first] if has_header else []
-    if len(set(names)) < len(names):
+    if len(set(filter(None, names))) < sum(map(bool, names)):
         raise InvalidInput(what=f"two columns of {path} have the same name")
     return Values(_checked(itertools.chain([] if has_header else [first], rows), len(first), path), len(first), names)
 

@@ -32,12 +32,16 @@ _FORMS: dict[str, Callable[[str], str]] = {
 }
 
 _SHELL_SYNTAX = re.compile(
-    r"""(?P<other> \$' | ` | << | \$\(\( | (?<![^\s;&|()]) \# )
-      | (?P<quoted> \\(?: \{[^{}]*\} | . ) | '[^']*' | "(?:\\.|[^"\\])*" )
+    r"""(?P<other> \$['\[] | ` | << | \(\( | (?<![^\s;&|()]) \# )
+      | (?P<quoted> \\(?: \{[^{}]*\} | . ) | '[^']*'
+          | "(?: \\. | \$\([^()"'`\\\#]*\) | \$\{[^{}"'`\\]*\} | \$(?![({]) | [^"\\`$] )*" )
       | (?P<open> ['"\\] )""",
     re.VERBOSE | re.DOTALL,
 )
-"""Syntax of the shell in which a quoted value does not stay one argument."""
+"""Syntax of the shell in which a quoted value does not stay one argument.
+
+Quotes inside `"$(…)"` begin a level of their own, so such a text counts as an open quote.
+"""
 
 
 class Placeholder(NamedTuple):
@@ -69,9 +73,9 @@ class CommandTemplate:
         Raises: InvalidInput.
         """
         self._width = width
-        self._names = {name: position for position, name in enumerate(names)}
-        named = "".join(f"{re.escape(name)}|" for name in sorted(names, key=len, reverse=True))
-        self._syntax = re.compile(rf"(?<!\$)\{{(?:(\#)|({named}[1-9]\d*|)(\.|//|/\.|/|))\}}")
+        self._names = {name: position for position, name in enumerate(names) if name}
+        named = "".join(f"{re.escape(name)}|" for name in sorted(self._names, key=len, reverse=True))
+        self._syntax = re.compile(rf"(?<!\$)\{{(?:(\#)|({named}[1-9][0-9]{{0,8}}|)(\.|//|/\.|/|))\}}")
         parsed = [self._parse(word) for word in words]
         self._appends = appends and all(isinstance(part, str) for parts in parsed for part in parts)
         self._parts: list[Part | list[Part]] = []

@@ -90,13 +90,13 @@ class Retention:
             self._logs_at_s = 0.0
 
     def next_deadline(self) -> float:
-        """Return when a job grows too old or a search continues, or infinity."""
+        """Return when to check jobs or logs, or infinity. A search for logs continues at once."""
         if self._ledger.is_short:
             return math.inf
         if self._search is not None:
             return 0.0
         can_age = self._ledger.table.counts[COMPLETED] and self._setting("retention")
-        return self._jobs_at_s if can_age else math.inf
+        return min(self._logs_at_s, self._jobs_at_s if can_age else math.inf)
 
     def run_due(self) -> None:
         """Do one slice of the work that is due. The caller must then write the ledger."""

@@ -45,6 +45,16 @@ def test_paired_lists_give_a_job_for_each_pair(queuectl: CommandLine) -> None:
     assert commands(queuectl) == ["mv 'a b' x", "mv c y"]
 
 
+def test_lists_fill_a_command_text_too(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--command", "echo {} > x", "--", ":::", "a", "b c")
+    assert commands(queuectl) == ["echo a > x", "echo 'b c' > x"]
+
+
+def test_other_words_with_colons_begin_no_list(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--", "echo", ":::a", ":::::")
+    assert commands(queuectl) == ["echo :::a :::::"]
+
+
 def test_an_array_tells_each_job_its_index(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     text = 'echo "$A$QUEUECTL_ARRAY_INDEX"'
@@ -105,6 +115,11 @@ def test_a_dry_run_checks_every_job(queuectl: CommandLine) -> None:
         (["--each-line", "--array", "1-2", "--", "true"], "cannot be used together"),
         (["--array", "1-2", "--", "true", ":::", "a"], "cannot be used together"),
         (["--file", "-", "--", "true"], "cannot be used together"),
+        (["--command", "echo {}", "--", "echo", ":::", "a"], "cannot be used together"),
+        (["--", ":::", "a"], "put the command after --"),
+        (["--", "echo", "::::", "-", "::::", "-"], "cannot be read twice"),
+        (["--array", "1-2", "--null", "--", "true"], "--null needs --each-line"),
+        (["--header", "--", "true"], "--header needs --csv"),
         (["--array", "1-2", '{"command": "true"}'], "cannot be used together"),
         (["--array", "1-2"], "put the command after --"),
         (["--array", "2-1", "--", "true"], "empty"),

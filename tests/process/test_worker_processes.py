@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
-from tests.homes import CommandLine, is_alive, processes_of, until
+from tests.homes import ROOT, CommandLine, is_alive, processes_of, until
 
 
 def test_start_returns_when_ready_and_closes_what_it_inherited(queuectl: CommandLine) -> None:
@@ -271,3 +272,25 @@ def wakeups(pids: list[int]) -> int:
         with open(f"/proc/{pid}/status") as file:
             count += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt_switches"))
     return count
+
+
+def test_a_start_spares_the_files_of_its_own_workers(queuectl: CommandLine) -> None:
+    """A worker that is spawned takes its lock a moment after it has made the file."""
+    queuectl.ok("status")
+    code = f"""
+import os, sys
+sys.path.insert(0, {ROOT!r})
+from queuectl_core.home import Home
+from queuectl_core.service import orphans
+from queuectl_core.supervisor import supervisor
+from queuectl_core.system import lockfile
+home = Home({queuectl.home!r})
+home.prepare()
+def sweep(home, kept):
+    print(len(set(kept)), flush=True)
+    os._exit(0)
+orphans.sweep = sweep
+supervisor.Supervisor(home, lockfile.acquire(home.lock), 2, 0o077)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=queuectl.environ, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout == "2\n", done

@@ -63,7 +63,10 @@ def _lines(args: Arguments) -> JobLines | None:
     """
     options = {"--file": args.file, "--each-line": args.each_line, "--array": args.array, "--csv": args.csv}
     given = [flag for flag, value in options.items() if value is not None]
-    if any(word[:3] == ":::" for word in args.words or ()):
+    for flag, is_set, needed in (("--null", args.null, "--each-line"), ("--header", args.header, "--csv")):
+        if is_set and options[needed] is None:
+            raise InvalidInput(what=f"{flag} needs {needed}")
+    if any(word in (":::", ":::+", "::::", "::::+") for word in args.words or ()):
         given.append("lists after :::")
     if not given:
         return None

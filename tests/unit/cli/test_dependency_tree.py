@@ -55,3 +55,13 @@ def test_text_of_jobs_cannot_leave_its_string_in_a_graph() -> None:
     assert lines[2] == '  "a" [label="a\\necho \\"x\\\\\\" ]; evil \\npending", fillcolor=white];'
     assert '  "a" -> "b";' in lines
     assert lines[0] == "digraph queuectl {" and lines[-1] == "}"
+
+
+def test_a_circle_of_ids_that_were_used_again_is_shown() -> None:
+    assert tree(jobs(a="b", b="a", c="", d="c")) == ["c", "└── d", "a", "└── b", "    └── a *"]
+
+
+def test_control_characters_of_jobs_are_escaped_in_a_graph() -> None:
+    records = jobs(a="", b="a")
+    records["a"]["command"] = "echo \x1b]0;title\x07"
+    assert "echo \\\\x1b]0;title\\\\x07" in list(dot_lines(records))[2]

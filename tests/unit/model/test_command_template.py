@@ -68,6 +68,14 @@ def test_leaves_other_braces_alone(word: str) -> None:
     assert word in fill(["echo", word, "{}"], "v")
 
 
+def test_a_column_without_a_name_does_not_change_the_placeholder_of_all_values() -> None:
+    assert fill(["cmd", "{}", "{b}"], "0", "x", names=("", "b")) == "cmd 0 x x"
+
+
+def test_a_position_with_thousands_of_digits_is_no_placeholder() -> None:
+    assert fill(["cmd", "{" + "9" * 5000 + "}", "{}"], "v").endswith(" v")
+
+
 def test_refuses_a_position_that_no_job_has() -> None:
     with pytest.raises(InvalidInput, match=r"\{3\} needs 3 values, but each job has 2"):
         fill(["cmd", "{3}"], "a", "b")
@@ -80,14 +88,19 @@ def test_refuses_a_placeholder_inside_quotes(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["echo `cat {}`", "cat <<E\n{}\nE", "echo $(({}))", "true # {}", "echo $'\\'{}\\''\\'", "echo {} '", "echo {} \\"]
+    "text",
+    [
+        *("echo `cat {}`", "cat <<E\n{}\nE", "echo $(({}))", "true # {}", "echo $'\\'{}\\''\\'", "echo {} '", "echo {} \\"),
+        *('echo "$(basename "{}")"', 'echo "${x:-"{}"}"', 'echo "`basename "{}"`"', 'echo "$(echo ")" "{}")"'),
+        *("(( {} > 3 ))", "echo $[ {} ]", 'echo "$(echo #)"\n "{}\n)"'),
+    ],
 )
 def test_refuses_shell_text_where_a_value_is_not_an_argument(text: str) -> None:
     with pytest.raises(InvalidInput, match="sh -c"):
         fill([text], "v")
 
 
-@pytest.mark.parametrize("text", ["echo a#b {}", "echo \"it's\" {} 'a \"b'", "echo $(echo {})", "f() { echo {}; }; f"])
+@pytest.mark.parametrize("text", ["echo a#b {}", "echo \"$(date) ${HOME} $x $ it's\" {} 'a \"b'", "echo $(echo {})", "f() { echo {}; }; f"])
 def test_accepts_shell_text_with_placeholders_outside_quotes(text: str) -> None:
     assert "v" in fill([text], "v")
 
@@ -110,11 +123,12 @@ def test_random_shell_text_never_runs_a_value(seed: int, tmp_path: Path) -> None
     """A value that would create a file never does, whatever text stands around its placeholder."""
     random.seed(seed)
     pieces = ["'", '"', "\\", "`", "$(", ")", "<<E\n", "E\n", "#", " ", "\n", "$'", "$((", "))", "{}", "{.}", "${x:-", "}", "echo ", ";", "x"]
-    value = "\n'\"`touch hacked`$(touch hacked);touch hacked\n"
+    pieces += ['"$(echo "', '")"', '"${x:-"', '"}"']
+    values = ["\n'\"`touch hacked`$(touch hacked);touch hacked\n", "$(touch hacked)"]
     for _ in range(40):
         text = "".join(random.choices(pieces, k=random.randint(2, 9)))
         try:
-            command = fill([text], value)
+            command = fill([text], random.choice(values))
         except InvalidInput:
             continue
         subprocess.run(["/bin/sh", "-c", command], capture_output=True, cwd=str(tmp_path), timeout=20, stdin=subprocess.DEVNULL, check=False)

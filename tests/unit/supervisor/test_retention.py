@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from queuectl_core import Queue
 from queuectl_core.engine.engine import Engine
 from queuectl_core.model import commands
 from queuectl_core.model.job import COMPLETED, DEAD, PENDING
@@ -125,3 +126,16 @@ def test_logs_report_removed_output(queuectl: CommandLine) -> None:
     until(lambda: not os.listdir(logs), lambda: f"the log to be removed: {os.listdir(logs)}")
     assert "was removed (see config log-retention)" in queuectl.refused(1, "logs", "a")
     queuectl.ok("worker", "stop")
+
+
+def test_a_smaller_size_limit_removes_logs_at_once(queuectl: CommandLine) -> None:
+    """The program stays connected, so only the setting can wake the supervisor. No job is completed."""
+    queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--", "sh", "-c", "echo text; false")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "dead")
+    queuectl.ok("worker", "stop")
+    queuectl.ok("worker", "start")
+    with Queue(queuectl.home) as queue:
+        queue.status()
+        queue.configure("log-retention-bytes", 1)
+        until(lambda: not os.listdir(os.path.join(queuectl.home, "logs")), lambda: "the removal of the log")
