@@ -44,6 +44,7 @@ def test_each_attempt_has_its_own_output(queuectl: CommandLine) -> None:
     assert answer.out == "this is 1\nthis is 2\nthis is 3\n"
     assert answer.err.count("==> attempt") == 3
     queuectl.refused(1, "logs", "x", "--attempt", "9")
+    queuectl.refused(2, "logs", "no-such-job", "--attempt", "x")
 
 
 def test_a_job_that_has_not_run_has_no_output(queuectl: CommandLine) -> None:

@@ -39,6 +39,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.follow and args.tail is not None:
         raise InvalidInput(what="--follow and --tail cannot be used together")
     tail = None if args.tail is None else whole_number(args.tail, "--tail")
+    number = None if args.attempt is None else whole_number(args.attempt, "--attempt", 1)
     ids = list(dict.fromkeys(args.ids))
     jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
     note_shortage(queue, screen)  # after `get`, which fails for a home that cannot be read
@@ -46,38 +47,37 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         return follow(queue, jobs)
     for job, outlet in jobs:
         try:
-            _print_all(queue, job, args, outlet)
+            _print_all(queue, job, args.all, number, outlet)
         finally:
             outlet.close()
 
 
-def _print_all(queue: Queue, job: JobRecord, args: Arguments, outlet: Outlet) -> None:
-    attempts = _chosen(job, args)
+def _print_all(queue: Queue, job: JobRecord, all: bool, number: int | None, outlet: Outlet) -> None:
+    attempts = _chosen(job, all, number)
     if attempts[-1]["outcome"] is None:
         follower = Follower(queue, outlet)
         follower.measure(job["history"])
         follower.catch_up(queue.get(job["id"])["history"][-1:])
         attempts = attempts[:-1]
     for attempt in attempts:
-        if args.all:
+        if all:
             outlet.note(f"==> attempt {attempt['attempt']}, started {attempt['started_at']}")
         try:
             _print(queue, attempt, outlet)
         except NoOutput as fault:
-            if not args.all:
+            if not all:
                 raise
             outlet.note(str(fault))
 
 
-def _chosen(job: JobRecord, args: Arguments) -> list[AttemptRecord]:
+def _chosen(job: JobRecord, all: bool, number: int | None) -> list[AttemptRecord]:
     history = job["history"]
     if not history:
         raise NoOutput(what=f"job {job['id']} has not run yet (state {job['state']})")
-    if args.all:
+    if all:
         return history
-    if args.attempt is None:
+    if number is None:
         return history[-1:]
-    number = whole_number(args.attempt, "--attempt", 1)
     chosen = [attempt for attempt in history if attempt["attempt"] == number][-1:]
     if not chosen:
         raise NoOutput(what=f"job {job['id']} has no attempt {number}; its latest is {history[-1]['attempt']}")

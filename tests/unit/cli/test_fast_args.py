@@ -72,3 +72,15 @@ def test_empty_home_is_refused_as_by_the_parser() -> None:
     ):
         with pytest.raises(InvalidInput, match="--home needs a folder"):
             way({"home": "", "json": False})
+
+
+@pytest.mark.parametrize("words", [["enqueue", "--priority", "-1", "--", "true"], ["edit", "a", "--nice", "-5"], ["run", "--priority", "-1", "--", "true"]], ids=" ".join)
+def test_a_negative_number_is_a_value(words: list[str]) -> None:
+    """The option -0 of `enqueue` looks like a negative number, too."""
+    name, *rest = words
+    args = parse(name, command_of(name), rest, OPTIONS)  # type: ignore[arg-type]
+    assert rest[rest.index("--nice" if name == "edit" else "--priority") + 1] in vars(args).values()
+
+
+def test_null_has_a_short_form() -> None:
+    assert parse("enqueue", command_of("enqueue"), ["-0", "--priority", "-1"], OPTIONS).null is True  # type: ignore[arg-type]
