@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from .fast_args import Option
 
+NULL = "-0"
+"""The short form of --null. argparse must not know it: with such an option, it refuses a value like -5."""
+
 
 class FullParser(argparse.ArgumentParser):
     """A parser that raises its errors, and suggests options and actions for a misspelling.
@@ -95,7 +98,8 @@ def parse(name: str, command: Any, words: list[str], options: dict[str, object])
     Raises: InvalidInput.
     """
     words, behind = split(words)
-    args = vars(make_parser(name, command, options).parse_args(words))
+    spelled_out = ["--null" if word == NULL else word for word in words]
+    args = vars(make_parser(name, command, options).parse_args(spelled_out))
     if behind is not None and not getattr(command, "TAKES_WORDS", False):
         raise InvalidInput(what=f"`queuectl {name}` accepts nothing after --")
     return Arguments(**{**args, "home": home_of(args["home"]), "words": behind})
@@ -134,13 +138,14 @@ def _declare(parser: FullParser, definition: Any) -> None:
 
 def _add(parser: argparse._ActionsContainer, option: Option) -> None:
     names, metavar, help = option
+    flags = [name for name in names.split() if name != NULL]
     how: dict[str, Any] = {"metavar": metavar.rstrip("…?"), "help": help or argparse.SUPPRESS}
     if not names.startswith("-"):
         nargs = {"…": "*", "?": "?"}.get(metavar[-1:])
         parser.add_argument(names, nargs=nargs, **how)
     elif metavar.endswith("?"):
-        parser.add_argument(*names.split(), nargs="?", const="-", **how)
+        parser.add_argument(*flags, nargs="?", const="-", **how)
     elif metavar:
-        parser.add_argument(*names.split(), action="append" if metavar.endswith("…") else "store", **how)
+        parser.add_argument(*flags, action="append" if metavar.endswith("…") else "store", **how)
     else:
-        parser.add_argument(*names.split(), action="store_true", help=help)
+        parser.add_argument(*flags, action="store_true", help=help)

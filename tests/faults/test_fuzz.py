@@ -134,7 +134,7 @@ def test_malformed_lines_of_a_file(
     queuectl: CommandLine, source: random.Random, request: pytest.FixtureRequest
 ) -> None:
     """Each file has one malformed line, so `enqueue` must refuse it and add nothing."""
-    from queuectl_core.cli.jsonl import Lines
+    from queuectl_core.cli.jsonl import FileLines
     from queuectl_core.errors import QueueError
     from queuectl_core.model.job_spec import check_spec
     from queuectl_core.model.job_text import parse
@@ -145,7 +145,7 @@ def test_malformed_lines_of_a_file(
         for _ in range(source.randrange(1, 4)):
             line[source.randrange(len(line))] = source.randrange(256)
         try:
-            for text in Lines("file", io.BytesIO(line)):
+            for text in FileLines("file", io.BytesIO(line)):
                 try:
                     value = parse(text)
                 except ValueError as fault:

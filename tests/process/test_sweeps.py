@@ -144,3 +144,9 @@ def test_one_bad_value_adds_no_job(queuectl: CommandLine) -> None:
     error = queuectl.refused(2, "enqueue", "--csv", "-", "--", "true", stdin=b"a,b\nc\n")
     assert "has 1 values, but the first row has 2" in error
     assert commands(queuectl) == []
+
+
+def test_null_is_an_option_beside_negative_numbers(queuectl: CommandLine) -> None:
+    words = ["--priority", "-5", "--each-line", "-0", "--", "echo"]
+    (id,) = queuectl.ok("enqueue", *words, stdin=b"a\nb\0").split()
+    assert (queuectl.job(id)["priority"], queuectl.job(id)["command"]) == (-5, "echo 'a\nb'")
