@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ...api import Queue
 from ...errors import InvalidInput, QueueError
 from ..fast_args import Arguments
@@ -12,6 +14,8 @@ from ..value_args import TIMED_OUT, seconds_of
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ...model.records import Chosen
 
 SUMMARY = """Waits until jobs finish: named jobs, matching jobs (finished ones count too), or all unfinished
@@ -53,13 +57,24 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
 
 
 def _unfinished(queue: Queue, ids: list[str], chosen: Chosen) -> str:
-    """Return how many of these jobs, or of those that match, are unfinished now."""
+    """Return how many of these jobs, or of those that match, are unfinished now, or `some jobs`."""
+    end_s = time.monotonic() + ANSWER_WITHIN_S
+    unfinished: set[str] = set()
+    try:
+        queue.deadline_s = ANSWER_WITHIN_S
+        for page in _pages(queue, ids, chosen):
+            unfinished.update(page)
+            if time.monotonic() >= end_s:
+                return "some jobs"
+    except QueueError:  # a supervisor that does not answer, or too many IDs for one request
+        return "some jobs"
+    return counted(len(unfinished))
+
+
+def _pages(queue: Queue, ids: list[str], chosen: Chosen) -> Iterator[list[str]]:
+    if ids:
+        return ([job["id"] for job in page if job["state"] in _OPEN] for page in queue.kept(ids))
     said = chosen.get("state") or _OPEN
     states = {said} if isinstance(said, str) else set(said)
     matching: Chosen = {**chosen, "state": sorted(states & set(_OPEN))}
-    try:
-        queue.deadline_s = ANSWER_WITHIN_S
-        unfinished = {id for page in queue.select(**matching) for id in page}
-    except QueueError:  # a supervisor that does not answer
-        return "some jobs"
-    return counted(len(unfinished & set(ids) if ids else unfinished))
+    return queue.select(**matching)
