@@ -55,6 +55,8 @@ class Scanner:
                 break
             if self.segments and header.log_id != self.log_id:
                 raise Corrupt(path=path, why="it belongs to another journal")
+            if header.number != number:
+                raise Corrupt(path=path, why=f"it is segment {header.number} under another name")
             self.log_id = header.log_id
             self.segments.insert(0, Segment(path, number, header.first_sequence, header.version))
         self._position = position

@@ -648,3 +648,17 @@ def test_failed_sync_is_reported_and_nothing_counts_as_synced(tmp_path: Path) ->
     for descriptor in (readable, writable):
         os.close(descriptor)
     opened.close()
+
+
+def test_a_copy_of_an_old_segment_does_not_count_as_the_last_one(tmp_path: Path) -> None:
+    opened = write_synced(tmp_path, some_events(2))
+    opened.rotate()
+    opened.append(some_events(3))
+    opened.sync()
+    opened.rotate()
+    opened.append(some_events(3))
+    opened.sync()
+    opened.close()
+    shutil.copy(segment(tmp_path, 2), segment(tmp_path, 3))
+    with pytest.raises(Corrupt, match="it is segment 2 under another name"):
+        open_journal(tmp_path, position=4)
