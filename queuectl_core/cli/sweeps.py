@@ -43,7 +43,7 @@ class SweepLines(JobLines):
 
         Raises: InvalidInput.
         """
-        words, lists = split_words(args.words or ())
+        words, lists = split_words([*args.job, *(args.words or ())])
         if args.command is not None and words:
             raise InvalidInput(what="--command and a command after -- cannot be used together")
         words = words if args.command is None else [args.command]

@@ -88,7 +88,7 @@ SETTINGS: dict[str, Setting] = {
     "log-retention": _at_most(10**10, _WEEK_S, _seconds, "seconds to keep output; 0 keeps it forever"),
     "log-retention-bytes": _at_most(2**50, 2**30, _whole, "maximum bytes of output kept; 0 is no limit"),
     "on-success": Setting("", _command, _command, "command to run after each completed job; empty: none"),
-    "on-dead": Setting("", _command, _command, "command to run after each job that dies; empty: none"),
+    "on-dead": Setting("", _command, _command, "command to run after each job that dies or is canceled; empty: none"),
     "on-idle": Setting("", _command, _command, "command to run when no job waits or runs; empty: none"),
     "grace": _at_most(3600, 10, _seconds, "seconds from TERM to KILL when a run is ended"),
 }

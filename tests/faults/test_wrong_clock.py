@@ -145,7 +145,7 @@ def test_logs_of_dead_and_failed_jobs_outlive_their_age_but_not_the_size(queuect
     queuectl.ok("worker", "start")
     until(lambda: len(os.listdir(logs)) == 2, lambda: f"the removal of the log of the completed job: {os.listdir(logs)}")
     assert queuectl.ok("logs", "dead") == "dead\n" and queuectl.ok("logs", "tried") == "tried\n"
-    assert "was removed (see config log-retention)" in queuectl.refused(1, "logs", "good")
+    assert "is no longer kept (see config log-retention" in queuectl.refused(1, "logs", "good")
     queuectl.ok("config", "set", "log-retention-bytes", "1")
     until(lambda: not os.listdir(logs), lambda: f"the removal of all logs: {os.listdir(logs)}")
 

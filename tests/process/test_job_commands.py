@@ -112,14 +112,16 @@ def test_filters_select_jobs_to_edit(queuectl: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("typed, is_done", [(b"y\n", True), (b"\n", False)])
+@pytest.mark.parametrize("words", ["rm --all", "dlq purge --all", "dlq purge --queue default", "prune --state dead"])
 def test_terminal_asks_before_a_change_of_many_jobs(
-    queuectl: CommandLine, typed: bytes, is_done: bool
+    queuectl: CommandLine, words: str, typed: bytes, is_done: bool
 ) -> None:
     for id in ("a", "b"):
         queuectl.ok("enqueue", "--id", id, "--command", "true")
+    queuectl.ok("cancel", "--all")
     master, slave = pty.openpty()
     try:
-        process = queuectl.popen("rm", "--all", stdin=slave, stdout=-3, stderr=slave)
+        process = queuectl.popen(*words.split(), stdin=slave, stdout=-3, stderr=slave)
         os.write(master, typed)
         assert process.wait(timeout=20) == (0 if is_done else 1)
     finally:

@@ -236,3 +236,15 @@ def test_leftover_processes_end_with_their_run(queuectl: CommandLine) -> None:
         with open(f"/proc/{pid}/cmdline") as file:
             commands.append(file.read())
     assert not [command for command in commands if "sleep" in command], commands
+
+
+def test_dlq_shows_what_it_would_change(queuectl: CommandLine) -> None:
+    for id in ("a", "b"):
+        queuectl.ok("enqueue", "--id", id, "--command", "true")
+        queuectl.ok("cancel", id)
+    for words in (["dlq", "retry", "--all"], ["dlq", "purge", "--all"], ["prune", "--state", "dead"]):
+        answer = queuectl(*words, "--dry-run")
+        assert answer.status == 0 and sorted(answer.out.split()) == ["a", "b"]
+        assert answer.err.startswith("2 jobs would be ")
+    assert queuectl.json("dlq", "purge", "a", "--dry-run") == {"ids": ["a"], "count": 1, "dry_run": True}
+    assert queuectl.counts()["dead"] == 2

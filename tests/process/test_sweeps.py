@@ -55,6 +55,11 @@ def test_other_words_with_colons_begin_no_list(queuectl: CommandLine) -> None:
     assert commands(queuectl) == ["echo :::a :::::"]
 
 
+def test_lists_may_follow_a_command_text(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--command", "echo {} | wc -c", ":::", "a", "b c")
+    assert commands(queuectl) == ["echo a | wc -c", "echo 'b c' | wc -c"]
+
+
 def test_an_array_tells_each_job_its_index(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     text = 'echo "$A$QUEUECTL_ARRAY_INDEX"'

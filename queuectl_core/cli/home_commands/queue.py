@@ -13,8 +13,8 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from ...model.records import QueueLimits, QueueRecord
 
-SUMMARY = """Manages named queues. A queue exists once a job names it. Across all queues, the job with the highest
-priority starts next; among equals, the oldest."""
+SUMMARY = """Manages named queues. A queue needs no creation: name it in a job or in `queue set`. Across all queues, the
+job with the highest priority starts next; among equals, the oldest."""
 EXAMPLES = [
     "queuectl queue list",
     "queuectl queue set gpu --limit 2",

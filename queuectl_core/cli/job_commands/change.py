@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput, NothingToDo, WrongState
 from ...model.states import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
+from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_by, where_filter
 from ..screen import Screen, counted
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 _JOBS = (
     ("ids", "ID…", "IDs of the jobs"),
     ("--all", "", "all jobs in a suitable state"),
-    ("--dry-run", "", "only list and count the jobs"),
-    ("--yes", "", "skip the confirmation at a terminal"),
+    DRY_RUN,
+    YES,
 )
 
 
@@ -68,12 +69,9 @@ class Change:
             ids = change(queue, args.ids, **options)
         else:
             ids = self._change_matching(queue, args, chosen, options)
-        said = f"{counted(len(ids))} {'would be ' if args.dry_run else ''}{self._done}"
-        if args.dry_run and not screen.json:
-            screen.line("\n".join(ids))
-            screen.note(said)
-        else:
-            screen.result({"ids": ids, "count": len(ids), "dry_run": args.dry_run}, said)
+        if args.dry_run:
+            return show_dry_run(ids, self._done, screen)
+        screen.result({"ids": ids, "count": len(ids), "dry_run": False}, f"{counted(len(ids))} {self._done}")
 
     def _check(self, queue: Queue, ids: list[str], **options: object) -> list[str]:
         """Return the IDs, each once, and refuse the jobs that the change would refuse."""
@@ -91,7 +89,7 @@ class Change:
         selected: Chosen = {**chosen, "state": states}
         portions = list(queue.select(**selected)) if states else []  # select all before the first change
         if not args.dry_run:
-            _confirm(sum(map(len, portions)), self._done, args.yes)
+            confirm(sum(map(len, portions)), self._done, args)
             portions = [self._change(queue, ids, lenient=True, states=states, **options) for ids in portions]
         if not any(portions):
             raise NothingToDo(what=f"no matching job can be {self._done}")
@@ -176,21 +174,6 @@ def _signal(text: str) -> int:
     return int(number)
 
 
-def _confirm(count: int, done: str, is_meant: bool) -> None:
-    """Ask the user at a terminal before a change of several jobs.
-
-    Raises: NothingToDo.
-    """
-    import sys
-
-    if count < 2 or is_meant or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return
-    sys.stderr.write(f"{count} jobs would be {done}; continue? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise NothingToDo(what="nothing was changed")
-
-
 COMMANDS = {
     "cancel": Cancel(
         Queue.cancel, "canceled", (PENDING, FAILED, PROCESSING),
@@ -200,8 +183,8 @@ COMMANDS = {
     ),
     "retry": Change(
         Queue.retry, "made due", (FAILED,),
-        """Makes jobs due now that wait for a retry or a time. Retries dead jobs that you name, with attempts
-        reset to 0; to retry many or change them, use `queuectl dlq retry`.""",
+        """Runs waiting jobs now, without their remaining delay. Also retries dead jobs, with attempts reset to 0,
+        but only those whose IDs you give: for a filter or --all, use `queuectl dlq retry`.""",
         ["queuectl retry job1", "queuectl retry --all", "queuectl retry --queue mail --state failed"],
     ),
     "edit": Edit(

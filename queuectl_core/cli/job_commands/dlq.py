@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NotDead, NothingToDo
 from ...wire.protocol import jobs_at_once
+from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Action, Arguments
 from ..filters import FILTERS, chosen_by
 from ..job_details import print_job
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from ...model.records import Chosen
     from ..screen import Columns
 
-SUMMARY = "Manages the dead letter queue: failed jobs with no retries left. They stay until you retry or purge them."
+SUMMARY = """Manages the dead letter queue: jobs that failed with no retry left, that you canceled, or whose dependency
+died. They stay until you retry or purge them."""
 EXAMPLES = ["queuectl dlq list", "queuectl dlq retry job1", "queuectl dlq purge --all"]
 
 _COLUMNS: Columns = {
@@ -30,7 +32,8 @@ _COLUMNS: Columns = {
     "COMMAND": "command",
 }
 
-_JOBS = (("ids", "ID…", "IDs of the jobs"), ("--all", "", "all dead jobs"))
+_JOBS = (("ids", "ID…", "IDs of the jobs"), ("--all", "", "all dead jobs"), DRY_RUN, YES)
+_DONE = {"retry": "pending again", "purge": "removed"}
 ACTIONS = {
     "list": Action(
         "list dead jobs and their reasons, newest first", "queuectl dlq list --limit 0", LIMIT, *FILTERS
@@ -63,23 +66,36 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         if job["state"] != "dead":
             raise NotDead(id=args.id, state=job["state"])
         return print_job(job, screen)
-    count = _change(queue, args)
-    done = "pending again" if args.action == "retry" else "removed"
+    done = _DONE[args.action]
+    ids = _selected(queue, args)
+    if args.dry_run:
+        return show_dry_run(ids, done, screen)
+    if not args.ids:
+        confirm(len(ids), done, args)
+    count = _change(queue, args, ids)
     return screen.result({"count": count}, f"{counted(count)} {done}")
 
 
-def _change(queue: Queue, args: Arguments) -> int:
+def _selected(queue: Queue, args: Arguments) -> list[str]:
+    """Return the dead jobs that the call selects, or the named jobs."""
     chosen = chosen_by(args)
     if bool(args.ids) + bool(args.all) + bool(chosen) != 1:
         raise InvalidInput(what=f"name the jobs to {args.action}, use a filter, or use --all")
-    portions: list[list[str] | None] = [None if args.all else args.ids]
-    if chosen:
-        dead: Chosen = {"state": "dead", **chosen}
-        ids = [id for portion in queue.select(**dead) for id in portion]
-        if not ids:
-            raise NothingToDo(what="no dead job matches")
-        size = min(PAGE_JOBS, jobs_at_once(_fields(args) if args.action == "retry" else None))
-        portions = [ids[start : start + size] for start in range(0, len(ids), size)]
+    if args.ids:
+        return list(args.ids)
+    dead: Chosen = {"state": "dead", **chosen}
+    ids = [id for portion in queue.select(**dead) for id in portion]
+    if not ids and chosen:
+        raise NothingToDo(what="no dead job matches")
+    return ids
+
+
+def _change(queue: Queue, args: Arguments, ids: list[str]) -> int:
+    """Change the jobs in portions, or all dead jobs in one call that tells its progress."""
+    size = min(PAGE_JOBS, jobs_at_once(_fields(args) if args.action == "retry" else None))
+    portions: list[list[str] | None] = [ids[start : start + size] for start in range(0, len(ids), size)]
+    if args.all or args.ids:
+        portions = [None if args.all else ids]
     with Progress("jobs so far") as progress:
         return sum(_change_these(queue, args, portion, progress) for portion in portions)
 

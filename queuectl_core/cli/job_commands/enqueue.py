@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..jsonl import JobLines
 
 TAKES_WORDS = True
+_LIST_SIGNS = (":::", ":::+", "::::", "::::+")
 PREVIEW_COMMANDS = 5
 """The number of commands that --dry-run shows of many jobs."""
 
@@ -66,12 +67,13 @@ def _lines(args: Arguments) -> JobLines | None:
     for flag, is_set, needed in (("--null", args.null, "--each-line"), ("--header", args.header, "--csv")):
         if is_set and options[needed] is None:
             raise InvalidInput(what=f"{flag} needs {needed}")
-    if any(word in (":::", ":::+", "::::", "::::+") for word in args.words or ()):
+    if any(word in _LIST_SIGNS for word in (*args.job, *(args.words or ()))):
         given.append("lists after :::")
     if not given:
         return None
     has_command = args.words is not None or args.command is not None
-    others = given[1:] + ["a job"] * bool(args.job) + ["a command"] * (args.file is not None and has_command)
+    others = given[1:] + ["a job"] * bool(args.job and args.job[0] not in _LIST_SIGNS)
+    others += ["a command"] * (args.file is not None and has_command)
     if others:
         raise InvalidInput(what=f"{given[0]} and {others[0]} cannot be used together")
     if args.id is not None:
@@ -125,7 +127,9 @@ def _preview(queue: Queue, args: Arguments, screen: Screen) -> None:
 
 def _check_ways(args: Arguments) -> None:
     if len(args.job) > 1 or (args.job and args.words is not None):
-        raise InvalidInput(what="more than one word; quote the JSON, or put a command after --: enqueue -- sleep 5")
+        stray = args.job[-1] if args.words is None else args.job[0]
+        advice = "quote JSON, or put a command after --: enqueue -- sleep 5"
+        raise InvalidInput(what=f"{stray[:40]!r} belongs to no option; {advice}")
     ways = [args.job or None, args.command, args.words]
     if sum(way is not None for way in ways) != 1:
         raise InvalidInput(what="use exactly one of JSON, --command TEXT, --file FILE, or -- WORD …")

@@ -8,9 +8,9 @@ from ..filters import FILTERS, STATE, chosen_by
 from ..screen import Screen, write
 from ..tables import COLUMNS, LIMIT, TABLE_LIMIT, View, note_shortage
 
-SUMMARY = f"""Lists running, waiting and failed jobs in that order, then dead and completed jobs, newest first. A table
-shows the first {TABLE_LIMIT} jobs and --json shows all, unless you set --limit. Filters other than --state read all
-jobs, and so does --sort."""
+SUMMARY = f"""Lists running, waiting and failed jobs in that order, then dead and completed jobs, each newest first. A
+table shows the first {TABLE_LIMIT} jobs and --json shows all, unless you set --limit. Filters other than --state read
+all jobs, and so does --sort."""
 EXAMPLES = [
     "queuectl list --state pending,failed --queue mail",
     "queuectl list --sort attempts --reverse --columns id,attempts,reason --limit 10",

@@ -93,7 +93,8 @@ def _print(queue: Queue, attempt: AttemptRecord, screen: Outlet) -> None:
             screen.raw(piece)
     except FileNotFoundError:
         if attempt["output_bytes"]:
-            what = f"the output of attempt {attempt['attempt']} was removed (see config log-retention)"
+            why = "see config log-retention; a backup has no output"
+            what = f"the output of attempt {attempt['attempt']} is no longer kept ({why})"
             raise NoOutput(what=what) from None
     lost = lost_output(queue, attempt)
     if lost is not None:

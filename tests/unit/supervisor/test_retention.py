@@ -124,7 +124,7 @@ def test_logs_report_removed_output(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     logs = os.path.join(queuectl.home, "logs")
     until(lambda: not os.listdir(logs), lambda: f"the log to be removed: {os.listdir(logs)}")
-    assert "was removed (see config log-retention)" in queuectl.refused(1, "logs", "a")
+    assert "is no longer kept (see config log-retention" in queuectl.refused(1, "logs", "a")
     queuectl.ok("worker", "stop")
 
 
