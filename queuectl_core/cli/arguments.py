@@ -133,7 +133,6 @@ def _declare(parser: FullParser, definition: Any) -> None:
         group = parser.add_argument_group("job options (details in docs/commands.md, docs/job-fields.md)", text)
         for names, metavar, _ in flags:
             _add(group, (names, metavar, argparse.SUPPRESS))
-    parser._has_negative_number_optionals.clear()  # because of -0, argparse would take `--priority -1` for an option
 
 
 def _add(parser: argparse._ActionsContainer, option: Option) -> None:
