@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput
 from ...system.clock import now_ms
-from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
+from ..confirmation import YES, confirm
 from ..fast_args import Arguments
 from ..screen import Screen, counted
 from ..value_args import seconds_of
@@ -16,7 +16,7 @@ EXAMPLES = ["queuectl prune --older 7d", "queuectl prune --older 30d --state com
 OPTIONS = (
     ("--older", "TIME", "only jobs that finished before this long ago, like 7d (default: all)"),
     ("--state", "STATE", "completed (default), dead, or completed,dead"),
-    DRY_RUN,
+    ("--dry-run", "", "only count the jobs"),
     YES,
 )
 
@@ -28,8 +28,9 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         raise InvalidInput(what="prune removes only finished jobs: use --state completed, dead or completed,dead")
     older_s = 0.0 if args.older is None else seconds_of(args.older, "--older")
     portions = list(queue.select(state=states, ended_until_ms=now_ms() - round(older_s * 1000)))
-    if args.dry_run:
-        return show_dry_run([id for ids in portions for id in ids], "removed", screen)
-    confirm(sum(map(len, portions)), "removed", args)
-    count = sum(len(queue.remove(ids, True, states)) for ids in portions)
-    screen.result({"count": count, "dry_run": False}, f"{counted(count)} removed")
+    count = sum(map(len, portions))
+    if not args.dry_run:
+        confirm(count, "removed", args)
+        count = sum(len(queue.remove(ids, True, states)) for ids in portions)
+    would = "would be " if args.dry_run else ""
+    screen.result({"count": count, "dry_run": args.dry_run}, f"{counted(count)} {would}removed")

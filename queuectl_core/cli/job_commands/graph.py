@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...errors import NothingToDo
-from ..dependency_tree import after, component, dot_lines, linked, title_of, tree_lines
+from ..dependency_tree import Jobs, after, component, dot_lines, linked, title_of, tree_lines
 from ..fast_args import Arguments
 from ..screen import Screen, visible
 
@@ -19,12 +19,7 @@ OPTIONS = (
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Print the graph."""
-    for id in args.ids:
-        queue.get(id)  # refuse an unknown job
-    jobs = linked(job for page in queue.kept() for job in page)
-    if args.ids:
-        chosen = {id for start in args.ids for id in component(jobs, start)}
-        jobs = {id: job for id, job in jobs.items() if id in chosen}
+    jobs = _selected(queue, args.ids)
     if screen.json:
         return screen.value([{"id": id, "state": job["state"], "after": after(job)} for id, job in jobs.items()])
     if not jobs:
@@ -34,3 +29,15 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     for branch, id, is_repeated in tree_lines(jobs):
         title = "(*)" if is_repeated else visible(title_of(jobs[id]))[:60]
         screen.line(f"{branch}{id}  ", screen.paint(jobs[id]["state"], jobs[id]["state"]), f"  {title}")
+
+
+def _selected(queue: Queue, ids: list[str]) -> Jobs:
+    """Return the jobs that are linked to these, or all linked jobs if there are no IDs.
+
+    Raises: UnknownJob.
+    """
+    for id in ids:
+        queue.get(id)
+    jobs = linked(job for page in queue.kept() for job in page)
+    chosen = {id for start in ids for id in component(jobs, start)}
+    return {id: job for id, job in jobs.items() if id in chosen} if ids else jobs
