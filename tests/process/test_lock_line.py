@@ -141,13 +141,16 @@ def test_a_forked_child_holds_neither_lock_nor_place(tmp_path: Path) -> None:
     line = a_line(0.01)
     assert line.take(str(path)) is None
     readable, writable = os.pipe()
+    begun, begins = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.write(begins, b"x")
         os.close(writable)
         os.read(readable, 1)
         os._exit(0)
     os.close(readable)
     try:
+        assert os.read(begun, 1) == b"x"  # until then, the child has not closed its copies
         os.close(first)  # closes the descriptor, as a kill does
         lockfile._held.discard(first)
         line.wait_s = 20.0
@@ -157,7 +160,8 @@ def test_a_forked_child_holds_neither_lock_nor_place(tmp_path: Path) -> None:
         lockfile._held.discard(second)
         assert is_free(path)
     finally:
-        os.close(writable)
+        for descriptor in (writable, begun, begins):
+            os.close(descriptor)
         os.waitpid(pid, 0)
 
 
