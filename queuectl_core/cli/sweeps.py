@@ -137,7 +137,7 @@ def _table(path: str, has_header: bool) -> Values:
         raise InvalidInput(what=f"{name_of(path)} has no rows")
     names = [name.strip() for name in first] if has_header else []
     if len(set(filter(None, names))) < sum(map(bool, names)):
-        raise InvalidInput(what=f"two columns of {path} have the same name")
+        raise InvalidInput(what=f"two columns of {name_of(path)} have the same name")
     return Values(_checked(itertools.chain([] if has_header else [first], rows), len(first), path), len(first), names)
 
 
@@ -164,7 +164,8 @@ def _rows(path: str) -> Iterator[list[str]]:
 def _checked(rows: Iterable[list[str]], width: int, path: str) -> Iterator[Row]:
     for number, row in enumerate(rows, 1):
         if len(row) != width:
-            raise InvalidInput(what=f"row {number} of {path} has {len(row)} values, but the first row has {width}")
+            place = f"row {number} of {name_of(path)}"
+            raise InvalidInput(what=f"{place} has {len(row)} values, but the first row has {width}")
         yield row
 
 

@@ -71,17 +71,22 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.dry_run:
         return show_dry_run(ids, done, screen)
     if not args.ids:
-        confirm(len(ids), done, args)
+        confirm(queue.status()["counts"]["dead"] if args.all else len(ids), done, args)
     count = _change(queue, args, ids)
     return screen.result({"count": count}, f"{counted(count)} {done}")
 
 
 def _selected(queue: Queue, args: Arguments) -> list[str]:
-    """Return the dead jobs that the call selects, or the named jobs."""
+    """Return the dead jobs that the call selects, or the named jobs.
+
+    For a change of all dead jobs, return none: one request changes them, however many there are.
+
+    Raises: InvalidInput, NothingToDo.
+    """
     chosen = chosen_by(args)
     if bool(args.ids) + bool(args.all) + bool(chosen) != 1:
         raise InvalidInput(what=f"name the jobs to {args.action}, use a filter, or use --all")
-    if args.ids:
+    if args.ids or (args.all and not args.dry_run):
         return list(args.ids)
     dead: Chosen = {"state": "dead", **chosen}
     ids = [id for portion in queue.select(**dead) for id in portion]
