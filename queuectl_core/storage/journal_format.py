@@ -25,7 +25,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-VERSION = 2
+VERSION = 3
 """The version of the format. Increase it for a new event, a new field of an event, or a new option of a job."""
 
 MORE = 1

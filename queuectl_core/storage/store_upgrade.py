@@ -1,10 +1,10 @@
-"""Store upgrade: the upgrade of a store from format 1 to format 2, before anybody reads it.
+"""Store upgrade: the upgrade of a store of an older format, before anybody reads it.
 
 It does not know where the store is: the caller passes it in.
 
 Format 2 adds two things that follow from the content of the store. One is the order of waiting jobs over all queues
 (`ready@*`, `due@*`, `delayed@*`, see `index_keys`). The other is a record of the counts of each queue, which were in
-`meta` before.
+`meta` before. Format 3 has no other content for older jobs, so only the number changes.
 
 Invariant: the last write changes the format. A kill can come between two writes. Then the next opening begins again,
 and first removes the entries of the earlier attempt.
@@ -32,19 +32,21 @@ def upgraded(store: Store, read_only: bool = False) -> Store:
     With `read_only`, an older store becomes a copy in memory.
     """
     meta = _meta(store)
-    if not 0 < _format_of(meta) < FORMAT:
+    found = _format_of(meta)
+    if not 0 < found < FORMAT or (read_only and found == 2):
         return store
     if read_only:
         copy = MemoryStore()
         copy.pairs.update(store.readable())
         store.close()
         store = copy
-    _upgrade(store, meta)
+    puts = _add_format_2(store, meta) if found == 1 else []
+    store.write([*puts, (b"meta", json.dumps({**meta, "format": FORMAT}, ensure_ascii=False).encode())], [])
     return store
 
 
-def _upgrade(store: Store, meta: dict[str, Any]) -> None:
-    """Add the entries and records of format 2, then change the format."""
+def _add_format_2(store: Store, meta: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Add the entries of format 2, change the counts in `meta`, and return the records for the last write."""
     for kind in (READY, DUE, DELAYED):
         new_prefix = f"{kind}@{ALL_QUEUES}/"
         for page in _pages(store, new_prefix, f"{kind}@{ALL_QUEUES}0"):
@@ -55,12 +57,11 @@ def _upgrade(store: Store, meta: dict[str, Any]) -> None:
     puts: list[tuple[bytes, bytes]] = []
     records = _records(counts)
     StoredCounts({}, records).write(puts, [])
-    new_counts = {name: number for name, number in counts.items() if "@" not in name}
+    meta["counts"] = {name: number for name, number in counts.items() if "@" not in name}
     for state in STATES:
-        new_counts[f"{state}@{ALL_QUEUES}"] = sum(record.get(state, 0) for record in records.values())
+        meta["counts"][f"{state}@{ALL_QUEUES}"] = sum(record.get(state, 0) for record in records.values())
     meta.pop("from", None)
-    text = json.dumps({**meta, "format": FORMAT, "counts": new_counts}, ensure_ascii=False)
-    store.write([*puts, (b"meta", text.encode())], [])
+    return puts
 
 
 def _meta(store: Store) -> dict[str, Any]:

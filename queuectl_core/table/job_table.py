@@ -34,8 +34,11 @@ from .store import Store
 if TYPE_CHECKING:
     from ..model.records import Options, Rules, Schedule, State
 
-FORMAT = 2
-"""Since format 2, there are an index over all queues, and a record of counts for each queue (`store_upgrade`)."""
+FORMAT = 3
+"""Since format 2, there are an index over all queues, and a record of counts for each queue (`store_upgrade`).
+
+Format 3 only has more options, events, and rules of queues.
+"""
 
 READ_LIMIT = 1000
 """The maximum number of unchanged jobs that stay in memory after a read."""

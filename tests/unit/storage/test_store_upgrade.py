@@ -59,6 +59,18 @@ def test_store_of_format_1_is_equal_after_an_upgrade(read_only: bool) -> None:
         assert old.pairs == kept or not read_only
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+def test_store_of_format_2_only_gets_the_new_number(read_only: bool) -> None:
+    now, old = random_store(1), MemoryStore()
+    old.pairs = {**now.pairs, b"meta": json.dumps({**json.loads(now.pairs[b"meta"]), "format": 2}).encode()}
+    found = upgraded(old, read_only)
+    assert found is old, "it is not copied"
+    assert state_of(JobTable(found)) == state_of(JobTable(now))
+    assert json.loads(old.pairs.pop(b"meta"))["format"] == (2 if read_only else FORMAT)
+    now.pairs.pop(b"meta")
+    assert old.pairs == now.pairs
+
+
 class FailingStore(MemoryStore):
     """A store that fails for good at one of its writes, as after a kill."""
 
