@@ -89,7 +89,7 @@ def refused_by(script: str, home: str, *words: str) -> None:
     command = [sys.executable, script, "--home", home, *words]
     answer = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
     assert answer.returncode == 1 and answer.stdout == "", answer
-    assert "was written by a newer queuectl" in answer.stderr and answer.stderr.count("\n") == 1, answer
+    assert "a newer queuectl wrote" in answer.stderr and answer.stderr.count("\n") == 1, answer
     assert "damaged" not in answer.stderr and "repair" not in answer.stderr, answer
 
 
