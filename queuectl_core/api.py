@@ -120,8 +120,8 @@ class Queue(Administration):
         """Yield records of the jobs in `state` (one, several, or all).
 
         Unfinished jobs come first, then finished ones, newest first. `limit` is the maximum number of records; 0 is
-        no limit. `wanted` filters by queue, name, key, tags, since_ms or until_ms (bounds of the creation time). A
-        filter may read every job.
+        no limit. `wanted` filters by queue, name, key, tags, since_ms or until_ms (bounds of the creation time), and
+        by the conditions in `where`. A filter may read every job.
 
         Raises: InvalidInput.
         """

@@ -80,11 +80,18 @@ class Transport:
                 return reply
         raise self._unanswered()
 
-    def pages(self, verb: str, **fields: object) -> Iterator[dict[str, Any]]:
-        """Yield the answers to a request, whose `next` asks for the page that follows."""
+    def pages(self, verb: str, **fields: Any) -> Iterator[dict[str, Any]]:
+        """Yield the answers to a request, whose `next` asks for the page that follows.
+
+        Refuse an answer that does not confirm the conditions in `where`: an older supervisor ignores them.
+
+        Raises: ProtocolError, and what `ask` raises.
+        """
         cursor = None
         while True:
             page = self.ask(verb, next=cursor, **fields)
+            if fields.get("where") and page.get("where") != sorted(fields["where"]):
+                raise ProtocolError(what="the supervisor is too old for this filter; run `queuectl worker restart`")
             yield page
             cursor = page["next"]
             if cursor is None:

@@ -5,26 +5,33 @@ It knows how users name jobs on a command line, but not what a command does to t
 
 from __future__ import annotations
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NothingToDo
 from .fast_args import Arguments
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..api import Queue
     from ..model.records import Chosen
-
-_FIELDS = ("state", "queue", "name", "tag", "since", "until")
 
 STATE = ("--state", "STATE", "pending, processing, completed, failed or dead; separate several with commas")
 FILTERS = (
+    ("--id", "GLOB", "only jobs whose ID matches, like 'web-*'"),
     ("--queue", "NAME", "only jobs in this queue"),
-    ("--name", "TEXT", "only jobs with this name"),
+    ("--name", "GLOB", "only jobs with this name, or whose name matches, like 'nightly*'"),
     ("--tag", "K=V…", "only jobs with this tag; repeatable"),
+    ("--grep", "TEXT", "only jobs whose command contains the text"),
+    ("--exit-code", "N", "only jobs whose latest attempt ended so; separate several with commas"),
+    ("--reason", "TEXT", "only jobs whose reason contains the text, like 'timed out'"),
     ("--since", "WHEN", "only jobs added since: 2h (ago), 18:30 or 2026-12-24"),
     ("--until", "WHEN", "only jobs added before"),
+    ("--ended-since", "WHEN", "only jobs that finished since"),
 )
 """The options that select jobs by their fields other than the state."""
+
+_TIMES = ("since", "until", "ended_since")
+_FIELDS = ("state", *(names[2:].replace("-", "_") for names, _, _ in FILTERS))
 
 
 def where_filter(pairs: list[str]) -> Chosen:
@@ -37,13 +44,14 @@ def where_filter(pairs: list[str]) -> Chosen:
     fields: dict[str, Any] = dict.fromkeys(_FIELDS)
     for text in pairs:
         name, sign, value = text.partition("=")
+        field = name.replace("-", "_")
         if name.startswith("tag.") and sign:
             fields["tag"] = [*(fields["tag"] or []), f"{name[4:]}={value}"]
-        elif name in fields and name != "tag" and sign:
-            fields[name] = value
+        elif field in fields and field != "tag" and sign:
+            fields[field] = value
         else:
-            known = "state=, queue=, name=, tag.KEY=, since= or until="
-            raise InvalidInput(what=f"--where needs {known}, not {text[:40]!r}")
+            known = ", ".join(f"{known.replace('_', '-')}=" for known in _FIELDS if known != "tag")
+            raise InvalidInput(what=f"--where needs {known} or tag.KEY=, not {text[:40]!r}")
     return chosen_by(Arguments(**fields))
 
 
@@ -53,19 +61,53 @@ def chosen_by(args: Arguments) -> Chosen:
     Raises: InvalidInput.
     """
     given = {name: value for name in _FIELDS if (value := getattr(args, name, None)) is not None}
+    times = {f"{name}_ms": instant_ms(given[name], f"--{name.replace('_', '-')}") for name in _TIMES if name in given}
     chosen: Any = {name: given[name] for name in ("state", "queue", "name") if name in given}
+    where = {name: given[name] for name in ("id", "grep", "reason") if name in given}
     if "," in given.get("state", ""):
         chosen["state"] = given["state"].split(",")
+    if any(sign in given.get("name", "") for sign in "*?["):
+        where["name"] = chosen.pop("name")
     if "tag" in given:
-        pairs = [text.partition("=") for text in given["tag"]]
-        if not all(sign for _, sign, _ in pairs):
-            raise InvalidInput(what="--tag needs NAME=VALUE")
-        chosen["tags"] = {name: value for name, _, value in pairs}
-    for name in ("since", "until"):
-        if name in given:
-            chosen[f"{name}_ms"] = instant_ms(given[name], f"--{name}")
+        chosen["tags"] = _tags(given["tag"])
+    if "exit_code" in given:
+        where["exit_code"] = _exit_codes(given["exit_code"])
+    if "ended_since_ms" in times:
+        where["ended_since_ms"] = times.pop("ended_since_ms")
+    chosen.update(times, **{"where": where} if where else {})
     checked: Chosen = chosen
     return checked
+
+
+def named_or_matching(queue: Queue, args: Arguments) -> list[str]:
+    """Return the IDs that the call names, each once, or those of the jobs that its filter selects.
+
+    Raises: InvalidInput, NothingToDo.
+    """
+    chosen = chosen_by(args)
+    if args.ids and chosen:
+        raise InvalidInput(what="use either job IDs or filters, not both")
+    if args.ids:
+        return list(dict.fromkeys(args.ids))
+    if not chosen:
+        raise InvalidInput(what="name at least one job, or use a filter like --state")
+    ids = [id for page in queue.select(**chosen) for id in page]
+    if not ids:
+        raise NothingToDo(what="no job matches; check with `queuectl list`")
+    return ids
+
+
+def _tags(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    if not all(sign for _, sign, _ in pairs):
+        raise InvalidInput(what="--tag needs NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+def _exit_codes(text: str) -> list[int]:
+    from .value_args import whole_number
+
+    return [whole_number(code, "--exit-code", 0, 255) for code in text.split(",")]
 
 
 def instant_ms(text: str, flag: str) -> int:

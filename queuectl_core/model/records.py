@@ -73,6 +73,23 @@ class JobSpec(JobFields):
     command: str
 
 
+class Where(TypedDict, total=False):
+    """The conditions of a filter that older supervisors do not know. Every given one must match."""
+
+    id: str
+    """A pattern with `*`, `?` and `[…]`."""
+    name: str
+    """A pattern with `*`, `?` and `[…]`."""
+    ended_since_ms: int
+    """Matches only finished jobs. The time is in ms since 1970."""
+    exit_code: list[int]
+    """Matches a job whose latest attempt ended with one of these codes."""
+    reason: str
+    """A part of the reason why the job failed, in the same case."""
+    grep: str
+    """A part of the command, in the same case."""
+
+
 class Filter(TypedDict, total=False):
     """A filter of jobs: every given field must match.
 
@@ -88,6 +105,7 @@ class Filter(TypedDict, total=False):
     ended_until_ms: Optional[int]
     before: Optional[int]
     """Matches only jobs with a lower number."""
+    where: Optional[Where]
 
 
 class Chosen(Filter, total=False):

@@ -19,6 +19,7 @@ from ..timestamps import utc, utc_or_none
 from ..wire.protocol import MAX_JOBS, MAX_MESSAGE_BYTES
 from . import fields
 from .fields import Fields
+from .job_filter import Filter
 
 if TYPE_CHECKING:
     from ..model.records import StoredJob
@@ -100,37 +101,6 @@ def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 # Pages of jobs
 
 
-class Filter:
-    """The conditions of a request. A job must meet all of them.
-
-    Raises: InvalidInput.
-    """
-
-    def __init__(self, request: Fields) -> None:
-        self.queue = fields.text(request, "queue")
-        self.name = fields.text(request, "name")
-        self.key = fields.text(request, "key")
-        self.since_ms = fields.number(request, "since_ms")
-        self.until_ms = fields.number(request, "until_ms")
-        self.ended_until_ms = fields.number(request, "ended_until_ms")
-        self.before = fields.number(request, "before")
-        self.tags = fields.mapping(request, "tags") if request.get("tags") else {}
-
-    def takes(self, job: Job) -> bool:
-        """Return whether a job meets all conditions."""
-        options = job.options
-        return (
-            (self.queue is None or job.queue == self.queue)
-            and (self.name is None or options.get("name") == self.name)
-            and (self.key is None or options.get("key") == self.key)
-            and (self.since_ms is None or job.created_ms >= self.since_ms)
-            and (self.until_ms is None or job.created_ms < self.until_ms)
-            and (self.ended_until_ms is None or job.updated_ms < self.ended_until_ms)
-            and (self.before is None or job.number < self.before)
-            and (not self.tags or self.tags.items() <= options.get("tags", {}).items())
-        )
-
-
 class PageQuery:
     """A request for one page of the jobs that match a filter.
 
@@ -166,6 +136,8 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     query, table = PageQuery(request), ledger.table
     page = Page(query.limit, query.shape, table.clock_shift_ms)
     reply: Fields = {"jobs": page.jobs, "next": _fill(page, query, ledger)}
+    if query.filter.where:
+        reply["where"] = query.filter.where
     return {**reply, "next_number": table.next_number} if query.is_numbered else reply
 
 

@@ -1,0 +1,88 @@
+"""Filters of the command line: what they select, and that no supervisor changes jobs that they do not select."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.homes import ROOT, CommandLine, until
+
+OLDER_SUPERVISOR = """
+from queuectl_core.service import handlers, queries
+
+def listing(ledger, request, now_ms):
+    return queries.listing(ledger, {name: value for name, value in request.items() if name != "where"}, now_ms)
+
+handlers.HANDLERS["list"] = listing
+from queuectl_core.cli.main import run
+run(["worker", "start", "--foreground", "--count", "1"])
+"""
+"""A supervisor that ignores `where`, like those before this field."""
+
+
+@pytest.fixture
+def four(queuectl: CommandLine) -> CommandLine:
+    """Return a home with two dead jobs, a completed one, and one that waits."""
+    queuectl.ok("enqueue", "--id", "web-1", "--name", "nightly a", "--max-retries", "0", "--", "exit 3")
+    queuectl.ok("enqueue", "--id", "web-2", "--max-retries", "0", "--", "exit 4")
+    queuectl.ok("enqueue", "--id", "db-1", "--name", "nightly [a]", "--command", "echo make")
+    queuectl.ok("worker", "start")
+    queuectl.until_done(dead=2, completed=1)
+    queuectl.ok("worker", "stop")
+    queuectl.ok("enqueue", "--id", "later", "--delay", "1h", "--", "make all")
+    return queuectl
+
+
+@pytest.mark.parametrize("with_supervisor", [False, True])
+def test_filters_select_jobs_however_the_home_is_read(four: CommandLine, with_supervisor: bool) -> None:
+    if with_supervisor:
+        four.ok("worker", "start")
+
+    def chosen(*words: str) -> set[str]:
+        return {job["id"] for job in four.json("list", *words)}
+
+    assert chosen("--id", "web-*") == {"web-1", "web-2"}
+    assert chosen("--name", "nightly*") == {"web-1", "db-1"}
+    assert chosen("--name", "nightly [a]") == {"web-1", "db-1"}
+    assert chosen("--name", "nightly a") == {"web-1"}
+    assert chosen("--grep", "make") == {"db-1", "later"}
+    assert chosen("--exit-code", "3") == {"web-1"}
+    assert chosen("--exit-code", "3,4", "--id", "*-2") == {"web-2"}
+    assert chosen("--reason", "exit code") == {"web-1", "web-2"}
+    assert chosen("--ended-since", "1h") == {"web-1", "web-2", "db-1"}
+    assert chosen("--ended-since", "1h", "--state", "dead") == {"web-1", "web-2"}
+    assert four.refused(2, "list", "--exit-code", "256") and four.refused(2, "list", "--ended-since", "odd")
+
+
+def test_filters_select_jobs_to_change(four: CommandLine) -> None:
+    assert four.json("dlq", "retry", "--exit-code", "4", "--dry-run")["ids"] == ["web-2"]
+    assert four.ok("dlq", "export", "--grep", "exit 3").startswith('{"id":"web-1"')
+    assert four.ok("edit", "--where", "grep=make", "--priority", "3") == "1 job changed\n"
+    assert four.json("edit", "--where", "exit-code=3", "--priority", "3", "--dry-run")["ids"] == ["web-1"]
+    four.refused(1, "retry", "--id", "la*", "--dry-run")
+    assert four.ok("cancel", "--grep", "make") == "1 job canceled\n"
+    assert four.ok("rm", "--reason", "exit code", "--dry-run").splitlines() == ["web-2", "web-1"]
+    assert four.ok("rm", "--id", "web-*", "--yes") == "2 jobs removed\n"
+
+
+def test_a_wait_reports_what_failed_before(four: CommandLine) -> None:
+    assert four("wait", "--id", "web-*").status == 1
+    assert four("wait", "--grep", "echo").status == 0
+    assert four("wait", "--ended-since", "1h").status == 1
+    four.refused(1, "wait", "--grep", "nothing like it")
+    assert four("wait", "--grep", "nothing like it", "--allow-empty").status == 0
+
+
+def test_a_supervisor_that_does_not_know_a_condition_changes_nothing(four: CommandLine) -> None:
+    process = subprocess.Popen([sys.executable, "-c", OLDER_SUPERVISOR], env=four.environ, cwd=ROOT, stderr=-3)
+    try:
+        until(lambda: four.json("status")["supervisor"], lambda: "it to be ready")
+        for words in ("rm --id web-*", "dlq purge --grep exit", "cancel --grep make", "wait --reason x", "list --id w*"):
+            assert "worker restart" in four.refused(2, *words.split())
+        assert len(four.json("list")) == 4
+        assert four.json("rm", "--name", "nightly a", "--dry-run")["ids"] == ["web-1"]
+    finally:
+        four.ok("worker", "stop")
+        process.wait(timeout=20)

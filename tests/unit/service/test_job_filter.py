@@ -1,0 +1,77 @@
+"""Job filters: what each condition of `where` matches, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from queuectl_core.errors import InvalidInput
+from queuectl_core.model.job import Job
+from queuectl_core.model.records import State
+from queuectl_core.service.job_filter import MAX_TEXT, Filter
+from tests.builders import NOW_MS
+
+
+def a_job(id: str = "web-1", state: State = "dead", **more: Any) -> Job:
+    history: Any = [{"exit_code": 1}, {"exit_code": 3}]
+    job = Job(id, 1, "make -C /src all", "/", 3, 2, NOW_MS, state, updated_ms=NOW_MS + 5000, history=history)
+    job.reason, job.options = "exit code 3", more
+    return job
+
+
+@pytest.mark.parametrize(
+    "where, is_match",
+    [
+        ({"id": "web-*"}, True),
+        ({"id": "web-?"}, True),
+        ({"id": "[vw]eb-[0-9]"}, True),
+        ({"id": "web"}, False),
+        ({"id": "WEB-*"}, False),
+        ({"name": "night*"}, True),
+        ({"name": "day*"}, False),
+        ({"name": "nightly [a]"}, True),
+        ({"grep": "-C /src"}, True),
+        ({"grep": "make*"}, False),
+        ({"reason": "code 3"}, True),
+        ({"reason": "timed out"}, False),
+        ({"exit_code": [3, 4]}, True),
+        ({"exit_code": [1]}, False),
+        ({"ended_since_ms": NOW_MS + 5000}, True),
+        ({"ended_since_ms": NOW_MS + 5001}, False),
+        ({"id": "web-*", "grep": "make", "exit_code": [3]}, True),
+        ({"id": "web-*", "grep": "cmake"}, False),
+    ],
+)
+def test_conditions_select_jobs(where: dict[str, object], is_match: bool) -> None:
+    assert Filter({"where": where}).takes(a_job(name="nightly [a]")) == is_match
+
+
+def test_conditions_of_unfinished_and_nameless_jobs() -> None:
+    job = Job("a", 1, "true", "/", 3, 2, NOW_MS)
+    wheres: list[object] = [{"ended_since_ms": 0}, {"exit_code": [0]}, {"reason": ""}, {"name": "*"}]
+    assert [Filter({"where": where}).takes(job) for where in wheres] == [False] * 4
+    assert not Filter({"where": {"ended_since_ms": 0}}).takes(a_job(state="failed"))
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"colour": "red"},
+        {"id": 1},
+        {"id": "a" * (MAX_TEXT + 1)},
+        {"grep": None},
+        {"exit_code": 3},
+        {"exit_code": []},
+        {"ended_since_ms": "now"},
+        {"ended_since_ms": True},
+        ["id"],
+    ],
+)
+def test_conditions_that_are_unknown_or_not_valid_are_refused(where: object) -> None:
+    with pytest.raises(InvalidInput):
+        Filter({"where": where})
+
+
+def test_a_pattern_with_many_stars_takes_no_time() -> None:
+    assert not Filter({"where": {"id": "*a" * 400 + "b"}}).takes(a_job("a" * 128))
