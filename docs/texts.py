@@ -104,6 +104,7 @@ EVENTS = {
     "unblocked": "a job no longer waits for job `by`",
     "hastened": "`retry` ended a job's wait",
     "edited": "fields of a job changed",
+    "moved": "a waiting job got another place in its queue",
     "suspended": "a running job was stopped with SIGSTOP",
     "continued": "a suspended job continues",
     "retried": "a job left the dead letter queue",

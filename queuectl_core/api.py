@@ -244,6 +244,20 @@ class Queue(Administration):
         parts = [ids[start : start + size] for start in range(0, len(ids), size)]
         return [id for part in parts for id in self._change("edit", part, True, states, fields=fields)]
 
+    def move(self, id: str, to: str | int) -> None:
+        """Move a waiting job to `front`, to `back`, or to a place from 1, among those of its queue and priority.
+
+        Raises: UnknownJob, WrongState, InvalidInput.
+        """
+        self._transport.ask("move", id=id, to=to)
+
+    def switch(self, id: str, other: str) -> None:
+        """Let two waiting jobs of one queue and priority take each other's place.
+
+        Raises: UnknownJob, WrongState, InvalidInput, NothingToDo.
+        """
+        self._transport.ask("switch", id=id, other=other)
+
     def suspend(
         self, ids: Sequence[str], lenient: bool = False, states: Sequence[str] | None = None
     ) -> builtins.list[str]:

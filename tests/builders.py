@@ -179,6 +179,8 @@ def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:
             commands.Edit(
                 ids, source.choice([{"priority": 3}, {"queue": "b"}, {"delay": 3}, {"queue": None}]), lenient
             ),
+            commands.Move(ids[0], source.choice(["front", "back", 2])),
+            commands.Switch(ids[0], ids[-1]),
             commands.Suspend(ids, lenient),
             commands.Continue(ids, lenient),
             commands.ChangeQueue(queue, rules),

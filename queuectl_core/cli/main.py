@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("job_commands.change", "cancel waiting or running jobs"),
     "retry": ("job_commands.change", "run waiting jobs now"),
     "edit": ("job_commands.change", "change waiting or dead jobs"),
+    "move": ("job_commands.order", "move a waiting job to the front, the back or a place"),
+    "switch": ("job_commands.order", "let two waiting jobs take each other's place"),
     "rm": ("job_commands.change", "remove jobs permanently"),
     "prune": ("home_commands.prune", "remove old finished jobs"),
     "suspend": ("job_commands.change", "suspend running jobs"),

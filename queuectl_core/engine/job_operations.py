@@ -23,6 +23,7 @@ from ..model.settings import Settings
 from ..model.validators import fault_in, is_id, whole
 from ..table.index_keys import ALL_QUEUES, BLOCKED
 from ..table.job_table import JobTable
+from . import places
 from .admission import due_ms, holder_of_key
 
 if TYPE_CHECKING:
@@ -307,6 +308,8 @@ DECISIONS: dict[type, Callable[..., Decision]] = {
     commands.Remove: _remove,
     commands.RunNow: _run_now,
     commands.Edit: _edit,
+    commands.Move: places.move,
+    commands.Switch: places.switch,
     commands.Suspend: _set_suspended,
     commands.Continue: _set_suspended,
     commands.ChangeQueue: _change_queue,

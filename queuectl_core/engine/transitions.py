@@ -117,9 +117,15 @@ def _edit(job: Job, event: events.Edited) -> None:
         else:
             options[name] = value
     job.options = options or NO_OPTIONS
+    if event.fields.keys() & {"queue", "priority"}:
+        job.place = None  # it counts only among the jobs of one queue and priority
     if event.due_ms is not None:
         job.due_ms = event.due_ms or None  # 0: now
         job.wall_ms = event.wall_ms
+
+
+def _move(job: Job, event: events.Moved) -> None:
+    job.place = f"{event.place}.{job.revision:012}"
 
 
 def _suspend(job: Job, event: events.Suspended) -> None:
@@ -174,6 +180,7 @@ TRANSITIONS: dict[type, tuple[tuple[State, ...], State | None, Change | None]] =
     events.Unblocked: ((PENDING,), PENDING, _unblock),
     events.MadeReady: (WAITING, PENDING, _make_ready),
     events.Edited: ((PENDING, FAILED, DEAD), None, _edit),
+    events.Moved: ((PENDING,), PENDING, _move),
     events.Suspended: ((PROCESSING,), PROCESSING, _suspend),
     events.Continued: ((PROCESSING,), PROCESSING, _continue),
     events.Retried: ((DEAD,), PENDING, _begin_again),

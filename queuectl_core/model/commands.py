@@ -70,6 +70,20 @@ class Edit(NamedTuple):
     skip_ineligible: bool = False
 
 
+class Move(NamedTuple):
+    """Move a waiting job to `front`, to `back`, or to a place from 1, in its queue and priority."""
+
+    id: str
+    to: object
+
+
+class Switch(NamedTuple):
+    """Let two waiting jobs take each other's place."""
+
+    id: str
+    other: str
+
+
 class Suspend(NamedTuple):
     """Suspend the runs of running jobs. With `skip_ineligible`, skip the others."""
 
@@ -192,7 +206,7 @@ class ShiftClock(NamedTuple):
 
 
 Command = Union[
-    ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, RunNow, Edit, Suspend, Continue, ChangeQueue, Prune,
-    SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Import, FireSchedules,
+    ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, RunNow, Edit, Move, Switch, Suspend, Continue,
+    ChangeQueue, Prune, SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Import, FireSchedules,
     ChangeSetting, Dispatch, Locate, Finish, Release,
 ]  # fmt: skip

@@ -156,6 +156,14 @@ class Edited(NamedTuple):
     wall_ms: Optional[int] = None
 
 
+class Moved(NamedTuple):
+    """A user moved a waiting job to this place among those of its queue and priority (see `engine.places`)."""
+
+    id: str
+    at_ms: int
+    place: str
+
+
 class Suspended(NamedTuple):
     """A user suspended the run of a job."""
 
@@ -246,7 +254,7 @@ class ClockShifted(NamedTuple):
 
 JobEvent = Union[
     Enqueued, Imported, Started, OutputLocated, Succeeded, Failed, DeadLettered, Snoozed, Released, CancelRequested,
-    Canceled, Unblocked, MadeReady, Edited, Suspended, Continued, Retried, Purged,
+    Canceled, Unblocked, MadeReady, Edited, Moved, Suspended, Continued, Retried, Purged,
 ]  # fmt: skip
 """The events of one job, which `id` names."""
 
@@ -267,6 +275,7 @@ EVENT_NAMES: dict[str, type[Event]] = {
     "unblocked": Unblocked,
     "hastened": MadeReady,
     "edited": Edited,
+    "moved": Moved,
     "suspended": Suspended,
     "continued": Continued,
     "retried": Retried,

@@ -33,15 +33,15 @@ class Job:
 
     `options` has the fields of the request beyond the basic ones, as `job_spec` keeps them; it never changes in
     place. `blockers` are the jobs that it still waits for. `cancel` is the number of the signal that ends its run,
-    from the cancel request to the end of the run. `revision` is the sequence of the last event applied: with it,
-    replay skips the events that a record of the store already has. `history` has one dict per attempt, newest last
-    (see `transitions`).
+    from the cancel request to the end of the run. `place` is the place that a move gave it (see `engine.places`).
+    `revision` is the sequence of the last event applied: with it, replay skips the events that a record of the store
+    already has. `history` has one dict per attempt, newest last (see `transitions`).
     """
 
     __slots__ = (
         "id", "number", "command", "cwd", "state", "attempts", "max_retries", "backoff_base", "created_ms",
         "updated_ms", "due_ms", "losses", "reason", "history", "revision", "options", "blockers", "cancel",
-        "suspended", "wall_ms",
+        "suspended", "wall_ms", "place",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913  # one for each field
@@ -66,6 +66,7 @@ class Job:
         cancel: int | None = None,
         suspended: bool = False,
         wall_ms: int | None = None,
+        place: str | None = None,
     ) -> None:
         self.id = id
         self.number = number
@@ -87,6 +88,7 @@ class Job:
         self.cancel = cancel
         self.suspended = suspended
         self.wall_ms = wall_ms
+        self.place = place
 
     @property
     def queue(self) -> str:
@@ -97,9 +99,10 @@ class Job:
     def rank(self) -> str:
         """Return the place among the jobs that could run now: by priority, higher first, then by number.
 
-        Ranks sort as text. Without a priority, a rank is only the number.
+        Ranks sort as text. Without a priority, a rank is only the number. A move gives a job another place.
         """
-        return rank_of(self.number, self.options.get("priority", 0))
+        rank = rank_of(self.number, self.options.get("priority", 0))
+        return rank if self.place is None else rank[:-12] + self.place
 
     def fields(self) -> StoredJob:
         """Return the fields by name for the store, without those that have the value of a new job.
@@ -123,6 +126,8 @@ class Job:
             known["due_ms"] = self.due_ms
         if self.wall_ms is not None:
             known["wall_ms"] = self.wall_ms
+        if self.place is not None:
+            known["place"] = self.place
         if self.options:
             known["options"] = self.options
             if self.blockers:

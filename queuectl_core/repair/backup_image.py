@@ -72,20 +72,20 @@ class Image:
         self._engine.replay(happened, sequence)
 
     def ids(self) -> list[str]:
-        """Return the IDs of all jobs in order of arrival, each after the jobs that it depends on.
+        """Return the IDs of all jobs in the order of their places, each after the jobs that it depends on.
 
         Raises: Corrupt, NewerFormat, TypeError.
         """
         stored = (key[4:].decode() for key in self._store.pairs if key != b"meta")
-        numbers: list[tuple[int, str]] = []
+        places: list[tuple[str, str]] = []
         waiting: dict[str, list[str]] = {}
         for id in dict.fromkeys((*stored, *self._arrived)):
             job = self.table.get(id)
             if job is not None:
-                numbers.append((job.number, id))
+                places.append((job.place or f"{job.number:012}", id))
                 if job.blockers:
                     waiting[id] = job.blockers
-        return list(blockers_first((id for _, id in sorted(numbers)), waiting.get))
+        return list(blockers_first((id for _, id in sorted(places)), waiting.get))
 
     def exported(self, id: str) -> Fields:
         """Return a job in the form that `import` takes."""

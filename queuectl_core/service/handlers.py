@@ -250,6 +250,8 @@ HANDLERS: dict[str, Handler] = {
     "remove": _changes(lambda request: commands.Remove(*_targets(request))),
     "retry": _changes(lambda request: commands.RunNow(*_targets(request))),
     "edit": _changes(_edit),
+    "move": _decides(lambda request: commands.Move(_name(request, "id"), request.get("to")), "id"),
+    "switch": _decides(lambda request: commands.Switch(_name(request, "id"), _name(request, "other")), "ids"),
     "suspend": _changes(lambda request: commands.Suspend(*_targets(request))),
     "continue": _changes(lambda request: commands.Continue(*_targets(request))),
     "dlq-retry": _retry_dead,

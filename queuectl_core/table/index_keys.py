@@ -51,7 +51,7 @@ def state_key_of(job: Job) -> IndexKey:
     if job.state == PENDING:
         if job.blockers:
             return BLOCKED, f"{BLOCKED}/{job.number:012}"
-        if not job.options and job.due_ms is None:
+        if not job.options and job.due_ms is None and job.place is None:
             return READY, f"{READY}/{job.number:012}"
         index = index_of(READY if job.due_ms is None else DELAYED, job.queue)
         return index, f"{index}/{job.rank}" if job.due_ms is None else f"{index}/{job.due_ms:015}/{job.rank}"

@@ -43,6 +43,7 @@ JOURNALED: dict[str, tuple[Event, str]] = {
     "canceled": (events.Canceled("a", 1000, "canceled by hand"), '["canceled","a",1000,"canceled by hand"]'),
     "unblocked": (events.Unblocked("a", 1000, "b"), '["unblocked","a",1000,"b"]'),
     "hastened": (events.MadeReady("a", 1000), '["hastened","a",1000]'),
+    "moved": (events.Moved("a", 1000, "000000000004i"), '["moved","a",1000,"000000000004i"]'),
     "edited": (
         events.Edited("a", 1000, {"priority": 3, "name": None}, 0),
         '["edited","a",1000,{"priority":3,"name":null},0]',

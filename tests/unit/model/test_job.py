@@ -61,6 +61,7 @@ def test_job_survives_the_store_with_every_field() -> None:
         cancel=15,
         suspended=True,
         wall_ms=98,
+        place="000000000004i.000000000009",
     )
     again = Job(**json.loads(json.dumps(job.fields())))
     assert again.fields() == job.fields()
