@@ -25,7 +25,7 @@ def test_move_and_switch_order_jobs_with_and_without_a_supervisor(queuectl: Comm
     queuectl.ok("doctor")
     assert "place from 1 to 1000" in queuectl.refused(2, "move", "b", "--to", "fron")
     assert "high" in queuectl.ok("enqueue", "--id", "high", "--priority", "1", "--", "true")
-    assert "priority 1" in queuectl.refused(1, "switch", "b", "high")
+    assert "high has 1" in queuectl.refused(1, "switch", "b", "high")
     queuectl.ok("resume")
     queuectl.ok("worker", "start", "--count", "1")
     queuectl.until_done(completed=5)
