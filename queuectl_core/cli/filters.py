@@ -5,15 +5,18 @@ It knows how users name jobs on a command line, but not what a command does to t
 
 from __future__ import annotations
 
-from ..errors import InvalidInput, NothingToDo
+from ..errors import InvalidInput
 from .fast_args import Arguments
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable, Iterator
+    from typing import Any, TypeVar
 
     from ..api import Queue
-    from ..model.records import Chosen
+    from ..model.records import Chosen, JobRecord
+
+    Job = TypeVar("Job")
 
 STATE = ("--state", "STATE", "pending, processing, completed, failed or dead; separate several with commas")
 FILTERS = (
@@ -79,22 +82,45 @@ def chosen_by(args: Arguments) -> Chosen:
     return checked
 
 
-def named_or_matching(queue: Queue, args: Arguments) -> list[str]:
+def chosen_ids(queue: Queue, args: Arguments) -> list[str]:
     """Return the IDs that the call names, each once, or those of the jobs that its filter selects.
 
     Raises: InvalidInput, NothingToDo.
     """
+    chosen = _choice_of(args)
+    return list(dict.fromkeys(args.ids)) or list(_found(id for page in queue.select(**chosen) for id in page))
+
+
+def chosen_jobs(queue: Queue, args: Arguments) -> Iterable[JobRecord]:
+    """Return the jobs that the call names, each once, or yield those that its filter selects.
+
+    Raises: InvalidInput, NothingToDo, UnknownJob.
+    """
+    chosen = _choice_of(args)
+    return [queue.get(id) for id in dict.fromkeys(args.ids)] or _found(queue.list(**chosen))
+
+
+def _choice_of(args: Arguments) -> Chosen:
+    """Return the filter of a call that names jobs or has a filter.
+
+    Raises: InvalidInput.
+    """
     chosen = chosen_by(args)
     if args.ids and chosen:
         raise InvalidInput(what="use either job IDs or filters, not both")
-    if args.ids:
-        return list(dict.fromkeys(args.ids))
-    if not chosen:
+    if not args.ids and not chosen:
         raise InvalidInput(what="name at least one job, or use a filter like --state")
-    ids = [id for page in queue.select(**chosen) for id in page]
-    if not ids:
-        raise NothingToDo(what="no job matches; check with `queuectl list`")
-    return ids
+    return chosen
+
+
+def _found(jobs: Iterable[Job]) -> Iterator[Job]:
+    """Yield the jobs, or fail before the first if there are none.
+
+    Raises: NothingToDo.
+    """
+    from .no_match import at_least_one, nothing_matches
+
+    return at_least_one(jobs, nothing_matches(""))
 
 
 def _tags(texts: list[str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ..transport import grouped
 from .fast_args import Arguments
 from .filters import chosen_by
 from .jsonl import opened
-from .no_match import ALLOW_EMPTY, at_least_one
+from .no_match import ALLOW_EMPTY, at_least_one, nothing_matches
 from .output_file import write_lines
 from .screen import Screen
 
@@ -39,7 +39,7 @@ def export(queue: Queue, args: Arguments, screen: Screen, **fixed: Any) -> None:
     chosen = chosen_by(args)
     jobs = queue.export(**chosen, **fixed)
     if chosen and not args.allow_empty:
-        jobs = at_least_one(jobs)
+        jobs = at_least_one(jobs, nothing_matches())
     write_lines(args.output, map(compact, jobs), screen)
 
 

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 ALLOW_EMPTY = ("--allow-empty", "", "succeed when no job matches")
 
 
-def nothing_matches() -> NothingToDo:
-    """Return the error for a filter that no job matches."""
-    return NothingToDo(what="no job matches; check with `queuectl list`, or use --allow-empty")
+def nothing_matches(otherwise: str = ", or use --allow-empty") -> NothingToDo:
+    """Return the error for a filter that no job matches. `otherwise` says how to allow that."""
+    return NothingToDo(what=f"no job matches; check with `queuectl list`{otherwise}")
 
 
-def at_least_one(jobs: Iterable[Job]) -> Iterator[Job]:
-    """Yield the jobs, or fail before the first if there are none.
+def at_least_one(jobs: Iterable[Job], otherwise: NothingToDo) -> Iterator[Job]:
+    """Yield the jobs, or raise `otherwise` before the first if there are none.
 
     Raises: NothingToDo.
     """
@@ -35,7 +35,7 @@ def at_least_one(jobs: Iterable[Job]) -> Iterator[Job]:
         yield first
         yield from rest
         return
-    raise nothing_matches()
+    raise otherwise
 
 
 def noted(jobs: Iterable[Job], chosen: Mapping[str, object], screen: Screen) -> Iterator[Job]:

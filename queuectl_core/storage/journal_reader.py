@@ -8,7 +8,7 @@ The journal has the events that the store still needs, and up to `ledger.KEPT_BY
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..errors import Corrupt, EventsExpired
@@ -48,19 +48,19 @@ def first_known(folder: str) -> int:
     return 1
 
 
-def read(folder: str, after: int, of_job: str | None = None) -> Iterator[Fact]:
+def read(folder: str, after: int, of_jobs: Collection[str] | None = None) -> Iterator[Fact]:
     """Yield the facts behind sequence `after`, oldest first, up to the current end of the journal.
 
-    `of_job` limits them to one job. EventsExpired means that the journal no longer has some of them.
+    `of_jobs` limits them to these jobs. EventsExpired means that the journal no longer has some of them.
 
     Raises: EventsExpired, NewerFormat.
     """
-    mark = None if of_job is None else f'"{of_job}"'.encode()
+    mark = b"" if of_jobs is None or len(of_jobs) != 1 else f'"{next(iter(of_jobs))}"'.encode()
     for frame in _frames(folder, after):
-        if mark is not None and mark not in frame.payload:
+        if mark not in frame.payload:
             continue
         for sequence, event in enumerate(events_of(frame, folder), frame.sequence):
-            if sequence > after and (of_job is None or getattr(event, "id", None) == of_job):
+            if sequence > after and (of_jobs is None or getattr(event, "id", None) in of_jobs):
                 yield _fact(sequence, event)
 
 

@@ -67,6 +67,33 @@ def test_filters_select_jobs_to_change(four: CommandLine) -> None:
     assert four.ok("rm", "--id", "web-*", "--yes") == "2 jobs removed\n"
 
 
+def test_commands_about_single_jobs_take_several_and_filters(four: CommandLine) -> None:
+    assert [job["id"] for job in four.json("show", "--exit-code", "3")] == ["web-1"]
+    assert [job["id"] for job in four.json("show", "db-1", "web-1", "db-1")] == ["db-1", "web-1"]
+    assert four.json("show", "db-1")["id"] == "db-1"
+    assert four.ok("show", "web-1", "web-2").count("command ") == 2
+    assert [why["because"] for why in four.json("why", "--state", "dead,completed")] == ["dead", "dead", "completed"]
+    assert four.ok("why", "db-1", "web-2").splitlines()[1].startswith("web-2 is dead: exit code 4")
+    assert four.ok("history", "--id", "web-*").splitlines()[0].split() == ["SEQ", "AT", "JOB", "EVENT", "WHAT"]
+    assert {fact["id"] for fact in four.json("history", "web-1", "later")} == {"web-1", "later"}
+    assert four.json("status", "--id", "web-*")["counts"]["dead"] == 2
+    assert sum(four.json("status", "--grep", "make", "--state", "pending")["counts"].values()) == 1
+    four.refused(2, "status", "--state", "odd")
+    for command in ("show", "why", "history", "logs"):
+        four.refused(2, command)
+        four.refused(2, command, "web-1", "--grep", "x")
+        four.refused(1, command, "web-1", "nobody")
+        four.refused(1, command, "--grep", "nothing like it")
+
+
+def test_logs_of_a_filter_name_each_job(four: CommandLine) -> None:
+    answer = four("logs", "--grep", "make")
+    assert answer.status == 0
+    assert answer.out == "==> later (pending) <==\n\n==> db-1 (completed) <==\nmake\n"
+    assert "later has not run yet" in answer.err
+    assert four.ok("logs", "--follow", "--id", "db-*") == "db-1| make\n"
+
+
 def test_a_wait_reports_what_failed_before(four: CommandLine) -> None:
     assert four("wait", "--id", "web-*").status == 1
     assert four("wait", "--grep", "echo").status == 0

@@ -5,19 +5,28 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import NoSupervisor
 from ..fast_args import Arguments
+from ..filters import FILTERS, STATE, chosen_by
 from ..screen import Screen, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from ...model.records import WorkerRecord
+    from collections.abc import Iterable
+    from typing import Any
 
-SUMMARY = "Shows the supervisor, the number of jobs in each state, and what each worker runs."
-EXAMPLES = ["queuectl status", "queuectl status --json"]
+    from ...model.records import Chosen, State, WorkerRecord
+
+SUMMARY = """Shows the supervisor, the number of jobs in each state, and what each worker runs. With a filter, counts
+only the jobs that match."""
+EXAMPLES = ["queuectl status", "queuectl status --json", "queuectl status --queue gpu"]
+OPTIONS = (STATE, *FILTERS)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Print the state of the home."""
+    chosen = chosen_by(args)
     status = queue.status()
+    if chosen:
+        status["counts"] = _counts(queue, chosen, status["counts"])
     if screen.json:
         return screen.value(status)
     supervisor = status["supervisor"]
@@ -36,6 +45,19 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if status["workers"]:
         screen.line()
         screen.table(_COLUMNS, status["workers"])
+
+
+def _counts(queue: Queue, chosen: Chosen, states: Iterable[State]) -> dict[State, int]:
+    """Return how many jobs match in each state.
+
+    Raises: InvalidInput.
+    """
+    counts: dict[Any, int] = dict.fromkeys(states, 0)
+    named: Any = chosen.get("state") or list(counts)
+    for state in [named] if isinstance(named, str) else named:
+        matching: Chosen = {**chosen, "state": state}
+        counts[state] = sum(map(len, queue.select(**matching)))
+    return counts
 
 
 def _age(worker: WorkerRecord) -> str | None:

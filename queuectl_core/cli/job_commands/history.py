@@ -1,4 +1,4 @@
-"""`queuectl history`: the events of one job."""
+"""`queuectl history`: the events of jobs."""
 
 from __future__ import annotations
 
@@ -6,26 +6,37 @@ from ...api import Queue
 from ...storage import journal_reader
 from ...timestamps import format_span, utc
 from ..fast_args import Arguments
+from ..filters import FILTERS, STATE, chosen_ids
 from ..screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from ...storage.journal_reader import Fact
 
-SUMMARY = """Shows the events of one job that the journal still keeps, with time and details: exit code, duration,
+SUMMARY = """Shows the events of jobs that the journal still keeps, with time and details: exit code, duration,
 processor time, memory. `queuectl show` always has all attempts."""
-EXAMPLES = ["queuectl history job1", "queuectl history job1 --json"]
-OPTIONS = (("id", "ID", "ID of the job"),)
+EXAMPLES = ["queuectl history job1", "queuectl history job1 --json", "queuectl history --tag user=ann --ended-since 1h"]
+OPTIONS = (("ids", "ID…", "IDs of the jobs"), STATE, *FILTERS)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Print the events of the job."""
-    queue.get(args.id)  # refuse an unknown job
+    """Print the events of the jobs, oldest first.
+
+    Raises: InvalidInput, NothingToDo, UnknownJob.
+    """
+    ids = chosen_ids(queue, args)
+    for id in args.ids:
+        queue.get(id)  # refuse an unknown job
     first = journal_reader.first_known(queue.home.journal)
-    facts = list(journal_reader.read(queue.home.journal, first - 1, args.id))
-    screen.records({"SEQ": "seq", "AT": "at", "EVENT": "event", "WHAT": _what}, facts)
-    if not screen.json and (not facts or facts[0]["event"] != "enqueued"):
-        screen.note(f"older events are no longer kept; `queuectl show {args.id}` lists all attempts")
+    facts = list(journal_reader.read(queue.home.journal, first - 1, set(ids)))
+    columns = {"SEQ": "seq", "AT": "at", "JOB": "id", "EVENT": "event", "WHAT": _what}
+    if len(ids) == 1:
+        del columns["JOB"]
+    screen.records(columns, facts)
+    firsts = {fact["id"]: fact["event"] for fact in reversed(facts)}
+    lacking = [id for id in ids if firsts.get(id) != "enqueued"]
+    if lacking and not screen.json:
+        screen.note(f"older events are no longer kept; `queuectl show {lacking[0]}` lists all attempts")
 
 
 def _what(fact: Fact) -> str:

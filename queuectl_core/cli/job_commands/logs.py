@@ -6,50 +6,85 @@ from ...api import Queue
 from ...errors import InvalidInput, NoOutput
 from ...storage import output_log
 from ..fast_args import Arguments
+from ..filters import FILTERS, STATE, chosen_jobs
 from ..log_follower import Follower, follow, lost_output
 from ..log_printer import Outlet
-from ..screen import Screen
+from ..screen import Screen, visible
 from ..tables import note_shortage
 from ..value_args import whole_number
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from ...model.records import AttemptRecord, JobRecord
 
-SUMMARY = """Prints the output of a job, stdout and stderr in order: of its latest attempt, of attempt N, or of all
-attempts. With --follow, continues through retries until the job finishes."""
-EXAMPLES = ["queuectl logs job1", "queuectl logs job1 job2 --follow", "queuectl logs job1 --attempt 1 --tail 20"]
+SUMMARY = """Prints the output of jobs, stdout and stderr in order: of the latest attempt, of attempt N, or of all
+attempts. With --follow, continues through retries until the jobs finish."""
+EXAMPLES = [
+    "queuectl logs job1",
+    "queuectl logs job1 job2 --follow",
+    "queuectl logs job1 --attempt 1 --tail 20",
+    "queuectl logs --state dead --ended-since 1h --tail 5",
+]
 OPTIONS = (
     ("ids", "ID…", "IDs of the jobs; with several, each line starts with the ID"),
     ("-f --follow", "", "keep printing until the job finishes"),
     ("--attempt", "N", "attempt number, from 1; the latest one with that number"),
     ("--all", "", "print all attempts, with a separator line"),
     ("--tail", "N", "print only the last N lines"),
+    STATE,
+    *FILTERS,
 )
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Print the output of the jobs."""
+    """Print the output of the jobs.
+
+    Raises: InvalidInput, NothingToDo, NoOutput, UnknownJob.
+    """
+    tail, number = _checked(args, screen)
+    jobs, several = chosen_jobs(queue, args), len(set(args.ids)) != 1
+    if args.ids or args.follow:
+        jobs = list(jobs)
+        note_shortage(queue, screen)  # after the request, which fails for a home that cannot be read
+    if args.follow:
+        return follow(queue, [(job, Outlet(screen, f"{job['id']}| " if several else "")) for job in jobs])
+    for job in jobs if args.ids else _headed(jobs, screen):
+        outlet = Outlet(screen, f"{job['id']}| " if args.ids and several else "", tail)
+        try:
+            _print_all(queue, job, args.all, number, outlet)
+        except NoOutput as fault:
+            if args.ids:
+                raise
+            outlet.note(str(fault))
+        finally:
+            outlet.close()
+
+
+def _checked(args: Arguments, screen: Screen) -> tuple[int | None, int | None]:
+    """Return the numbers of --tail and --attempt.
+
+    Raises: InvalidInput.
+    """
     if screen.json:
         raise InvalidInput(what="logs prints raw job output; --json is not supported")
     if args.follow + args.all + (args.attempt is not None) > 1:
         raise InvalidInput(what="use only one of --follow, --all and --attempt")
-    if not args.ids:
-        raise InvalidInput(what="name at least one job")
     if args.follow and args.tail is not None:
         raise InvalidInput(what="--follow and --tail cannot be used together")
     tail = None if args.tail is None else whole_number(args.tail, "--tail")
-    number = None if args.attempt is None else whole_number(args.attempt, "--attempt", 1)
-    ids = list(dict.fromkeys(args.ids))
-    jobs = [(queue.get(id), Outlet(screen, f"{id}| " if len(ids) > 1 else "", tail)) for id in ids]
-    note_shortage(queue, screen)  # after `get`, which fails for a home that cannot be read
-    if args.follow:
-        return follow(queue, jobs)
-    for job, outlet in jobs:
-        try:
-            _print_all(queue, job, args.all, number, outlet)
-        finally:
-            outlet.close()
+    return tail, None if args.attempt is None else whole_number(args.attempt, "--attempt", 1)
+
+
+def _headed(jobs: Iterable[JobRecord], screen: Screen) -> Iterator[JobRecord]:
+    """Yield the jobs, each after a line that names it."""
+    gap = ""
+    for job in jobs:
+        said = f"{job['state']}: {job['reason']}" if job["reason"] else job["state"]
+        screen.line(gap + visible(f"==> {job['id']} ({said}) <=="))
+        yield job
+        gap = "\n"
 
 
 def _print_all(queue: Queue, job: JobRecord, all: bool, number: int | None, outlet: Outlet) -> None:

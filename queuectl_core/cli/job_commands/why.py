@@ -1,24 +1,39 @@
-"""`queuectl why`: the state of a job, explained in one sentence."""
+"""`queuectl why`: the state of jobs, each explained in one sentence."""
 
 from __future__ import annotations
 
 from ...api import Queue
 from ...timestamps import format_span
 from ..fast_args import Arguments
+from ..filters import FILTERS, STATE, chosen_ids
 from ..screen import Screen, counted, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from typing import Any
 
-SUMMARY = "Explains in one sentence what a job waits for, where it runs, or how it ended."
-EXAMPLES = ["queuectl why job1", "queuectl why job1 --json"]
-OPTIONS = (("id", "ID", "ID of the job"),)
+SUMMARY = """Explains in one sentence what a job waits for, where it runs, or how it ended. With --json, one job that
+you name is an object, and several jobs are an array."""
+EXAMPLES = ["queuectl why job1", "queuectl why job1 --json", "queuectl why --queue gpu --state pending"]
+OPTIONS = (("ids", "ID…", "IDs of the jobs"), STATE, *FILTERS)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Print the explanation."""
-    why = queue.why(args.id)
+    """Print the explanations.
+
+    Raises: InvalidInput, NothingToDo, UnknownJob.
+    """
+    reasons = [_explained(queue, id) for id in chosen_ids(queue, args)]
+    if screen.json and len(args.ids) != 1:
+        return screen.values(reasons)
+    for why in reasons:
+        sentence = _SENTENCES[why["because"]](why)
+        screen.result(why, visible(f"{why['id']} is {why['state']}: {sentence}"))
+
+
+def _explained(queue: Queue, id: str) -> dict[str, Any]:
+    """Return why a job is in its state, with the facts that only this side knows."""
+    why = queue.why(id)
     if why["because"] == "the disk is full":
         why["home"] = queue.home.path
     elif why["because"] == "waits for a worker":
@@ -26,10 +41,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         why["supervisor"] = status["supervisor"] is not None
         why["workers"] = len(status["workers"])
         why["busy"] = sum(worker["state"] != "idle" for worker in status["workers"])
-    if screen.json:
-        return screen.value(why)
-    sentence = _SENTENCES[why["because"]](why)
-    screen.line(visible(f"{why['id']} is {why['state']}: {sentence}"))
+    return why
 
 
 def _for_a_worker(why: dict[str, Any]) -> str:
