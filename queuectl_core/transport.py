@@ -16,7 +16,7 @@ from .errors import Busy, NoSupervisor, OutcomeUnknown, ProtocolError, QueueErro
 from .home import Home
 from .system.forks import no_fork
 from .wire.client import Client, NotSent, connect
-from .wire.protocol import NEEDS_SUPERVISOR, READ_ONLY
+from .wire.protocol import NEEDS_SUPERVISOR, READ_ONLY, check_load
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -234,9 +234,17 @@ def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:
 def load_requests(
     field: str, parts: Iterable[list[object]], fields: dict[str, object]
 ) -> Iterator[dict[str, Any]]:
-    """Yield one request for each part; all but the last have `more` set."""
+    """Yield one request for each part; all but the last have `more` set.
+
+    An endless source of jobs is refused before it fills the memory of a caller that keeps the requests.
+
+    Raises: InvalidInput.
+    """
     held = None
+    count = 0
     for n, part in enumerate(parts):
+        count += len(part)
+        check_load(count)
         if held is not None:
             yield {**held, "more": True}
         held = {"verb": "enqueue", field: part, "part": n, **fields}

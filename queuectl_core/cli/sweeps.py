@@ -8,23 +8,27 @@ Invariant: nothing is held in memory but the lists of a combination, however man
 from __future__ import annotations
 
 import itertools
+import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InvalidInput
 from ..fast_json import encode
 from ..model.command_template import CommandTemplate
 from ..model.value_rows import array_indexes, combine, split_words
+from ..wire.protocol import MAX_LOAD_JOBS
 from .jsonl import MAX_LINE_BYTES, JobLines, name_of, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import BinaryIO
+    from typing import BinaryIO, TextIO
 
     from ..model.command_template import Row
     from .fast_args import Arguments
 
 INDEX_VARIABLE = "QUEUECTL_ARRAY_INDEX"
 _CHUNK_BYTES = 64 * 1024
+_SHELLS = frozenset(("ash", "bash", "dash", "ksh", "ksh93", "mksh", "oksh", "sh", "yash"))
+"""The shells in which a value is one argument: they read quotes as POSIX says. zsh replaces an unquoted `=name`."""
 
 
 class Values(NamedTuple):
@@ -49,9 +53,11 @@ class SweepLines(JobLines):
         words = words if args.command is None else [args.command]
         if not words:
             raise InvalidInput(what="put the command after --, like: -- gzip -k {}")
+        self._is_array = args.array is not None
+        if not self._is_array:
+            _check_shell(fields.get("shell"))
         values = _values(args, lists)
         self._rows = values.rows
-        self._is_array = args.array is not None
         self._template = CommandTemplate(words, values.width, values.names, appends=not self._is_array)
         self._fields = dict(fields)
 
@@ -80,6 +86,18 @@ class SweepLines(JobLines):
         return f',"env":{encode({**shared, INDEX_VARIABLE: index})}'
 
 
+def _check_shell(shell: object) -> None:
+    """Refuse a program that may read a quoted value as part of its language, like fish or Python.
+
+    Raises: InvalidInput.
+    """
+    if isinstance(shell, str) and posixpath.basename(shell) not in _SHELLS:
+        name = posixpath.basename(shell)
+        raise InvalidInput(
+            what=f"values are quoted for sh, not for --shell {name[:40]}; use: -- {name[:40]} -c 'TEXT' {{}}"
+        )
+
+
 def _values(args: Arguments, lists: list[tuple[str, list[str]]]) -> Values:
     """Return the values that an option or the lists give.
 
@@ -91,7 +109,8 @@ def _values(args: Arguments, lists: list[tuple[str, list[str]]]) -> Values:
         return Values(((str(index),) for index in array_indexes(args.array)), 1)
     if args.csv is not None:
         return _table(args.csv, args.header)
-    width, rows = combine(lists, read_values)
+    # A longer list makes too many jobs, unless it is paired with a shorter one.
+    width, rows = combine(lists, lambda path: itertools.islice(read_values(path), MAX_LOAD_JOBS + 1))
     return Values(rows, width)
 
 
@@ -150,7 +169,8 @@ def _rows(path: str) -> Iterator[list[str]]:
     import io
 
     with opened(path) as file:
-        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        rows = csv.reader(_bounded(text, path), strict=True)
         try:
             yield from filter(None, rows)
         except UnicodeDecodeError:
@@ -159,6 +179,17 @@ def _rows(path: str) -> Iterator[list[str]]:
             raise _refusal(path, rows.line_num, str(fault)) from None
         except OSError as fault:
             raise InvalidInput(what=f"cannot read {name_of(path)}: {fault.strerror}") from None
+
+
+def _bounded(text: TextIO, path: str) -> Iterator[str]:
+    """Yield the lines of a table.
+
+    Raises: InvalidInput.
+    """
+    while line := text.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise InvalidInput(what=f"a line of {name_of(path)} has more than {MAX_LINE_BYTES} characters")
+        yield line
 
 
 def _checked(rows: Iterable[list[str]], width: int, path: str) -> Iterator[Row]:

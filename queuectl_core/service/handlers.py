@@ -20,7 +20,7 @@ from ..errors import InvalidInput, InvalidJob, NothingToDo
 from ..model import commands, job_text, validators
 from ..model.job import DEAD, Job
 from ..table.memtable import FreshJob, NumberBlock
-from ..wire.protocol import jobs_at_once
+from ..wire.protocol import check_load, jobs_at_once
 from . import fields, queries, queue_pages
 from .fields import Fields
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 PREVIEW_JOBS = 500
 """The most jobs in one reply to a preview."""
 
-MAX_LOAD_JOBS = 5_000_000
-MAX_LOAD_BYTES = 1_000_000_000
 DEAD_JOBS = 500
 """The most dead jobs that one request with `all` retries or purges."""
 
@@ -94,8 +92,7 @@ class Session:
             raise InvalidInput(what="this part does not follow the previous part of the load")
         self._parts += 1
         ids = self._ledger.add_to_load(self._load, *_new_jobs(request, self._load.count), now_ms)
-        if self._load.count > MAX_LOAD_JOBS or self._load.bytes > MAX_LOAD_BYTES:
-            raise InvalidInput(what="too many jobs at once; split them into several calls")
+        check_load(self._load.count, self._load.bytes)
         if not fields.is_set(request, "more"):
             self._ledger.commit_load(self._load, now_ms)
             self._load = None

@@ -13,7 +13,7 @@ Invariant: `feed` rejects a length above the limit before it buffers the message
 from __future__ import annotations
 
 from .. import fast_json
-from ..errors import ProtocolError
+from ..errors import InvalidInput, ProtocolError
 
 VERSION = 1
 
@@ -32,6 +32,10 @@ WAIT_JOBS = 1000
 MAX_JOBS = 5000
 """The most jobs in one request. A larger number comes as a load, in parts."""
 
+MAX_LOAD_JOBS = 5_000_000
+MAX_LOAD_BYTES = 1_000_000_000
+"""The most jobs in one load, and the most bytes that they write."""
+
 CHANGE_BYTES = 16 * 1024 * 1024
 """The most bytes that a change of several jobs writes. It writes the new fields once for each job."""
 
@@ -41,6 +45,15 @@ _LENGTH_BYTES = 4
 def jobs_at_once(fields: object) -> int:
     """Return how many jobs one request can give these new fields to, from 1 to MAX_JOBS."""
     return max(1, min(MAX_JOBS, CHANGE_BYTES // (len(fast_json.encode(fields)) if fields else 1)))
+
+
+def check_load(jobs: int, size: int = 0) -> None:
+    """Check that a load of so many jobs, which write `size` bytes, is not too large.
+
+    Raises: InvalidInput.
+    """
+    if jobs > MAX_LOAD_JOBS or size > MAX_LOAD_BYTES:
+        raise InvalidInput(what="too many jobs at once; split them into several calls")
 
 
 def encode(message: dict[str, object]) -> bytes:

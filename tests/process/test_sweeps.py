@@ -100,6 +100,11 @@ def test_values_never_run_as_shell_text(queuectl: CommandLine, tmp_path: Path) -
     assert "hacked" not in os.listdir(tmp_path)
 
 
+def test_numbers_of_an_array_reach_a_program_of_any_language(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--shell", "/usr/bin/python3", "--array", "1-2", "--command", "print({})")
+    assert commands(queuectl) == ["print(1)", "print(2)"]
+
+
 def test_a_dry_run_shows_the_first_commands_and_adds_nothing(queuectl: CommandLine) -> None:
     answer = queuectl("enqueue", "--dry-run", "--array", "1-100", "--", "step", "{}")
     assert answer.status == 0 and answer.out.splitlines() == [f"step {n}" for n in range(1, 6)]
@@ -132,6 +137,10 @@ def test_a_dry_run_checks_every_job(queuectl: CommandLine) -> None:
         (["--each-line", "/nowhere", "--", "true"], "cannot read /nowhere"),
         (["--each-line", "/dev/null", "--", "true"], "no values"),
         (["--csv", "/dev/null", "--", "true"], "no rows"),
+        (["--each-line", "/dev/zero", "--", "true"], "has more than"),
+        (["--csv", "/dev/zero", "--", "true"], "has more than"),
+        (["--shell", "/usr/bin/fish", "--", "echo", "{}", ":::", "a"], "quoted for sh"),
+        (["--shell", "/usr/bin/python3", "--command", "print({})", ":::", "a"], "quoted for sh"),
         (["--", "echo", "{2}", ":::", "a"], "needs 2 values"),
         (["--", "echo '{}'", ":::", "a"], "inside quotes"),
         (["--", "true", ":::+", "a"], "the first"),

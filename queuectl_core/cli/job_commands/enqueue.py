@@ -91,11 +91,13 @@ def _preview_lines(lines: JobLines, screen: Screen) -> None:
     """Check each job, and print how many there are and the first commands."""
     from ...model.job_spec import check_spec
     from ...model.job_text import parse
+    from ...wire.protocol import check_load
     from ..screen import counted
 
     commands: list[str] = []
     count = 0
     for count, line in enumerate(lines, 1):
+        check_load(count)
         try:
             spec = check_spec(parse(line), count - 1)
         except ValueError as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from queuectl_core.model.retry_policy import MAX_RETRIES
 from queuectl_core.service import handlers
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.table.job_table import FLUSH_BYTES, READ_BYTES
-from queuectl_core.transport import load_requests, parts_of
+from queuectl_core.transport import PART_JOBS, load_requests, parts_of
 from queuectl_core.wire import protocol
 from queuectl_core.wire.protocol import MAX_JOBS, jobs_at_once
 from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, finish
@@ -189,6 +190,13 @@ def test_jobs_of_any_size_are_enqueued_in_parts_that_fit(character: str) -> None
         lines = [json.dumps(job, ensure_ascii=ascii) for job in jobs for ascii in (False, True)]
         for request in load_requests("lines", parts_of(lines), {"cwd": "/"}):
             protocol.encode({"v": 1, **request})
+
+
+def test_endless_jobs_are_refused_before_they_fill_the_memory() -> None:
+    parts: Iterator[list[object]] = itertools.repeat(["{}"] * PART_JOBS)
+    with pytest.raises(InvalidInput, match="too many jobs"):
+        for _ in load_requests("lines", parts, {"cwd": "/"}):
+            pass
 
 
 def test_exported_jobs_of_any_size_are_imported_in_portions_that_fit() -> None:
