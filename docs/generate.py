@@ -198,7 +198,8 @@ def record_fields() -> Iterator[str]:
     """Yield the table of the fields that a record has beside those of the request."""
     sample = job.Job("a", 1, "true", "/", 3, 2, 0, state="processing", history=[SAMPLE_ATTEMPT], blockers=["b"])
     sample.suspended = True
-    own = set(sample.record()) - job_spec.BASIC_FIELDS - set(job_spec.OPTIONS)
+    dead = job.Job("a", 1, "true", "/", 3, 2, 0, state="dead")
+    own = {*sample.record(), *dead.record()} - job_spec.BASIC_FIELDS - set(job_spec.OPTIONS)
     agree("RECORD_FIELDS", own, texts.RECORD_FIELDS)
     yield from described("field", texts.RECORD_FIELDS)
 

@@ -60,6 +60,7 @@ RECORD_FIELDS = {
     "waits_for": "IDs that it still waits for; absent when there are none",
     "suspended": "only while it runs: whether it's suspended",
     "canceled": "only while it runs: whether its cancellation is under way",
+    "cause": "only when it's dead: `failed`, `canceled`, `dependency_failed` or `dependency_canceled`",
 }
 """Fields of a job's record beside those that you ask for."""
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadDependency, DuplicateJob, KeyTaken, RepeatedId
+from ..model import reasons
 from ..model.events import Enqueued
 from ..model.job import DEAD, FAILED, FINAL_STATES, NO_OPTIONS, PENDING
 from ..model.job_spec import BASIC_FIELDS, PASSING_OPTIONS, check_spec
@@ -41,7 +42,8 @@ class Admission:
     """The jobs of one request, or of one part of it, checked one after another.
 
     `events` has the events that add them, by ID. `ids` is the reply, one ID for each requested job. `replaced` has the
-    IDs of waiting jobs to cancel. `skippable` has the IDs and keys for which the request skips its job.
+    IDs of waiting jobs to cancel. `doomed` has, by ID, the reasons of the new jobs that die at once, because a job that
+    they wait for is dead. `skippable` has the IDs and keys for which the request skips its job.
     For a later part, `earlier` has the IDs of the earlier parts, `keys` their keys with the IDs, and `first_index` the
     place of the first spec in the request.
     """
@@ -50,6 +52,7 @@ class Admission:
         self.events: dict[str, Enqueued] = {}
         self.ids: list[str] = []
         self.replaced: list[str] = []
+        self.doomed: dict[str, str] = {}
         self.skippable: set[object] = set()
         self.earlier: Collection[str] = ()
         self.keys: dict[str, str] = {}
@@ -136,24 +139,26 @@ class Admission:
         given: Any = {name: value for name, value in spec.items() if name not in _REQUEST_FIELDS}
         options: Options = {**self._defaults, **given}
         after_any = bool(options.get("after_any"))
-        blockers = [other for other in options.get("after", ()) if self._is_open(other, after_any)]
+        blockers = [other for other in options.get("after", ()) if self._blocks(other, after_any, event.id)]
         at_ms = due_ms(spec, self._now_ms, self._table.clock_shift_ms)
         if "key" in spec:
             self.keys[spec["key"]] = event.id
         return Enqueued(*event[:7], options or NO_OPTIONS, at_ms, blockers or (), spec.get("at"))
 
-    def _is_open(self, id: str, after_any: bool) -> bool:
-        """Return whether a job is unfinished, so that a dependant must wait for it.
+    def _blocks(self, id: str, after_any: bool, dependant: str) -> bool:
+        """Return whether a dependant must wait for a job, or dies because that job is dead.
 
         Raises: BadDependency.
         """
         if id in self.events or id in self.earlier:
             return True
         job = self._table.get(id)
-        if job is not None and (job.state != DEAD or after_any):
-            return job.state not in FINAL_STATES
-        fault = "does not exist" if job is None else "is dead; retry it first, or use after_any"
-        raise BadDependency(index=self.first_index + len(self.ids), why=f"after: job {id} {fault}")
+        if job is None:
+            raise BadDependency(index=self.first_index + len(self.ids), why=f"after: job {id} does not exist")
+        if job.state == DEAD and not after_any:
+            self.doomed.setdefault(dependant, reasons.dependency_ended(id, job.reason or ""))
+            return True
+        return job.state not in FINAL_STATES
 
 
 def _accepts_existing(spec: CheckedSpec) -> bool:

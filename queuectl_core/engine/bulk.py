@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import BadDependency, Busy, DuplicateJob, KeyTaken, QueueError
-from ..model import events
+from ..model import events, reasons
 from ..model.attempt import AttemptResult
 from ..model.events import Event, JobEvent, encode
 from ..model.job import FAILED, FINAL_STATES, PENDING, PROCESSING, Job
@@ -19,7 +19,7 @@ from ..model.settings import Settings
 from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
 from .admission import Admission
-from .job_operations import Dependant, with_dependants
+from .job_operations import Dependant, note_dependants, with_dependants
 
 
 class Load:
@@ -70,9 +70,7 @@ class Load:
         self.batch.add(new)
         self.parts.append((len(new), payload))
         self.bytes += len(payload)
-        for event in new:
-            for other in event.blockers:
-                self.waiting.setdefault(other, []).append((event.id, bool(event.options.get("after_any"))))
+        note_dependants(self.waiting, new)
 
     def note_completed(self, ids: Iterable[str]) -> None:
         """Note that these jobs completed, because the queue may forget them before the commit."""
@@ -89,7 +87,7 @@ class Load:
         self._check(table, replaced)
         ended = [self._end_of(id, table.get(id), now_ms) for id in self.waiting if id not in self.batch.entries]
         past = [event for event in ended if event is not None]
-        gone = [events.Canceled(job.id, now_ms, "replaced") for job in replaced if job.state in (PENDING, FAILED)]
+        gone = [events.Canceled(job.id, now_ms, reasons.REPLACED) for job in replaced if job.state in (PENDING, FAILED)]
         return [*with_dependants(table, [*past, *gone], now_ms, self.waiting)[len(past) :]]
 
     def _check(self, table: JobTable, replaced: Sequence[Job]) -> None:
@@ -119,7 +117,7 @@ class Load:
         result = AttemptResult("exit", 0, None, now_ms, 0)
         if id in self.completed:
             return events.Succeeded(id, now_ms, result)
-        return events.Purged(id, now_ms) if job is None else events.DeadLettered(id, now_ms, result, "")
+        return events.Purged(id, now_ms) if job is None else events.DeadLettered(id, now_ms, result, job.reason or "")
 
     def note_taken(self, ids: Iterable[str], keys: Mapping[str, str]) -> None:
         """Note that another request took these IDs and keys. `keys` has the ID of the job with each key."""

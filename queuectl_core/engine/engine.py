@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..model import commands, events
+from ..model import commands, events, reasons
 from ..model.commands import Command
 from ..model.events import Enqueued, Event
 from ..model.job import COMPLETED, PROCESSING, Job
@@ -25,7 +25,7 @@ from ..table.job_table import JobTable
 from . import hooks, job_import, job_operations, run_outcome, schedules
 from .admission import Admission
 from .bulk import Load
-from .job_operations import Decision, with_dependants
+from .job_operations import Decision, Dependant, note_dependants, with_dependants
 from .queue_state import QueueState
 from .schedules import ZoneOf
 from .transitions import after
@@ -144,10 +144,14 @@ class Engine(QueueState):
         admission = Admission(self.table, self.settings, command.cwd, now_ms)
         admission.add_all(command.specs)
         new = list(admission.events.values())
-        if not admission.replaced:
+        if not (admission.replaced or admission.doomed):
             return new, admission.ids
-        gone = [events.Canceled(id, now_ms, f"replaced by job {new[-1].id}") for id in admission.replaced]
-        return [*with_dependants(self.table, gone, now_ms), *new], admission.ids
+        gone = [events.Canceled(id, now_ms, reasons.replaced_by(new[-1].id)) for id in admission.replaced]
+        dead = [events.Canceled(id, now_ms, reason) for id, reason in admission.doomed.items()]
+        waiting: dict[str, list[Dependant]] = {}
+        note_dependants(waiting, new if dead else ())
+        after_new = with_dependants(self.table, dead, now_ms, waiting)
+        return [*with_dependants(self.table, gone, now_ms), *new, *after_new], admission.ids
 
     def _operate(self, command: Command, now_ms: int) -> Decision:
         return _OPERATIONS[type(command)](self.table, command, now_ms)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import DuplicateJob, InvalidJob, KeyTaken, RepeatedId
-from ..model import validators
+from ..model import reasons, validators
 from ..model.attempt import FIELDS, STARTED_FIELDS, TEXT_FIELDS
 from ..model.commands import Import
 from ..model.events import Imported, encode
@@ -47,7 +47,7 @@ def import_jobs(table: JobTable, command: Import, now_ms: int) -> Decision:
                 continue
             raise DuplicateJob(id=id, index=n)
         if fields["state"] == PENDING and "blockers" in fields:
-            _wait_or_die(fields, lambda other: new[other].fields["state"] if other in new else table.state_of(other))
+            _wait_or_die(fields, {other: _known(table, new, other) for other in fields["blockers"]})
         wall_ms = fields.get("wall_ms", fields.get("due_ms"))
         if wall_ms is not None:
             fields["due_ms"] = due_at(wall_ms, table.clock_shift_ms)
@@ -88,15 +88,22 @@ def _texts(others: object) -> list[Any]:
     return [other for other in others if isinstance(other, str)] if isinstance(others, list) else []
 
 
-def _wait_or_die(fields: dict[str, Any], state_of: Callable[[str], object]) -> None:
+def _known(table: JobTable, new: Mapping[str, Imported], id: str) -> Mapping[str, Any]:
+    """Return what is kept of a job that exists here or comes earlier in the list, or nothing."""
+    job = table.get(id)
+    if id in new:
+        return new[id].fields
+    return {} if job is None else job.fields()
+
+
+def _wait_or_die(fields: dict[str, Any], blockers: Mapping[str, Mapping[str, Any]]) -> None:
     """Keep only the unfinished blockers of a job, or mark the job dead if one of them is dead."""
-    states = {other: state_of(other) for other in fields["blockers"]}
-    dead = next((other for other, state in states.items() if state == DEAD), None)
+    dead = next((id for id, other in blockers.items() if other.get("state") == DEAD), None)
     if dead is None or fields["options"].get("after_any"):
         over = (None, *FINAL_STATES)
-        fields["blockers"] = [other for other, state in states.items() if state not in over]
+        fields["blockers"] = [id for id, other in blockers.items() if other.get("state") not in over]
     else:
-        fields.update(state=DEAD, reason=f"job {dead}, which it waited for, died")
+        fields.update(state=DEAD, reason=reasons.dependency_ended(dead, blockers[dead].get("reason") or ""))
         _forget_times(fields)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
-from ..model import commands, events
+from ..model import commands, events, reasons
 from ..model.events import Event, JobEvent
 from ..model.job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, Job
 from ..model.job_spec import BASIC_FIELDS, MAX_WAIT_S, PASSING_OPTIONS, check_field
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 Decision = tuple[Sequence[Event], object]
 
-_ENDS: dict[type, str] = {events.DeadLettered: "died", events.Canceled: "was canceled", events.Purged: "was removed"}
 _FIXED_FIELDS = frozenset(("id", "after", "after_any", "key", "on_conflict"))
+
+_DEATHS = (events.DeadLettered, events.Canceled, events.Purged)
 
 Dependant = tuple[str, bool]
 """The ID of a job that waits for another, and whether it accepts any end of that job."""
@@ -53,21 +54,29 @@ def with_dependants(
     happened, has_blocked = list(ended), bool(table.counts.get(BLOCKED))
     if not more and not has_blocked:
         return happened
-    gone = {event.id for event in happened if type(event) in _ENDS}
+    gone = {event.id for event in happened if isinstance(event, _DEATHS)}
     for event in happened:  # the loop appends to the list
-        how = _ENDS.get(type(event))
-        if how is None and type(event) is not events.Succeeded:
+        is_death = isinstance(event, _DEATHS)
+        if not is_death and not isinstance(event, events.Succeeded):
             continue
         known = _dependants_of(table, event.id) if has_blocked else ()
         for id, after_any in (*known, *more.get(event.id, ())):
             if id in gone:
                 continue
-            if how is None or after_any:
+            if not is_death or after_any:
                 happened.append(events.Unblocked(id, now_ms, event.id))
             else:
                 gone.add(id)
-                happened.append(events.Canceled(id, now_ms, f"job {event.id}, which it waited for, {how}"))
+                why = reasons.dependency_ended(event.id, getattr(event, "reason", None))
+                happened.append(events.Canceled(id, now_ms, why))
     return happened
+
+
+def note_dependants(waiting: dict[str, list[Dependant]], new: Iterable[events.Enqueued]) -> None:
+    """Add to `waiting` the new jobs that wait for each job."""
+    for event in new:
+        for other in event.blockers:
+            waiting.setdefault(other, []).append((event.id, bool(event.options.get("after_any"))))
 
 
 def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
@@ -176,7 +185,7 @@ def _purge_dead(table: JobTable, command: commands.PurgeDead, now_ms: int) -> De
 
 def _cancel(table: JobTable, command: commands.Cancel, now_ms: int) -> Decision:
     jobs = _targets(table, command, lambda job: job.state in (PENDING, FAILED, PROCESSING), "canceled")
-    at_once = [events.Canceled(job.id, now_ms, "canceled by hand") for job in jobs if job.state != PROCESSING]
+    at_once = [events.Canceled(job.id, now_ms, reasons.BY_HAND) for job in jobs if job.state != PROCESSING]
     asked = [events.CancelRequested(job.id, now_ms, command.signal) for job in jobs if job.state == PROCESSING]
     return [*with_dependants(table, at_once, now_ms), *asked], [job.id for job in jobs]
 

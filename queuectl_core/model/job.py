@@ -11,6 +11,7 @@ from __future__ import annotations
 from ..timestamps import utc, utc_or_none
 from . import attempt
 from .job_spec import DEFAULT_QUEUE, MAX_PRIORITY
+from .reasons import cause_of
 from .states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -179,6 +180,8 @@ class Job:
             known["waits_for"] = self.blockers
         if self.state == PROCESSING and (self.suspended or self.cancel):
             known["suspended"], known["canceled"] = self.suspended, bool(self.cancel)
+        if self.state == DEAD:
+            known["cause"] = cause_of(self.reason)
         return known
 
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Optional, TypedDict, Union
 
 State = Literal["pending", "processing", "completed", "failed", "dead"]
+Cause = Literal["failed", "canceled", "dependency_failed", "dependency_canceled"]
+"""Why a job is dead: its attempts failed, it was canceled, or this happened to a job that it waited for."""
+
 Ended = dict[str, int]
 """How many jobs ended in which way: completed, dead, purged."""
 
@@ -255,6 +258,8 @@ class JobRecord(_Job, _Options, total=False):
     """The jobs that this one waits for; absent when there are none."""
     suspended: bool
     canceled: bool
+    cause: Cause
+    """Why a dead job died; absent in other states."""
     retries_after_s: list[float]
     """The backoff in seconds before each of the first ten retries; only `Queue.preview` returns it."""
 

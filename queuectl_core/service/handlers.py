@@ -16,8 +16,9 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING, TypeVar
 
 from ..engine.admission import Admission
+from ..engine.transitions import after
 from ..errors import InvalidInput, InvalidJob, NothingToDo
-from ..model import commands, job_text, validators
+from ..model import commands, events, job_text, validators
 from ..model.job import DEAD, Job
 from ..table.memtable import FreshJob, NumberBlock
 from ..wire.protocol import check_load, jobs_at_once
@@ -131,8 +132,10 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     first = fields.index(request)
     admission = Admission(ledger.table, ledger.engine.settings, cwd, now_ms)
     admission.add_all(specs)
-    events = list(admission.events.values())
-    jobs = (FreshJob((event, NumberBlock(event.number))).job for event in events[first:])
+    new = list(admission.events.values())
+    dead = {id: events.Canceled(id, now_ms, reason) for id, reason in admission.doomed.items()}
+    fresh = (FreshJob((event, NumberBlock(event.number))).job for event in new[first:])
+    jobs = (after(job, dead[job.id]) if job.id in dead else job for job in fresh)
     page = queries.Page(PREVIEW_JOBS, _previewed, ledger.table.clock_shift_ms)
     return page.filled(enumerate(jobs, first))
 

@@ -230,6 +230,30 @@ def test_why_explains_every_reason_to_wait(queuectl: CommandLine) -> None:
     assert why("after").startswith("job second, which it waited for, was canceled, at 2")
 
 
+@pytest.mark.parametrize("has_supervisor", [False, True])
+def test_job_behind_a_dead_one_is_recorded_and_dies(queuectl: CommandLine, has_supervisor: bool) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.ok("cancel", "a")
+    if has_supervisor:
+        queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "free", "--delay", "1h", "--command", "true")
+    assert queuectl.ok("enqueue", "--id", "b", "--after", "free,a", "--command", "true") == "b\n"
+    file = b'{"id": "c", "command": "true", "after": ["b"]}\n{"id": "d", "command": "true", "after": ["c", "a"]}\n'
+    assert queuectl.ok("enqueue", "--file", "-", stdin=file) == "c\nd\n"
+    with Queue(queuectl.home) as queue:
+        queue.enqueue("true", id="e", after=["d"])
+        dead = {id: queue.get(id) for id in "bcde"}
+    assert {job["state"] for job in dead.values()} == {"dead"}
+    assert {job["cause"] for job in dead.values()} == {"dependency_canceled"}
+    assert dead["b"]["reason"] == "job a, which it waited for, was canceled"
+    assert queuectl.json("enqueue", "--after", "a", "--dry-run", "--command", "true")["state"] == "dead"
+    assert queuectl.refused(1, "enqueue", "--after", "nobody", "--command", "true").startswith("queuectl: ")
+    if has_supervisor:
+        ran = queuectl("run", "--after", "a", "--", "true")
+        assert (ran.status, ran.out) == (1, "") and "job a, which it waited for, was canceled" in ran.err
+        assert queuectl("wait", "b").status == 1
+
+
 def test_dlq_retry_changes_fields_and_retries_dependants(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "exit 1")
     queuectl.ok("enqueue", "--id", "b", "--after", "a", "--command", "true")

@@ -9,7 +9,18 @@ from queuectl_core.errors import BadDependency
 from queuectl_core.model import commands, events
 from queuectl_core.model.events import Event
 from queuectl_core.model.job import COMPLETED, DEAD, PENDING
-from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, exited, finish, job_of, run_job
+from tests.builders import (
+    EVERYTHING,
+    NOW_MS,
+    an_engine,
+    dispatch,
+    enqueue,
+    exited,
+    finish,
+    job_of,
+    run_job,
+    state_of,
+)
 
 
 def cancel(engine: Engine, *ids: str) -> None:
@@ -35,7 +46,8 @@ def test_jobs_that_wait_for_a_dead_job_die_too() -> None:
     run_job(engine, exited(1))
     assert [job_of(engine, id).state for id in "abcd"] == [DEAD] * 4
     assert job_of(engine, "b").reason == "job a, which it waited for, died"
-    assert job_of(engine, "c").reason == "job b, which it waited for, was canceled"
+    assert job_of(engine, "c").reason == "job b, which it waited for, died"
+    assert [job_of(engine, id).record()["cause"] for id in "abc"] == ["failed"] + ["dependency_failed"] * 2
 
 
 def test_after_any_accepts_every_result() -> None:
@@ -72,18 +84,90 @@ def test_completed_dependency_does_not_block() -> None:
     assert dispatch(engine) == "b"
 
 
-def test_unknown_dead_and_later_jobs_cannot_be_dependencies() -> None:
+def test_unknown_and_later_jobs_cannot_be_dependencies() -> None:
     engine = an_engine()
-    enqueue(engine, "dead", max_retries=0)
-    run_job(engine, exited(1))
     for specs in (
         [{"command": "true", "after": ["nobody"]}],
-        [{"command": "true", "after": ["dead"]}],
         [{"id": "x", "command": "true", "after": ["x"]}],
         [{"id": "x", "command": "true", "after": ["y"]}, {"id": "y", "command": "true"}],
     ):
         with pytest.raises(BadDependency):
             engine.handle(commands.Enqueue(list(specs), "/"), NOW_MS)
+
+
+def ended(engine: Engine, how: str) -> None:
+    """End the only job."""
+    if how == "failure":
+        run_job(engine, exited(1))
+    elif how == "cancellation":
+        cancel(engine, "a")
+    else:
+        dispatch(engine)
+        cancel(engine, "a")
+        finish(engine, "a", exited(143))
+
+
+HOW_IT_ENDED = [
+    ("failure", "died", "dependency_failed"),
+    ("cancellation", "was canceled", "dependency_canceled"),
+    ("cancellation while it ran", "was canceled", "dependency_canceled"),
+]
+
+
+@pytest.mark.parametrize("how, word, cause", HOW_IT_ENDED)
+@pytest.mark.parametrize("is_first", [True, False], ids=["dies later", "is dead"])
+def test_job_behind_a_dead_one_dies_like_one_that_was_there_before(
+    how: str, word: str, cause: str, is_first: bool
+) -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    if not is_first:
+        ended(engine, how)
+    specs: list[object] = [{"id": "b", "command": "true", "after": ["a"]}]
+    specs += [{"id": "c", "command": "true", "after": ["b"]}, {"id": "d", "command": "true"}]
+    assert engine.handle(commands.Enqueue(specs, "/"), NOW_MS).reply == ["b", "c", "d"]
+    if is_first:
+        ended(engine, how)
+    b, c = (job_of(engine, id) for id in "bc")
+    assert (b.state, b.reason, b.attempts) == (DEAD, f"job a, which it waited for, {word}", 0)
+    assert (c.state, c.reason) == (DEAD, f"job b, which it waited for, {word}")
+    assert [job.record()["cause"] for job in (b, c)] == [cause, cause]
+    assert job_of(engine, "d").state == PENDING
+
+
+def test_job_behind_a_dead_one_returns_with_it() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    run_job(engine, exited(1))
+    enqueue(engine, "b", after=["a"])
+    engine.handle(commands.RetryDead(["a"], {}, dependants=True), NOW_MS)
+    assert job_of(engine, "b").blockers == ["a"]
+    assert [run_job(engine, exited(0)), run_job(engine, exited(0))] == ["a", "b"]
+
+
+def test_job_behind_a_dead_one_replays_as_dead() -> None:
+    engine, again = an_engine(), an_engine()
+    happened = enqueue(engine, "a", max_retries=0)
+    cancel_a = engine.handle(commands.Cancel(["a"], 15), NOW_MS).events
+    happened = [*happened, *cancel_a, *enqueue(engine, "b", after=["a"])]
+    again.replay(events.decode(events.encode(happened)), 1)
+    assert state_of(again.table) == state_of(engine.table)
+    assert job_of(again, "b").state == DEAD
+
+
+@pytest.mark.parametrize("how, word, cause", HOW_IT_ENDED)
+def test_load_behind_a_dead_job_dies_with_its_reason(how: str, word: str, cause: str) -> None:
+    engine = an_engine()
+    enqueue(engine, "a", max_retries=0)
+    ended(engine, how)
+    load = engine.begin_load()
+    specs: list[object] = [{"id": "b", "command": "true", "after": ["a"]}]
+    specs += [{"id": "c", "command": "true", "after": ["b"]}, {"id": "d", "command": "true"}]
+    engine.add_to_load(load, specs, "/", NOW_MS)
+    engine.commit_load(load, NOW_MS, lambda follows: None)
+    assert job_of(engine, "b").reason == f"job a, which it waited for, {word}"
+    assert [job_of(engine, id).state for id in "bcd"] == [DEAD, DEAD, PENDING]
+    assert job_of(engine, "c").record()["cause"] == cause
 
 
 def test_retry_with_dependants_retries_the_jobs_that_died_with_it() -> None:

@@ -1,0 +1,50 @@
+"""Reasons: the texts that say why a job died without another run, and the cause that a reason tells.
+
+Pure. Knows no Job.
+
+Invariant: journals and stores have these texts, so a text that a version has written keeps its meaning.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from .records import Cause
+
+BY_HAND = "canceled by hand"
+REPLACED = "replaced"
+_CANCELED = ("canceled", REPLACED)
+"""The first words of the reasons of canceled jobs."""
+
+_AFTER = ", which it waited for, "
+
+
+def replaced_by(id: str) -> str:
+    """Return the reason of a job that another one replaces."""
+    return f"{REPLACED} by job {id}"
+
+
+def dependency_ended(id: str, reason: str | None) -> str:
+    """Return the reason of a job that waited for this dead job. A `reason` of None means that it was removed."""
+    how = "was removed"
+    if reason is not None:
+        how = "was canceled" if is_cancellation(reason) else "died"
+    return f"job {id}{_AFTER}{how}"
+
+
+def cause_of(reason: str | None) -> Cause:
+    """Return why a job with this reason is dead.
+
+    Its attempts failed, a user canceled it, or a job that it waited for failed or was canceled.
+    """
+    text = reason or ""
+    if text.startswith(_CANCELED):
+        return "canceled"
+    if not (text.startswith("job ") and _AFTER in text):
+        return "failed"
+    return "dependency_failed" if text.endswith("died") else "dependency_canceled"
+
+
+def is_cancellation(reason: str | None) -> bool:
+    """Return whether a user ended the job, or a job that it waited for."""
+    return cause_of(reason) in ("canceled", "dependency_canceled")
