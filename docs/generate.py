@@ -183,7 +183,8 @@ def with_settings(group: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, t
     """Yield fields with meaning and default; the default is a setting where there is one of the same name."""
     for field, (meaning, default) in group.items():
         key = field.replace("_", "-")
-        yield field, (meaning, f"setting `{key}`" if key in settings.SETTINGS else default)
+        is_default = key in settings.SETTINGS and key not in job_spec.HOOKS  # a hook runs beside that of the setting
+        yield field, (meaning, f"setting `{key}`" if is_default else default)
 
 
 OTHER_FLAGS = {"tags": "--tag K=V", "input": "--stdin -"}

@@ -45,6 +45,12 @@ JOB_FIELDS: dict[str, dict[str, tuple[str, str]]] = {
         "snooze_on": ("these exit codes postpone the job; the attempt isn't counted", "–"),
         "snooze": ("how long such an exit code postpones it", "60 s"),
     },
+    "What follows it": {
+        "on_success": ("[hook](settings.md#hooks): a command that runs after it completes", "–"),
+        "on_failure": ("a command that runs after each failed attempt", "–"),
+        "on_dead": ("a command that runs after it dies, unless somebody canceled it", "–"),
+        "on_end": ("a command that runs after it completes, dies or is canceled", "–"),
+    },
 }
 """Every field of a job that you ask for, by group: its meaning, and its default where no setting gives one."""
 
@@ -60,7 +66,7 @@ RECORD_FIELDS = {
     "waits_for": "IDs that it still waits for; absent when there are none",
     "suspended": "only while it runs: whether it's suspended",
     "canceled": "only while it runs: whether its cancellation is under way",
-    "cause": "only when it's dead: `failed`, `canceled`, `dependency_failed` or `dependency_canceled`",
+    "cause": "only when it's dead: the kind of reason, such as `canceled`",
 }
 """Fields of a job's record beside those that you ask for."""
 

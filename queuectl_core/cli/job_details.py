@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..model.records import AttemptRecord, JobRecord
 
 _FIRST = ("id", "state", "command", "cwd")
-_UNSAID: dict[str, object] = {"history": [], "worker": None, "queue": "default", "priority": 0}
+_UNSAID: dict[str, object] = {"history": [], "worker": None, "queue": "default", "priority": 0, "cause": "failed"}
 """Values that `print_job` leaves out, because they are defaults or appear elsewhere."""
 
 
@@ -36,17 +36,6 @@ def print_field(name: str, value: object, screen: Screen) -> None:
     """Print one field, unless its value is None."""
     if value is not None:
         screen.line(f"{name:13} {visible(shown(value))}")
-
-
-def editable(job: JobRecord) -> dict[str, object]:
-    """Return the fields of a job that can be changed, with None for those that have no value."""
-    from ..model.job_spec import BASIC, FIXED_FIELDS, OPTIONS, PASSING_OPTIONS
-
-    names = (name for name in (*BASIC, *OPTIONS) if name not in FIXED_FIELDS and name not in PASSING_OPTIONS)
-    fields: dict[str, object] = {name: job.get(name) for name in names}
-    if job["state"] != "dead":
-        fields["at"] = job["next_run_at"]
-    return fields
 
 
 def _took(attempt: AttemptRecord) -> str | None:

@@ -43,6 +43,10 @@ _FLAGS: tuple[Option, ...] = (
     ("--nice", "N", "-20 to 19"),
     ("--limit-mem", "SIZE", "memory: 512M, 2G"),
     ("--limit-cpu", "TIME", "processor time"),
+    ("--on-success", "CMD", "when it completes"),
+    ("--on-failure", "CMD", "failed attempt"),
+    ("--on-dead", "CMD", "when it dies"),
+    ("--on-end", "CMD", "whatever its result"),
 )
 _MORE_FLAGS: tuple[Option, ...] = (
     ("--tag", "K=V…", "tag, repeatable"),
@@ -63,6 +67,12 @@ NEW_JOB_FLAGS = (
 )
 """The options of a command that adds a job."""
 
+_RARE = (
+    *("--grace", "--backoff-max", "--jitter", "--snooze-on", "--snooze", "--shell", "--nice", "--limit-cpu"),
+    *("--on-success", "--on-failure", "--on-dead", "--on-end"),
+)
+"""The options that a help only names."""
+
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
 """A word of only these characters needs no quotes in a shell."""
 _MAX_FILE_CHARACTERS = 1024 * 1024
@@ -70,11 +80,16 @@ _MAX_FILE_CHARACTERS = 1024 * 1024
 
 
 def two_columns(flags: Sequence[Option]) -> str:
-    """Return the help of job options in two columns, which fit the screen."""
-    cells = [f"{flag + ' ' + metavar.rstrip('…?'):19}{help}" for flag, metavar, help in flags]
+    """Return the help of job options in two columns, which fit the screen, and the names of the rare ones."""
+    import textwrap
+
+    shown = [(flag, metavar, help) for flag, metavar, help in flags if flag not in _RARE]
+    cells = [f"{flag + ' ' + metavar.rstrip('…?'):19}{help}" for flag, metavar, help in shown]
     half = (len(cells) + 1) // 2
     right = [*cells[half:], ""]
-    return "\n".join(f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half]))
+    lines = [f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half])]
+    rare = " ".join(("also:", *(flag for flag, _, _ in flags if flag in _RARE)))
+    return "\n".join([*lines, *textwrap.wrap(rare, 78, subsequent_indent="  ", break_on_hyphens=False)])
 
 
 def job_fields(args: Arguments) -> JobFields:

@@ -76,6 +76,10 @@ class Load:
         """Note that these jobs completed, because the queue may forget them before the commit."""
         self.completed.update(id for id in ids if id in self.waiting)
 
+    def job_of(self, table: JobTable, id: str) -> Job | None:
+        """Return a job of the load or of the table, or None if neither has it."""
+        return self.batch.entries[id].job if id in self.batch.entries else table.get(id)
+
     def following(self, table: JobTable, now_ms: int) -> list[Event]:
         """Return the events that follow from the commit.
 

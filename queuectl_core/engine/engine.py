@@ -14,21 +14,22 @@ Invariant: `handle` checks everything before the first event: a refused command 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..model import commands, events, reasons
 from ..model.commands import Command
 from ..model.events import Enqueued, Event
-from ..model.job import COMPLETED, PROCESSING, Job
+from ..model.job import COMPLETED, PROCESSING
 from ..model.settings import check_key, check_setting
 from ..table.job_table import JobTable
-from . import hooks, job_import, job_operations, run_outcome, schedules
+from . import job_import, job_operations, run_outcome, schedules
 from .admission import Admission
 from .bulk import Load
+from .hooks import TRIGGERS, Hooks
 from .job_operations import Decision, Dependant, note_dependants, with_dependants
 from .queue_state import QueueState
 from .schedules import ZoneOf
-from .transitions import after
 
 
 class Step(NamedTuple):
@@ -44,6 +45,7 @@ class Engine(QueueState):
     def __init__(self, table: JobTable, zone_of: ZoneOf = lambda name: None) -> None:
         super().__init__(table, zone_of)
         self._loads: dict[Load, None] = {}
+        self._hooks = Hooks(table, self.settings)
 
     def handle(
         self, command: Command, now_ms: int, weigh: Callable[[Sequence[Event]], None] | None = None
@@ -57,31 +59,15 @@ class Engine(QueueState):
         """
         happened, reply = _HANDLERS[type(command)](self, command, now_ms)
         if weigh is not None:
-            weigh([*happened, *self._hooks_of(happened, now_ms)])
+            weigh([*happened, *self._hooks.before(happened, now_ms)])
         self.apply(happened)
-        if self.settings.values and hooks.are_set(self.settings):
-            more = hooks.following(self.table, self.settings, happened, now_ms, lambda event: self.table.get(event.id))
+        more = [] if TRIGGERS.isdisjoint(map(type, happened)) else self._hooks.after(happened, now_ms)
+        if more:
             self.apply(more)
             happened = [*happened, *more]
         if self._loads and happened:
             self._tell_loads(happened)
         return Step(happened, reply)
-
-    def _hooks_of(self, happened: Sequence[Event], now_ms: int, load: Load | None = None) -> list[Enqueued]:
-        """Return the hook jobs for events that are not applied yet, and that follow from a load if one is given.
-
-        A load leaves no idle queue.
-        """
-        if not hooks.are_set(self.settings):
-            return []
-        entries = {} if load is None else load.batch.entries
-
-        def job_of(event: Any) -> Job | None:
-            job = entries[event.id].job if event.id in entries else self.table.get(event.id)
-            return None if job is None else after(job, event)
-
-        new = hooks.following(self.table, self.settings, happened, now_ms, job_of)
-        return [event for event in new if load is None or event.options.get("name") != "on-idle"]
 
     def _tell_loads(self, happened: Sequence[Event]) -> None:
         """Tell the loads in progress which IDs and keys were taken, and which jobs completed."""
@@ -128,7 +114,7 @@ class Engine(QueueState):
         """
         self.end_load(load)
         follows = load.following(self.table, now_ms)
-        follows += self._hooks_of(follows, now_ms, load)
+        follows += self._hooks.before(follows, now_ms, partial(load.job_of, self.table))
         write(follows)
         for other in self._loads:
             other.note_taken(load.batch.entries, load.keys)

@@ -172,6 +172,14 @@ def _options(value: object) -> dict[str, object]:
     return {name: check_field(name, item, _OPTIONS) for name, item in value.items()}
 
 
+def _hook(value: object) -> dict[str, object]:
+    """Accept what a job tells a hook, with all its fields."""
+    if not isinstance(value, dict) or value.keys() != _HOOK.keys():
+        raise ValueError(f"must be an object with {', '.join(_HOOK)}")
+    none = [name for name in ("exit_code", "reason", "log_file") if value[name] is None]
+    return {name: None if name in none else check_field(name, item, _HOOK) for name, item in value.items()}
+
+
 _time = partial(validators.whole, low=0, high=END_MS - 1)
 _count = partial(validators.whole, low=0, high=10**6)
 _KEPT: dict[str, Callable[[object], object]] = {
@@ -183,10 +191,15 @@ _KEPT: dict[str, Callable[[object], object]] = {
     "options": _options,
     "blockers": partial(validators.ids, most=MAX_AFTER),
 }
+_HOOK: dict[str, Callable[[object], object]] = {
+    **dict.fromkeys(("job_id", "state", "reason", "log_file"), _text),
+    **dict.fromkeys(("exit_code", "attempt", "log_offset", "output_bytes"), _time),
+}
 _ATTEMPT = {name: _text if name in TEXT_FIELDS else _time for name in FIELDS}
 _OPTIONS: dict[str, Callable[[object], object]] = {
     **OPTIONS,
     "schedule": validators.name,
+    "hook": lambda value: _hook(value),
     "at": lambda value: value if type(value) is int else validators.time(value),
 }
 

@@ -17,9 +17,12 @@ ATTEMPT = "QUEUECTL_ATTEMPT"
 QUEUE = "QUEUECTL_QUEUE"
 JOB_NAME = "QUEUECTL_JOB_NAME"
 
+HOOK = "QUEUECTL_HOOK_"
+"""The first part of the names of the variables that tell a hook about the job that it follows."""
+
 _OWN = frozenset((MARK, HOME, JOB_ID, ATTEMPT, QUEUE, JOB_NAME))
 
 
 def without_own(environ: Mapping[str, str]) -> dict[str, str]:
     """Return a copy of `environ` without the variables of the job that it belongs to."""
-    return {name: value for name, value in environ.items() if name not in _OWN}
+    return {name: value for name, value in environ.items() if name not in _OWN and not name.startswith(HOOK)}

@@ -33,8 +33,12 @@ MAX_TAGS = 32
 MAX_ENV_BYTES = 128 * 1024
 MAX_INPUT_BYTES = 64 * 1024
 
+HOOKS = ("on-success", "on-failure", "on-dead", "on-end")
+"""The hooks of a job, as settings name them. A field of a job has `_` for `-`."""
+
 max_retries = partial(validators.whole, low=0, high=retry_policy.MAX_RETRIES)
 backoff_base = partial(validators.number, low=0, high=retry_policy.MAX_BACKOFF_BASE, what="a number of seconds")
+hook = partial(validators.text, max_bytes=4096)
 _wait = partial(validators.seconds, low=0, high=MAX_WAIT_S)
 
 BASIC: dict[str, Callable[[object], object]] = {
@@ -77,15 +81,13 @@ OPTIONS: dict[str, Callable[[object], object]] = {
     "fail_on": validators.codes,
     "snooze_on": validators.codes,
     "snooze": _wait,
+    **{name.replace("-", "_"): hook for name in HOOKS},
 }
 """The optional fields of a new job."""
 
 BASIC_FIELDS = frozenset(BASIC)
 PASSING_OPTIONS = frozenset(("delay", "at", "on_conflict"))
 """The options that control the request, and that are not kept with the job."""
-
-FIXED_FIELDS = frozenset(("id", "after", "after_any", "key", "on_conflict"))
-"""The fields that cannot change after the job is added."""
 
 OWN_FIELDS = frozenset(
     ("state", "attempts", "created_at", "updated_at", "next_run_at", "reason", "worker", "history", "number")

@@ -49,6 +49,23 @@ class _SameOptions(TypedDict, total=False):
     shell: str
     nice: int
     jitter: float
+    on_success: str
+    on_failure: str
+    on_dead: str
+    on_end: str
+
+
+class Hook(TypedDict):
+    """The job that a hook follows, and where the output of its last attempt is."""
+
+    job_id: str
+    state: State
+    exit_code: Optional[int]
+    reason: Optional[str]
+    attempt: int
+    log_file: Optional[str]
+    log_offset: int
+    output_bytes: int
 
 
 class JobFields(_Basics, _SameOptions, total=False):
@@ -156,6 +173,7 @@ class _Options(_SameOptions, total=False):
     snooze_on: list[int]
     snooze: float
     schedule: str
+    hook: Hook
 
 
 class Options(_Options, total=False):

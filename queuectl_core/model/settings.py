@@ -16,10 +16,9 @@ from typing import Any, NamedTuple, Union
 from ..errors import DamagedSetting, InvalidSetting
 from ..timestamps import parse_duration_s
 from . import retry_policy, validators
-from .job_spec import MAX_WAIT_S, backoff_base, max_retries
+from .job_spec import MAX_WAIT_S, backoff_base, hook, max_retries
 
 MAX_WORKERS = 1024
-HOOKS = ("on-success", "on-dead", "on-idle")
 Value = Union[int, float, str, list[int]]
 
 
@@ -61,7 +60,7 @@ def _command(value: object) -> str:
     if value == "":
         return ""
     try:
-        return validators.text(value, 4096)
+        return hook(value)
     except ValueError as fault:
         raise ValueError(f"must be a command or empty; it {fault}") from None
 
@@ -69,6 +68,10 @@ def _command(value: object) -> str:
 def _at_most(high: int, default: int, parse: Callable[[str], Value], help: str) -> Setting:
     """Return a setting whose value is a number from 0 to `high`."""
     return Setting(default, parse, partial(validators.number, low=0, high=high), help)
+
+
+def _hook(help: str) -> Setting:
+    return Setting("", _command, _command, help)
 
 
 _codes = validators.codes
@@ -87,9 +90,11 @@ SETTINGS: dict[str, Setting] = {
     "retention-jobs": _at_most(10**9, 10**6, _whole, "maximum number of completed jobs kept; 0 is no limit"),
     "log-retention": _at_most(10**10, _WEEK_S, _seconds, "seconds to keep output; 0 keeps it forever"),
     "log-retention-bytes": _at_most(2**50, 2**30, _whole, "maximum bytes of output kept; 0 is no limit"),
-    "on-success": Setting("", _command, _command, "command to run after each completed job; empty: none"),
-    "on-dead": Setting("", _command, _command, "command to run after each job that dies or is canceled; empty: none"),
-    "on-idle": Setting("", _command, _command, "command to run when no job waits or runs; empty: none"),
+    "on-success": _hook("command to run after each completed job; empty: none"),
+    "on-failure": _hook("command to run after each failed attempt; empty: none"),
+    "on-dead": _hook("command to run after each job that dies, except canceled ones; empty: none"),
+    "on-end": _hook("command to run after each job that completes, dies or is canceled; empty: none"),
+    "on-idle": _hook("command to run when no job waits or runs; empty: none"),
     "grace": _at_most(3600, 10, _seconds, "seconds from TERM to KILL when a run is ended"),
 }
 

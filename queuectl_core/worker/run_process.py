@@ -18,6 +18,7 @@ from ..model.job_spec import DEFAULT_QUEUE
 from ..storage.output_log import OutputWriter
 from ..system import descriptors, file_io, lockfile, process_tree
 from .command_line import SHELL, command_line, open_input
+from .hook_environment import hook_variables
 from .messages import Run
 
 SCARCE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -48,6 +49,7 @@ class RunProcess:
         self._is_subreaper = process_tree.become_subreaper()
         self._tree_lock = home.tree_lock(instance)
         self._lock_number = process_tree.lock_descriptor()
+        self._logs = home.logs
         self._draft = os.path.join(home.run, f"{instance}.input")
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         environ = job_environment.without_own(os.environ)
@@ -121,6 +123,8 @@ class RunProcess:
         environ[_QUEUE] = options.get("queue", DEFAULT_QUEUE).encode()
         if "name" in options:
             environ[_JOB_NAME] = options["name"].encode()
+        if "hook" in options:
+            environ.update(hook_variables(options["hook"], self._logs))
         path, words = command_line(run.command, options)
         stdin = open_input(options, self._draft)
         try:

@@ -84,7 +84,9 @@ def test_hook_has_its_own_variables(one_worker: CommandLine) -> None:
     one_worker.ok("enqueue", "--id", "x", "--inherit-env", "--command", "true")
     until(lambda: len(one_worker.json("list")) == 2, lambda: "the hook to appear")
     (hook,) = [job["id"] for job in one_worker.json("list") if job["id"] != "x"]
-    expected = expected_output(one_worker.home, hook, "QUEUECTL_QUEUE=hooks", "QUEUECTL_JOB_NAME=on-success")
+    facts = {"JOB_ID": "x", "STATE": "completed", "EXIT_CODE": "0", "REASON": "", "ATTEMPT": "1", "OUTPUT_TAIL": ""}
+    told = [f"QUEUECTL_HOOK_{name}={value}" for name, value in facts.items()]
+    expected = expected_output(one_worker.home, hook, "QUEUECTL_QUEUE=hooks", "QUEUECTL_JOB_NAME=on-success", *told)
     assert printed(one_worker, hook) == expected
 
 
