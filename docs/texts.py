@@ -9,6 +9,7 @@ JOB_FIELDS: dict[str, dict[str, tuple[str, str]]] = {
     "What the job is": {
         "command": ("text that the shell runs with `-c`; required", "–"),
         "id": ("1 to 128 letters, digits and `. _ : -`; not `. _ : -` first", "generated"),
+        "batch": ("the batch that it belongs to; it can't change later", "–"),
         "name": ("a name for people and filters, up to 200 bytes", "–"),
         "tags": ("an object of texts that filters can match, up to 32 tags", "–"),
     },
@@ -153,6 +154,7 @@ ERRORS = {
     "key_taken": "An unfinished job has this key. Wait for it, or use `--on-conflict skip` or `replace`.",
     "past_is_gone": "The journal no longer has these events. Read the current state, then continue from now.",
     "unknown_schedule": "No schedule has this name.",
+    "unknown_batch": "No job belongs to a batch with this name: all were removed, or it's in another home.",
     "bad_dependency": "The job can't wait for the job it names. Add that job first.",
     "nothing_to_do": "No job matches, or there is nothing to change. Scripts may ignore it.",
     "no_output": "The output doesn't exist: it was removed, or the attempt hasn't started.",

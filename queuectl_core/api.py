@@ -106,6 +106,16 @@ class Queue(Administration):
         """
         return list(self._entries("preview", "jobs", jobs=list(specs), cwd=cwd or working_folder()))
 
+    def batch(self, name: str) -> records.BatchRecord:
+        """Return how many jobs of a batch are in each state, when they ran, and how long the rest needs.
+
+        The cost does not depend on the number of jobs.
+
+        Raises: UnknownBatch.
+        """
+        batch: records.BatchRecord = self._transport.ask("batch", name=name)["batch"]
+        return batch
+
     def why(self, id: str) -> dict[str, Any]:
         """Return why a job is in its state: `because`, a code, and the facts that belong to the code.
 
@@ -120,8 +130,8 @@ class Queue(Administration):
         """Yield records of the jobs in `state` (one, several, or all).
 
         Unfinished jobs come first, then finished ones, newest first. `limit` is the maximum number of records; 0 is
-        no limit. `wanted` filters by queue, name, key, tags, since_ms or until_ms (bounds of the creation time), and
-        by the conditions in `where`. A filter may read every job.
+        no limit. `wanted` filters by batch, queue, name, key, tags, since_ms or until_ms (bounds of the creation time),
+        and by the conditions in `where`. A filter other than the batch may read every job.
 
         Raises: InvalidInput.
         """

@@ -135,6 +135,14 @@ class UnknownSchedule(QueueError):
     hint = "`queuectl schedule list` shows the schedules that exist"
 
 
+class UnknownBatch(QueueError):
+    """A name of a batch that no job has."""
+
+    code = "unknown_batch"
+    text = "no job belongs to batch {batch!r}"
+    hint = "`queuectl list --columns id,batch` shows the batch of each job"
+
+
 class BadDependency(QueueError):
     """A job to wait for that does not exist, or that makes a cycle. `why` is the sentence."""
 

@@ -83,11 +83,14 @@ class Transport:
     def pages(self, verb: str, **fields: Any) -> Iterator[dict[str, Any]]:
         """Yield the answers to a request, whose `next` asks for the page that follows.
 
-        Refuse an answer that does not confirm the conditions in `where`: an older supervisor ignores them.
+        Refuse an answer that does not confirm the conditions in `where`: an older supervisor ignores them. `batch` is
+        one of them.
 
         Raises: ProtocolError, and what `ask` raises.
         """
         cursor = None
+        if fields.get("batch") is not None:
+            fields["where"] = {**(fields.get("where") or {}), "batch": fields.pop("batch")}
         while True:
             page = self.ask(verb, next=cursor, **fields)
             if fields.get("where") and page.get("where") != sorted(fields["where"]):

@@ -19,11 +19,14 @@ from queuectl_core.model.events import Event
 from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.storage.memory_store import MemoryStore
 from queuectl_core.system import file_io
-from queuectl_core.table.index_keys import indexes_of
+from queuectl_core.table.index_keys import indexes_of, member_index
 from queuectl_core.table.job_table import JobTable
 from queuectl_core.table.store import Store
 
 NOW_MS = 1_700_000_000_000
+BATCHES = ("x", "y")
+"""The batches of the jobs in tests."""
+
 EVERYTHING = 1_000_000
 """A limit above the number of jobs in any test."""
 
@@ -102,12 +105,21 @@ def state_of(table: JobTable) -> dict[str, object]:
         "counts by queue": {
             queue: [table.count_of(queue, state) for state in STATES] for queue in table.queue_names()
         },
+        "batches": {batch: _batch_of(table, batch) for batch in BATCHES},
         "schedules": copy.deepcopy(table.schedules),
         "queues": copy.deepcopy(table.queues),
         "settings": dict(table.settings),
         "next_number": table.next_number,
         "clock_shift_ms": table.clock_shift_ms,
     }
+
+
+def _batch_of(table: JobTable, batch: str) -> dict[str, object]:
+    """Return what a table holds of a batch, after a check of the counts."""
+    counts = table.counts_of_batch(batch)
+    members = {state: table.scan(member_index(batch, state), EVERYTHING) for state in STATES}
+    assert counts == {state: len(entries) for state, entries in members.items()}, f"batch {batch} is counted wrong"
+    return {"members": members, "times": table.batch_times.of(batch)}
 
 
 def random_command(source: random.Random, table: JobTable, now_ms: int) -> Command:
@@ -153,6 +165,7 @@ def _random_options(source: random.Random, ids: list[str]) -> dict[str, object]:
         "on_conflict": ["skip", "replace"],
         "snooze_on": [[127]],
         "tags": [{"a": "b"}],
+        "batch": list(BATCHES),
     }
     return {name: source.choice(values) for name, values in options.items() if source.random() < 0.2}
 
@@ -161,7 +174,7 @@ def _random_export(source: random.Random, id: str) -> dict[str, object]:
     fields = {"id": id, "command": "true", "cwd": "/", "max_retries": 3, "backoff_base": 2, "created_ms": NOW_MS}
     history = [{"attempt": 1, "run": 1, "worker": "w9", "started_ms": NOW_MS}]
     more = {"state": source.choice(STATES), "due_ms": NOW_MS + 5000, "attempts": 1, "history": history}
-    return {**fields, **more, "options": source.choice([{}, {"queue": "a"}, {"priority": 2}])}
+    return {**fields, **more, "options": source.choice([{}, {"queue": "a"}, {"priority": 2}, {"batch": "x"}])}
 
 
 def _random_command_by_hand(source: random.Random, ids: list[str]) -> Command:

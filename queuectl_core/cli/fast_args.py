@@ -31,6 +31,10 @@ class Arguments:
     def __init__(self, **values: object) -> None:
         self.__dict__.update(values)
 
+    def replaced(self, **values: object) -> Arguments:
+        """Return the arguments with other values for some."""
+        return Arguments(**{**self.__dict__, **values})
+
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

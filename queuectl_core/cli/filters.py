@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STATE = ("--state", "STATE", "pending, processing, completed, failed or dead; separate several with commas")
 FILTERS = (
     ("--id", "GLOB", "only jobs whose ID matches, like 'web-*'"),
+    ("--batch", "NAME", "only jobs of this batch"),
     ("--queue", "NAME", "only jobs in this queue"),
     ("--name", "GLOB", "only jobs with this name, or whose name matches, like 'nightly*'"),
     ("--tag", "K=V…", "only jobs with this tag; repeatable"),
@@ -65,14 +66,14 @@ def chosen_by(args: Arguments) -> Chosen:
     """
     given = {name: value for name in _FIELDS if (value := getattr(args, name, None)) is not None}
     times = {f"{name}_ms": instant_ms(given[name], f"--{name.replace('_', '-')}") for name in _TIMES if name in given}
-    chosen: Any = {name: given[name] for name in ("state", "queue", "name") if name in given}
+    chosen: Any = {name: given[name] for name in ("state", "batch", "queue", "name") if name in given}
     where = {name: given[name] for name in ("id", "grep", "reason") if name in given}
     if "," in given.get("state", ""):
         chosen["state"] = given["state"].split(",")
     if any(sign in given.get("name", "") for sign in "*?["):
         where["name"] = chosen.pop("name")
     if "tag" in given:
-        chosen["tags"] = _tags(given["tag"])
+        chosen["tags"] = tags_of(given["tag"], "--tag")
     if "exit_code" in given:
         where["exit_code"] = _exit_codes(given["exit_code"])
     if "ended_since_ms" in times:
@@ -123,10 +124,14 @@ def _found(jobs: Iterable[Job]) -> Iterator[Job]:
     return at_least_one(jobs, nothing_matches(""))
 
 
-def _tags(texts: list[str]) -> dict[str, str]:
+def tags_of(texts: list[str], flag: str) -> dict[str, str]:
+    """Return the tags in the values of an option.
+
+    Raises: InvalidInput.
+    """
     pairs = [text.partition("=") for text in texts]
     if not all(sign for _, sign, _ in pairs):
-        raise InvalidInput(what="--tag needs NAME=VALUE")
+        raise InvalidInput(what=f"{flag} needs NAME=VALUE")
     return {name: value for name, _, value in pairs}
 
 

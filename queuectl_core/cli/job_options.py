@@ -59,6 +59,7 @@ JOB_FLAGS = (*_FLAGS, *_MORE_FLAGS)
 """Options that describe a job; docs/job-fields.md has the details."""
 
 NEW_JOB_FLAGS = (
+    ("--batch", "NAME", "batch it belongs to"),
     ("--after", "ID…", "after ID completes"),
     ("--after-any", "", "whatever its result"),
     ("--key", "K", "one unfinished job"),
@@ -131,7 +132,8 @@ def join(words: list[str]) -> str:
 def order_fields(args: Arguments) -> JobFields:
     """Return the job fields that only a new job accepts."""
     fields = {
-        "after": [id for text in args.after or () for id in text.split(",")] or None,
+        "batch": args.batch,
+        "after": _listed(args.after),
         "after_any": args.after_any or None,
         "key": args.key,
         "on_conflict": args.on_conflict,
@@ -139,6 +141,11 @@ def order_fields(args: Arguments) -> JobFields:
     given: Any = {name: value for name, value in fields.items() if value is not None}
     order: JobFields = given
     return order
+
+
+def _listed(texts: list[str] | None) -> list[str] | None:
+    """Return the names in options that may have several with commas, or None without an option."""
+    return [name for text in texts or () for name in text.split(",")] or None
 
 
 def number(text: str) -> object:

@@ -43,9 +43,10 @@ class Admission:
 
     `events` has the events that add them, by ID. `ids` is the reply, one ID for each requested job. `replaced` has the
     IDs of waiting jobs to cancel. `doomed` has, by ID, the reasons of the new jobs that die at once, because a job that
-    they wait for is dead. `skippable` has the IDs and keys for which the request skips its job.
-    For a later part, `earlier` has the IDs of the earlier parts, `keys` their keys with the IDs, and `first_index` the
-    place of the first spec in the request.
+    they wait for is dead. `skippable` has the IDs and keys for which the request skips its job. `newest` has the ID of
+    the newest job of each batch.
+    For a later part, `earlier` has the IDs of the earlier parts, `keys` their keys with the IDs, `newest` theirs too,
+    and `first_index` the place of the first spec in the request.
     """
 
     def __init__(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> None:
@@ -56,13 +57,16 @@ class Admission:
         self.skippable: set[object] = set()
         self.earlier: Collection[str] = ()
         self.keys: dict[str, str] = {}
+        self.newest: dict[str, str] = {}
         self.first_index = 0
         self._table = table
         self._cwd = cwd
         self._now_ms = now_ms
         self._max_retries = settings["max-retries"]
         self._backoff_base = settings["backoff-base"]
-        self._defaults = _defaults(settings) if settings.values else {}
+        self._defaults = (_defaults(settings) if settings.values else None) or NO_OPTIONS
+        self._of_batches: dict[str, Options] = {}
+        """The options of jobs that set only their batch; they share them."""
         self._first_number = table.next_number
         self._time = base32(now_ms, 9)
 
@@ -104,8 +108,10 @@ class Admission:
             self.ids.append(id)
             return
         retries, base = spec.get("max_retries", self._max_retries), spec.get("backoff_base", self._backoff_base)
-        event = Enqueued(id, number, self._now_ms, spec["command"], spec.get("cwd", self._cwd), retries, base)
-        if spec is not raw or self._defaults:  # the job has more than basic fields
+        batch = spec.get("batch")
+        options = self._defaults if batch is None else self._options_in(batch, id)
+        event = Enqueued(id, number, self._now_ms, spec["command"], spec.get("cwd", self._cwd), retries, base, options)
+        if spec is not raw:  # the job has other fields too
             holder = self._holder(spec)
             if holder is not None:
                 self.ids.append(holder)
@@ -113,6 +119,14 @@ class Admission:
             event = self._with_options(event, spec)
         self.ids.append(id)
         self.events[id] = event
+
+    def _options_in(self, batch: str, id: str) -> Options:
+        """Return the options of a job of this batch that sets no others."""
+        self.newest[batch] = id
+        options = self._of_batches.get(batch)
+        if options is None:
+            options = self._of_batches[batch] = {**self._defaults, "batch": batch}
+        return options
 
     def _holder(self, spec: CheckedSpec) -> str | None:
         """Return the ID of the job for which this one is skipped, or None if the request adds it.

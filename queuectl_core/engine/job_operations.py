@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Decision = tuple[Sequence[Event], object]
 
-_FIXED_FIELDS = frozenset(("id", "after", "after_any", "key", "on_conflict"))
+_FIXED_FIELDS = frozenset(("id", "batch", "after", "after_any", "key", "on_conflict"))
 
 _DEATHS = (events.DeadLettered, events.Canceled, events.Purged)
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import Corrupt
 from ..model import events
 from ..model.events import Enqueued, Event, JobEvent
-from ..model.job import FAILED, PENDING, PROCESSING, Job
+from ..model.job import FAILED, FINAL_STATES, PENDING, PROCESSING, Job
 from ..model.settings import Settings
 from ..table.index_keys import READY, WALL
 from ..table.job_table import JobTable
@@ -26,6 +26,8 @@ from .transitions import TRANSITIONS, change, set_clock
 
 WALL_PAGE = 500
 """The number of jobs waiting for the wall clock that one page has when the clock is set."""
+
+_ENDS_OF_RUNS = (events.Succeeded, events.Failed, events.DeadLettered, events.Snoozed)
 
 FEW = 100
 """The maximum number of new jobs that the scheduler hears of one by one."""
@@ -123,17 +125,33 @@ class QueueState:
         if job is None or job.state not in TRANSITIONS[kind][0]:
             now = "does not exist" if job is None else f"is {job.state}"
             raise Corrupt(path=f"event {self.sequence}", why=f"{kind.__name__} for job {event.id}, which {now}")
+        batch = job.options.get("batch") if is_new and job.options else None
         if kind is events.Purged:
             self.table.remove(job.id, self.sequence)
+            if batch is not None and not any(self.table.counts_of_batch(batch).values()):
+                self.table.batch_times.forget(batch)
             return
         job.revision = self.sequence
         was_running = job.state == PROCESSING
+        if batch is not None:
+            self._note_time(batch, job, event)
         change(job, event)
         if kind is events.Started:
             self.scheduler.note_run(job, event.at_ms if is_new else None)
         elif was_running:
             self.scheduler.note_run(job)
         self._reindex(job)
+
+    def _note_time(self, batch: str, job: Job, event: JobEvent) -> None:
+        """Note what an event says about the times of a batch. The job is as it was before."""
+        times, kind = self.table.batch_times, type(event)
+        if kind is events.Started:
+            times.note_start(batch, event.at_ms - self.table.clock_shift_ms)
+        is_over = TRANSITIONS[kind][1] in FINAL_STATES
+        if kind in _ENDS_OF_RUNS:
+            times.note_run(batch, event.at_ms - job.running()["started_ms"], is_over)
+        if is_over:
+            times.note_end(batch, event.at_ms - self.table.clock_shift_ms)
 
     def _apply_setting(self, event: events.SettingChanged) -> None:
         if event.value is None:

@@ -100,7 +100,7 @@ def _cancel(job: Job, event: events.Canceled) -> None:
 
 
 def _unblock(job: Job, event: events.Unblocked) -> None:
-    job.blockers = [id for id in job.blockers if id != event.by]
+    job.blockers = [*(id for id in job.blockers if id != event.by), *event.then]
 
 
 def _make_ready(job: Job, event: events.MadeReady) -> None:

@@ -129,11 +129,12 @@ class Canceled(NamedTuple):
 
 
 class Unblocked(NamedTuple):
-    """A job no longer waits for the job `by`."""
+    """A job no longer waits for the job `by`. It waits for the jobs `then` instead: other jobs of the same batch."""
 
     id: str
     at_ms: int
     by: str
+    then: Sequence[str] = ()
 
 
 class MadeReady(NamedTuple):
@@ -289,8 +290,7 @@ EVENT_NAMES: dict[str, type[Event]] = {
 _NAME_OF: dict[type, str] = {kind: name for name, kind in EVENT_NAMES.items()}
 _ENDING_AT: dict[type, int] = {Succeeded: 2, Failed: 2, DeadLettered: 2, Snoozed: 2, Released: 4, Canceled: 3}
 _FIRST_ENDING_FIELDS = 10
-_FIRST_FIELDS: dict[type, int] = {Enqueued: 7, Retried: 2, Released: 4, Canceled: 3, Edited: 4}
-_ENQUEUED_FIELDS = 10
+_FIRST_FIELDS: dict[type, int] = {Retried: 2, Released: 4, Canceled: 3, Edited: 4, Unblocked: 3}
 _OF_NO_JOB = (b"setting-changed", b"queue-changed", b"schedule-changed", b"schedule-fired")
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
@@ -308,15 +308,24 @@ def name_of(event: Event) -> str:
 def _as_list(event: Any) -> tuple[object, ...]:
     """Return an event as a list, without the fields of later versions when they have their defaults."""
     kind = type(event)
+    if kind is Enqueued:
+        return ("enqueued", *event[: _fields_of(event)])
     first = _FIRST_FIELDS.get(kind)
     if first is not None and not any(event[first:]):
         return (_NAME_OF[kind], *event[:first])
     at = _ENDING_AT.get(kind)
     if at is not None and event[at] is not None and event[at].cpu_ms is None:
         return (_NAME_OF[kind], *event[:at], event[at][:_FIRST_ENDING_FIELDS], *event[at + 1 :])
-    if kind is Enqueued and event.wall_ms is None:
-        return (_NAME_OF[kind], *event[:_ENQUEUED_FIELDS])
     return (_NAME_OF[kind], *event)
+
+
+def _fields_of(event: Enqueued) -> int:
+    """Return how many fields of the event differ from their defaults, up to the last one that does."""
+    if event.wall_ms is not None:
+        return 11
+    if event.due_ms is not None or event.blockers:
+        return 10
+    return 8 if event.options else 7
 
 
 def decode(payload: bytes) -> list[Event]:

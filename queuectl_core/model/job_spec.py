@@ -51,6 +51,7 @@ BASIC: dict[str, Callable[[object], object]] = {
 """The basic fields of a new job. Their validators return the value itself."""
 
 OPTIONS: dict[str, Callable[[object], object]] = {
+    "batch": validators.name,
     "name": partial(validators.text, max_bytes=200),
     "queue": validators.name,
     "priority": partial(validators.whole, low=-MAX_PRIORITY, high=MAX_PRIORITY),
@@ -92,6 +93,9 @@ PASSING_OPTIONS = frozenset(("delay", "at", "on_conflict"))
 OWN_FIELDS = frozenset(
     ("state", "attempts", "created_at", "updated_at", "next_run_at", "reason", "worker", "history", "number")
 )
+_UNCHANGED = {**BASIC, "batch": OPTIONS["batch"]}
+"""The fields that a load of many jobs sets. Their validators return the value itself, so that nothing is copied."""
+
 _EXCLUSIVE = (("delay", "at"), ("stdin", "input"))
 _FIELDS = {**BASIC, **OPTIONS}
 
@@ -99,8 +103,8 @@ _FIELDS = {**BASIC, **OPTIONS}
 def check_spec(spec: object, index: int = 0) -> CheckedSpec:
     """Return the checked fields of one new job; absent fields stay absent.
 
-    Return `spec` itself when all fields are basic. The error has `index`, the place of the job in its request, and
-    names the field and its fault.
+    Return `spec` itself when all fields but the batch are basic. The error has `index`, the place of the job in its
+    request, and names the field and its fault.
 
     Raises: InvalidJob.
     """
@@ -112,7 +116,7 @@ def check_spec(spec: object, index: int = 0) -> CheckedSpec:
     kept: Any = spec
     try:
         for field, value in spec.items():
-            validate = BASIC.get(field)
+            validate = _UNCHANGED.get(field)
             if validate is not None:
                 validate(value)
                 continue
@@ -120,7 +124,7 @@ def check_spec(spec: object, index: int = 0) -> CheckedSpec:
                 kept = dict(spec)
             kept[field] = check_field(field, value)
     except ValueError as fault:
-        why = f"{field}: {fault}" if field in BASIC else str(fault)
+        why = f"{field}: {fault}" if field in _UNCHANGED else str(fault)
         raise InvalidJob(index=index, why=why) from None
     if kept is not spec:
         _refuse_exclusive(kept, index)

@@ -37,6 +37,7 @@ class _Basics(TypedDict, total=False):
 class _SameOptions(TypedDict, total=False):
     """The options that queuectl keeps in the form in which a request gives them."""
 
+    batch: str
     name: str
     tags: dict[str, str]
     after: list[str]
@@ -108,6 +109,7 @@ class Where(TypedDict, total=False):
     """A part of the reason why the job failed, in the same case."""
     grep: str
     """A part of the command, in the same case."""
+    batch: str
 
 
 class Filter(TypedDict, total=False):
@@ -126,6 +128,8 @@ class Filter(TypedDict, total=False):
     before: Optional[int]
     """Matches only jobs with a lower number."""
     where: Optional[Where]
+    batch: Optional[str]
+    """The condition `batch` of `where`."""
 
 
 class Chosen(Filter, total=False):
@@ -302,15 +306,35 @@ class WorkerRecord(TypedDict):
     since: Optional[str]
 
 
-class StatusRecord(TypedDict):
-    """The form that `Queue.status` returns."""
+class BatchRecord(TypedDict):
+    """The jobs of a batch, counted, with their pace."""
 
+    batch: str
+    counts: dict[State, int]
+    started_at: Optional[str]
+    """When the first job started; None before."""
+    ended_at: Optional[str]
+    """When the last job ended; None while one is unfinished."""
+    jobs_per_s: Optional[float]
+    """How many jobs finish in a second: at the current pace, or on the whole once all finished. None if unknown."""
+    left_s: Optional[float]
+    """How many seconds the unfinished jobs need at this pace: 0 once all finished, None if unknown."""
+
+
+class _Status(TypedDict):
     counts: dict[State, int]
     paused_since: Optional[str]
     short_of: Optional[str]
     """What the disk lacks, or None while new jobs may start."""
     supervisor: Optional[SupervisorRecord]
     workers: list[WorkerRecord]
+
+
+class StatusRecord(_Status, total=False):
+    """The form that `Queue.status` returns."""
+
+    batch: BatchRecord
+    """Only `queuectl status --batch` adds it."""
 
 
 class RateRecord(TypedDict):

@@ -68,9 +68,9 @@ class _Tally:
             self._damaged.append(key.decode("utf-8", "replace") if isinstance(key, bytes) else repr(key))
         elif key.startswith(b"job/"):
             self._take_job(key.decode("utf-8", "replace"), value)
-        elif key.startswith(b"queue/"):
+        elif key.startswith((b"queue/", b"batch/")):
             self._recorded.update(counts_in(key, value))
-        elif key != b"meta":
+        elif key != b"meta" and not key.startswith(b"times/"):
             self._found_entries += _sum_of(key, value)
 
     def faults(self, table: JobTable) -> list[str]:

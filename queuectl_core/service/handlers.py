@@ -22,7 +22,7 @@ from ..model import commands, events, job_text, validators
 from ..model.job import DEAD, Job
 from ..table.memtable import FreshJob, NumberBlock
 from ..wire.protocol import check_load, jobs_at_once
-from . import fields, queries, queue_pages
+from . import batches, fields, queries, queue_pages
 from .fields import Fields
 
 if TYPE_CHECKING:
@@ -232,6 +232,7 @@ HANDLERS: dict[str, Handler] = {
     "sequence": queries.snapshot,
     "list": queries.listing,
     "status": queries.status,
+    "batch": batches.batch,
     "why": queries.why,
     "queue-list": queue_pages.queues,
     "queue-set": _decides(

@@ -15,6 +15,7 @@ from fnmatch import translate
 
 from ..errors import InvalidInput
 from ..model.job import FINAL_STATES, Job
+from ..model.validators import is_id
 from . import fields
 from .fields import Fields
 
@@ -43,6 +44,8 @@ class Filter:
         self.tags = fields.mapping(request, "tags") if request.get("tags") else {}
         where = fields.mapping(request, "where") if request.get("where") else {}
         self.where = sorted(where)
+        self.batch = where.get("batch")
+        """The batch of all jobs that match, so that only its indexes have to be read."""
         self._tests = [_test_of(name, value) for name, value in where.items()]
 
     def takes(self, job: Job) -> bool:
@@ -122,6 +125,12 @@ def _text(value: object) -> str:
     return value
 
 
+def _batch(value: object) -> Test:
+    if not is_id(value):
+        raise ValueError("the name of a batch")
+    return lambda job: job.options.get("batch") == value
+
+
 CONDITIONS: dict[str, Callable[[object], Test]] = {
     "id": _id,
     "name": _name,
@@ -129,4 +138,5 @@ CONDITIONS: dict[str, Callable[[object], Test]] = {
     "exit_code": _exit_code,
     "reason": _reason,
     "grep": _grep,
+    "batch": _batch,
 }

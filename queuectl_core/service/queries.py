@@ -14,7 +14,7 @@ from ..engine.run_outcome import backoff_ms
 from ..errors import InvalidInput, UnknownJob
 from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from ..model.validators import is_id
-from ..table.index_keys import ALL_QUEUES, READY, indexes_of
+from ..table.index_keys import ALL_QUEUES, READY, indexes_of, member_index
 from ..timestamps import utc, utc_or_none
 from ..wire.protocol import MAX_JOBS, MAX_MESSAGE_BYTES
 from . import fields
@@ -121,7 +121,7 @@ class PageQuery:
         self.limit = PAGE_JOBS if limit is None else min(limit, PAGE_JOBS)
         self.shape = _FORMS[form]
         self.filter = Filter(request)
-        self.indexes = _wanted_indexes(request, self.filter.queue)
+        self.indexes = _wanted_indexes(request, self.filter)
         self.after: str
         index, self.after = fields.cursor(request) or (self.indexes[0], "")
         if index not in self.indexes or not fields.is_key(self.after, index):
@@ -147,7 +147,7 @@ def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
         key: str | None = query.after if index == query.indexes[0] else ""
         while key is not None:
             size = query.limit - len(page.jobs)
-            entries = ledger.table.in_order(index, size, key, index in query.newest_first)
+            entries = ledger.table.in_order(index, size, key, index.rpartition("/")[2] in query.newest_first)
             for place, id in entries:
                 job = ledger.table.get(id)
                 if job is not None and not page.look_at(job, query.filter.takes(job)):
@@ -220,7 +220,7 @@ def _size_of(job: Job) -> int:
     return len(job.command) + len(job.cwd) + reasons + options + 400 * (len(job.history) + 1)
 
 
-def _wanted_indexes(request: Fields, queue: str | None) -> list[str]:
+def _wanted_indexes(request: Fields, filter: Filter) -> list[str]:
     """Return the indexes of the states that a request asks for, in the order of display."""
     states = request.get("state")
     if states is None:
@@ -232,7 +232,10 @@ def _wanted_indexes(request: Fields, queue: str | None) -> list[str]:
     for state in states:
         if state not in STATES:
             raise InvalidInput(what=f"unknown state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
-    return [index for name in STATES_SHOWN if name in states for index in indexes_of(name, queue)]
+    shown = [name for name in STATES_SHOWN if name in states]
+    if filter.batch is not None:
+        return [member_index(str(filter.batch), name) for name in shown]
+    return [index for name in shown for index in indexes_of(name, filter.queue)]
 
 
 # Why a job is as it is

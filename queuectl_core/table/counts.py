@@ -1,10 +1,11 @@
-"""Counts: the number of jobs in each state, in the home and in each named queue.
+"""Counts: the number of jobs in each state, in the home, in each named queue, and in each batch.
 
-The counts of the home are in `meta`. The store has one record for each named queue, `queue/NAME`. Memory has only the
-differences that recently changed jobs make. So a home with many queues needs neither more memory nor more time to open,
-and an empty queue costs nothing.
+The counts of the home are in `meta`. The store has one record for each group: `queue/NAME` for a named queue, and
+`batch/NAME` for a batch. Memory has only the differences that recently changed jobs make. So a home with many groups
+needs neither more memory nor more time to open, and an empty group costs nothing.
 
-Pure: the caller passes the store. A count of a named queue has the name STATE@QUEUE.
+Pure: the caller passes the store. A count of a named queue has the name STATE@QUEUE, and one of a batch
+STATE@batch/NAME.
 
 Warning: when a difference moves into the store, subtract it here at the same moment. Otherwise it counts twice.
 """
@@ -21,13 +22,17 @@ from ..model.job_spec import DEFAULT_QUEUE
 from .index_keys import ALL_QUEUES, BLOCKED
 
 if TYPE_CHECKING:
+    from ..model.records import State
     from .store import Store
 
 FIXED_COUNTS = frozenset((*STATES, *(f"{state}@{ALL_QUEUES}" for state in STATES), BLOCKED))
-"""The counts of the whole home. Every other count belongs to one queue."""
+"""The counts of the whole home. Every other count belongs to one group."""
 
 READ_LIMIT = 1000
 """The maximum number of records of the store in memory."""
+
+BATCH = "batch/"
+"""How the group of a batch begins. The name of a queue has no slash."""
 
 _PREFIX, _STOP = "queue/", "queue0"
 _PAGE = 500
@@ -37,13 +42,20 @@ def count_names(job: Job) -> tuple[str, ...]:
     """Return the names of the counts that include a job.
 
     They are the count of its state; for a named queue, also that of the state in all named queues and in this one;
-    and the count of jobs with blockers.
+    for a batch, that of the state in it; and the count of jobs with blockers.
     """
     if not job.options:
         return (job.state,)
     state, queue = job.state, job.queue
     names = (state,) if queue == DEFAULT_QUEUE else (state, f"{state}@{ALL_QUEUES}", f"{state}@{queue}")
+    if "batch" in job.options:
+        names = (*names, count_in_batch(job.options["batch"], state))
     return (*names, BLOCKED) if job.blockers and state in (PENDING, DEAD) else names
+
+
+def count_in_batch(batch: str, state: str) -> str:
+    """Return the name of the count of the jobs of a batch in a state."""
+    return f"{state}@{BATCH}{batch}"
 
 
 def bump(counts: dict[str, int], name: str, change: int) -> None:
@@ -52,15 +64,15 @@ def bump(counts: dict[str, int], name: str, change: int) -> None:
 
 
 class StoredCounts(NamedTuple):
-    """The counts that the store has after a flush: those of the home, and those of queues by queue and state."""
+    """The counts that the store has after a flush: those of the home, and those of groups by group and state."""
 
     home: dict[str, int]
-    queues: dict[str, dict[str, int]]
+    groups: dict[str, dict[str, int]]
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
-        """Add the writes for the records of queues. Delete the records of queues without jobs."""
-        for queue, counts in self.queues.items():
-            key, record = f"{_PREFIX}{queue}".encode(), _without_zeros(counts)
+        """Add the writes for the records of groups. Delete the records of groups without jobs."""
+        for group, counts in self.groups.items():
+            key, record = _key_of(group), _without_zeros(counts)
             if record:
                 puts.append((key, json.dumps(record, separators=(",", ":")).encode()))
             else:
@@ -100,7 +112,14 @@ class Counts:
         """Return how many jobs of a queue are in a state."""
         if queue == DEFAULT_QUEUE:
             return self.home[state] - self.home.get(f"{state}@{ALL_QUEUES}", 0)
-        return self._stored(queue).get(state, 0) + self._changes.get(f"{state}@{queue}", 0)
+        return self._in_group(queue, state)
+
+    def of_batch(self, batch: str) -> dict[State, int]:
+        """Return how many jobs of a batch are in each state."""
+        return {state: self._in_group(f"{BATCH}{batch}", state) for state in STATES}
+
+    def _in_group(self, group: str, state: str) -> int:
+        return self._stored(group).get(state, 0) + self._changes.get(f"{state}@{group}", 0)
 
     def queues(self, after: str, limit: int) -> list[str]:
         """Return the first `limit` named queues after that name ("" is before all) that have a job, sorted."""
@@ -117,26 +136,25 @@ class Counts:
         """Return the counts of the store after these changes."""
         stored = StoredCounts(dict(self._stored_home), {})
         for name, change in changes.items():
-            state, _, queue = name.partition("@")
+            state, _, group = name.partition("@")
             if name in FIXED_COUNTS:
                 bump(stored.home, name, change)
             else:
-                bump(stored.queues.setdefault(queue, dict(self._stored(queue))), state, change)
+                bump(stored.groups.setdefault(group, dict(self._stored(group))), state, change)
         return stored
 
     def note_stored(self, changes: Mapping[str, int], stored: StoredCounts) -> None:
         """Note that the store now has these counts, and in them these changes."""
         self._stored_home = stored.home
-        self._keep(stored.queues)
+        self._keep(stored.groups)
         for name, change in changes.items():
             if name not in FIXED_COUNTS:
                 self.add(name, -change)
 
-    def _stored(self, queue: str) -> Mapping[str, int]:
-        if queue not in self._read:
-            raw = self._store.get(f"{_PREFIX}{queue}".encode())
-            self._keep({queue: json.loads(raw or b"{}")})
-        return self._read[queue]
+    def _stored(self, group: str) -> Mapping[str, int]:
+        if group not in self._read:
+            self._keep({group: json.loads(self._store.get(_key_of(group)) or b"{}")})
+        return self._read[group]
 
     def _stored_queues(self, after: str) -> list[str]:
         page = self._store.scan(f"{_PREFIX}{after}\0".encode(), _STOP.encode(), _PAGE)
@@ -150,7 +168,7 @@ class Counts:
         self._read.update(records)
 
     def _changed_queues(self, after: str) -> list[str]:
-        names = {name.partition("@")[2] for name in self._changes}
+        names = {name.partition("@")[2] for name in self._changes if BATCH not in name}
         return heapq.nsmallest(_PAGE, (name for name in names if name > after))
 
 
@@ -158,10 +176,16 @@ def _without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in counts.items() if number}
 
 
+def _key_of(group: str) -> bytes:
+    """Return the key of the record of a group."""
+    return (group if group.startswith(BATCH) else f"{_PREFIX}{group}").encode()
+
+
 def counts_in(key: bytes, value: bytes) -> dict[str, int]:
-    """Return the counts of a queue record by name.
+    """Return the counts of the record of a group by name.
 
     Raises: ValueError.
     """
-    queue = key.decode()[len(_PREFIX) :]
-    return {f"{state}@{queue}": number for state, number in json.loads(value).items()}
+    text = key.decode()
+    group = text[len(_PREFIX) :] if text.startswith(_PREFIX) else text
+    return {f"{state}@{group}": number for state, number in json.loads(value).items()}

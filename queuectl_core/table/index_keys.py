@@ -5,11 +5,12 @@ Keys in the store, all text:
     due/MS/RANK               ID of a failed job, by the time of its next run; delayed/MS/RANK: of a pending one
     blocked/NUMBER            ID of a pending job that waits for others
     processing/NUMBER         ID; completed/MS/NUMBER and dead/MS/NUMBER: ID, by the end of the job
-For a named queue, ready, due and delayed are ready@QUEUE and so on. There are four more kinds:
+For a named queue, ready, due and delayed are ready@QUEUE and so on. There are five more kinds:
     ready@*/RANK              the entries of all ready@QUEUE together; due@* and delayed@* likewise
     needs/OTHER/NUMBER        ID of a job that waits for the job OTHER, or died with it
     key/KEY/NUMBER            ID of the unfinished job with this key
     wall/NUMBER               ID of a job that waits for a time of the wall clock
+    member/BATCH/STATE/NUMBER ID of a job of this batch, by its state
 Keys sort in the order in which users want to see jobs.
 
 Pure. Knows Job, but no table.
@@ -71,10 +72,23 @@ def index_keys_of(job: Job) -> tuple[IndexKey, ...]:
         keys.append((WALL, f"{WALL}/{job.number:012}"))
     if job.blockers and job.state in (PENDING, DEAD):
         keys += [(f"needs/{other}", f"needs/{other}/{job.number:012}") for other in job.blockers]
+    if "batch" in job.options:
+        index = member_index(job.options["batch"], job.state)
+        keys.append((index, f"{index}/{job.number:012}"))
     if "key" in job.options and job.state not in FINAL_STATES:
         index = f"key/{job.options['key']}"
         keys.append((index, f"{index}/{job.number:012}"))
     return tuple(keys)
+
+
+def member_index(batch: str, state: str) -> str:
+    """Return the name of the index of the jobs of a batch in a state."""
+    return f"member/{batch}/{state}"
+
+
+def number_in(key: str) -> int:
+    """Return the number of the job in the key of a member."""
+    return int(key[-12:])
 
 
 def among_all(index: str, key: str) -> IndexKey:

@@ -1,8 +1,9 @@
 """Job table: the current jobs, in a memtable of recent changes over a store that may lag behind.
 
 The store has a record of each job, `job/ID`, and the index entries of `index_keys`. `meta` has the position, counts,
-settings, queues, schedules and the next job number. `counts` has the counts of each named queue. So a job has one
-record and few index entries, and no frequent request needs a scan.
+settings, queues, schedules and the next job number. `counts` has the counts of each named queue and each batch, and
+`batch_times` the times of each batch. So a job has one record and few index entries, and no frequent request needs a
+scan.
 
 `flush` moves the jobs with the oldest changes into the store, one slice at a time. One atomic write stores them with
 the position up to which the store is then complete. Records may be ahead of that position. Each has the sequence of its
@@ -24,8 +25,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Corrupt, NewerFormat
-from ..model.job import NO_OPTIONS, STATES, Job
+from ..model.job import FINAL_STATES, NO_OPTIONS, STATES, Job
 from ..model.job_spec import DEFAULT_QUEUE
+from .batch_times import BatchTimes
 from .counts import Counts, count_names
 from .index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry, index_keys_of, state_key_of
 from .memtable import DirtyJob, FreshJob, InsertBatch, Memtable, MemtableEntry
@@ -76,6 +78,7 @@ class JobTable:
         self.ahead: int = meta.get("ahead", 0)
         self._counts = Counts(store, meta.get("counts", {}))
         self.counts = self._counts.home
+        self.batch_times = BatchTimes(store)
         self.settings: dict[str, Any] = meta.get("settings", {})
         self.queues: dict[str, Rules] = meta.get("queues", {})
         """The rules of the queues that have any; `*` is all queues."""
@@ -236,6 +239,14 @@ class JobTable:
         """Return how many jobs of a queue are in a state."""
         return self._counts.count_of(queue, state)
 
+    def counts_of_batch(self, batch: str) -> dict[State, int]:
+        """Return how many jobs of a batch are in each state, all 0 if there is no such batch."""
+        return self._counts.of_batch(batch)
+
+    def unfinished_in(self, batch: str) -> int:
+        """Return how many jobs of a batch are unfinished."""
+        return sum(number for state, number in self._counts.of_batch(batch).items() if state not in FINAL_STATES)
+
     def queue_names(self, after: str = "", limit: int = 2**31) -> list[str]:
         """Return the first `limit` queues after that name that have a job or a rule, by name, the default one first."""
         first = [] if after else [DEFAULT_QUEUE]
@@ -266,9 +277,11 @@ class JobTable:
         position = last_sequence if left is None else left.first_sequence - 1
         counts = self._counts.stored_after(batch.counts)
         counts.write(batch.puts, batch.deletes)
+        self.batch_times.write(batch.puts, batch.deletes)
         batch.puts.append((b"meta", self._meta(position, last_sequence, counts.home)))
         self._store.write(batch.puts, batch.deletes)
         self._counts.note_stored(batch.counts, counts)
+        self.batch_times.note_stored()
         self._memtable.drop(ids)
         self.position, self.ahead = position, last_sequence
         return len(self._dirty)

@@ -14,13 +14,13 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import count, islice, repeat
+from itertools import chain, count, islice, repeat
 from typing import Union
 
 from ..model.events import Enqueued
 from ..model.job import NO_OPTIONS, PENDING, Job
-from .counts import bump, count_names
-from .index_keys import INDEXED_OPTIONS, READY, Entry, IndexKey, index_keys_of
+from .counts import bump, count_in_batch, count_names
+from .index_keys import INDEXED_OPTIONS, READY, Entry, IndexKey, index_keys_of, member_index
 
 
 class DirtyJob:
@@ -80,18 +80,37 @@ class FreshJob(tuple[Enqueued, NumberBlock]):
         return ((READY, f"{READY}/{self[0].number:012}"),)
 
 
+class FreshMember(FreshJob):
+    """A FreshJob that belongs to a batch."""
+
+    __slots__ = ()
+
+    @property
+    def counts(self) -> tuple[str, ...]:  # type: ignore[override]  # it only reads
+        """Return the names of the counts that include the job."""
+        return PENDING, count_in_batch(self[0].options["batch"], PENDING)
+
+    @property
+    def keys(self) -> tuple[IndexKey, ...]:
+        """Return the places of the job in the indexes."""
+        number, index = self[0].number, member_index(self[0].options["batch"], PENDING)
+        return (READY, f"{READY}/{number:012}"), (index, f"{index}/{number:012}")
+
+
 MemtableEntry = Union[DirtyJob, FreshJob]
 
 
 class InsertBatch:
     """New jobs prepared for a table, so that adding them costs almost nothing.
 
-    `numbers` has the fresh ones, and `indexes` the keys of the others.
+    `numbers` has the fresh ones, `members` those of them in each index of a batch, as ranges of numbers, and `indexes`
+    the keys of the others.
     """
 
     def __init__(self) -> None:
         self.entries: dict[str, MemtableEntry] = {}
         self.numbers: dict[int, str] = {}
+        self.members: dict[str, list[range]] = {}
         self.indexes: dict[str, dict[str, str]] = {}
         self.counts: dict[str, int] = {}
         self.last_number = 0
@@ -99,6 +118,8 @@ class InsertBatch:
         self._blocks: list[tuple[NumberBlock, int]] = []
         """Each block with its length."""
         self._indexed: list[tuple[FreshJob, DirtyJob, Job]] = []
+        self._options, self._first, self._stop = NO_OPTIONS, 0, 0
+        """The options of the latest members of a batch, and the range of their numbers; they share the options."""
 
     def add(self, enqueued: Sequence[Enqueued]) -> None:
         """Add one more block, of higher numbers."""
@@ -112,15 +133,34 @@ class InsertBatch:
             if event.at_ms > latest_ms:
                 latest_ms = event.at_ms
             if event.options is not NO_OPTIONS or event.due_ms:
-                self._index_if_needed(event, block)
+                self._place(event, block)
+        self._end_run()
         self.latest_ms = latest_ms
         self._blocks.append((block, len(ids)))
         self.last_number = block.first_number + len(ids) - 1
 
-    def _index_if_needed(self, event: Enqueued, block: NumberBlock) -> None:
-        """Index a job whose place depends on more than its number."""
-        if not (event.blockers or event.due_ms or event.options.keys() & INDEXED_OPTIONS):
-            return
+    def _place(self, event: Enqueued, block: NumberBlock) -> None:
+        """Index a job whose place depends on more than its number and its batch."""
+        options = event.options
+        if event.blockers or event.due_ms or (options is not self._options and options.keys() & INDEXED_OPTIONS):
+            self._index(event, block)
+        elif "batch" in options:
+            self.entries[event.id] = FreshMember((event, block))
+            if options is not self._options or event.number != self._stop:
+                self._end_run()
+                self._options, self._first = options, event.number
+            self._stop = event.number + 1
+
+    def _end_run(self) -> None:
+        """Note the members of a batch that came one after another."""
+        if self._options is not NO_OPTIONS:
+            batch = self._options["batch"]
+            self.members.setdefault(member_index(batch, PENDING), []).append(range(self._first, self._stop))
+            bump(self.counts, count_in_batch(batch, PENDING), self._stop - self._first)
+            self._options = NO_OPTIONS
+
+    def _index(self, event: Enqueued, block: NumberBlock) -> None:
+        """Index a job."""
         fresh = FreshJob((event, block))
         job = fresh.job
         entry = self.entries[event.id] = DirtyJob(job, 0)
@@ -153,6 +193,8 @@ class Memtable:
         """The number and ID of each fresh job: their entries in the ready index."""
         self._fresh_range = (0, 0)
         """No fresh job has a lower number than the first, and none has the second or a higher one."""
+        self._members: dict[str, Members] = {}
+        """The fresh members of batches, by index."""
         self._indexes: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def insert(self, batch: InsertBatch) -> None:
@@ -164,13 +206,15 @@ class Memtable:
             first = min(first, lowest) if self._fresh else lowest
             self._fresh_range = first, max(stop, batch.last_number + 1)
             self._fresh.update(batch.numbers)
+        for index, ranges in batch.members.items():
+            self._members.setdefault(index, Members()).add(ranges)
         for index, keys in batch.indexes.items():
             self._indexes[index].update(keys)
 
     def make_dirty(self, fresh: FreshJob) -> DirtyJob:
         """Replace the entry of a fresh job. The new one keeps its place in the order of changes."""
         job = fresh.job
-        del self._fresh[job.number]
+        self._forget(fresh)
         entry = self.entries[job.id] = DirtyJob(job, job.revision)
         entry.counts = fresh.counts  # they already include it
         return entry
@@ -191,9 +235,19 @@ class Memtable:
         for id in ids:
             entry = self.entries.pop(id)
             if isinstance(entry, FreshJob):
-                del self._fresh[entry[0].number]
+                self._forget(entry)
             else:
                 self.reindex(id, entry, ())
+
+    def _forget(self, fresh: FreshJob) -> None:
+        event = fresh[0]
+        del self._fresh[event.number]
+        if isinstance(fresh, FreshMember):
+            index = member_index(event.options["batch"], PENDING)
+            members = self._members[index]
+            members.count -= 1
+            if not members.count:
+                del self._members[index]
 
     def scan(self, index: str, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
         """Return the first or last `limit` entries of an index with start <= key < stop."""
@@ -201,21 +255,55 @@ class Memtable:
         entries = [entry for entry in keys.items() if start <= entry[0] < stop]
         if index == READY and self._fresh:
             entries += self._scan_fresh(limit, start, stop, reverse)
+        elif index in self._members:
+            entries += self._scan_members(index, limit, start, stop, reverse)
         return heapq.nlargest(limit, entries) if reverse else heapq.nsmallest(limit, entries)
 
     def _scan_fresh(self, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
         """Return fresh entries by trying each number: the numbers of fresh jobs lie close together."""
-        low, high = self._fresh_range
-        low, high = max(low, _number_of(start, 0)), min(high, _number_of(stop, high))
-        numbers = range(high - 1, low - 1, -1) if reverse else range(low, high)
-        entries = ((f"{READY}/{number:012}", self._fresh[number]) for number in numbers if number in self._fresh)
-        first = list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
+        numbers = _between(range(*self._fresh_range), READY, start, stop)
+        first = self._first_fresh(READY, reversed(numbers) if reverse else numbers, limit, start, stop)
         if first and not reverse and start == f"{READY}/":
-            self._fresh_range = _number_of(first[0][0], low), self._fresh_range[1]
+            self._fresh_range = _number_in(first[0][0], READY, 0), self._fresh_range[1]
         return first
 
+    def _scan_members(self, index: str, limit: int, start: str, stop: str, reverse: bool) -> list[Entry]:
+        """Return fresh entries of the index of a batch."""
+        ranges = [_between(numbers, index, start, stop) for numbers in self._members[index].ranges]
+        numbers = chain.from_iterable(map(reversed, reversed(ranges)) if reverse else ranges)
+        return self._first_fresh(index, numbers, limit, start, stop)
 
-def _number_of(key: str, otherwise: int) -> int:
-    """Return the number in a key of the ready index, or `otherwise`: a cursor from outside may have none."""
-    digits = key[6:18]
+    def _first_fresh(self, index: str, numbers: Iterable[int], limit: int, start: str, stop: str) -> list[Entry]:
+        entries = ((f"{index}/{number:012}", self._fresh[number]) for number in numbers if number in self._fresh)
+        return list(islice((entry for entry in entries if start <= entry[0] < stop), limit))
+
+
+class Members:
+    """The fresh members of a batch: their count, and ranges of numbers, each higher than the last, that have them."""
+
+    __slots__ = ("count", "ranges")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ranges: list[range] = []
+
+    def add(self, ranges: list[range]) -> None:
+        """Add members with higher numbers."""
+        for numbers in ranges:
+            self.count += len(numbers)
+            if self.ranges and self.ranges[-1].stop == numbers.start:
+                self.ranges[-1] = range(self.ranges[-1].start, numbers.stop)
+            else:
+                self.ranges.append(numbers)
+
+
+def _between(numbers: range, index: str, start: str, stop: str) -> range:
+    """Return the numbers that can have keys of an index from `start` to `stop`."""
+    low = max(numbers.start, _number_in(start, index, 0))
+    return range(low, max(low, min(numbers.stop, _number_in(stop, index, numbers.stop))))
+
+
+def _number_in(key: str, index: str, otherwise: int) -> int:
+    """Return the number in a key of an index, or `otherwise`: a cursor from outside may have none."""
+    digits = key[len(index) + 1 : len(index) + 13]
     return int(digits) if digits.isdigit() else otherwise

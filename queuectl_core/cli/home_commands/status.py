@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ...model.records import Chosen, State, WorkerRecord
 
 SUMMARY = """Shows the supervisor, the number of jobs in each state, and what each worker runs. With a filter, counts
-only the jobs that match."""
-EXAMPLES = ["queuectl status", "queuectl status --json", "queuectl status --queue gpu"]
+only the jobs that match; with --batch, also shows their pace."""
+EXAMPLES = ["queuectl status", "queuectl status --json", "queuectl status --batch nightly"]
 OPTIONS = (STATE, *FILTERS)
 
 
@@ -25,6 +25,8 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Print the state of the home."""
     chosen = chosen_by(args)
     status = queue.status()
+    if "batch" in chosen:
+        status["batch"] = queue.batch(str(chosen["batch"]))
     if chosen:
         status["counts"] = _counts(queue, chosen, status["counts"])
     if screen.json:
@@ -42,6 +44,12 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     screen.line()
     for state, count in status["counts"].items():
         screen.line(screen.paint(f"{state:12}", state), f"{count:>8}")
+    if "batch" in status:
+        from ..batch_pace import lines_of
+
+        screen.line()
+        for text in lines_of(status["batch"]):
+            screen.line(text)
     if status["workers"]:
         screen.line()
         screen.table(_COLUMNS, status["workers"])
@@ -52,6 +60,8 @@ def _counts(queue: Queue, chosen: Chosen, states: Iterable[State]) -> dict[State
 
     Raises: InvalidInput.
     """
+    if chosen.keys() == {"batch"}:
+        return queue.batch(str(chosen["batch"]))["counts"]
     counts: dict[Any, int] = dict.fromkeys(states, 0)
     named: Any = chosen.get("state") or list(counts)
     for state in [named] if isinstance(named, str) else named:

@@ -42,19 +42,54 @@ JOB_FLAGS = (
     ("--array", "RANGES", "1-100, 0-9:3, 1,5"),
     ("--csv", "FILE", "one job per row"),
     ("--header", "", "row 1: {name} {size}"),
-    *NEW_JOB_FLAGS,
+    ("--print", "WHAT", "ids | batch"),
+    *NEW_JOB_FLAGS[:2],
+    ("--after-tag", "K=V…", "after jobs so tagged"),
+    *NEW_JOB_FLAGS[2:],
 )
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Add the jobs, and print their IDs."""
+    if args.after_tag:
+        from ..after_tag import tagged
+
+        args = args.replaced(after=[*(args.after or ()), *tagged(queue, args.after_tag)])
+    if args.batch is None and _makes_batch(args):
+        args = args.replaced(batch=_new_batch())
     lines = _lines(args)
     if lines is None:
         _check_ways(args)
     if args.dry_run:
         return _preview(queue, args, screen) if lines is None else _preview_lines(lines, screen)
     ids = queue.enqueue_many([_wanted(args)]) if lines is None else _enqueue_lines(queue, lines)
-    screen.result({"ids": ids}, "\n".join(ids))
+    if args.print == "batch":
+        return screen.result({"batch": args.batch}, args.batch)
+    batch = {} if args.batch is None else {"batch": args.batch}
+    screen.result({"ids": ids, **batch}, "\n".join(ids))
+
+
+def _makes_batch(args: Arguments) -> bool:
+    """Return whether a call without --batch makes a batch: one command for many jobs, or --print batch.
+
+    Raises: InvalidInput.
+    """
+    if args.print not in (None, "ids", "batch"):
+        raise InvalidInput(what=f"--print needs ids or batch, not {args.print[:40]!r}")
+    is_sweep = any(value is not None for value in (args.each_line, args.array, args.csv)) or _has_lists(args)
+    return is_sweep or args.print == "batch"
+
+
+def _has_lists(args: Arguments) -> bool:
+    return any(word in _LIST_SIGNS for word in (*args.job, *(args.words or ())))
+
+
+def _new_batch() -> str:
+    """Return a name that no other batch has: with a million batches, the chance of a repeat is one in a million."""
+    import os
+
+    digits = int.from_bytes(os.urandom(5), "big")
+    return "".join("0123456789abcdefghjkmnpqrstvwxyz"[digits >> shift & 31] for shift in range(0, 40, 5))
 
 
 def _lines(args: Arguments) -> JobLines | None:
@@ -67,7 +102,7 @@ def _lines(args: Arguments) -> JobLines | None:
     for flag, is_set, needed in (("--null", args.null, "--each-line"), ("--header", args.header, "--csv")):
         if is_set and options[needed] is None:
             raise InvalidInput(what=f"{flag} needs {needed}")
-    if any(word in _LIST_SIGNS for word in (*args.job, *(args.words or ()))):
+    if _has_lists(args):
         given.append("lists after :::")
     if not given:
         return None

@@ -721,7 +721,7 @@ def test_life_continues_unchanged_after_any_number_of_recoveries() -> None:
 def test_random_lives_cover_every_event_and_state() -> None:
     seen: set[type] = set()
     states: set[str] = set()
-    for seed in range(40):
+    for seed in range(60):
         life = Life(seed)
         for _ in range(150):
             life.step()

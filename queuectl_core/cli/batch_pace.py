@@ -1,0 +1,39 @@
+"""Batch pace: how fast the jobs of a batch finish, and when the rest is done, as text for people.
+
+It does not know any command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..system.clock import now_ms
+from ..timestamps import format_span, utc
+
+if TYPE_CHECKING:
+    from ..model.records import BatchRecord
+
+_UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400))
+
+
+def lines_of(batch: BatchRecord) -> list[str]:
+    """Return the first start, the pace, and the end or the time left."""
+    lines = [f"started     {batch['started_at'] or 'not yet'}"]
+    if batch["ended_at"] is not None:
+        lines.append(f"ended       {batch['ended_at']}")
+    lines.append(f"pace        {_pace(batch['jobs_per_s'])}")
+    left_s = batch["left_s"]
+    if left_s is None:
+        lines.append("time left   unknown: no job runs now, or none has finished")
+    elif left_s:
+        left_ms = round(left_s * 1000)
+        lines.append(f"time left   {format_span(left_ms)} (until {utc(now_ms() + left_ms)})")
+    return lines
+
+
+def _pace(jobs_per_s: float | None) -> str:
+    """Return the pace in the shortest unit in which it is at least 1."""
+    if jobs_per_s is None:
+        return "unknown"
+    unit, seconds = next((unit for unit in _UNITS if jobs_per_s * unit[1] >= 1), _UNITS[-1])
+    return f"{jobs_per_s * seconds:.3g} jobs a {unit}"

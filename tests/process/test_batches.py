@@ -1,0 +1,106 @@
+"""Batches: the jobs of one call, which have a name, counts and a pace together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import Queue
+from queuectl_core.errors import InvalidInput, UnknownBatch
+from tests.homes import CommandLine, until
+
+
+def ids_in(queuectl: CommandLine, batch: str, *more: str) -> list[str]:
+    return [job["id"] for job in queuectl.json("list", "--batch", batch, *more)]
+
+
+def test_call_that_adds_many_jobs_makes_a_batch(queuectl: CommandLine) -> None:
+    batch = queuectl.ok("enqueue", "--print", "batch", "--array", "1-3", "--", "echo", "{}").strip()
+    assert len(batch) == 8
+    assert [job["command"] for job in queuectl.json("list", "--batch", batch)] == ["echo 1", "echo 2", "echo 3"]
+    other = json.loads(queuectl.ok("enqueue", "--json", "--", "echo", ":::", "a", "b"))
+    assert ids_in(queuectl, other["batch"]) == other["ids"] and other["batch"] != batch
+
+
+def test_call_with_a_name_adds_to_that_batch(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--batch", "nightly", "--each-line", "--", "echo", stdin=b"a\nb\n")
+    queuectl.ok("enqueue", "--batch", "nightly", "--id", "c", "--", "echo")
+    queuectl.ok("enqueue", '{"id": "d", "command": "true", "batch": "nightly"}')
+    assert queuectl.json("status", "--batch", "nightly")["counts"]["pending"] == 4
+    assert queuectl.job("c")["batch"] == "nightly"
+
+
+def test_single_job_and_a_file_make_no_batch_by_themselves(queuectl: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "jobs").write_text('{"command": "true"}\n{"command": "true", "batch": "own"}\n')
+    assert set(json.loads(queuectl.ok("enqueue", "--json", "--", "true"))) == {"ids"}
+    ids = queuectl.ok("enqueue", "--file", str(tmp_path / "jobs")).split()
+    assert [queuectl.job(id).get("batch") for id in ids] == [None, "own"]
+    batch = queuectl.ok("enqueue", "--file", str(tmp_path / "jobs"), "--print", "batch").strip()
+    assert len(ids_in(queuectl, batch)) == 1 and len(ids_in(queuectl, "own")) == 2
+    assert "--print needs ids or batch" in queuectl.refused(2, "enqueue", "--print", "id", "--", "true")
+
+
+def test_status_of_a_batch_has_counts_and_pace(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--batch", "b", "--array", "1-4", "--max-retries", "0", "--", "test {} != 3")
+    queuectl.ok("enqueue", "--", "true")
+    before = queuectl.json("status", "--batch", "b")["batch"]
+    assert before["started_at"] is before["jobs_per_s"] is before["left_s"] is before["ended_at"] is None
+    queuectl.ok("worker", "start", "--count", "2")
+    until(lambda: queuectl.json("status", "--batch", "b")["batch"]["ended_at"] is not None, lambda: str(queuectl.json("status", "--batch", "b")))
+    queuectl.ok("worker", "stop")
+    status = queuectl.json("status", "--batch", "b")
+    assert status["counts"] == {"pending": 0, "processing": 0, "completed": 3, "failed": 0, "dead": 1}
+    assert status["batch"]["counts"] == status["counts"] and status["batch"]["left_s"] == 0
+    assert status["batch"]["started_at"] <= status["batch"]["ended_at"]
+    assert "pace" in queuectl.ok("status", "--batch", "b")
+    queuectl.ok("doctor")
+
+
+def test_pace_of_running_jobs_is_known_after_a_restart(queuectl: CommandLine, tmp_path: Path) -> None:
+    queuectl.ok("enqueue", "--batch", "b", "--", "true")
+    queuectl.ok("enqueue", "--batch", "b", "--array", "1-2", "--", f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
+    queuectl.ok("worker", "start", "--count", "1")
+    until(lambda: queuectl.json("status", "--batch", "b")["counts"]["completed"] == 1, lambda: str(queuectl.json("status", "--batch", "b")))
+    queuectl.kill_supervisor()
+    queuectl.ok("worker", "start", "--count", "1")
+    until(lambda: queuectl.json("status", "--batch", "b")["counts"]["processing"] == 1, lambda: str(queuectl.json("status", "--batch", "b")))
+    batch = queuectl.json("status", "--batch", "b")["batch"]
+    assert batch["jobs_per_s"] > 0 and batch["left_s"] > 0
+    (tmp_path / "go").touch()
+
+
+def test_unknown_batch_is_an_error(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--batch", "b", "--id", "a", "--", "true")
+    assert "no job belongs to batch 'c'" in queuectl.refused(1, "status", "--batch", "c")
+    assert queuectl.ok("rm", "--batch", "b") == "1 job removed\n"
+    assert "no job belongs to batch 'b'" in queuectl.refused(1, "status", "--batch", "b")
+    queuectl.ok("doctor")
+
+
+@pytest.mark.parametrize("has_supervisor", [False, True])
+def test_changes_meet_only_the_jobs_of_the_batch(queuectl: CommandLine, has_supervisor: bool) -> None:
+    if has_supervisor:
+        queuectl.ok("pause")
+        queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--batch", "b", "--array", "1-3", "--", "echo")
+    queuectl.ok("enqueue", "--id", "other", "--", "true")
+    assert queuectl.ok("cancel", "--batch", "b", "--yes") == "3 jobs canceled\n"
+    assert queuectl.counts()["dead"] == 3 and queuectl.job("other")["state"] == "pending"
+    assert ids_in(queuectl, "b", "--state", "dead") == ids_in(queuectl, "b")[:3]
+    assert ids_in(queuectl, "b", "--state", "pending") == []
+    assert queuectl.ok("dlq", "retry", "--batch", "b", "--yes").startswith("3 ")
+
+
+def test_batch_of_a_job_cannot_change(queuectl: CommandLine) -> None:
+    with Queue(queuectl.home) as queue:
+        id = queue.enqueue("true", batch="b")
+        assert queue.get(id)["batch"] == "b"
+        assert [job["id"] for job in queue.list(batch="b")] == [id] and not list(queue.list(batch="c"))
+        assert list(queue.select(batch="b", state="pending")) == [[id]]
+        assert queue.batch("b")["counts"]["pending"] == 1
+        with pytest.raises(UnknownBatch):
+            queue.batch("c")
+        with pytest.raises(InvalidInput, match="batch cannot be changed"):
+            queue.edit([id], {"batch": "c"})
