@@ -79,9 +79,24 @@ def main(
     Without a supervisor, it finishes the current run first. `lock` is the descriptor that holds the worker's lock; with
     None, the worker takes the lock here.
     """
-    home = conditions.home
+    try:
+        _become_worker(instance, conditions, lock, dispatch, results)
+        Worker(instance, conditions.home, dispatch, results).serve()
+    except Exception as fault:  # its run counts as lost, as if the worker had been killed
+        why = errors.in_words(fault) if isinstance(fault, OSError) else errors.unforeseen(fault)
+        print(f"queuectl: worker {instance} cannot continue: {why}", file=sys.stderr, flush=True)
+        raise SystemExit(errors.Defect.exit_status) from None
+
+
+def _become_worker(
+    instance: str, conditions: Conditions, lock: int | None, dispatch: Channel, results: Channel
+) -> None:
+    """Prepare the new process: its lock, descriptors, signals, and limits.
+
+    Raises: OSError, QueueError.
+    """
     if lock is None:
-        lock = lockfile.acquire(home.worker_lock(instance))
+        lock = lockfile.acquire(conditions.home.worker_lock(instance))
         assert lock is not None  # no other worker has this name
     os.write(lock, b"%d\n" % os.getpid())
     dispatch._writer.close()  # otherwise the death of the supervisor would not close the queue
@@ -95,12 +110,6 @@ def main(
     os.chdir("/")  # the supervisor's working folder can be on a disk that somebody wants to unmount
     gc.freeze()  # inherited memory stays shared with the supervisor
     gc.set_threshold(10_000)  # a run leaves no cycles behind
-    try:
-        Worker(instance, home, dispatch, results).serve()
-    except Exception as fault:  # its run counts as lost, as if the worker had been killed
-        why = errors.in_words(fault) if isinstance(fault, OSError) else errors.unforeseen(fault)
-        print(f"queuectl: worker {instance} cannot continue: {why}", file=sys.stderr, flush=True)
-        raise SystemExit(errors.Defect.exit_status) from None
 
 
 class Worker:
