@@ -38,6 +38,17 @@ def print_field(name: str, value: object, screen: Screen) -> None:
         screen.line(f"{name:13} {visible(shown(value))}")
 
 
+def editable(job: JobRecord) -> dict[str, object]:
+    """Return the fields of a job that can be changed, with None for those that have no value."""
+    from ..model.job_spec import BASIC, FIXED_FIELDS, OPTIONS, PASSING_OPTIONS
+
+    names = (name for name in (*BASIC, *OPTIONS) if name not in FIXED_FIELDS and name not in PASSING_OPTIONS)
+    fields: dict[str, object] = {name: job.get(name) for name in names}
+    if job["state"] != "dead":
+        fields["at"] = job["next_run_at"]
+    return fields
+
+
 def _took(attempt: AttemptRecord) -> str | None:
     return None if attempt["duration_ms"] is None else format_span(attempt["duration_ms"])
 

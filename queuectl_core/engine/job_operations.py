@@ -18,7 +18,7 @@ from ..errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
 from ..model import commands, events, reasons
 from ..model.events import Event, JobEvent
 from ..model.job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, Job
-from ..model.job_spec import BASIC_FIELDS, MAX_WAIT_S, PASSING_OPTIONS, check_field
+from ..model.job_spec import BASIC_FIELDS, FIXED_FIELDS, MAX_WAIT_S, PASSING_OPTIONS, check_field
 from ..model.settings import Settings
 from ..model.validators import fault_in, is_id, whole
 from ..table.index_keys import ALL_QUEUES, BLOCKED
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     ]
 
 Decision = tuple[Sequence[Event], object]
-
-_FIXED_FIELDS = frozenset(("id", "batch", "after", "after_any", "key", "on_conflict"))
 
 _DEATHS = (events.DeadLettered, events.Canceled, events.Purged)
 
@@ -263,7 +261,7 @@ def _checked_value(name: str, value: object, settings: Settings) -> Any:
 
     Raises: ValueError with a sentence.
     """
-    if name in _FIXED_FIELDS:
+    if name in FIXED_FIELDS:
         raise ValueError(f"{name} cannot be changed after the job is added")
     if value is not None:
         return check_field(name, value)

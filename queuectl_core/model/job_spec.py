@@ -90,6 +90,9 @@ BASIC_FIELDS = frozenset(BASIC)
 PASSING_OPTIONS = frozenset(("delay", "at", "on_conflict"))
 """The options that control the request, and that are not kept with the job."""
 
+FIXED_FIELDS = frozenset(("id", "batch", "after", "after_any", "key", "on_conflict"))
+"""The fields that cannot change after the job is added."""
+
 OWN_FIELDS = frozenset(
     ("state", "attempts", "created_at", "updated_at", "next_run_at", "reason", "worker", "history", "number")
 )

@@ -69,7 +69,7 @@ class Shutdown:
 
     def next_deadline(self) -> float:
         """Return when to kill a worker, or infinity."""
-        return min([self._kill_at_s, *(worker.kill_at_s for worker in self._pool.workers.values())])
+        return min([self._kill_at_s, *(worker.kill_at_s for worker in self._pool.draining)])
 
     def run_due(self) -> None:
         """Reach the level that was asked for, and kill the workers that do not end in time."""
@@ -86,8 +86,7 @@ class Shutdown:
 
     def _finish_jobs(self) -> None:
         log("stopping; running jobs may finish")
-        for worker in self._pool.workers.values():
-            worker.drain()
+        self._pool.drain()
 
     def _end_jobs(self) -> None:
         log("stopping now; running jobs are ended and become pending")
@@ -104,7 +103,7 @@ class Shutdown:
             self._kill_at_s = math.inf
             for pid in [*(worker.pid for worker in self._pool.busy()), *self._orphans.living_pids()]:
                 _kill_worker(pid, "does not end its run")
-        for worker in self._pool.workers.values():
+        for worker in self._pool.draining:
             if now_s >= worker.kill_at_s:
                 worker.kill_at_s = math.inf
                 _kill_worker(worker.pid, "is idle but does not end")

@@ -21,7 +21,7 @@ import resource
 import selectors
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .. import timestamps
@@ -65,10 +65,6 @@ The loop does this only while all workers have runs waiting and no client asks.
 MAX_FILES = 16384
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-Part = tuple[Callable[[], float], Callable[[], None]]
-"""A part of a turn: it returns when it has something to do (`time.monotonic`, or infinity), and does it."""
 
 
 class Supervisor:
@@ -168,34 +164,43 @@ class Supervisor:
 
     # The turn
 
-    def _parts(self) -> Iterator[Part]:
-        """Yield the parts of a turn, in order. Each part can end the work of later ones."""
-        if not self._is_gone:
-            yield self._home_watch.next_deadline, self._check_home
-        yield self._next_request_s, self._handle_requests
-        yield self._shutdown.next_deadline, self._shutdown.run_due
-        if self._is_gone:
-            return
-        yield self._orphans.next_deadline, self._orphans.run_due
-        yield self._retention.next_deadline, self._retention.run_due
-        if self._shutdown.level == StopLevel.RUN:
-            yield self._pool.next_start_s, self._pool.fill_up
-            yield self._next_schedule_s, self._fire_schedules
-            yield self._pool.next_dispatch_s, self._pool.dispatch
-
     def _timeout_s(self) -> float:
         """Return the seconds until something is due."""
         if self._has_more_to_do:
             return 0.0
-        deadline_s = min(self._sync_at_s, *(next_deadline() for next_deadline, _ in self._parts()))
-        return max(0.0, min(deadline_s - time.monotonic(), MAX_SLEEP_S))
+        return max(0.0, min(self._next_deadline() - time.monotonic(), MAX_SLEEP_S))
+
+    def _next_deadline(self) -> float:
+        """Return when `_run_due` has something to do, or when to sync, by `time.monotonic`."""
+        next_s = min(self._sync_at_s, self._next_request_s(), self._shutdown.next_deadline())
+        if self._is_gone:
+            return next_s
+        watch_s, orphans_s = self._home_watch.next_deadline(), self._orphans.next_deadline()
+        next_s = min(next_s, watch_s, orphans_s, self._retention.next_deadline())
+        if self._shutdown.level != StopLevel.RUN:
+            return next_s
+        return min(next_s, self._pool.next_start_s(), self._next_schedule_s(), self._pool.next_dispatch_s())
+
+    def _run_due(self) -> None:
+        """Do what is due. A check of the home and a stop end the work of the later parts."""
+        if not self._is_gone:
+            self._check_home()
+        self._handle_requests()
+        self._shutdown.run_due()
+        if self._is_gone:
+            return
+        self._orphans.run_due()
+        self._retention.run_due()
+        if self._shutdown.level == StopLevel.RUN:
+            self._pool.fill_up()
+            self._fire_schedules()
+            self._pool.dispatch()
 
     def _turn(self, ready: Sequence[tuple[selectors.SelectorKey, int]]) -> None:
         self._follow_clock()
         for key, mask in ready:
             key.data(mask)
-        for _, run_due in self._parts():
-            run_due()
+        self._run_due()
         happened = self._ledger.write()
         self._log_shortage()
         self._pool.send()

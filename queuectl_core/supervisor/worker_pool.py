@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import selectors
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from signal import SIGCONT, SIGSTOP
 from typing import Any
 
@@ -29,6 +29,7 @@ from ..worker.messages import Kill, Run, Signal
 from ..worker.worker import MAX_PREFETCH, Conditions
 from .log import log
 from .orphan_tracker import OrphanTracker
+from .room import Room
 from .worker_handle import WorkerHandle
 
 ROOM_CHECK_S = 1.0
@@ -58,6 +59,9 @@ class Pool:
         self._clock = clock
         self._selector = selector
         self.workers: dict[str, WorkerHandle] = {}
+        self.draining: dict[WorkerHandle, None] = {}
+        """The workers that get no more runs."""
+        self._room = Room()
         self.wanted = 0
         """How many workers to have, including adopted ones."""
         self._early_deaths = 0
@@ -75,12 +79,9 @@ class Pool:
         """Return the workers that have runs."""
         return [worker for worker in self.workers.values() if worker.runs]
 
-    def _staying(self) -> list[WorkerHandle]:
-        return [worker for worker in self.workers.values() if not worker.draining]
-
     def _count(self) -> int:
         """Return how many workers there are, with adopted ones, but without those that are draining."""
-        return len(self._staying()) + self._tracker.count_workers()
+        return len(self.workers) - len(self.draining) + self._tracker.count_workers()
 
     # Starts and ends of workers
 
@@ -108,6 +109,7 @@ class Pool:
     def add(self, worker: WorkerHandle) -> None:
         """Add a worker that has just started."""
         self.workers[worker.instance] = worker
+        self._room.note(worker)
         self._tracker.own_children.add(worker.pid)
         reader = worker.results._reader
         self._selector.register(reader, selectors.EVENT_READ, lambda mask: self._take_messages(worker))
@@ -123,15 +125,31 @@ class Pool:
         """Start workers, or drain them, idle ones first."""
         self.wanted = wanted
         self.fill_up()
-        staying = sorted(self._staying(), key=lambda worker: (not worker.runs, worker.slot))
+        staying = [worker for worker in self.workers.values() if not worker.draining]
+        staying.sort(key=lambda worker: (not worker.runs, worker.slot))
         for worker in staying[max(0, wanted - self._tracker.count_workers()) :]:
-            worker.drain()
+            self._drain(worker)
+
+    def drain(self) -> None:
+        """Drain all workers.
+
+        Raises: SupervisorFailed.
+        """
+        for worker in self.workers.values():
+            self._drain(worker)
+
+    def _drain(self, worker: WorkerHandle) -> None:
+        worker.drain()
+        self.draining[worker] = None
+        self._room.note(worker)
 
     def _reap(self, worker: WorkerHandle) -> None:
         """Clean up after a worker that has ended, as ordered or not."""
         self._selector.unregister(worker.results._reader)
         worker.reap()
         del self.workers[worker.instance]
+        self.draining.pop(worker, None)
+        self._room.forget(worker)
         self._tracker.own_children.discard(worker.pid)
         for run in worker.runs[1:]:
             self._settle(run.not_begun(messages.WORKER_DIED))
@@ -165,25 +183,9 @@ class Pool:
         enough = MAX_PREFETCH * 3 // 4
         return bool(self.workers) and all(len(worker.runs) >= enough for worker in self.workers.values())
 
-    def _room(self) -> int:
-        """Return how many workers may begin a run.
-
-        Some stay idle for runs that take several places. Adopted runs keep the places that they took.
-        """
-        idle = sum(not worker.runs for worker in self._staying())
-        extra = sum(worker.runs[0].slots - 1 for worker in self.busy())
-        return idle - extra - self._tracker.extra_slots()
-
-    def _with_room(self) -> Iterator[WorkerHandle]:
-        """Yield the workers that may get a run now, each as often as it has room.
-
-        Idle workers come first, then those whose runs are so short that the next must be ready.
-        """
-        limits = [(worker, worker.prefetch_limit) for worker in self._staying()]
-        for held in range(max((limit for _, limit in limits), default=0)):
-            for worker, limit in limits:
-                if limit > held and len(worker.runs) == held and (not held or worker.prefetch_limit > held):
-                    yield worker
+    def _free_slots(self) -> int:
+        """Return how many places are free. Adopted runs keep the places that they took."""
+        return self._room.free_slots() - self._tracker.extra_slots()
 
     def next_dispatch_s(self) -> float:
         """Return when a run may begin, or when to check a full disk again."""
@@ -191,7 +193,7 @@ class Pool:
         if self._ledger.is_short or now_s < self._held_until_s:
             return now_s + ROOM_CHECK_S
         now_ms = self._clock.now_ms()
-        due_ms = self._ledger.engine.next_due_ms(now_ms) if self._room() > 0 else None
+        due_ms = self._ledger.engine.next_due_ms(now_ms) if self._free_slots() > 0 else None
         if due_ms is None or due_ms <= self.found_none_at_ms:
             return math.inf
         return now_s + (due_ms - now_ms) / 1000
@@ -203,20 +205,26 @@ class Pool:
         """
         if time.monotonic() < self._held_until_s or not self._ledger.has_room():
             return
-        now_ms = self._clock.now_ms()
-        room, workers = self._room(), self._count()
-        for worker in self._with_room():
-            if not worker.runs and room <= 0:
-                continue
-            dispatch = commands.Dispatch(worker.instance, 1 if worker.runs else room, workers)
-            job: Job | None = self._ledger.decide(dispatch, now_ms)
-            if job is None:
-                self.found_none_at_ms = now_ms
-                break
-            run = self._run_of(job)
-            room -= 0 if worker.runs else run.slots
-            worker.assign(run)
-            self._to_send.setdefault(worker, []).append(run)
+        free, workers, now_ms = self._free_slots(), self._count(), self._clock.now_ms()
+        for held, waiting in enumerate(self._room.holding):
+            while waiting and (held or free > 0):
+                worker = next(reversed(waiting))
+                run = self._begin(worker, commands.Dispatch(worker.instance, 1 if held else free, workers), now_ms)
+                if run is None:
+                    self.found_none_at_ms = now_ms
+                    return
+                free -= 0 if held else run.slots
+
+    def _begin(self, worker: WorkerHandle, dispatch: commands.Dispatch, now_ms: int) -> Run | None:
+        """Decide on the next run of a worker, and return it, or None if no job can run."""
+        job: Job | None = self._ledger.decide(dispatch, now_ms)
+        if job is None:
+            return None
+        run = self._run_of(job)
+        worker.assign(run)
+        self._room.note(worker)
+        self._to_send.setdefault(worker, []).append(run)
+        return run
 
     def _run_of(self, job: Job) -> Run:
         settings = self._ledger.engine.settings
@@ -237,6 +245,7 @@ class Pool:
             if not worker.put([tuple(run) for run in runs]):
                 for run in runs:
                     worker.drop(run.run)
+                    self._room.note(worker)
                     self._settle(run.not_begun(messages.WORKER_DIED))
 
     def _take_messages(self, worker: WorkerHandle) -> None:
@@ -249,6 +258,7 @@ class Pool:
             if message is None:
                 self._reap(worker)
                 return
+            self._room.note(worker)
             if isinstance(message, commands.Locate):
                 self._ledger.decide(message, self._clock.now_ms())
             else:

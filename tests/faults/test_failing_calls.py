@@ -216,7 +216,7 @@ class SupervisorLife:
         try:
             until(lambda: process.poll() is not None, lambda: "the end")
         except AssertionError:
-            self.faults.append("it did not stop")
+            self.faults.append(f"it did not stop: {states_of(self.queuectl.home)}")
             process.kill()
             process.wait()
 
@@ -277,6 +277,16 @@ class SupervisorLife:
     def _is_finished(self) -> bool:
         counts = self.queuectl.counts()
         return sum(counts.values()) == counts["completed"] + counts["dead"]
+
+
+def states_of(home: str) -> list[str]:
+    """Return what each process of a home is doing, by /proc."""
+    states = []
+    for pid in processes_of(home):
+        with open(f"/proc/{pid}/status") as status, open(f"/proc/{pid}/cmdline") as words:
+            fields = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
+            states.append(f"{pid} {words.read()[:100]!r} {fields['State']} traced by {fields['TracerPid']}")
+    return states
 
 
 @contextmanager

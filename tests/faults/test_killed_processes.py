@@ -15,6 +15,9 @@ import pytest
 from tests.faults.oracle import CLEAN, Oracle, needs_flock
 from tests.homes import ROOT, CommandLine, is_alive, processes_of, until
 
+SECONDS = f"8{os.getpid()}.25"
+"""How long a process sleeps that is found by its words. Another run of the tests uses another number."""
+
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 
 
@@ -177,24 +180,24 @@ def test_a_kill_of_worker_and_supervisor_leaves_no_tree(queuectl: CommandLine) -
 
 def test_a_child_with_a_clean_environment_ends_with_the_tree(queuectl: CommandLine) -> None:
     """It has neither mark nor lock, but its parents do. Both worker and supervisor are dead."""
-    code = "import subprocess; print('begun', flush=True); subprocess.run(['env', '-i', 'sleep', '873.25'])"
+    code = f"import subprocess; print('begun', flush=True); subprocess.run(['env', '-i', 'sleep', '{SECONDS}'])"
     queuectl.ok("enqueue", "--id", "x", "--backoff-base", "0.1", "--", sys.executable, "-c", code)
     queuectl.ok("worker", "start")
     until_started(queuectl, "x")
-    until(lambda: sleepers("873.25"), lambda: "the child")
+    until(lambda: sleepers(), lambda: "the child")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
     until(lambda: queuectl.job("x")["state"] == "failed", lambda: "a command to notice the lost worker")
-    assert sleepers("873.25") == []
+    assert sleepers() == []
 
 
-def sleepers(seconds: str) -> list[int]:
+def sleepers() -> list[int]:
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/cmdline") as file:
-                if file.read() == f"sleep\0{seconds}\0":
+                if file.read() == f"sleep\0{SECONDS}\0":
                     found.append(int(name))
         except OSError:
             pass
@@ -251,9 +254,9 @@ def test_stop_now_does_not_wait_for_an_unidentified_process(queuectl: CommandLin
     """It has the lock and no mark: queuectl must not kill it, and the job does not run again while
     it lives.
     """
-    queuectl.ok("enqueue", "--id", "x", "--command", "echo begun; exec env -i sleep 872.5")
+    queuectl.ok("enqueue", "--id", "x", "--command", f"echo begun; exec env -i sleep {SECONDS}")
     queuectl.ok("worker", "start")
-    until(lambda: sleepers("872.5"), lambda: "the sleep process")
+    until(lambda: sleepers(), lambda: "the sleep process")
     worker = queuectl.worker_running("x") or 0
     queuectl.kill_supervisor()
     os.kill(worker, signal.SIGKILL)
@@ -261,7 +264,7 @@ def test_stop_now_does_not_wait_for_an_unidentified_process(queuectl: CommandLin
     assert [worker["state"] for worker in queuectl.json("status")["workers"]] == ["lost", "idle"]
     queuectl.ok("worker", "stop", "--now", "--timeout", "10")
     assert queuectl.job("x")["state"] == "processing"
-    (sleeper,) = sleepers("872.5")
+    (sleeper,) = sleepers()
     os.kill(sleeper, signal.SIGKILL)
     until(lambda: queuectl.job("x")["state"] == "failed", lambda: "the run to finish")
 

@@ -140,6 +140,21 @@ class Edit(Change):
 
         return JOB_FLAGS
 
+    def run(self, queue: Queue, args: Arguments, screen: Screen) -> None:
+        """Change the jobs, or open one job in an editor if the call names no change.
+
+        Raises: InvalidInput, NothingToDo, UnknownJob, WrongState.
+        """
+        if len(args.ids) != 1 or args.where or args.all or args.dry_run or self._has_change(args):
+            return super().run(queue, args, screen)
+        from ..editor import check_terminal, edit
+        from ..job_details import editable
+
+        check_terminal("name a change, like --priority 10")
+        self._check(queue, args.ids)
+        edit(editable(queue.get(args.ids[0])), lambda fields: self._change(queue, args.ids, fields=fields), screen)
+        screen.result({"ids": args.ids, "count": 1, "dry_run": False}, f"1 job {self._done}")
+
     def chosen(self, args: Arguments) -> Chosen:
         """Return the filter that --where makes.
 
@@ -160,6 +175,10 @@ class Edit(Change):
         if not fields:
             raise InvalidInput(what="name a change, like --priority 10")
         return {"fields": fields}
+
+    def _has_change(self, args: Arguments) -> bool:
+        names = ("command", *(flag[2:].replace("-", "_") for flag, _, _ in self.JOB_FLAGS))
+        return any(getattr(args, name) not in (None, False) for name in names)
 
 
 def _signal(text: str) -> int:
@@ -190,8 +209,10 @@ COMMANDS = {
     "edit": Edit(
         Queue.edit, "changed", (PENDING, FAILED, DEAD),
         """Changes waiting or dead jobs: any `enqueue` option except --id, --key and --after. An empty value
-        resets an option; --delay 0 makes a job run now.""",
+        resets an option; --delay 0 makes a job run now. With one ID and no option, it opens the job in $VISUAL or
+        $EDITOR.""",
         [
+            "queuectl edit job1",
             "queuectl edit job1 --priority 10",
             "queuectl edit job1 --command 'make -j8' --timeout 1h",
             'queuectl edit job1 --queue ""',

@@ -36,11 +36,17 @@ class Workers:
 
     def __init__(self, *workers: Worker) -> None:
         self.workers = {str(number): worker for number, worker in enumerate(workers)}
+        self.draining: dict[Worker, None] = {}
         self.adopted = {"adopted": None}
         self.ended: list[str] = []
 
     def busy(self) -> list[Worker]:
         return [worker for worker in self.workers.values() if worker.runs]
+
+    def drain(self) -> None:
+        for worker in self.workers.values():
+            worker.drain()
+            self.draining[worker] = None
 
     def end_run(self, job_id: str) -> None:
         self.ended.append(job_id)
@@ -109,7 +115,8 @@ def test_worker_that_does_not_end_is_killed_once(monkeypatch: pytest.MonkeyPatch
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
     worker = Worker()
-    shutdown, _ = shutdown_of(worker)
+    shutdown, everybody = shutdown_of(worker)
+    everybody.drain()
     worker.kill_at_s = time.monotonic()
     assert shutdown.next_deadline() == worker.kill_at_s
     shutdown.run_due()
