@@ -197,6 +197,20 @@ class Queue(Administration):
         """
         return self._change_dead("dlq-retry", ids, progress, fields=fields, dependants=dependants)
 
+    def retry_failed(
+        self,
+        progress: Callable[[int], None] = lambda count: None,
+        fields: Mapping[str, object] | None = None,
+        dependants: bool = False,
+    ) -> int:
+        """Take all jobs that nobody canceled out of the dead letter queue, and return how many.
+
+        A job that waited for a canceled or removed job counts as canceled. The arguments are those of `retry_dead`.
+
+        Raises: NothingToDo.
+        """
+        return self._change_dead("dlq-retry-failed", None, progress, fields=fields, dependants=dependants)
+
     def purge_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
         """Remove these dead jobs for good, and return how many.
 

@@ -28,6 +28,7 @@ FILTERS = (
     ("--grep", "TEXT", "only jobs whose command contains the text"),
     ("--exit-code", "N", "only jobs whose latest attempt ended so; separate several with commas"),
     ("--reason", "TEXT", "only jobs whose reason contains the text, like 'timed out'"),
+    ("--cause", "CAUSE", "only dead jobs: failed, canceled, dependency_failed or dependency_canceled"),
     ("--since", "WHEN", "only jobs added since: 2h (ago), 18:30 or 2026-12-24"),
     ("--until", "WHEN", "only jobs added before"),
     ("--ended-since", "WHEN", "only jobs that finished since"),
@@ -76,6 +77,8 @@ def chosen_by(args: Arguments) -> Chosen:
         chosen["tags"] = tags_of(given["tag"], "--tag")
     if "exit_code" in given:
         where["exit_code"] = _exit_codes(given["exit_code"])
+    if "cause" in given:
+        where["cause"] = given["cause"].split(",")
     if "ended_since_ms" in times:
         where["ended_since_ms"] = times.pop("ended_since_ms")
     chosen.update(times, **{"where": where} if where else {})

@@ -11,6 +11,12 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from .records import Cause
 
+CAUSES = ("failed", "canceled", "dependency_failed", "dependency_canceled")
+"""Why a job is dead: its attempts failed, it was canceled, or this happened to a job that it waited for."""
+
+FAILURES = ("failed", "dependency_failed")
+"""The causes of jobs that nobody canceled."""
+
 BY_HAND = "canceled by hand"
 REPLACED = "replaced"
 _CANCELED = ("canceled", REPLACED)
@@ -33,10 +39,7 @@ def dependency_ended(id: str, reason: str | None) -> str:
 
 
 def cause_of(reason: str | None) -> Cause:
-    """Return why a job with this reason is dead.
-
-    Its attempts failed, a user canceled it, or a job that it waited for failed or was canceled.
-    """
+    """Return why a job with this reason is dead: one of CAUSES."""
     text = reason or ""
     if text.startswith(_CANCELED):
         return "canceled"
@@ -47,4 +50,4 @@ def cause_of(reason: str | None) -> Cause:
 
 def is_cancellation(reason: str | None) -> bool:
     """Return whether a user ended the job, or a job that it waited for."""
-    return cause_of(reason) in ("canceled", "dependency_canceled")
+    return cause_of(reason) not in FAILURES

@@ -110,6 +110,8 @@ class Where(TypedDict, total=False):
     grep: str
     """A part of the command, in the same case."""
     batch: str
+    cause: list[str]
+    """Matches only dead jobs, by `JobRecord.cause`."""
 
 
 class Filter(TypedDict, total=False):

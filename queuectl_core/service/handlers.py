@@ -20,6 +20,7 @@ from ..engine.transitions import after
 from ..errors import InvalidInput, InvalidJob, NothingToDo
 from ..model import commands, events, job_text, validators
 from ..model.job import DEAD, Job
+from ..model.reasons import is_cancellation
 from ..table.memtable import FreshJob, NumberBlock
 from ..wire.protocol import check_load, jobs_at_once
 from . import batches, fields, queries, queue_pages
@@ -154,6 +155,14 @@ def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return _change_dead(ledger, request, now_ms, commands.PurgeDead)
 
 
+def _retry_failed(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Retry one page of the dead jobs that nobody canceled.
+
+    The request has a name of its own, because an older supervisor would ignore a condition, and retry all dead jobs.
+    """
+    return _retry_dead(ledger, {**request, "all": True, "failed": True}, now_ms)
+
+
 def _change_dead(ledger: Ledger, request: Fields, now_ms: int, command_of: CommandOf[list[str]]) -> Fields:
     """Apply a command to the dead jobs in `ids`, or with `all` to one page of all dead jobs.
 
@@ -170,7 +179,8 @@ def _change_dead(ledger: Ledger, request: Fields, now_ms: int, command_of: Comma
     page = ledger.table.scan(DEAD, limit, after)
     if not page and cursor is None:
         raise NothingToDo(what="the dead letter queue is empty")
-    ids = [id for _, id in page if ledger.table.existing(id).revision <= last]
+    jobs = [job for _, id in page if (job := ledger.table.existing(id)).revision <= last]
+    ids = [job.id for job in jobs if not (fields.is_set(request, "failed") and is_cancellation(job.reason))]
     ledger.decide(command_of(ids), now_ms)
     return {"count": len(ids), "next": [page[-1][0], last] if len(page) == limit else None}
 
@@ -256,6 +266,7 @@ HANDLERS: dict[str, Handler] = {
     "suspend": _changes(lambda request: commands.Suspend(*_targets(request))),
     "continue": _changes(lambda request: commands.Continue(*_targets(request))),
     "dlq-retry": _retry_dead,
+    "dlq-retry-failed": _retry_failed,
     "dlq-purge": _purge_dead,
     "import": _decides(
         lambda request: commands.Import(fields.jobs(request), fields.is_set(request, "skip")), "ids"

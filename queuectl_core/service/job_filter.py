@@ -14,7 +14,8 @@ from collections.abc import Callable
 from fnmatch import translate
 
 from ..errors import InvalidInput
-from ..model.job import FINAL_STATES, Job
+from ..model.job import DEAD, FINAL_STATES, Job
+from ..model.reasons import CAUSES, cause_of
 from ..model.validators import is_id
 from . import fields
 from .fields import Fields
@@ -131,6 +132,12 @@ def _batch(value: object) -> Test:
     return lambda job: job.options.get("batch") == value
 
 
+def _cause(value: object) -> Test:
+    if not isinstance(value, list) or not value or not set(map(str, value)) <= set(CAUSES):
+        raise ValueError(f"some of {', '.join(CAUSES)}")
+    return lambda job: job.state == DEAD and cause_of(job.reason) in value
+
+
 CONDITIONS: dict[str, Callable[[object], Test]] = {
     "id": _id,
     "name": _name,
@@ -139,4 +146,5 @@ CONDITIONS: dict[str, Callable[[object], Test]] = {
     "reason": _reason,
     "grep": _grep,
     "batch": _batch,
+    "cause": _cause,
 }

@@ -254,6 +254,66 @@ def test_job_behind_a_dead_one_is_recorded_and_dies(queuectl: CommandLine, has_s
         assert queuectl("wait", "b").status == 1
 
 
+@pytest.fixture
+def dead_and_canceled(queuectl: CommandLine) -> CommandLine:
+    """Return a command line on a home with a failed and a canceled job, and one that waited for each."""
+    queuectl.ok("config", "set", "max-retries", "0")
+    for id in ("bad", "canceled"):
+        queuectl.ok("enqueue", "--id", id, "--queue", id, "--tag", "kind=x", "--command", "exit 1")
+        queuectl.ok("enqueue", "--id", f"after-{id}", "--after", id, "--queue", id, "--command", "true")
+    queuectl.ok("cancel", "canceled")
+    queuectl.ok("worker", "start")
+    queuectl.until_done(dead=4)
+    queuectl.ok("pause")
+    return queuectl
+
+
+def states(queuectl: CommandLine) -> dict[str, str]:
+    return {job["id"]: job["state"] for job in queuectl.json("list")}
+
+
+def test_dlq_retry_all_spares_canceled_jobs(dead_and_canceled: CommandLine) -> None:
+    queuectl = dead_and_canceled
+    dry = queuectl.json("dlq", "retry", "--all", "--dry-run")
+    assert (sorted(dry["ids"]), dry["count"]) == (["after-bad", "bad"], 2)
+    answer = queuectl("dlq", "retry", "--all")
+    assert (answer.status, answer.out) == (0, "2 jobs pending again\n")
+    assert answer.err == "2 dead jobs left; --canceled retries canceled jobs too\n"
+    assert states(queuectl) == {
+        "bad": "pending", "after-bad": "pending", "canceled": "dead", "after-canceled": "dead"
+    }  # fmt: skip
+    assert queuectl.job("after-bad")["waits_for"] == ["bad"]
+    assert queuectl.ok("dlq", "retry", "--all", "--canceled") == "2 jobs pending again\n"
+    assert set(states(queuectl).values()) == {"pending"}
+
+
+def test_dlq_retry_with_a_filter_spares_canceled_jobs(dead_and_canceled: CommandLine) -> None:
+    queuectl = dead_and_canceled
+    line = queuectl.refused(1, "dlq", "retry", "--queue", "canceled")
+    assert "no dead job matches; --canceled retries canceled jobs too" in line
+    assert queuectl.ok("dlq", "retry", "--queue", "canceled", "--canceled") == "2 jobs pending again\n"
+    assert queuectl.ok("dlq", "retry", "--tag", "kind=x", "--with-dependants") == "2 jobs pending again\n"
+    queuectl.ok("cancel", "canceled")
+    assert queuectl.ok("dlq", "retry", "canceled") == "1 job pending again\n"
+
+
+def test_cause_selects_dead_jobs(dead_and_canceled: CommandLine) -> None:
+    queuectl = dead_and_canceled
+    listed = queuectl.json("dlq", "list", "--cause", "canceled,dependency_canceled")
+    assert {job["id"]: job["cause"] for job in listed} == {
+        "canceled": "canceled", "after-canceled": "dependency_canceled"
+    }  # fmt: skip
+    assert "cause must be some of failed, canceled" in queuectl.refused(2, "dlq", "list", "--cause", "x")
+    assert queuectl.ok("dlq", "retry", "--cause", "canceled") == "1 job pending again\n"
+
+
+def test_retry_names_dlq_retry_when_only_dead_jobs_match(dead_and_canceled: CommandLine) -> None:
+    queuectl = dead_and_canceled
+    for filter in (["--tag", "kind=x"], ["--all"], ["--state", "dead"]):
+        assert "only dead jobs match; use `queuectl dlq retry`" in queuectl.refused(1, "retry", *filter)
+    assert "no matching job can be made due" in queuectl.refused(1, "retry", "--tag", "kind=y")
+
+
 def test_dlq_retry_changes_fields_and_retries_dependants(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "exit 1")
     queuectl.ok("enqueue", "--id", "b", "--after", "a", "--command", "true")

@@ -73,6 +73,10 @@ class Change:
             return show_dry_run(ids, self._done, screen)
         screen.result({"ids": ids, "count": len(ids), "dry_run": False}, f"{counted(len(ids))} {self._done}")
 
+    def nothing(self, queue: Queue, chosen: Chosen) -> NothingToDo:
+        """Return the error for a filter that selects no job to change."""
+        return NothingToDo(what=f"no matching job can be {self._done}")
+
     def _check(self, queue: Queue, ids: list[str], **options: object) -> list[str]:
         """Return the IDs, each once, and refuse the jobs that the change would refuse."""
         ids = list(dict.fromkeys(ids))
@@ -92,7 +96,7 @@ class Change:
             confirm(sum(map(len, portions)), self._done, args)
             portions = [self._change(queue, ids, lenient=True, states=states, **options) for ids in portions]
         if not any(portions):
-            raise NothingToDo(what=f"no matching job can be {self._done}")
+            raise self.nothing(queue, chosen)
         return [id for ids in portions for id in ids]
 
     def _states_in(self, chosen: Chosen) -> list[str]:
@@ -121,6 +125,17 @@ class Cancel(Change):
         Raises: InvalidInput.
         """
         return {"signal": _signal(args.signal or "TERM")}
+
+
+class Retry(Change):
+    """The command that makes jobs due. Its filters leave dead jobs to `dlq retry`."""
+
+    def nothing(self, queue: Queue, chosen: Chosen) -> NothingToDo:
+        """Return the error, which names `dlq retry` if dead jobs match the filter."""
+        dead: Chosen = {**chosen, "state": "dead"}
+        if next(queue.select(**dead), None) is None:
+            return super().nothing(queue, chosen)
+        return NothingToDo(what="only dead jobs match; use `queuectl dlq retry` with the same filter")
 
 
 class Edit(Change):
@@ -200,7 +215,7 @@ COMMANDS = {
         running jobs are ended first. To bring canceled jobs back, use `dlq retry`; to delete them, use `rm`.""",
         ["queuectl cancel job1", "queuectl cancel --queue gpu --state pending", "queuectl cancel job1 --signal INT"],
     ),
-    "retry": Change(
+    "retry": Retry(
         Queue.retry, "made due", (FAILED,),
         """Runs waiting jobs now, without their remaining delay. Also retries dead jobs, with attempts reset to 0,
         but only those whose IDs you give: for a filter or --all, use `queuectl dlq retry`.""",

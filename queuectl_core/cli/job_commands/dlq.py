@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NotDead, NothingToDo
+from ...model.reasons import FAILURES
 from ...wire.protocol import jobs_at_once
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Action, Arguments
@@ -46,6 +47,7 @@ ACTIONS = {
         ("--command", "TEXT", "new shell command line"),
         ("--max-retries", "N", "new number of retries, 0 to 1000"),
         ("--with-dependants", "", "also retry the jobs that died because of these"),
+        ("--canceled", "", "with --all or a filter: also retry canceled jobs"),
         *FILTERS,
     ),
     "purge": Action("remove dead jobs permanently", "queuectl dlq purge --until 30d", *_JOBS, *FILTERS),
@@ -71,9 +73,13 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.dry_run:
         return show_dry_run(ids, done, screen)
     if not args.ids:
-        confirm(queue.status()["counts"]["dead"] if args.all else len(ids), done, args)
+        spared = "" if args.ids or _takes_canceled(args) else ", apart from canceled ones"
+        confirm(queue.status()["counts"]["dead"] if args.all else len(ids), f"{done}{spared}", args)
     count = _change(queue, args, ids)
-    return screen.result({"count": count}, f"{counted(count)} {done}")
+    screen.result({"count": count}, f"{counted(count)} {done}")
+    left = queue.status()["counts"]["dead"] if args.all and not _takes_canceled(args) else 0
+    if left:
+        screen.note(f"{counted(left, 'dead job')} left; --canceled retries canceled jobs too")
 
 
 def _selected(queue: Queue, args: Arguments) -> list[str]:
@@ -89,10 +95,18 @@ def _selected(queue: Queue, args: Arguments) -> list[str]:
     if args.ids or (args.all and not args.dry_run):
         return list(args.ids)
     dead: Chosen = {"state": "dead", **chosen}
+    if not _takes_canceled(args):
+        dead["where"] = {"cause": list(FAILURES), **(chosen.get("where") or {})}
     ids = [id for portion in queue.select(**dead) for id in portion]
     if not ids and chosen:
-        raise NothingToDo(what="no dead job matches")
+        advice = "" if _takes_canceled(args) else "; --canceled retries canceled jobs too"
+        raise NothingToDo(what=f"no dead job matches{advice}")
     return ids
+
+
+def _takes_canceled(args: Arguments) -> bool:
+    """Return whether the call also changes jobs that somebody canceled."""
+    return args.action == "purge" or args.canceled or args.cause is not None
 
 
 def _change(queue: Queue, args: Arguments, ids: list[str]) -> int:
@@ -108,6 +122,8 @@ def _change(queue: Queue, args: Arguments, ids: list[str]) -> int:
 def _change_these(queue: Queue, args: Arguments, ids: list[str] | None, progress: Progress) -> int:
     if args.action == "purge":
         return queue.purge_dead(ids, progress.show)
+    if ids is None and not args.canceled:
+        return queue.retry_failed(progress.show, _fields(args), args.with_dependants)
     return queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants)
 
 
