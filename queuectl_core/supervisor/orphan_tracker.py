@@ -115,11 +115,11 @@ class OrphanTracker:
 
     def count_workers(self) -> int:
         """Return how many workers of an earlier supervisor still work."""
-        return len({run.instance for run in self.adopted.values()})
+        return len({run.instance for run in self.adopted.values()}) if self.adopted else 0
 
     def extra_slots(self) -> int:
         """Return how many places adopted runs take, in addition to one for each worker."""
-        return sum(run.slots - 1 for run in self.adopted.values())
+        return sum(run.slots - 1 for run in self.adopted.values()) if self.adopted else 0
 
     def living_pids(self) -> list[int]:
         """Return the PIDs of adopted workers that are alive.

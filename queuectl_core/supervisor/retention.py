@@ -42,6 +42,8 @@ SEARCH_SHARE = 0.001
 CHECK_BYTES = 64 * 1024 * 1024
 """Bytes of new output after which the logs are checked again."""
 
+_WATCHED = frozenset((Succeeded, Failed, DeadLettered, Snoozed, SettingChanged))
+
 
 class Retention:
     """The removal of jobs and logs that exceed the settings, in small steps."""
@@ -79,6 +81,8 @@ class Retention:
 
     def on_events(self, happened: Sequence[Event]) -> None:
         """Note written events, which can bring the next check closer."""
+        if _WATCHED.isdisjoint(map(type, happened)):
+            return
         for event in happened:
             if isinstance(event, (Succeeded, Failed, DeadLettered)):
                 self._new_bytes += event.ending.output_bytes

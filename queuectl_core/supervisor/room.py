@@ -46,4 +46,5 @@ class Room:
 
         Some workers stay idle for runs that take several places.
         """
-        return len(self.holding[0]) - sum(self._extra_slots.values())
+        extra = sum(self._extra_slots.values()) if self._extra_slots else 0
+        return len(self.holding[0]) - extra

@@ -40,6 +40,9 @@ EARLY_S = 5.0
 
 MAX_START_DELAY_S = 30.0
 
+_ORDERING = frozenset((events.CancelRequested, events.Suspended, events.Continued))
+"""The events that make an order for a worker."""
+
 
 class Pool:
     """The workers of one supervisor."""
@@ -279,6 +282,8 @@ class Pool:
 
         Raises: SupervisorFailed.
         """
+        if _ORDERING.isdisjoint(map(type, happened)):
+            return
         for event in happened:
             if isinstance(event, events.CancelRequested):
                 if not self._order(event.id, Kill, "canceled", event.signal):
