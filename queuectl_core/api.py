@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .model import records
     from .model.records import Ended, JobRecord, JobSpec
+    from .waiting import Watch
 
 PAGE_JOBS = 500
 """The number of jobs on a page, and of jobs to change at a time when a filter selects them."""
@@ -151,35 +152,38 @@ class Queue(Administration):
         """
         yield from self._pages(state=state, limit=PAGE_JOBS, form="brief", **wanted)
 
-    def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> Ended | None:
+    def wait(
+        self, ids: Sequence[str], timeout_s: float | None = None, watch: Watch | None = None
+    ) -> Ended | None:
         """Wait until all these jobs finish, and return how many are completed, dead or purged.
 
-        Return None when `timeout_s` seconds pass first.
+        Return None when `timeout_s` seconds pass first. A `waiting.Watch` reports progress, or ends the wait early.
 
         Raises: UnknownJob, NoSupervisor.
         """
         with no_fork:
             from .waiting import JobWait
 
-        return JobWait(self._transport, timeout_s).for_ids(list(dict.fromkeys(ids)))
+        return JobWait(self._transport, timeout_s, watch).for_ids(list(dict.fromkeys(ids)))
 
     def wait_for(
         self,
         state: str | Sequence[str] | None = None,
         timeout_s: float | None = None,
+        watch: Watch | None = None,
         **wanted: Unpack[records.Filter],
     ) -> Ended | None:
         """Wait until the jobs that `list` would yield now finish, and return how many ended in which way.
 
         Jobs that finished earlier count too. The result is empty when no job matches, and None when `timeout_s`
-        seconds pass first.
+        seconds pass first. `watch` is as for `wait`.
 
         Raises: InvalidInput, NoSupervisor.
         """
         with no_fork:
             from .waiting import JobWait
 
-        return JobWait(self._transport, timeout_s).for_filter(state, wanted)
+        return JobWait(self._transport, timeout_s, watch).for_filter(state, wanted)
 
     def retry_dead(
         self,

@@ -1,6 +1,6 @@
 """Waiting: waits for jobs to finish, by ID or by filter.
 
-Does not know what an outcome means.
+Does not know what an outcome means, except that a completed job has not failed.
 
 Warning: while a program waits, another supervisor may replace the one that it asked, or the supervisor may have no
 place for one more waiting program. A job may move from one index to another between two pages of a listing.
@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Busy, InvalidInput, NoSupervisor, UnknownJob
-from .model.states import FINAL_STATES, STATES
+from .errors import Busy, InvalidInput, NoSupervisor, OutcomeUnknown, UnknownJob
+from .model.states import COMPLETED, FINAL_STATES, STATES
 from .transport import Transport
 from .wire.client import Client, connect
 from .wire.protocol import WAIT_JOBS
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from .model.records import Ended
 
@@ -35,14 +36,84 @@ SUCCESSOR_WITHIN_S = 5.0
 """How long a wait allows for a new supervisor after the last one ended, as in a restart."""
 
 
+AT_ONCE = 100_000
+"""The most jobs that a wait names to a supervisor at a time, which has room for twice as many."""
+
+REPORT_EVERY_S = 0.2
+"""The shortest time between two reports on a wait, in seconds."""
+
+TICK_S = 0.5
+"""How long a wait is silent, in seconds, before it repeats its last report for an estimate of the time left."""
+
+
+class Report:
+    """How far a wait is: how many of `total` jobs have `ended` in which way.
+
+    `first` is the first job that ended, with how it ended. `first_failure` is the first that did not complete.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.ended: Ended = {}
+        self.first: Sequence[str] | None = None
+        self.first_failure: Sequence[str] | None = None
+
+    def add(self, ids: Iterable[str], how: str) -> None:
+        """Count jobs that have ended in this way."""
+        for id in ids:
+            self.ended[how] = self.ended.get(how, 0) + 1
+            self.first = self.first or (id, how)
+            if how != COMPLETED:
+                self.first_failure = self.first_failure or (id, how)
+
+    def with_reply(self, reply: Mapping[str, Any]) -> Report:
+        """Return this report and the reply of a supervisor on other jobs together."""
+        both = Report(self.total)
+        both.ended = dict(self.ended)
+        for how, count in reply["ended"].items():
+            both.ended[how] = both.ended.get(how, 0) + count
+        both.first = self.first or reply.get("first")
+        both.first_failure = self.first_failure or reply.get("first_failure")
+        return both
+
+
+class Watch:
+    """When a wait ends, and what it tells meanwhile.
+
+    `until` is `all`, `first` for the first job that ends, or `failure` for the first that does not complete.
+    `on_report` gets a report at the start, when jobs have ended, and from time to time.
+    """
+
+    def __init__(self, until: str = "all", on_report: Callable[[Report], None] | None = None) -> None:
+        self.until = until
+        self.is_needed = until != "all" or on_report is not None
+        """Whether the wait needs more than one answer."""
+        self.report = Report(0)
+        self._on_report = on_report
+
+    def note(self, report: Report) -> bool:
+        """Take a report, and return whether the wait ends before all jobs have ended."""
+        self.report = report
+        self.tick()
+        return {"first": report.first, "failure": report.first_failure}.get(self.until) is not None
+
+    def tick(self) -> None:
+        """Repeat the last report."""
+        if self._on_report is not None:
+            self._on_report(self.report)
+
+
 class JobWait:
     """A wait for jobs. The timeout starts when you create the object."""
 
-    def __init__(self, transport: Transport, timeout_s: float | None) -> None:
+    def __init__(self, transport: Transport, timeout_s: float | None, watch: Watch | None = None) -> None:
         self._transport = transport
         self._end_s = None if timeout_s is None else time.monotonic() + timeout_s
+        self._watch = watch or Watch()
         self._own_id = transport.home.job_inside(os.environ)
         """The job that this process belongs to: a wait for it would never end."""
+        self._earlier = Report(0)
+        """How jobs ended that the supervisor does not watch now."""
 
     def for_ids(self, ids: Sequence[str], lenient: bool = False) -> Ended | None:
         """Wait until these jobs finish, and return how many ended in which way, or None at the timeout.
@@ -53,21 +124,36 @@ class JobWait:
         """
         if self._own_id in ids:
             raise InvalidInput(what=f"job {self._own_id} cannot wait for itself")
+        self._earlier.total += len(ids)
+        is_over = self._watch.note(self._earlier)
+        # A supervisor can find the first of all jobs only if it knows all of them.
+        size = AT_ONCE if self._watch.until == "all" else max(1, len(ids))
+        for start in range(0, len(ids), size):
+            if is_over:
+                break
+            reply = self._for_portion(ids[start : start + size], lenient)
+            if reply is None:
+                return None
+            self._earlier = self._earlier.with_reply(reply)
+            is_over = self._watch.note(self._earlier)
+        return self._earlier.ended
+
+    def _for_portion(self, ids: Sequence[str], lenient: bool) -> dict[str, Any] | None:
+        """Return the last reply on these jobs, or None at the timeout."""
         pause_s, alone_from_s = FIRST_PAUSE_S, 0.0
-        while ids:
+        while True:
             client = connect(self._transport.home.socket, self._transport.deadline_s)
             if client is not None:
-                ended, is_heard = self._ended_with(client, ids, lenient)
+                reply, is_heard = self._ended_with(client, ids, lenient)
                 alone_from_s = time.monotonic() + SUCCESSOR_WITHIN_S
                 pause_s = pause_s if is_heard else FIRST_PAUSE_S
             else:
-                ended = self._ended_alone(ids, lenient) if time.monotonic() >= alone_from_s else None
-            if ended is not None or self._is_late():
-                return ended
+                reply = self._ended_alone(ids, lenient) if time.monotonic() >= alone_from_s else None
+            if reply is not None or self._is_late():
+                return reply
             left_s = self._left_s()
             time.sleep(pause_s if left_s is None else min(pause_s, left_s))
             pause_s = min(LAST_PAUSE_S, 2 * pause_s) if client is not None else FIRST_PAUSE_S
-        return {}
 
     def for_filter(self, state: str | Sequence[str] | None, wanted: Mapping[str, object]) -> Ended | None:
         """Wait for the jobs that match now, and return how many ended in which way, or None at the timeout.
@@ -81,15 +167,20 @@ class JobWait:
         states = [states] if isinstance(states, str) else list(states)
         open_ids = self._open_ids([state for state in states if state not in FINAL_STATES], wanted)
         open_ids.pop(self._own_id or "", None)
-        ended: Ended = {state: 0 for state in FINAL_STATES if state in states}
-        for final in ended:
-            for page in self._transport.pages("list", **{**_BRIEF, "state": final, **wanted}):
-                ended[final] += sum(id not in open_ids for id in page["jobs"])
-        later = self.for_ids(list(open_ids), lenient=True)
-        if later is None:
+        for final in (state for state in FINAL_STATES if state in states):
+            for page in self._pages({"state": final, **wanted}):
+                self._earlier.add((id for id in page["jobs"] if id not in open_ids), final)
+        if self._is_late():
             return None
-        counts = {how: ended.get(how, 0) + later.get(how, 0) for how in {**ended, **later}}
-        return {how: count for how, count in counts.items() if count}
+        self._earlier.total = sum(self._earlier.ended.values())
+        return self.for_ids(list(open_ids), lenient=True)
+
+    def _pages(self, wanted: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+        """Yield pages of the IDs of jobs that match, until the timeout."""
+        for page in self._transport.pages("list", **{**_BRIEF, **wanted}):
+            yield page
+            if self._is_late():
+                return
 
     def _open_ids(self, states: list[str], wanted: Mapping[str, object]) -> dict[str, None]:
         """Return the IDs of the jobs in these states that match.
@@ -97,9 +188,9 @@ class JobWait:
         List them until a listing finds no new one: a job that moves between two pages can be missed.
         """
         ids: dict[str, None] = {}
-        while states:
+        while states and not self._is_late():
             known, pages = len(ids), 0
-            for page in self._transport.pages("list", **{**_BRIEF, "state": states, **wanted}):
+            for page in self._pages({"state": states, **wanted}):
                 ids.update(dict.fromkeys(page["jobs"]))
                 wanted = {**wanted, "before": wanted.get("before", page.get("next_number"))}
                 pages += 1
@@ -107,41 +198,78 @@ class JobWait:
                 break
         return ids
 
-    def _ended_with(self, client: Client, ids: Sequence[str], lenient: bool) -> tuple[Ended | None, bool]:
+    def _ended_with(
+        self, client: Client, ids: Sequence[str], lenient: bool
+    ) -> tuple[dict[str, Any] | None, bool]:
         """Return the supervisor's answer or None, and False if the supervisor ended meanwhile.
 
         The answer is None when the supervisor ended, has no place for the wait, or the timeout passed.
         """
+        is_watched = self._watch.is_needed
         try:
             for start in range(0, len(ids), WAIT_JOBS):
-                portion, more = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS < len(ids)
-                client.send("wait", ids=portion, more=more, lenient=lenient)
-                reply = client.receive(self._transport.deadline_s if more else self._left_s())
+                portion, is_last = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS >= len(ids)
+                client.send("wait", ids=portion, more=is_watched or not is_last, lenient=lenient)
+                is_answer = is_last and not is_watched
+                reply = client.receive(self._left_s() if is_answer else self._transport.deadline_s)
                 if "ended" in reply:
-                    return reply["ended"], True
+                    return _answered(reply), True
+            return self._watched(client), True
         except Busy:
             if not self._is_late():
                 raise
         except ConnectionError:
             return None, False
+        except InvalidInput:
+            if not is_watched or self._watch.until != "all":
+                raise
+            self._watch.is_needed = False  # the supervisor is of an older version, which tells only the end
+            return None, False
         finally:
             client.close()
         return None, True
 
-    def _ended_alone(self, ids: Sequence[str], lenient: bool) -> Ended | None:
-        """Return how many of these jobs ended in which way, or None if a supervisor has started meanwhile.
+    def _watched(self, client: Client) -> dict[str, Any] | None:
+        """Return the last report on the jobs that the supervisor knows now, or None as `_ended_with` does."""
+        seen, next_s = -1, 0.0
+        while True:
+            time.sleep(max(0.0, min(next_s - time.monotonic(), self._left_s() or TICK_S)))
+            client.send("wait-next", seen=seen)
+            reply = self._next_report(client)
+            if reply is None or self._watch.note(self._earlier.with_reply(reply)) or not reply["open"]:
+                return reply
+            next_s = time.monotonic() + REPORT_EVERY_S if seen >= 0 else 0.0
+            seen = sum(reply["ended"].values())
+
+    def _next_report(self, client: Client) -> dict[str, Any] | None:
+        while True:
+            left_s = self._left_s()
+            try:
+                return _answered(client.receive(TICK_S if left_s is None else min(TICK_S, left_s)))
+            except OutcomeUnknown:  # no other job has ended
+                if self._is_late():
+                    return None
+                self._watch.tick()
+
+    def _ended_alone(self, ids: Sequence[str], lenient: bool) -> dict[str, Any] | None:
+        """Return what a supervisor would answer, or None if one has started meanwhile.
 
         Raises: NoSupervisor.
         """
-        ended: Ended = {}
+        report = Report(len(ids))
         for id in ids:
             state = self._state_of(id, lenient)
-            if state in OPEN_STATES:
-                if self._transport.ask("status")["supervisor"] is not None:
-                    return None
-                raise NoSupervisor(home=self._transport.home.path)
-            ended[state] = ended.get(state, 0) + 1
-        return ended
+            if state not in OPEN_STATES:
+                report.add((id,), state)
+            elif self._watch.until == "all":
+                break
+        reply = {"ended": report.ended, "first": report.first, "first_failure": report.first_failure}
+        is_over = self._watch.note(self._earlier.with_reply(reply))
+        if is_over or sum(report.ended.values()) == len(ids):
+            return reply
+        if self._transport.ask("status")["supervisor"] is not None:
+            return None
+        raise NoSupervisor(home=self._transport.home.path)
 
     def _state_of(self, id: str, lenient: bool) -> str:
         try:
@@ -157,3 +285,8 @@ class JobWait:
     def _left_s(self) -> float | None:
         """Return the seconds until the timeout, at least 0.001, or None when there is no limit."""
         return None if self._end_s is None else max(0.001, self._end_s - time.monotonic())
+
+
+def _answered(reply: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a reply, or None if the supervisor had no place for the wait."""
+    return None if reply["ended"] is None else reply

@@ -41,6 +41,7 @@ LAYERS = [
     "administration",
     "api",
     "__init__",
+    "terminal",
     "cli",
     "cli.job_commands",
     "cli.home_commands",

@@ -79,16 +79,19 @@ class Sessions:
         verb = str(request.get("verb"))
         if self.gone_path is not None and verb != "stop":
             raise HomeGone(path=self.gone_path)
-        if verb == "wait":
-            return self._wait(connection, request)
+        if verb in ("wait", "wait-next"):
+            return self._wait(connection, request, verb == "wait-next")
         if verb in self._own:
             return self._own[verb](request)
         if connection not in self._sessions:
             self._sessions[connection] = handlers.Session(self._ledger)
         return self._sessions[connection].answer(request, self._now_ms())
 
-    def _wait(self, connection: Connection, request: Request) -> Request | None:
-        reply = self._waits.ask(connection, request, self._ledger.table)
+    def _wait(self, connection: Connection, request: Request, is_next: bool) -> Request | None:
+        if is_next:
+            reply = self._waits.ask_next(connection, request)
+        else:
+            reply = self._waits.ask(connection, request, self._ledger.table)
         if not reply and (self._waits.is_full or len(self._waits) > self._max_waiting):
             self._waits.forget(connection)
             return dict(ASK_LATER)
@@ -104,9 +107,9 @@ class Sessions:
                 self._answer(wait, ASK_LATER)
 
     def on_events(self, happened: Sequence[Event]) -> None:
-        """Queue the replies to waits that end with these events."""
+        """Queue the replies to waits that are due with these events."""
         for wait in self._waits.finish(happened):
-            self._answer(wait, {"ended": wait.ended})
+            self._answer(wait, wait.reply())
 
     def _answer(self, wait: Wait, reply: Request) -> None:
         wait.client.is_waiting = False

@@ -7,12 +7,12 @@ Invariant: all waits together are bounded. `is_full` says that there is no room 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import InvalidInput, UnknownJob
-from ..model.events import Canceled, DeadLettered, Event, Purged, Succeeded
-from ..model.job import COMPLETED, DEAD, FINAL_STATES
+from ..model.events import Canceled, DeadLettered, Event, Failed, Purged, Released, Snoozed, Succeeded
+from ..model.job import COMPLETED, DEAD, FINAL_STATES, PROCESSING
 from ..model.validators import is_id
 from ..table.job_table import JobTable
 from ..wire.protocol import WAIT_JOBS, number_of
@@ -26,6 +26,11 @@ MAX_ENTRIES = 200_000
 ENDS: dict[type, str] = {Succeeded: COMPLETED, DeadLettered: DEAD, Canceled: DEAD, Purged: "purged"}
 """How a job has ended, by the type of its last event."""
 
+RUN_ENDS: dict[type, str] = {Failed: "failed", Snoozed: "pending", Released: "pending"}
+"""The state of a job whose run has ended, but which can run again."""
+
+_EITHER = {**ENDS, **RUN_ENDS}
+
 
 class Wait:
     """The wait of one client for some jobs, which it can name in several requests.
@@ -33,22 +38,49 @@ class Wait:
     It is over when the client has named all of them and none is open.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, of_runs: bool = False) -> None:
+        """Begin with no jobs. A wait `of_runs` ends for a job when it does not run."""
         self.client = client
+        self.of_runs = of_runs
         self.request_number: int | None = None
         """The number of the request that gets the reply."""
         self.open_ids: set[str] = set()
         self.ended: dict[str, int] = {}
         self.is_complete = False
+        """Whether the client has named all of its jobs and is owed a reply."""
+        self._first: list[str] | None = None
+        self._first_failure: list[str] | None = None
+        self._seen: int | None = None
+        """How many ends the client knows, if it wants a reply at the next one."""
 
     @property
     def is_over(self) -> bool:
         """Return whether the client has named all of its jobs and none of them is open."""
         return self.is_complete and not self.open_ids
 
-    def note_end(self, how: str) -> None:
+    @property
+    def is_due(self) -> bool:
+        """Return whether the client gets its reply now."""
+        has_news = self._seen is not None and sum(self.ended.values()) > self._seen
+        return self.is_complete and (has_news or not self.open_ids)
+
+    def note_end(self, id: str, how: str) -> None:
         """Count a job that has ended, by how it ended."""
         self.ended[how] = self.ended.get(how, 0) + 1
+        self._first = self._first or [id, how]
+        if how != COMPLETED:
+            self._first_failure = self._first_failure or [id, how]
+
+    def owe(self, number: int | None, seen: int | None = None) -> None:
+        """Owe the client a reply when the wait is over, or when more than `seen` jobs have ended."""
+        self.is_complete, self.request_number, self._seen = True, number, seen
+
+    def reply(self) -> dict[str, object]:
+        """Return the reply that is due."""
+        if self._seen is None:
+            return {"ended": self.ended}
+        first = {"first": self._first, "first_failure": self._first_failure}
+        return {"ended": self.ended, "open": len(self.open_ids), **first}
 
 
 class Waits:
@@ -83,24 +115,47 @@ class Waits:
         ids = request.get("ids")
         if not isinstance(ids, list) or not ids or len(ids) > WAIT_JOBS:
             raise InvalidInput(what=f"name 1 to {WAIT_JOBS} jobs at a time")
-        wait = self._current.pop(client, None) or Wait(client)
+        of_runs = request.get("runs") is True
+        wait = self._current.pop(client, None) or Wait(client, of_runs)
         self._current[client] = wait
         for id in ids:
             state = table.state_of(str(id)) if is_id(id) else None
             if state is None and request.get("lenient") is not True:
                 self.forget(client)
                 raise UnknownJob(id=str(id)[:140])
-            if state is None or state in FINAL_STATES:
-                wait.note_end(state or "purged")
+            if state is None or state in FINAL_STATES or (of_runs and state != PROCESSING):
+                wait.note_end(id, state or "purged")
             else:
                 self._add(wait, id)
         if request.get("more") is True:
             return {}
-        wait.is_complete, wait.request_number = True, number_of(request)
-        if not wait.is_over:
+        wait.owe(number_of(request))
+        return self._reply_now(wait)
+
+    def ask_next(self, client: Client, request: dict[str, object]) -> dict[str, object] | None:
+        """Return how the jobs that the client has named ended, or None if `finish` will say it later.
+
+        The reply is due when more than `seen` jobs have ended, or all. `open` says how many have not.
+
+        Raises: InvalidInput.
+        """
+        wait, seen = self._current.get(client), request.get("seen")
+        if wait is None or type(seen) is not int:
+            raise InvalidInput(what="name the jobs to wait for first")
+        wait.owe(number_of(request), seen)
+        return self._reply_now(wait)
+
+    def _reply_now(self, wait: Wait) -> dict[str, object] | None:
+        if not wait.is_due:
             return None
-        self.forget(client)
-        return {"ended": wait.ended}
+        self._settle(wait)
+        return wait.reply()
+
+    def _settle(self, wait: Wait) -> None:
+        """Note that the reply which is due is given: the wait is over, or its client asks again."""
+        if wait.is_over:
+            self.forget(wait.client)
+        wait.is_complete = False
 
     def _add(self, wait: Wait, id: str) -> None:
         if id not in wait.open_ids:
@@ -120,19 +175,32 @@ class Waits:
                 del self._by_id[id]
 
     def finish(self, happened: Iterable[Event]) -> list[Wait]:
-        """Return the waits that are over with these events."""
+        """Return the waits whose reply is due with these events."""
         finished: list[Wait] = []
         if not self._by_id:
             return finished
         for event in happened:
-            if not isinstance(event, (Succeeded, DeadLettered, Canceled, Purged)):
-                continue
-            waits = self._by_id.pop(event.id, ())
-            self._entries -= len(waits)
-            for wait in waits:
-                wait.open_ids.discard(event.id)
-                wait.note_end(ENDS[type(event)])
-                if wait.is_over:
-                    del self._current[wait.client]
-                    finished.append(wait)
+            how = _EITHER.get(type(event))
+            if how is not None:
+                finished.extend(self._due_after(event, how))
         return finished
+
+    def _due_after(self, event: Any, how: str) -> Iterator[Wait]:
+        """Count the end of a job or of its run, and yield the waits whose reply is due."""
+        for wait in self._taken(event.id, type(event) in RUN_ENDS):
+            wait.open_ids.discard(event.id)
+            wait.note_end(event.id, how)
+            if wait.is_due:
+                self._settle(wait)
+                yield wait
+
+    def _taken(self, id: str, of_runs: bool) -> list[Wait]:
+        """Take the waits for a job out of the index: all of them, or only those of its run."""
+        waits = self._by_id.pop(id, [])
+        if of_runs:
+            others = [wait for wait in waits if not wait.of_runs]
+            waits = [wait for wait in waits if wait.of_runs]
+            if others:
+                self._by_id[id] = others
+        self._entries -= len(waits)
+        return waits

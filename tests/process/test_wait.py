@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from queuectl_core import Queue
-from queuectl_core.errors import NoSupervisor
+from queuectl_core import Queue, waiting
+from queuectl_core.errors import InvalidInput, NoSupervisor
 from queuectl_core.home import Home
 from queuectl_core.transport import Transport
-from queuectl_core.waiting import JobWait
+from queuectl_core.waiting import JobWait, Watch
+from queuectl_core.wire.client import Client
 from tests.homes import CommandLine, until
 
 
@@ -176,3 +177,96 @@ def test_a_job_that_is_removed_meanwhile_counts_as_purged(queuectl: CommandLine)
         assert JobWait(queue._transport, 5).for_ids(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
         queuectl.ok("worker", "stop")
         assert JobWait(queue._transport, 5).for_ids(["a", "gone"], lenient=True) == {"completed": 1, "purged": 1}
+
+
+def test_any_prints_the_first_job_that_finishes(ended: CommandLine) -> None:
+    ended.ok("enqueue", "--id", "long", "--command", "sleep 60")
+    answer = ended("wait", "--any", "long", "a")
+    assert (answer.status, answer.out, answer.err) == (0, "a\n", "job a is completed; 1 unfinished job continues\n")
+    assert ended("wait", "--any", "b", "long").status == 1
+    assert ended.json("wait", "--any", "long", "a")["first"] == {"id": "a", "how": "completed"}
+
+
+def test_any_waits_for_a_job_that_runs(ended: CommandLine) -> None:
+    ended.ok("enqueue", "--id", "long", "--delay", "1h", "--command", "true")
+    ended.ok("enqueue", "--id", "short", "--command", "sleep 0.3")
+    assert ended.ok("wait", "--any", "long", "short") == "short\n"
+
+
+def test_fail_fast_ends_at_a_failure(ended: CommandLine) -> None:
+    ended.ok("enqueue", "--id", "long", "--delay", "1h", "--command", "true")
+    ended.ok("enqueue", "--id", "bad", "--max-retries", "0", "--command", "sleep 0.3; exit 3")
+    answer = ended("wait", "--fail-fast", "a", "long", "bad")
+    assert (answer.status, answer.err) == (1, "job bad is dead; 1 unfinished job continues\n"), answer
+    assert ended("wait", "--fail-fast", "--queue", "mixed").status == 1
+    ended.ok("wait", "--fail-fast", "a", "c")
+    assert "cannot be used together" in ended.refused(2, "wait", "--any", "--fail-fast", "a")
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["served", "alone"])
+def test_ids_can_come_from_a_file(ended: CommandLine, running: bool) -> None:
+    if not running:
+        ended.ok("worker", "stop")
+    answer = ended("wait", "--file", "-", "c", stdin=b"a\n\n c \n")
+    assert (answer.status, answer.err.partition(";")[0]) == (0, "2 jobs: 2 completed"), answer
+    assert ended("wait", "--file", "-", stdin=b"a\nb\n").status == 1
+    assert "has no job ID" in ended.refused(1, "wait", "--file", "-", stdin=b"\n")
+    assert ended("wait", "--file", "-", "--allow-empty", "--quiet", stdin=b"").err == ""
+    assert "cannot read" in ended.refused(2, "wait", "--file", "/nowhere/x")
+
+
+def test_any_and_fail_fast_need_no_supervisor_if_they_are_over(ended: CommandLine) -> None:
+    ended.ok("worker", "stop")
+    ended.ok("enqueue", "--id", "long", "--command", "true")
+    assert ended.ok("wait", "--any", "long", "a") == "a\n"
+    assert ended("wait", "--fail-fast", "long", "b").status == 1
+    ended.refused(3, "wait", "--fail-fast", "long", "a")
+
+
+def test_the_summary_stays_and_quiet_silences_it(ended: CommandLine) -> None:
+    assert ended("wait", "a", "c").err.startswith("2 jobs: 2 completed; waited ")
+    assert ended("wait", "a", "c", "--quiet").err == ""
+    assert ended("wait").err == "no job is unfinished\n"
+
+
+def test_a_supervisor_of_an_older_version_tells_only_the_end(
+    ended: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Client.send
+
+    def send(self: Client, verb: str, **fields: object) -> int:
+        return real(self, "unknown" if verb == "wait-next" else verb, **fields)
+
+    monkeypatch.setattr(Client, "send", send)
+    reports: list[int] = []
+    watch = Watch(on_report=lambda report: reports.append(sum(report.ended.values())))
+    with Queue(ended.home) as queue:
+        assert queue.wait(["a", "b"], watch=watch) == {"completed": 1, "dead": 1}
+        assert reports == [0, 2]
+        with pytest.raises(InvalidInput, match="another version"):
+            queue.wait(["a", "b"], watch=Watch("first"))
+
+
+def test_a_wait_reports_each_end(ended: CommandLine) -> None:
+    reports: list[tuple[int, int]] = []
+    watch = Watch(on_report=lambda report: reports.append((sum(report.ended.values()), report.total)))
+    with Queue(ended.home) as queue:
+        ids = [queue.enqueue("sleep 0.2") for _ in range(3)]
+        assert queue.wait([*ids, "a"], watch=watch) == {"completed": 4}
+    assert reports[0] == (0, 4) and reports[-1] == (4, 4) and sorted(reports) == reports
+
+
+def test_a_large_wait_names_its_jobs_in_portions(ended: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "AT_ONCE", 2)
+    with Queue(ended.home) as queue:
+        assert queue.wait(["a", "b", "c"]) == {"completed": 2, "dead": 1}
+        assert queue.wait_for(state=["completed", "dead"]) == {"completed": 2, "dead": 1}
+
+
+def test_the_timeout_counts_while_jobs_are_listed() -> None:
+    class Endless(MovingPages):
+        def ask(self, verb: str, **fields: Any) -> dict[str, Any]:
+            return {"jobs": [f"job{len(self.asked)}"], "next": ["pending", "x"], "next_number": 9}
+
+    caller = Endless()
+    assert JobWait(caller, 0.05).for_filter(["pending"], {}) is None  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NotDead, NothingToDo
 from ...model.reasons import FAILURES
+from ...terminal.progress import Progress
 from ...wire.protocol import jobs_at_once
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Action, Arguments
@@ -12,7 +13,6 @@ from ..filters import FILTERS, chosen_by
 from ..job_details import print_job
 from ..job_export import OUTPUT, export
 from ..job_options import number
-from ..progress import Progress
 from ..screen import Screen, counted
 from ..tables import LIMIT, View, age_of
 

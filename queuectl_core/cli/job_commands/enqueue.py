@@ -210,7 +210,7 @@ def _parse_job(text: str) -> object:
 
 
 def _enqueue_lines(queue: Queue, lines: JobLines) -> list[str]:
-    from ..progress import Progress
+    from ...terminal.progress import Progress
 
     with Progress("jobs read; all are stored at the end") as progress:
         try:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from queuectl_core.errors import UnknownJob
-from queuectl_core.model.events import Canceled, DeadLettered, Event, Purged, Started, Succeeded
+from queuectl_core.errors import InvalidInput, UnknownJob
+from queuectl_core.model.events import Canceled, DeadLettered, Event, Failed, Purged, Released, Started, Succeeded
 from queuectl_core.supervisor import waiters
 from queuectl_core.supervisor.waiters import Waits
 from tests.builders import exited
@@ -22,7 +22,15 @@ class Table:
         return {"completed": "completed", "unknown": None}.get(id, "pending")
 
 
+class RunningTable(Table):
+    """Jobs that all run, except those whose names say something else."""
+
+    def state_of(self, id: str) -> str | None:
+        return "pending" if id == "pending" else "processing"
+
+
 TABLE: Any = Table()
+RUNNING: Any = RunningTable()
 
 
 def ask(waits: Waits, client: str, *ids: str, more: bool = False) -> dict[str, object] | None:
@@ -111,3 +119,47 @@ def test_number_of_jobs_to_wait_for_is_limited(monkeypatch: pytest.MonkeyPatch) 
     assert waits.is_full
     waits.forget("client")
     assert not waits.is_full and waits._by_id == {}
+
+
+def ask_next(waits: Waits, client: str, seen: int) -> dict[str, object] | None:
+    return waits.ask_next(client, {"seen": seen})
+
+
+def test_client_can_ask_for_the_next_end_again_and_again() -> None:
+    waits = Waits()
+    ask(waits, "client", "a", "b", "completed", more=True)
+    assert ask_next(waits, "client", -1) == {
+        "ended": {"completed": 1}, "open": 2, "first": ["completed", "completed"], "first_failure": None,
+    }  # fmt: skip
+    assert ask_next(waits, "client", 1) is None
+    [wait] = waits.finish([Succeeded("a", 1, ENDED), DeadLettered("b", 1, ENDED, "why")])
+    assert wait.reply()["ended"] == {"completed": 2, "dead": 1} and wait.reply()["first_failure"] == ["b", "dead"]
+
+
+def test_an_end_between_two_questions_is_told_at_the_next_one() -> None:
+    waits = Waits()
+    ask(waits, "client", "a", "b", more=True)
+    assert ask_next(waits, "client", 0) is None
+    assert len(waits.finish([Succeeded("a", 1, ENDED)])) == 1
+    assert waits.finish([Canceled("b", 1, "by hand")]) == []
+    reply = ask_next(waits, "client", 1)
+    assert reply is not None and reply["open"] == 0
+    assert len(waits) == 0 and waits._by_id == {}
+
+
+def test_a_wait_must_name_jobs_first() -> None:
+    waits = Waits()
+    with pytest.raises(InvalidInput):
+        ask_next(waits, "client", 0)
+
+
+@pytest.mark.parametrize("event", [Failed("a", 1, ENDED, "why", 5), Released("a", 1, "why", True, ENDED)])
+def test_a_wait_for_runs_ends_when_the_job_waits_again(event: Event) -> None:
+    waits = Waits()
+    ask(waits, "job", "a")
+    waits.ask("run", {"ids": ["a", "pending"], "more": True, "runs": True}, RUNNING)
+    assert ask_next(waits, "run", 1) is None
+    [wait] = waits.finish([event])
+    assert (wait.client, wait.reply()["open"]) == ("run", 0)
+    assert [wait.client for wait in waits.finish([Succeeded("a", 2, ENDED)])] == ["job"]
+    assert len(waits) == 0 and waits._by_id == {}
