@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from queuectl_core.model.records import Attempt
 
 MARKED = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+SHARED = {
+    arguments.FILTERS_TITLE: "[Filters](#choose-jobs)",
+    arguments.JOB_TITLE: "Options of the job ([job fields](job-fields.md))",
+}
 COMMON = ("-h", "--home", "--json")
 
 
@@ -98,12 +102,12 @@ def reference(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def bullets_of(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield the lines of the arguments of a parser; the options of the job share one."""
+    """Yield the lines of the arguments of a parser; the filters share one, and so do the options of the job."""
     yield from (bullet(action) for action in parser._actions if is_positional(action) or is_shown(action))
-    hidden = [action for action in flags_of(parser) if not is_shown(action)]
-    if hidden:
-        names = ", ".join(f"`{spelled(action)}`" for action in hidden)
-        yield f"- Options of the job ([job fields](job-fields.md)): {names}."
+    for group in parser._action_groups:
+        if group.title in SHARED:
+            names = ", ".join(f"`{spelled(action)}`" for action in group._group_actions)
+            yield f"- {SHARED[group.title]}: {names}."
 
 
 def is_positional(action: argparse.Action) -> bool:

@@ -16,12 +16,17 @@ from .screen import flush, write
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, NoReturn
 
     from .fast_args import Option
 
 NULL = "-0"
 """The short form of --null. argparse must not know it: with such an option, it refuses a value like -5."""
+
+
+FILTERS_TITLE = 'filters (details in docs/commands.md, "Choose jobs")'
+JOB_TITLE = "job options (details in docs/commands.md, docs/job-fields.md)"
 
 
 class FullParser(argparse.ArgumentParser):
@@ -122,17 +127,33 @@ def make_parser(name: str, command: Any, options: dict[str, object]) -> FullPars
 
 def _declare(parser: FullParser, definition: Any) -> None:
     """Add the arguments of a command or an action to its parser."""
-    parser.usage = getattr(definition, "USAGE", None)
-    for option in getattr(definition, "OPTIONS", ()):
-        _add(parser, option)
-    flags = getattr(definition, "JOB_FLAGS", ())
-    if flags:
-        from .job_options import two_columns
+    from .filters import FILTERS, STATE
 
-        text = two_columns(flags)
-        group = parser.add_argument_group("job options (details in docs/commands.md, docs/job-fields.md)", text)
-        for names, metavar, _ in flags:
-            _add(group, (names, metavar, argparse.SUPPRESS))
+    options = getattr(definition, "OPTIONS", ())
+    filters = [option for option in options if option in (STATE, *FILTERS)]
+    parser.usage = getattr(definition, "USAGE", _usage_of(options) if filters else None)
+    for option in options:
+        if option not in filters:
+            _add(parser, option)
+    _add_group(parser, FILTERS_TITLE, filters)
+    _add_group(parser, JOB_TITLE, getattr(definition, "JOB_FLAGS", ()))
+
+
+def _usage_of(options: Sequence[Option]) -> str:
+    """Return a usage that names only the positional arguments."""
+    places = (metavar for names, metavar, _ in options if not names.startswith("-"))
+    return " ".join(["%(prog)s [options]", *(f"[{place.replace('…', ' …')}]" for place in places)])
+
+
+def _add_group(parser: FullParser, title: str, options: Sequence[Option]) -> None:
+    """Add options that share the text of a group, in two columns."""
+    if not options:
+        return
+    from .job_options import two_columns
+
+    group = parser.add_argument_group(title, two_columns(options))
+    for names, metavar, _ in options:
+        _add(group, (names, metavar, argparse.SUPPRESS))
 
 
 def _add(parser: argparse._ActionsContainer, option: Option) -> None:

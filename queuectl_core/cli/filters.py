@@ -1,39 +1,42 @@
 """Filters: the options that select jobs by their fields.
 
-It knows how users name jobs on a command line, but not what a command does to them.
+It knows how users name jobs on a command line, and what to answer when no job matches, but not what a command does.
 """
 
 from __future__ import annotations
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NothingToDo
 from .fast_args import Arguments
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, TypeVar
 
     from ..api import Queue
     from ..model.records import Chosen, JobRecord
+    from .screen import Screen
 
     Job = TypeVar("Job")
 
-STATE = ("--state", "STATE", "pending, processing, completed, failed or dead; separate several with commas")
+STATE = ("--state", "STATE", "pending,failed …")
 FILTERS = (
-    ("--id", "GLOB", "only jobs whose ID matches, like 'web-*'"),
-    ("--batch", "NAME", "only jobs of this batch"),
-    ("--queue", "NAME", "only jobs in this queue"),
-    ("--name", "GLOB", "only jobs with this name, or whose name matches, like 'nightly*'"),
-    ("--tag", "K=V…", "only jobs with this tag; repeatable"),
-    ("--grep", "TEXT", "only jobs whose command contains the text"),
-    ("--exit-code", "N", "only jobs whose latest attempt ended so; separate several with commas"),
-    ("--reason", "TEXT", "only jobs whose reason contains the text, like 'timed out'"),
-    ("--cause", "CAUSE", "only dead jobs: failed, canceled, dependency_failed or dependency_canceled"),
-    ("--since", "WHEN", "only jobs added since: 2h (ago), 18:30 or 2026-12-24"),
-    ("--until", "WHEN", "only jobs added before"),
-    ("--ended-since", "WHEN", "only jobs that finished since"),
+    ("--id", "GLOB", "ID like 'web-*'"),
+    ("--batch", "NAME", "of this batch"),
+    ("--queue", "NAME", "in this queue"),
+    ("--name", "GLOB", "name like 'night*'"),
+    ("--tag", "K=V…", "with tag, repeatable"),
+    ("--grep", "TEXT", "command contains it"),
+    ("--exit-code", "N", "latest ended with 3,4"),
+    ("--reason", "TEXT", "reason contains it"),
+    ("--cause", "CAUSE", "failed, canceled …"),
+    ("--since", "WHEN", "added since 2h, 18:30"),
+    ("--until", "WHEN", "added before"),
+    ("--ended-since", "WHEN", "finished since"),
 )
-"""The options that select jobs by their fields other than the state."""
+"""The options that select jobs by their fields other than the state. The help shows them in two columns."""
+
+ALLOW_EMPTY = ("--allow-empty", "", "succeed when no job matches")
 
 _TIMES = ("since", "until", "ended_since")
 _FIELDS = ("state", *(names[2:].replace("-", "_") for names, _, _ in FILTERS))
@@ -122,8 +125,6 @@ def _found(jobs: Iterable[Job]) -> Iterator[Job]:
 
     Raises: NothingToDo.
     """
-    from .no_match import at_least_one, nothing_matches
-
     return at_least_one(jobs, nothing_matches(""))
 
 
@@ -162,3 +163,34 @@ def instant_ms(text: str, flag: str) -> int:
     if len(text) <= 8 and at_ms > now_ms():  # a filter means the last occurrence of a time of day
         at_ms -= 86_400_000
     return at_ms
+
+
+# No match: to return 0 without a message would hide a misspelt filter
+
+
+def nothing_matches(otherwise: str = ", or use --allow-empty") -> NothingToDo:
+    """Return the error for a filter that no job matches. `otherwise` says how to allow that."""
+    return NothingToDo(what=f"no job matches; check with `queuectl list`{otherwise}")
+
+
+def at_least_one(jobs: Iterable[Job], otherwise: NothingToDo) -> Iterator[Job]:
+    """Yield the jobs, or raise `otherwise` before the first if there are none.
+
+    Raises: NothingToDo.
+    """
+    rest = iter(jobs)
+    for first in rest:
+        yield first
+        yield from rest
+        return
+    raise otherwise
+
+
+def noted(jobs: Iterable[Job], chosen: Mapping[str, object], screen: Screen) -> Iterator[Job]:
+    """Yield the jobs, or print a note if there are none and the filter has more than a state."""
+    is_empty = True
+    for job in jobs:
+        is_empty = False
+        yield job
+    if is_empty and chosen.keys() - {"state"}:
+        screen.note("no job matches")

@@ -1,15 +1,18 @@
-"""Job details: one job on the screen, with all its attempts.
+"""Job details: one job on the screen, with all its attempts, and why it is in its state.
 
 It knows the record of a job, but no command.
 """
 
 from __future__ import annotations
 
-from ..timestamps import format_span
-from .screen import Screen, shown, visible
+from ..system.clock import now_ms
+from ..timestamps import format_span, from_utc
+from .screen import Screen, counted, shown, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..model.records import AttemptRecord, JobRecord
 
 _FIRST = ("id", "state", "command", "cwd")
@@ -49,8 +52,16 @@ def editable(job: JobRecord) -> dict[str, object]:
     return fields
 
 
+def took_ms(attempt: AttemptRecord) -> int | None:
+    """Return how long an attempt took; while it runs, how long it has run so far."""
+    if attempt["outcome"] is None:
+        return max(0, now_ms() - from_utc(attempt["started_at"]))
+    return attempt["duration_ms"]
+
+
 def _took(attempt: AttemptRecord) -> str | None:
-    return None if attempt["duration_ms"] is None else format_span(attempt["duration_ms"])
+    ms = took_ms(attempt)
+    return None if ms is None else format_span(ms)
 
 
 def _used(attempt: AttemptRecord) -> str | None:
@@ -81,4 +92,71 @@ _ATTEMPT_COLUMNS = {
     "OUTCOME": _outcome,
     "OUTPUT": _printed,
     "REASON": "reason",
+}
+
+
+# Why a job is in its state
+
+
+def explained(why: dict[str, Any]) -> str:
+    """Return in a sentence why a job is in its state, or what holds jobs back.
+
+    A newer supervisor can have reasons that this version does not know.
+    """
+    return _SENTENCES[why["because"]](why) if why["because"] in _SENTENCES else str(why["because"])
+
+
+def _for_a_worker(why: dict[str, Any]) -> str:
+    if not why["supervisor"]:
+        return "no supervisor is running; start one with `queuectl worker start`"
+    if not why["workers"]:
+        return "no worker is running; start one with `queuectl worker scale 1`"
+    place = f"behind {'at least ' if why['is_more'] else ''}{counted(why['ahead'])}"
+    if not why["ahead"]:
+        place = "behind an unknown number of jobs" if why["is_more"] else "next to run"
+    return f"{place}; {why['busy']} of {why['workers']} workers busy"
+
+
+def _for_a_retry(why: dict[str, Any]) -> str:
+    retry = f"retry {why['retry']} of {why['max_retries']} in {format_span(why['in_ms'])}"
+    return f"{why['reason']}; {retry}, at {why['at']}; for its output, run `queuectl logs {why['id']}`"
+
+
+def _for_room(why: dict[str, Any]) -> str:
+    from ..storage.reserve import shortage_message
+
+    return shortage_message(why["home"], why["short_of"])
+
+
+def _as_dead(why: dict[str, Any]) -> str:
+    if not why["attempts"]:
+        return f"{why['reason']}, at {why['at']}"
+    spent = f"(attempt {why['attempts']}, max_retries {why['max_retries']})"
+    return f"{why['reason']} {spent}, at {why['at']}; for its output, run `queuectl logs {why['id']}`"
+
+
+def _for_its_queue(why: dict[str, Any]) -> str:
+    resume = f"resume it with `queuectl queue resume {why['queue']}`"
+    return f"queue {why['queue']} is paused since {why['since']}; {resume}"
+
+
+def _for_its_rate(why: dict[str, Any]) -> str:
+    return f"queue {why['queue']} is at its rate limit; its next job starts in {format_span(why['in_ms'])}"
+
+
+_SENTENCES = {
+    "runs": lambda why: f"running on {why['worker']} since {why['since']}",
+    "suspended": lambda why: f"suspended on {why['worker']}; continue it with `queuectl continue {why['id']}`",
+    "canceled": lambda why: f"canceled; its run on {why['worker']} is ending",
+    "completed": lambda why: f"exit code 0 in attempt {why['attempts']}, at {why['at']}",
+    "dead": _as_dead,
+    "waits for jobs": lambda why: f"waits for {', '.join(why['jobs'])}",
+    "waits for a retry": _for_a_retry,
+    "waits for its time": lambda why: f"waits until {why['at']}, in {format_span(why['in_ms'])}",
+    "everything is paused": lambda why: f"all queues are paused since {why['since']}; resume with `queuectl resume`",
+    "its queue is paused": _for_its_queue,
+    "its queue is full": lambda why: f"queue {why['queue']} is at its limit of {why['limit']}",
+    "its queue is ahead of its rate": _for_its_rate,
+    "waits for a worker": _for_a_worker,
+    "the disk is full": _for_room,
 }

@@ -13,9 +13,8 @@ from ..api import Queue
 from ..errors import InvalidInput
 from ..transport import grouped
 from .fast_args import Arguments
-from .filters import chosen_by
+from .filters import ALLOW_EMPTY, at_least_one, chosen_by, nothing_matches
 from .jsonl import opened
-from .no_match import ALLOW_EMPTY, at_least_one, nothing_matches
 from .output_file import write_lines
 from .screen import Screen
 

@@ -33,8 +33,10 @@ _COLOURS = {
     "dim": "2",
 }
 
-_LAST_COLUMNS, _LEAST_COLUMNS = 20, 10
-"""The widths to which a table that is too wide shortens its last column, and then the others."""
+WATCH_EVERY_S = 2.0
+
+
+_TIME_OF_DAY, _DAY_AND_TIME = len("18:30:00Z"), len("12-24T18:30:00Z")
 
 
 class Painted(str):
@@ -51,6 +53,8 @@ class Screen:
     def __init__(self, json: bool) -> None:
         self.json = json
         self.is_terminal = sys.stdout.isatty()
+        self.height: int | None = None
+        """The lines of the terminal while `watch` fills it, page by page."""
         self._sieve: Sieve | None = None
         self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -121,17 +125,30 @@ class Screen:
             return text
         return Painted(f"\x1b[{_COLOURS[colour]}m{visible(text)}\x1b[0m")
 
+    def watch(self, show: Callable[[], None]) -> None:
+        """Call `show` every 2 s until an interrupt. On a terminal, each call fills a new page."""
+        import shutil
+        import time
+
+        while True:
+            if self.is_terminal:
+                self.height = shutil.get_terminal_size().lines
+                write("\x1b[H\x1b[2J")
+            show()
+            flush()
+            time.sleep(WATCH_EVERY_S)
+
     def table(self, columns: Columns, records: Sequence[Any]) -> None:
         """Print a table, in which each column is as wide as its widest cell.
 
-        On a terminal, cells are shortened so that lines fit. The first column, an ID, is shortened
-        last. States in a column STATE get colors.
+        On a terminal, cells are shortened so that lines fit, as `_narrow` does it. States in a column
+        STATE get colors.
         """
         head = list(columns)
         cells = [[_cell(record, column) for column in columns.values()] for record in records]
         widths = [max(map(width, column)) for column in zip(head, *cells)]
         if self.is_terminal:
-            _narrow(widths, self._columns())
+            _narrow(widths, self.columns())
         self.line(self.paint(_row(head, widths), "head"))
         at = head.index("STATE") if "STATE" in head else len(head)
         for row in cells:
@@ -139,7 +156,8 @@ class Screen:
             start = sum(len(_padded(*cell)) + 2 for cell in zip(row[:at], widths))
             self.line(text[:start], self.paint(state, state), text[start + len(state) :])
 
-    def _columns(self) -> int:
+    def columns(self) -> int:
+        """Return the columns of the terminal, at least 40."""
         import shutil
 
         return max(40, shutil.get_terminal_size().columns)
@@ -219,9 +237,14 @@ def width(text: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """Return the text, shortened to `columns` with an ellipsis if it is longer."""
+    """Return the text, shortened to `columns` with an ellipsis if it is longer.
+
+    A time in UTC loses its year, and then its day, instead of its end.
+    """
     if width(text) <= columns:
         return text
+    if columns >= _TIME_OF_DAY and text[10:11] == "T" and text[19:] == "Z":
+        return text[5 if columns >= _DAY_AND_TIME else 11 :]
     kept = text[: columns - 1]
     while kept and width(kept) > columns - 1:
         kept = kept[:-1]
@@ -229,19 +252,23 @@ def cut(text: str, columns: int) -> str:
 
 
 def _narrow(widths: list[int], columns: int) -> None:
-    """Reduce the widths until they fit: first the last column, then the widest of the others."""
+    """Reduce the widths until they fit, the widest first.
+
+    The first column is an ID and the last one a command or another long text. They shrink before
+    those between them, which have the state, the exit code, and the reason. IDs that queuectl makes
+    have 14 characters.
+    """
+    widths[:] = [min(width, columns) for width in widths]
     over = sum(widths) + 2 * (len(widths) - 1) - columns
-    taken = max(0, min(over, widths[-1] - _LAST_COLUMNS))
-    widths[-1] -= taken
-    over -= taken
-    while over > 0 and len(widths) > 2:
-        widest = max(range(1, len(widths)), key=lambda n: widths[n])
-        if widths[widest] <= _LEAST_COLUMNS:
-            widest = 0
-        if widths[widest] <= _LEAST_COLUMNS:
-            return
-        widths[widest] -= 1
-        over -= 1
+    last = len(widths) - 1
+    inner = range(1, last)
+    for among, least in (([0, last], 20), (inner, 24), ([0], 14), ([last], 12), (inner, 10), (range(last + 1), 8)):
+        while over > 0:
+            widest = max(among, key=widths.__getitem__, default=0)
+            if widths[widest] <= least:
+                break
+            widths[widest] -= 1
+            over -= 1
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -10,74 +10,96 @@ from ..errors import InvalidInput
 from ..system.clock import now_ms
 from ..timestamps import format_age, from_utc
 from .fast_args import Arguments
-from .no_match import noted
-from .screen import Screen, shown, visible
+from .filters import noted
+from .screen import Screen
 from .value_args import whole_number
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from ..model.records import Chosen, JobRecord
+    from .job_columns import Fact, Lines
     from .screen import Columns
 
 TABLE_LIMIT = 100
 """The maximum number of jobs in a table without --limit."""
 
+OTHER_LINES = 4
+"""The lines beside the jobs on a page: the head of the table, notes, and the line of the cursor."""
+
 LIMIT = ("--limit", "N", f"maximum number of jobs; 0 is all (default: {TABLE_LIMIT} in a table)")
 
 
 class View:
-    """How to show jobs: `columns` of a table, or lines of a template, in an order, up to a limit.
+    """How to show jobs: as a table, or as lines, in an order, up to a limit.
 
-    The options are --limit, and for `list` also --columns, --format, --sort, and --reverse.
+    The options are --limit, and for `list` also --columns, --format, --csv, --markdown, --sort, and --reverse.
 
     Raises: InvalidInput.
     """
 
     def __init__(self, args: Arguments, columns: Columns) -> None:
-        chosen = getattr(args, "columns", None)
-        self._columns = columns if chosen is None else _columns_of(chosen)
+        self._columns = columns
         self._limit = None if args.limit is None else whole_number(args.limit, "--limit")
-        self._template = getattr(args, "format", None)
-        self._sort = getattr(args, "sort", None)
-        self._is_reverse = getattr(args, "reverse", False)
-        if self._sort is not None and not self._sort.replace("_", "").isalnum():
-            raise InvalidInput(what=f"--sort needs a field like created_at, not {self._sort[:40]!r}")
+        self._lines: Lines | None = None
+        self._sort: Fact | None = None
+        if hasattr(args, "sort"):
+            self._take(args)
+
+    def _take(self, args: Arguments) -> None:
+        """Take the options that only `list` has."""
+        has_lines = args.csv or args.markdown or args.format is not None
+        if args.json + args.csv + args.markdown + (args.format is not None) > 1:
+            raise InvalidInput(what="use only one of --json, --csv, --markdown and --format")
+        self._is_reverse = args.reverse
+        if not has_lines and args.columns is None and args.sort is None:
+            return
+        from .job_columns import lines_of, text_of, value_of
+
+        named = None if args.columns is None else args.columns.split(",")
+        if named is not None:
+            self._columns = {name.strip().upper(): text_of(name, "--columns") for name in named}
+        if has_lines:
+            self._lines = lines_of(args, named)
+        if args.sort is not None:
+            self._sort = value_of(args.sort, "--sort")
 
     def show(self, queue: Queue, chosen: Chosen, screen: Screen) -> None:
         """Print the jobs that match `chosen`, a filter as for `Queue.list`.
 
-        Without --limit, print at most `TABLE_LIMIT` jobs in a table, and all otherwise.
+        Without --limit, print at most `TABLE_LIMIT` jobs in a table, and all otherwise. On a page, print a table that
+        fits.
         """
-        is_table = self._template is None and not screen.json
+        is_table = self._lines is None and not screen.json
         limit = TABLE_LIMIT if is_table and self._limit is None else self._limit or 0
+        if is_table and screen.height is not None:
+            limit = min(limit or screen.height, max(1, screen.height - OTHER_LINES))
         jobs = noted(self._jobs(queue, chosen, limit and limit + is_table), chosen, screen)
-        if self._template is not None:
-            for job in jobs:
-                screen.line(_filled(self._template, job))
+        if self._lines is not None:
+            for line in self._lines(jobs):
+                screen.line(line)
         elif screen.json:
             screen.values(jobs)
         else:
             listed = list(jobs)
             screen.table(self._columns, listed[: limit or None])
             if 0 < limit < len(listed):
-                screen.note(f"showing the first {limit} jobs; --limit 0 shows all")
+                how = "--limit 0 shows all" if screen.height is None else "a larger terminal shows more"
+                screen.note(f"showing the first {limit} jobs; {how}")
 
     def _jobs(self, queue: Queue, chosen: Chosen, limit: int) -> Iterable[JobRecord]:
         if self._sort is None:
             return queue.list(limit=limit, **chosen)
-        field = self._sort
+        placed = [(self._sort(job), job) for job in queue.list(**chosen)]
+        known = sorted((pair for pair in placed if pair[0] is not None), key=_place, reverse=self._is_reverse)
+        return [job for _, job in [*known, *(pair for pair in placed if pair[0] is None)]][: limit or None]
 
-        def place(job: JobRecord) -> tuple[bool, object]:
-            value = job.get(field)
-            is_text = not isinstance(value, (int, float))
-            return is_text, str(value) if is_text else value
 
-        jobs = list(queue.list(**chosen))
-        known = [job for job in jobs if job.get(field) is not None]
-        unknown = [job for job in jobs if job.get(field) is None]
-        return [*sorted(known, key=place, reverse=self._is_reverse), *unknown][: limit or None]
+def _place(pair: tuple[object, object]) -> tuple[bool, object]:
+    value = pair[0]
+    is_text = not isinstance(value, (int, float))
+    return is_text, str(value) if is_text else value
 
 
 def note_shortage(queue: Queue, screen: Screen) -> None:
@@ -92,56 +114,31 @@ def note_shortage(queue: Queue, screen: Screen) -> None:
         screen.note(shortage_message(queue.home.path, lack))
 
 
-def _columns_of(text: str) -> Columns:
-    """Return the columns that --columns names.
-
-    Raises: InvalidInput.
-    """
-    names = [name.strip() for name in text.split(",")]
-    if not all(name.replace("_", "").isalnum() for name in names):
-        raise InvalidInput(what=f"--columns needs fields like id,state,command, not {text[:40]!r}")
-    return {name.upper(): _field(name) for name in names}
-
-
-def _field(name: str) -> Callable[[JobRecord], str | None]:
-    return lambda job: None if job.get(name) is None else shown(job.get(name))
-
-
-def _filled(template: str, job: JobRecord) -> str:
-    """Return the template with fields of the job in place of `{field}`; `{{` is a brace."""
-    values = {name: visible(shown(value)) if value is not None else "" for name, value in job.items()}
-    try:
-        return template.format_map(_Fields(values))
-    except (ValueError, IndexError, AttributeError, KeyError, TypeError) as fault:
-        wanted = "--format needs fields like {id} or {command}"
-        raise InvalidInput(what=f"{wanted}, not {template[:40]!r} ({fault})") from None
-
-
-class _Fields(dict[str, str]):
-    """The fields of a job, in which a missing field is empty."""
-
-    def __missing__(self, name: str) -> str:
-        return ""
-
-
 def age_of(job: JobRecord) -> str:
     """Return how long ago the job last changed."""
     return format_age(now_ms() - from_utc(job["updated_at"]))
 
 
+def reason_of(job: JobRecord) -> str | None:
+    """Return why a job failed, the exit code first, so that a narrow table shows it."""
+    reason = job["reason"]
+    what, sign, code = (reason or "").partition(" (exit code ")
+    return f"exit code {code.rstrip(')')} ({what})" if sign else reason
+
+
 def note_of(job: JobRecord) -> str:
     """Return the most useful fact about a job in its state."""
-    due_at = job["next_run_at"]
+    due_at, reason = job["next_run_at"], reason_of(job)
     if job["state"] == "failed" and due_at is not None:
         wait_ms = from_utc(due_at) - now_ms()
-        return f"{job['reason']}; retry in {format_age(wait_ms)}" if wait_ms > 0 else f"{job['reason']}; retry due"
+        return f"{reason}; retry in {format_age(wait_ms)}" if wait_ms > 0 else f"{reason}; retry due"
     if job["state"] == "processing":
         return f"{'suspended ' if job.get('suspended') else ''}on {job['worker']}"
     if job["state"] == "pending" and job.get("waits_for"):
         return f"after {', '.join(job['waits_for'])}"
     if job["state"] == "pending" and due_at is not None:
         return f"at {due_at}"
-    return str(job["reason"] or "-")
+    return reason or "-"
 
 
 COLUMNS: Columns = {

@@ -328,6 +328,8 @@ class _Status(TypedDict):
     paused_since: Optional[str]
     short_of: Optional[str]
     """What the disk lacks, or None while new jobs may start."""
+    holds: list[dict[str, Any]]
+    """What holds jobs back: `because`, a code as in `Queue.why`, its facts, and `waiting`, the number of jobs."""
     supervisor: Optional[SupervisorRecord]
     workers: list[WorkerRecord]
 

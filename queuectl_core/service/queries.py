@@ -7,7 +7,8 @@ Invariant: each page bounds the jobs it looks at, not only those it finds, becau
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..engine.run_outcome import backoff_ms
@@ -37,6 +38,9 @@ _CHARACTERS_LOOKED_AT = 16 * _PAGE_CHARACTERS
 
 AHEAD_LIMIT = 1000
 """The most jobs ahead of another that are counted."""
+
+MAX_HOLDS = 20
+"""The most reasons that a status names why jobs wait."""
 
 STATES_SHOWN = (PROCESSING, PENDING, FAILED, DEAD, COMPLETED)
 _NEWEST_FIRST = (COMPLETED, DEAD)
@@ -87,12 +91,13 @@ def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    """Return counts, pause, and disk state. A supervisor adds itself and its workers."""
+    """Return counts, pause, disk state, and what holds jobs back. A supervisor adds itself and its workers."""
     paused_ms = ledger.table.queues.get(ALL_QUEUES, {}).get("paused_ms")
     return {
         "counts": {state: ledger.table.counts[state] for state in STATES},
         "paused_since": utc_or_none(paused_ms),
         "short_of": ledger.shortage(),
+        "holds": list(islice(_holds(ledger, now_ms), MAX_HOLDS)),
         "supervisor": None,
         "workers": [],
     }
@@ -271,25 +276,52 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
 
 
 def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
-    table, scheduler = ledger.table, ledger.engine.scheduler
     lack = ledger.shortage()
     if lack is not None:
         return {"because": "the disk is full", "short_of": lack}
-    queue = scheduler.queue(job.queue)
-    paused_ms = table.queues.get(ALL_QUEUES, {}).get("paused_ms")
-    if paused_ms is not None:
-        return {"because": "everything is paused", "since": utc(paused_ms)}
+    held = _pause_of_all(ledger) or _hold_of(ledger, job.queue, now_ms)
+    if held is not None:
+        return held
+    ahead, is_more = _jobs_ahead(ledger, job)
+    return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
+
+
+def _pause_of_all(ledger: Ledger) -> Fields | None:
+    paused_ms = ledger.table.queues.get(ALL_QUEUES, {}).get("paused_ms")
+    return None if paused_ms is None else {"because": "everything is paused", "since": utc(paused_ms)}
+
+
+def _hold_of(ledger: Ledger, name: str, now_ms: int) -> Fields | None:
+    """Return why no job of this queue may start now, or None if one may."""
+    queue = ledger.engine.scheduler.queue(name)
     paused_ms = queue.rules.get("paused_ms")
     if paused_ms is not None:
-        return {"because": "its queue is paused", "queue": job.queue, "since": utc(paused_ms)}
+        return {"because": "its queue is paused", "queue": name, "since": utc(paused_ms)}
     if queue.is_full:
-        return {"because": "its queue is full", "queue": job.queue, "limit": queue.rules["limit"]}
-    ahead, is_more = _jobs_ahead(ledger, job)
-    unshifted_ms = now_ms - table.clock_shift_ms
-    if queue.next_start_ms > unshifted_ms:
-        in_ms = round(queue.next_start_ms - unshifted_ms)
-        return {"because": "its queue is ahead of its rate", "queue": job.queue, "in_ms": in_ms}
-    return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
+        return {"because": "its queue is full", "queue": name, "limit": queue.rules["limit"]}
+    in_ms = round(queue.next_start_ms - (now_ms - ledger.table.clock_shift_ms))
+    return {"because": "its queue is ahead of its rate", "queue": name, "in_ms": in_ms} if in_ms > 0 else None
+
+
+def _holds(ledger: Ledger, now_ms: int) -> Iterator[Fields]:
+    """Yield what holds jobs back: pauses, suspended runs, and queues at a limit.
+
+    Each has a code `because` as in the reply to `why`, and `waiting`, the number of jobs. Only the first queues with
+    rules, and the first runs, are looked at.
+    """
+    table = ledger.table
+    paused = _pause_of_all(ledger)
+    if paused is not None:
+        yield {**paused, "waiting": table.counts[PENDING] + table.counts[FAILED]}
+    runs = [table.get(id) for _, id in table.scan(PROCESSING, LOOKED_AT)]
+    suspended = sum(job is not None and job.suspended for job in runs)
+    if suspended:
+        yield {"because": "suspended", "waiting": suspended}
+    for name in islice(table.queues, LOOKED_AT):
+        waiting = 0 if name == ALL_QUEUES else table.count_of(name, PENDING) + table.count_of(name, FAILED)
+        held = _hold_of(ledger, name, now_ms) if waiting else None
+        if held is not None:
+            yield {**held, "waiting": waiting}
 
 
 def _jobs_ahead(ledger: Ledger, job: Job) -> tuple[int, bool]:

@@ -29,6 +29,7 @@ from ..errors import Busy, HomeGone, InvalidInput, SupervisorFailed
 from ..home import Home
 from ..model import commands
 from ..model.settings import MAX_WORKERS
+from ..model.states import PENDING, PROCESSING
 from ..model.validators import shortened
 from ..service import clock_anchor, handlers, orphans
 from ..service.ledger import Ledger
@@ -285,6 +286,9 @@ class Supervisor:
             "started_at": timestamps.utc(self._started_ms),
             "workers_wanted": self._pool.wanted,
         }
+        early = self._pool.count_early_runs()
+        counts: Any = reply["counts"]
+        counts.update({PENDING: counts[PENDING] + early, PROCESSING: counts[PROCESSING] - early})
         return {**reply, "supervisor": supervisor, "workers": self._pool.worker_records()}
 
     def _scale(self, request: Request) -> Request:

@@ -181,6 +181,10 @@ class Pool:
 
     # Runs
 
+    def count_early_runs(self) -> int:
+        """Return how many runs wait in workers behind their current ones: their jobs do not run yet."""
+        return sum(len(worker.runs) - 1 for worker in self.busy())
+
     def is_saturated(self) -> bool:
         """Return whether every worker has enough runs waiting for a moment without the supervisor."""
         enough = MAX_PREFETCH * 3 // 4

@@ -73,6 +73,32 @@ def test_columns_and_templates_select_fields(three: CommandLine) -> None:
     three.refused(2, "list", "--state", "odd,pending")
 
 
+def test_facts_of_attempts_are_columns_and_sort_keys(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--command", "echo '|'; exit 3")
+    queuectl.ok("enqueue", "--id", "b", "--command", "echo x, y")
+    queuectl.ok("enqueue", "--id", "c", "--delay", "1h", "--command", "true")
+    queuectl.ok("worker", "start")
+    queuectl.until_done(dead=1, completed=1)
+    assert ids(queuectl, "--sort", "exit-code", "--reverse") == ["a", "b", "c"]
+    table = queuectl.ok("list", "--columns", "id,exit_code,duration,wait,cpu,memory,ended", "--sort", "id")
+    rows = [line.split() for line in table.splitlines()]
+    assert rows[0] == ["ID", "EXIT_CODE", "DURATION", "WAIT", "CPU", "MEMORY", "ENDED"]
+    assert rows[1][:2] == ["a", "3"] and "MiB" in rows[1] and rows[3][-1] == "-"
+    assert queuectl.ok("list", "--format", "{id} {exit_code} {ended}", "--id", "c") == "c  \n"
+    csv = queuectl.ok("list", "--csv", "--sort", "id", "--columns", "id,exit-code,command").splitlines()
+    assert csv == ["id,exit-code,command", "a,3,echo '|'; exit 3", 'b,0,"echo x, y"', "c,,true"]
+    assert queuectl.ok("list", "--csv").startswith("id,state,attempts,exit_code,created_at,ended,duration,reason,command\n")
+    lines = queuectl.ok("list", "--markdown", "--columns", "id,command", "--id", "a").splitlines()
+    assert lines == ["| id | command |", "| --- | --- |", "| a | echo '\\|'; exit 3 |"]
+
+
+@pytest.mark.parametrize("words", ["--columns id,comand", "--sort comand", "--format {comand}"])
+def test_unknown_fields_are_refused_with_a_suggestion(queuectl: CommandLine, words: str) -> None:
+    assert "did you mean command?" in queuectl.refused(2, "list", *words.split())
+    assert "some are" in queuectl.refused(2, "list", "--columns", "xyzzy")
+    queuectl.refused(2, "list", "--csv", "--json")
+
+
 def test_watched_list_refreshes_until_it_is_interrupted(three: CommandLine) -> None:
     process = three.popen("list", "--watch", stdout=-1)
     try:
@@ -110,7 +136,7 @@ def test_dead_jobs_are_filtered_shown_and_exported(three: CommandLine) -> None:
     assert [job["id"] for job in three.json("dlq", "list", "--queue", "q")] == ["b"]
     assert three.json("dlq", "show", "b")["state"] == "dead"
     assert three.ok("dlq", "export", "--tag", "k=v").startswith('{"id":"c"')
-    assert three.ok("dlq", "retry", "--queue", "q") == "1 job pending again\n"
+    assert three.ok("dlq", "retry", "--queue", "q", "--canceled") == "1 job pending again\n"
     assert three.ok("dlq", "purge", "--since", "1h") == "2 jobs removed\n"
     three.refused(1, "dlq", "purge", "--since", "1h")
     three.refused(1, "dlq", "show", "b")

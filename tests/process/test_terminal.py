@@ -22,10 +22,10 @@ EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\x90\u202e\u2066\x7f\x08end"
 DANGEROUS = set(EVIL) - set("]0;title[2J31mend")
 
 
-def seen_on_terminal(queuectl: CommandLine, *words: str, status: int | None = 0) -> str:
+def seen_on_terminal(queuectl: CommandLine, *words: str, status: int | None = 0, columns: int = 200) -> str:
     """Return the output on both streams."""
     master, slave = pty.openpty()
-    env = {**queuectl.environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "24"}
+    env = {**queuectl.environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": "24"}
     process = subprocess.Popen(
         [sys.executable, SCRIPT, *words], env=env, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave
     )
@@ -116,6 +116,21 @@ def test_states_have_colors(evil: CommandLine) -> None:
     for words in (["status"], ["list"], ["doctor"]):
         seen = seen_on_terminal(evil, *words)
         assert "\x1b[3" in seen and "\\x1b" not in seen.replace("\\x1b]0;", "").replace("\\x1b[2J", ""), seen
+
+
+def test_a_narrow_table_shows_the_exit_code_and_the_reason(queuectl: CommandLine) -> None:
+    id, long = "a-long-name-for-a-job-of-every-night", "# a command line that is longer than a terminal is wide " * 3
+    queuectl.ok("enqueue", "--id", id, "--max-retries", "0", "--command", f"no-such-program {long}")
+    queuectl.ok("enqueue", "--id", "b", "--delay", "1h", "--command", f"true {long}")
+    queuectl.ok("worker", "start")
+    queuectl.until_state(id, "dead")
+    queuectl.ok("cancel", "b")
+    listed = seen_on_terminal(queuectl, "list", columns=80)
+    assert "exit code 127" in listed and "canceled by hand" in listed
+    assert "exit code 127" in seen_on_terminal(queuectl, "dlq", "list", columns=80)
+    shown = seen_on_terminal(queuectl, "show", id, columns=80)
+    table = shown[shown.index("ATTEMPT ") :].splitlines()[:2]
+    assert "exit 127" in table[1] and max(map(len, table)) <= 80
 
 
 @pytest.mark.parametrize("cut", range(1, 12))

@@ -6,53 +6,90 @@ from ...api import Queue
 from ...errors import NoSupervisor
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_by
-from ..screen import Screen, visible
+from ..screen import Screen, counted, cut, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from ...model.records import Chosen, State, WorkerRecord
+    from ...model.records import Chosen, State, StatusRecord, WorkerRecord
 
-SUMMARY = """Shows the supervisor, the number of jobs in each state, and what each worker runs. With a filter, counts
-only the jobs that match; with --batch, also shows their pace."""
+SUMMARY = """Shows the supervisor, what holds jobs back, the number of jobs in each state, and what each worker runs.
+With a filter, counts only the jobs that match; with --batch, also shows their pace."""
+OTHER_LINES = 4
+"""The lines of a page beside the state and the workers: two gaps, the head of the table, and the line of the cursor."""
+
 EXAMPLES = ["queuectl status", "queuectl status --json", "queuectl status --batch nightly"]
-OPTIONS = (STATE, *FILTERS)
+OPTIONS = (("--watch", "", "refresh every 2 s until Ctrl-C; fits the terminal"), STATE, *FILTERS)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Print the state of the home."""
+    """Print the state of the home, with --watch until an interrupt."""
     chosen = chosen_by(args)
-    status = queue.status()
-    if "batch" in chosen:
-        status["batch"] = queue.batch(str(chosen["batch"]))
-    if chosen:
-        status["counts"] = _counts(queue, chosen, status["counts"])
-    if screen.json:
-        return screen.value(status)
-    supervisor = status["supervisor"]
-    line = str(NoSupervisor(home=queue.home.path))
-    if supervisor is not None:
-        line = f"supervisor {supervisor['state']}, pid {supervisor['pid']}, since {supervisor['started_at']}"
-    screen.line(visible(line))
-    lack = status.get("short_of")  # an older supervisor does not report it
-    if lack is not None:
-        from ...storage.reserve import shortage_message
 
-        screen.line(visible(shortage_message(queue.home.path, lack)))
+    def show() -> None:
+        status = queue.status()
+        if "batch" in chosen:
+            status["batch"] = queue.batch(str(chosen["batch"]))
+        if chosen:
+            status["counts"] = _counts(queue, chosen, status["counts"])
+        screen.value(status) if screen.json else _print(queue.home.path, status, screen)
+
+    screen.watch(show) if args.watch else show()
+
+
+def _print(home: str, status: StatusRecord, screen: Screen) -> None:
+    supervisor, workers = status["supervisor"], status["workers"]
+    head = [str(NoSupervisor(home=home))]
+    if supervisor is not None:
+        head = [f"supervisor {supervisor['state']}, pid {supervisor['pid']}, since {supervisor['started_at']}"]
+    head += _held_back(home, status)
+    for line in head:
+        line = visible(line)
+        screen.line(line if screen.height is None else cut(line, screen.columns()))
     screen.line()
     for state, count in status["counts"].items():
         screen.line(screen.paint(f"{state:12}", state), f"{count:>8}")
-    if "batch" in status:
-        from ..batch_pace import lines_of
+    pace = _pace(status)
+    for text in pace:
+        screen.line(text)
+    room = None
+    if screen.height is not None:
+        workers.sort(key=lambda worker: worker["state"] == "idle")
+        room = max(1, screen.height - len(head) - len(status["counts"]) - len(pace) - OTHER_LINES)
+    if workers:
+        screen.line()
+        screen.table(_COLUMNS, workers[:room])
 
-        screen.line()
-        for text in lines_of(status["batch"]):
-            screen.line(text)
-    if status["workers"]:
-        screen.line()
-        screen.table(_COLUMNS, status["workers"])
+
+def _pace(status: StatusRecord) -> list[str]:
+    """Return a gap and lines about the pace of a batch, if the call names one."""
+    if "batch" not in status:
+        return []
+    from ..batch_pace import lines_of
+
+    return ["", *lines_of(status["batch"])]
+
+
+def _held_back(home: str, status: StatusRecord) -> Iterator[str]:
+    """Yield lines about what holds jobs back."""
+    lack = status.get("short_of")  # an older supervisor reports neither this nor the holds
+    if lack is not None:
+        from ...storage.reserve import shortage_message
+
+        yield shortage_message(home, lack)
+    counts = status["counts"]
+    if status["supervisor"] is not None and not status["workers"] and counts["pending"] + counts["failed"]:
+        yield "no worker is running; start one with `queuectl worker scale 1`"
+    for hold in status.get("holds", ()):
+        from ..job_details import explained
+
+        jobs = counted(hold["waiting"])
+        if hold["because"] == "suspended":
+            yield f"{jobs} suspended; continue with `queuectl continue --all`"
+        else:
+            yield f"{explained(hold)} ({jobs} waiting)"
 
 
 def _counts(queue: Queue, chosen: Chosen, states: Iterable[State]) -> dict[State, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_by
-from ..screen import Screen, write
+from ..screen import Screen
 from ..tables import COLUMNS, LIMIT, TABLE_LIMIT, View, note_shortage
 
 SUMMARY = f"""Lists running, waiting and failed jobs in that order, then dead and completed jobs, each newest first. A
@@ -14,32 +14,31 @@ all jobs, and so does --sort."""
 EXAMPLES = [
     "queuectl list --state pending,failed --queue mail",
     "queuectl list --sort attempts --reverse --columns id,attempts,reason --limit 10",
+    "queuectl list --state completed --sort memory --reverse --columns id,duration,cpu,memory",
+    "queuectl list --ended-since 1d --csv > jobs.csv",
     "queuectl list --format '{id} {state} {command}'",
     "queuectl list --watch",
 ]
 OPTIONS = (
     LIMIT,
-    ("--sort", "FIELD", "sort by a field, like created_at"),
+    ("--sort", "FIELD", "sort by a field, like created_at or duration"),
     ("--reverse", "", "with --sort: largest first"),
-    ("--columns", "A,B", "fields to show, like id,state,queue,command"),
+    ("--columns", "A,B", "fields to show, like id,state,exit_code,duration,command"),
     ("--format", "TEXT", "template for one line per job, with {id}, {state}, {command} …"),
-    ("--watch", "", "refresh every 2 s until Ctrl-C"),
+    ("--csv", "", "print CSV, with seconds, bytes and times in UTC"),
+    ("--markdown", "", "print a Markdown table"),
+    ("--watch", "", "refresh every 2 s until Ctrl-C; fits the terminal"),
     STATE,
     *FILTERS,
 )
-WATCH_EVERY_S = 2.0
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Print the jobs that match, with --watch until an interrupt."""
     view, chosen = View(args, COLUMNS), chosen_by(args)
-    while True:
-        if args.watch and screen.is_terminal:
-            write("\x1b[H\x1b[2J")
+
+    def show() -> None:
         view.show(queue, chosen, screen)
         note_shortage(queue, screen)
-        if not args.watch:
-            return
-        import time
 
-        time.sleep(WATCH_EVERY_S)
+    screen.watch(show) if args.watch else show()

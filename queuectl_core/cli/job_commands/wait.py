@@ -9,8 +9,7 @@ from ...errors import InvalidInput, NothingToDo, QueueError
 from ...terminal.progress import QUIET, Progress
 from ...waiting import Report, Watch
 from ..fast_args import Arguments
-from ..filters import FILTERS, STATE, chosen_by
-from ..no_match import ALLOW_EMPTY, nothing_matches
+from ..filters import ALLOW_EMPTY, FILTERS, STATE, chosen_by, nothing_matches
 from ..screen import Screen, counted
 from ..value_args import TIMED_OUT, seconds_of
 
