@@ -149,6 +149,7 @@ ERRORS = {
     "duplicate_job": "The ID exists. Choose another, or use `--on-conflict skip` for a repeat.",
     "repeated_id": "Two jobs of one request have the same ID. Nothing was added.",
     "unknown_job": "No job has this ID: it was removed, or it's in another home.",
+    "ambiguous_id": "What you typed is no ID, but several IDs begin with it.",
     "not_dead": "`dlq` works on dead jobs only.",
     "wrong_state": "The job's state doesn't allow this. `queuectl why ID` explains the state.",
     "key_taken": "An unfinished job has this key. Wait for it, or use `--on-conflict skip` or `replace`.",

@@ -98,6 +98,16 @@ class Queue(Administration):
         job: JobRecord = self._transport.ask("show", id=id)["job"]
         return job
 
+    def find(self, words: Sequence[str]) -> dict[str, builtins.list[str]]:
+        """Return the IDs that each of up to 20 words can mean, at most 4.
+
+        An existing ID means itself, `last` the newest job, and another word the IDs that begin with it.
+
+        Raises: InvalidInput.
+        """
+        found: dict[str, builtins.list[str]] = self._transport.ask("find", words=list(words))["found"]
+        return found
+
     def preview(self, specs: Sequence[JobSpec], cwd: str | None = None) -> list[JobRecord]:
         """Return the records that `enqueue_many` would make, and add nothing.
 

@@ -90,6 +90,14 @@ class UnknownJob(QueueError):
     hint = "`queuectl list` shows the jobs that exist"
 
 
+class AmbiguousId(QueueError):
+    """The beginning of several IDs. `ids` names a few of them."""
+
+    code = "ambiguous_id"
+    text = "{id!r} is the beginning of several IDs: {ids}"
+    hint = "use more characters"
+
+
 class NotDead(QueueError):
     """A job that is not in the dead letter queue."""
 

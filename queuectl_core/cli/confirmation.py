@@ -9,7 +9,7 @@ import sys
 
 from ..errors import NothingToDo
 from .fast_args import Arguments
-from .screen import Screen, counted
+from .screen import Screen, counted, visible
 
 DRY_RUN = ("--dry-run", "", "only list and count the jobs")
 YES = ("--yes", "", "skip the confirmation at a terminal")
@@ -20,12 +20,22 @@ def confirm(count: int, done: str, args: Arguments) -> None:
 
     Raises: NothingToDo.
     """
-    if count < 2 or args.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if count < 2 or args.yes or not is_interactive():
         return
-    sys.stderr.write(f"{count} jobs would be {done}; continue? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not said_yes(f"{count} jobs would be {done}; continue?"):
         raise NothingToDo(what="nothing was changed")
+
+
+def is_interactive() -> bool:
+    """Return whether somebody can read and answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def said_yes(question: str) -> bool:
+    """Ask a question, and return whether the answer is yes."""
+    sys.stderr.write(f"{visible(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def show_dry_run(ids: list[str], done: str, screen: Screen) -> None:

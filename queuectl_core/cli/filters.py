@@ -5,7 +5,7 @@ It knows how users name jobs on a command line, and what to answer when no job m
 
 from __future__ import annotations
 
-from ..errors import InvalidInput, NothingToDo
+from ..errors import AmbiguousId, InvalidInput, NothingToDo
 from .fast_args import Arguments
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -37,6 +37,9 @@ FILTERS = (
 """The options that select jobs by their fields other than the state. The help shows them in two columns."""
 
 ALLOW_EMPTY = ("--allow-empty", "", "succeed when no job matches")
+
+MAX_WORDS = 20
+_READERS = ("show", "why", "history", "logs", "graph")
 
 _TIMES = ("since", "until", "ended_since")
 _FIELDS = ("state", *(names[2:].replace("-", "_") for names, _, _ in FILTERS))
@@ -163,6 +166,62 @@ def instant_ms(text: str, flag: str) -> int:
     if len(text) <= 8 and at_ms > now_ms():  # a filter means the last occurrence of a time of day
         at_ms -= 86_400_000
     return at_ms
+
+
+# Short IDs
+
+
+def complete_ids(queue: Queue, name: str, args: Arguments) -> bool:
+    """Replace `last`, and the beginnings of IDs, in the arguments of a command. Return whether there was one.
+
+    A script that names a removed job must not change another whose ID is longer. So a command that does not only
+    read asks at a terminal, and refuses elsewhere.
+
+    Raises: AmbiguousId, InvalidInput, NothingToDo.
+    """
+    field = "ids" if getattr(args, "ids", None) else "id"
+    given = getattr(args, field, None)
+    words = [given] if isinstance(given, str) else given
+    if not words or len(words) > MAX_WORDS or not all(map(_may_be_id, words)):
+        return False
+    found = queue.find(words)
+    ids = [_only(word, found[word]) for word in words]
+    if None in ids or ids == words:
+        return False
+    if name not in _READERS and getattr(args, "action", None) != "show":
+        _confirm_each({word: id for word, id in zip(words, ids) if word not in (id, "last")}, args)
+    setattr(args, field, ids[0] if isinstance(given, str) else ids)
+    return True
+
+
+def _may_be_id(word: str) -> bool:
+    from ..model.validators import is_id
+
+    return is_id(word)
+
+
+def _only(word: str, ids: list[str]) -> str | None:
+    """Return the only ID that a word can mean, or None if there is none.
+
+    Raises: AmbiguousId.
+    """
+    if len(ids) > 1:
+        raise AmbiguousId(id=word, ids=", ".join([*ids[:3], "…"][: len(ids)]))
+    return ids[0] if ids else None
+
+
+def _confirm_each(meant: Mapping[str, str | None], args: Arguments) -> None:
+    """Ask whether each word means this job.
+
+    Raises: NothingToDo.
+    """
+    from .confirmation import is_interactive, said_yes
+
+    for word, id in meant.items():
+        if not is_interactive():
+            raise NothingToDo(what=f"job {word!r} does not exist; did you mean {id}?")
+        if not getattr(args, "yes", False) and not said_yes(f"{word} is the beginning of {id}; continue?"):
+            raise NothingToDo(what="nothing was changed")
 
 
 # No match: to return 0 without a message would hide a misspelt filter

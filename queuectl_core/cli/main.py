@@ -10,7 +10,7 @@ import os
 import sys
 
 from .. import errors
-from ..errors import InvalidInput, QueueError
+from ..errors import InvalidInput, QueueError, UnknownJob
 from . import fast_args
 from .screen import Screen, flush, tell, write
 
@@ -166,7 +166,14 @@ def _run(argv: list[str]) -> int:
 
     screen = Screen(args.json)
     with Queue(args.home, notice=screen.note) as queue:
-        status: int = command.run(queue, args, screen) or 0
+        try:
+            status: int = command.run(queue, args, screen) or 0
+        except UnknownJob:  # the command has done nothing, so it can run again with the whole IDs
+            from .filters import complete_ids
+
+            if not complete_ids(queue, name, args):
+                raise
+            status = command.run(queue, args, screen) or 0
     return status
 
 

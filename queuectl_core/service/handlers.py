@@ -23,7 +23,7 @@ from ..model.job import DEAD, Job
 from ..model.reasons import is_cancellation
 from ..table.memtable import FreshJob, NumberBlock
 from ..wire.protocol import check_load, jobs_at_once
-from . import batches, fields, queries, queue_pages
+from . import batches, fields, id_words, queries, queue_pages
 from .fields import Fields
 
 if TYPE_CHECKING:
@@ -239,6 +239,7 @@ HANDLERS: dict[str, Handler] = {
     "preview": _preview,
     "show": queries.show,
     "kept": queries.kept,
+    "find": id_words.find,
     "sequence": queries.snapshot,
     "list": queries.listing,
     "status": queries.status,

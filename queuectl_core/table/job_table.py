@@ -29,6 +29,7 @@ from ..model.job import FINAL_STATES, NO_OPTIONS, STATES, Job
 from ..model.job_spec import DEFAULT_QUEUE
 from .batch_times import BatchTimes
 from .counts import Counts, count_names
+from .id_search import IdSearch
 from .index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry, index_keys_of, state_key_of
 from .memtable import DirtyJob, FreshJob, InsertBatch, Memtable, MemtableEntry
 from .store import Store
@@ -90,6 +91,7 @@ class JobTable:
         self.next_number: int = meta.get("next_number", 1)
         self._memtable = Memtable()
         self._dirty = self._memtable.entries
+        self.ids = IdSearch(store, self._dirty, tuple(meta.get("newest", (0, ""))))
         self._read: dict[str, Job] = {}
         self._read_bytes = 0
         """An upper bound of the size of their records."""
@@ -172,11 +174,13 @@ class JobTable:
         assert isinstance(entry, DirtyJob)
         entry.job = job  # else that of a job that was removed, without a flush since
         self.next_number = max(self.next_number, job.number + 1)
+        self.ids.note(job.number, job.id, job.options)
 
     def insert(self, batch: InsertBatch, first_sequence: int) -> int:
         """Add a batch of jobs with free IDs, and return the sequence of the last one."""
         last_sequence = batch.set_sequences(first_sequence)
         self.next_number = max(self.next_number, batch.last_number + 1)
+        self.ids.note_batch(batch)
         if self._dirty.keys().isdisjoint(batch.entries):
             self._memtable.insert(batch)
             for name, change in batch.counts.items():
@@ -332,6 +336,7 @@ class JobTable:
             "clock_shift_ms": self.clock_shift_ms,
             "latest_ms": self.latest_ms,
             "next_number": self.next_number,
+            "newest": self.ids.newest,
         }
         return _encode(meta).encode()
 

@@ -18,7 +18,7 @@ from ..errors import InvalidInput, ProtocolError
 VERSION = 1
 
 READ_ONLY = frozenset(
-    ("show", "kept", "list", "status", "batch", "why", "preview")
+    ("show", "find", "kept", "list", "status", "batch", "why", "preview")
     + ("queue-list", "schedule-list", "sequence", "config-list")
 )
 """The verbs of requests that change nothing, so they can be repeated, and need no home."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ...errors import InvalidInput, NoOutput
+from ...errors import InvalidInput, NoOutput, UnknownJob
 from ...storage import output_log
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_jobs
@@ -44,10 +44,21 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     Raises: InvalidInput, NothingToDo, NoOutput, UnknownJob.
     """
     tail, number = _checked(args, screen)
-    jobs, several = chosen_jobs(queue, args), len(set(args.ids)) != 1
+    jobs = chosen_jobs(queue, args)
     if args.ids or args.follow:
         jobs = list(jobs)
         note_shortage(queue, screen)  # after the request, which fails for a home that cannot be read
+    try:
+        _print_jobs(queue, args, jobs, (tail, number), screen)
+    except UnknownJob as fault:
+        raise NoOutput(what=f"job {fault.fields['id']} was removed meanwhile") from None
+
+
+def _print_jobs(
+    queue: Queue, args: Arguments, jobs: Iterable[JobRecord], numbers: tuple[int | None, int | None], screen: Screen
+) -> None:
+    several = len(set(args.ids)) != 1
+    tail, number = numbers
     if args.follow:
         return follow(queue, [(job, Outlet(screen, f"{job['id']}| " if several else "")) for job in jobs])
     for job in jobs if args.ids else _headed(jobs, screen):

@@ -1,0 +1,55 @@
+"""Short IDs: `last` and the beginnings of IDs, in commands that read and in commands that change."""
+
+from __future__ import annotations
+
+import os
+import pty
+
+import pytest
+
+from tests.homes import CommandLine
+
+
+@pytest.mark.parametrize("with_supervisor", [False, True])
+def test_commands_that_read_complete_ids(queuectl: CommandLine, with_supervisor: bool) -> None:
+    if with_supervisor:
+        queuectl.ok("worker", "start")
+    for id in ("nightly-report", "nightly", "web-1", "web-2"):
+        queuectl.ok("enqueue", "--id", id, "--delay", "1h", "--command", "true")
+    assert queuectl.job("nightly-r")["id"] == "nightly-report"
+    assert queuectl.job("nightly")["id"] == "nightly"
+    assert queuectl.job("last")["id"] == "web-2"
+    assert [job["id"] for job in queuectl.json("show", "last", "nightly-rep")] == ["web-2", "nightly-report"]
+    assert queuectl.ok("why", "nightly-r").startswith("nightly-report is pending")
+    assert queuectl.json("history", "last")[0]["id"] == "web-2"
+    assert "several IDs: web-1, web-2" in queuectl.refused(1, "show", "web")
+    assert "does not exist" in queuectl.refused(1, "show", "nobody")
+    queuectl.ok("enqueue", "--id", "last", "--delay", "1h", "--command", "true")
+    assert queuectl.job("last")["id"] == "last"
+
+
+def test_a_change_completes_no_id_without_a_terminal(queuectl: CommandLine) -> None:
+    for id in ("job10", "web-1"):
+        queuectl.ok("enqueue", "--id", id, "--command", "true")
+    assert "did you mean job10?" in queuectl.refused(1, "rm", "job1")
+    assert "did you mean job10?" in queuectl.refused(1, "rm", "job1", "--yes")
+    assert queuectl.ok("cancel", "last") == "1 job canceled\n"
+    assert queuectl.job("web-1")["state"] == "dead" and queuectl.job("job10")["state"] == "pending"
+    assert queuectl.ok("rm", "last") == "1 job removed\n"
+    assert "the newest job, web-1, was removed" in queuectl.refused(2, "rm", "last")
+
+
+@pytest.mark.parametrize("typed, is_done", [(b"y\n", True), (b"\n", False)])
+def test_a_change_asks_at_a_terminal_before_it_completes_an_id(
+    queuectl: CommandLine, typed: bytes, is_done: bool
+) -> None:
+    queuectl.ok("enqueue", "--id", "job10", "--command", "true")
+    master, slave = pty.openpty()
+    try:
+        process = queuectl.popen("rm", "job1", stdin=slave, stdout=-3, stderr=slave)
+        os.write(master, typed)
+        assert process.wait(timeout=20) == (0 if is_done else 1)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert len(queuectl.json("list")) == (not is_done)
