@@ -19,6 +19,7 @@ JOB_FIELDS: dict[str, dict[str, tuple[str, str]]] = {
         "delay": ("the job starts no sooner than this time from now", "–"),
         "at": ("the job starts no sooner than this time of day or date", "–"),
         "after": ("IDs of jobs that must complete first, up to 100", "–"),
+        "after_batch": ("batches whose present jobs must complete first, up to 100", "–"),
         "after_any": ("run once the `after` jobs finish, whatever their result", "no"),
         "key": ("only one unfinished job per key", "–"),
         "on_conflict": ("`refuse`, `skip` or `replace`, when the key or ID is taken", "`refuse`"),

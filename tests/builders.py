@@ -166,6 +166,7 @@ def _random_options(source: random.Random, ids: list[str]) -> dict[str, object]:
         "snooze_on": [[127]],
         "tags": [{"a": "b"}],
         "batch": list(BATCHES),
+        "after_batch": [["x"], ["x", "y"]],
     }
     return {name: source.choice(values) for name, values in options.items() if source.random() < 0.2}
 

@@ -106,6 +106,12 @@ def explained(why: dict[str, Any]) -> str:
     return _SENTENCES[why["because"]](why) if why["because"] in _SENTENCES else str(why["because"])
 
 
+def _blockers(why: dict[str, Any]) -> list[str]:
+    """Return what a job waits for: jobs, and batches."""
+    batches = why.get("batches") or {}  # an older supervisor does not report them
+    return [f"batch {batches[id]}" if batches.get(id) else id for id in why["jobs"]]
+
+
 def _for_a_worker(why: dict[str, Any]) -> str:
     if not why["supervisor"]:
         return "no supervisor is running; start one with `queuectl worker start`"
@@ -150,7 +156,7 @@ _SENTENCES = {
     "canceled": lambda why: f"canceled; its run on {why['worker']} is ending",
     "completed": lambda why: f"exit code 0 in attempt {why['attempts']}, at {why['at']}",
     "dead": _as_dead,
-    "waits for jobs": lambda why: f"waits for {', '.join(why['jobs'])}",
+    "waits for jobs": lambda why: f"waits for {', '.join(_blockers(why))}",
     "waits for a retry": _for_a_retry,
     "waits for its time": lambda why: f"waits until {why['at']}, in {format_span(why['in_ms'])}",
     "everything is paused": lambda why: f"all queues are paused since {why['since']}; resume with `queuectl resume`",

@@ -61,6 +61,7 @@ JOB_FLAGS = (*_FLAGS, *_MORE_FLAGS)
 NEW_JOB_FLAGS = (
     ("--batch", "NAME", "batch it belongs to"),
     ("--after", "ID…", "after ID completes"),
+    ("--after-batch", "B…", "after its jobs"),
     ("--after-any", "", "whatever its result"),
     ("--key", "K", "one unfinished job"),
     ("--on-conflict", "HOW", "refuse|skip|replace"),
@@ -134,6 +135,7 @@ def order_fields(args: Arguments) -> JobFields:
     fields = {
         "batch": args.batch,
         "after": _listed(args.after),
+        "after_batch": _listed(args.after_batch),
         "after_any": args.after_any or None,
         "key": args.key,
         "on_conflict": args.on_conflict,

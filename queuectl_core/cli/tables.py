@@ -135,10 +135,16 @@ def note_of(job: JobRecord) -> str:
     if job["state"] == "processing":
         return f"{'suspended ' if job.get('suspended') else ''}on {job['worker']}"
     if job["state"] == "pending" and job.get("waits_for"):
-        return f"after {', '.join(job['waits_for'])}"
+        return f"after {', '.join(_blockers(job))}"
     if job["state"] == "pending" and due_at is not None:
         return f"at {due_at}"
     return reason or "-"
+
+
+def _blockers(job: JobRecord) -> list[str]:
+    """Return what a job waits for: jobs, and batches of which a job is in the way."""
+    ids = [id for id in job["waits_for"] if "after_batch" not in job or id in job.get("after", ())]
+    return ids + [f"batch {batch}" for batch in job.get("after_batch", ()) if len(ids) < len(job["waits_for"])]
 
 
 COLUMNS: Columns = {

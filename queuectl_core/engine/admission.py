@@ -19,6 +19,7 @@ from ..model.job import DEAD, FAILED, FINAL_STATES, NO_OPTIONS, PENDING
 from ..model.job_spec import BASIC_FIELDS, PASSING_OPTIONS, check_spec
 from ..model.settings import Settings
 from ..table.job_table import JobTable
+from .dependencies import newest_open, oldest_dead
 
 if TYPE_CHECKING:
     from ..model.records import CheckedSpec, Options
@@ -109,7 +110,7 @@ class Admission:
             return
         retries, base = spec.get("max_retries", self._max_retries), spec.get("backoff_base", self._backoff_base)
         batch = spec.get("batch")
-        options = self._defaults if batch is None else self._options_in(batch, id)
+        options = self._defaults if batch is None else self._options_in(batch)
         event = Enqueued(id, number, self._now_ms, spec["command"], spec.get("cwd", self._cwd), retries, base, options)
         if spec is not raw:  # the job has other fields too
             holder = self._holder(spec)
@@ -119,10 +120,11 @@ class Admission:
             event = self._with_options(event, spec)
         self.ids.append(id)
         self.events[id] = event
+        if batch is not None:
+            self.newest[batch] = id
 
-    def _options_in(self, batch: str, id: str) -> Options:
+    def _options_in(self, batch: str) -> Options:
         """Return the options of a job of this batch that sets no others."""
-        self.newest[batch] = id
         options = self._of_batches.get(batch)
         if options is None:
             options = self._of_batches[batch] = {**self._defaults, "batch": batch}
@@ -154,6 +156,9 @@ class Admission:
         options: Options = {**self._defaults, **given}
         after_any = bool(options.get("after_any"))
         blockers = [other for other in options.get("after", ()) if self._blocks(other, after_any, event.id)]
+        if "after_batch" in options:
+            others = (self._newest_in(batch, after_any, event.id) for batch in options["after_batch"])
+            blockers = list(dict.fromkeys([*blockers, *filter(None, others)]))
         at_ms = due_ms(spec, self._now_ms, self._table.clock_shift_ms)
         if "key" in spec:
             self.keys[spec["key"]] = event.id
@@ -173,6 +178,24 @@ class Admission:
             self.doomed.setdefault(dependant, reasons.dependency_ended(id, job.reason or ""))
             return True
         return job.state not in FINAL_STATES
+
+
+    def _newest_in(self, batch: str, after_any: bool, dependant: str) -> str | None:
+        """Return the job of a batch for which a dependant must wait first, or with which it dies, or None.
+
+        Raises: BadDependency.
+        """
+        if batch in self.newest:
+            return self.newest[batch]
+        if not any(self._table.counts_of_batch(batch).values()):
+            raise BadDependency(index=self.first_index + len(self.ids), why=f"after_batch: no job is in batch {batch}")
+        dead = None if after_any else oldest_dead(self._table, batch)
+        newest = newest_open(self._table, batch)
+        if newest is not None or dead is None:
+            return newest
+        reason = self._table.existing(dead).reason or ""
+        self.doomed.setdefault(dependant, reasons.dependency_ended(dead, reason))
+        return dead
 
 
 def _accepts_existing(spec: CheckedSpec) -> bool:

@@ -19,7 +19,7 @@ from ..model.settings import Settings
 from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
 from .admission import Admission
-from .job_operations import Dependant, note_dependants, with_dependants
+from .dependencies import Dependant, note_dependants, with_dependants
 
 
 class Load:
@@ -40,6 +40,8 @@ class Load:
         self.requested = 0
         """The number of jobs requested so far; some may have been skipped."""
         self.keys: dict[str, str] = {}
+        self.newest: dict[str, str] = {}
+        """The newest job of each batch."""
         self.replaced: list[str] = []
         self.waiting: dict[str, list[Dependant]] = {}
         self.completed: set[str] = set()
@@ -55,7 +57,8 @@ class Load:
     def next_part(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> Admission:
         """Return an admission for the next part."""
         part = Admission(table, settings, cwd, now_ms)
-        part.earlier, part.keys, part.first_index = self.batch.entries, self.keys, self.requested
+        part.earlier, part.keys, part.newest = self.batch.entries, self.keys, self.newest
+        part.first_index = self.requested
         return part
 
     def add(self, part: Admission) -> None:

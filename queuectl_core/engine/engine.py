@@ -26,8 +26,9 @@ from ..table.job_table import JobTable
 from . import job_import, job_operations, run_outcome, schedules
 from .admission import Admission
 from .bulk import Load
+from .dependencies import Dependant, note_dependants, with_dependants
 from .hooks import TRIGGERS, Hooks
-from .job_operations import Decision, Dependant, note_dependants, with_dependants
+from .job_operations import Decision
 from .queue_state import QueueState
 from .schedules import ZoneOf
 

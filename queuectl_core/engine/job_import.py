@@ -138,7 +138,7 @@ def _check_state(kept: dict[str, Any]) -> None:
         raise ValueError("a running job cannot have wall_ms")
     if "created_ms" not in kept or "state" not in kept:
         raise ValueError("created_ms and state must have values")
-    if "blockers" in kept and "after" not in kept.get("options", {}):
+    if "blockers" in kept and not kept.get("options", {}).keys() & {"after", "after_batch"}:
         raise ValueError("blockers must be IDs of jobs in after")
 
 

@@ -1,11 +1,8 @@
 """Job operations: what users do to existing jobs and queues: retry, cancel, remove, edit, suspend, pause.
 
 A decision checks all jobs before the first event; with `skip_ineligible`, it skips those to which it does not apply.
-`with_dependants` adds what the end of a job means for the jobs that wait for it.
 
 Pure. Changes nothing itself.
-
-Warning: if a job ends without `with_dependants`, its dependants wait forever.
 """
 
 from __future__ import annotations
@@ -25,6 +22,7 @@ from ..table.index_keys import ALL_QUEUES, BLOCKED
 from ..table.job_table import JobTable
 from . import places
 from .admission import due_ms, holder_of_key
+from .dependencies import with_dependants
 
 if TYPE_CHECKING:
     _OnJobs = Union[
@@ -32,54 +30,6 @@ if TYPE_CHECKING:
     ]
 
 Decision = tuple[Sequence[Event], object]
-
-_DEATHS = (events.DeadLettered, events.Canceled, events.Purged)
-
-Dependant = tuple[str, bool]
-"""The ID of a job that waits for another, and whether it accepts any end of that job."""
-
-
-def with_dependants(
-    table: JobTable,
-    ended: Sequence[JobEvent],
-    now_ms: int,
-    more: Mapping[str, Sequence[Dependant]] = {},
-) -> list[JobEvent]:
-    """Return these events, and those that follow from them for the dependants of jobs that ended.
-
-    `more` has the dependants of each job that are not in the table yet.
-    """
-    happened, has_blocked = list(ended), bool(table.counts.get(BLOCKED))
-    if not more and not has_blocked:
-        return happened
-    gone = {event.id for event in happened if isinstance(event, _DEATHS)}
-    for event in happened:  # the loop appends to the list
-        is_death = isinstance(event, _DEATHS)
-        if not is_death and not isinstance(event, events.Succeeded):
-            continue
-        known = _dependants_of(table, event.id) if has_blocked else ()
-        for id, after_any in (*known, *more.get(event.id, ())):
-            if id in gone:
-                continue
-            if not is_death or after_any:
-                happened.append(events.Unblocked(id, now_ms, event.id))
-            else:
-                gone.add(id)
-                why = reasons.dependency_ended(event.id, getattr(event, "reason", None))
-                happened.append(events.Canceled(id, now_ms, why))
-    return happened
-
-
-def note_dependants(waiting: dict[str, list[Dependant]], new: Iterable[events.Enqueued]) -> None:
-    """Add to `waiting` the new jobs that wait for each job."""
-    for event in new:
-        for other in event.blockers:
-            waiting.setdefault(other, []).append((event.id, bool(event.options.get("after_any"))))
-
-
-def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
-    jobs = [table.existing(other) for _, other in table.scan(f"needs/{id}", table.counts[BLOCKED])]
-    return [(job.id, bool(job.options.get("after_any"))) for job in jobs if job.state == PENDING]
 
 
 def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:

@@ -44,7 +44,7 @@ _KEPT = ("paused_ms", "last_id")
 ZoneOf = Callable[[str], Optional[datetime.tzinfo]]
 """A function that returns the time zone of a name."""
 
-_UNFIT = ("id", "delay", "at", "after", "after_any")
+_UNFIT = ("id", "delay", "at", "after", "after_batch", "after_any")
 
 
 class Schedules:

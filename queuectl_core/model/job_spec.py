@@ -61,6 +61,7 @@ OPTIONS: dict[str, Callable[[object], object]] = {
     "delay": _wait,
     "at": validators.time,
     "after": partial(validators.ids, most=MAX_AFTER),
+    "after_batch": partial(validators.ids, most=MAX_AFTER),
     "after_any": validators.truth,
     "key": validators.name,
     "on_conflict": partial(validators.word, among=("refuse", "skip", "replace")),
@@ -90,7 +91,7 @@ BASIC_FIELDS = frozenset(BASIC)
 PASSING_OPTIONS = frozenset(("delay", "at", "on_conflict"))
 """The options that control the request, and that are not kept with the job."""
 
-FIXED_FIELDS = frozenset(("id", "batch", "after", "after_any", "key", "on_conflict"))
+FIXED_FIELDS = frozenset(("id", "batch", "after", "after_batch", "after_any", "key", "on_conflict"))
 """The fields that cannot change after the job is added."""
 
 OWN_FIELDS = frozenset(

@@ -41,6 +41,7 @@ class _SameOptions(TypedDict, total=False):
     name: str
     tags: dict[str, str]
     after: list[str]
+    after_batch: list[str]
     after_any: bool
     key: str
     slots: int

@@ -265,7 +265,7 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     if job.state in (COMPLETED, DEAD):
         return {"because": job.state, "at": utc(job.updated_ms), **reason, "attempts": job.attempts}
     if job.blockers:
-        return {"because": "waits for jobs", "jobs": job.blockers}
+        return {"because": "waits for jobs", "jobs": job.blockers, "batches": _batches_of_blockers(ledger, job)}
     at_ms = job.next_run_ms(ledger.table.clock_shift_ms)
     if at_ms is None or at_ms <= now_ms:
         return _why_not_begun(ledger, job, now_ms)
@@ -273,6 +273,12 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     if job.state == FAILED:
         return {"because": "waits for a retry", **at, "retry": job.attempts, **reason}
     return {"because": "waits for its time", **at}
+
+
+def _batches_of_blockers(ledger: Ledger, job: Job) -> dict[str, object]:
+    """Return the batch of each blocker for which the job waits because of that batch."""
+    others = [id for id in job.blockers if id not in job.options.get("after", ())]
+    return {id: ledger.table.options_of(id).get("batch") for id in others}
 
 
 def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:

@@ -90,7 +90,7 @@ def test_changes_meet_only_the_jobs_of_the_batch(queuectl: CommandLine, has_supe
     assert queuectl.counts()["dead"] == 3 and queuectl.job("other")["state"] == "pending"
     assert ids_in(queuectl, "b", "--state", "dead") == ids_in(queuectl, "b")[:3]
     assert ids_in(queuectl, "b", "--state", "pending") == []
-    assert queuectl.ok("dlq", "retry", "--batch", "b", "--yes").startswith("3 ")
+    assert queuectl.ok("dlq", "retry", "--batch", "b", "--canceled", "--yes").startswith("3 ")
 
 
 def test_batch_of_a_job_cannot_change(queuectl: CommandLine) -> None:
@@ -104,3 +104,26 @@ def test_batch_of_a_job_cannot_change(queuectl: CommandLine) -> None:
             queue.batch("c")
         with pytest.raises(InvalidInput, match="batch cannot be changed"):
             queue.edit([id], {"batch": "c"})
+
+
+def test_job_runs_after_a_batch(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--batch", "parts", "--array", "1-3", "--", "echo", "{}")
+    queuectl.ok("enqueue", "--id", "merge", "--after-batch", "parts", "--", "true")
+    assert queuectl.ok("why", "merge") == "merge is pending: waits for batch parts\n"
+    assert "after batch parts" in queuectl.ok("list", "--id", "merge")
+    assert "no job is in batch other" in queuectl.refused(1, "enqueue", "--after-batch", "parts,other", "--", "true")
+    queuectl.ok("worker", "start", "--count", "2")
+    queuectl.ok("wait", "merge")
+    ended = max(job["history"][-1]["ended_at"] for job in queuectl.json("list", "--batch", "parts"))
+    assert ended <= queuectl.job("merge")["history"][0]["started_at"]
+
+
+def test_job_runs_after_the_jobs_with_a_tag(queuectl: CommandLine) -> None:
+    ids = [queuectl.ok("enqueue", "--tag", "part=1", "--", "true").strip() for _ in range(2)]
+    queuectl.ok("enqueue", "--id", "other", "--", "true")
+    queuectl.ok("enqueue", "--id", "merge", "--after-tag", "part=1", "--after", "other", "--", "true")
+    assert sorted(queuectl.job("merge")["waits_for"]) == sorted([*ids, "other"])
+    assert "no job has the tag part=2" in queuectl.refused(2, "enqueue", "--after-tag", "part=2", "--", "true")
+    assert "--after-tag needs NAME=VALUE" in queuectl.refused(2, "enqueue", "--after-tag", "part", "--", "true")
+    queuectl.ok("enqueue", "--each-line", "--tag", "many=1", "--", "echo", stdin=b"a\n" * 101)
+    assert "101 jobs have this tag" in queuectl.refused(2, "enqueue", "--after-tag", "many=1", "--", "true")

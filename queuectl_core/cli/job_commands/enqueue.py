@@ -43,9 +43,9 @@ JOB_FLAGS = (
     ("--csv", "FILE", "one job per row"),
     ("--header", "", "row 1: {name} {size}"),
     ("--print", "WHAT", "ids | batch"),
-    *NEW_JOB_FLAGS[:2],
+    *NEW_JOB_FLAGS[:3],
     ("--after-tag", "K=V…", "after jobs so tagged"),
-    *NEW_JOB_FLAGS[2:],
+    *NEW_JOB_FLAGS[3:],
 )
 
 

@@ -1,0 +1,153 @@
+"""Dependencies: what the end of a job means for the jobs that wait for it, or for its batch.
+
+A job that waits for a batch waits for one of its jobs at a time, at first for the newest unfinished one. When that
+ends, it waits for the next one, until none is left that is older than itself. So it waits for the jobs that the batch
+had when it came, its cost does not grow with the batch, and no jobs can wait for each other.
+
+Pure. Changes nothing itself.
+
+Warning: if a job ends without `with_dependants`, its dependants wait forever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..model import events, reasons
+from ..model.events import JobEvent
+from ..model.job import DEAD, FAILED, PENDING, PROCESSING
+from ..table.index_keys import BLOCKED, Entry, member_index, number_in
+from ..table.job_table import JobTable
+
+if TYPE_CHECKING:
+    from ..model.records import Options
+
+_DEATHS = (events.DeadLettered, events.Canceled, events.Purged)
+_ENDS = (*_DEATHS, events.Succeeded)
+_AFTER_ALL = 10**12 - 1
+"""A number above those of all jobs."""
+
+
+class Dependant(NamedTuple):
+    """A job that waits for others, its `blockers`. The table may not have it yet."""
+
+    id: str
+    number: int
+    options: Options
+    blockers: Sequence[str]
+
+
+def with_dependants(
+    table: JobTable,
+    ended: Sequence[JobEvent],
+    now_ms: int,
+    more: Mapping[str, Sequence[Dependant]] = {},
+) -> list[JobEvent]:
+    """Return these events, and those that follow from them for the dependants of jobs that ended.
+
+    `more` has the dependants of each job that are not in the table yet.
+    """
+    has_blocked = bool(table.counts.get(BLOCKED))
+    if not more and not has_blocked:
+        return list(ended)
+    ends = _Ends(table, ended, now_ms)
+    for event in ends.happened:  # the loop appends to the list
+        if isinstance(event, _ENDS):
+            known = _dependants_of(table, event.id) if has_blocked else ()
+            for dependant in (*known, *more.get(event.id, ())):
+                ends.tell(dependant, event)
+    return ends.happened
+
+
+def note_dependants(waiting: dict[str, list[Dependant]], new: Iterable[events.Enqueued]) -> None:
+    """Add to `waiting` the new jobs that wait for each job."""
+    for event in new:
+        for other in event.blockers:
+            waiting.setdefault(other, []).append(Dependant(event.id, event.number, event.options, event.blockers))
+
+
+def newest_open(table: JobTable, batch: str, number: int = _AFTER_ALL, ended: Mapping[str, object] = {}) -> str | None:
+    """Return the ID of the newest unfinished job of a batch that is older than the job of this number, or None.
+
+    Jobs in `ended` count as finished.
+    """
+    entries: list[Entry] = []
+    for state in (PENDING, PROCESSING, FAILED):
+        index = member_index(batch, state)
+        newest = table.scan(index, 1 + len(ended), f"{index}/{number:012}", reverse=True)
+        entries += [entry for entry in newest if entry[1] not in ended][:1]
+    return max((number_in(key), id) for key, id in entries)[1] if entries else None
+
+
+def oldest_dead(table: JobTable, batch: str, number: int = _AFTER_ALL, ended: Mapping[str, object] = {}) -> str | None:
+    """Return the ID of the oldest dead job of a batch that is older than the job of this number, or None.
+
+    Jobs in `ended` do not count.
+    """
+    entries = table.scan(member_index(batch, DEAD), 1 + len(ended))
+    return next((id for key, id in entries if number_in(key) < number and id not in ended), None)
+
+
+class _Ends:
+    """The jobs that end with one decision, and in `happened` the events of the decision so far."""
+
+    def __init__(self, table: JobTable, ended: Sequence[JobEvent], now_ms: int) -> None:
+        self.happened = list(ended)
+        self._table = table
+        self._now_ms = now_ms
+        self._ended = {event.id: event for event in ended if isinstance(event, _ENDS)}
+        self._blockers: dict[str, list[str]] = {}
+        """The blockers that dependants of batches have by now."""
+
+    def tell(self, dependant: Dependant, event: JobEvent) -> None:
+        """Add what the end of a job means for one of its dependants."""
+        if isinstance(self._ended.get(dependant.id), _DEATHS):
+            return
+        options = dependant.options
+        then, dead = self._rest_of_batches(dependant, event.id) if "after_batch" in options else ([], None)
+        if isinstance(event, _DEATHS) and ("after_batch" not in options or event.id in options.get("after", ())):
+            dead = event.id
+        if dead is None or options.get("after_any"):
+            self.happened.append(events.Unblocked(dependant.id, self._now_ms, event.id, then))
+            return
+        if dead != event.id:  # so that a retry of the dead job finds this one
+            self.happened.append(events.Unblocked(dependant.id, self._now_ms, event.id, [dead]))
+        canceled = events.Canceled(dependant.id, self._now_ms, self._reason_after(dead))
+        self._ended[dependant.id] = canceled
+        self.happened.append(canceled)
+
+    def _rest_of_batches(self, dependant: Dependant, ended_id: str) -> tuple[list[str], str | None]:
+        """Return the jobs of batches that a dependant waits for next, and a dead job of a batch that is over."""
+        blockers = [id for id in self._blockers.get(dependant.id, dependant.blockers) if id != ended_id]
+        covered = {self._table.options_of(id).get("batch") for id in blockers}
+        then, dead = [], None
+        for batch in dependant.options["after_batch"]:
+            if batch in covered:
+                continue
+            newest = newest_open(self._table, batch, dependant.number, self._ended)
+            if newest is not None:
+                then.append(newest)
+            else:
+                dead = dead or self._dead_of(batch, dependant.number)
+        self._blockers[dependant.id] = [*blockers, *then]
+        return then, dead
+
+    def _dead_of(self, batch: str, number: int) -> str | None:
+        """Return the ID of a dead job of a batch, which may have died with this decision, or None."""
+        died = (id for id, event in self._ended.items() if isinstance(event, (events.DeadLettered, events.Canceled)))
+        jobs = (job for job in map(self._table.get, died) if job is not None)
+        new = (job.id for job in jobs if job.options.get("batch") == batch and job.number < number)
+        return oldest_dead(self._table, batch, number, self._ended) or next(new, None)
+
+    def _reason_after(self, id: str) -> str:
+        """Return the reason of a job that dies with this one."""
+        event = self._ended.get(id)
+        if event is not None:
+            return reasons.dependency_ended(id, getattr(event, "reason", None))
+        return reasons.dependency_ended(id, self._table.existing(id).reason or "")
+
+
+def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
+    jobs = [table.existing(other) for _, other in table.scan(f"needs/{id}", table.counts[BLOCKED])]
+    return [Dependant(job.id, job.number, job.options, job.blockers) for job in jobs if job.state == PENDING]
