@@ -116,13 +116,17 @@ def _grep(value: object) -> Test:
 def _glob(value: object) -> Callable[[str], bool]:
     """Return a function that says whether a text is this pattern, or matches it."""
     pattern = _text(value)
-    matches = re.compile(translate(pattern)).match
+    try:
+        matches = re.compile(translate(pattern)).match
+    except re.error:  # Python 3.9 does not translate [z-a], which matches nothing
+        raise ValueError("a valid pattern") from None
     return lambda text: text == pattern or matches(text) is not None
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise ValueError(f"text of up to {MAX_TEXT} characters")
+    """Accept text, but not the empty text of an unset variable, which is a part of each command."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+        raise ValueError(f"text of 1 to {MAX_TEXT} characters")
     return value
 
 

@@ -67,6 +67,13 @@ def test_filters_select_jobs_to_change(four: CommandLine) -> None:
     assert four.ok("rm", "--id", "web-*", "--yes") == "2 jobs removed\n"
 
 
+@pytest.mark.parametrize("option", ["--id", "--batch", "--grep", "--reason", "--exit-code"])
+def test_an_empty_value_selects_no_job_to_change(four: CommandLine, option: str) -> None:
+    before = four.ok("list", "--json")
+    four.refused(2, "rm", option, "", "--yes")
+    assert four.ok("list", "--json") == before
+
+
 def test_commands_about_single_jobs_take_several_and_filters(four: CommandLine) -> None:
     assert [job["id"] for job in four.json("show", "--exit-code", "3")] == ["web-1"]
     assert [job["id"] for job in four.json("show", "db-1", "web-1", "db-1")] == ["db-1", "web-1"]

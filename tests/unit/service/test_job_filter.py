@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def test_conditions_select_jobs(where: dict[str, object], is_match: bool) -> Non
 
 def test_conditions_of_unfinished_and_nameless_jobs() -> None:
     job = Job("a", 1, "true", "/", 3, 2, NOW_MS)
-    wheres: list[object] = [{"ended_since_ms": 0}, {"exit_code": [0]}, {"reason": ""}, {"name": "*"}]
+    wheres: list[object] = [{"ended_since_ms": 0}, {"exit_code": [0]}, {"reason": "e"}, {"name": "*"}]
     assert [Filter({"where": where}).takes(job) for where in wheres] == [False] * 4
     assert not Filter({"where": {"ended_since_ms": 0}}).takes(a_job(state="failed"))
 
@@ -60,7 +61,10 @@ def test_conditions_of_unfinished_and_nameless_jobs() -> None:
         {"colour": "red"},
         {"id": 1},
         {"id": "a" * (MAX_TEXT + 1)},
+        {"id": ""},
         {"grep": None},
+        {"grep": ""},
+        {"reason": ""},
         {"exit_code": 3},
         {"exit_code": []},
         {"ended_since_ms": "now"},
@@ -71,6 +75,11 @@ def test_conditions_of_unfinished_and_nameless_jobs() -> None:
 def test_conditions_that_are_unknown_or_not_valid_are_refused(where: object) -> None:
     with pytest.raises(InvalidInput):
         Filter({"where": where})
+
+
+def test_a_pattern_with_a_reversed_range_matches_nothing() -> None:
+    with contextlib.suppress(InvalidInput):  # Python 3.9 has no form for it
+        assert not Filter({"where": {"id": "[z-a]*"}}).takes(a_job())
 
 
 def test_a_pattern_with_many_stars_takes_no_time() -> None:
