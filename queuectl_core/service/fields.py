@@ -28,11 +28,17 @@ def optional(request: Fields, field: str, kind: type[Kind], what: str) -> Kind |
 
 
 def text(request: Fields, field: str) -> str | None:
-    """Return a text, or None if it is missing.
+    """Return a text that a store can look up, or None if it is missing.
 
     Raises: InvalidInput.
     """
-    return optional(request, field, str, "text")
+    value = optional(request, field, str, "text")
+    try:
+        if value is not None:
+            value.encode()
+        return value
+    except UnicodeEncodeError:
+        raise InvalidInput(what=f"{field} is not valid UTF-8") from None
 
 
 def number(request: Fields, field: str) -> int | None:

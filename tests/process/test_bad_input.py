@@ -456,3 +456,10 @@ def test_files_stay_usable_under_a_umask_that_removes_owner_permissions(queuectl
 def test_an_endless_file_of_variables_is_refused(queuectl: CommandLine) -> None:
     result = queuectl.refused(2, "enqueue", "--env-file", "/dev/zero", "--", "true")
     assert "cannot read /dev/zero: it has more than 1048576 characters" in result
+
+
+@pytest.mark.parametrize("words", [["list"], ["wait"], ["export"], ["rm", "--yes"]], ids=" ".join)
+def test_a_queue_that_is_not_utf_8_is_refused_and_ends_no_supervisor(queuectl: CommandLine, words: list[str]) -> None:
+    queuectl.ok("worker", "start")
+    assert queuectl.refused(2, *words, "--queue", os.fsdecode(b"a\xff")).strip().endswith("queue is not valid UTF-8")
+    assert queuectl.json("status")["supervisor"]["state"] == "running"
