@@ -128,13 +128,15 @@ EVENTS = {
 EXIT_STATUSES = {
     "0": "Done.",
     "1": "Refused or not found: a duplicate ID, an unknown job, nothing to retry. "
-    "Also `wait` when a job didn't complete, and `doctor` when something is damaged.",
+    "Also `wait` when a job didn't complete, `worker start --burst` when a job died, "
+    "and `doctor` when something is damaged.",
     "2": "Wrong usage or invalid input. Nothing changed.",
     "3": "The command needs a supervisor, and none runs. Start one with `queuectl worker start`.",
     "70": "A bug in queuectl. Report the line: it names the code.",
     "75": "Not now: the disk is full, the supervisor doesn't answer, or a stop takes longer than you allowed. "
+    "Also `worker start --burst` when it leaves jobs that nothing will start. "
     "Try again. When the outcome is unknown, the message says so and tells you how to find out.",
-    "124": "`wait` or `drain` reached its `--timeout`.",
+    "124": "`wait` or `drain` reached its `--timeout`, or `run` its `--wait-timeout`.",
     "128+n": "`run` only: signal *n* ended the job. Otherwise `run` exits with the exit code of its job, "
     "and with 1 when the job was canceled or never started.",
     "130": "Ctrl-C interrupted the command.",

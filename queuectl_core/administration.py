@@ -56,6 +56,10 @@ class Administration:
     def deadline_s(self, deadline_s: float) -> None:
         self._transport.deadline_s = deadline_s
 
+    def say_if_slow(self, on_slow: Callable[[str], None]) -> None:
+        """Call `on_slow` with a message, once, when an answer takes more than 2 seconds."""
+        self._transport.on_slow = on_slow
+
     def close(self) -> None:
         """Close the connections of this object; a later call opens new ones."""
         self._transport.close()

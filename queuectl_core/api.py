@@ -195,6 +195,16 @@ class Queue(Administration):
 
         return JobWait(self._transport, timeout_s, watch).for_filter(state, wanted)
 
+    def wait_idle(self, ids: Sequence[str], timeout_s: float | None = None, watch: Watch | None = None) -> bool:
+        """Wait until none of these jobs runs, even if it will run again, and return whether the supervisor has said so.
+
+        Otherwise the timeout has passed, or no supervisor of this version runs. `watch` is as for `wait`.
+        """
+        with no_fork:
+            from .waiting import JobWait
+
+        return JobWait(self._transport, timeout_s, watch).for_runs(list(ids))
+
     def retry_dead(
         self,
         ids: Sequence[str] | None = None,

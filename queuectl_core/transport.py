@@ -15,7 +15,7 @@ import time
 from .errors import Busy, NoSupervisor, OutcomeUnknown, ProtocolError, QueueError
 from .home import Home
 from .system.forks import no_fork
-from .wire.client import Client, NotSent, connect
+from .wire.client import SLOW_AFTER_S, Client, NotSent, connect
 from .wire.protocol import NEEDS_SUPERVISOR, READ_ONLY, check_load
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -49,6 +49,8 @@ class Transport:
     def __init__(self, home: Home, deadline_s: float, notice: Callable[[str], None]) -> None:
         self.home = home
         self.deadline_s = deadline_s
+        self.on_slow: Callable[[str], None] | None = None
+        """Who hears, once, that an answer takes long."""
         self._notice = notice
         self._idle: list[Client] = []
         """The connections that no call uses now.
@@ -154,11 +156,14 @@ class Transport:
         with no_fork:
             from .system.lockfile import Line
 
-        line, end_s = Line(), time.monotonic() + self.deadline_s
+        line, begun_s = Line(), time.monotonic()
+        end_s = begun_s + self.deadline_s
         line.wait_s = FIRST_LOOK_S
         try:
             while True:
                 yield line
+                if self.on_slow is not None and time.monotonic() >= begun_s + SLOW_AFTER_S:
+                    self._say_slow("another process is writing")
                 left_s = end_s - time.monotonic()
                 if left_s <= 0:
                     if not line.has_moved():
@@ -167,6 +172,12 @@ class Transport:
                 line.wait_s = min(2 * line.wait_s, LOOK_EVERY_S, left_s)
         finally:
             line.leave()
+
+    def _say_slow(self, why: str) -> None:
+        """Say once why there is no answer yet."""
+        on_slow, self.on_slow = self.on_slow, None
+        if on_slow is not None:
+            on_slow(f"{why}; waiting up to {self.deadline_s:g} s for {self.home.path}")
 
     def _unanswered(self) -> Busy:
         return Busy(what=f"{self.home.lock} is held, but nothing answers on {self.home.socket}")
@@ -177,6 +188,8 @@ class Transport:
         if client is None:
             return None
         is_in_order = False
+        if self.on_slow is not None:
+            client.on_slow = lambda: self._say_slow("the supervisor is busy")
         try:
             reply = client.ask(verb, deadline_ms=client.deadline_ms(), **fields)
             is_in_order = True

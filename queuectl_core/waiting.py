@@ -112,6 +112,7 @@ class JobWait:
         self._watch = watch or Watch()
         self._own_id = transport.home.job_inside(os.environ)
         """The job that this process belongs to: a wait for it would never end."""
+        self._of_runs = False
         self._earlier = Report(0)
         """How jobs ended that the supervisor does not watch now."""
 
@@ -137,6 +138,18 @@ class JobWait:
             self._earlier = self._earlier.with_reply(reply)
             is_over = self._watch.note(self._earlier)
         return self._earlier.ended
+
+    def for_runs(self, ids: Sequence[str]) -> bool:
+        """Wait until none of these jobs runs, and return whether the supervisor has said so.
+
+        Otherwise no supervisor runs, it ended or is of an older version, or the timeout has passed.
+
+        Raises: Busy.
+        """
+        self._of_runs = self._watch.is_needed = True
+        self._earlier.total = len(ids)
+        client = connect(self._transport.home.socket, self._transport.deadline_s)
+        return client is not None and self._ended_with(client, ids, lenient=True)[0] is not None
 
     def _for_portion(self, ids: Sequence[str], lenient: bool) -> dict[str, Any] | None:
         """Return the last reply on these jobs, or None at the timeout."""
@@ -209,7 +222,8 @@ class JobWait:
         try:
             for start in range(0, len(ids), WAIT_JOBS):
                 portion, is_last = list(ids[start : start + WAIT_JOBS]), start + WAIT_JOBS >= len(ids)
-                client.send("wait", ids=portion, more=is_watched or not is_last, lenient=lenient)
+                more = is_watched or not is_last
+                client.send("wait", ids=portion, more=more, lenient=lenient, runs=self._of_runs)
                 is_answer = is_last and not is_watched
                 reply = client.receive(self._left_s() if is_answer else self._transport.deadline_s)
                 if "ended" in reply:

@@ -62,7 +62,7 @@ class Parser:
         options = (*getattr(definition, "OPTIONS", ()), *getattr(definition, "JOB_FLAGS", ()))
         for names, metavar, _ in options:
             if names.startswith("-"):
-                destination = names.split("--")[1].replace("-", "_")
+                destination = names.split("--")[1].strip().replace("-", "_")
                 self._values[destination] = None if metavar else False
                 self._options.update(dict.fromkeys(names.split(), (destination, metavar)))
             else:

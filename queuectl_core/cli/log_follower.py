@@ -17,14 +17,22 @@ from .log_printer import Outlet
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..model.records import AttemptRecord, JobRecord
 
 LOOK_EVERY_S = 0.2
 """The seconds between two looks at a followed log."""
 
 
-def follow(queue: Queue, jobs: list[tuple[JobRecord, Outlet]]) -> None:
+def follow(
+    queue: Queue,
+    jobs: list[tuple[JobRecord, Outlet]],
+    on_look: Callable[[JobRecord], None] = lambda job: None,
+) -> None:
     """Print the latest attempt of each job, then every later one, until all are in a final state.
+
+    `on_look` gets each unfinished job after its new output.
 
     Raises: NoSupervisor.
     """
@@ -36,6 +44,7 @@ def follow(queue: Queue, jobs: list[tuple[JobRecord, Outlet]]) -> None:
             if job["state"] in FINAL_STATES:
                 outlet.close()
             else:
+                on_look(job)
                 unfinished.append((job, follower, outlet))
         if not unfinished:
             return

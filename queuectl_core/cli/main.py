@@ -166,6 +166,7 @@ def _run(argv: list[str]) -> int:
 
     screen = Screen(args.json)
     with Queue(args.home, notice=screen.note) as queue:
+        queue.say_if_slow(screen.note)
         try:
             status: int = command.run(queue, args, screen) or 0
         except UnknownJob:  # the command has done nothing, so it can run again with the whole IDs

@@ -27,6 +27,7 @@ from ..service import orphans
 from ..system import file_io, interpreter, lockfile
 from ..system.descriptors import close_all_but
 from ..wire.client import connect
+from .foreground import Foreground
 
 Report = Callable[[dict[str, object]], None]
 """A function that tells the starting process that the supervisor is ready, or why it is not."""
@@ -103,17 +104,17 @@ def parse_answer(home: Home, data: bytes) -> int:
     return int(answer["pid"])
 
 
-def run(home: Home, count: int, report: Report, until_eof: bool = False) -> None:
+def run(home: Home, count: int, report: Report, foreground: Foreground | None = None) -> None:
     """Be the supervisor until it has stopped, then end the process.
 
     `report` receives whether the supervisor is ready, or why it ended.
-    With `until_eof`, the supervisor stops when standard input ends.
+    `foreground` says what a supervisor in the foreground does beside its work.
     The process ends with `os._exit`, because nothing else may run after a failure of the journal.
     For example, the exit handler of multiprocessing would wait for workers, which wait for this process to end.
     """
     status = errors.Defect.exit_status
     try:
-        status = _supervise(home, count, report, until_eof)
+        status = _supervise(home, count, report, foreground or Foreground())
     except BaseException as fault:
         failure = _as_error(home, fault)
         status = failure.exit_status
@@ -136,28 +137,29 @@ def _as_error(home: Home, fault: BaseException) -> QueueError:
     return errors.unforeseen(fault)
 
 
-def _supervise(home: Home, count: int, report: Report, until_eof: bool) -> int:
+def _supervise(home: Home, count: int, report: Report, foreground: Foreground) -> int:
     umask = os.umask(0o077)
     gc.set_threshold(10_000, 10, 1000)  # a full collection visits every waiting job, and jobs leave no cycles
     os.chdir("/")  # keeps no disk busy, and a Python started from here imports nothing from a user's folder
     home.prepare()
     lock = _take_lock(home)  # once the supervisor is ready, held until this process ends
-    from .log import log
+    from .log import log, use_format
     from .supervisor import Supervisor
 
+    use_format(foreground.log_format)
     try:
-        supervisor = Supervisor(home, lock, count, umask)
+        supervisor = Supervisor(home, lock, count, umask, foreground)
     except BaseException:
         lockfile.release(lock)  # before the failure is reported: `doctor` may run at once
         raise
-    if until_eof:
+    if foreground.until_eof:
         supervisor.stop_at_end_of(0)
     _import_late_modules()
     report({"pid": os.getpid()})
     log(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
     supervisor.run()
     log("stopped")
-    return 0
+    return supervisor.exit_status
 
 
 def _import_late_modules() -> None:

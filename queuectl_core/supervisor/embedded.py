@@ -52,7 +52,7 @@ def command_line(home: Home, workers: int, ready: int, python: str | None) -> li
     """
     words = interpreter.command(python)
     words += [_MAIN] if os.path.isfile(_MAIN) else ["-c", _BOOT, os.path.dirname(os.path.dirname(_MAIN))]
-    words += ["--home", home.path, "worker", "start", "--foreground", "--until-eof"]
+    words += ["--home", home.path, "worker", "start", "--foreground", "--until-eof", "--quiet"]
     return [*words, "--count", str(workers), "--ready-fd", str(ready)]
 
 

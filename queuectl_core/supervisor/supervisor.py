@@ -29,7 +29,7 @@ from ..errors import Busy, HomeGone, InvalidInput, SupervisorFailed
 from ..home import Home
 from ..model import commands
 from ..model.settings import MAX_WORKERS
-from ..model.states import PENDING, PROCESSING
+from ..model.states import FAILED, PENDING, PROCESSING
 from ..model.validators import shortened
 from ..service import clock_anchor, handlers, orphans
 from ..service.ledger import Ledger
@@ -39,6 +39,7 @@ from ..system.clock import JumpWatch
 from ..system.descriptors import signal_reader
 from ..wire.server import Request, Server
 from ..worker.worker import Conditions
+from .foreground import Foreground, JobWatch
 from .home_watch import HomeWatch
 from .log import log
 from .orphan_tracker import OrphanTracker
@@ -71,7 +72,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Supervisor:
     """The supervisor of one home. Create it while you hold the writer lock, and call `run`."""
 
-    def __init__(self, home: Home, lock: int, count: int, umask: int) -> None:
+    def __init__(self, home: Home, lock: int, count: int, umask: int, foreground: Foreground) -> None:
         """Recover the home, start `count` workers, and open the socket. `lock` holds the writer lock.
 
         Raises: QueueError, OSError.
@@ -92,10 +93,14 @@ class Supervisor:
         self._selector.register(self._clients, selectors.EVENT_READ, self._serve_clients)
         _become_parent_of_orphans()
         old_max_files, max_files = _allow_many_files()
-        conditions = Conditions(home, umask, old_max_files)
+        echo = foreground.log_format if foreground.log_output else ""
+        conditions = Conditions(home, umask, old_max_files, echo)
         # Before the ledger, whose files could take the last descriptors that a start needs.
         workers = [WorkerHandle(slot, conditions) for slot in range(1, count + 1)]
         self._ledger = ledger = Ledger(home)
+        self._ends_when_empty = foreground.until_empty
+        self._job_watch = JobWatch(foreground, ledger.table) if foreground.needs_events else None
+        self.exit_status = 0
         self._follow_last_supervisor()
         self._orphans = OrphanTracker(home, ledger.table, self._decide, self._selector)
         self._pool = Pool(conditions, ledger, self._orphans, self._clock, self._selector)
@@ -209,9 +214,22 @@ class Supervisor:
             self._pool.on_events(happened)
             self._sessions.on_events(happened)
             self._retention.on_events(happened)
+            if self._job_watch is not None:
+                self._job_watch.on_events(happened)
         self._sync_if_due(bool(happened))
         # A failed `send` has decided something, which must be in the journal before the store.
         self._has_more_to_do = self._ledger.has_decided() or (not self._is_gone and self._ledger.maintain())
+        if self._ends_when_empty and not self._has_more_to_do:
+            self._stop_if_empty()
+
+    def _stop_if_empty(self) -> None:
+        """Stop if no job runs, and none can start by itself."""
+        counts, pool = self._ledger.table.counts, self._pool
+        if counts[PROCESSING] or min(pool.next_start_s(), pool.next_dispatch_s()) < math.inf or self._job_watch is None:
+            return
+        self._ends_when_empty, self._has_more_to_do = False, True
+        self.exit_status = self._job_watch.exit_status(counts[PENDING] + counts[FAILED])
+        self._shutdown.ask(StopLevel.FINISH_JOBS)
 
     def _follow_clock(self) -> None:
         """Keep the length of all waits if somebody has set the wall clock."""

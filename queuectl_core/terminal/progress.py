@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..waiting import Report, Watch
     from .progress_line import Pace, Standing
 
 SHOW_EVERY_S = 0.25
@@ -39,8 +40,8 @@ class Progress:
         self._pace: Pace | None = None
         self._counts = 0, 0
         self._is_shown = False
-        self._begun_s = time.monotonic()
-        self._next_s = self._begun_s + FIRST_AFTER_S
+        self.begun_s = time.monotonic()
+        self._next_s = self.begun_s + FIRST_AFTER_S
 
     def show(self, done: int, failed: int = 0) -> None:
         """Show the counts, at most once in `SHOW_EVERY_S`."""
@@ -64,7 +65,7 @@ class Progress:
 
     def spent_s(self) -> float:
         """Return how many seconds ago the task began."""
-        return time.monotonic() - self._begun_s
+        return time.monotonic() - self.begun_s
 
     def _paint(self, pace: Pace) -> None:
         from .progress_line import Standing, line
@@ -89,6 +90,18 @@ class Progress:
         if self._is_shown:
             self._is_shown = False
             self._write("\r\x1b[K" + ("\x1b]9;4;0;\x1b\\" if self._tells_window else ""))
+
+
+def watch_of(progress: Progress, until: str = "all") -> Watch:
+    """Return the watch of a wait that shows how many jobs have ended, and how many of them did not complete."""
+    from ..waiting import Watch
+
+    def show(report: Report) -> None:
+        progress.total = report.total
+        done = sum(report.ended.values())
+        progress.show(done, done - report.ended.get("completed", 0))
+
+    return Watch(until, show if progress.is_live else None)
 
 
 def has_window_progress(environ: Mapping[str, str]) -> bool:

@@ -26,6 +26,7 @@ from .socket_path import peer_uid, short_path
 
 TYPE_CHECKING = False  # the import of typing costs the command line a millisecond
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..model.records import Reply
@@ -37,6 +38,9 @@ reply.
 
 _MAX_WAIT_S = 86_400.0
 """The longest single wait: poll(2) takes at most 2^31 ms. A longer wait consists of several."""
+
+SLOW_AFTER_S = 2.0
+"""How many seconds an answer may take before `on_slow` hears of it."""
 
 _RESET_IS_UNREAD = sys.platform.startswith("linux")
 """Whether a peer that closes resets the connection if, and only if, it has not read everything sent to it."""
@@ -102,6 +106,8 @@ class Client:
     def __init__(self, sock: _socket.socket, deadline_s: float) -> None:
         self.deadline_s = deadline_s
         """How long `send` and `ask` may take, in seconds."""
+        self.on_slow: Callable[[], None] | None = None
+        """What to call, once for each answer, if it takes longer than `SLOW_AFTER_S`."""
         self.pid = os.getpid()
         self._sock = sock
         self._decoder = protocol.Decoder()
@@ -170,13 +176,17 @@ class Client:
         self._sock.close()
 
     def _next_reply(self, timeout_s: float | None, end_s: float | None) -> Reply:
+        slow_s = None if self.on_slow is None else time.monotonic() + SLOW_AFTER_S
         while not self._replies:
-            left_s = None if end_s is None else max(0.001, min(end_s - time.monotonic(), _MAX_WAIT_S))
-            self._sock.settimeout(left_s)
+            times = [at_s for at_s in (end_s, slow_s) if at_s is not None]
+            self._sock.settimeout(max(0.001, min(min(times) - time.monotonic(), _MAX_WAIT_S)) if times else None)
             try:
                 data = self._sock.recv(256 * 1024)
             except _socket.timeout:
-                if end_s is not None and time.monotonic() < end_s:
+                if slow_s is not None and self.on_slow is not None and time.monotonic() >= slow_s:
+                    slow_s = None
+                    self.on_slow()
+                if end_s is None or time.monotonic() < end_s:
                     continue
                 raise OutcomeUnknown(
                     what=f"the supervisor did not answer within {timeout_s:g} s", how="try again"

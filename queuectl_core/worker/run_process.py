@@ -18,6 +18,7 @@ from ..model.job_spec import DEFAULT_QUEUE
 from ..storage.output_log import OutputWriter
 from ..system import descriptors, file_io, lockfile, process_tree
 from .command_line import SHELL, command_line, open_input
+from .echo import Echo
 from .hook_environment import hook_variables
 from .messages import Run
 
@@ -41,11 +42,15 @@ class NotReady(Exception):
 class RunProcess:
     """The process of the current run, and the parts that the next run uses again."""
 
-    def __init__(self, home: Home, instance: str, poll: select.poll) -> None:
-        """Prepare for the first run. `poll` is the worker's; it watches the pipe of the output."""
+    def __init__(self, home: Home, instance: str, poll: select.poll, echo: Echo | None) -> None:
+        """Prepare for the first run. `poll` is the worker's; it watches the pipe of the output.
+
+        `echo` gets all output too.
+        """
         self.output = OutputWriter(home.logs, instance)
         self.pipe = self._pipe_in = -1
         self._poll = poll
+        self._echo = echo
         self._is_subreaper = process_tree.become_subreaper()
         self._tree_lock = home.tree_lock(instance)
         self._lock_number = process_tree.lock_descriptor()
@@ -64,6 +69,8 @@ class RunProcess:
         Raises: NotReady, OSError, ValueError.
         """
         lock = self._prepare(run.max_output)
+        if self._echo is not None:
+            self._echo.begin(run.job_id)
         try:
             os.chdir(run.cwd.encode())
             self._environ[_JOB_ID] = run.job_id.encode()
@@ -138,7 +145,10 @@ class RunProcess:
 
         Raises: BlockingIOError.
         """
-        self.output.write(os.read(self.pipe, _READ_BYTES))
+        data = os.read(self.pipe, _READ_BYTES)
+        self.output.write(data)
+        if self._echo is not None:
+            self._echo.take(data)
 
     def finish(self, leader: int, has_others: bool) -> None:
         """End the processes that the reaped shell `leader` left, and take the last output.
@@ -153,6 +163,8 @@ class RunProcess:
         except BlockingIOError:
             pass
         self.output.finish()
+        if self._echo is not None:
+            self._echo.finish()
         self._poll.unregister(self.pipe)
         os.close(self.pipe)
         os.close(self._pipe_in)

@@ -37,6 +37,7 @@ from ..system import descriptors, file_io, lockfile, process_tree
 from ..system.clock import now_ms
 from . import messages
 from .command_line import start_failure
+from .echo import Echo
 from .messages import Kill, Result, Run, Signal
 from .run_process import SCARCE, NotReady, RunProcess
 from .run_timer import TERMINATING, RunTimer
@@ -63,12 +64,13 @@ _MAX_WAIT_S = 86_400.0
 class Conditions(NamedTuple):
     """What all workers of a supervisor share: the home, and two limits of its commands.
 
-    `max_files` is the soft RLIMIT_NOFILE.
+    `max_files` is the soft RLIMIT_NOFILE. `echo` is the format in which output goes to standard error too, or empty.
     """
 
     home: Home
     umask: int
     max_files: int
+    echo: str = ""
 
 
 def main(
@@ -81,7 +83,7 @@ def main(
     """
     try:
         _become_worker(instance, conditions, lock, dispatch, results)
-        Worker(instance, conditions.home, dispatch, results).serve()
+        Worker(instance, conditions, dispatch, results).serve()
     except Exception as fault:  # its run counts as lost, as if the worker had been killed
         why = errors.in_words(fault) if isinstance(fault, OSError) else errors.unforeseen(fault)
         print(f"queuectl: worker {instance} cannot continue: {why}", file=sys.stderr, flush=True)
@@ -115,8 +117,8 @@ def _become_worker(
 class Worker:
     """The loop of a worker, with its current run and the runs that wait."""
 
-    def __init__(self, instance: str, home: Home, dispatch: Channel, results: Channel) -> None:
-        self._home = home
+    def __init__(self, instance: str, conditions: Conditions, dispatch: Channel, results: Channel) -> None:
+        self._home = home = conditions.home
         self._outcome = home.outcome(instance)
         self._dispatch = dispatch
         self._results = results
@@ -135,7 +137,8 @@ class Worker:
         self._poll = select.poll()
         for descriptor in (self._orders, self._signals):
             self._poll.register(descriptor, select.POLLIN)
-        self._process = RunProcess(home, instance, self._poll)
+        echo = Echo(conditions.echo) if conditions.echo else None
+        self._process = RunProcess(home, instance, self._poll, echo)
 
     def serve(self) -> None:
         """Serve runs and orders until the worker is told to end or the supervisor is gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
+from queuectl_core.system import lockfile
 from tests.homes import DEADLINE_S, SCRIPT, CommandLine
 
 CLEAR = "\r\x1b[K"
@@ -99,3 +101,122 @@ def test_no_line_if_it_is_not_wanted(queuectl: CommandLine, words: list[str], en
     terminal = Terminal(queuectl, "wait", "a", *words, **environ)
     assert terminal.end()[0] == 0
     assert "\r\x1b" not in terminal.seen and "1/1" not in terminal.seen
+
+
+def test_a_drain_counts_the_runs_that_end(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "2")
+    for id in ("a", "b"):
+        queuectl.ok("enqueue", "--id", id, "--max-retries", "1", "--backoff-base", "60", "--command", "sleep 60")
+        queuectl.until_state(id, "processing")
+    terminal = Terminal(queuectl, "drain")
+    terminal.until("0/2 running jobs have ended")
+    os.kill(run_pid(queuectl, "a"), signal.SIGKILL)
+    terminal.until("1/2 running jobs have ended  50%  1 failed")
+    queuectl.ok("cancel", "b")
+    assert terminal.end()[:2] == (0, "no job is running; none starts until `queuectl resume`\n")
+
+
+def run_pid(queuectl: CommandLine, id: str) -> int:
+    """Return the PID of the process that a job runs."""
+    worker = queuectl.worker_running(id)
+    return int(subprocess.run(["pgrep", "-P", str(worker)], capture_output=True, text=True, check=True).stdout)
+
+
+def test_ctrl_c_of_a_drain_says_what_continues(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--command", "sleep 60")
+    queuectl.until_state("a", "processing")
+    terminal = Terminal(queuectl, "drain")
+    terminal.until("0/1 running jobs have ended")
+    terminal.process.send_signal(signal.SIGINT)
+    left = "interrupted; running jobs continue, and none starts until `queuectl resume`\n"
+    assert terminal.end() == (130, "", left)
+
+
+def test_a_stop_shows_the_jobs_that_it_waits_for(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "a", "--command", "sleep 60")
+    queuectl.until_state("a", "processing")
+    terminal = Terminal(queuectl, "worker", "stop")
+    terminal.until("0/1 running jobs have ended")
+    terminal.process.send_signal(signal.SIGINT)
+    status, out, left = terminal.end()
+    assert (status, out) == (130, "") and left.startswith("interrupted; the stop continues")
+    other = Terminal(queuectl, "worker", "stop")
+    other.until("0/1 running jobs have ended")
+    queuectl.ok("cancel", "a")
+    assert other.end() == (0, "stopped\n", "")
+
+
+def test_run_tells_each_retry(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    answer = queuectl("run", "--id", "a", "--max-retries", "2", "--backoff-base", "1", "--", "echo out; exit 3")
+    told = re.sub(r"[\d.]+ s$|\S+Z$", "T", answer.err, flags=re.MULTILINE)
+    assert (answer.status, answer.out) == (3, "out\n" * 3)
+    assert told == (
+        "exit code 3; retry 1 of 2 in T\n==> attempt 2, started T\n"
+        "exit code 3; retry 2 of 2 in T\n==> attempt 3, started T\njob a is dead: exit code 3\n"
+    )
+    quiet = queuectl("run", "--quiet", "--max-retries", "1", "--backoff-base", "1", "--", "exit 3")
+    assert "retry" not in quiet.err
+
+
+def test_run_says_that_it_or_its_job_timed_out(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    answer = queuectl("run", "--id", "a", "--wait-timeout", "0.3", "--", "sleep 60")
+    assert answer.status == 124 and answer.err.startswith("timed out after 0.3 s; job a continues; "), answer
+    assert queuectl.job("a")["state"] == "processing"
+    queuectl.ok("cancel", "a")
+    answer = queuectl("run", "--id", "b", "--timeout", "0.1", "--max-retries", "0", "--", "sleep 60")
+    assert (answer.status, answer.err) == (128 + 15, "job b is dead: timed out after 0.1 s\n")
+
+
+def test_a_late_start_is_noted_at_a_terminal(queuectl: CommandLine) -> None:
+    queuectl.ok("pause")
+    queuectl.ok("worker", "start")
+    terminal = Terminal(queuectl, "run", "--id", "a", "--", "true")
+    terminal.until("job a waits; `queuectl why a` says why")
+    queuectl.ok("resume")
+    assert terminal.end()[0] == 0
+
+
+def test_a_busy_supervisor_is_noted(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    os.kill(queuectl.supervisor_pid(), signal.SIGSTOP)
+    with queuectl.popen("enqueue", "--", "true", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"the supervisor is busy; waiting up to 30 s")
+        os.kill(queuectl.supervisor_pid(), signal.SIGCONT)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_a_held_lock_is_noted(queuectl: CommandLine) -> None:
+    queuectl.ok("status")
+    queuectl.ok("enqueue", "--", "true")
+    lock = lockfile.acquire(os.path.join(queuectl.home, "lock"))
+    assert lock is not None
+    with queuectl.popen("enqueue", "--", "true", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"another process is writing; waiting up to 30 s")
+        os.close(lock)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_unused_piped_input_is_noted_unless_quiet(queuectl: CommandLine) -> None:
+    for words, warns in ((["--", "true"], True), (["--quiet", "--", "true"], False), (["--stdin", "-", "--", "cat"], False)):
+        readable, writable = os.pipe()
+        os.write(writable, b"a\nb\n")
+        os.close(writable)
+        process = queuectl.popen("enqueue", *words, stdin=readable, stderr=subprocess.PIPE)
+        os.close(readable)
+        error = process.communicate()[1]
+        assert error.startswith(b"warning: standard input was not read") is warns and error.count(b"\n") == warns
+        assert process.returncode == 0
+
+
+def test_many_jobs_are_counted_on_stderr(queuectl: CommandLine) -> None:
+    answer = queuectl("enqueue", "--array", "1-3", "--", "true")
+    assert answer.out.count("\n") == 3 and answer.err.startswith("3 jobs added to batch ")
+    assert queuectl("enqueue", "--array", "1-3", "--quiet", "--", "true").err == ""

@@ -6,7 +6,7 @@ import os
 import time
 
 from ...api import Queue
-from ...errors import UnknownJob
+from ...terminal.progress import QUIET, Progress, watch_of
 from ..fast_args import Arguments
 from ..screen import Screen, counted
 from ..value_args import TIMED_OUT, seconds_of
@@ -15,18 +15,24 @@ SUMMARY = """Stops starting jobs and waits until none runs. Waiting jobs stay; `
 EXAMPLES = ["queuectl drain", "queuectl drain --timeout 10m"]
 OPTIONS = (
     ("--timeout", "TIME", "maximum wait like 90s or 10m (then exit 124, with starts still paused)"),
+    QUIET,
 )
 LOOK_EVERY_S = 0.2
+"""The seconds between two looks if no supervisor tells that jobs have ended."""
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     """Pause all queues, wait until no job runs, and return the exit status."""
-    timeout_s = float("inf") if args.timeout is None else seconds_of(args.timeout, "--timeout")
-    end_s = time.monotonic() + timeout_s
+    timeout_s = None if args.timeout is None else seconds_of(args.timeout, "--timeout")
+    end_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
     queue.set_queue("*", paused=True)
-    own = _own(queue)
-    while (running := queue.status()["counts"]["processing"] - own) > 0 and time.monotonic() < end_s:
-        time.sleep(LOOK_EVERY_S)
+    progress = Progress("running jobs have ended", quiet=args.quiet or screen.json)
+    try:
+        with progress:
+            running = _drained(queue, progress, end_s)
+    except KeyboardInterrupt:
+        screen.note("interrupted; running jobs continue, and none starts until `queuectl resume`")
+        return 130
     if screen.json:
         screen.value({"running": running})
     elif running:
@@ -36,10 +42,16 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     return TIMED_OUT if running else 0
 
 
-def _own(queue: Queue) -> int:
-    """Return 1 inside a running job of this home, which waits for this call, else 0."""
-    id = queue.home.job_inside(os.environ)
-    try:
-        return int(id is not None and queue.get(id)["state"] == "processing")
-    except UnknownJob:
-        return 0
+def _drained(queue: Queue, progress: Progress, end_s: float) -> int:
+    """Wait until no job runs, or until `end_s`, and return how many still run."""
+    while (running := _running(queue)) and (left_s := end_s - time.monotonic()) > 0:
+        timeout_s = None if left_s == float("inf") else left_s
+        if not queue.wait_idle(running, timeout_s, watch_of(progress)):
+            time.sleep(min(LOOK_EVERY_S, left_s))
+    return len(running)
+
+
+def _running(queue: Queue) -> list[str]:
+    """Return the IDs of the running jobs, except the job that waits for this call."""
+    own = queue.home.job_inside(os.environ)
+    return [id for page in queue.select(state="processing") for id in page if id != own]

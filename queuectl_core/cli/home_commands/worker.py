@@ -10,9 +10,14 @@ import time
 from ...api import Queue
 from ...errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
 from ...model.settings import MAX_WORKERS
+from ...terminal.progress import QUIET, Progress, watch_of
 from ..fast_args import Action, Arguments
 from ..screen import Screen, counted
 from ..value_args import seconds_of, whole_number
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from ...supervisor.foreground import Foreground
 
 SUMMARY = "Manages the supervisor and its workers. Each worker runs one job at a time."
 EXAMPLES = ["queuectl worker start --count 3", "queuectl worker stop", "queuectl worker scale 5"]
@@ -24,12 +29,17 @@ ACTIONS = {
         ("--foreground", "", "stay in the foreground, for systemd and containers"),
         ("--ready-fd", "FD", "with --foreground: descriptor that gets one JSON line when ready"),
         ("--until-eof", "", "with --foreground: stop when standard input ends"),
+        ("--exit-when-empty --burst", "", "stay in the foreground until no job is left to run; exit 1 if one died"),
+        ("--log-output", "", "with --foreground: print the output of jobs too"),
+        ("--log-format", "FORMAT", "with --foreground: text (default) or json, one object a line"),
+        ("--quiet", "", "with --foreground: say nothing about jobs"),
     ),
     "stop": Action(
         "let running jobs finish, then stop the supervisor and workers",
         "queuectl worker stop --timeout 60",
         ("--now", "", "end running jobs; they become pending and the attempt does not count"),
         ("--timeout", "TIME", "stop waiting after a time like 60 or 2m (exit 75); the stop continues"),
+        QUIET,
     ),
     "restart": Action(
         "replace the running supervisor without ending a job",
@@ -42,12 +52,18 @@ ACTIONS = {
         ("count", "N", "number of workers, from 0"),
     ),
 }
+_FOR_FOREGROUND = ("--ready-fd", "--until-eof", "--log-output", "--log-format", "--quiet")
 
 
-def run(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Start, stop, restart or scale the supervisor."""
+def run(queue: Queue, args: Arguments, screen: Screen) -> int:
+    """Start, stop, restart or scale the supervisor, and return the exit status."""
     if args.action == "stop":
         return _stop(queue, args, screen)
+    _change(queue, args, screen)
+    return 0
+
+
+def _change(queue: Queue, args: Arguments, screen: Screen) -> None:
     count = None if args.count is None else _count(args.count, int(args.action == "start"))
     if args.action == "scale":
         reply = queue.scale(count or 0)
@@ -55,10 +71,11 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         return screen.result({"workers": reply["workers"]}, said)
     if args.action == "restart":
         return _restart(queue, count, screen)
-    if args.foreground:
+    if args.foreground or args.exit_when_empty:
         return _start_in_foreground(queue, count or 1, args)
-    if args.until_eof or args.ready_fd is not None:
-        raise InvalidInput(what="--ready-fd and --until-eof require --foreground")
+    for flag in _FOR_FOREGROUND:
+        if getattr(args, flag[2:].replace("-", "_")):
+            raise InvalidInput(what=f"{flag} requires --foreground")
     return _start(queue, count or 1, screen)
 
 
@@ -96,6 +113,7 @@ def _add_workers(queue: Queue, count: int, screen: Screen) -> bool:
 
 def _start_in_foreground(queue: Queue, count: int, args: Arguments) -> None:
     ready_fd = None if args.ready_fd is None else _descriptor(args.ready_fd)
+    foreground = _foreground(args)
     from ...supervisor import daemon
 
     report = daemon.report_once(ready_fd) if ready_fd is not None else lambda answer: None
@@ -105,10 +123,22 @@ def _start_in_foreground(queue: Queue, count: int, args: Arguments) -> None:
         report({"error": {"code": refusal.code, "fields": refusal.fields}})
         raise refusal
     queue.close()
-    daemon.run(queue.home, count, report, until_eof=args.until_eof)
+    daemon.run(queue.home, count, report, foreground)
 
 
-def _stop(queue: Queue, args: Arguments, screen: Screen) -> None:
+def _foreground(args: Arguments) -> Foreground:
+    from ...model.log_lines import FORMATS, TEXT
+    from ...supervisor.foreground import Foreground
+
+    if args.log_format not in (None, *FORMATS):
+        raise InvalidInput(what=f"--log-format needs text or json, not {args.log_format[:40]!r}")
+    if args.quiet and args.log_output:
+        raise InvalidInput(what="--quiet and --log-output cannot be used together")
+    ends = bool(args.until_eof), bool(args.exit_when_empty)
+    return Foreground(*ends, not args.quiet, bool(args.log_output), args.log_format or TEXT)
+
+
+def _stop(queue: Queue, args: Arguments, screen: Screen) -> int:
     from ...system import lockfile, pidfile
 
     timeout_s = None if args.timeout is None else seconds_of(args.timeout, "--timeout")
@@ -120,12 +150,22 @@ def _stop(queue: Queue, args: Arguments, screen: Screen) -> None:
     # A job that waits here would wait for itself.
     if queue.home.job_inside(os.environ) and not args.now:
         queue.stop()
-        return screen.result({"pid": pid}, "stopping; this job may finish first")
-    if not screen.json:
-        _say_what_runs(queue, args.now, screen)
+        screen.result({"pid": pid}, "stopping; this job may finish first")
+        return 0
+    running = _running(queue)
+    if running and not screen.json:
+        screen.note(_waited_for(running, args.now))
     _ask_to_stop(queue, pid, args.now)
-    _wait_for_end(queue, pid, timeout_s)
+    try:
+        with Progress("running jobs have ended", quiet=args.quiet or screen.json) as progress:
+            if running and progress.is_live:
+                _show_ends(queue, running, timeout_s, progress)
+            _wait_for_end(queue, pid, timeout_s, progress.begun_s)
+    except KeyboardInterrupt:
+        screen.note("interrupted; the stop continues, and ends after the running jobs (--now ends them)")
+        return 130
     screen.result({"pid": pid}, "stopped")
+    return 0
 
 
 def _pid_as_told(queue: Queue) -> int | None:
@@ -147,23 +187,34 @@ def _restart(queue: Queue, count: int | None, screen: Screen) -> None:
 
     daemon.refuse_inside_a_run()
     pid, workers = queue.leave()
-    _wait_for_end(queue, pid, None)
+    _wait_for_end(queue, pid, None, time.monotonic())
     count = workers if count is None else count
     pid = daemon.start(queue.home, count)
     said = f"restarted with {counted(count, 'worker')}, supervisor pid {pid}"
     screen.result({"workers": count, "pid": pid}, said)
 
 
-def _say_what_runs(queue: Queue, now: bool, screen: Screen) -> None:
+def _running(queue: Queue) -> list[str]:
+    """Return the IDs of the jobs that the workers run, as far as the supervisor answers."""
     try:
         queue.deadline_s = 5.0
-        running = [worker["job"] for worker in queue.status()["workers"] if worker["job"]]
+        return [worker["job"] for worker in queue.status()["workers"] if worker["job"]]
     except QueueError:
-        return
-    if running:
-        what = "running job" if len(running) == 1 else f"{len(running)} running jobs"
-        more = ", …" if len(running) > 5 else ""
-        screen.note(f"{'ending' if now else 'waiting for'} {what}: {', '.join(running[:5])}{more}")
+        return []
+
+
+def _waited_for(running: list[str], now: bool) -> str:
+    what = "running job" if len(running) == 1 else f"{len(running)} running jobs"
+    more = ", …" if len(running) > 5 else ""
+    return f"{'ending' if now else 'waiting for'} {what}: {', '.join(running[:5])}{more}"
+
+
+def _show_ends(queue: Queue, running: list[str], timeout_s: float | None, progress: Progress) -> None:
+    """Show the progress of the running jobs until none runs, or the supervisor no longer answers."""
+    try:
+        queue.wait_idle(running, timeout_s, watch_of(progress))
+    except QueueError:
+        pass
 
 
 def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
@@ -185,14 +236,14 @@ def _ask_to_stop(queue: Queue, pid: int, now: bool) -> None:
     queue.close()
 
 
-def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None) -> None:
+def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None, begun_s: float) -> None:
     """Wait until the writer lock is free, or another supervisor holds it.
 
-    By then, the old supervisor has written everything.
+    By then, the old supervisor has written everything. The timeout counts from `begun_s`.
     """
     from ...system import lockfile, pidfile
 
-    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    deadline_s = None if timeout_s is None else begun_s + timeout_s
     pause_s = 0.005
     while lockfile.is_held(queue.home.lock):
         if deadline_s is not None and time.monotonic() >= deadline_s:

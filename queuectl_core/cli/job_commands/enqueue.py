@@ -6,7 +6,7 @@ from ...api import Queue
 from ...errors import InvalidInput, InvalidJob, QueueError
 from ..fast_args import Arguments
 from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields
-from ..screen import Screen
+from ..screen import Screen, counted
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ JOB_FLAGS = (
     ("--csv", "FILE", "one job per row"),
     ("--header", "", "row 1: {name} {size}"),
     ("--print", "WHAT", "ids | batch"),
+    ("--quiet", "", "no notes, no count"),
     *NEW_JOB_FLAGS[:3],
     ("--after-tag", "K=V…", "after jobs so tagged"),
     *NEW_JOB_FLAGS[3:],
@@ -62,11 +63,33 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         _check_ways(args)
     if args.dry_run:
         return _preview(queue, args, screen) if lines is None else _preview_lines(lines, screen)
-    ids = queue.enqueue_many([_wanted(args)]) if lines is None else _enqueue_lines(queue, lines)
+    ids = queue.enqueue_many([_wanted(args)]) if lines is None else _enqueue_lines(queue, lines, args.quiet)
     if args.print == "batch":
-        return screen.result({"batch": args.batch}, args.batch)
-    batch = {} if args.batch is None else {"batch": args.batch}
-    screen.result({"ids": ids, **batch}, "\n".join(ids))
+        screen.result({"batch": args.batch}, args.batch)
+    else:
+        batch = {} if args.batch is None else {"batch": args.batch}
+        screen.result({"ids": ids, **batch}, "\n".join(ids))
+    if args.quiet or screen.json:
+        return
+    if lines is not None:
+        screen.note(f"{counted(len(ids))} added" + (f" to batch {args.batch}" if args.batch else ""))
+    elif args.stdin != "-":
+        _warn_of_unused_input(screen)
+
+
+def _warn_of_unused_input(screen: Screen) -> None:
+    import os
+
+    try:
+        is_pipe = os.fstat(0).st_mode & 0o170000 == 0o010000  # most calls need no more to know
+    except OSError:
+        return
+    if is_pipe:
+        from ...terminal.unused_input import is_piped
+
+        if is_piped():
+            advice = "use --each-line for a job per line, or --stdin - for the input of the job"
+            screen.note(f"warning: standard input was not read; {advice}")
 
 
 def _makes_batch(args: Arguments) -> bool:
@@ -127,7 +150,6 @@ def _preview_lines(lines: JobLines, screen: Screen) -> None:
     from ...model.job_spec import check_spec
     from ...model.job_text import parse
     from ...wire.protocol import check_load
-    from ..screen import counted
 
     commands: list[str] = []
     count = 0
@@ -209,10 +231,10 @@ def _parse_job(text: str) -> object:
         raise InvalidInput(what=what) from None
 
 
-def _enqueue_lines(queue: Queue, lines: JobLines) -> list[str]:
+def _enqueue_lines(queue: Queue, lines: JobLines, quiet: bool) -> list[str]:
     from ...terminal.progress import Progress
 
-    with Progress("jobs read; all are stored at the end") as progress:
+    with Progress("jobs read; all are stored at the end", quiet=quiet) as progress:
         try:
             return queue.enqueue_lines(lines, progress=progress.show)
         except QueueError as refusal:

@@ -6,8 +6,7 @@ import time
 
 from ...api import Queue
 from ...errors import InvalidInput, NothingToDo, QueueError
-from ...terminal.progress import QUIET, Progress
-from ...waiting import Report, Watch
+from ...terminal.progress import QUIET, Progress, watch_of
 from ..fast_args import Arguments
 from ..filters import ALLOW_EMPTY, FILTERS, STATE, chosen_by, nothing_matches
 from ..screen import Screen, counted
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ...model.records import Chosen, Ended
+    from ...waiting import Report
 
 SUMMARY = """Waits until jobs finish: named jobs, matching jobs (finished ones count too), or all unfinished
 jobs. Exits with 0 if all completed, 1 if one did not or no job matches, 124 on timeout.
@@ -54,7 +54,8 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     if ids and chosen:
         raise InvalidInput(what="use either job IDs or filters, not both")
     progress = Progress(_what(ids, chosen), quiet=args.quiet or screen.json)
-    watch = _watch(args, progress)
+    until = "first" if args.any else "all"
+    watch = watch_of(progress, "failure" if args.fail_fast else until)
     try:
         with progress:
             if ids or args.file is not None:
@@ -101,16 +102,6 @@ def _what(ids: list[str], chosen: Chosen) -> str:
     if ids:
         return "jobs"
     return "matching jobs" if chosen else "of all unfinished jobs"
-
-
-def _watch(args: Arguments, progress: Progress) -> Watch:
-    def show(report: Report) -> None:
-        progress.total = report.total
-        done = sum(report.ended.values())
-        progress.show(done, done - report.ended.get("completed", 0))
-
-    until = "first" if args.any else "all"
-    return Watch("failure" if args.fail_fast else until, show if progress.is_live else None)
 
 
 def _status_of(ended: Ended, first: Sequence[str] | None) -> int:

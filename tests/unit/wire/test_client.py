@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from queuectl_core.errors import BadHome, Busy, UnknownJob
+from queuectl_core.wire import client as client_module
 from queuectl_core.wire import protocol
 from queuectl_core.wire.client import Client, NotSent, connect
 from tests.homes import short_folder
@@ -81,3 +82,22 @@ def test_long_wait_is_split_into_parts(
     monkeypatch.setattr("queuectl_core.wire.client._MAX_WAIT_S", 0.001)
     with pytest.raises(Busy, match="did not answer within 0.05 s"):
         client.receive(0.05)
+
+
+def test_a_slow_answer_is_noticed_once(
+    ends: tuple[Client, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "SLOW_AFTER_S", 0.01)
+    client, peer = ends
+    heard: list[str] = []
+
+    def on_slow() -> None:
+        heard.append("slow")
+        peer.sendall(protocol.encode({"ok": True, "n": 1}))
+
+    client.on_slow = on_slow
+    assert client.receive(5.0) == {"n": 1} and heard == ["slow"]
+    with pytest.raises(Busy, match=r"within 0\.05 s"):
+        client.on_slow = lambda: heard.append("again")
+        client.receive(0.05)
+    assert heard == ["slow", "again"]
