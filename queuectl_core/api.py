@@ -103,7 +103,7 @@ class Queue(Administration):
 
         An existing ID means itself, `last` the newest job, and another word the IDs that begin with it.
 
-        Raises: InvalidInput.
+        Raises: InvalidInput, NothingToDo.
         """
         found: dict[str, builtins.list[str]] = self._transport.ask("find", words=list(words))["found"]
         return found

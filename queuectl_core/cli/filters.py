@@ -177,14 +177,17 @@ def complete_ids(queue: Queue, name: str, args: Arguments) -> bool:
     A script that names a removed job must not change another whose ID is longer. So a command that does not only
     read asks at a terminal, and refuses elsewhere.
 
-    Raises: AmbiguousId, InvalidInput, NothingToDo.
+    Raises: AmbiguousId, NothingToDo.
     """
     field = "ids" if getattr(args, "ids", None) else "id"
     given = getattr(args, field, None)
     words = [given] if isinstance(given, str) else given
     if not words or len(words) > MAX_WORDS or not all(map(_may_be_id, words)):
         return False
-    found = queue.find(words)
+    try:
+        found = queue.find(words)
+    except InvalidInput:  # an older supervisor does not know this request
+        return False
     ids = [_only(word, found[word]) for word in words]
     if None in ids or ids == words:
         return False

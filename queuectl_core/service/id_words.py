@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NothingToDo
 from ..model.validators import is_id
 from .fields import Fields
 
@@ -26,7 +26,7 @@ def find(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
     An existing ID means itself only. The reply has at most MEANINGS for each word.
 
-    Raises: InvalidInput.
+    Raises: InvalidInput, NothingToDo.
     """
     words = request.get("words")
     if not isinstance(words, list) or not 0 < len(words) <= MAX_WORDS or not all(map(is_id, words)):
@@ -41,9 +41,9 @@ def _meanings(ledger: Ledger, word: str) -> list[str]:
     newest = table.ids.newest[1]
     if word == "last" and newest:
         if table.get(newest) is None:
-            raise InvalidInput(what=f"the newest job, {newest}, was removed")
+            raise NothingToDo(what=f"the newest job, {newest}, was removed")
         return [newest]
     found = table.ids.beginning_with(word, MEANINGS)
     if found is None:
-        raise InvalidInput(what="many jobs have just changed; use the whole ID")
+        raise NothingToDo(what="many jobs have just changed; use the whole ID")
     return found

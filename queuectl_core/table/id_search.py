@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .memtable import InsertBatch, MemtableEntry
+from .memtable import FreshJob, InsertBatch, MemtableEntry
 from .store import Store
 
 MAX_ENTRIES = 50_000
@@ -37,7 +37,7 @@ class IdSearch:
     def note_batch(self, batch: InsertBatch) -> None:
         """Note the last job of a batch that a user added."""
         for id, entry in reversed(batch.entries.items()):
-            job = entry.job
+            job = entry[0] if isinstance(entry, FreshJob) else entry.job
             if job is not None and _NOT_OF_USERS.isdisjoint(job.options):
                 return self.note(job.number, id, job.options)
 

@@ -16,10 +16,11 @@ def listing(ledger, request, now_ms):
     return queries.listing(ledger, {name: value for name, value in request.items() if name != "where"}, now_ms)
 
 handlers.HANDLERS["list"] = listing
+del handlers.HANDLERS["find"]
 from queuectl_core.cli.main import run
 run(["worker", "start", "--foreground", "--count", "1"])
 """
-"""A supervisor that ignores `where`, like those before this field."""
+"""A supervisor that ignores `where`, like those before this field, and finds no short IDs."""
 
 
 @pytest.fixture
@@ -116,6 +117,7 @@ def test_a_supervisor_that_does_not_know_a_condition_changes_nothing(four: Comma
         for words in ("rm --id web-*", "dlq purge --grep exit", "cancel --grep make", "wait --reason x", "list --id w*"):
             assert "worker restart" in four.refused(2, *words.split())
         assert len(four.json("list")) == 4
+        assert "does not exist" in four.refused(1, "show", "nobody")
         assert four.json("rm", "--name", "nightly a", "--dry-run")["ids"] == ["web-1"]
     finally:
         four.ok("worker", "stop")
