@@ -90,8 +90,9 @@ def two_columns(flags: Sequence[Option]) -> str:
     half = (len(cells) + 1) // 2
     right = [*cells[half:], ""]
     lines = [f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half])]
-    rare = " ".join(("also:", *(flag for flag, _, _ in flags if flag in _RARE)))
-    return "\n".join([*lines, *textwrap.wrap(rare, 78, subsequent_indent="  ", break_on_hyphens=False)])
+    rare = [flag for flag, _, _ in flags if flag in _RARE]
+    also = textwrap.wrap(" ".join(("also:", *rare)), 78, subsequent_indent="  ", break_on_hyphens=False)
+    return "\n".join([*lines, *(also if rare else ())])
 
 
 def job_fields(args: Arguments) -> JobFields:

@@ -47,6 +47,8 @@ class Filter:
         self.where = sorted(where)
         self.batch = where.get("batch")
         """The batch of all jobs that match, so that only its indexes have to be read."""
+        self.ended_since_ms = where.get("ended_since_ms")
+        """No job that matches ended before, so that the older ones need not be read."""
         self._tests = [_test_of(name, value) for name, value in where.items()]
 
     def takes(self, job: Job) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.run_outcome import backoff_ms
 from ..errors import InvalidInput, UnknownJob
-from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
+from ..model.job import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES, Job
 from ..model.validators import is_id
 from ..table.index_keys import ALL_QUEUES, READY, indexes_of, member_index
 from ..timestamps import utc, utc_or_none
@@ -135,6 +135,11 @@ class PageQuery:
         self.newest_first = () if fields.is_set(request, "oldest_first") else _NEWEST_FIRST
         self.is_numbered = fields.is_set(request, "numbered")
 
+    def oldest(self, index: str) -> str:
+        """Return a key of an index before all jobs that can match, or an empty text."""
+        since_ms = self.filter.ended_since_ms
+        return "" if since_ms is None or index not in FINAL_STATES else f"{index}/{since_ms:015}"
+
 
 def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return one page of the jobs that match the request, which `PageQuery` describes."""
@@ -149,10 +154,14 @@ def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
     """Add jobs to a page, and return where the next page continues, or None at the end."""
     for index in query.indexes:
+        is_reverse, oldest = index.rpartition("/")[2] in query.newest_first, query.oldest(index)
         key: str | None = query.after if index == query.indexes[0] else ""
+        key = key if is_reverse else max(str(key), oldest)
         while key is not None:
             size = query.limit - len(page.jobs)
-            entries = ledger.table.in_order(index, size, key, index.rpartition("/")[2] in query.newest_first)
+            entries = ledger.table.in_order(index, size, key, is_reverse)
+            if oldest:
+                entries = [entry for entry in entries if entry[0] >= oldest]
             for place, id in entries:
                 job = ledger.table.get(id)
                 if job is not None and not page.look_at(job, query.filter.takes(job)):
@@ -238,6 +247,8 @@ def _wanted_indexes(request: Fields, filter: Filter) -> list[str]:
         if state not in STATES:
             raise InvalidInput(what=f"unknown state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
     shown = [name for name in STATES_SHOWN if name in states]
+    if filter.ended_since_ms is not None:
+        shown = [name for name in shown if name in FINAL_STATES] or shown
     if filter.batch is not None:
         return [member_index(str(filter.batch), name) for name in shown]
     return [index for name in shown for index in indexes_of(name, filter.queue)]

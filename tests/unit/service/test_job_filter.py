@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from queuectl_core.errors import InvalidInput
 from queuectl_core.model.job import Job
 from queuectl_core.model.records import State
 from queuectl_core.service.job_filter import MAX_TEXT, Filter
-from tests.builders import NOW_MS
+from queuectl_core.service.queries import listing
+from tests.builders import NOW_MS, an_engine, enqueue, exited, run_job
 
 
 def a_job(id: str = "web-1", state: State = "dead", **more: Any) -> Job:
@@ -84,3 +86,24 @@ def test_a_pattern_with_a_reversed_range_matches_nothing() -> None:
 
 def test_a_pattern_with_many_stars_takes_no_time() -> None:
     assert not Filter({"where": {"id": "*a" * 400 + "b"}}).takes(a_job("a" * 128))
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_jobs_that_ended_before_are_not_read(oldest_first: bool) -> None:
+    engine = an_engine()
+    enqueue(engine, *(f"a{n}" for n in range(8)), "waits", max_retries=0)
+    for n in range(8):
+        run_job(engine, exited(n % 2), NOW_MS + n)
+    read: list[str] = []
+    get = engine.table.get
+
+    def noted(id: str) -> Job | None:
+        read.append(id)
+        return get(id)
+
+    engine.table.get = noted  # type: ignore[method-assign]
+    where = {"ended_since_ms": NOW_MS + 6}
+    request: Any = {"where": where, "form": "brief", "oldest_first": oldest_first}
+    reply = listing(SimpleNamespace(table=engine.table), request, NOW_MS)  # type: ignore[arg-type]
+    assert sorted(reply["jobs"]) == ["a6", "a7"] == sorted(set(read))  # type: ignore[call-overload]
+    assert (reply["next"], reply["where"]) == (None, ["ended_since_ms"])
