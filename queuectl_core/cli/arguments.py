@@ -135,8 +135,9 @@ def _declare(parser: FullParser, definition: Any) -> None:
     for option in options:
         if option not in filters:
             _add(parser, option)
-    _add_group(parser, FILTERS_TITLE, filters)
-    _add_group(parser, JOB_TITLE, getattr(definition, "JOB_FLAGS", ()))
+    job_flags = getattr(definition, "JOB_FLAGS", ())
+    _add_group(parser, FILTERS_TITLE, filters, only_names=bool(job_flags))
+    _add_group(parser, JOB_TITLE, job_flags)
 
 
 def _usage_of(options: Sequence[Option]) -> str:
@@ -145,13 +146,13 @@ def _usage_of(options: Sequence[Option]) -> str:
     return " ".join(["%(prog)s [options]", *(f"[{place.replace('…', ' …')}]" for place in places)])
 
 
-def _add_group(parser: FullParser, title: str, options: Sequence[Option]) -> None:
-    """Add options that share the text of a group, in two columns."""
+def _add_group(parser: FullParser, title: str, options: Sequence[Option], only_names: bool = False) -> None:
+    """Add options that share the text of a group: two columns, or only the names where the help is long."""
     if not options:
         return
-    from .job_options import two_columns
+    from .job_options import names_of, two_columns
 
-    group = parser.add_argument_group(title, two_columns(options))
+    group = parser.add_argument_group(title, names_of(options) if only_names else two_columns(options))
     for names, metavar, _ in options:
         _add(group, (names, metavar, argparse.SUPPRESS))
 

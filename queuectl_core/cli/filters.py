@@ -10,7 +10,7 @@ from .fast_args import Arguments
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
     from ..api import Queue
@@ -45,15 +45,15 @@ _TIMES = ("since", "until", "ended_since")
 _FIELDS = ("state", *(names[2:].replace("-", "_") for names, _, _ in FILTERS))
 
 
-def where_filter(pairs: list[str]) -> Chosen:
-    """Return the filter that `--where FIELD=VALUE` makes.
+def where_filter(args: Arguments, new_values: Sequence[str]) -> Chosen:
+    """Return the filter that the options and `--where FIELD=VALUE` make.
 
-    A command has --where if its options, like --queue, set new values.
+    A command has --where if some of its options, like --queue, set new values. Those are in `new_values`.
 
     Raises: InvalidInput.
     """
-    fields: dict[str, Any] = dict.fromkeys(_FIELDS)
-    for text in pairs:
+    fields: dict[str, Any] = {name: None if name in new_values else getattr(args, name) for name in _FIELDS}
+    for text in args.where or ():
         name, sign, value = text.partition("=")
         field = name.replace("-", "_")
         if name.startswith("tag.") and sign:

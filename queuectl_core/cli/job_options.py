@@ -83,16 +83,21 @@ _MAX_FILE_CHARACTERS = 1024 * 1024
 
 def two_columns(flags: Sequence[Option]) -> str:
     """Return the help of job options in two columns, which fit the screen, and the names of the rare ones."""
-    import textwrap
-
     shown = [(flag, metavar, help) for flag, metavar, help in flags if flag not in _RARE]
     cells = [f"{flag + ' ' + metavar.rstrip('…?'):19}{help}" for flag, metavar, help in shown]
     half = (len(cells) + 1) // 2
     right = [*cells[half:], ""]
     lines = [f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half])]
-    rare = [flag for flag, _, _ in flags if flag in _RARE]
-    also = textwrap.wrap(" ".join(("also:", *rare)), 78, subsequent_indent="  ", break_on_hyphens=False)
-    return "\n".join([*lines, *(also if rare else ())])
+    rare = [option for option in flags if option[0] in _RARE]
+    return "\n".join([*lines, f"also: {names_of(rare)}"] if rare else lines)
+
+
+def names_of(flags: Sequence[Option]) -> str:
+    """Return the names of options on lines that fit the screen."""
+    import textwrap
+
+    names = " ".join(flag for flag, _, _ in flags)
+    return "\n".join(textwrap.wrap(names, 72, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def job_fields(args: Arguments) -> JobFields:

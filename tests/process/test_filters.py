@@ -102,6 +102,28 @@ def test_logs_of_a_filter_name_each_job(four: CommandLine) -> None:
     assert four.ok("logs", "--follow", "--id", "db-*") == "db-1| make\n"
 
 
+def test_edit_takes_filters_and_new_values(queuectl: CommandLine) -> None:
+    for id, queue in (("a", "q"), ("b", "q"), ("c", "default")):
+        queuectl.ok("enqueue", "--id", id, "--queue", queue, "--tag", f"k={id}", "--command", f"echo {id}")
+
+    def edited(*words: str) -> list[str]:
+        return queuectl.json("edit", "--dry-run", *words)["ids"]
+
+    assert edited("--grep", "echo", "--priority", "3") == ["a", "b", "c"]
+    assert edited("--queue", "q", "--set", "queue=other") == ["a", "b"]
+    assert edited("--tag", "k=b", "--set", "priority=3") == ["b"]
+    assert edited("--where", "queue=q", "--id", "a*", "--queue", "other") == ["a"]
+    queuectl.ok("edit", "--queue", "q", "--set", "queue=other", "--set", "tag.k=v", "--set", "command=true", "--yes")
+    job = queuectl.job("b")
+    assert (job["queue"], job["tags"], job["command"]) == ("other", {"k": "v"}, "true")
+    assert queuectl.ok("edit", "a", "--set", "priority=7", "--max-retries", "9") == "1 job changed\n"
+    assert (queuectl.job("a")["priority"], queuectl.job("a")["max_retries"]) == (7, 9)
+    for value in ("colour=red", "priority", "tag=x", "inherit-env=yes", "id=z"):
+        queuectl.refused(2, "edit", "a", "--set", value)
+    queuectl.refused(2, "edit", "--queue", "q", "--priority", "3")
+    queuectl.refused(2, "edit", "a", "--queue", "other", "--set", "priority=3")
+
+
 def test_a_wait_reports_what_failed_before(four: CommandLine) -> None:
     assert four("wait", "--id", "web-*").status == 1
     assert four("wait", "--grep", "echo").status == 0

@@ -16,6 +16,7 @@ from ..screen import Screen, counted
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from ...model.records import Chosen
     from ..fast_args import Option
@@ -27,6 +28,11 @@ _JOBS = (
     DRY_RUN,
     YES,
 )
+
+
+_VALUES_OR_FILTERS = ("--queue", "--name", "--tag")
+_BOTH = ("queue", "name", "tag")
+"""The options of `edit` that can be a new value or a filter."""
 
 
 class Change:
@@ -139,13 +145,19 @@ class Retry(Change):
 
 
 class Edit(Change):
-    """The command that changes fields of jobs. Its options are fields, so only --where selects jobs."""
+    """The command that changes fields of jobs.
 
-    USAGE = "queuectl edit [options] (ID … | --where FIELD=VALUE | --all)"
+    Its options --queue, --name and --tag are new values, or filters if the new values are in --set.
+    """
+
+    USAGE = "queuectl edit [options] (ID … | FILTER … | --all)"
     OPTIONS = (
         *_JOBS,
-        ("--where", "F=V…", "jobs with state=, queue=, name=, tag.KEY= …"),
+        ("--where", "F=V…", "jobs with queue=, name=, tag.KEY=, state= …"),
+        ("--set", "F=V…", "new value: queue=gpu; --queue, --name, --tag then filter"),
         ("--command", "TEXT", "new shell command line"),
+        STATE,
+        *(option for option in FILTERS if option[0] not in _VALUES_OR_FILTERS),
     )
 
     @property
@@ -160,7 +172,7 @@ class Edit(Change):
 
         Raises: InvalidInput, NothingToDo, UnknownJob, WrongState.
         """
-        if len(args.ids) != 1 or args.where or args.all or args.dry_run or self._has_change(args):
+        if len(args.ids) != 1 or self.chosen(args) or args.all or args.dry_run or self._has_change(args):
             return super().run(queue, args, screen)
         from ..editor import check_terminal, edit
         from ..job_details import editable
@@ -171,11 +183,11 @@ class Edit(Change):
         screen.result({"ids": args.ids, "count": 1, "dry_run": False}, f"1 job {self._done}")
 
     def chosen(self, args: Arguments) -> Chosen:
-        """Return the filter that --where makes.
+        """Return the filter that the options make.
 
         Raises: InvalidInput.
         """
-        return where_filter(args.where or [])
+        return where_filter(args, () if args.set else _BOTH)
 
     def options(self, args: Arguments) -> Mapping[str, object]:
         """Return the fields to change. An empty value restores the default.
@@ -184,6 +196,7 @@ class Edit(Change):
         """
         from ..job_options import job_fields
 
+        args = self._with_new_values(args) if args.set else args
         fields = {name: None if value == "" else value for name, value in job_fields(args).items()}
         if args.command is not None:
             fields["command"] = args.command
@@ -191,8 +204,27 @@ class Edit(Change):
             raise InvalidInput(what="name a change, like --priority 10")
         return {"fields": fields}
 
+    def _with_new_values(self, args: Arguments) -> Arguments:
+        """Return the arguments with the values of --set in place of the filters.
+
+        Raises: InvalidInput.
+        """
+        known = {flag[2:].replace("-", "_"): metavar for flag, metavar, _ in self.JOB_FLAGS}
+        values: dict[str, Any] = {**vars(args), **dict.fromkeys(_BOTH)}
+        for text in args.set:
+            name, sign, value = text.partition("=")
+            group, _, key = name.partition(".")
+            field = group.replace("-", "_")
+            if sign and key and known.get(field) == "K=V…":
+                values[field] = [*(values[field] or ()), f"{key}={value}"]
+            elif sign and (field == "command" or known.get(field, "…")[-1:] not in ("", "…")):
+                values[field] = value
+            else:
+                raise InvalidInput(what=f"--set needs a field like priority=10 or tag.user=ann, not {text[:40]!r}")
+        return Arguments(**values)
+
     def _has_change(self, args: Arguments) -> bool:
-        names = ("command", *(flag[2:].replace("-", "_") for flag, _, _ in self.JOB_FLAGS))
+        names = ("set", "command", *(flag[2:].replace("-", "_") for flag, _, _ in self.JOB_FLAGS))
         return any(getattr(args, name) not in (None, False) for name in names)
 
 
@@ -223,14 +255,12 @@ COMMANDS = {
     ),
     "edit": Edit(
         Queue.edit, "changed", (PENDING, FAILED, DEAD),
-        """Changes waiting or dead jobs: any `enqueue` option except --id, --key and --after. An empty value
-        resets an option; --delay 0 makes a job run now. With one ID and no option, it opens the job in $VISUAL or
-        $EDITOR.""",
+        """Changes waiting or dead jobs: any `enqueue` option except --id, --key and --after; an empty value
+        resets an option. With one ID and no option, it opens the job in $VISUAL or $EDITOR.""",
         [
             "queuectl edit job1",
-            "queuectl edit job1 --priority 10",
-            "queuectl edit job1 --command 'make -j8' --timeout 1h",
-            'queuectl edit job1 --queue ""',
+            "queuectl edit job1 --command 'make -j8' --priority 10",
+            "queuectl edit --queue mail --set queue=slow",
         ],
     ),
     "rm": Change(
