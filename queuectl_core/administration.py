@@ -81,11 +81,21 @@ class Administration:
         """Set rules of a queue; the value None removes a rule.
 
         `limit` is how many jobs run at once. `rate` is [jobs, seconds]: how many jobs start in that time.
-        While `paused` is true, no job starts. The queue `*` stands for all queues, and supports only `paused`.
+        While `paused` is true, no job starts; `pause_for` is how long, and `pause_reason` is why.
+        No job starts while the load is above `limit_load`, or less memory than `min_free_mem` is free.
+        `defaults` are fields of the jobs that do not set them. A job takes them when it is added.
+        The queue `*` stands for all queues, and supports only pauses.
 
         Raises: InvalidInput.
         """
         self._transport.ask("queue-set", queue=queue, fields=rules)
+
+    def remove_queue(self, queue: str) -> None:
+        """Remove all rules of a queue that has no unfinished jobs.
+
+        Raises: NothingToDo, InvalidInput.
+        """
+        self._transport.ask("queue-remove", queue=queue)
 
     def schedules(self, name: str | None = None) -> list[ScheduleRecord]:
         """Return the records of all schedules, or of the schedule `name`: its times, next time, and job."""

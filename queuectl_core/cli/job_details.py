@@ -25,9 +25,10 @@ def print_job(job: JobRecord, screen: Screen) -> None:
     if screen.json:
         return screen.value(job)
     fields: dict[str, object] = dict(job)
+    origins = job.get("defaults", {})
     for field, value in {**{name: fields[name] for name in _FIRST}, **fields}.items():
-        if field != "history" and value != _UNSAID.get(field):
-            print_field(field, value, screen)
+        if field not in ("history", "defaults") and value != _UNSAID.get(field):
+            print_field(field, value, screen, origins.get(field))
     if job["history"]:
         screen.line()
         screen.table(_ATTEMPT_COLUMNS, job["history"])
@@ -35,10 +36,12 @@ def print_job(job: JobRecord, screen: Screen) -> None:
             screen.note(f"for its output, run `queuectl logs {job['id']}`")
 
 
-def print_field(name: str, value: object, screen: Screen) -> None:
-    """Print one field, unless its value is None."""
+def print_field(name: str, value: object, screen: Screen, origin: str | None = None) -> None:
+    """Print one field, unless its value is None. `origin` says where a value that the job did not set is from."""
+    if name == "env" and isinstance(value, dict):  # values can be secrets
+        value = ", ".join(value)
     if value is not None:
-        screen.line(f"{name:13} {visible(shown(value))}")
+        screen.line(f"{name:13} {visible(shown(value))}{f'  (from {origin})' if origin else ''}")
 
 
 def editable(job: JobRecord) -> dict[str, object]:
@@ -143,7 +146,17 @@ def _as_dead(why: dict[str, Any]) -> str:
 
 def _for_its_queue(why: dict[str, Any]) -> str:
     resume = f"resume it with `queuectl queue resume {why['queue']}`"
-    return f"queue {why['queue']} is paused since {why['since']}; {resume}"
+    return f"queue {why['queue']} is paused since {why['since']}{_pause(why)}; {resume}"
+
+
+def _pause(why: dict[str, Any]) -> str:
+    """Return the end and the reason of a pause."""
+    until, reason = why.get("until"), why.get("pause_reason")
+    return f"{f' until {until}' if until else ''}{f' ({reason})' if reason else ''}"
+
+
+def _for_memory(why: dict[str, Any]) -> str:
+    return f"{why['value'] / 2**20:.0f} MiB of memory are free, and the limit is {why['limit'] / 2**20:.0f} MiB"
 
 
 def _for_its_rate(why: dict[str, Any]) -> str:
@@ -159,7 +172,11 @@ _SENTENCES = {
     "waits for jobs": lambda why: f"waits for {', '.join(_blockers(why))}",
     "waits for a retry": _for_a_retry,
     "waits for its time": lambda why: f"waits until {why['at']}, in {format_span(why['in_ms'])}",
-    "everything is paused": lambda why: f"all queues are paused since {why['since']}; resume with `queuectl resume`",
+    "everything is paused": (
+        lambda why: f"all queues are paused since {why['since']}{_pause(why)}; resume with `queuectl resume`"
+    ),
+    "the load is too high": lambda why: f"the load average is {why['value']:.1f}, and the limit is {why['limit']:g}",
+    "too little memory is free": _for_memory,
     "its queue is paused": _for_its_queue,
     "its queue is full": lambda why: f"queue {why['queue']} is at its limit of {why['limit']}",
     "its queue is ahead of its rate": _for_its_rate,

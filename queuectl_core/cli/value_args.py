@@ -1,4 +1,4 @@
-"""Value arguments: times and whole numbers as users write them on a command line.
+"""Value arguments: times, whole numbers and pauses as users write them on a command line.
 
 It knows the clock of this machine, but no command.
 Invariant: a time without a zone is local on the command line, and nowhere else.
@@ -8,6 +8,17 @@ Invariant: a time of day means its next occurrence here. Filters change that to 
 from __future__ import annotations
 
 from ..errors import InvalidInput
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from ..model.records import QueueLimits
+    from .fast_args import Arguments, Option
+
+PAUSE_OPTIONS: tuple[Option, ...] = (
+    ("--for", "TIME", "end the pause after this time, like 2h"),
+    ("--reason", "TEXT", "why, for `status` and `why`"),
+)
+"""The options of a pause of one queue or of all."""
 
 TIMED_OUT = 124
 """The exit status after a timeout, as in timeout(1)."""
@@ -69,3 +80,13 @@ def _next_time_of_day(local: tuple[int, ...]) -> float:
     hour, minute, second = local[3:6]
     times = [time.mktime((year, month, day, hour, minute, second, 0, 0, -1)) for day in (today, today + 1)]
     return times[0] if times[0] > now_s else times[1]
+
+
+def pause_of(args: Arguments) -> QueueLimits:
+    """Return the rules of the pause that the options describe."""
+    rules: QueueLimits = {"paused": True}
+    if args.__dict__["for"] is not None:
+        rules["pause_for"] = args.__dict__["for"]
+    if args.reason is not None:
+        rules["pause_reason"] = args.reason
+    return rules

@@ -16,25 +16,17 @@ from ..errors import BadDependency, DuplicateJob, KeyTaken, RepeatedId
 from ..model import reasons
 from ..model.events import Enqueued
 from ..model.job import DEAD, FAILED, FINAL_STATES, NO_OPTIONS, PENDING
-from ..model.job_spec import BASIC_FIELDS, PASSING_OPTIONS, check_spec
+from ..model.job_spec import BASIC_FIELDS, DEFAULT_QUEUE, PASSING_OPTIONS, check_spec
 from ..model.settings import Settings
 from ..table.job_table import JobTable
 from .dependencies import newest_open, oldest_dead
+from .job_defaults import DefaultsByQueue
 
 if TYPE_CHECKING:
     from ..model.records import CheckedSpec, Options
 
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _BASE32 for low in _BASE32]
-
-SETTINGS_OF_JOBS = {
-    "backoff_max": "backoff-max",
-    "jitter": "jitter",
-    "retry_on": "retry-on",
-    "fail_on": "fail-on",
-    "timeout": "timeout",
-}
-"""The fields that a job takes from the changed settings unless it sets them itself."""
 
 _REQUEST_FIELDS = BASIC_FIELDS | PASSING_OPTIONS
 
@@ -63,9 +55,11 @@ class Admission:
         self._table = table
         self._cwd = cwd
         self._now_ms = now_ms
-        self._max_retries = settings["max-retries"]
-        self._backoff_base = settings["backoff-base"]
-        self._defaults = (_defaults(settings) if settings.values else None) or NO_OPTIONS
+        self._defaults = DefaultsByQueue(settings, table.queues)
+        usual = self._defaults.of(DEFAULT_QUEUE)
+        self._max_retries, self._backoff_base = usual.max_retries, usual.backoff_base
+        self._usual = usual.completed({}, {"max_retries": 0, "backoff_base": 0}) or NO_OPTIONS
+        """The options of jobs that set only basic fields; they share them."""
         self._of_batches: dict[str, Options] = {}
         """The options of jobs that set only their batch; they share them."""
         self._first_number = table.next_number
@@ -110,7 +104,7 @@ class Admission:
             return
         retries, base = spec.get("max_retries", self._max_retries), spec.get("backoff_base", self._backoff_base)
         batch = spec.get("batch")
-        options = self._defaults if batch is None else self._options_in(batch)
+        options = self._usual if batch is None else self._options_in(batch)
         event = Enqueued(id, number, self._now_ms, spec["command"], spec.get("cwd", self._cwd), retries, base, options)
         if spec is not raw:  # the job has other fields too
             holder = self._holder(spec)
@@ -127,7 +121,7 @@ class Admission:
         """Return the options of a job of this batch that sets no others."""
         options = self._of_batches.get(batch)
         if options is None:
-            options = self._of_batches[batch] = {**self._defaults, "batch": batch}
+            options = self._of_batches[batch] = {**self._usual, "batch": batch}
         return options
 
     def _holder(self, spec: CheckedSpec) -> str | None:
@@ -153,7 +147,8 @@ class Admission:
 
     def _with_options(self, event: Enqueued, spec: CheckedSpec) -> Enqueued:
         given: Any = {name: value for name, value in spec.items() if name not in _REQUEST_FIELDS}
-        options: Options = {**self._defaults, **given}
+        defaults = self._defaults.of(spec.get("queue", DEFAULT_QUEUE))
+        options = defaults.completed(given, spec)
         after_any = bool(options.get("after_any"))
         blockers = [other for other in options.get("after", ()) if self._blocks(other, after_any, event.id)]
         if "after_batch" in options:
@@ -162,7 +157,9 @@ class Admission:
         at_ms = due_ms(spec, self._now_ms, self._table.clock_shift_ms)
         if "key" in spec:
             self.keys[spec["key"]] = event.id
-        return Enqueued(*event[:7], options or NO_OPTIONS, at_ms, blockers or (), spec.get("at"))
+        retries = spec.get("max_retries", defaults.max_retries)
+        base = spec.get("backoff_base", defaults.backoff_base)
+        return Enqueued(*event[:5], retries, base, options or NO_OPTIONS, at_ms, blockers or (), spec.get("at"))
 
     def _blocks(self, id: str, after_any: bool, dependant: str) -> bool:
         """Return whether a dependant must wait for a job, or dies because that job is dead.
@@ -201,12 +198,6 @@ class Admission:
 def _accepts_existing(spec: CheckedSpec) -> bool:
     """Return whether the request accepts an existing job with the same ID."""
     return spec.get("on_conflict") == "skip" and "id" in spec
-
-
-def _defaults(settings: Settings) -> Options:
-    values = {name: settings[key] for name, key in SETTINGS_OF_JOBS.items() if key in settings.values}
-    defaults: Any = {name: value for name, value in values.items() if value or name == "backoff_max"}
-    return defaults  # type: ignore[no-any-return]  # the settings have the types of the fields
 
 
 def due_ms(fields: Mapping[str, Any], now_ms: int, clock_shift_ms: int) -> int | None:

@@ -200,6 +200,7 @@ _OPTIONS: dict[str, Callable[[object], object]] = {
     **OPTIONS,
     "schedule": validators.name,
     "hook": lambda value: _hook(value),
+    "defaults": partial(validators.text_pairs, what="field", most=100, max_bytes=4096, names=r"[a-z_]{1,64}"),
     "at": lambda value: value if type(value) is int else validators.time(value),
 }
 

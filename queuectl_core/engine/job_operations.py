@@ -1,4 +1,4 @@
-"""Job operations: what users do to existing jobs and queues: retry, cancel, remove, edit, suspend, pause.
+"""Job operations: what users do to existing jobs: retry, cancel, remove, edit, suspend.
 
 A decision checks all jobs before the first event; with `skip_ineligible`, it skips those to which it does not apply.
 
@@ -8,19 +8,18 @@ Pure. Changes nothing itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
 from ..model import commands, events, reasons
 from ..model.events import Event, JobEvent
 from ..model.job import DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, Job
-from ..model.job_spec import BASIC_FIELDS, FIXED_FIELDS, MAX_WAIT_S, PASSING_OPTIONS, check_field
+from ..model.job_spec import BASIC_FIELDS, FIXED_FIELDS, PASSING_OPTIONS, check_field
 from ..model.settings import Settings
-from ..model.validators import fault_in, is_id, whole
-from ..table.index_keys import ALL_QUEUES, BLOCKED
+from ..model.validators import is_id
+from ..table.index_keys import BLOCKED
 from ..table.job_table import JobTable
-from . import places
+from . import places, queue_rules
 from .admission import due_ms, holder_of_key
 from .dependencies import with_dependants
 
@@ -228,36 +227,6 @@ def _set_suspended(table: JobTable, command: commands.Suspend | commands.Continu
     return [kind(job.id, now_ms) for job in jobs if job.suspended != is_suspend], [job.id for job in jobs]
 
 
-def _change_queue(table: JobTable, command: commands.ChangeQueue, now_ms: int) -> Decision:
-    if command.name != ALL_QUEUES and not is_id(command.name):
-        raise InvalidInput(what=f"invalid queue name {command.name[:60]!r}")
-    now: Mapping[str, object] = table.queues.get(command.name, {})
-    fields: dict[str, Any] = {}
-    for name, value in command.fields.items():
-        if name == "paused":
-            fields["paused_ms"] = (now.get("paused_ms") or now_ms) if value else None
-        elif name in _RULES and command.name != ALL_QUEUES:
-            why = None if value is None else fault_in(value, _RULES[name])
-            if why:
-                raise InvalidInput(what=f"a queue's {name} {why}")
-            fields[name] = value
-        else:
-            raise InvalidInput(what=f"a queue has only limit, rate and paused, not {name[:40]!r}")
-    changed: Any = {name: value for name, value in fields.items() if value != now.get(name)}
-    return ([events.QueueChanged(command.name, now_ms, changed)] if changed else []), None
-
-
-def _rate(value: object) -> object:
-    if isinstance(value, list) and len(value) == 2:
-        count, period_s = value
-        is_count = type(count) is int and 1 <= count <= 10**6
-        if is_count and type(period_s) in (int, float) and 0 < period_s <= MAX_WAIT_S:
-            return value
-    raise ValueError("must be a number of jobs per time, like 10/m")
-
-
-_RULES: dict[str, Callable[[object], object]] = {"limit": partial(whole, low=1, high=100_000), "rate": _rate}
-
 DECISIONS: dict[type, Callable[..., Decision]] = {
     commands.RetryDead: _retry_dead,
     commands.PurgeDead: _purge_dead,
@@ -269,5 +238,6 @@ DECISIONS: dict[type, Callable[..., Decision]] = {
     commands.Switch: places.switch,
     commands.Suspend: _set_suspended,
     commands.Continue: _set_suspended,
-    commands.ChangeQueue: _change_queue,
+    commands.ChangeQueue: queue_rules.change,
+    commands.RemoveQueue: queue_rules.remove,
 }

@@ -18,6 +18,7 @@ from ..model.job import FAILED, PENDING, PROCESSING
 from ..table.index_keys import DELAYED, DUE, READY, Entry, index_of, state_key_of
 from ..table.job_table import JobTable
 from .index_window import Window
+from .queue_rules import paused_until_ms
 
 if TYPE_CHECKING:
     from ..model.records import Rules
@@ -56,10 +57,9 @@ class NamedQueue:
         """Return when the rate lets the next job start, in ms without the clock shift."""
         return self._table.next_starts.get(self.name, 0.0)
 
-    @property
-    def is_paused(self) -> bool:
-        """Return whether the rules pause this queue."""
-        return self.rules.get("paused_ms") is not None
+    def paused_until_ms(self, unshifted_ms: float) -> float | None:
+        """Return when the pause of this queue ends, as `queue_rules.paused_until_ms` does."""
+        return paused_until_ms(self.rules, unshifted_ms)
 
     @property
     def is_full(self) -> bool:

@@ -17,7 +17,8 @@ every change of rules. It need not hear of a job that is gone: it checks the fir
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ..model.job import FAILED, PENDING, Job
 from ..model.job_spec import DEFAULT_QUEUE
@@ -25,10 +26,21 @@ from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry
 from ..table.job_table import JobTable
 from .indexed_heap import IndexedHeap
 from .named_queue import NamedQueue
+from .queue_rules import paused_until_ms
+
+if TYPE_CHECKING:
+    from ..model.records import Rules
 
 IDLE_QUEUES = 1000
 """The maximum number of idle queues in memory: their next job needs no read of the indexes."""
 
+CHECK_MS = 1000
+"""Milliseconds between two looks at the load or the free memory, while they hold jobs back."""
+
+Lack = tuple[str, float, float]
+"""What holds jobs back, `load` or `memory`, with its present value and its limit."""
+
+_NO_RULES: Rules = {}
 _PAGE = 500
 
 
@@ -46,17 +58,38 @@ class Scheduler:
         self._idle: dict[str, None] = {}
         self._requested_ms = -math.inf
         """When a job was last requested, in ms without the clock shift."""
+        self.measure_load: Callable[[], float | None] = lambda: None
+        """Returns the load average, or None if it is unknown."""
+        self.measure_memory: Callable[[], int | None] = lambda: None
+        """Returns the free memory in bytes, or None if it is unknown."""
         self._default = self._load_queue(DEFAULT_QUEUE)
 
     def queue(self, name: str) -> NamedQueue:
         """Return the queue of this name, for a look at its rules."""
         return self._queues.get(name) or NamedQueue(name, self._table)
 
-    @property
-    def are_paused(self) -> bool:
-        """Return whether the rules pause all queues."""
-        rules = self._table.queues.get(ALL_QUEUES)
-        return rules is not None and rules.get("paused_ms") is not None
+    def held_until_ms(self, unshifted_ms: float) -> float | None:
+        """Return until when the rules or the settings let no job of any queue start, in ms without the clock shift.
+
+        It is infinity for a pause without an end, and None if they hold no job back.
+        """
+        if ALL_QUEUES in self._table.queues:
+            until_ms = paused_until_ms(self._table.queues[ALL_QUEUES], unshifted_ms)
+            if until_ms is not None:
+                return until_ms
+        settings = self._table.settings
+        if settings and ("limit-load" in settings or "min-free-mem" in settings):
+            limits = settings.get("limit-load"), settings.get("min-free-mem")
+            return unshifted_ms + CHECK_MS if self.lack(*limits) else None
+        return None
+
+    def lack(self, limit_load: float | None, min_free_mem: int | None) -> Lack | None:
+        """Return which of these limits of the system lets no job start now, or None."""
+        if limit_load and (load := self.measure_load()) is not None and load > limit_load:
+            return "load", load, limit_load
+        if min_free_mem and (free := self.measure_memory()) is not None and free < min_free_mem:
+            return "memory", free, min_free_mem
+        return None
 
     def add(self, key: str, job: Job) -> None:
         """Note the current place of a job."""
@@ -108,9 +141,10 @@ class Scheduler:
 
         A job of more slots than `room` (but see `commands.Dispatch`) is not overtaken by other jobs.
         """
-        if self._table.queues and self.are_paused:
+        unshifted_ms = now_ms - self._table.clock_shift_ms
+        if (self._table.queues or self._table.settings) and self.held_until_ms(unshifted_ms) is not None:
             return None
-        choice = self._first(now_ms - self._table.clock_shift_ms)
+        choice = self._first(unshifted_ms)
         if choice is None:
             return None
         best, queue = choice
@@ -122,9 +156,16 @@ class Scheduler:
 
     def next_due_ms(self, now_ms: int) -> int | None:
         """Return when, in ms by the wall clock, the next job may run that was not due at the last request, or None."""
-        if self.are_paused:
-            return None
-        unshifted_ms = min(self._requested_ms, now_ms - self._table.clock_shift_ms)
+        unshifted_ms = now_ms - self._table.clock_shift_ms
+        held_until_ms = self.held_until_ms(unshifted_ms)
+        if held_until_ms is None:
+            return self._next_due_ms(unshifted_ms)
+        if held_until_ms == math.inf or self._first(unshifted_ms) is None:
+            return None if held_until_ms == math.inf else self._next_due_ms(unshifted_ms)
+        return math.ceil(held_until_ms + self._table.clock_shift_ms)
+
+    def _next_due_ms(self, now_ms: float) -> int | None:
+        unshifted_ms = min(self._requested_ms, now_ms)
         self._look_again(unshifted_ms)
         sure: set[str] = set()
         while (first := self._times.first()) is not None:
@@ -184,15 +225,21 @@ class Scheduler:
     def _look_at(self, queue: NamedQueue, unshifted_ms: float) -> None:
         """Update the place of a queue among the others."""
         head = at_ms = None
-        if not (self._table.queues and (queue.is_paused or queue.is_full)):
+        rules = queue.rules if self._table.queues else _NO_RULES
+        held_until_ms = paused_until_ms(rules, unshifted_ms) if rules else None
+        if held_until_ms is not None:
+            at_ms = held_until_ms if held_until_ms < math.inf else None
+        elif not (rules and queue.is_full):
             at_ms = queue.promote_due(unshifted_ms)
             head = queue.first()
             if queue.next_start_ms > unshifted_ms and (head is not None or at_ms is not None):
                 at_ms = queue.next_start_ms if head is not None else max(at_ms or 0, queue.next_start_ms)
                 head = None
+            if head is not None and rules and self.lack(rules.get("limit_load"), rules.get("min_free_mem")):
+                head, at_ms = None, unshifted_ms + CHECK_MS
         self._heads.put(queue.name, head)
         self._times.put(queue.name, at_ms)
-        if head is None and at_ms is None and not queue.rules:
+        if head is None and at_ms is None and not rules:
             self._idle[queue.name] = None
 
     # Keeping the queues

@@ -116,6 +116,9 @@ def _edit(job: Job, event: events.Edited) -> None:
             options.pop(name, None)
         else:
             options[name] = value
+    if "defaults" in options:
+        origins = {name: origin for name, origin in options.pop("defaults").items() if name not in event.fields}
+        options.update({"defaults": origins} if origins else {})
     job.options = options or NO_OPTIONS
     if event.fields.keys() & {"queue", "priority"}:
         job.place = None  # it counts only among the jobs of one queue and priority

@@ -99,10 +99,16 @@ class Continue(NamedTuple):
 
 
 class ChangeQueue(NamedTuple):
-    """Change the rules of a queue (`*` is all queues): limit, rate, paused. None removes a rule."""
+    """Change the rules of a queue (`*` is all queues), as `records.QueueLimits` describes. None removes a rule."""
 
     name: str
     fields: Mapping[str, object]
+
+
+class RemoveQueue(NamedTuple):
+    """Remove all rules of a queue without unfinished jobs."""
+
+    name: str
 
 
 class SetSchedule(NamedTuple):
@@ -207,6 +213,6 @@ class ShiftClock(NamedTuple):
 
 Command = Union[
     ShiftClock, Enqueue, RetryDead, PurgeDead, Cancel, Remove, RunNow, Edit, Move, Switch, Suspend, Continue,
-    ChangeQueue, Prune, SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Import, FireSchedules,
+    ChangeQueue, RemoveQueue, Prune, SetSchedule, RemoveSchedule, PauseSchedule, RunSchedule, Import, FireSchedules,
     ChangeSetting, Dispatch, Locate, Finish, Release,
 ]  # fmt: skip

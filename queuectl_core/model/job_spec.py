@@ -39,6 +39,10 @@ HOOKS = ("on-success", "on-failure", "on-dead", "on-end")
 max_retries = partial(validators.whole, low=0, high=retry_policy.MAX_RETRIES)
 backoff_base = partial(validators.number, low=0, high=retry_policy.MAX_BACKOFF_BASE, what="a number of seconds")
 hook = partial(validators.text, max_bytes=4096)
+niceness = partial(validators.whole, low=-20, high=19)
+check_env = partial(
+    validators.text_pairs, what="variable", most=10_000, max_bytes=MAX_ENV_BYTES, names=r"[^=\0]+"
+)
 _wait = partial(validators.seconds, low=0, high=MAX_WAIT_S)
 
 BASIC: dict[str, Callable[[object], object]] = {
@@ -68,13 +72,11 @@ OPTIONS: dict[str, Callable[[object], object]] = {
     "slots": partial(validators.whole, low=1, high=1024),
     "timeout": _wait,
     "grace": partial(validators.seconds, low=0, high=3600),
-    "env": partial(
-        validators.text_pairs, what="variable", most=10_000, max_bytes=MAX_ENV_BYTES, names=r"[^=\0]+"
-    ),
+    "env": check_env,
     "stdin": validators.path,
     "input": partial(validators.text, max_bytes=MAX_INPUT_BYTES),
     "shell": validators.path,
-    "nice": partial(validators.whole, low=-20, high=19),
+    "nice": niceness,
     "limit_mem": validators.size,
     "limit_cpu": partial(validators.seconds, low=1, high=MAX_WAIT_S),
     "backoff_max": partial(validators.seconds, low=0, high=retry_policy.MAX_DELAY_S),
@@ -87,6 +89,12 @@ OPTIONS: dict[str, Callable[[object], object]] = {
 }
 """The optional fields of a new job."""
 
+QUEUE_DEFAULTS = (
+    "timeout", "grace", "max_retries", "backoff_base", "backoff_max", "jitter", "retry_on", "fail_on", "snooze_on",
+    "snooze", "env", "shell", "nice", "limit_mem", "limit_cpu",
+)  # fmt: skip
+"""The fields for which a queue may have defaults."""
+
 BASIC_FIELDS = frozenset(BASIC)
 PASSING_OPTIONS = frozenset(("delay", "at", "on_conflict"))
 """The options that control the request, and that are not kept with the job."""
@@ -96,6 +104,7 @@ FIXED_FIELDS = frozenset(("id", "batch", "after", "after_batch", "after_any", "k
 
 OWN_FIELDS = frozenset(
     ("state", "attempts", "created_at", "updated_at", "next_run_at", "reason", "worker", "history", "number")
+    + ("defaults",)
 )
 _UNCHANGED = {**BASIC, "batch": OPTIONS["batch"]}
 """The fields that a load of many jobs sets. Their validators return the value itself, so that nothing is copied."""

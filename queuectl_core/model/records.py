@@ -149,6 +149,15 @@ class QueueLimits(TypedDict, total=False):
     rate: Optional[list[float]]
     """[jobs, seconds]: the maximum number of jobs that start in that time."""
     paused: Optional[bool]
+    pause_for: Optional[Duration]
+    """How long the pause takes; without it, the pause has no end."""
+    pause_reason: Optional[str]
+    limit_load: Optional[float]
+    """The load average above which no job starts."""
+    min_free_mem: Union[int, str, None]
+    """The free memory below which no job starts."""
+    defaults: Mapping[str, object]
+    """Fields of the jobs that don't set them; None removes one. The other ones stay."""
 
 
 class ScheduleTimes(TypedDict, total=False):
@@ -181,6 +190,8 @@ class _Options(_SameOptions, total=False):
     snooze: float
     schedule: str
     hook: Hook
+    defaults: dict[str, str]
+    """Which of the fields the job took from its queue or from the settings, and from which."""
 
 
 class Options(_Options, total=False):
@@ -210,12 +221,19 @@ class Rules(TypedDict, total=False):
     """The rules of a queue in the form in which they are kept.
 
     `limit`: the maximum number of jobs that run at once. `rate`: [jobs, seconds], the maximum number that start in
-    that time. `paused_ms`: the time since which no job starts.
+    that time. `paused_ms`: the time since which no job starts. `paused_until_ms`: when that ends, without the clock
+    shift. `defaults`: fields of the jobs that do not set them. `limit_load` and `min_free_mem`: the load above which,
+    and the free memory below which, no job starts.
     """
 
     limit: Optional[int]
     rate: Optional[list[float]]
     paused_ms: Optional[int]
+    paused_until_ms: Optional[int]
+    pause_reason: Optional[str]
+    limit_load: Optional[float]
+    min_free_mem: Optional[int]
+    defaults: dict[str, Any]
 
 
 Schedule = dict[str, Any]
@@ -309,6 +327,14 @@ class WorkerRecord(TypedDict):
     since: Optional[str]
 
 
+class PauseRecord(TypedDict):
+    """A pause; all fields are None without one."""
+
+    paused_since: Optional[str]
+    paused_until: Optional[str]
+    pause_reason: Optional[str]
+
+
 class BatchRecord(TypedDict):
     """The jobs of a batch, counted, with their pace."""
 
@@ -324,9 +350,8 @@ class BatchRecord(TypedDict):
     """How many seconds the unfinished jobs need at this pace: 0 once all finished, None if unknown."""
 
 
-class _Status(TypedDict):
+class _Status(PauseRecord):
     counts: dict[State, int]
-    paused_since: Optional[str]
     short_of: Optional[str]
     """What the disk lacks, or None while new jobs may start."""
     holds: list[dict[str, Any]]
@@ -349,14 +374,17 @@ class RateRecord(TypedDict):
     per_s: float
 
 
-class QueueRecord(TypedDict):
+class QueueRecord(PauseRecord):
     """One queue with its counts and rules."""
 
     queue: str
     counts: dict[State, int]
     limit: Optional[int]
     rate: Optional[RateRecord]
-    paused_since: Optional[str]
+    limit_load: Optional[float]
+    min_free_mem: Optional[int]
+    defaults: dict[str, Any]
+    """Fields of its jobs that do not set them, as a job keeps them."""
 
 
 class ScheduleRecord(TypedDict):

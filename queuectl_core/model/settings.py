@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, Union
 from ..errors import DamagedSetting, InvalidSetting
 from ..timestamps import parse_duration_s
 from . import retry_policy, validators
-from .job_spec import MAX_WAIT_S, backoff_base, hook, max_retries
+from .job_spec import MAX_WAIT_S, backoff_base, check_env, hook, max_retries, niceness
 
 MAX_WORKERS = 1024
-Value = Union[int, float, str, list[int]]
+Value = Union[int, float, str, list[int], dict[str, str]]
 
 
 class Setting(NamedTuple):
@@ -56,6 +56,33 @@ def _seconds(text: str) -> int | float:
     return seconds
 
 
+def _bytes(text: str) -> int:
+    number = validators.parse_size(text)
+    if number is None:
+        raise ValueError("must be a number of bytes or a size like 512M or 2G")
+    return number
+
+
+def _optional(validate: Callable[[object], Any], none: Value) -> Callable[[object], Any]:
+    """Return a validator that also accepts `none`."""
+    return lambda value: none if value == none and type(value) is type(none) else validate(value)
+
+
+def _variables(text: str) -> dict[str, str]:
+    """Return the variables in text like `A=1 B=2`, or in a JSON object."""
+    if text.lstrip().startswith("{"):
+        import json
+
+        try:
+            return check_env(json.loads(text))
+        except ValueError as fault:
+            raise ValueError(f"must be NAME=VALUE or a JSON object with texts; it {fault}") from None
+    pairs = [word.partition("=") for word in text.split()]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise ValueError("must be NAME=VALUE, several with spaces between, or a JSON object")
+    return {name: value for name, _, value in pairs}
+
+
 def _command(value: object) -> str:
     if value == "":
         return ""
@@ -85,16 +112,22 @@ SETTINGS: dict[str, Setting] = {
     "retry-on": Setting([], _codes, _codes, "exit codes to retry, like 75,111; empty: all"),
     "fail-on": Setting([], _codes, _codes, "exit codes not to retry, like 2,64"),
     "timeout": _at_most(MAX_WAIT_S, 0, _seconds, "seconds until a run is ended; 0 is no limit"),
-    "max-output": _at_most(2**40, 64 * 1024 * 1024, _whole, "bytes of output kept per attempt"),
+    "max-output": _at_most(2**40, 64 * 1024 * 1024, _bytes, "bytes of output kept per attempt"),
     "retention": _at_most(10**10, _WEEK_S, _seconds, "seconds to keep a completed job; 0 keeps it forever"),
     "retention-jobs": _at_most(10**9, 10**6, _whole, "maximum number of completed jobs kept; 0 is no limit"),
     "log-retention": _at_most(10**10, _WEEK_S, _seconds, "seconds to keep output; 0 keeps it forever"),
-    "log-retention-bytes": _at_most(2**50, 2**30, _whole, "maximum bytes of output kept; 0 is no limit"),
+    "log-retention-bytes": _at_most(2**50, 2**30, _bytes, "maximum bytes of output kept; 0 is no limit"),
     "on-success": _hook("command to run after each completed job; empty: none"),
     "on-failure": _hook("command to run after each failed attempt; empty: none"),
     "on-dead": _hook("command to run after each job that dies, except canceled ones; empty: none"),
     "on-end": _hook("command to run after each job that completes, dies or is canceled; empty: none"),
     "on-idle": _hook("command to run when no job waits or runs; empty: none"),
+    "limit-mem": Setting(0, _bytes, _optional(validators.size, 0), "address space of each job; 0 is no limit"),
+    "nice": Setting(0, _whole, niceness, "niceness of each job, -20 to 19; 0 is that of the worker"),
+    "env": Setting({}, _variables, check_env, "variables of each job, like LANG=C TZ=UTC"),
+    "shell": Setting("", str, _optional(validators.path, ""), "shell of each job; empty: /bin/sh"),
+    "limit-load": _at_most(100_000, 0, _number, "load average above which no job starts; 0 is no limit"),
+    "min-free-mem": Setting(0, _bytes, _optional(validators.size, 0), "free memory below which no job starts; 0: any"),
     "grace": _at_most(3600, 10, _seconds, "seconds from TERM to KILL when a run is ended"),
 }
 
@@ -128,6 +161,8 @@ class Settings:
         """Return the value that applies as text, also if it is damaged."""
         try:
             value = self[key]
+            if isinstance(value, dict):
+                return " ".join(f"{name}={text}" for name, text in value.items())
             return ",".join(map(str, value)) if isinstance(value, list) else str(value)
         except DamagedSetting:
             return f"damaged: {self.values[key]!r}"

@@ -149,12 +149,18 @@ def _within(value: Number, low: float, high: float, unit: str) -> Number:
     return value
 
 
+def parse_size(text: str) -> int | None:
+    """Return the bytes in text like "4096", "512M" or "2 GiB" (powers of 1024); None for other text."""
+    match = re.fullmatch(r"([0-9]{1,15})([.][0-9]{1,3})? ?([kKmMgGtT]?)i?[bB]?", text.strip(), re.ASCII)
+    if match is None:
+        return None
+    factor: int = 1024 ** " kmgt".index(match[3].lower() or " ")
+    return round(float(match[1] + (match[2] or "")) * factor)
+
+
 def size(value: object) -> int:
     """Accept a number of bytes, as a number or as text like "512M" (powers of 1024)."""
-    amount = value
-    if isinstance(value, str):
-        match = re.fullmatch(r"([0-9]{1,15})([kKmMgGtT]?)i?[bB]?", value, re.ASCII)
-        amount = int(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else None
+    amount = parse_size(value) if isinstance(value, str) else value
     if type(amount) is not int or not 1024 * 1024 <= amount <= 2**60:
         raise ValueError(f"must be a size from 1M, like 512M or 2G, not {shortened(value)}")
     return amount

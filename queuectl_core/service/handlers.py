@@ -249,6 +249,7 @@ HANDLERS: dict[str, Handler] = {
     "queue-set": _decides(
         lambda request: commands.ChangeQueue(_name(request, "queue"), fields.mapping(request))
     ),
+    "queue-remove": _decides(lambda request: commands.RemoveQueue(_name(request, "queue"))),
     "schedule-list": queue_pages.schedules,
     "schedule-set": _decides(
         lambda request: commands.SetSchedule(_name(request), fields.mapping(request, "schedule"))

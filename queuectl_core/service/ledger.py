@@ -30,7 +30,7 @@ from ..storage.journal_format import Frame
 from ..storage.journal_scanner import events_of, segment_paths
 from ..storage.reserve import SPACE, Reserve
 from ..storage.store_upgrade import upgraded
-from ..system import file_io
+from ..system import file_io, load
 from ..system.time_zones import zone_of
 from ..table.job_table import JobTable
 from ..table.store import Store
@@ -77,6 +77,8 @@ class Ledger:
         try:
             self.table = JobTable(self._store)
             self.engine = Engine(self.table, zone_of)
+            self.engine.scheduler.measure_load = load.average
+            self.engine.scheduler.measure_memory = load.free_memory
             self.journal: Journal = self._replay(home, read_only)
             if not read_only and self.table.log_id != self.journal.name:
                 self._mark_store()

@@ -16,9 +16,9 @@ from ..errors import InvalidInput, UnknownJob
 from ..model.job import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES, Job
 from ..model.validators import is_id
 from ..table.index_keys import ALL_QUEUES, READY, indexes_of, member_index
-from ..timestamps import utc, utc_or_none
+from ..timestamps import utc
 from ..wire.protocol import MAX_JOBS, MAX_MESSAGE_BYTES
-from . import fields
+from . import fields, queue_pages
 from .fields import Fields
 from .job_filter import Filter
 
@@ -92,10 +92,9 @@ def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return counts, pause, disk state, and what holds jobs back. A supervisor adds itself and its workers."""
-    paused_ms = ledger.table.queues.get(ALL_QUEUES, {}).get("paused_ms")
     return {
         "counts": {state: ledger.table.counts[state] for state in STATES},
-        "paused_since": utc_or_none(paused_ms),
+        **queue_pages.pause_of(ledger.table, ALL_QUEUES, now_ms),
         "short_of": ledger.shortage(),
         "holds": list(islice(_holds(ledger, now_ms), MAX_HOLDS)),
         "supervisor": None,
@@ -296,28 +295,53 @@ def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     lack = ledger.shortage()
     if lack is not None:
         return {"because": "the disk is full", "short_of": lack}
-    held = _pause_of_all(ledger) or _hold_of(ledger, job.queue, now_ms)
+    held = _hold_of_all(ledger, now_ms) or _hold_of(ledger, job.queue, now_ms)
     if held is not None:
         return held
-    ahead, is_more = _jobs_ahead(ledger, job)
+    ahead, is_more = _jobs_ahead(ledger, job, now_ms - ledger.table.clock_shift_ms)
     return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
 
 
-def _pause_of_all(ledger: Ledger) -> Fields | None:
-    paused_ms = ledger.table.queues.get(ALL_QUEUES, {}).get("paused_ms")
-    return None if paused_ms is None else {"because": "everything is paused", "since": utc(paused_ms)}
+def _hold_of_all(ledger: Ledger, now_ms: int) -> Fields | None:
+    """Return why no job of any queue may start now, or None if one may."""
+    paused = _pause(ledger, ALL_QUEUES, now_ms)
+    if paused is not None:
+        return {"because": "everything is paused", **paused}
+    settings = ledger.engine.settings
+    if not settings.values:
+        return None
+    return _hold_of_system(ledger, settings.usable("limit-load"), settings.usable("min-free-mem"))
+
+
+def _pause(ledger: Ledger, name: str, now_ms: int) -> Fields | None:
+    pause = queue_pages.pause_of(ledger.table, name, now_ms)
+    if pause["paused_since"] is None:
+        return None
+    return {"since": pause["paused_since"], "until": pause["paused_until"], "pause_reason": pause["pause_reason"]}
+
+
+def _hold_of_system(ledger: Ledger, limit_load: float | None, min_free_mem: int | None) -> Fields | None:
+    lack = ledger.engine.scheduler.lack(limit_load, min_free_mem)
+    if lack is None:
+        return None
+    what, value, limit = lack
+    because = "the load is too high" if what == "load" else "too little memory is free"
+    return {"because": because, "value": value, "limit": limit}
 
 
 def _hold_of(ledger: Ledger, name: str, now_ms: int) -> Fields | None:
     """Return why no job of this queue may start now, or None if one may."""
     queue = ledger.engine.scheduler.queue(name)
-    paused_ms = queue.rules.get("paused_ms")
-    if paused_ms is not None:
-        return {"because": "its queue is paused", "queue": name, "since": utc(paused_ms)}
+    paused = _pause(ledger, name, now_ms)
+    if paused is not None:
+        return {"because": "its queue is paused", "queue": name, **paused}
     if queue.is_full:
         return {"because": "its queue is full", "queue": name, "limit": queue.rules["limit"]}
     in_ms = round(queue.next_start_ms - (now_ms - ledger.table.clock_shift_ms))
-    return {"because": "its queue is ahead of its rate", "queue": name, "in_ms": in_ms} if in_ms > 0 else None
+    if in_ms > 0:
+        return {"because": "its queue is ahead of its rate", "queue": name, "in_ms": in_ms}
+    lack = _hold_of_system(ledger, queue.rules.get("limit_load"), queue.rules.get("min_free_mem"))
+    return lack and {**lack, "queue": name}
 
 
 def _holds(ledger: Ledger, now_ms: int) -> Iterator[Fields]:
@@ -327,9 +351,9 @@ def _holds(ledger: Ledger, now_ms: int) -> Iterator[Fields]:
     rules, and the first runs, are looked at.
     """
     table = ledger.table
-    paused = _pause_of_all(ledger)
-    if paused is not None:
-        yield {**paused, "waiting": table.counts[PENDING] + table.counts[FAILED]}
+    held = _hold_of_all(ledger, now_ms)
+    if held is not None:
+        yield {**held, "waiting": table.counts[PENDING] + table.counts[FAILED]}
     runs = [table.get(id) for _, id in table.scan(PROCESSING, LOOKED_AT)]
     suspended = sum(job is not None and job.suspended for job in runs)
     if suspended:
@@ -341,7 +365,7 @@ def _holds(ledger: Ledger, now_ms: int) -> Iterator[Fields]:
             yield {**held, "waiting": waiting}
 
 
-def _jobs_ahead(ledger: Ledger, job: Job) -> tuple[int, bool]:
+def _jobs_ahead(ledger: Ledger, job: Job, unshifted_ms: float) -> tuple[int, bool]:
     """Return how many jobs run before this one, and whether there may be more.
 
     Only the first `AHEAD_LIMIT` jobs of all queues are looked at.
@@ -357,7 +381,7 @@ def _jobs_ahead(ledger: Ledger, job: Job) -> tuple[int, bool]:
         other = table.get(id)
         if other is not None and other.queue not in held:
             queue = ledger.engine.scheduler.queue(other.queue)
-            held[other.queue] = queue.is_paused or queue.is_full
+            held[other.queue] = queue.paused_until_ms(unshifted_ms) is not None or queue.is_full
         count += other is not None and not held[other.queue]
     return count, len(before) == AHEAD_LIMIT
 

@@ -11,20 +11,21 @@ Invariant: names are in order, so an entry that exists throughout appears exactl
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from .. import fast_json
+from ..engine.queue_rules import is_known, paused_until_ms
 from ..model.job import STATES
-from ..model.job_spec import DEFAULT_QUEUE
 from ..table.index_keys import ALL_QUEUES
-from ..timestamps import utc_or_none
+from ..timestamps import utc, utc_or_none
 from ..wire.protocol import MAX_MESSAGE_BYTES
 from . import fields
 from .fields import Fields
 
 if TYPE_CHECKING:
-    from ..model.records import QueueRecord, Schedule, ScheduleRecord
+    from ..model.records import PauseRecord, QueueRecord, Schedule, ScheduleRecord
     from ..table.job_table import JobTable
     from .ledger import Ledger
 
@@ -44,9 +45,9 @@ def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
         return _page(_names_behind(table.queues, after), lambda name: [name, table.queues[name]], "queues")
     only = fields.text(request, "queue")
     if only:
-        return {"queues": [_queue(table, only)] if _is_known(table, only) else [], "next": None}
-    page = _page(table.queue_names(after or "", PAGE_NAMES), lambda name: _queue(table, name), "queues")
-    return {**page, "paused_since": utc_or_none(table.queues.get(ALL_QUEUES, {}).get("paused_ms"))}
+        return {"queues": [_queue(table, only, now_ms)] if is_known(table, only) else [], "next": None}
+    page = _page(table.queue_names(after or "", PAGE_NAMES), lambda name: _queue(table, name, now_ms), "queues")
+    return {**page, **pause_of(table, ALL_QUEUES, now_ms)}
 
 
 def schedules(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -81,13 +82,21 @@ def _names_behind(names: Iterable[str], after: str | None) -> list[str]:
     return heapq.nsmallest(PAGE_NAMES, (name for name in names if name > (after or "")))
 
 
-def _is_known(table: JobTable, queue: str) -> bool:
-    if queue in (DEFAULT_QUEUE, ALL_QUEUES):
-        return queue == DEFAULT_QUEUE
-    return queue in table.queues or any(table.count_of(queue, state) for state in STATES)
+def pause_of(table: JobTable, name: str, now_ms: int) -> PauseRecord:
+    """Return the pause of a queue, or of all (`*`). Its fields are None without one."""
+    rules = table.queues.get(name, {})
+    until_ms = paused_until_ms(rules, now_ms - table.clock_shift_ms)
+    if until_ms is None:
+        return {"paused_since": None, "paused_until": None, "pause_reason": None}
+    end = None if until_ms == math.inf else utc(int(until_ms) + table.clock_shift_ms)
+    return {
+        "paused_since": utc_or_none(rules.get("paused_ms")),
+        "paused_until": end,
+        "pause_reason": rules.get("pause_reason"),
+    }
 
 
-def _queue(table: JobTable, name: str) -> QueueRecord:
+def _queue(table: JobTable, name: str, now_ms: int) -> QueueRecord:
     rules = table.queues.get(name, {})
     rate = rules.get("rate")
     return {
@@ -95,7 +104,10 @@ def _queue(table: JobTable, name: str) -> QueueRecord:
         "counts": {state: table.count_of(name, state) for state in STATES},
         "limit": rules.get("limit"),
         "rate": {"jobs": rate[0], "per_s": rate[1]} if rate else None,
-        "paused_since": utc_or_none(rules.get("paused_ms")),
+        "limit_load": rules.get("limit_load"),
+        "min_free_mem": rules.get("min_free_mem"),
+        "defaults": {**rules.get("defaults", {})},
+        **pause_of(table, name, now_ms),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ..fast_args import Arguments
 from ..screen import Screen
+from ..value_args import PAUSE_OPTIONS, pause_of
 
 
 class Pause:
@@ -12,14 +13,19 @@ class Pause:
 
     def __init__(self, paused: bool, said: str, summary: str, examples: list[str]) -> None:
         self._paused = paused
+        self.OPTIONS = PAUSE_OPTIONS if paused else ()
         self._said = said
         self.SUMMARY = summary
         self.EXAMPLES = examples
 
     def run(self, queue: Queue, args: Arguments, screen: Screen) -> None:
         """Pause or resume all queues, and print what that means."""
-        queue.set_queue("*", paused=self._paused)
-        screen.result({"paused": self._paused}, self._said)
+        rules = pause_of(args) if self._paused else None
+        queue.set_queue("*", **(rules or {"paused": False}))
+        said = self._said
+        if rules and "pause_for" in rules:
+            said = f"no job starts for {args.__dict__['for']}, or until `queuectl resume`"
+        screen.result({"paused": self._paused}, said)
 
 
 COMMANDS = {

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...api import Queue
 from ...errors import Corrupt, InvalidInput, QueueError
 from ...model.settings import check_setting
 from ...repair.backup_image import Image
+from ...system.clock import now_ms
 from ..fast_args import Arguments
 from ..job_export import portions, read_lines
 from ..screen import Screen, counted
+
+if TYPE_CHECKING:
+    from ...model.records import QueueLimits
 
 SUMMARY = """Fills a home without jobs from a `queuectl backup` file: jobs, queues, schedules and
 settings. Jobs that were running or suspended wait. No job starts before all are restored; after an
@@ -19,6 +23,7 @@ interruption the home is paused, and the same call continues."""
 EXAMPLES = ["queuectl --home /var/lib/new restore home.jsonl", "gunzip < home.jsonl.gz | queuectl restore -"]
 OPTIONS = (("file", "FILE", "backup file; - is standard input"),)
 VERSIONS = (1, 2)
+_RULES = ("limit", "rate", "limit_load", "min_free_mem", "defaults")
 SCHEDULE = ("spec", "cwd", "cron", "zone", "overlap", "next_ms", "last_id", "paused_ms", "problem")
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, Corrupt)
 
@@ -46,8 +51,7 @@ def _restore(queue: Queue, image: Image, ids: list[str], is_repeat: bool) -> Non
     for portion in portions((n, image.exported(id)) for n, id in enumerate(ids)):
         queue.import_jobs([job for _, job in portion], skip=is_repeat)
     _restore_schedules(queue, image, is_repeat)
-    if "paused_ms" not in image.table.queues.get("*", {}):
-        queue.set_queue("*", paused=False)
+    queue.set_queue("*", **_pause_of(image, "*"))
 
 
 def _image_of(lines: Iterable[tuple[int, Any]], path: str) -> Image:
@@ -128,8 +132,18 @@ def _restore_rules(queue: Queue, image: Image) -> None:
         queue.configure(key, value)
     for name, rules in image.table.queues.items():
         if name != "*":
-            limits: Any = {rule: rules.get(rule) for rule in ("limit", "rate") if rule in rules}
-            queue.set_queue(name, paused="paused_ms" in rules, **limits)
+            limits: Any = {rule: rules[rule] for rule in _RULES if rule in rules}  # type: ignore[literal-required]
+            queue.set_queue(name, **limits, **_pause_of(image, name))
+
+
+def _pause_of(image: Image, name: str) -> QueueLimits:
+    """Return the pause of a queue, without the time that has passed since the backup."""
+    rules = image.table.queues.get(name, {})
+    until_ms = rules.get("paused_until_ms")
+    rest_s = 0.0 if until_ms is None else (until_ms + image.table.clock_shift_ms - now_ms()) / 1000
+    if "paused_ms" not in rules or (until_ms is not None and rest_s < 1):
+        return {"paused": False}
+    return {"paused": True, "pause_for": rest_s or None, "pause_reason": rules.get("pause_reason")}
 
 
 def _restore_schedules(queue: Queue, image: Image, is_repeat: bool) -> None:

@@ -257,7 +257,7 @@ def may_begin(engine: Engine, job: Job, now_ms: int) -> bool:
     running = [engine.table.get(id) for _, id in engine.table.scan(PROCESSING, EVERYTHING)]
     of_queue = sum(other is not None and other.queue == job.queue for other in running)
     is_due = job.due_ms is None or job.due_ms + engine.table.clock_shift_ms <= now_ms
-    is_held = engine.scheduler.are_paused or rules.get("paused_ms") is not None
+    is_held = engine.scheduler.held_until_ms(now_ms) is not None or rules.get("paused_ms") is not None
     return is_due and not job.blockers and not is_held and of_queue < rules.get("limit", EVERYTHING)  # type: ignore[operator]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queuectl_core.errors import DamagedSetting, InvalidSetting
-from queuectl_core.model.settings import HOOKS, SETTINGS, Settings, check_setting, parse_setting
+from queuectl_core.model.settings import SETTINGS, Settings, check_setting, parse_setting
 
 
 def test_unset_key_has_its_default() -> None:
@@ -50,7 +50,7 @@ def test_text_within_bounds_becomes_a_number(key: str, text: str, value: float) 
     assert parsed == value and type(parsed) is type(value)
 
 
-NUMBERS = [key for key in SETTINGS if key not in ("retry-on", "fail-on", *HOOKS)]
+NUMBERS = [key for key in SETTINGS if key not in ("retry-on", "fail-on", "env", "shell", "nice") and key[:3] != "on-"]
 
 
 @pytest.mark.parametrize("text", ["0", "256", "-1", "1,,2", "x", "75,256", "1.5"])
@@ -90,6 +90,37 @@ def test_retries_are_a_whole_number_up_to_a_thousand(text: str) -> None:
 def test_value_that_is_no_valid_number_is_refused(key: str, value: object) -> None:
     with pytest.raises(InvalidSetting):
         check_setting(key, value)
+
+
+@pytest.mark.parametrize("key, value", [("nice", 20), ("nice", "5"), ("shell", "bash"), ("env", {"A": 1}), ("env", [])])
+def test_invalid_values_of_how_jobs_run_are_refused(key: str, value: object) -> None:
+    with pytest.raises(InvalidSetting):
+        check_setting(key, value)
+
+
+@pytest.mark.parametrize(
+    "key, text, value",
+    [
+        ("env", "LANG=C  EMPTY=", {"LANG": "C", "EMPTY": ""}),
+        ("env", '{"A": "one two"}', {"A": "one two"}),
+        ("env", "", {}),
+        ("nice", "-5", -5),
+        ("shell", "/bin/bash", "/bin/bash"),
+        ("limit-mem", "8G", 2**33),
+        ("limit-mem", "1.5 GiB", 3 * 2**29),
+        ("min-free-mem", "512m", 2**29),
+        ("max-output", "64k", 2**16),
+        ("log-retention-bytes", "2GB", 2**31),
+    ],
+)
+def test_text_of_variables_and_sizes(key: str, text: str, value: object) -> None:
+    assert parse_setting(key, text) == value
+
+
+@pytest.mark.parametrize("text", ["LANG", "=x", "{", '{"A": 1}', "A=1 B"])
+def test_text_that_has_no_variables_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="NAME=VALUE"):
+        parse_setting("env", text)
 
 
 def test_number_too_long_to_print_is_refused() -> None:

@@ -1,0 +1,97 @@
+"""Queues on the command line: defaults of their jobs, pauses that end, limits of the system, and removal."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from queuectl_core.system.load import free_memory
+from tests.homes import CommandLine, until
+
+
+def test_job_runs_with_the_defaults_of_its_queue_and_shows_their_origin(queuectl: CommandLine) -> None:
+    queuectl.ok("config", "set", "env", "FROM=config KEPT=yes")
+    queuectl.ok("config", "set", "shell", "/bin/sh")
+    queuectl.ok("queue", "set", "gpu", "--create", "--timeout", "1h", "--max-retries", "0", "--nice", "1", "--env", "FROM=queue")
+    queuectl.ok("enqueue", "--id", "a", "--queue", "gpu", "--", "echo $FROM $KEPT; exit 3")
+    shown = queuectl.ok("show", "a")
+    assert "timeout       3600  (from queue)\n" in shown and "max_retries   0  (from queue)\n" in shown
+    assert "shell         /bin/sh  (from config)\n" in shown
+    assert "env           FROM, KEPT  (from config, queue)\n" in shown and "yes" not in shown
+    assert queuectl.job("a")["defaults"]["nice"] == "queue"
+    queuectl.ok("worker", "start", "--count", "1")
+    assert queuectl.until_state("a", "dead")["history"][-1]["exit_code"] == 3
+    assert queuectl.ok("logs", "a") == "queue yes\n"
+    listed = queuectl.ok("queue", "list")
+    assert "timeout=3600" in listed and "env" in listed and "FROM=" not in listed
+    queuectl.ok("queue", "set", "gpu", "--timeout", "none", "--env", "")
+    assert queuectl.json("queue", "list")[1]["defaults"] == {"max_retries": 0, "nice": 1}
+
+
+def test_pause_ends_by_itself_with_a_reason_meanwhile(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "1")
+    assert queuectl.ok("pause", "--for", "1h", "--reason", "new disk").startswith("no job starts for 1h, or until")
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    why = queuectl.json("why", "a")
+    assert why["because"] == "everything is paused" and why["pause_reason"] == "new disk" and why["until"] > why["since"]
+    assert f"paused since {why['since']} until {why['until']} (new disk)" in queuectl.ok("why", "a")
+    status = queuectl.json("status")
+    assert (status["paused_until"], status["pause_reason"]) == (why["until"], "new disk")
+    queuectl.ok("pause", "--for", "1s")
+    queuectl.until_state("a", "completed")
+    assert queuectl.json("status")["paused_since"] is None
+    queuectl.ok("queue", "pause", "gpu", "--create", "--for", "2s", "--reason", "driver")
+    queuectl.ok("enqueue", "--id", "b", "--queue", "gpu", "--", "true")
+    assert "(driver)" in queuectl.ok("why", "b") and "driver" in queuectl.ok("queue", "list")
+    queuectl.ok("worker", "stop")
+    queuectl.ok("worker", "start", "--count", "1")
+    queuectl.until_state("b", "completed")
+
+
+def test_pause_survives_backup_and_restore(queuectl: CommandLine) -> None:
+    queuectl.ok("pause", "--for", "1h", "--reason", "move")
+    queuectl.ok("queue", "set", "gpu", "--create", "--limit-load", "3", "--nice", "1")
+    queuectl.ok("queue", "pause", "gpu")
+    before = queuectl.json("queue", "list"), queuectl.json("status")
+    queuectl.ok("backup", f"{queuectl.home}.backup")
+    queuectl.environ["QUEUECTL_HOME"] = f"{queuectl.home}2"
+    queuectl.ok("restore", f"{queuectl.home}.backup")
+    (default, gpu), status = queuectl.json("queue", "list"), queuectl.json("status")
+    assert gpu["paused_since"] and {**gpu, "paused_since": 0} == {**before[0][1], "paused_since": 0}
+    assert status["pause_reason"] == "move" and status["paused_until"]
+    assert default["paused_since"] is None
+
+
+def test_unknown_queue_is_mentioned_and_can_be_removed(queuectl: CommandLine) -> None:
+    queuectl.ok("queue", "set", "gpu", "--create", "--limit", "2")
+    answer = queuectl("queue", "pause", "gqu")
+    assert answer.status == 0 and "queue gqu is new" in answer.err and "did you mean gpu?" in answer.err
+    assert queuectl("queue", "set", "gpu", "--limit", "3").err == ""
+    assert queuectl.ok("queue", "rm", "gqu") == "queue gqu has no rules\n"
+    assert [record["queue"] for record in queuectl.json("queue", "list")] == ["default", "gpu"]
+    assert "queue list" in queuectl.refused(1, "queue", "rm", "gqu")
+    queuectl.ok("enqueue", "--queue", "gpu", "--", "true")
+    assert "unfinished" in queuectl.refused(2, "queue", "rm", "gpu")
+
+
+def test_limits_of_the_system_hold_jobs_back(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "1")
+    if free_memory() is None:
+        assert "free" in queuectl.refused(2, "queue", "set", "gpu", "--min-free-mem", "1G")
+        pytest.skip("this system does not tell how much memory is free")
+    queuectl.ok("config", "set", "min-free-mem", "1000000G")
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    until(lambda: queuectl.json("why", "a")["because"] == "too little memory is free", lambda: "a to be held")
+    assert "the limit is" in queuectl.ok("why", "a")
+    assert queuectl.json("status")["holds"][0]["because"] == "too little memory is free"
+    assert "MiB of memory are free" in queuectl.ok("status")
+    queuectl.ok("config", "unset", "min-free-mem")
+    queuectl.until_state("a", "completed")
+    queuectl.ok("queue", "set", "gpu", "--create", "--limit-load", "0.01")
+    if os.getloadavg()[0] > 0.01:
+        queuectl.ok("enqueue", "--id", "b", "--queue", "gpu", "--", "true")
+        assert "load average" in queuectl.ok("why", "b")
+        queuectl.ok("queue", "set", "gpu", "--limit-load", "none")
+        queuectl.until_state("b", "completed")
+    assert "must be a number" in queuectl.refused(2, "queue", "set", "gpu", "--limit-load", "high")
