@@ -209,7 +209,7 @@ def record_fields() -> Iterator[str]:
     yield from described("field", texts.RECORD_FIELDS)
 
 
-SAMPLE_ATTEMPT: Attempt = {"attempt": 1, "worker": "w1", "started_ms": 0, "run": 1}
+SAMPLE_ATTEMPT: Attempt = {"attempt": 1, "worker": "w1", "started_ms": 0, "run": 1, "slot": 1}
 
 
 def attempt_fields() -> Iterator[str]:

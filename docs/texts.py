@@ -88,6 +88,7 @@ ATTEMPT_FIELDS = {
     "dropped_bytes": "bytes of output that were over the limit or found no room",
     "cpu_ms": "processor time of the command and its children",
     "peak_bytes": "largest memory of one of its processes",
+    "slot": "its number among the running jobs of a queue with a limit, from 1; absent in other queues",
 }
 
 STATES = {

@@ -169,8 +169,11 @@ class Engine(QueueState):
         id = self.scheduler.take_next(now_ms, command.room, command.workers)
         if id is None:
             return [], None
-        started = events.Started(id, now_ms, command.worker)
-        return [started], self.table.for_update(id, self.sequence + 1)  # the Job that the event applies to
+        job = self.table.for_update(id, self.sequence + 1)
+        slot = None
+        if self.table.queues and job is not None:
+            slot = self.scheduler.free_slot(job.queue)
+        return [events.Started(id, now_ms, command.worker, slot)], job  # the Job that the event applies to
 
     def _report(self, command: commands.Locate | commands.Finish | commands.Release, now_ms: int) -> Decision:
         """Decide on a report about a run. A repeated or late one changes nothing."""

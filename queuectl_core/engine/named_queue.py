@@ -19,6 +19,7 @@ from ..table.index_keys import DELAYED, DUE, READY, Entry, index_of, state_key_o
 from ..table.job_table import JobTable
 from .index_window import Window
 from .queue_rules import paused_until_ms
+from .queue_slots import QueueSlots
 
 if TYPE_CHECKING:
     from ..model.records import Rules
@@ -38,6 +39,8 @@ class NamedQueue:
         self._timed = tuple(self.timed.values())
         self._due: list[Entry] = []
         """A heap of the due jobs: rank and ID."""
+        self.slots: QueueSlots | None = None
+        """The slots of the running jobs, or None if they are not read yet."""
 
     def _window(self, kind: str) -> Window:
         return Window(partial(self._scan, index_of(kind, self.name)))
@@ -66,6 +69,17 @@ class NamedQueue:
         """Return whether as many jobs run as the limit of the queue allows."""
         limit = self.rules.get("limit")
         return limit is not None and self._table.count_of(self.name, PROCESSING) >= limit
+
+    def free_slot(self) -> int | None:
+        """Return the slot of the next job that starts, or None without a limit."""
+        if self.rules.get("limit") is None:
+            return None
+        if self.slots is None:
+            entries = self._table.scan(PROCESSING, self._table.counts[PROCESSING])
+            jobs = (self._table.existing(id) for _, id in entries)
+            running = (job.running().get("slot") for job in jobs if job.queue == self.name)
+            self.slots = QueueSlots(slot for slot in running if slot is not None)
+        return self.slots.lowest_free()
 
     def note_begin(self, at_ms: int) -> None:
         """Note that a job starts at this time, for the rate."""

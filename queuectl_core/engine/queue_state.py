@@ -133,13 +133,18 @@ class QueueState:
             return
         job.revision = self.sequence
         was_running = job.state == PROCESSING
+        slot = job.running().get("slot") if was_running else None
         if batch is not None:
             self._note_time(batch, job, event)
         change(job, event)
-        if kind is events.Started:
+        if isinstance(event, events.Started):
             self.scheduler.note_run(job, event.at_ms if is_new else None)
+            if event.slot is not None:
+                self.scheduler.take_slot(job.queue, event.slot)
         elif was_running:
             self.scheduler.note_run(job)
+            if slot is not None and job.state != PROCESSING:
+                self.scheduler.give_back_slot(job.queue, slot)
         self._reindex(job)
 
     def _note_time(self, batch: str, job: Job, event: JobEvent) -> None:

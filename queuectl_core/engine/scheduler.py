@@ -131,10 +131,27 @@ class Scheduler:
             if began_ms is not None:
                 queue.note_begin(began_ms - self._table.clock_shift_ms)
 
+    def free_slot(self, name: str) -> int | None:
+        """Return the slot of the next job of a queue that starts, or None if the queue has no limit."""
+        return self._load_queue(name).free_slot() if name in self._table.queues else None
+
+    def take_slot(self, name: str, slot: int) -> None:
+        """Note that a job with this slot started."""
+        slots = self.queue(name).slots
+        if slots is not None:
+            slots.take(slot)
+
+    def give_back_slot(self, name: str, slot: int) -> None:
+        """Note that the run with this slot ended."""
+        slots = self.queue(name).slots
+        if slots is not None:
+            slots.give_back(slot)
+
     def note_rules(self, name: str) -> None:
         """Note that the rules of a queue changed in the table."""
         if name != ALL_QUEUES:
-            self._changed[name] = self._load_queue(name)
+            queue = self._changed[name] = self._load_queue(name)
+            queue.slots = None  # jobs that started without a limit have none
 
     def take_next(self, now_ms: int, room: int = 1, workers: int = 1) -> str | None:
         """Take out the next job that may run now, and return its ID, or None.

@@ -24,6 +24,8 @@ def _start(job: Job, event: events.Started) -> None:
     job.due_ms = job.wall_ms = job.reason = None
     first = {"attempt": job.attempts, "run": job.revision}
     attempt = {**first, "worker": event.worker, "started_ms": event.at_ms}
+    if event.slot is not None:
+        attempt["slot"] = event.slot
     job.history = [*job.history[1 - MAX_HISTORY :], attempt]
 
 

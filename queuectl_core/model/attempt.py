@@ -38,7 +38,7 @@ class AttemptResult(NamedTuple):
 
 _ENDED_FIELDS = tuple("reason" if name == "detail" else name for name in AttemptResult._fields)
 STARTED_FIELDS = ("attempt", "run", "worker", "started_ms")
-FIELDS = (*STARTED_FIELDS, *_ENDED_FIELDS)
+FIELDS = (*STARTED_FIELDS, "slot", *_ENDED_FIELDS)
 TEXT_FIELDS = ("worker", "outcome", "reason", "log_file")
 """The fields with text. All others are whole numbers, 0 or more."""
 
@@ -71,4 +71,6 @@ def record_of(attempt: "Attempt") -> "AttemptRecord":
     record["started_at"] = utc(record["started_at"])
     record["ended_at"] = utc_or_none(record["ended_at"])
     record["dropped_bytes"] = record["dropped_bytes"] or 0
+    if "slot" in attempt:
+        record["slot"] = attempt["slot"]
     return record  # type: ignore[no-any-return]  # the table above has its fields

@@ -55,11 +55,15 @@ class Imported(NamedTuple):
 
 
 class Started(NamedTuple):
-    """A job was dispatched to a worker with this instance name."""
+    """A job was dispatched to a worker with this instance name.
+
+    `slot` is unique among the running jobs of a queue with a limit.
+    """
 
     id: str
     at_ms: int
     worker: str
+    slot: Optional[int] = None
 
 
 class OutputLocated(NamedTuple):
@@ -290,7 +294,7 @@ EVENT_NAMES: dict[str, type[Event]] = {
 _NAME_OF: dict[type, str] = {kind: name for name, kind in EVENT_NAMES.items()}
 _ENDING_AT: dict[type, int] = {Succeeded: 2, Failed: 2, DeadLettered: 2, Snoozed: 2, Released: 4, Canceled: 3}
 _FIRST_ENDING_FIELDS = 10
-_FIRST_FIELDS: dict[type, int] = {Retried: 2, Released: 4, Canceled: 3, Edited: 4, Unblocked: 3}
+_FIRST_FIELDS: dict[type, int] = {Started: 3, Retried: 2, Released: 4, Canceled: 3, Edited: 4, Unblocked: 3}
 _OF_NO_JOB = (b"setting-changed", b"queue-changed", b"schedule-changed", b"schedule-fired")
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 

@@ -16,11 +16,12 @@ JOB_ID = "QUEUECTL_JOB_ID"
 ATTEMPT = "QUEUECTL_ATTEMPT"
 QUEUE = "QUEUECTL_QUEUE"
 JOB_NAME = "QUEUECTL_JOB_NAME"
+SLOT = "QUEUECTL_SLOT"
 
 HOOK = "QUEUECTL_HOOK_"
 """The first part of the names of the variables that tell a hook about the job that it follows."""
 
-_OWN = frozenset((MARK, HOME, JOB_ID, ATTEMPT, QUEUE, JOB_NAME))
+_OWN = frozenset((MARK, HOME, JOB_ID, ATTEMPT, QUEUE, JOB_NAME, SLOT))
 
 
 def without_own(environ: Mapping[str, str]) -> dict[str, str]:

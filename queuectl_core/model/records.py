@@ -188,6 +188,8 @@ class _Options(_SameOptions, total=False):
     fail_on: list[int]
     snooze_on: list[int]
     snooze: float
+    slot: int
+    """Only in the options of a run: the slot that its queue gave it."""
     schedule: str
     hook: Hook
     defaults: dict[str, str]
@@ -243,7 +245,12 @@ Schedule = dict[str, Any]
 # What programs get
 
 
-class AttemptRecord(TypedDict):
+class _Slot(TypedDict, total=False):
+    slot: int
+    """Its number among the running jobs of a queue with a limit, from 1; absent in other queues."""
+
+
+class AttemptRecord(_Slot):
     """One attempt of a job. Fields are None until the attempt ends, or when they do not apply to it."""
 
     attempt: int

@@ -239,8 +239,10 @@ class Pool:
         given = job.options.items()
         options: Any = {name: value for name, value in given if name in messages.EXECUTION}
         grace_s = job.options.get("grace", grace_s)
-        number = job.running()["run"]
-        return Run(job.id, number, job.attempts, job.command, job.cwd, max_output, grace_s, options or None)
+        run = job.running()
+        if "slot" in run:
+            options["slot"] = run["slot"]
+        return Run(job.id, run["run"], job.attempts, job.command, job.cwd, max_output, grace_s, options or None)
 
     def send(self) -> None:
         """Hand the runs of `dispatch` to the workers. Call this after the decisions are written.

@@ -30,6 +30,7 @@ _JOB_ID = job_environment.JOB_ID.encode()
 _ATTEMPT = job_environment.ATTEMPT.encode()
 _QUEUE = job_environment.QUEUE.encode()
 _JOB_NAME = job_environment.JOB_NAME.encode()
+_SLOT = job_environment.SLOT.encode()
 
 
 class NotReady(Exception):
@@ -130,6 +131,8 @@ class RunProcess:
         environ[_QUEUE] = options.get("queue", DEFAULT_QUEUE).encode()
         if "name" in options:
             environ[_JOB_NAME] = options["name"].encode()
+        if "slot" in options:
+            environ[_SLOT] = b"%d" % options["slot"]
         if "hook" in options:
             environ.update(hook_variables(options["hook"], self._logs))
         path, words = command_line(run.command, options)

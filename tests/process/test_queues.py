@@ -95,3 +95,30 @@ def test_limits_of_the_system_hold_jobs_back(queuectl: CommandLine) -> None:
         queuectl.ok("queue", "set", "gpu", "--limit-load", "none")
         queuectl.until_state("b", "completed")
     assert "must be a number" in queuectl.refused(2, "queue", "set", "gpu", "--limit-load", "high")
+
+
+def test_slot_is_unique_among_running_jobs_also_after_the_death_of_the_supervisor(queuectl: CommandLine) -> None:
+    queuectl.ok("queue", "set", "gpu", "--create", "--limit", "2")
+    queuectl.ok("worker", "start", "--count", "3")
+    wait = 'echo "slot $QUEUECTL_SLOT"; while [ ! -e "$QUEUECTL_HOME/../go-$QUEUECTL_JOB_ID" ]; do sleep 0.05; done'
+    folder = os.path.dirname(queuectl.home)
+    for id in "abc":
+        queuectl.ok("enqueue", "--id", id, "--queue", "gpu", "--", wait)
+    queuectl.ok("enqueue", "--id", "free", "--", 'echo "slot $QUEUECTL_SLOT"')
+    for id in "ab":
+        until(lambda id=id: queuectl.ok("logs", id), lambda id=id: f"{id} to print")  # type: ignore[misc]
+    assert sorted(queuectl.ok("logs", id) for id in "ab") == ["slot 1\n", "slot 2\n"]
+    queuectl.kill_supervisor()
+    queuectl.ok("worker", "start", "--count", "3")
+    queuectl.ok("enqueue", "--id", "d", "--queue", "gpu", "--priority", "1", "--", 'echo "slot $QUEUECTL_SLOT"')
+    assert queuectl.job("d")["state"] == "pending"
+    with open(os.path.join(folder, "go-b"), "w"):
+        queuectl.until_state("b", "completed")
+    queuectl.until_state("d", "completed")
+    assert queuectl.ok("logs", "d") == queuectl.ok("logs", "b")
+    assert queuectl.job("d")["history"][0]["slot"] == queuectl.job("b")["history"][0]["slot"]
+    for id in "ac":
+        with open(os.path.join(folder, f"go-{id}"), "w"):
+            queuectl.until_state(id, "completed")
+    assert queuectl.ok("logs", "free") == "slot \n" and "slot" not in queuectl.job("free")["history"][0]
+    assert queuectl.job("c")["history"][0]["slot"] != queuectl.job("a")["history"][0]["slot"]
