@@ -88,7 +88,7 @@ ATTEMPT_FIELDS = {
     "dropped_bytes": "bytes of output that were over the limit or found no room",
     "cpu_ms": "processor time of the command and its children",
     "peak_bytes": "largest memory of one of its processes",
-    "slot": "its number among the running jobs of a queue with a limit, from 1; absent in other queues",
+    "slot": "its `QUEUECTL_SLOT`; absent in a queue without a limit",
 }
 
 STATES = {
@@ -157,6 +157,7 @@ ERRORS = {
     "not_dead": "`dlq` works on dead jobs only.",
     "wrong_state": "The job's state doesn't allow this. `queuectl why ID` explains the state.",
     "key_taken": "An unfinished job has this key. Wait for it, or use `--on-conflict skip` or `replace`.",
+    "environment_needed": "The setting `environment` is `submit`, and the client is too old to send its environment.",
     "past_is_gone": "The journal no longer has these events. Read the current state, then continue from now.",
     "unknown_schedule": "No schedule has this name.",
     "unknown_batch": "No job belongs to a batch with this name: all were removed, or it's in another home.",

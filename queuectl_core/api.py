@@ -16,10 +16,11 @@ Warning: the jobs may change between two pages of a listing.
 
 from __future__ import annotations
 
+import os
 from itertools import chain
 
 from .administration import Administration, working_folder
-from .errors import InvalidInput
+from .errors import EnvironmentNeeded, InvalidInput
 from .system.forks import no_fork
 from .transport import load_requests, parts_of
 from .wire.protocol import jobs_at_once
@@ -364,9 +365,19 @@ class Queue(Administration):
             raise InvalidInput(what="no jobs to enqueue")
         fields: dict[str, object] = {"cwd": cwd or working_folder(first if second is None else ())}
         if second is None:
-            ids: builtins.list[str] = self._transport.ask("enqueue", **{field: first}, **fields)["ids"]
-            return ids
+            return self._add({field: first, **fields})
+        fields["environ"] = _environ()
         return self._transport.load(load_requests(field, chain((first, second), parts), fields), progress)
+
+    def _add(self, fields: dict[str, object]) -> builtins.list[str]:
+        """Add jobs, and send the environment of this process only if the home asks for it."""
+        try:
+            ids: builtins.list[str] = self._transport.ask("enqueue", **fields)["ids"]
+        except EnvironmentNeeded:
+            if "environ" in fields:
+                raise
+            return self._add({**fields, "environ": _environ()})
+        return ids
 
     def _change(
         self, verb: str, ids: Sequence[str], lenient: bool, states: Sequence[str] | None, **more: object
@@ -389,3 +400,11 @@ class Queue(Administration):
             count += reply["count"]
             progress(count)
         return count
+
+
+def _environ() -> dict[str, str]:
+    """Return the environment of this process, as a job may get it."""
+    with no_fork:
+        from .model.job_environment import submitted
+
+    return submitted(os.environ)

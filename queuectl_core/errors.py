@@ -127,6 +127,14 @@ class KeyTaken(QueueError):
             self.hint = "wait for it, or end it with `queuectl cancel {id}`"
 
 
+class EnvironmentNeeded(QueueError):
+    """A request for jobs without the environment of its sender, which the jobs of this home get. Send it again."""
+
+    code = "environment_needed"
+    text = "jobs of this home get the environment of the call that adds them, which this request lacks"
+    hint = "use the version of the supervisor, or `queuectl config unset environment`"
+
+
 class EventsExpired(QueueError):
     """Events that are no longer kept, because their segments were removed."""
 

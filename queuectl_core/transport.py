@@ -264,6 +264,7 @@ def load_requests(
         if held is not None:
             yield {**held, "more": True}
         held = {"verb": "enqueue", field: part, "part": n, **fields}
+        fields.pop("environ", None)  # the first part has it
     if held is not None:
         yield {**held, "more": False}
 

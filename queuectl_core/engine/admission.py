@@ -60,10 +60,17 @@ class Admission:
         self._max_retries, self._backoff_base = usual.max_retries, usual.backoff_base
         self._usual = usual.completed({}, {"max_retries": 0, "backoff_base": 0}) or NO_OPTIONS
         """The options of jobs that set only basic fields; they share them."""
+        self._environ: Any = {}
         self._of_batches: dict[str, Options] = {}
         """The options of jobs that set only their batch; they share them."""
         self._first_number = table.next_number
         self._time = base32(now_ms, 9)
+
+    def use_environ(self, environ: Mapping[str, str] | None) -> None:
+        """Give all jobs this environment instead of that of their worker. With None, change nothing."""
+        if environ is not None:
+            self._environ = {"environ": environ}
+            self._usual = {**self._usual, **self._environ}
 
     @property
     def number(self) -> int:
@@ -148,7 +155,7 @@ class Admission:
     def _with_options(self, event: Enqueued, spec: CheckedSpec) -> Enqueued:
         given: Any = {name: value for name, value in spec.items() if name not in _REQUEST_FIELDS}
         defaults = self._defaults.of(spec.get("queue", DEFAULT_QUEUE))
-        options = defaults.completed(given, spec)
+        options: Options = {**defaults.completed(given, spec), **self._environ}
         after_any = bool(options.get("after_any"))
         blockers = [other for other in options.get("after", ()) if self._blocks(other, after_any, event.id)]
         if "after_batch" in options:

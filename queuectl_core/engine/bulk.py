@@ -48,6 +48,8 @@ class Load:
         self.skippable: set[object] = set()
         """The IDs and keys that another job may take: the request then skips its job."""
         self.taken: QueueError | None = None
+        self.environ: Mapping[str, str] | None = None
+        """The environment that the jobs get instead of that of their worker."""
 
     @property
     def count(self) -> int:
@@ -57,6 +59,7 @@ class Load:
     def next_part(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> Admission:
         """Return an admission for the next part."""
         part = Admission(table, settings, cwd, now_ms)
+        part.use_environ(self.environ)
         part.earlier, part.keys, part.newest = self.batch.entries, self.keys, self.newest
         part.first_index = self.requested
         return part

@@ -17,7 +17,7 @@ from ..model.attempt import FIELDS, STARTED_FIELDS, TEXT_FIELDS
 from ..model.commands import Import
 from ..model.events import Imported, encode
 from ..model.job import DEAD, FAILED, FINAL_STATES, MAX_HISTORY, MAX_REASON, PENDING, PROCESSING, STATES
-from ..model.job_spec import BASIC_FIELDS, MAX_AFTER, OPTIONS, check_field, check_spec
+from ..model.job_spec import BASIC_FIELDS, MAX_AFTER, OPTIONS, check_env, check_field, check_spec
 from ..table.job_table import JobTable
 from ..timestamps import END_MS
 from .admission import holder_of_key
@@ -200,6 +200,7 @@ _OPTIONS: dict[str, Callable[[object], object]] = {
     **OPTIONS,
     "schedule": validators.name,
     "hook": lambda value: _hook(value),
+    "environ": check_env,
     "defaults": partial(validators.text_pairs, what="field", most=100, max_bytes=4096, names=r"[a-z_]{1,64}"),
     "at": lambda value: value if type(value) is int else validators.time(value),
 }

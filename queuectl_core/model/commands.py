@@ -12,10 +12,14 @@ from .attempt import AttemptResult
 
 
 class Enqueue(NamedTuple):
-    """Add jobs, all or none. The engine checks `specs`. `cwd` is the folder of those that name none."""
+    """Add jobs, all or none. The engine checks `specs`. `cwd` is the folder of those that name none.
+
+    `environ` is the environment that they get instead of that of their worker.
+    """
 
     specs: list[object]
     cwd: str
+    environ: Optional[Mapping[str, str]] = None
 
 
 class RetryDead(NamedTuple):

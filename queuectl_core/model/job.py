@@ -176,6 +176,9 @@ class Job:
             "worker": self.running()["worker"] if self.state == PROCESSING else None,
             "history": list(map(attempt.record_of, self.history)),
         }
+        if "environ" in self.options:  # it can hold secrets
+            del known["environ"]
+            known["environment"] = "submit"
         if self.blockers:
             known["waits_for"] = self.blockers
         if self.state == PROCESSING and (self.suspended or self.cancel):

@@ -24,6 +24,19 @@ HOOK = "QUEUECTL_HOOK_"
 _OWN = frozenset((MARK, HOME, JOB_ID, ATTEMPT, QUEUE, JOB_NAME, SLOT))
 
 
+def submitted(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a job gets from the call that adds it: all that are text in UTF-8."""
+    return {name: value for name, value in without_own(environ).items() if name and _is_text(name + value)}
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+        return True
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+
+
 def without_own(environ: Mapping[str, str]) -> dict[str, str]:
     """Return a copy of `environ` without the variables of the job that it belongs to."""
     return {name: value for name, value in environ.items() if name not in _OWN and not name.startswith(HOOK)}

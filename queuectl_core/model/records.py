@@ -192,6 +192,9 @@ class _Options(_SameOptions, total=False):
     """Only in the options of a run: the slot that its queue gave it."""
     schedule: str
     hook: Hook
+    environ: Mapping[str, str]
+    """The environment of the call that added the job; a record only says that there is one."""
+    environment: str
     defaults: dict[str, str]
     """Which of the fields the job took from its queue or from the settings, and from which."""
 

@@ -102,6 +102,7 @@ def _hook(help: str) -> Setting:
 
 
 _codes = validators.codes
+_environment = partial(validators.word, among=("worker", "submit"))
 _WEEK_S = 7 * 86_400
 _YEAR_S = retry_policy.MAX_DELAY_S
 SETTINGS: dict[str, Setting] = {
@@ -126,6 +127,7 @@ SETTINGS: dict[str, Setting] = {
     "nice": Setting(0, _whole, niceness, "niceness of each job, -20 to 19; 0 is that of the worker"),
     "env": Setting({}, _variables, check_env, "variables of each job, like LANG=C TZ=UTC"),
     "shell": Setting("", str, _optional(validators.path, ""), "shell of each job; empty: /bin/sh"),
+    "environment": Setting("worker", str, _environment, "whose environment a job gets: worker or submit"),
     "limit-load": _at_most(100_000, 0, _number, "load average above which no job starts; 0 is no limit"),
     "min-free-mem": Setting(0, _bytes, _optional(validators.size, 0), "free memory below which no job starts; 0: any"),
     "grace": _at_most(3600, 10, _seconds, "seconds from TERM to KILL when a run is ended"),

@@ -11,15 +11,16 @@ Anything that can be long comes in pages: lists, loads of many jobs, changes to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from signal import SIGTERM
 from typing import TYPE_CHECKING, TypeVar
 
 from ..engine.admission import Admission
 from ..engine.transitions import after
-from ..errors import InvalidInput, InvalidJob, NothingToDo
+from ..errors import EnvironmentNeeded, InvalidInput, InvalidJob, NothingToDo
 from ..model import commands, events, job_text, validators
 from ..model.job import DEAD, Job
+from ..model.job_spec import check_env
 from ..model.reasons import is_cancellation
 from ..table.memtable import FreshJob, NumberBlock
 from ..wire.protocol import check_load, jobs_at_once
@@ -90,6 +91,7 @@ class Session:
         if request["part"] == 0:
             self.end()
             self._load, self._parts = self._ledger.engine.begin_load(), 0
+            self._load.environ = _environ(self._ledger, request)
         if self._load is None or request["part"] != self._parts:
             raise InvalidInput(what="this part does not follow the previous part of the load")
         self._parts += 1
@@ -115,6 +117,28 @@ def _new_jobs(request: Fields, index: int = 0) -> tuple[list[object], str]:
     if is_text:
         jobs = [_parse_line(line, n) for n, line in enumerate(jobs, index)]
     return jobs, str(request["cwd"])
+
+
+def _environ(ledger: Ledger, request: Fields) -> Mapping[str, str] | None:
+    """Return the environment of the sender if the jobs get it, or None if they get that of their worker.
+
+    Raises: EnvironmentNeeded, InvalidInput.
+    """
+    settings = ledger.engine.settings
+    if not settings.values or settings.usable("environment") != "submit":
+        return None
+    environ = request.get("environ")
+    if environ is None:
+        raise EnvironmentNeeded()
+    try:
+        return check_env(environ)
+    except ValueError as fault:
+        raise InvalidInput(what=f"the environment of this call, which its jobs get, {fault}") from None
+
+
+def _enqueue(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    command = commands.Enqueue(*_new_jobs(request), _environ(ledger, request))
+    return {"ids": ledger.decide(command, now_ms)}
 
 
 def _parse_line(line: object, index: int) -> object:
@@ -235,7 +259,7 @@ def _name(request: Fields, field: str = "name") -> str:
 
 
 HANDLERS: dict[str, Handler] = {
-    "enqueue": _decides(lambda request: commands.Enqueue(*_new_jobs(request)), "ids"),
+    "enqueue": _enqueue,
     "preview": _preview,
     "show": queries.show,
     "kept": queries.kept,

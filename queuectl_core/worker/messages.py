@@ -72,7 +72,7 @@ class Run(NamedTuple):
 
 EXECUTION = (
     *("timeout", "env", "stdin", "input", "shell", "nice"),
-    *("limit_mem", "limit_cpu", "queue", "name", "slots", "hook"),
+    *("limit_mem", "limit_cpu", "queue", "name", "slots", "hook", "environ"),
 )
 """The options of a job that its worker needs."""
 

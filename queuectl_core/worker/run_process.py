@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+from collections.abc import Mapping
 
 from ..errors import QueueError
 from ..home import Home
@@ -31,6 +32,9 @@ _ATTEMPT = job_environment.ATTEMPT.encode()
 _QUEUE = job_environment.QUEUE.encode()
 _JOB_NAME = job_environment.JOB_NAME.encode()
 _SLOT = job_environment.SLOT.encode()
+
+
+_OF_EVERY_JOB = (job_environment.MARK.encode(), job_environment.HOME.encode(), _JOB_ID, _ATTEMPT)
 
 
 class NotReady(Exception):
@@ -126,8 +130,9 @@ class RunProcess:
         if options is None:
             shell_words = (b"sh", b"-c", run.command.encode())
             return process_tree.spawn(SHELL, shell_words, environ, self._stdin, inherited)
-        given = job_environment.without_own(options.get("env", {}))
-        environ = {**environ, **{name.encode(): given[name].encode() for name in given}}
+        if "environ" in options:
+            environ = {**_encoded(options["environ"]), **{name: environ[name] for name in _OF_EVERY_JOB}}
+        environ = {**environ, **_encoded(options.get("env", {}))}
         environ[_QUEUE] = options.get("queue", DEFAULT_QUEUE).encode()
         if "name" in options:
             environ[_JOB_NAME] = options["name"].encode()
@@ -172,3 +177,8 @@ class RunProcess:
         os.close(self.pipe)
         os.close(self._pipe_in)
         self.pipe = self._pipe_in = -1
+
+
+def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Return variables of a job, without those that only queuectl sets."""
+    return {name.encode(): value.encode() for name, value in job_environment.without_own(variables).items()}

@@ -42,7 +42,7 @@ ACTIONS = {
         QUIET,
     ),
     "restart": Action(
-        "replace the running supervisor without ending a job",
+        "replace the running supervisor without ending a job; later jobs get the environment of this call",
         "queuectl worker restart",
         ("--count", "N", "number of workers (default: unchanged)"),
     ),
@@ -192,6 +192,8 @@ def _restart(queue: Queue, count: int | None, screen: Screen) -> None:
     pid = daemon.start(queue.home, count)
     said = f"restarted with {counted(count, 'worker')}, supervisor pid {pid}"
     screen.result({"workers": count, "pid": pid}, said)
+    if queue.settings().get("environment") != "submit":
+        screen.note("jobs that start from now on have the environment of this call")
 
 
 def _running(queue: Queue) -> list[str]:

@@ -1,0 +1,96 @@
+"""The environment of jobs: that of their worker, or that of the call that adds them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import Queue
+from tests.homes import CommandLine
+
+PRINT = 'echo "$MINE,$LANGUAGE_OF,$QUEUECTL_JOB_ID,$ONLY_WORKER"'
+
+
+@pytest.fixture
+def submits(queuectl: CommandLine) -> Iterator[CommandLine]:
+    """Return a command line whose jobs get the environment of the call, not of the worker."""
+    queuectl.environ["ONLY_WORKER"] = "worker"
+    queuectl.ok("worker", "start", "--count", "1")
+    del queuectl.environ["ONLY_WORKER"]
+    queuectl.environ["MINE"] = "secret-token"
+    queuectl.ok("config", "set", "environment", "submit")
+    yield queuectl
+
+
+def test_job_gets_the_environment_of_the_call_and_never_shows_it(submits: CommandLine) -> None:
+    submits.ok("config", "set", "env", "LANGUAGE_OF=config MINE=config")
+    submits.ok("enqueue", "--id", "a", "--", PRINT)
+    submits.ok("enqueue", "--id", "b", "--env", "MINE=own", "--", PRINT)
+    submits.ok("config", "unset", "env")
+    submits.ok("enqueue", "--id", "c", "--", PRINT)
+    for id, printed in (("a", "config,config"), ("b", "own,config"), ("c", "secret-token,")):
+        submits.until_state(id, "completed")
+        assert submits.ok("logs", id) == f"{printed},{id},\n"
+    for words in (["show", "c"], ["show", "c", "--json"], ["list", "--json"], ["config", "list"], ["why", "c"]):
+        assert "secret-token" not in submits.ok(*words)
+    assert submits.job("c")["environment"] == "submit" and "environment   submit\n" in submits.ok("show", "c")
+
+
+def test_loads_and_programs_send_their_environment_too(submits: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "".join(json.dumps({"id": f"j{n}", "command": PRINT}) + "\n" for n in range(1500))
+    submits.ok("pause")
+    submits.ok("enqueue", "--file", "-", stdin=lines.encode())
+    submits.ok("enqueue", "--id", "last", "--", PRINT)
+    monkeypatch.setenv("MINE", "program")
+    with Queue(submits.home) as queue:
+        queue.enqueue(PRINT, id="p", priority=2)
+        queue.edit(["j1499"], {"priority": 1})
+    submits.ok("resume")
+    for id, mine in (("p", "program"), ("j1499", "secret-token")):
+        submits.until_state(id, "completed")
+        assert submits.ok("logs", id) == f"{mine},,{id},\n"
+
+
+def test_schedules_and_older_jobs_have_the_environment_of_the_worker(submits: CommandLine) -> None:
+    submits.ok("schedule", "add", "nightly", "@daily", "--", PRINT)
+    id = submits.ok("schedule", "run-now", "nightly").strip()
+    submits.until_state(id, "completed")
+    assert submits.ok("logs", id) == f",,{id},worker\n"
+
+
+def test_environment_survives_a_backup_and_a_restart(submits: CommandLine) -> None:
+    submits.ok("pause")
+    submits.ok("enqueue", "--id", "a", "--", PRINT)
+    submits.ok("backup", f"{submits.home}.backup")
+    assert os.stat(f"{submits.home}.backup").st_mode & 0o777 == 0o600
+    restored = CommandLine(f"{submits.home}2")
+    restored.ok("restore", f"{submits.home}.backup")
+    assert restored.job("a")["environment"] == "submit" and "secret-token" in Path(f"{submits.home}.backup").read_text()
+    answer = submits("worker", "restart")
+    assert answer.status == 0 and "environment" not in answer.err
+    submits.ok("resume")
+    submits.until_state("a", "completed")
+    assert submits.ok("logs", "a") == "secret-token,,a,\n"
+
+
+def test_worker_restart_says_whose_environment_jobs_get(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "1")
+    queuectl.environ["MINE"] = "new"
+    assert "the environment of this call" in queuectl("worker", "restart").err
+    queuectl.ok("enqueue", "--id", "a", "--", PRINT)
+    queuectl.until_state("a", "completed")
+    assert queuectl.ok("logs", "a") == "new,,a,\n"
+
+
+def test_works_without_a_supervisor(queuectl: CommandLine) -> None:
+    queuectl.ok("config", "set", "environment", "submit")
+    queuectl.environ["MINE"] = "secret-token"
+    queuectl.ok("enqueue", "--id", "a", "--", PRINT)
+    assert "worker, submit" in queuectl.refused(2, "config", "set", "environment", "both")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    assert queuectl.ok("logs", "a") == "secret-token,,a,\n"
