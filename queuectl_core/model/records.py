@@ -142,22 +142,21 @@ class Chosen(Filter, total=False):
 
 
 class QueueLimits(TypedDict, total=False):
-    """The rules of a queue. None removes a rule."""
+    """The rules of a queue; None removes a rule.
+
+    `limit`: how many jobs run at once. `rate`: [jobs, seconds], how many start in that time. `pause_for`: how long a
+    pause takes, which otherwise has no end. While the load average is above `limit_load`, or less memory is free than
+    `min_free_mem`, no job starts. `defaults`: fields of the jobs that do not set them; None removes one.
+    """
 
     limit: Optional[int]
-    """The maximum number of jobs that run at once."""
     rate: Optional[list[float]]
-    """[jobs, seconds]: the maximum number of jobs that start in that time."""
     paused: Optional[bool]
     pause_for: Optional[Duration]
-    """How long the pause takes; without it, the pause has no end."""
     pause_reason: Optional[str]
     limit_load: Optional[float]
-    """The load average above which no job starts."""
     min_free_mem: Union[int, str, None]
-    """The free memory below which no job starts."""
     defaults: Mapping[str, object]
-    """Fields of the jobs that don't set them; None removes one. The other ones stay."""
 
 
 class ScheduleTimes(TypedDict, total=False):
@@ -189,11 +188,9 @@ class _Options(_SameOptions, total=False):
     snooze_on: list[int]
     snooze: float
     slot: int
-    """Only in the options of a run: the slot that its queue gave it."""
     schedule: str
     hook: Hook
     environ: Mapping[str, str]
-    """The environment of the call that added the job; a record only says that there is one."""
     environment: str
     defaults: dict[str, str]
     """Which of the fields the job took from its queue or from the settings, and from which."""
@@ -223,13 +220,7 @@ StoredJob = dict[str, Any]
 
 
 class Rules(TypedDict, total=False):
-    """The rules of a queue in the form in which they are kept.
-
-    `limit`: the maximum number of jobs that run at once. `rate`: [jobs, seconds], the maximum number that start in
-    that time. `paused_ms`: the time since which no job starts. `paused_until_ms`: when that ends, without the clock
-    shift. `defaults`: fields of the jobs that do not set them. `limit_load` and `min_free_mem`: the load above which,
-    and the free memory below which, no job starts.
-    """
+    """The rules of a queue in the form in which they are kept; `paused_until_ms` is without the clock shift."""
 
     limit: Optional[int]
     rate: Optional[list[float]]
@@ -248,13 +239,11 @@ Schedule = dict[str, Any]
 # What programs get
 
 
-class _Slot(TypedDict, total=False):
-    slot: int
-    """Its number among the running jobs of a queue with a limit, from 1; absent in other queues."""
+class AttemptRecord(TypedDict):
+    """One attempt of a job. Fields are None until the attempt ends, or when they do not apply to it.
 
-
-class AttemptRecord(_Slot):
-    """One attempt of a job. Fields are None until the attempt ends, or when they do not apply to it."""
+    In a queue with a limit, it also has `slot`, its number among the running jobs, from 1.
+    """
 
     attempt: int
     """Counted from 1; an attempt that was taken back does not count."""
@@ -394,7 +383,6 @@ class QueueRecord(PauseRecord):
     limit_load: Optional[float]
     min_free_mem: Optional[int]
     defaults: dict[str, Any]
-    """Fields of its jobs that do not set them, as a job keeps them."""
 
 
 class ScheduleRecord(TypedDict):
