@@ -197,6 +197,21 @@ def complete_ids(queue: Queue, name: str, args: Arguments) -> bool:
     return True
 
 
+def with_newest(queue: Queue, args: Arguments) -> Arguments:
+    """Return the arguments with the ID of the newest job in place of `last` in --after.
+
+    Raises: NothingToDo.
+    """
+    after = [text.split(",") for text in args.after]
+    if not any("last" in names for names in after):
+        return args
+    try:
+        newest = (queue.find(["last"])["last"] or ["last"])[0]
+    except InvalidInput:  # an older supervisor does not know this request
+        return args
+    return args.replaced(after=[",".join(newest if name == "last" else name for name in names) for names in after])
+
+
 def _may_be_id(word: str) -> bool:
     from ..model.validators import is_id
 

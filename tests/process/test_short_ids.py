@@ -24,6 +24,8 @@ def test_commands_that_read_complete_ids(queuectl: CommandLine, with_supervisor:
     assert queuectl.json("history", "last")[0]["id"] == "web-2"
     assert "several IDs: web-1, web-2" in queuectl.refused(1, "show", "web")
     assert "does not exist" in queuectl.refused(1, "show", "nobody")
+    queuectl.ok("enqueue", "--id", "then", "--after", "last,nightly", "--command", "true")
+    assert queuectl.job("then")["waits_for"] == ["web-2", "nightly"]
     queuectl.ok("enqueue", "--id", "last", "--delay", "1h", "--command", "true")
     assert queuectl.job("last")["id"] == "last"
 

@@ -61,6 +61,8 @@ COMMANDS = [
     "logs dead waits", "logs dead --tail 1", "dlq list", "dlq show dead", "dlq export", "export", "export --state dead",
     "backup -", "config get on-idle", "config list", "config get on-idle --json", "schedule list", "schedule list --json",
     "queue list", "doctor", "run -- printf '\\033[2J\\302\\233X'",
+    "list --csv", "list --csv --columns id,name,tags", "list --markdown --columns id,command,name", "logs --state dead",
+    "show --state dead", "why --grep end", "history --state dead", "show dea", "status --grep end",
 ]  # fmt: skip
 
 

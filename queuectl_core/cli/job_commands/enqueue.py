@@ -52,6 +52,10 @@ JOB_FLAGS = (
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Add the jobs, and print their IDs."""
+    if args.after:
+        from ..filters import with_newest
+
+        args = with_newest(queue, args)
     if args.after_tag:
         from ..after_tag import tagged
 

@@ -83,6 +83,10 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     if screen.json:
         raise InvalidInput(what="run prints raw job output; --json is not supported")
     timeout_s = None if args.wait_timeout is None else seconds_of(args.wait_timeout, "--wait-timeout")
+    if args.after:
+        from ..filters import with_newest
+
+        args = with_newest(queue, args)
     fields: JobFields = {**job_fields(args), **order_fields(args)}
     if args.id is not None:
         fields["id"] = args.id
