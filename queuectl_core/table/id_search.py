@@ -31,15 +31,17 @@ class IdSearch:
 
     def note(self, number: int, id: str, options: Mapping[str, Any]) -> None:
         """Note a new job."""
-        if number > self.newest[0] and _NOT_OF_USERS.isdisjoint(options):
+        if number > self.newest[0] and not (options and options.keys() & _NOT_OF_USERS):
             self.newest = number, id
 
     def note_batch(self, batch: InsertBatch) -> None:
         """Note the last job of a batch that a user added."""
         for id, entry in reversed(batch.entries.items()):
             job = entry[0] if isinstance(entry, FreshJob) else entry.job
-            if job is not None and _NOT_OF_USERS.isdisjoint(job.options):
-                return self.note(job.number, id, job.options)
+            if job is not None:
+                self.note(job.number, id, job.options)
+                if job.number <= self.newest[0]:
+                    return
 
     def beginning_with(self, text: str, limit: int) -> list[str] | None:
         """Return up to `limit` IDs that begin with a text, or None if too many jobs changed lately."""
