@@ -52,6 +52,7 @@ JOB_FIELDS: dict[str, dict[str, tuple[str, str]]] = {
         "on_failure": ("a command that runs after each failed attempt", "–"),
         "on_dead": ("a command that runs after it dies, unless somebody canceled it", "–"),
         "on_end": ("a command that runs after it completes, dies or is canceled", "–"),
+        "on_batch_end": ("a command that runs when no job of its batch is unfinished", "–"),
     },
 }
 """Every field of a job that you ask for, by group: its meaning, and its default where no setting gives one."""

@@ -256,6 +256,14 @@ class Queue(Administration):
         """
         return self._change("cancel", ids, lenient, states, signal=signal)
 
+    def dependants(self, ids: Sequence[str]) -> builtins.list[str]:
+        """Return the IDs of the waiting jobs that die if these die, at most 1000. `ids` has at most 500.
+
+        Raises: InvalidInput, UnknownJob.
+        """
+        found: builtins.list[str] = self._transport.ask("dependants", ids=list(ids))["ids"]
+        return found
+
     def remove(
         self, ids: Sequence[str], lenient: bool = False, states: Sequence[str] | None = None
     ) -> builtins.list[str]:

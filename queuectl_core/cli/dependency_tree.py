@@ -5,7 +5,7 @@ Pure. It knows what is kept of jobs, but neither a queue nor a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..escapes import visible
@@ -17,12 +17,22 @@ _COLORS = {"completed": "palegreen", "dead": "salmon", "failed": "gold", "proces
 """The Graphviz color of each state; the others are white."""
 
 
-def linked(jobs: Iterable[dict[str, Any]]) -> Jobs:
-    """Return the jobs that wait for others or that others wait for, in the order in which they were added."""
-    known = {job["id"]: job for job in jobs}
-    needed = {other for job in known.values() for other in after(job)}
-    found = [job for job in known.values() if after(job) or job["id"] in needed]
-    return {job["id"]: job for job in sorted(found, key=lambda job: job["number"])}
+def linked(jobs: Iterable[dict[str, Any]], fetch: Callable[[list[str]], Iterable[dict[str, Any]]]) -> Jobs:
+    """Return the jobs that wait for others or that others wait for, in the order in which they were added.
+
+    `jobs` yields all jobs, and `fetch` those with some IDs. Jobs without links, and long fields, need no memory.
+    """
+    found = {job["id"]: _brief(job) for job in jobs if after(job)}
+    needed = dict.fromkeys(other for job in found.values() for other in after(job) if other not in found)
+    found.update((job["id"], _brief(job)) for job in fetch(list(needed)))
+    return {job["id"]: job for job in sorted(found.values(), key=lambda job: job["number"])}
+
+
+def _brief(job: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a job that a tree or a graph needs."""
+    options = {name: job["options"][name] for name in ("name", "after") if name in job.get("options", {})}
+    kept = {name: job[name] for name in ("id", "number", "state")}
+    return {**kept, "command": job["command"][:200], "options": options}
 
 
 def after(job: dict[str, Any]) -> list[str]:

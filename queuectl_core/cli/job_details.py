@@ -128,7 +128,14 @@ def _for_a_worker(why: dict[str, Any]) -> str:
 
 def _for_a_retry(why: dict[str, Any]) -> str:
     retry = f"retry {why['retry']} of {why['max_retries']} in {format_span(why['in_ms'])}"
-    return f"{why['reason']}; {retry}, at {why['at']}; for its output, run `queuectl logs {why['id']}`"
+    return f"{why['reason']}; {retry}, at {why['at']}{_after_failure(why, was_retried=True)}"
+
+
+def _after_failure(why: dict[str, Any], was_retried: bool) -> str:
+    """Return what to look at, or how to avoid the retries of a command that cannot start."""
+    if was_retried and str(why["reason"]).startswith(("command not found", "not executable")):
+        return "; `queuectl config set fail-on 126,127` lets new jobs fail at once in this case"
+    return f"; for its output, run `queuectl logs {why['id']}`"
 
 
 def _for_room(why: dict[str, Any]) -> str:
@@ -141,7 +148,7 @@ def _as_dead(why: dict[str, Any]) -> str:
     if not why["attempts"]:
         return f"{why['reason']}, at {why['at']}"
     spent = f"(attempt {why['attempts']}, max_retries {why['max_retries']})"
-    return f"{why['reason']} {spent}, at {why['at']}; for its output, run `queuectl logs {why['id']}`"
+    return f"{why['reason']} {spent}, at {why['at']}{_after_failure(why, why['attempts'] > 1)}"
 
 
 def _for_its_queue(why: dict[str, Any]) -> str:

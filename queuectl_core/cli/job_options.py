@@ -47,6 +47,7 @@ _FLAGS: tuple[Option, ...] = (
     ("--on-failure", "CMD", "failed attempt"),
     ("--on-dead", "CMD", "when it dies"),
     ("--on-end", "CMD", "whatever its result"),
+    ("--on-batch-end", "CMD", "end of its batch"),
 )
 _MORE_FLAGS: tuple[Option, ...] = (
     ("--tag", "K=V…", "tag, repeatable"),
@@ -71,7 +72,7 @@ NEW_JOB_FLAGS = (
 
 _RARE = (
     *("--grace", "--backoff-max", "--jitter", "--snooze-on", "--snooze", "--shell", "--nice", "--limit-cpu"),
-    *("--on-success", "--on-failure", "--on-dead", "--on-end"),
+    *("--on-success", "--on-failure", "--on-dead", "--on-end", "--on-batch-end"),
 )
 """The options that a help only names."""
 

@@ -16,6 +16,7 @@ from ..model.attempt import AttemptResult
 from ..model.events import Event, JobEvent, encode
 from ..model.job import FAILED, FINAL_STATES, PENDING, PROCESSING, Job
 from ..model.settings import Settings
+from ..table.counts import count_in_batch
 from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
 from .admission import Admission
@@ -85,6 +86,10 @@ class Load:
     def job_of(self, table: JobTable, id: str) -> Job | None:
         """Return a job of the load or of the table, or None if neither has it."""
         return self.batch.entries[id].job if id in self.batch.entries else table.get(id)
+
+    def count_in(self, batch: str) -> int:
+        """Return how many jobs of the load belong to a batch."""
+        return self.batch.counts.get(count_in_batch(batch, PENDING), 0)
 
     def following(self, table: JobTable, now_ms: int) -> list[Event]:
         """Return the events that follow from the commit.

@@ -151,3 +151,24 @@ class _Ends:
 def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
     jobs = [table.existing(other) for _, other in table.scan(f"needs/{id}", table.counts[BLOCKED])]
     return [Dependant(job.id, job.number, job.options, job.blockers) for job in jobs if job.state == PENDING]
+
+
+def dying_with(table: JobTable, ids: Sequence[str], limit: int) -> list[str]:
+    """Return the waiting jobs that die if these jobs do, directly or not; at most `limit`, after as many looks."""
+    if not table.counts.get(BLOCKED):
+        return []
+    found, looks = dict.fromkeys(ids), limit
+    left = list(found)
+    for id in left:  # the loop appends to the list
+        entries = table.scan(f"needs/{id}", looks) if looks else []
+        looks -= len(entries)
+        jobs = (table.existing(other) for _, other in entries if other not in found)
+        new = [job.id for job in jobs if job.state == PENDING and _needs(job.options, id)]
+        found.update(dict.fromkeys(new))
+        left += new
+    return list(found)[len(set(ids)) :]
+
+
+def _needs(options: Options, id: str) -> bool:
+    """Return whether a job that waits for this one dies with it, whatever else it waits for."""
+    return not options.get("after_any") and ("after_batch" not in options or id in options.get("after", ()))

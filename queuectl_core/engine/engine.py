@@ -14,7 +14,6 @@ Invariant: `handle` checks everything before the first event: a refused command 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from ..model import commands, events, reasons
@@ -27,7 +26,7 @@ from . import job_import, job_operations, run_outcome, schedules
 from .admission import Admission
 from .bulk import Load
 from .dependencies import Dependant, note_dependants, with_dependants
-from .hooks import TRIGGERS, Hooks
+from .hooks import Hooks
 from .job_operations import Decision
 from .queue_state import QueueState
 from .schedules import ZoneOf
@@ -62,7 +61,7 @@ class Engine(QueueState):
         if weigh is not None:
             weigh([*happened, *self._hooks.before(happened, now_ms)])
         self.apply(happened)
-        more = [] if TRIGGERS.isdisjoint(map(type, happened)) else self._hooks.after(happened, now_ms)
+        more = self._hooks.after(happened, now_ms)
         if more:
             self.apply(more)
             happened = [*happened, *more]
@@ -115,7 +114,7 @@ class Engine(QueueState):
         """
         self.end_load(load)
         follows = load.following(self.table, now_ms)
-        follows += self._hooks.before(follows, now_ms, partial(load.job_of, self.table))
+        follows += self._hooks.before(follows, now_ms, load)
         write(follows)
         for other in self._loads:
             other.note_taken(load.batch.entries, load.keys)

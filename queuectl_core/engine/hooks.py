@@ -1,7 +1,8 @@
-"""Hooks: commands of jobs and of the settings that run after an attempt or a job ends, as separate jobs.
+"""Hooks: commands of jobs and of the settings that run after an attempt, a job, or a batch ends, as separate jobs.
 
-    on-success   a job completes            on-failure   an attempt fails       on-end   a job ends in any way
-    on-dead      a job dies, not canceled   on-idle      no job waits or runs any more (only as a setting)
+    on-success   a job completes            on-failure     an attempt fails       on-end   a job ends in any way
+    on-dead      a job dies, not canceled   on-batch-end   no job of a batch is unfinished any more
+    on-idle      no job waits or runs any more (only as a setting)
 
 A job's own hook runs beside that of the settings. It reads the record of the job as JSON, waits in the queue `hooks`,
 and triggers no hook itself. As a job of its own, it cannot harm the job or the queue. Pure.
@@ -12,28 +13,38 @@ Warning: the record describes the job after its end.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..model.events import Canceled, DeadLettered, Enqueued, Event, Failed, Succeeded
-from ..model.job import FAILED, PENDING, PROCESSING, Job
+from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
 from ..model.job_spec import HOOKS, MAX_INPUT_BYTES
 from ..model.reasons import is_cancellation
 from ..model.settings import Settings
 from ..table.job_table import JobTable
 from .admission import free_id
+from .bulk import Load
 from .transitions import after
 
 if TYPE_CHECKING:
     from ..model.records import Hook, Options
 
 QUEUE = "hooks"
-TRIGGERS = frozenset((Succeeded, Failed, DeadLettered, Canceled))
-"""The kinds of events that can trigger a hook."""
-
 _FIELDS = {name: name.replace("-", "_") for name in HOOKS}
-_IDLE = "on-idle"
+_IDLE, _BATCH_END = "on-idle", "on-batch-end"
+_TRIGGERS = frozenset((Succeeded, Failed, DeadLettered, Canceled))
+_SETTINGS = frozenset((*HOOKS, _IDLE))
+_OWN = frozenset(_FIELDS.values())
+_END = ("on-end", _BATCH_END)
 _LIVE = (PENDING, PROCESSING, FAILED)
+
+
+class _BatchEnd(NamedTuple):
+    """A batch without unfinished jobs, and how many of its jobs completed and died."""
+
+    batch: str
+    completed: int
+    dead: int
 
 
 class _Due(NamedTuple):
@@ -42,6 +53,42 @@ class _Due(NamedTuple):
     name: str
     command: str
     job: Job
+    end: _BatchEnd | None = None
+
+
+class _Turn:
+    """The events of one decision, which are applied, or which the engine or a load is about to apply."""
+
+    def __init__(self, table: JobTable, happened: Sequence[Any], is_applied: bool, load: Load | None = None) -> None:
+        self.happened = happened
+        self._table = table
+        self._is_applied = is_applied
+        self._load = load
+
+    def triggers(self) -> Iterator[tuple[Any, Job, tuple[str, ...]]]:
+        """Yield each event that triggers hooks, its job, and the names of these hooks."""
+        for event in self.happened:
+            names = _triggered_by(event)
+            job = self._job(event.id) if names else None
+            if job is not None and job.queue != QUEUE:
+                yield event, job, names if "batch" in job.options else names[: -1 if _BATCH_END in names else None]
+
+    def left_by(self, event: Any, job: Job) -> Job:
+        """Return a job of `triggers` as its event leaves it."""
+        return job if self._is_applied else after(job, event)
+
+    def end_of(self, batch: str) -> _BatchEnd | None:
+        """Return the end of a batch, or None if jobs of it are unfinished after the events."""
+        counts = self._table.counts_of_batch(batch)
+        jobs, completed, ended = sum(counts.values()), counts[COMPLETED], counts[COMPLETED] + counts[DEAD]
+        if not self._is_applied:
+            jobs += self._load.count_in(batch) if self._load is not None else 0
+            ends = [job for _, job, names in self.triggers() if _BATCH_END in names]
+            ended += sum(job.options.get("batch") == batch for job in ends)
+        return _BatchEnd(batch, completed, jobs - completed) if ended == jobs else None
+
+    def _job(self, id: str) -> Job | None:
+        return self._table.get(id) if self._load is None else self._load.job_of(self._table, id)
 
 
 class Hooks:
@@ -52,42 +99,47 @@ class Hooks:
         self._settings = settings
 
     def after(self, happened: Sequence[Event], now_ms: int) -> list[Enqueued]:
-        """Return the hook jobs that follow events that are applied."""
-        return self._jobs(self._due(happened, self._table.get, is_applied=True), now_ms)
+        """Return the hook jobs that follow events that are applied. A job without hooks pays a look at its options."""
+        if _SETTINGS.isdisjoint(self._settings.values) and not any(map(self._has_own, happened)):
+            return []
+        return self._jobs(self._due(_Turn(self._table, happened, is_applied=True)), now_ms)
 
-    def before(
-        self, happened: Sequence[Event], now_ms: int, job_of: Callable[[str], Job | None] | None = None
-    ) -> list[Enqueued]:
-        """Return the hook jobs that follow events that are not applied yet.
+    def before(self, happened: Sequence[Event], now_ms: int, load: Load | None = None) -> list[Enqueued]:
+        """Return the hook jobs that follow events that are not applied yet, with a load if there is one.
 
-        `job_of` knows the jobs of a load beside those of the table. A load leaves no idle queue.
+        A load leaves no idle queue.
         """
-        due = self._due(happened, job_of or self._table.get, is_applied=False)
-        return self._jobs((hook for hook in due if job_of is None or hook.name != _IDLE), now_ms)
+        due = self._due(_Turn(self._table, happened, False, load))
+        return self._jobs((hook for hook in due if load is None or hook.name != _IDLE), now_ms)
 
-    def _due(
-        self, happened: Sequence[Any], job_of: Callable[[str], Job | None], is_applied: bool
-    ) -> Iterator[_Due]:
+    def _due(self, turn: _Turn) -> Iterator[_Due]:
         """Yield the hooks that events trigger, those of a job before those of the settings."""
         configured, last = self._configured(), None
-        for event in happened:
-            names = _triggered_by(event)
-            job = job_of(event.id) if names else None
-            if job is None or job.queue == QUEUE:
-                continue
+        batches: dict[tuple[str, str], Job] = {}
+        for event, job, names in turn.triggers():
             commands = [*_own(job, names), *((name, configured[name]) for name in names if name in configured)]
             if not commands and _IDLE not in configured:
                 continue
-            job = job if is_applied else after(job, event)
+            job = turn.left_by(event, job)
             last = last if type(event) is Failed else job
-            yield from (_Due(name, command, job) for name, command in commands)
+            batches.update(((job.options["batch"], text), job) for name, text in commands if name == _BATCH_END)
+            yield from (_Due(name, text, job) for name, text in commands if name != _BATCH_END)
+        for (batch, text), job in batches.items():
+            end = turn.end_of(batch)
+            if end is not None:
+                yield _Due(_BATCH_END, text, job, end)
         if last is not None and _IDLE in configured and self._is_idle():
             yield _Due(_IDLE, configured[_IDLE], last)
 
+    def _has_own(self, event: Any) -> bool:
+        """Return whether the job of an event names a hook."""
+        job = self._table.get(event.id) if type(event) in _TRIGGERS else None
+        return job is not None and bool(job.options) and not _OWN.isdisjoint(job.options)
+
     def _configured(self) -> dict[str, str]:
         """Return the commands of the settings by the name of the hook."""
-        values = self._settings.values
-        commands = {name: self._settings.usable(name) for name in (*HOOKS, _IDLE) if name in values} if values else {}
+        names = _SETTINGS.intersection(self._settings.values)
+        commands = {name: self._settings.usable(name) for name in names}
         return {name: command for name, command in commands.items() if command}
 
     def _is_idle(self) -> bool:
@@ -97,27 +149,28 @@ class Hooks:
     def _jobs(self, due: Iterable[_Due], now_ms: int) -> list[Enqueued]:
         table, settings = self._table, self._settings
         new: list[Enqueued] = []
-        for name, command, job in due:
+        for hook in due:
+            name, command, job, _ = hook
             number = table.next_number + len(new)
             id = free_id(table, f"{job.id[:90]}.{name}.{number}")
-            record = _record(job, table.clock_shift_ms, name)
-            options: Options = {"queue": QUEUE, "name": name, "input": record, "hook": _facts(job)}
+            record = _record(hook, table.clock_shift_ms)
+            options: Options = {"queue": QUEUE, "name": name, "input": record, "hook": _facts(hook)}
             retries, base = settings.usable("max-retries"), float(settings.usable("backoff-base"))
             new.append(Enqueued(id, number, now_ms, command, job.cwd, retries, base, options))
         return new
 
 
 def _triggered_by(event: Event) -> tuple[str, ...]:
-    """Return the names of the hooks that an event triggers."""
+    """Return the names of the hooks that an event triggers, that of the batch last."""
     if isinstance(event, Succeeded):
-        return ("on-success", "on-end")
+        return ("on-success", *_END)
     if isinstance(event, Failed):
         return ("on-failure",)
     if not isinstance(event, (DeadLettered, Canceled)):
         return ()
     if is_cancellation(event.reason):
-        return ("on-end",)
-    return ("on-failure", "on-dead", "on-end") if isinstance(event, DeadLettered) else ("on-dead", "on-end")
+        return _END
+    return ("on-failure", "on-dead", *_END) if isinstance(event, DeadLettered) else ("on-dead", *_END)
 
 
 def _own(job: Job, names: Iterable[str]) -> list[tuple[str, str]]:
@@ -126,8 +179,9 @@ def _own(job: Job, names: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, options[_FIELDS[name]]) for name in names if _FIELDS[name] in options] if options else []
 
 
-def _facts(job: Job) -> Hook:
-    """Return what the environment of a hook tells about a job."""
+def _facts(hook: _Due) -> Hook:
+    """Return what the environment of a hook tells about its job and its batch."""
+    job, end = hook.job, hook.end or _BatchEnd("", 0, 0)
     last = job.history[-1] if job.attempts and job.history else {}
     return {
         "job_id": job.id,
@@ -138,15 +192,20 @@ def _facts(job: Job) -> Hook:
         "log_file": last.get("log_file"),
         "log_offset": last.get("log_offset") or 0,
         "output_bytes": last.get("output_bytes") or 0,
+        "batch": end.batch or None,
+        "completed": end.completed,
+        "dead": end.dead,
     }
 
 
-def _record(job: Job, clock_shift_ms: int, name: str) -> str:
+def _record(hook: _Due, clock_shift_ms: int) -> str:
     """Return the job in the form for users, without its env and input, as one line that fits into an input."""
-    record: dict[str, Any] = {**job.record(clock_shift_ms), "hook": name}
+    record: dict[str, Any] = {**hook.job.record(clock_shift_ms), "hook": hook.name}
+    if hook.end is not None:
+        record["batch_counts"] = {COMPLETED: hook.end.completed, DEAD: hook.end.dead}
     record = {field: value for field, value in record.items() if field not in ("env", "input")}
     text = json.dumps(record, ensure_ascii=False) + "\n"
     if len(text.encode()) > MAX_INPUT_BYTES:
-        record.update(command=job.command[:1000], history=record["history"][-1:], tags={})
+        record.update(command=hook.job.command[:1000], history=record["history"][-1:], tags={})
         text = json.dumps(record, ensure_ascii=False) + "\n"
     return text

@@ -176,7 +176,7 @@ def _hook(value: object) -> dict[str, object]:
     """Accept what a job tells a hook, with all its fields."""
     if not isinstance(value, dict) or value.keys() != _HOOK.keys():
         raise ValueError(f"must be an object with {', '.join(_HOOK)}")
-    none = [name for name in ("exit_code", "reason", "log_file") if value[name] is None]
+    none = [name for name in ("exit_code", "reason", "log_file", "batch") if value[name] is None]
     return {name: None if name in none else check_field(name, item, _HOOK) for name, item in value.items()}
 
 
@@ -192,8 +192,8 @@ _KEPT: dict[str, Callable[[object], object]] = {
     "blockers": partial(validators.ids, most=MAX_AFTER),
 }
 _HOOK: dict[str, Callable[[object], object]] = {
-    **dict.fromkeys(("job_id", "state", "reason", "log_file"), _text),
-    **dict.fromkeys(("exit_code", "attempt", "log_offset", "output_bytes"), _time),
+    **dict.fromkeys(("job_id", "state", "reason", "log_file", "batch"), _text),
+    **dict.fromkeys(("exit_code", "attempt", "log_offset", "output_bytes", "completed", "dead"), _time),
 }
 _ATTEMPT = {name: _text if name in TEXT_FIELDS else _time for name in FIELDS}
 _OPTIONS: dict[str, Callable[[object], object]] = {

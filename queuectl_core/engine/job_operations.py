@@ -95,7 +95,9 @@ class _Revival:
         for id in ids:  # the loop appends to the list
             for _, other in self._table.scan(f"needs/{id}", self._table.counts.get(BLOCKED, 0)):
                 job = self._table.get(other)
-                if job is not None and job.state == DEAD and other not in self.jobs:
+                if job is None or job.state != DEAD or reasons.cause_of(job.reason) == "canceled":
+                    continue
+                if other not in self.jobs:
                     self.add(job, skip=True)
                     ids += [other] if other in self.jobs else []
 

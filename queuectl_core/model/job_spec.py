@@ -33,7 +33,7 @@ MAX_TAGS = 32
 MAX_ENV_BYTES = 128 * 1024
 MAX_INPUT_BYTES = 64 * 1024
 
-HOOKS = ("on-success", "on-failure", "on-dead", "on-end")
+HOOKS = ("on-success", "on-failure", "on-dead", "on-end", "on-batch-end")
 """The hooks of a job, as settings name them. A field of a job has `_` for `-`."""
 
 max_retries = partial(validators.whole, low=0, high=retry_policy.MAX_RETRIES)

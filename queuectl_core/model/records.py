@@ -55,10 +55,11 @@ class _SameOptions(TypedDict, total=False):
     on_failure: str
     on_dead: str
     on_end: str
+    on_batch_end: str
 
 
 class Hook(TypedDict):
-    """The job that a hook follows, and where the output of its last attempt is."""
+    """The job or the batch that a hook follows, and where the output of the last attempt is."""
 
     job_id: str
     state: State
@@ -68,6 +69,11 @@ class Hook(TypedDict):
     log_file: Optional[str]
     log_offset: int
     output_bytes: int
+    batch: Optional[str]
+    """The batch that has ended; None for the hooks of one job."""
+    completed: int
+    """How many of its jobs completed."""
+    dead: int
 
 
 class JobFields(_Basics, _SameOptions, total=False):

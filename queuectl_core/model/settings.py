@@ -122,6 +122,7 @@ SETTINGS: dict[str, Setting] = {
     "on-failure": _hook("command to run after each failed attempt; empty: none"),
     "on-dead": _hook("command to run after each job that dies, except canceled ones; empty: none"),
     "on-end": _hook("command to run after each job that completes, dies or is canceled; empty: none"),
+    "on-batch-end": _hook("command to run when no job of a batch is unfinished any more; empty: none"),
     "on-idle": _hook("command to run when no job waits or runs; empty: none"),
     "limit-mem": Setting(0, _bytes, _optional(validators.size, 0), "address space of each job; 0 is no limit"),
     "nice": Setting(0, _whole, niceness, "niceness of each job, -20 to 19; 0 is that of the worker"),

@@ -283,6 +283,7 @@ HANDLERS: dict[str, Handler] = {
         lambda request: commands.PauseSchedule(_name(request), fields.is_set(request, "paused"))
     ),
     "schedule-run": _decides(lambda request: commands.RunSchedule(_name(request)), "id"),
+    "dependants": queries.dependants,
     "cancel": _changes(_cancel),
     "remove": _changes(lambda request: commands.Remove(*_targets(request))),
     "retry": _changes(lambda request: commands.RunNow(*_targets(request))),

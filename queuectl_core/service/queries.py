@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..engine.dependencies import dying_with
 from ..engine.run_outcome import backoff_ms
 from ..errors import InvalidInput, UnknownJob
 from ..model.job import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES, Job
 from ..model.validators import is_id
 from ..table.index_keys import ALL_QUEUES, READY, indexes_of, member_index
 from ..timestamps import utc
-from ..wire.protocol import MAX_JOBS, MAX_MESSAGE_BYTES
+from ..wire.protocol import MAX_DEPENDANTS, MAX_JOBS, MAX_MESSAGE_BYTES
 from . import fields, queue_pages
 from .fields import Fields
 from .job_filter import Filter
@@ -66,6 +67,17 @@ def _job(ledger: Ledger, request: Fields) -> Job:
 
 def _find(ledger: Ledger, id: object) -> Job | None:
     return ledger.table.get(str(id)) if is_id(id) else None
+
+
+def dependants(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Return the waiting jobs that die if the named ones do.
+
+    Raises: InvalidInput, UnknownJob.
+    """
+    ids = fields.ids(request)
+    if len(ids) > PAGE_JOBS:
+        raise InvalidInput(what=f"name at most {PAGE_JOBS} jobs at a time")
+    return {"ids": dying_with(ledger.table, ids, MAX_DEPENDANTS)}
 
 
 def snapshot(ledger: Ledger, request: Fields, now_ms: int) -> Fields:

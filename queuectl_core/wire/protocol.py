@@ -19,7 +19,7 @@ VERSION = 1
 
 READ_ONLY = frozenset(
     ("show", "find", "kept", "list", "status", "batch", "why", "preview")
-    + ("queue-list", "schedule-list", "sequence", "config-list")
+    + ("queue-list", "schedule-list", "sequence", "config-list", "dependants")
 )
 """The verbs of requests that change nothing, so they can be repeated, and need no home."""
 
@@ -29,6 +29,9 @@ NEEDS_SUPERVISOR = frozenset(("wait", "scale", "stop"))
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 WAIT_JOBS = 1000
 """The most jobs that one request of a `wait` can name. A check of each takes a few microseconds."""
+
+MAX_DEPENDANTS = 1000
+"""The most dependants that one request finds."""
 
 MAX_JOBS = 5000
 """The most jobs in one request. A larger number comes as a load, in parts."""

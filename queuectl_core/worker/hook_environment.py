@@ -28,6 +28,8 @@ def hook_variables(hook: Hook, logs: str) -> dict[bytes, bytes]:
         "REASON": hook["reason"],
         "ATTEMPT": hook["attempt"],
     }
+    if hook["batch"] is not None:
+        values.update(BATCH=hook["batch"], BATCH_COMPLETED=hook["completed"], BATCH_DEAD=hook["dead"])
     texts = {name: b"" if value is None else str(value).encode() for name, value in values.items()}
     texts["OUTPUT_TAIL"] = _tail(hook, logs)
     return {f"{HOOK}{name}".encode(): text.replace(b"\0", b"") for name, text in texts.items()}

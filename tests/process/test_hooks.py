@@ -60,6 +60,13 @@ def test_hook_of_a_schedule_and_of_the_settings_run_both(queuectl: CommandLine, 
     assert text.endswith("}\n") and json.loads(text)["id"] == id
 
 
+def test_hook_of_a_sweep_runs_when_all_its_jobs_have_ended(queuectl: CommandLine, folder: str) -> None:
+    tell = 'echo "$QUEUECTL_HOOK_BATCH|$QUEUECTL_HOOK_BATCH_COMPLETED|$QUEUECTL_HOOK_BATCH_DEAD" >> told'
+    sweep = ["--batch", "tests", "--max-retries", "0", "--on-batch-end", tell, "--", "exit {}", ":::", "0", "0", "1"]
+    queuectl.ok("enqueue", *sweep, cwd=folder)
+    assert told(queuectl, folder, 1) == ["tests|2|1"]
+
+
 def test_canceled_job_has_only_the_hook_of_its_end(queuectl: CommandLine, folder: str) -> None:
     queuectl.ok("config", "set", "on-dead", TELL)
     queuectl.ok("enqueue", "--id", "a", "--delay", "1h", "--on-end", TELL, "--", "true", cwd=folder)

@@ -254,6 +254,24 @@ def test_job_behind_a_dead_one_is_recorded_and_dies(queuectl: CommandLine, has_s
         assert queuectl("wait", "b").status == 1
 
 
+@pytest.mark.parametrize("has_supervisor", [False, True])
+def test_cancel_says_how_many_dependants_die(queuectl: CommandLine, has_supervisor: bool) -> None:
+    if has_supervisor:
+        queuectl.ok("pause")
+        queuectl.ok("worker", "start")
+    for id, *options in (["a"], ["b", "--after", "a"], ["c", "--after", "b"], ["d", "--after", "a", "--after-any"]):
+        queuectl.ok("enqueue", "--id", id, *options, "--command", "true")
+    assert queuectl.ok("cancel", "c") == "1 job canceled\n"
+    queuectl.ok("dlq", "retry", "c")
+    queuectl.ok("enqueue", "--id", "e", "--after", "b,c", "--command", "true")
+    assert queuectl.ok("cancel", "a", "e") == "2 jobs canceled; 2 dependants die too\n"
+    assert queuectl.ok("dlq", "retry", "a", "--with-dependants") == "3 jobs pending again\n"  # not the canceled one
+    assert queuectl.ok("cancel", "c") == "1 job canceled\n"
+    changed = queuectl.json("cancel", "--id", "a")
+    assert (changed["ids"], changed["count"], changed["dependants"]) == (["a"], 1, 1)
+    assert queuectl.counts() == {"pending": 1, "processing": 0, "completed": 0, "failed": 0, "dead": 4}
+
+
 @pytest.fixture
 def dead_and_canceled(queuectl: CommandLine) -> CommandLine:
     """Return a command line on a home with a failed and a canceled job, and one that waited for each."""
@@ -312,6 +330,17 @@ def test_retry_names_dlq_retry_when_only_dead_jobs_match(dead_and_canceled: Comm
     for filter in (["--tag", "kind=x"], ["--all"], ["--state", "dead"]):
         assert "only dead jobs match; use `queuectl dlq retry`" in queuectl.refused(1, "retry", *filter)
     assert "no matching job can be made due" in queuectl.refused(1, "retry", "--tag", "kind=y")
+
+
+def test_why_says_how_to_avoid_retries_of_a_command_that_cannot_start(queuectl: CommandLine) -> None:
+    advice = "`queuectl config set fail-on 126,127` lets new jobs fail at once in this case"
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "waits", "--backoff-base", "600", "--", "no-such-command")
+    queuectl.ok("enqueue", "--id", "dead", "--backoff-base", "0", "--max-retries", "1", "--", "/dev/null")
+    queuectl.ok("enqueue", "--id", "once", "--fail-on", "126,127", "--", "no-such-command")
+    queuectl.until_done(failed=1, dead=2)
+    assert advice in queuectl.ok("why", "waits") and advice in queuectl.ok("why", "dead")
+    assert advice not in queuectl.ok("why", "once")
 
 
 def test_dlq_retry_changes_fields_and_retries_dependants(queuectl: CommandLine) -> None:

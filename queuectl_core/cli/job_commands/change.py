@@ -5,9 +5,10 @@ Invariant: a change without IDs and without filters is refused. Only --all chang
 
 from __future__ import annotations
 
-from ...api import Queue
+from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NothingToDo, WrongState
 from ...model.states import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
+from ...wire.protocol import MAX_DEPENDANTS
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_by, where_filter
@@ -70,20 +71,29 @@ class Change:
             raise InvalidInput(what="use either job IDs or filters, not both")
         if not (args.ids or chosen or args.all):
             raise InvalidInput(what="name job IDs, use a filter, or use --all")
-        if args.ids:
-            change = self._check if args.dry_run else self._change
-            ids = change(queue, args.ids, **options)
-        else:
-            ids = self._change_matching(queue, args, chosen, options)
+        portions = [args.ids] if args.ids else self._selected(queue, chosen)
         if args.dry_run:
+            ids = self._check(queue, args.ids) if args.ids else [id for portion in portions for id in portion]
             return show_dry_run(ids, self._done, screen)
-        screen.result({"ids": ids, "count": len(ids), "dry_run": False}, f"{counted(len(ids))} {self._done}")
+        if not args.ids:
+            confirm(sum(map(len, portions)), self._done, args)
+            options = {**options, "lenient": True, "states": self._states_in(chosen)}
+        more, said = self.consequences(queue, portions)
+        ids = [id for portion in portions for id in self._change(queue, portion, **options)]
+        if not ids:
+            raise self.nothing(queue, chosen)
+        result = {"ids": ids, "count": len(ids), "dry_run": False, **more}
+        screen.result(result, f"{counted(len(ids))} {self._done}{said}")
+
+    def consequences(self, queue: Queue, portions: list[list[str]]) -> tuple[dict[str, int], str]:
+        """Return what else the change does: more fields of the result, and a clause. The change follows."""
+        return {}, ""
 
     def nothing(self, queue: Queue, chosen: Chosen) -> NothingToDo:
         """Return the error for a filter that selects no job to change."""
         return NothingToDo(what=f"no matching job can be {self._done}")
 
-    def _check(self, queue: Queue, ids: list[str], **options: object) -> list[str]:
+    def _check(self, queue: Queue, ids: list[str]) -> list[str]:
         """Return the IDs, each once, and refuse the jobs that the change would refuse."""
         ids = list(dict.fromkeys(ids))
         for id in ids:
@@ -92,18 +102,17 @@ class Change:
                 raise WrongState(id=id, state=state, what=self._done)
         return ids
 
-    def _change_matching(
-        self, queue: Queue, args: Arguments, chosen: Chosen, options: Mapping[str, object]
-    ) -> list[str]:
+    def _selected(self, queue: Queue, chosen: Chosen) -> list[list[str]]:
+        """Return the IDs that a filter selects, all of them before the first change.
+
+        Raises: NothingToDo.
+        """
         states = self._states_in(chosen)
         selected: Chosen = {**chosen, "state": states}
-        portions = list(queue.select(**selected)) if states else []  # select all before the first change
-        if not args.dry_run:
-            confirm(sum(map(len, portions)), self._done, args)
-            portions = [self._change(queue, ids, lenient=True, states=states, **options) for ids in portions]
-        if not any(portions):
+        portions = list(queue.select(**selected)) if states else []
+        if not portions:
             raise self.nothing(queue, chosen)
-        return [id for ids in portions for id in ids]
+        return portions
 
     def _states_in(self, chosen: Chosen) -> list[str]:
         """Return the states of a filter that allow the change.
@@ -131,6 +140,18 @@ class Cancel(Change):
         Raises: InvalidInput.
         """
         return {"signal": _signal(args.signal or "TERM")}
+
+    def consequences(self, queue: Queue, portions: list[list[str]]) -> tuple[dict[str, int], str]:
+        """Return how many waiting jobs die with these, if one request can count them."""
+        if len(portions) > 1 or len(portions[0]) > PAGE_JOBS:
+            return {}, ""
+        try:
+            count = len(queue.dependants(portions[0]))
+        except InvalidInput:  # an older supervisor does not know this request
+            return {}, ""
+        at_least = "at least " if count == MAX_DEPENDANTS else ""
+        clause = "1 dependant dies too" if count == 1 else f"{at_least}{count} dependants die too"
+        return {"dependants": count}, f"; {clause}" if count else ""
 
 
 class Retry(Change):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from queuectl_core.engine.dependencies import dying_with
 from queuectl_core.engine.engine import Engine
 from queuectl_core.errors import BadDependency
 from queuectl_core.model import commands, events
@@ -275,3 +276,19 @@ def test_several_ends_before_the_commit_of_a_load_are_one_event(codes: tuple[int
         run_job(engine, exited(code))
     engine.commit_load(load, NOW_MS, lambda follows: None)
     assert job_of(engine, "j").state == DEAD
+
+
+def test_dependants_of_jobs_are_found_at_every_distance_and_up_to_a_limit() -> None:
+    engine = an_engine()
+    assert dying_with(engine.table, ["a"], 9) == []
+    enqueue(engine, "a", "z")
+    enqueue(engine, "b", after=["a"])
+    enqueue(engine, "c", after=["a", "b"])
+    enqueue(engine, "d", after=["c"], after_any=True)
+    enqueue(engine, "e", "f", after=["c"])
+    assert dying_with(engine.table, ["a", "a"], 9) == ["b", "c", "e", "f"]
+    assert dying_with(engine.table, ["a", "c", "z"], 9) == ["b", "e", "f"]
+    assert dying_with(engine.table, ["a"], 2) == ["b", "c"]
+    cancel(engine, "e")
+    assert dying_with(engine.table, ["c"], 9) == ["f"]
+    assert dying_with(engine.table, ["nobody"], 9) == []

@@ -130,10 +130,63 @@ def test_hook_knows_the_end_of_its_job() -> None:
     engine.handle(commands.Cancel(["a"], 15), NOW_MS)
     ran, canceled = (job_of(engine, id).options for _, id in engine.table.scan("ready@hooks", EVERYTHING))
     output = {"log_file": "w1.0001.log", "log_offset": 7, "output_bytes": 12}
-    known = {"job_id": "a", "attempt": 1, "exit_code": 7, **output}
+    known = {"job_id": "a", "attempt": 1, "exit_code": 7, **output, "batch": None, "completed": 0, "dead": 0}
     assert ran["hook"] == {**known, "state": "failed", "reason": "exit code 7"}
     assert canceled["hook"] == {**known, "state": "dead", "reason": "canceled by hand"}
     assert str(ran["input"]).endswith("}\n") and json.loads(ran["input"])["hook"] == "on-failure"
+
+
+def ends_of_batches(engine: Engine) -> list[tuple[object, ...]]:
+    """Return what the hooks of batches tell: the command, the batch, and its counts."""
+    jobs = [job_of(engine, id) for _, id in engine.table.scan("ready@hooks", EVERYTHING)]
+    hooks = [(job.command, job.options["hook"]) for job in jobs if job.options.get("name") == "on-batch-end"]
+    return [(command, hook["batch"], hook["completed"], hook["dead"]) for command, hook in hooks]
+
+
+def test_hook_of_a_batch_runs_once_when_its_last_job_has_ended() -> None:
+    engine = an_engine()
+    enqueue(engine, "other", batch="other", on_batch_end="never", delay=60)
+    enqueue(engine, "a", "b", "c", batch="night", on_batch_end="tell", max_retries=0)
+    run_job(engine, exited(0))
+    run_job(engine, exited(1))
+    assert ends_of_batches(engine) == []
+    run_job(engine, exited(0))
+    assert ends_of_batches(engine) == [("tell", "night", 2, 1)]
+    ((_, id),) = engine.table.scan("ready@hooks", EVERYTHING)
+    record = json.loads(job_of(engine, id).options["input"])
+    assert (record["id"], record["hook"], record["batch_counts"]) == ("c", "on-batch-end", {"completed": 2, "dead": 1})
+
+
+def test_hook_of_a_batch_runs_once_when_several_jobs_end_together() -> None:
+    engine = an_engine()
+    hook(engine, "on-batch-end", "ours")
+    enqueue(engine, "a", batch="night", on_batch_end="tell")
+    enqueue(engine, "b", "c", batch="night", after=["a"])
+    engine.handle(commands.Cancel(["a"], 15), NOW_MS)
+    assert ends_of_batches(engine) == [("tell", "night", 0, 3), ("ours", "night", 0, 3)]
+    engine.handle(commands.RetryDead(["a"]), NOW_MS)
+    run_job(engine, exited(0))
+    assert ends_of_batches(engine)[2:] == [("tell", "night", 1, 2), ("ours", "night", 1, 2)]
+
+
+@pytest.mark.parametrize("is_load", [True, False])
+def test_hook_of_a_batch_runs_when_all_its_jobs_die_at_once(is_load: bool) -> None:
+    engine = an_engine()
+    enqueue(engine, "dead", max_retries=0)
+    run_job(engine, exited(1))
+    job = {"command": "true", "batch": "night", "on_batch_end": "tell"}
+    specs: list[object] = [{**job, "id": "a", "after": ["dead"]}, {**job, "id": "b", "after": ["a"]}]
+    for more in ([], [{**job, "id": "c", "priority": 9}]):
+        if is_load:
+            load = engine.begin_load()
+            engine.add_to_load(load, [*specs, *more], "/", NOW_MS)
+            engine.commit_load(load, NOW_MS, lambda events: None)
+        else:
+            engine.handle(commands.Enqueue([*specs, *more], "/"), NOW_MS)
+        assert ends_of_batches(engine) == [("tell", "night", 0, 2)]
+        specs = []
+    run_job(engine, exited(0))
+    assert ends_of_batches(engine)[1:] == [("tell", "night", 1, 2)]
 
 
 def test_hooks_of_a_schedule_follow_its_jobs() -> None:

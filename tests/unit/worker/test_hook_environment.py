@@ -8,7 +8,7 @@ import pytest
 
 from queuectl_core.worker.hook_environment import TAIL_BYTES, hook_variables
 
-KNOWN = {"job_id": "a", "state": "failed", "exit_code": 7, "reason": "exit code 7", "attempt": 2}
+KNOWN = {"job_id": "a", "state": "failed", "exit_code": 7, "reason": "exit code 7", "attempt": 2, "batch": None}
 NAME = "w1-aaaaaa.0001.log"
 
 
@@ -29,6 +29,16 @@ def test_hook_gets_the_facts_of_its_job(tmp_path: object) -> None:
         b"QUEUECTL_HOOK_REASON": b"exit code 7",
         b"QUEUECTL_HOOK_ATTEMPT": b"2",
         b"QUEUECTL_HOOK_OUTPUT_TAIL": b"$(touch x)\n",
+    }
+
+
+def test_hook_of_a_batch_gets_its_counts(tmp_path: object) -> None:
+    found = variables(str(tmp_path), b"", batch="night", completed=2, dead=1)
+    told = {name: value for name, value in found.items() if b"BATCH" in name}
+    assert told == {
+        b"QUEUECTL_HOOK_BATCH": b"night",
+        b"QUEUECTL_HOOK_BATCH_COMPLETED": b"2",
+        b"QUEUECTL_HOOK_BATCH_DEAD": b"1",
     }
 
 
