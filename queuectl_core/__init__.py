@@ -12,16 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api import Queue
     from .errors import QueueError
-    from .model.records import (
-        AttemptRecord,
-        JobFields,
-        JobRecord,
-        JobSpec,
-        QueueRecord,
-        ScheduleRecord,
-        State,
-        StatusRecord,
-    )
+    from .model.queue_records import QueueRecord, ScheduleRecord
+    from .model.records import AttemptRecord, JobFields, JobRecord, JobSpec, State, StatusRecord
 
 __version__ = "0.1.0"
 __all__ = [
@@ -53,8 +45,8 @@ def __getattr__(name: str) -> object:
 
         return QueueError
     if name in __all__:
-        from .model import records
+        from .model import queue_records, records
 
-        kind: object = getattr(records, name)
+        kind: object = getattr(records, name, None) or getattr(queue_records, name)
         return kind
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

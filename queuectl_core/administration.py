@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # type checkers bring it; nothing imports it at run time
 
     from .model import records
-    from .model.records import JobSpec, QueueRecord, ScheduleRecord
+    from .model.queue_records import QueueLimits, QueueRecord, ScheduleRecord, ScheduleTimes
+    from .model.records import JobSpec
     from .supervisor.embedded import Running
 
 ANSWER_WITHIN_S = 30.0
@@ -77,7 +78,7 @@ class Administration:
         """
         return list(self._entries("queue-list", "queues", queue=queue))
 
-    def set_queue(self, queue: str, **rules: Unpack[records.QueueLimits]) -> None:
+    def set_queue(self, queue: str, **rules: Unpack[QueueLimits]) -> None:
         """Set rules of a queue; the value None removes a rule.
 
         `limit` is how many jobs run at once. `rate` is [jobs, seconds]: how many jobs start in that time.
@@ -102,7 +103,7 @@ class Administration:
         return list(self._entries("schedule-list", "schedules", name=name))
 
     def set_schedule(
-        self, name: str, job: JobSpec, cwd: str | None = None, **when: Unpack[records.ScheduleTimes]
+        self, name: str, job: JobSpec, cwd: str | None = None, **when: Unpack[ScheduleTimes]
     ) -> None:
         """Add or replace a schedule.
 

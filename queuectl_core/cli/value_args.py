@@ -11,7 +11,7 @@ from ..errors import InvalidInput
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from ..model.records import QueueLimits
+    from ..model.queue_records import QueueLimits
     from .fast_args import Arguments, Option
 
 PAUSE_OPTIONS: tuple[Option, ...] = (

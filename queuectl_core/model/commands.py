@@ -103,7 +103,7 @@ class Continue(NamedTuple):
 
 
 class ChangeQueue(NamedTuple):
-    """Change the rules of a queue (`*` is all queues), as `records.QueueLimits` describes. None removes a rule."""
+    """Change the rules of a queue (`*` is all queues), as `QueueLimits` describes. None removes a rule."""
 
     name: str
     fields: Mapping[str, object]

@@ -25,7 +25,8 @@ from . import fields
 from .fields import Fields
 
 if TYPE_CHECKING:
-    from ..model.records import PauseRecord, QueueRecord, Schedule, ScheduleRecord
+    from ..model.queue_records import QueueRecord, ScheduleRecord
+    from ..model.records import PauseRecord, Schedule
     from ..table.job_table import JobTable
     from .ledger import Ledger
 

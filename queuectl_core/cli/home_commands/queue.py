@@ -11,7 +11,7 @@ from ..value_args import PAUSE_OPTIONS, pause_of, whole_number
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from ...model.records import QueueLimits, QueueRecord
+    from ...model.queue_records import QueueLimits, QueueRecord
     from ..fast_args import Option
 
 SUMMARY = """Manages named queues. A queue needs no creation: name it in a job or in `queue set`. Across all queues, the

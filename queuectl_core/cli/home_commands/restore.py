@@ -15,7 +15,7 @@ from ..job_export import portions, read_lines
 from ..screen import Screen, counted
 
 if TYPE_CHECKING:
-    from ...model.records import QueueLimits
+    from ...model.queue_records import QueueLimits
 
 SUMMARY = """Fills a home without jobs from a `queuectl backup` file: jobs, queues, schedules and
 settings. Jobs that were running or suspended wait. No job starts before all are restored; after an

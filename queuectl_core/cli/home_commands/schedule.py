@@ -12,7 +12,7 @@ from ..screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from ...model.records import ScheduleRecord, ScheduleTimes
+    from ...model.queue_records import ScheduleRecord, ScheduleTimes
 
 TAKES_WORDS = True
 SUMMARY = """Adds a job repeatedly while a supervisor runs; missed runs catch up once. A run is skipped while the
