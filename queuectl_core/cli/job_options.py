@@ -76,6 +76,12 @@ _RARE = (
 )
 """The options that a help only names."""
 
+_BY_VARIABLE = (
+    *("timeout", "grace", "max_retries", "backoff_base", "backoff_max", "jitter", "retry_on", "fail_on"),
+    *("shell", "nice", "limit_mem", "env", "on_success", "on_failure", "on_dead", "on_end"),
+)
+"""The fields that have a setting, and so a variable."""
+
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
 """A word of only these characters needs no quotes in a shell."""
 _MAX_FILE_CHARACTERS = 1024 * 1024
@@ -119,6 +125,26 @@ def job_fields(args: Arguments) -> JobFields:
         fields["env"] = environment
     if args.stdin is not None:
         fields.update(_input(args.stdin))
+    given: JobFields = fields
+    return given
+
+
+def variable_fields() -> JobFields:
+    """Return the job fields that variables like QUEUECTL_TIMEOUT set, for those that a call does not set itself.
+
+    Raises: InvalidInput, InvalidSetting.
+    """
+    fields: Any = {}
+    for name in _BY_VARIABLE:
+        text = os.environ.get(f"QUEUECTL_{name.upper()}")
+        if text is None:
+            continue
+        if name == "env":
+            from ..model.settings import parse_setting
+
+            fields[name] = parse_setting(name, text)
+        else:
+            fields[name] = _VALUES.get(name, str)(text)
     given: JobFields = fields
     return given
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Union
 
-from ..errors import DamagedSetting, InvalidSetting
+from ..errors import DamagedSetting, InvalidInput, InvalidSetting
 from ..timestamps import parse_duration_s
 from . import retry_policy, validators
 from .job_spec import MAX_WAIT_S, backoff_base, check_env, hook, max_retries, niceness
@@ -194,6 +194,22 @@ def check_setting(key: str, value: object) -> Value:
         return check_key(key).validate(value)
     except ValueError as fault:
         raise InvalidSetting(key=key, why=str(fault)) from None
+
+
+def of_variables(environ: Mapping[str, str]) -> dict[str, Value]:
+    """Return the settings of a new home that variables like QUEUECTL_MAX_RETRIES give.
+
+    Raises: InvalidInput.
+    """
+    found: dict[str, Value] = {}
+    for key in SETTINGS:
+        name = f"QUEUECTL_{key.upper().replace('-', '_')}"
+        if name in environ:
+            try:
+                found[key] = parse_setting(key, environ[name])
+            except InvalidSetting as refusal:
+                raise InvalidInput(what=f"{name}: {refusal.fields['why']}") from None
+    return found
 
 
 def check_key(key: str) -> Setting:

@@ -24,6 +24,7 @@ from ..errors import Corrupt, DiskFull, StorageFailed
 from ..home import Home
 from ..model import commands, events
 from ..model.commands import Command
+from ..model.settings import of_variables
 from ..storage.backends import open_store
 from ..storage.journal import Journal, Known, TornTail, recover
 from ..storage.journal_format import Frame
@@ -31,6 +32,7 @@ from ..storage.journal_scanner import events_of, segment_paths
 from ..storage.reserve import SPACE, Reserve
 from ..storage.store_upgrade import upgraded
 from ..system import file_io, load
+from ..system.clock import now_ms
 from ..system.time_zones import zone_of
 from ..table.job_table import JobTable
 from ..table.store import Store
@@ -91,6 +93,16 @@ class Ledger:
         self._decided: list[events.Event] = []
         self._written: list[events.Event] = []
         self._checkpoint_goal = 0
+        if not read_only and not self.engine.sequence:
+            self._set_up()
+
+    def _set_up(self) -> None:
+        """Give a new home the settings that the variables of this process name.
+
+        Raises: InvalidInput.
+        """
+        for key, value in of_variables(os.environ).items():
+            self.decide(commands.ChangeSetting(key, value), now_ms())
 
     @property
     def torn(self) -> TornTail | None:

@@ -94,3 +94,35 @@ def test_works_without_a_supervisor(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.until_state("a", "completed")
     assert queuectl.ok("logs", "a") == "secret-token,,a,\n"
+
+
+# Variables instead of settings
+
+
+def test_variables_give_a_new_home_its_settings(queuectl: CommandLine) -> None:
+    queuectl.environ.update(QUEUECTL_MAX_RETRIES="7", QUEUECTL_RETENTION="2h", QUEUECTL_ENV="LANG=C")
+    queuectl.ok("config", "set", "jitter", "0.5")
+    queuectl.environ["QUEUECTL_RETENTION"] = "1h"
+    listed = queuectl.json("config", "list")
+    assert (listed["max-retries"], listed["retention"], listed["env"], listed["jitter"]) == (7, 7200, {"LANG": "C"}, 0.5)
+    other = CommandLine(f"{queuectl.home}2")
+    other.environ["QUEUECTL_TIMEOUT"] = "soon"
+    assert "QUEUECTL_TIMEOUT: must be seconds" in other.refused(2, "config", "set", "jitter", "0")
+
+
+def test_variables_of_a_call_come_after_its_options_and_before_the_queue(queuectl: CommandLine) -> None:
+    queuectl.ok("config", "set", "timeout", "10")
+    queuectl.ok("queue", "set", "gpu", "--create", "--timeout", "20", "--nice", "2")
+    queuectl.environ["QUEUECTL_TIMEOUT"] = "30s"
+    queuectl.environ["QUEUECTL_MAX_RETRIES"] = "1"
+    queuectl.ok("enqueue", "--id", "a", "--queue", "gpu", "--", "true")
+    queuectl.ok("enqueue", "--id", "b", "--timeout", "40", "--", "true")
+    queuectl.ok("enqueue", '{"id": "c", "command": "true", "timeout": 50}')
+    queuectl.ok("enqueue", "--file", "-", stdin=b'{"id": "d", "command": "true"}\n{"id": "e", "command": "true", "timeout": 60}\n')
+    jobs = {job["id"]: (job["timeout"], job["max_retries"]) for job in queuectl.json("list")}
+    assert jobs == {"a": (30, 1), "b": (40, 1), "c": (50, 1), "d": (30, 1), "e": (60, 1)}
+    assert queuectl.job("a")["nice"] == 2
+    queuectl.ok("edit", "a", "--priority", "1")
+    assert queuectl.job("a")["timeout"] == 30
+    queuectl.environ["QUEUECTL_TIMEOUT"] = "soon"
+    assert "timeout" in queuectl.refused(2, "enqueue", "--", "true")

@@ -7,12 +7,13 @@ from ...errors import InvalidInput
 from ...system.time_zones import local_name
 from ...timestamps import format_span
 from ..fast_args import Action, Arguments
-from ..job_options import JOB_FLAGS, job_fields, join
+from ..job_options import JOB_FLAGS, job_fields, join, variable_fields
 from ..screen import Screen
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from ...model.queue_records import ScheduleRecord, ScheduleTimes
+    from ...model.records import JobFields
 
 TAKES_WORDS = True
 SUMMARY = """Adds a job repeatedly while a supervisor runs; missed runs catch up once. A run is skipped while the
@@ -70,7 +71,7 @@ def _add(queue: Queue, args: Arguments) -> None:
         raise InvalidInput(what="put a command after --: queuectl schedule add nightly @daily -- ./backup.sh")
     if (args.cron is None) == (args.every is None):
         raise InvalidInput(what="use a quoted cron time, like '*/15 * * * *', or --every 10m")
-    fields = job_fields(args)
+    fields: JobFields = {**variable_fields(), **job_fields(args)}
     cwd = fields.pop("cwd", None)
     when: ScheduleTimes = {"every": args.every, "overlap": args.overlap, "zone": args.tz}
     if args.cron is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ...errors import InvalidInput, InvalidJob, QueueError
 from ..fast_args import Arguments
-from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields
+from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields, variable_fields
 from ..screen import Screen, counted
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -143,10 +143,10 @@ def _lines(args: Arguments) -> JobLines | None:
     if args.file is not None:
         from ..jsonl import FileLines, name_of, opened
 
-        return FileLines(name_of(args.file), opened(args.file), _flags(args))
+        return FileLines(name_of(args.file), opened(args.file), _defaults(args))
     from ..sweeps import SweepLines
 
-    return SweepLines(args, _flags(args))
+    return SweepLines(args, _defaults(args))
 
 
 def _preview_lines(lines: JobLines, screen: Screen) -> None:
@@ -202,7 +202,12 @@ def _wanted(args: Arguments) -> Any:
     if args.job:
         return _merge(_parse_job(args.job[0]), _flags(args))
     command = args.command if args.command is not None else join(args.words)
-    return {"command": command, **_flags(args)}
+    return {"command": command, **_defaults(args)}
+
+
+def _defaults(args: Arguments) -> dict[str, object]:
+    """Return the fields of the jobs that do not set them."""
+    return {**variable_fields(), **_flags(args)}
 
 
 def _flags(args: Arguments) -> dict[str, object]:
@@ -218,7 +223,7 @@ def _merge(job: object, flags: dict[str, object]) -> object:
     twice = [name for name in flags if isinstance(job, dict) and name in job]
     if twice:
         raise InvalidInput(what=f"{twice[0]} is set in both the JSON and a flag; remove one")
-    return {**job, **flags} if isinstance(job, dict) else job
+    return {**variable_fields(), **job, **flags} if isinstance(job, dict) else job
 
 
 def _parse_job(text: str) -> object:

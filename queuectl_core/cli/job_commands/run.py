@@ -8,7 +8,7 @@ import time
 from ...api import Queue
 from ...errors import InvalidInput, NoSupervisor, UnknownJob
 from ..fast_args import Arguments
-from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields
+from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields, variable_fields
 from ..log_follower import follow
 from ..log_printer import Outlet
 from ..screen import Screen
@@ -87,7 +87,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
         from ..filters import with_newest
 
         args = with_newest(queue, args)
-    fields: JobFields = {**job_fields(args), **order_fields(args)}
+    fields: JobFields = {**variable_fields(), **job_fields(args), **order_fields(args)}
     if args.id is not None:
         fields["id"] = args.id
     if queue.status()["supervisor"] is None:
