@@ -72,14 +72,14 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     ids = _selected(queue, args)
     if args.dry_run:
         return show_dry_run(ids, done, screen)
+    spared = "" if args.ids or _takes_canceled(args) else ", apart from canceled ones"
+    dead = queue.status()["counts"]["dead"] if args.all else len(ids)
     if not args.ids:
-        spared = "" if args.ids or _takes_canceled(args) else ", apart from canceled ones"
-        confirm(queue.status()["counts"]["dead"] if args.all else len(ids), f"{done}{spared}", args)
+        confirm(dead, f"{done}{spared}", args)
     count = _change(queue, args, ids)
     screen.result({"count": count}, f"{counted(count)} {done}")
-    left = queue.status()["counts"]["dead"] if args.all and not _takes_canceled(args) else 0
-    if left:
-        screen.note(f"{counted(left, 'dead job')} left; --canceled retries canceled jobs too")
+    if args.all and spared and count < dead:
+        screen.note(f"{counted(dead - count, 'dead job')} left; --canceled retries canceled jobs too")
 
 
 def _selected(queue: Queue, args: Arguments) -> list[str]:
