@@ -67,6 +67,18 @@ def test_hook_of_a_sweep_runs_when_all_its_jobs_have_ended(queuectl: CommandLine
     assert told(queuectl, folder, 1) == ["tests|2|1"]
 
 
+def test_hook_of_a_job_that_ends_without_a_supervisor_is_not_lost(queuectl: CommandLine, folder: str) -> None:
+    wait = "while ! test -e go; do sleep 0.05; done; exit 3"
+    queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--on-dead", TELL, "--", wait, cwd=folder)
+    queuectl.until_state("a", "processing")
+    until(lambda: queuectl.worker_running("a"), lambda: "it to run")
+    queuectl.kill_supervisor()
+    open(os.path.join(folder, "go"), "w").close()
+    queuectl.until_state("a", "dead")
+    queuectl.ok("worker", "start")
+    assert told(queuectl, folder, 1) == ["on-dead|a|dead|3|exit code 3|1||"]
+
+
 def test_canceled_job_has_only_the_hook_of_its_end(queuectl: CommandLine, folder: str) -> None:
     queuectl.ok("config", "set", "on-dead", TELL)
     queuectl.ok("enqueue", "--id", "a", "--delay", "1h", "--on-end", TELL, "--", "true", cwd=folder)
