@@ -355,6 +355,11 @@ def test_imported_job_dies_when_it_waits_for_a_dead_job() -> None:
     assert [found[id]["state"] for id in "abcd"] == ["dead", "dead", "pending", "dead"]
     assert found["c"]["blockers"] == [] and "due_ms" not in found["b"]
     assert found["b"]["reason"] == "job a, which it waited for, died"
+    jobs[0] = {"id": "a", **KNOWN, "state": "dead", "reason": "canceled by hand"}
+    canceled: Any = import_jobs(JobTable(MemoryStore()), commands.Import(jobs, False), NOW_MS)[0]
+    assert [event.fields.get("reason") for event in canceled] == [
+        "canceled by hand", "job a, which it waited for, was canceled", None, "job b, which it waited for, was canceled",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
