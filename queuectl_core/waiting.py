@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Busy, InvalidInput, NoSupervisor, OutcomeUnknown, UnknownJob
+from .errors import Busy, InvalidInput, NoSupervisor, OutcomeUnknown, UnknownBatch, UnknownJob
 from .model.states import COMPLETED, FINAL_STATES, STATES
 from .transport import Transport
 from .wire.client import Client, connect
@@ -176,6 +176,8 @@ class JobWait:
 
         Raises: InvalidInput, UnknownJob, NoSupervisor, Busy.
         """
+        if state is None and wanted.keys() == {"batch"} and self._watch.until == "all":
+            return self._for_batch(wanted)
         states = STATES if state is None else state
         states = [states] if isinstance(states, str) else list(states)
         open_ids = self._open_ids([state for state in states if state not in FINAL_STATES], wanted)
@@ -187,6 +189,29 @@ class JobWait:
             return None
         self._earlier.total = sum(self._earlier.ended.values())
         return self.for_ids(list(open_ids), lenient=True)
+
+    def _for_batch(self, wanted: Mapping[str, object]) -> Ended | None:
+        """Wait for the jobs of a batch. Its counts have those that finished earlier, so that nobody lists them."""
+        self._earlier.ended = self._ended_in(wanted)
+        self._earlier.total = sum(self._earlier.ended.values())
+        open_ids = self._open_ids(list(OPEN_STATES), wanted)
+        open_ids.pop(self._own_id or "", None)
+        seen = self.for_ids(list(open_ids), lenient=True)
+        if seen is None:
+            return None
+        # A job may have ended between the counts and the list, and the queue may have forgotten another since.
+        ended = self._ended_in(wanted)
+        self._earlier.ended = {how: max(ended.get(how, 0), seen.get(how, 0)) for how in {**ended, **seen}}
+        self._watch.note(self._earlier)
+        return self._earlier.ended
+
+    def _ended_in(self, wanted: Mapping[str, object]) -> Ended:
+        """Return how many jobs of a batch have ended in which way, or nothing if there is no such batch."""
+        try:
+            counts = self._transport.ask("batch", name=wanted["batch"])["batch"]["counts"]
+        except UnknownBatch:
+            return {}
+        return {state: counts[state] for state in FINAL_STATES if counts[state]}
 
     def _pages(self, wanted: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         """Yield pages of the IDs of jobs that match, until the timeout."""

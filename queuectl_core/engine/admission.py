@@ -111,7 +111,7 @@ class Admission:
             return
         retries, base = spec.get("max_retries", self._max_retries), spec.get("backoff_base", self._backoff_base)
         batch = spec.get("batch")
-        options = self._usual if batch is None else self._options_in(batch)
+        options = self._usual if batch is None else self._of_batches.get(batch) or self._options_in(batch)
         event = Enqueued(id, number, self._now_ms, spec["command"], spec.get("cwd", self._cwd), retries, base, options)
         if spec is not raw:  # the job has other fields too
             holder = self._holder(spec)
@@ -126,9 +126,7 @@ class Admission:
 
     def _options_in(self, batch: str) -> Options:
         """Return the options of a job of this batch that sets no others."""
-        options = self._of_batches.get(batch)
-        if options is None:
-            options = self._of_batches[batch] = {**self._usual, "batch": batch}
+        options = self._of_batches[batch] = {**self._usual, "batch": batch}
         return options
 
     def _holder(self, spec: CheckedSpec) -> str | None:

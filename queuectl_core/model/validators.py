@@ -53,7 +53,9 @@ def job_id(value: object) -> str:
 
 
 def name(value: object) -> str:
-    """Accept a name of a queue or a key, which has the form of a job ID."""
+    """Accept a name of a queue, a batch, or a key, which has the form of a job ID."""
+    if isinstance(value, str) and ID_PATTERN.fullmatch(value):
+        return value
     try:
         return job_id(value)
     except ValueError as fault:

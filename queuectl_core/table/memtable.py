@@ -100,6 +100,14 @@ class FreshMember(FreshJob):
 MemtableEntry = Union[DirtyJob, FreshJob]
 
 
+def _are_members(enqueued: Sequence[Enqueued]) -> bool:
+    """Return whether all of these jobs have the options of the first: a batch, and none that their places depend on."""
+    options = enqueued[0].options
+    if "batch" not in options or options.keys() & INDEXED_OPTIONS:
+        return False
+    return all(event.options is options and not event.due_ms and not event.blockers for event in enqueued)
+
+
 class InsertBatch:
     """New jobs prepared for a table, so that adding them costs almost nothing.
 
@@ -125,15 +133,20 @@ class InsertBatch:
         """Add one more block, of higher numbers."""
         block = NumberBlock(enqueued[0].number)
         ids = [event.id for event in enqueued]
-        self.entries.update(zip(ids, map(FreshJob, zip(enqueued, repeat(block)))))
+        are_members = _are_members(enqueued)
+        kind = FreshMember if are_members else FreshJob
+        self.entries.update(zip(ids, map(kind, zip(enqueued, repeat(block)))))
         self.numbers.update(zip(count(block.first_number), ids))
         bump(self.counts, PENDING, len(ids))
         latest_ms = self.latest_ms
         for event in enqueued:
             if event.at_ms > latest_ms:
                 latest_ms = event.at_ms
-            if event.options is not NO_OPTIONS or event.due_ms:
+            if not are_members and (event.options is not NO_OPTIONS or event.due_ms):
                 self._place(event, block)
+        if are_members:
+            self._options = enqueued[0].options
+            self._first, self._stop = block.first_number, block.first_number + len(ids)
         self._end_run()
         self.latest_ms = latest_ms
         self._blocks.append((block, len(ids)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from queuectl_core import Queue
 from queuectl_core.errors import InvalidInput, UnknownBatch
-from tests.homes import CommandLine, until
+from tests.homes import SCRIPT, CommandLine, until
 
 
 def ids_in(queuectl: CommandLine, batch: str, *more: str) -> list[str]:
@@ -127,3 +129,35 @@ def test_job_runs_after_the_jobs_with_a_tag(queuectl: CommandLine) -> None:
     assert "--after-tag needs NAME=VALUE" in queuectl.refused(2, "enqueue", "--after-tag", "part", "--", "true")
     queuectl.ok("enqueue", "--each-line", "--tag", "many=1", "--", "echo", stdin=b"a\n" * 101)
     assert "101 jobs have this tag" in queuectl.refused(2, "enqueue", "--after-tag", "many=1", "--", "true")
+
+
+def test_wait_for_a_batch_counts_what_ended_before(queuectl: CommandLine, tmp_path: Path) -> None:
+    queuectl.ok("enqueue", "--batch", "b", "--array", "0-2", "--max-retries", "0", "--", "exit {}")
+    assert "no supervisor is running" in queuectl("wait", "--batch", "b", "--quiet").err
+    queuectl.ok("worker", "start")
+    assert queuectl("wait", "--batch", "b").status == 1
+    queuectl.ok("enqueue", "--batch", "b", "--", f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
+    assert queuectl("wait", "--batch", "b", "--timeout", "0.1s").status == 124
+    waiting = queuectl.popen("wait", "--batch", "b", "--json", stdout=subprocess.PIPE)
+    (tmp_path / "go").touch()
+    out, _ = waiting.communicate(timeout=30)
+    assert json.loads(out) == {"ended": {"completed": 2, "dead": 2}, "timed_out": False} and waiting.returncode == 1
+    queuectl.ok("rm", "--batch", "b", "--state", "dead", "--yes")
+    queuectl.ok("worker", "stop")
+    assert queuectl("wait", "--batch", "b").status == 0
+    assert "no job matches" in queuectl.refused(1, "wait", "--batch", "c")
+
+
+def test_job_may_wait_for_the_others_of_its_batch(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start", "--count", "2")
+    own = f"{sys.executable} {SCRIPT} wait --batch b"
+    queuectl.ok("enqueue", "--batch", "b", "--id", "first", "--", "true")
+    queuectl.ok("enqueue", "--batch", "b", "--id", "last", "--max-retries", "0", "--command", own)
+    queuectl.until_state("last", "completed")
+
+
+def test_logs_of_a_batch(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--batch", "b", "--array", "1-2", "--", "echo", "{}")
+    queuectl.ok("wait", "--batch", "b")
+    assert {"1", "2"} <= set(queuectl.ok("logs", "--batch", "b").replace("|", "").split())
