@@ -15,7 +15,7 @@ from .errors import Busy, InvalidInput, NoSupervisor, OutcomeUnknown, UnknownBat
 from .model.states import COMPLETED, FINAL_STATES, STATES
 from .transport import Transport
 from .wire.client import Client, connect
-from .wire.protocol import WAIT_JOBS
+from .wire.protocol import MAX_JOBS, WAIT_JOBS
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .model.records import Ended
 
 OPEN_STATES = tuple(state for state in STATES if state not in FINAL_STATES)
-_BRIEF: dict[str, object] = {"limit": 500, "form": "brief", "numbered": True}
+_BRIEF: dict[str, object] = {"limit": 5000, "form": "brief", "numbered": True}
 """The fields of a request for the IDs of jobs, with the number that the next job gets."""
 
 FIRST_PAUSE_S = 0.05
@@ -226,15 +226,26 @@ class JobWait:
         List them until a listing finds no new one: a job that moves between two pages can be missed.
         """
         ids: dict[str, None] = {}
+        first_new: int | None = None
         while states and not self._is_late():
-            known, pages = len(ids), 0
+            found, pages = [], 0
             for page in self._pages({"state": states, **wanted}):
-                ids.update(dict.fromkeys(page["jobs"]))
-                wanted = {**wanted, "before": wanted.get("before", page.get("next_number"))}
+                found += [id for id in page["jobs"] if id not in ids]
+                first_new = page.get("next_number") if first_new is None else first_new
                 pages += 1
-            if pages == 1 or len(ids) == known:
+            found = self._older(found, first_new) if ids and first_new is not None else found
+            ids.update(dict.fromkeys(found))
+            if pages == 1 or not found:
                 break
         return ids
+
+    def _older(self, ids: list[str], number: int) -> list[str]:
+        """Return those of these jobs that were added before the job of this number."""
+        older = []
+        for start in range(0, len(ids), MAX_JOBS):
+            for page in self._transport.pages("kept", ids=ids[start : start + MAX_JOBS]):
+                older += [job["id"] for job in page["jobs"] if job["number"] < number]
+        return older
 
     def _ended_with(
         self, client: Client, ids: Sequence[str], lenient: bool
@@ -251,7 +262,7 @@ class JobWait:
                 client.send("wait", ids=portion, more=more, lenient=lenient, runs=self._of_runs)
                 is_answer = is_last and not is_watched
                 reply = client.receive(self._left_s() if is_answer else self._transport.deadline_s)
-                if "ended" in reply:
+                if "ended" in reply or self._is_late():
                     return _answered(reply), True
             return self._watched(client), True
         except Busy:
@@ -327,5 +338,5 @@ class JobWait:
 
 
 def _answered(reply: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a reply, or None if the supervisor had no place for the wait."""
-    return None if reply["ended"] is None else reply
+    """Return a reply, or None if the supervisor had no place for the wait, or has not heard all of it."""
+    return None if reply.get("ended") is None else reply

@@ -51,6 +51,13 @@ class Filter:
         """No job that matches ended before, so that the older ones need not be read."""
         self._tests = [_test_of(name, value) for name, value in where.items()]
 
+    def takes_all_in(self, index: str) -> bool:
+        """Return whether all jobs of an index meet all conditions, so that none has to be read."""
+        others = (self.name, self.key, self.since_ms, self.until_ms, self.ended_until_ms, self.before)
+        if any(value is not None for value in others) or self.tags or self._tests:
+            return False
+        return self.queue is None or index.endswith(f"@{self.queue}")
+
     def takes(self, job: Job) -> bool:
         """Return whether a job meets all conditions."""
         options = job.options

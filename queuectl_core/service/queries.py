@@ -31,6 +31,9 @@ PAGE_JOBS = 500
 _PAGE_CHARACTERS = MAX_MESSAGE_BYTES // 16
 """The most characters on a page, unless it has only one job. JSON needs up to 12 bytes for a character."""
 
+BRIEF_JOBS = 5000
+"""The most IDs on a page."""
+
 LOOKED_AT = 1000
 """The most jobs that one page looks at. This takes a few milliseconds."""
 
@@ -134,7 +137,9 @@ class PageQuery:
             raise InvalidInput(what="limit must be a whole number, 1 or more")
         if form not in _FORMS:
             raise InvalidInput(what=f"form must be one of {', '.join(_FORMS)}")
-        self.limit = PAGE_JOBS if limit is None else min(limit, PAGE_JOBS)
+        most = BRIEF_JOBS if form == "brief" else PAGE_JOBS
+        self.limit = PAGE_JOBS if limit is None else min(limit, most)
+        self.is_brief = form == "brief"
         self.shape = _FORMS[form]
         self.filter = Filter(request)
         self.indexes = _wanted_indexes(request, self.filter)
@@ -173,7 +178,11 @@ def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
             entries = ledger.table.in_order(index, size, key, is_reverse)
             if oldest:
                 entries = [entry for entry in entries if entry[0] >= oldest]
-            for place, id in entries:
+            is_all = query.is_brief and query.filter.takes_all_in(index)
+            if is_all and entries:
+                page.jobs += [id for _, id in entries]
+                key = entries[-1][0]
+            for place, id in () if is_all else entries:
                 job = ledger.table.get(id)
                 if job is not None and not page.look_at(job, query.filter.takes(job)):
                     return [index, key]

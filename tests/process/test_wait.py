@@ -96,13 +96,16 @@ class MovingPages:
         self.scans = 0
 
     def ask(self, verb: str, **fields: Any) -> dict[str, Any]:
+        if verb == "kept":
+            numbers = {"moved": 3, "added": 9}
+            return {"jobs": [{"id": id, "number": numbers[id]} for id in fields["ids"]], "next": None}
         assert verb == "list"
         self.asked.append(fields)
         if fields["state"] == ["completed"]:
             return {"jobs": [], "next": None, "next_number": 9}
         if fields["next"] is None:
             self.scans += 1
-            return {"jobs": ["a"] if self.scans == 1 else ["a", "moved"], "next": ["pending", "x"], "next_number": 9}
+            return {"jobs": ["a"] if self.scans == 1 else ["a", "moved", "added"], "next": ["pending", "x"], "next_number": 9}
         return {"jobs": ["z"], "next": None, "next_number": 11}
 
     pages = Transport.pages
@@ -113,7 +116,7 @@ def test_a_job_that_moves_between_two_pages_is_found() -> None:
     caller = MovingPages()
     found = JobWait(caller, None)._open_ids(["pending"], {})  # type: ignore[arg-type]
     assert sorted(found) == ["a", "moved", "z"]
-    assert [fields.get("before") for fields in caller.asked] == [None, None, 9, 9, 9, 9]
+    assert caller.scans == 3
 
 
 def test_a_filter_can_match_many_jobs(queuectl: CommandLine) -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from queuectl_core.table.job_table import FLUSH_BYTES, READ_BYTES
 from queuectl_core.transport import PART_JOBS, load_requests, parts_of
 from queuectl_core.wire import protocol
 from queuectl_core.wire.protocol import MAX_JOBS, jobs_at_once
-from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, finish
+from tests.builders import EVERYTHING, NOW_MS, an_engine, dispatch, enqueue, exited, finish
 from tests.homes import CommandLine
 
 ODD = "\x01"
@@ -294,3 +295,35 @@ def test_edit_of_many_jobs_with_long_fields_works_in_parts(at_work: CommandLine)
     with Queue(at_work.home) as queue:
         queue.enqueue_many([{"command": "true"} for _ in range(200)], "/")
     assert at_work.ok("edit", "--all", "--command", "x" * 130_000, "--yes") == "200 jobs changed\n"
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5000])
+@pytest.mark.parametrize(
+    "filter",
+    [{}, {"queue": "default"}, {"queue": "q"}, {"name": "n"}, {"queue": "q", "name": "n"}, {"before": 9}, {"where": {"grep": "2"}}],
+)  # fmt: skip
+def test_a_page_of_ids_has_the_jobs_of_a_page_of_records(filter: dict[str, object], limit: int) -> None:
+    engine = an_engine()
+    for n in range(24):
+        fields: dict[str, object] = {"queue": "q"} if n % 2 else {}
+        fields.update({"name": "n"} if n % 3 else {}, **({"delay": "1h"} if n % 5 == 0 else {}))
+        fields.update({"after": ["job0"]} if n == 7 else {})
+        enqueue(engine, f"job{n}", command=f"echo {n}", **fields)
+    for n in range(6):
+        id = dispatch(engine)
+        if id is not None and n < 4:
+            finish(engine, id, exited(n % 2))
+    pages = {}
+    for form in ("brief", "record"):
+        pages[form] = list(every_page(engine, form=form, limit=limit, **filter))
+    assert pages["brief"] == [job["id"] for job in pages["record"]] and pages["brief"]
+
+
+def every_page(engine: Engine, **fields: object) -> Iterator[Any]:
+    cursor: object = None
+    while True:
+        reply: Any = ask(engine, "list", next=cursor, **fields)
+        yield from reply["jobs"]
+        cursor = reply["next"]
+        if cursor is None:
+            return
