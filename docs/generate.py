@@ -28,7 +28,9 @@ from queuectl_core import errors
 from queuectl_core.administration import Administration
 from queuectl_core.api import Queue
 from queuectl_core.cli import arguments
-from queuectl_core.cli.main import COMMANDS, command_of
+from queuectl_core.cli.fast_args import SHORT
+from queuectl_core.cli.guidance.aliases import ALIASES
+from queuectl_core.cli.main import COMMANDS, command_of, definitions
 from queuectl_core.cli.value_args import TIMED_OUT
 from queuectl_core.model import attempt, events, job, job_spec, settings, states
 
@@ -40,7 +42,7 @@ SHARED = {
     arguments.FILTERS_TITLE: "[Filters](#choose-jobs)",
     arguments.JOB_TITLE: "Options of the job ([job fields](job-fields.md))",
 }
-COMMON = ("-h", "--home", "--json")
+COMMON = ("-h", "--home", "-j", "-q")
 
 
 # Commands
@@ -78,7 +80,32 @@ def flags_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 def commands() -> Iterator[str]:
     """Yield the table of commands."""
-    yield from table(("command", "what it does"), ((f"[`{n}`](#{n})", says) for n, (_, says) in COMMANDS.items()))
+    rows = ((f"[`{words}`](#{words.replace(' ', '-')})", line_of(words, action)) for words, action in definitions())
+    yield from table(("command", "what it does"), rows)
+
+
+def line_of(words: str, definition: object) -> str:
+    """Return what a command or an action does, in one line."""
+    return COMMANDS[words][1] if words in COMMANDS else str(vars(definition)["help"])
+
+
+def short_forms() -> Iterator[str]:
+    """Yield the table of short forms, with the commands that have each."""
+    parsers = {words: parser for words, parser in all_parsers().items() if not any(map(is_group, parser._actions))}
+    rows = []
+    for name, short in sorted(SHORT.items(), key=lambda pair: pair[1]):
+        having = [f"`{words}`" for words, parser in parsers.items() if name in parser._option_string_actions]
+        rows.append((f"`{short}`", f"`{name}`", "all" if len(having) == len(parsers) else ", ".join(having)))
+    yield from table(("short", "option", "commands"), rows)
+
+
+def other_names() -> Iterator[str]:
+    """Yield the table of other names of commands."""
+    names: dict[str, list[str]] = {}
+    for other, meant in ALIASES.items():
+        names.setdefault(meant, []).append(f"`{other}`")
+    rows = [(f"`{meant}`", ", ".join(others)) for meant, others in names.items()]
+    yield from table(("command", "other names"), rows)
 
 
 def command(name: str) -> Iterator[str]:
@@ -152,7 +179,7 @@ def bullet(action: argparse.Action) -> str:
 
 def examples_of(parser: argparse.ArgumentParser) -> list[str]:
     """Return the example command lines of a parser."""
-    return [line.strip() for line in (parser.epilog or "").splitlines()[1:]]
+    return [line.strip() for line in (parser.epilog or "").partition("\n\n")[0].splitlines()[1:]]
 
 
 # Settings and fields
@@ -305,6 +332,8 @@ def first_sentence(text: str) -> str:
 
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "commands": commands,
+    "short forms": short_forms,
+    "other names": other_names,
     **{f"command {name}": lambda name=name: command(name) for name in COMMANDS},  # type: ignore[misc]
     "settings": settings_table,
     "job fields": job_fields,

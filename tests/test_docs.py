@@ -57,14 +57,14 @@ def test_every_command_action_and_option_is_documented(words: str) -> None:
     section = re.split(rf"\n#{{2,{len(depth)}}} ", text.partition(f"\n{depth} {words}\n")[2])[0]
     assert section, f"{words} has no section"
     for action in PARSERS[words]._actions:
-        if action.option_strings and action.option_strings[-1] not in ("--help", "--home", "--json"):
+        if action.option_strings and action.option_strings[-1] not in ("--help", "--home", "--json", "--quiet"):
             value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
             assert f"{action.option_strings[-1]}{value}`" in section, action.option_strings
             assert action.default in (None, False) or f"default {action.default}" in section.replace(":", "")
 
 
 def test_the_options_of_every_command_are_documented() -> None:
-    assert_documented("docs/commands.md", ("--home DIR", "--json", "--help", "--version"))
+    assert_documented("docs/commands.md", ("--home DIR", "--json", "--quiet", "--help", "--version"))
 
 
 def test_every_name_in_the_code_is_documented() -> None:

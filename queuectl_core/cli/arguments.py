@@ -9,48 +9,73 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from ..errors import InvalidInput
-from .fast_args import Arguments, home_of, split
-from .screen import flush, write
+from .fast_args import SHORT, Arguments, home_of, spellings, split
+from .screen import flush, tell_lines, write
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, NoReturn
 
     from .fast_args import Option
+    from .guidance.guesses import CommandsWith
 
-NULL = "-0"
+NULL = SHORT["--null"]
 """The short form of --null. argparse must not know it: with such an option, it refuses a value like -5."""
 
+COMMON = "also: -h --help, --home DIR, -j --json, -q --quiet (see `queuectl --help`)"
+ACTION = "ACTION"
+"""The place of an action, like `start` of `worker`, in a usage."""
 
-FILTERS_TITLE = 'filters (details in docs/commands.md, "Choose jobs")'
+FILTERS_TITLE = "filters (see `queuectl help filters`)"
 JOB_TITLE = "job options (details in docs/commands.md, docs/job-fields.md)"
 
 
 class FullParser(argparse.ArgumentParser):
-    """A parser that raises its errors, and suggests options and actions for a misspelling.
+    """A parser that raises its errors.
 
-    Every parser has --home and --json. That of an action has no defaults for them, so that values
-    from further left stay in force.
+    Every parser has --home, --json and --quiet. That of an action has no defaults for them, so that
+    values from further left stay in force. `has_json` tells whether the help lists --json.
     """
 
-    def __init__(
-        self, examples: list[str], home: object = argparse.SUPPRESS, json: object = argparse.SUPPRESS, **how: Any
-    ) -> None:
-        epilog = "\n  ".join(["examples:", *examples])
-        super().__init__(epilog=epilog, formatter_class=Formatter, allow_abbrev=False, **how)
-        self.add_argument("--home", metavar="DIR", default=home, help="home: folder that holds the jobs")
-        self.add_argument("--json", action="store_true", default=json, help="print one JSON value")
+    def __init__(self, examples: list[str], options: Mapping[str, object], has_json: bool, **how: Any) -> None:
+        common = COMMON if has_json else COMMON.replace("-j --json, ", "")
+        epilog = "\n  ".join(["examples:", *examples]) + f"\n\n{common}"
+        how.update(epilog=epilog, formatter_class=Formatter, allow_abbrev=False, add_help=False)
+        super().__init__(**how)
+        self._positionals.title = "arguments"
+        defaults = {**dict.fromkeys(("home", "json", "quiet"), argparse.SUPPRESS), **options}
+        self.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+        self.add_argument("--home", metavar="DIR", default=defaults["home"], help=argparse.SUPPRESS)
+        for name in ("json", "quiet"):
+            flags = spellings(f"--{name}")
+            self.add_argument(*flags, action="store_true", default=defaults[name], help=argparse.SUPPRESS)
 
     def error(self, message: str) -> NoReturn:
-        """Report invalid arguments.
+        """Report invalid arguments. At a terminal, print the help of a group whose action is missing.
 
         Raises: InvalidInput.
         """
         said = message if len(message) <= 300 else f"{message[:300]}…"
-        raise InvalidInput(what=f"{said}{self._near(message[:300])}; see `{self.prog} --help`")
+        if message.endswith(f": {ACTION}"):
+            said = f"name an action, like `{self.prog} {next(iter(self.actions))}`"
+            if sys.stderr.isatty():
+                tell_lines(self.format_help())
+        raise InvalidInput(what=f"{said}; see `{self.prog} --help`")
+
+    @property
+    def takes_words(self) -> bool:
+        """Whether a call may have a command after `--`."""
+        return "-- WORD" in (self.usage or "")
+
+    @property
+    def actions(self) -> dict[str, FullParser]:
+        """The parsers of the actions of a group like `worker`, by name."""
+        groups = (action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        return next((group.choices for group in groups), {})
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print the help as data, so that a failed write is an error.
@@ -59,19 +84,6 @@ class FullParser(argparse.ArgumentParser):
         """
         write(message)
         flush()
-
-    def _near(self, message: str) -> str:
-        from difflib import get_close_matches
-
-        if message.startswith("unrecognized arguments: -"):
-            word, known = message.split(": ", 1)[1].split()[0].split("=")[0], list(self._option_string_actions)
-        elif "invalid choice: '" in message:
-            word = message.split("'")[1]
-            known = [name for action in self._actions for name in (action.choices or ())]
-        else:
-            return ""
-        near = get_close_matches(word, known, n=1)
-        return f" (did you mean {near[0]}?)" if near else ""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -95,31 +107,60 @@ def _columns() -> int:
         return 80
 
 
-def parse(name: str, command: Any, words: list[str], options: dict[str, object]) -> Arguments:
-    """Return the arguments of one call.
+def parse(
+    name: str, command: Any, words: list[str], options: dict[str, object], commands_with: CommandsWith = lambda _: ()
+) -> Arguments:
+    """Return the arguments of one call. `commands_with` tells which other commands have an option.
 
     `args.words` holds the words after `--`, or None if there is no `--`.
 
     Raises: InvalidInput.
     """
     words, behind = split(words)
-    spelled_out = ["--null" if word == NULL else word for word in words]
-    args = vars(make_parser(name, command, options).parse_args(spelled_out))
+    parser = make_parser(name, command, options)
+    known, more = parser.parse_known_args(_spelled_out(words, command, parser.prog))
+    args = vars(known)
+    if more:
+        from .guidance.guesses import behind_dashes, unexpected
+
+        inner, stray = parser.actions.get(args.get("action", ""), parser), [*args.get("job", ()), *more]
+        what = unexpected(more, list(inner._option_string_actions), commands_with)
+        if behind is None and inner.takes_words and not stray[0].startswith(("-", "{")):
+            before = words[: words.index(stray[0])]
+            what = behind_dashes(["queuectl", name, *before], stray)
+        raise InvalidInput(what=f"{what}; see `{inner.prog} --help`")
     if behind is not None and not getattr(command, "TAKES_WORDS", False):
         raise InvalidInput(what=f"`queuectl {name}` accepts nothing after --")
     return Arguments(**{**args, "home": home_of(args["home"]), "words": behind})
 
 
-def make_parser(name: str, command: Any, options: dict[str, object]) -> FullParser:
+def _spelled_out(words: list[str], command: Any, prog: str) -> list[str]:
+    """Return the words with what argparse must know, instead of other names.
+
+    Raises: InvalidInput.
+    """
+    known = getattr(command, "ACTIONS", None)
+    if known and words and not words[0].startswith("-") and words[0] not in known:
+        from .guidance.aliases import action_of, unknown_action
+
+        words = [action_of(words[0], known), *words[1:]]
+        if words[0] not in known:
+            raise InvalidInput(what=unknown_action(words[0], prog, known))
+    return ["--null" if word == NULL else word for word in words]
+
+
+def make_parser(name: str, command: Any, options: Mapping[str, object]) -> FullParser:
     """Return the parser of one command; `options` are the values given before the command."""
     summary = "\n".join(map(str.strip, command.SUMMARY.splitlines()))
-    parser = FullParser(command.EXAMPLES, prog=f"queuectl {name}", description=summary, **options)
+    has_json = getattr(command, "HAS_JSON", True)
+    parser = FullParser(command.EXAMPLES, options, has_json, prog=f"queuectl {name}", description=summary)
     if hasattr(command, "ACTIONS"):
         title = getattr(command, "ACTIONS_TITLE", "actions")
-        actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=title)
+        actions = parser.add_subparsers(dest="action", metavar=ACTION, required=True, title=title)
         for word, action in command.ACTIONS.items():
             how = {"help": action.help, "description": action.SUMMARY, "examples": action.EXAMPLES}
-            _declare(actions.add_parser(word, **how), action)
+            has_json = getattr(action, "HAS_JSON", True)
+            _declare(actions.add_parser(word, options={}, has_json=has_json, **how), action)
     else:
         _declare(parser, command)
     return parser
@@ -142,7 +183,7 @@ def _declare(parser: FullParser, definition: Any) -> None:
 
 def _usage_of(options: Sequence[Option]) -> str:
     """Return a usage that names only the positional arguments."""
-    places = (metavar for names, metavar, _ in options if not names.startswith("-"))
+    places = (metavar for name, metavar, _ in options if not name.startswith("-"))
     return " ".join(["%(prog)s [options]", *(f"[{place.replace('…', ' …')}]" for place in places)])
 
 
@@ -158,12 +199,12 @@ def _add_group(parser: FullParser, title: str, options: Sequence[Option], only_n
 
 
 def _add(parser: argparse._ActionsContainer, option: Option) -> None:
-    names, metavar, help = option
-    flags = [name for name in names.split() if name != NULL]
+    name, metavar, help = option
+    flags = [flag for flag in spellings(name) if flag != NULL]
     how: dict[str, Any] = {"metavar": metavar.rstrip("…?"), "help": help or argparse.SUPPRESS}
-    if not names.startswith("-"):
+    if not name.startswith("-"):
         nargs = {"…": "*", "?": "?"}.get(metavar[-1:])
-        parser.add_argument(names, nargs=nargs, **how)
+        parser.add_argument(name, nargs=nargs, **how)
     elif metavar.endswith("?"):
         parser.add_argument(*flags, nargs="?", const="-", **how)
     elif metavar:

@@ -6,7 +6,7 @@ stand together. argparse handles every other call. It does not know any command.
 
 A command or an action declares each argument in OPTIONS as an `Option`: its names, the name of its
 value, and its help. An option without a value is a switch. A value with `…` may be repeated, and a
-positional argument with `?` may be missing.
+positional argument with `?` may be missing. `SHORT` has the short forms of options.
 
 Invariant: this module never accepts a call that argparse refuses or understands in another way.
 """
@@ -23,6 +23,28 @@ if TYPE_CHECKING:
     from typing import Any
 
     Option = tuple[str, str, str]
+
+
+SHORT = {
+    "--json": "-j",
+    "--quiet": "-q",
+    "--limit": "-n",
+    "--count": "-n",
+    "--tail": "-n",
+    "--state": "-s",
+    "--tag": "-t",
+    "--follow": "-f",
+    "--watch": "-w",
+    "--output": "-o",
+    "--yes": "-y",
+    "--null": "-0",
+}
+"""The short form of each option that has one, so that a letter means the same in every command."""
+
+
+def spellings(names: str) -> list[str]:
+    """Return the short form of an option, if it has one, and its names."""
+    return [SHORT[names], names] if names in SHORT else names.split()
 
 
 class Arguments:
@@ -52,21 +74,32 @@ class Action:
         self.__dict__.update(more)
 
 
+_COMMON = {
+    **dict.fromkeys(spellings("--json"), ("json", "")),
+    **dict.fromkeys(spellings("--quiet"), ("quiet", "")),
+    "--home": ("home", "DIR"),
+}
+
+
 class Parser:
     """A parser of the ordinary calls of one command or action."""
 
     def __init__(self, definition: Any) -> None:
         self._values: dict[str, Any] = {}
-        self._options: dict[str, tuple[str, str]] = {"--json": ("json", ""), "--home": ("home", "DIR")}
+        self._options: dict[str, tuple[str, str]] = dict(_COMMON)
         self._places: list[tuple[str, str]] = []
         options = (*getattr(definition, "OPTIONS", ()), *getattr(definition, "JOB_FLAGS", ()))
         for names, metavar, _ in options:
             if names.startswith("-"):
-                destination = names.split("--")[1].strip().replace("-", "_")
+                destination = names.split()[0][2:].replace("-", "_")
                 self._values[destination] = None if metavar else False
-                self._options.update(dict.fromkeys(names.split(), (destination, metavar)))
+                self._options.update(dict.fromkeys(spellings(names), (destination, metavar)))
             else:
                 self._places.append((names, metavar))
+
+    def knows(self, flag: str) -> bool:
+        """Return whether the command has an option."""
+        return flag in self._options
 
     def take(self, words: list[str]) -> dict[str, Any] | None:
         """Return the values, or None if argparse must parse these words."""
@@ -99,8 +132,10 @@ class Parser:
         for name, metavar in self._places:
             if metavar.endswith("…"):
                 values[name], words = words, []
-            elif words and not metavar.endswith("?"):
+            elif words:
                 values[name], *words = words
+            elif metavar.endswith("?"):
+                values[name] = None
             else:
                 return None
         return None if words else values

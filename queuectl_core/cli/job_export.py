@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PORTION_JOBS = 500
 
-OUTPUT = (("-o --output", "FILE", "write to a new file, readable only by you"), ALLOW_EMPTY)
+OUTPUT = (("--output", "FILE", "write to a new file, readable only by you"), ALLOW_EMPTY)
 """The options of a command that exports jobs."""
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 
 from ..errors import InvalidInput
-from .fast_args import Arguments, path_of
+from .fast_args import Arguments, path_of, spellings
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ _MAX_FILE_CHARACTERS = 1024 * 1024
 def two_columns(flags: Sequence[Option]) -> str:
     """Return the help of job options in two columns, which fit the screen, and the names of the rare ones."""
     shown = [(flag, metavar, help) for flag, metavar, help in flags if flag not in _RARE]
-    cells = [f"{flag + ' ' + metavar.rstrip('…?'):19}{help}" for flag, metavar, help in shown]
+    cells = [f"{' '.join((*spellings(flag), metavar.rstrip('…?'))):19}{help}" for flag, metavar, help in shown]
     half = (len(cells) + 1) // 2
     right = [*cells[half:], ""]
     lines = [f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half])]

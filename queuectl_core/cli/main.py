@@ -16,6 +16,7 @@ from .screen import Screen, flush, tell, write
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -56,14 +57,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """The module of every command, and its line in the help."""
 
-_HABITS = {
-    **{"ls": "list", "info": "show", "ps": "status", "log": "logs", "tail": "logs", "stash": "edit"},
-    **{"add": "enqueue", "submit": "enqueue", "start": "worker start", "stop": "worker stop"},
-    **{"kill": "cancel", "remove": "rm", "delete": "rm"},
-}
-"""Commands that users of other programs type, and what queuectl calls them."""
+TOLD = ""
+"""The command of a call that only asks for help or for the version."""
 
-USAGE = """usage: queuectl [--home DIR] [--json] COMMAND …
+_SWITCHES = {flag: name for name in ("json", "quiet") for flag in fast_args.spellings(f"--{name}")}
+
+USAGE = """usage: queuectl [--home DIR] [--json] [--quiet] COMMAND …
 
 A job queue on this machine. Runs shell commands in the background, retries failed
 jobs, keeps the jobs that fail for good, and never loses one.
@@ -74,10 +73,14 @@ commands (default: status):
 options (before or after the command):
   --home DIR   home: folder that holds the jobs (default: $QUEUECTL_HOME,
                $XDG_STATE_HOME/queuectl or ~/.local/state/queuectl)
-  --json       print one JSON value, for programs
+  -j, --json   print one JSON value, for programs
+  -q, --quiet  print only data, warnings and errors
   -V, --version
                print the version
   -h, --help   print this help; `queuectl COMMAND --help` shows details and examples
+
+more help: queuectl help TOPIC
+  {topics}
 
 get started:
   queuectl enqueue -- sleep 2
@@ -142,16 +145,10 @@ def _run(argv: list[str]) -> int:
     if sys.getfilesystemencoding() != "utf-8":
         argv = [_as_utf8(word) for word in argv]
     options, name, rest = _split(argv)
-    if name == "--help":
-        write(usage())
-        return 0
-    if name == "--version":
-        from .. import __version__
-
-        write(f"queuectl {__version__}\n")
-        return 0
     if name not in COMMANDS:
-        raise InvalidInput(what=_unknown_command(name))
+        name, rest = _without_command(name, rest)
+    if name == TOLD:
+        return 0
     if sys.implementation.name != "cpython":
         from ..system.interpreter import check
 
@@ -161,10 +158,10 @@ def _run(argv: list[str]) -> int:
     if args is None:
         from .arguments import parse
 
-        args = parse(name, command, rest, options)
+        args = parse(name, command, rest, options, _commands_with)
     from ..api import Queue
 
-    screen = Screen(args.json)
+    screen = Screen(args.json, args.quiet)
     with Queue(args.home, notice=screen.note) as queue:
         queue.say_if_slow(screen.note)
         try:
@@ -193,26 +190,65 @@ def _as_utf8(word: str) -> str:
         return word
 
 
+def definitions() -> Iterator[tuple[str, Any]]:
+    """Yield what defines each command, or each action of a group like `worker`, and the words that call it."""
+    for name in COMMANDS:
+        command = command_of(name)
+        for action, definition in getattr(command, "ACTIONS", {"": command}).items():
+            yield f"{name} {action}".strip(), definition
+
+
+def _commands_with(flag: str) -> list[str]:
+    return [words for words, definition in definitions() if fast_args.Parser(definition).knows(flag)]
+
+
 def usage() -> str:
     """Return the help that lists all commands."""
+    from .guidance.topics import TOPICS
+
     width = max(map(len, COMMANDS))
-    return USAGE.format(commands="\n".join(f"  {name:{width}}   {said}" for name, (_, said) in COMMANDS.items()))
+    lines = (f"  {name:{width}}   {said}" for name, (_, said) in COMMANDS.items())
+    return USAGE.format(commands="\n".join(lines), topics=", ".join(TOPICS))
+
+
+def _without_command(name: str, rest: list[str]) -> tuple[str, list[str]]:
+    """Return the command and its words for another name, or print what the call asks for and return `TOLD`.
+
+    Raises: InvalidInput.
+    """
+    from .guidance.aliases import meaning, unknown_command
+    from .guidance.topics import TOPICS
+
+    if name == "help":
+        name, rest = (rest[0], [*rest[1:], "--help"]) if rest else ("--help", [])
+        if name in TOPICS:
+            write(TOPICS[name])
+            return TOLD, []
+    name, *rest = [*(meaning(name) or [name]), *rest]
+    if name == "--help":
+        write(usage())
+    elif name == "--version":
+        from .. import __version__
+
+        write(f"queuectl {__version__}\n")
+    elif name in COMMANDS:
+        return name, rest
+    else:
+        raise InvalidInput(what=unknown_command(name, COMMANDS))
+    return TOLD, []
 
 
 def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
     """Return the options before the command, the command (default: `status`), and the words after it."""
-    options: dict[str, object] = {"home": None, "json": False}
+    options: dict[str, object] = {"home": None, "json": False, "quiet": False}
     words = iter(argv)
     for word in words:
-        if word == "--json":
-            options["json"] = True
+        if word in _SWITCHES:
+            options[_SWITCHES[word]] = True
         elif word == "--home":
             options["home"] = next(words, "")
         elif word.startswith("--home="):
             options["home"] = word[7:]
-        elif word == "help":
-            rest = list(words)
-            return (options, rest[0], ["--help"]) if rest else (options, "--help", [])
         elif word in ("-h", "--help"):
             return options, "--help", []
         elif word in ("-V", "--version"):
@@ -222,14 +258,6 @@ def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
         else:
             return options, word, list(words)
     return options, "status", []
-
-
-def _unknown_command(name: str) -> str:
-    from difflib import get_close_matches
-
-    near = [_HABITS[name]] if name in _HABITS else get_close_matches(name, COMMANDS, n=1)
-    meant = f"did you mean {near[0]}?" if near else "`queuectl --help` lists the commands"
-    return f"unknown command {name[:60]!r}; {meant}"
 
 
 def _complain(text: str) -> None:

@@ -46,12 +46,13 @@ class Painted(str):
 class Screen:
     """The place where a command prints its results.
 
-    `json` is true with --json. Colors appear only on a terminal, and not with NO_COLOR or
-    TERM=dumb.
+    `json` is true with --json, and `quiet` with --quiet. Colors appear only on a terminal, and not
+    with NO_COLOR or TERM=dumb.
     """
 
-    def __init__(self, json: bool) -> None:
+    def __init__(self, json: bool, quiet: bool = False) -> None:
         self.json = json
+        self.quiet = quiet
         self.is_terminal = sys.stdout.isatty()
         self.height: int | None = None
         """The lines of the terminal while `watch` fills it, page by page."""
@@ -75,6 +76,11 @@ class Screen:
     def result(self, value: object, text: str) -> None:
         """Print a value with --json, or else a line of text."""
         self.value(value) if self.json else self.line(text)
+
+    def done(self, value: object, text: str) -> None:
+        """Print what a command did: a value with --json, or else a line, but none with --quiet."""
+        if self.json or not self.quiet:
+            self.result(value, text)
 
     def records(self, columns: Columns, records: Sequence[Any]) -> None:
         """Print records as a JSON array with --json, or else as a table."""
@@ -186,6 +192,12 @@ def tell(text: str) -> None:
         sys.stderr.write(f"{visible(text)}\n")
     except OSError:
         pass
+
+
+def tell_lines(text: str) -> None:
+    """Write lines to stderr, and ignore a failure."""
+    for line in text.splitlines():
+        tell(line)
 
 
 def flush() -> None:

@@ -23,9 +23,6 @@ SHOW_EVERY_S = 0.25
 FIRST_AFTER_S = 0.2
 """How many seconds a task runs before the first line. A shorter task shows none."""
 
-QUIET = ("--quiet", "", "print no progress and no summary")
-"""The option of a command that shows its progress."""
-
 
 class Progress:
     """The progress of one task. Use it as a context manager, which removes the line at the end."""

@@ -77,7 +77,7 @@ def test_a_foreground_supervisor_logs_jobs_until_it_stops(queuectl: CommandLine)
 
 @pytest.mark.parametrize(
     "words",
-    [["--log-output"], ["--log-format", "json"], ["--quiet"], ["--foreground", "--log-format", "xml"], ["--burst", "--quiet", "--log-output"]],
+    [["--log-output"], ["--log-format", "json"], ["--burst", "-q", "--log-output"], ["--foreground", "--log-format", "xml"], ["--burst", "--quiet", "--log-output"]],
 )  # fmt: skip
 def test_options_that_do_not_fit_are_refused(queuectl: CommandLine, words: list[str]) -> None:
     queuectl.refused(2, "worker", "start", *words)

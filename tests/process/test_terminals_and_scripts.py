@@ -169,7 +169,7 @@ def test_an_interrupted_call_exits_with_130(queuectl: CommandLine) -> None:
     until(lambda: queuectl.json("status")["supervisor"]["state"] == "stopping", lambda: "stopping")
     stop.send_signal(signal.SIGINT)
     _, err = stop.communicate(timeout=20)
-    assert stop.returncode == 130 and err.endswith(b"queuectl: interrupted\n")
+    assert stop.returncode == 130 and err.endswith(b"interrupted; the stop continues, and ends after the running jobs (--now ends them)\n")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

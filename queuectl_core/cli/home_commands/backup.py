@@ -16,6 +16,7 @@ from ..screen import Screen
 
 Line = dict[str, object]
 
+HAS_JSON = False
 SUMMARY = """Writes the jobs of a home with their history, its queues, schedules and settings to one file.
 Jobs can run meanwhile; the file shows the home at the end of the backup, without the output of jobs."""
 EXAMPLES = ["queuectl backup home.jsonl", "queuectl backup - | gzip > home.jsonl.gz"]

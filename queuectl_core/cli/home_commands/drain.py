@@ -6,7 +6,7 @@ import os
 import time
 
 from ...api import Queue
-from ...terminal.progress import QUIET, Progress, watch_of
+from ...terminal.progress import Progress, watch_of
 from ..fast_args import Arguments
 from ..screen import Screen, counted
 from ..value_args import TIMED_OUT, seconds_of
@@ -15,7 +15,6 @@ SUMMARY = """Stops starting jobs and waits until none runs. Waiting jobs stay; `
 EXAMPLES = ["queuectl drain", "queuectl drain --timeout 10m"]
 OPTIONS = (
     ("--timeout", "TIME", "maximum wait like 90s or 10m (then exit 124, with starts still paused)"),
-    QUIET,
 )
 LOOK_EVERY_S = 0.2
 """The seconds between two looks if no supervisor tells that jobs have ended."""
@@ -33,12 +32,10 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     except KeyboardInterrupt:
         screen.note("interrupted; running jobs continue, and none starts until `queuectl resume`")
         return 130
-    if screen.json:
-        screen.value({"running": running})
-    elif running:
+    if running and not screen.json:
         screen.note(f"timed out; {counted(running)} still running")
     else:
-        screen.line("no job is running; none starts until `queuectl resume`")
+        screen.done({"running": running}, "no job is running; none starts until `queuectl resume`")
     return TIMED_OUT if running else 0
 
 

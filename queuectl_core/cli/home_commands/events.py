@@ -10,11 +10,12 @@ from ..fast_args import Arguments
 from ..screen import Screen, flush
 from ..value_args import whole_number
 
+HAS_JSON = False
 SUMMARY = """Prints events, one JSON object per line, with `seq`, `event`, `at` and details. `seq` keeps counting across
 restarts: after you read event N, continue with --since N. Exit 1 means that some of those events are gone."""
 EXAMPLES = ["queuectl events --since 0", "queuectl events --follow --since 1041", "queuectl events --follow"]
 OPTIONS = (
-    ("-f --follow", "", "keep printing new events, from now or from --since"),
+    ("--follow", "", "keep printing new events, from now or from --since"),
     ("--since", "SEQ", "print only events after this number (default: all events kept)"),
 )
 LOOK_EVERY_S = 0.2

@@ -8,6 +8,7 @@ from ..filters import FILTERS, STATE
 from ..job_export import OUTPUT, export
 from ..screen import Screen
 
+HAS_JSON = False
 SUMMARY = """Prints jobs with their state and history, one JSON object per line, for `queuectl import` in
 another home. Output is not included. A running job is exported as waiting. A job that changes
 meanwhile may be missing or appear twice; to copy a running home, use `queuectl backup`."""

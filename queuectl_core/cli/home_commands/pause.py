@@ -25,7 +25,7 @@ class Pause:
         said = self._said
         if rules and "pause_for" in rules:
             said = f"no job starts for {args.__dict__['for']}, or until `queuectl resume`"
-        screen.result({"paused": self._paused}, said)
+        screen.done({"paused": self._paused}, said)
 
 
 COMMANDS = {

@@ -32,5 +32,5 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if not args.dry_run:
         confirm(count, "removed", args)
         count = sum(len(queue.remove(ids, True, states)) for ids in portions)
-    would = "would be " if args.dry_run else ""
-    screen.result({"count": count, "dry_run": args.dry_run}, f"{counted(count)} {would}removed")
+    say, would = (screen.result, "would be ") if args.dry_run else (screen.done, "")
+    say({"count": count, "dry_run": args.dry_run}, f"{counted(count)} {would}removed")

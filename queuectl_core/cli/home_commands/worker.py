@@ -10,7 +10,7 @@ import time
 from ...api import Queue
 from ...errors import Busy, InvalidInput, NoSupervisor, NothingToDo, QueueError
 from ...model.settings import MAX_WORKERS
-from ...terminal.progress import QUIET, Progress, watch_of
+from ...terminal.progress import Progress, watch_of
 from ..fast_args import Action, Arguments
 from ..screen import Screen, counted
 from ..value_args import seconds_of, whole_number
@@ -26,20 +26,18 @@ ACTIONS = {
         "start a supervisor in the background, or add workers to it",
         "queuectl worker start --count 3",
         ("--count", "N", "number of workers (default: 1)"),
-        ("--foreground", "", "stay in the foreground, for systemd and containers"),
+        ("--foreground", "", "stay in the foreground, for systemd and containers; --quiet hides jobs"),
         ("--ready-fd", "FD", "with --foreground: descriptor that gets one JSON line when ready"),
         ("--until-eof", "", "with --foreground: stop when standard input ends"),
         ("--exit-when-empty --burst", "", "stay in the foreground until no job is left to run; exit 1 if one died"),
         ("--log-output", "", "with --foreground: print the output of jobs too"),
         ("--log-format", "FORMAT", "with --foreground: text (default) or json, one object a line"),
-        ("--quiet", "", "with --foreground: say nothing about jobs"),
     ),
     "stop": Action(
         "let running jobs finish, then stop the supervisor and workers",
         "queuectl worker stop --timeout 60",
         ("--now", "", "end running jobs; they become pending and the attempt does not count"),
         ("--timeout", "TIME", "stop waiting after a time like 60 or 2m (exit 75); the stop continues"),
-        QUIET,
     ),
     "restart": Action(
         "replace the running supervisor without ending a job; later jobs get the environment of this call",
@@ -52,7 +50,7 @@ ACTIONS = {
         ("count", "N", "number of workers, from 0"),
     ),
 }
-_FOR_FOREGROUND = ("--ready-fd", "--until-eof", "--log-output", "--log-format", "--quiet")
+_FOR_FOREGROUND = ("--ready-fd", "--until-eof", "--log-output", "--log-format")
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:
@@ -68,7 +66,7 @@ def _change(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.action == "scale":
         reply = queue.scale(count or 0)
         said = f"{reply['workers']} workers (was {reply['before']})"
-        return screen.result({"workers": reply["workers"]}, said)
+        return screen.done({"workers": reply["workers"]}, said)
     if args.action == "restart":
         return _restart(queue, count, screen)
     if args.foreground or args.exit_when_empty:
@@ -97,7 +95,7 @@ def _start(queue: Queue, count: int, screen: Screen) -> None:
             if is_last_try:
                 raise
     said = f"started {counted(count, 'worker')}, supervisor pid {pid}"
-    screen.result({"workers": count, "added": False, "pid": pid}, said)
+    screen.done({"workers": count, "added": False, "pid": pid}, said)
 
 
 def _add_workers(queue: Queue, count: int, screen: Screen) -> bool:
@@ -107,7 +105,7 @@ def _add_workers(queue: Queue, count: int, screen: Screen) -> bool:
     except NoSupervisor:
         return False
     said = f"added {counted(count, 'worker')} to the running supervisor; {total} in total"
-    screen.result({"workers": total, "added": True}, said)
+    screen.done({"workers": total, "added": True}, said)
     return True
 
 
@@ -150,10 +148,10 @@ def _stop(queue: Queue, args: Arguments, screen: Screen) -> int:
     # A job that waits here would wait for itself.
     if queue.home.job_inside(os.environ) and not args.now:
         queue.stop()
-        screen.result({"pid": pid}, "stopping; this job may finish first")
+        screen.done({"pid": pid}, "stopping; this job may finish first")
         return 0
     running = _running(queue)
-    if running and not screen.json:
+    if running and not (screen.json or screen.quiet):
         screen.note(_waited_for(running, args.now))
     _ask_to_stop(queue, pid, args.now)
     try:
@@ -164,7 +162,7 @@ def _stop(queue: Queue, args: Arguments, screen: Screen) -> int:
     except KeyboardInterrupt:
         screen.note("interrupted; the stop continues, and ends after the running jobs (--now ends them)")
         return 130
-    screen.result({"pid": pid}, "stopped")
+    screen.done({"pid": pid}, "stopped")
     return 0
 
 
@@ -191,8 +189,8 @@ def _restart(queue: Queue, count: int | None, screen: Screen) -> None:
     count = workers if count is None else count
     pid = daemon.start(queue.home, count)
     said = f"restarted with {counted(count, 'worker')}, supervisor pid {pid}"
-    screen.result({"workers": count, "pid": pid}, said)
-    if queue.settings().get("environment") != "submit":
+    screen.done({"workers": count, "pid": pid}, said)
+    if not screen.quiet and queue.settings().get("environment") != "submit":
         screen.note("jobs that start from now on have the environment of this call")
 
 

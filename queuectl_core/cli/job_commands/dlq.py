@@ -77,7 +77,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if not args.ids:
         confirm(dead, f"{done}{spared}", args)
     count = _change(queue, args, ids)
-    screen.result({"count": count}, f"{counted(count)} {done}")
+    screen.done({"count": count}, f"{counted(count)} {done}")
     if args.all and spared and count < dead:
         screen.note(f"{counted(dead - count, 'dead job')} left; --canceled retries canceled jobs too")
 
@@ -115,7 +115,7 @@ def _change(queue: Queue, args: Arguments, ids: list[str]) -> int:
     portions: list[list[str] | None] = [ids[start : start + size] for start in range(0, len(ids), size)]
     if args.all or args.ids:
         portions = [None if args.all else ids]
-    with Progress("jobs so far") as progress:
+    with Progress("jobs so far", quiet=args.quiet) as progress:
         return sum(_change_these(queue, args, portion, progress) for portion in portions)
 
 

@@ -38,12 +38,11 @@ OPTIONS = (
 )
 JOB_FLAGS = (
     ("--each-line", "FILE?", "one job per line"),
-    ("-0 --null", "", "lines end with NUL"),
+    ("--null", "", "lines end with NUL"),
     ("--array", "RANGES", "1-100, 0-9:3, 1,5"),
     ("--csv", "FILE", "one job per row"),
     ("--header", "", "row 1: {name} {size}"),
     ("--print", "WHAT", "ids | batch"),
-    ("--quiet", "", "no notes, no count"),
     *NEW_JOB_FLAGS[:3],
     ("--after-tag", "K=V…", "after jobs so tagged"),
     *NEW_JOB_FLAGS[3:],

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ...model.records import AttemptRecord, JobRecord
 
+HAS_JSON = False
 SUMMARY = """Prints the output of jobs, stdout and stderr in order: of the latest attempt, of attempt N, or of all
 attempts. With --follow, continues through retries until the jobs finish."""
 EXAMPLES = [
@@ -29,7 +30,7 @@ EXAMPLES = [
 ]
 OPTIONS = (
     ("ids", "ID…", "IDs of the jobs; with several, each line starts with the ID"),
-    ("-f --follow", "", "keep printing until the job finishes"),
+    ("--follow", "", "keep printing until the job finishes"),
     ("--attempt", "N", "attempt number, from 1; the latest one with that number"),
     ("--all", "", "print all attempts, with a separator line"),
     ("--tail", "N", "print only the last N lines"),

@@ -33,7 +33,7 @@ class Order:
 
         Raises: UnknownJob, WrongState, InvalidInput, NothingToDo.
         """
-        screen.result(*self._change(queue, args))
+        screen.done(*self._change(queue, args))
 
 
 def _move(queue: Queue, args: Arguments) -> tuple[object, str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...model.records import JobFields, JobRecord
 
 TAKES_WORDS = True
+HAS_JSON = False
 SUMMARY = """Adds a job, prints its output through all retries, and exits with its exit status.
 Exits with 128+N after signal N, 1 if the job was canceled or never started, 124 after --wait-timeout.
 Ctrl-C leaves the job running."""
@@ -27,7 +28,6 @@ USAGE = "queuectl run [options] -- WORD …"
 OPTIONS = (
     ("--id", "ID", "ID of the job (default: generated)"),
     ("--wait-timeout", "TIME", "stop waiting after a time like 10m (exit 124); the job continues"),
-    ("--quiet", "", "say nothing about retries"),
 )
 JOB_FLAGS = NEW_JOB_FLAGS
 

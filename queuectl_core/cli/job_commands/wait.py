@@ -6,7 +6,7 @@ import time
 
 from ...api import Queue
 from ...errors import InvalidInput, NothingToDo, QueueError
-from ...terminal.progress import QUIET, Progress, watch_of
+from ...terminal.progress import Progress, watch_of
 from ..fast_args import Arguments
 from ..filters import ALLOW_EMPTY, FILTERS, STATE, chosen_by, nothing_matches
 from ..screen import Screen, counted
@@ -34,7 +34,6 @@ OPTIONS = (
     ("--any", "", "wait only for the first job that finishes, and print its ID"),
     ("--fail-fast", "", "stop waiting when a job does not complete"),
     ("--timeout", "TIME", "maximum wait, like 90s or 10m (then exit 124)"),
-    QUIET,
     ALLOW_EMPTY,
     STATE,
     *FILTERS,

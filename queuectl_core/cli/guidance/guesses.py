@@ -1,0 +1,88 @@
+"""Guesses: what words that a command does not accept may have meant.
+
+It does not know any command: it gets the options of the command, and asks which other commands have an option.
+"""
+
+from __future__ import annotations
+
+from ...model.states import STATES
+from .aliases import near
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Sequence
+
+    CommandsWith = Callable[[str], Sequence[str]]
+    """A function that returns the commands with an option."""
+
+_HABITS = {
+    "--force": ("--yes", "--now"),
+    "--kill": ("--now",),
+    "--silent": ("--quiet",),
+    "--workers": ("--count",),
+    "--jobs": ("--count",),
+    "--parallel": ("--count", "--limit"),
+    "--retries": ("--max-retries",),
+    "--max-attempts": ("--max-retries",),
+    "--lines": ("--tail",),
+    "--number": ("--limit", "--tail", "--count"),
+    "--last": ("--tail", "--limit"),
+    "--status": ("--state",),
+    "--label": ("--name", "--tag"),
+    "--tags": ("--tag",),
+    "--group": ("--queue",),
+    "--dir": ("--cwd",),
+    "--chdir": ("--cwd",),
+    "--workdir": ("--cwd",),
+    "--working-directory": ("--cwd",),
+    "--depends-on": ("--after",),
+    "--dependency": ("--after",),
+    "--memory": ("--limit-mem",),
+    "--mem": ("--limit-mem",),
+    "--in": ("--delay",),
+    "--older-than": ("--older", "--until"),
+    "--out": ("--output",),
+    "--set": ("--command",),
+    "-f": ("--file",),
+    "-p": ("--priority",),
+    "-c": ("--command", "--count"),
+    "-e": ("--env",),
+    "-g": ("--queue",),
+    "-l": ("--tag", "--limit"),
+    "-C": ("--cwd",),
+    "-a": ("--all",),
+    "-d": ("--dry-run",),
+}
+"""Options that users of other programs type, and options of queuectl with that meaning."""
+
+
+def unexpected(words: Sequence[str], known: Sequence[str], commands_with: CommandsWith) -> str:
+    """Return what is wrong with words that a command with the `known` options does not accept."""
+    word = words[0].split("=")[0]
+    if not word.startswith("-"):
+        return f"unexpected argument {word[:60]!r}{_advice(word, known)}"
+    meant = next((name for name in _HABITS.get(word, ()) if name in known), "") or near(word, known)
+    if meant:
+        return f"unknown option {word[:60]} (did you mean {meant}?)"
+    having = [f"`{name}`" for name in commands_with(word)]
+    elsewhere = f"; {_some(having)} {'has' if len(having) == 1 else 'have'} it" if having else ""
+    return f"unknown option {word[:60]}{elsewhere}"
+
+
+def _advice(word: str, known: Container[str]) -> str:
+    if word in STATES and "--state" in known:
+        return f" (did you mean --state {word}?)"
+    if "--id" in known and "--grep" in known:
+        return f"; to choose jobs, use filters like --queue; for one job, use `queuectl show {word[:60]}`"
+    return ""
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) < 4 else f"{', '.join(names[:3])} and others"
+
+
+def behind_dashes(call: Sequence[str], words: Sequence[str]) -> str:
+    """Return how to give the words of a command to a call like `queuectl run`."""
+    import shlex
+
+    return f"put the command after --: `{shlex.join([*call, '--', *words])[:200]}`"

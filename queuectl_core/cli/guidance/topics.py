@@ -1,0 +1,96 @@
+"""Topics: short texts about what many commands share, for `queuectl help TOPIC`."""
+
+from __future__ import annotations
+
+TOPICS = {
+    "filters": """Filters choose jobs in list, status, show, why, logs, history, wait, export, cancel, retry, rm,
+suspend, continue and dlq. A job must meet all of them.
+
+  -s, --state STATE     pending, processing, completed, failed, dead; several with commas
+      --batch NAME      jobs of one call that added many
+      --queue NAME      jobs in this queue
+  -t, --tag K=V         jobs with this tag; repeat it to require several
+      --id, --name      a value, or a pattern like 'web-*'
+      --grep, --reason  part of the command, or of the reason of a failure
+      --exit-code 3,4   how the latest attempt ended
+      --cause CAUSE     why a dead job died: failed, canceled, dependency_failed, …
+      --since, --until  when the job was added: 2h (ago), 18:30, 2026-12-24
+      --ended-since     when the job finished
+
+examples:
+  queuectl list --state dead --ended-since 1h
+  queuectl cancel --tag user=ann --dry-run
+""",
+    "times": """A duration is a number of seconds, or numbers with units: 90, 90s, 10m, 2h, 1d, 1h30m.
+A time is one of these:
+
+  18:30                 the next 18:30 for a job, the last 18:30 for a filter
+  2026-12-24            the start of a local day
+  2026-12-24T18:00      local time
+  2026-12-24T18:00Z     UTC, as in the JSON output
+  2h                    for a filter: two hours ago
+
+examples:
+  queuectl enqueue --at 23:00 -- ./backup.sh
+  queuectl enqueue --delay 10m --timeout 1h -- ./fetch.sh
+  queuectl list --since 2h
+""",
+    "states": """  pending      waits for a worker, a time, another job, or a limit
+  processing   runs now
+  completed    exited with 0
+  failed       an attempt failed, and a retry follows
+  dead         failed with no retry left, canceled, or its dependency died
+
+`queuectl why ID` explains the state of one job. `queuectl dlq` manages dead jobs.
+Attempts wait base, base^2, base^3 … seconds between them: `--max-retries`, `--backoff-base`.
+""",
+    "short": """A letter means the same in every command that has it:
+
+  -f, --follow     keep printing: logs, events
+  -h, --help       print the help of a command
+  -j, --json       print one JSON value
+  -n N             how many: --limit of list, --count of worker start, --tail of logs
+  -o, --output     write to a file: export
+  -q, --quiet      print only data, warnings and errors
+  -s, --state      jobs in these states
+  -t, --tag        a tag, K=V
+  -w, --watch      refresh until Ctrl-C: list, status
+  -y, --yes        don't ask before a change
+  -V, --version    print the version
+  -0, --null       lines end with NUL: enqueue --each-line
+""",
+    "exit-codes": """  0     done
+  1     refused, not found, or (wait, run) a job did not complete
+  2     wrong usage or invalid input
+  3     no supervisor runs, and the command needs one: `queuectl worker start`
+  75    try again later: busy, disk full, or --timeout of worker stop
+  124   --timeout of wait or drain
+  130   interrupted with Ctrl-C
+  141   the reader of the output is gone, as in `| head`
+
+`run` exits with the status of its command, or with 128+N after signal N.
+A job whose command exits with 126 or 127 (not executable, not found) is retried like any other;
+`--fail-on 126,127` or `queuectl config set fail-on 126,127` changes that.
+""",
+    "environment": """queuectl reads these variables:
+
+  QUEUECTL_HOME     folder that holds the jobs
+  XDG_STATE_HOME    default of that folder: $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl
+  NO_COLOR          no colors
+  VISUAL, EDITOR    editor of `edit` and `config edit`
+
+A job has the environment of `worker start`, not of `enqueue`: pass variables with `--env K=V`,
+`--env-file FILE` or `--inherit-env`. It also has QUEUECTL_JOB_ID, QUEUECTL_ATTEMPT,
+QUEUECTL_HOME and QUEUECTL_WORKER.
+""",
+    "scripts": """Data goes to stdout, and messages go to stderr. `--json` prints one JSON value, which keeps its
+fields in new versions. Without a terminal, queuectl asks nothing and prints no colors.
+
+examples:
+  id=$(queuectl enqueue -- ./build.sh)
+  queuectl wait "$id" && queuectl logs "$id"
+  queuectl enqueue --id nightly --on-conflict skip -- ./backup.sh
+  queuectl list --state dead --format '{id} {exit_code}'
+""",
+}
+"""What `queuectl help TOPIC` prints."""
