@@ -17,6 +17,7 @@ from tests.homes import ROOT, SCRIPT, CommandLine, short_folder
 VARIABLE = [
     (re.compile(r"\d+\.\d MiB"), "16.5 MiB"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "2026-11-24T10:30:00Z"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+"), "2026-11-24 11:30:00 CET"),
     (re.compile(r"\bpid \d+"), "pid 4711"),
     (re.compile(r"\bw\d+-[0-9a-f]{6}( +)\d+( +(?:busy|idle))"), r"w1-1f2e3d\g<1>4711\g<2>"),
     (re.compile(r"\bw\d+-[0-9a-f]{6}"), "w1-1f2e3d"),

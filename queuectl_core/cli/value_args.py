@@ -71,6 +71,15 @@ def instant(text: str) -> str:
     return text
 
 
+def local_time(text: str) -> str:
+    """Return a time that `utc` formatted as a local time with its zone, like `2026-12-24 18:30:00 CET`."""
+    import time
+
+    from ..timestamps import from_utc
+
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(from_utc(text) / 1000))
+
+
 def _next_time_of_day(local: tuple[int, ...]) -> float:
     """Return this time of today, or of tomorrow if it has passed today."""
     import time

@@ -9,6 +9,7 @@ from ...timestamps import format_span
 from ..fast_args import Action, Arguments
 from ..job_options import JOB_FLAGS, job_fields, join, variable_fields
 from ..screen import Screen
+from ..value_args import local_time
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -62,8 +63,10 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         queue.remove_schedule(args.name)
     else:
         queue.pause_schedule(args.name, args.action == "pause")
-    if screen.json:
-        screen.value(next(iter(queue.schedules(args.name)), None))
+    if screen.json or args.action == "add":
+        schedule = next(iter(queue.schedules(args.name)), None)
+        next_at = schedule and schedule["next_run_at"]
+        screen.result(schedule, f"next run: {local_time(next_at) if next_at else 'never'}")
 
 
 def _add(queue: Queue, args: Arguments) -> None:

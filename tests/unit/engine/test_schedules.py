@@ -129,7 +129,10 @@ def test_unknown_schedule_is_refused() -> None:
 
 def test_schedule_runs_with_a_supervisor_and_survives_restarts(queuectl: CommandLine) -> None:
     queuectl.ok("schedule", "add", "beat", "--every", "1s", "--tag", "a=b", "--", "echo $QUEUECTL_JOB_NAME")
-    queuectl.ok("schedule", "add", "never", "0 0 1 1 *", "--tz", "UTC", "--", "true")
+    queuectl.environ["TZ"] = "UTC-2"  # two hours ahead, as POSIX writes it
+    printed = queuectl.ok("schedule", "add", "never", "0 0 1 1 *", "--tz", "UTC", "--", "true")
+    assert printed.startswith("next run: 20") and printed.endswith("-01-01 02:00:00 UTC\n")
+    del queuectl.environ["TZ"]
     queuectl.ok("worker", "start")
     until(lambda: queuectl.counts()["completed"] >= 2, lambda: "two jobs of the schedule")
     job = queuectl.json("list", "--state", "completed")[0]
