@@ -19,6 +19,7 @@ from .fields import Fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..model.job import Job
     from ..model.records import State
     from ..table.batch_times import Times
     from .ledger import Ledger
@@ -48,6 +49,12 @@ def batch(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
         "left_s": left_s,
     }
     return {"batch": record}
+
+
+def of_blockers(ledger: Ledger, job: Job) -> dict[str, str | None]:
+    """Return the batch of each blocker for which a job waits because of that batch."""
+    others = [id for id in job.blockers if id not in job.options.get("after", ())]
+    return {id: ledger.table.options_of(id).get("batch") for id in others}
 
 
 def _shown(at_ms: int | None, clock_shift_ms: int) -> str | None:

@@ -19,7 +19,7 @@ from ..model.validators import is_id
 from ..table.index_keys import ALL_QUEUES, READY, indexes_of, member_index
 from ..timestamps import utc
 from ..wire.protocol import MAX_DEPENDANTS, MAX_JOBS, MAX_MESSAGE_BYTES
-from . import fields, queue_pages
+from . import batches, fields, queue_pages
 from .fields import Fields
 from .job_filter import Filter
 
@@ -296,7 +296,7 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     if job.state in (COMPLETED, DEAD):
         return {"because": job.state, "at": utc(job.updated_ms), **reason, "attempts": job.attempts}
     if job.blockers:
-        return {"because": "waits for jobs", "jobs": job.blockers, "batches": _batches_of_blockers(ledger, job)}
+        return {"because": "waits for jobs", "jobs": job.blockers, "batches": batches.of_blockers(ledger, job)}
     at_ms = job.next_run_ms(ledger.table.clock_shift_ms)
     if at_ms is None or at_ms <= now_ms:
         return _why_not_begun(ledger, job, now_ms)
@@ -304,12 +304,6 @@ def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     if job.state == FAILED:
         return {"because": "waits for a retry", **at, "retry": job.attempts, **reason}
     return {"because": "waits for its time", **at}
-
-
-def _batches_of_blockers(ledger: Ledger, job: Job) -> dict[str, object]:
-    """Return the batch of each blocker for which the job waits because of that batch."""
-    others = [id for id in job.blockers if id not in job.options.get("after", ())]
-    return {id: ledger.table.options_of(id).get("batch") for id in others}
 
 
 def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
