@@ -59,7 +59,7 @@ def edit(fields: Fields, change: Callable[[Fields], object], screen: Screen) -> 
             break
         except QueueError as refusal:
             if not _wants_another_try(refusal):
-                raise InvalidInput(what=f"{refusal}; nothing was changed, and your text is in {path}") from None
+                raise InvalidInput(what=f"nothing was changed, and your text is in {path}") from None
     os.unlink(path)
     if not changed:
         raise NothingToDo(what="nothing was changed")
@@ -132,4 +132,5 @@ def _wants_another_try(refusal: QueueError) -> bool:
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         answer = ""
+        tell("")
     return bool(answer) and answer.strip().lower() in ("", "y", "yes")

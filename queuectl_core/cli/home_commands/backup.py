@@ -21,7 +21,7 @@ SUMMARY = """Writes the jobs of a home with their history, its queues, schedules
 Jobs can run meanwhile; the file shows the home at the end of the backup, without the output of jobs."""
 EXAMPLES = ["queuectl backup home.jsonl", "queuectl backup - | gzip > home.jsonl.gz"]
 OPTIONS = (("file", "FILE", "new file, readable only by you; - is standard output"),)
-VERSION = 2
+VERSION = 3
 SWEEP_JOBS = 10_000
 """The number of jobs after which the backup reads the journal, while it still has the changes."""
 

@@ -22,7 +22,7 @@ settings. Jobs that were running or suspended wait. No job starts before all are
 interruption the home is paused, and the same call continues."""
 EXAMPLES = ["queuectl --home /var/lib/new restore home.jsonl", "gunzip < home.jsonl.gz | queuectl restore -"]
 OPTIONS = (("file", "FILE", "backup file; - is standard input"),)
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 _RULES = ("limit", "rate", "limit_load", "min_free_mem", "defaults")
 SCHEDULE = ("spec", "cwd", "cron", "zone", "overlap", "next_ms", "last_id", "paused_ms", "problem")
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, Corrupt)
