@@ -20,7 +20,7 @@ from ..table.counts import count_in_batch
 from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
 from .admission import Admission
-from .dependencies import Dependant, note_dependants, with_dependants
+from .dependencies import Dependant, NewJobs, note_dependants, with_dependants
 
 
 class Load:
@@ -103,7 +103,8 @@ class Load:
         ended = [self._end_of(id, table.get(id), now_ms) for id in self.waiting if id not in self.batch.entries]
         past = [event for event in ended if event is not None]
         gone = [events.Canceled(job.id, now_ms, reasons.REPLACED) for job in replaced if job.state in (PENDING, FAILED)]
-        return [*with_dependants(table, [*past, *gone], now_ms, self.waiting)[len(past) :]]
+        new = NewJobs(self.waiting, lambda: filter(None, (entry.job for entry in self.batch.entries.values())))
+        return [*with_dependants(table, [*past, *gone], now_ms, new)[len(past) :]]
 
     def _check(self, table: JobTable, replaced: Sequence[Job]) -> None:
         """Check that the load can still be committed. `replaced` are the jobs that it replaces.

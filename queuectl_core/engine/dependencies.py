@@ -11,7 +11,8 @@ Warning: if a job ends without `with_dependants`, its dependants wait forever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..model import events, reasons
@@ -21,6 +22,7 @@ from ..table.index_keys import BLOCKED, Entry, member_index, number_in
 from ..table.job_table import JobTable
 
 if TYPE_CHECKING:
+    from ..model.job import Job
     from ..model.records import Options
 
 _DEATHS = (events.DeadLettered, events.Canceled, events.Purged)
@@ -38,24 +40,31 @@ class Dependant(NamedTuple):
     blockers: Sequence[str]
 
 
-def with_dependants(
-    table: JobTable,
-    ended: Sequence[JobEvent],
-    now_ms: int,
-    more: Mapping[str, Sequence[Dependant]] = {},
-) -> list[JobEvent]:
-    """Return these events, and those that follow from them for the dependants of jobs that ended.
+class NewJobs(NamedTuple):
+    """The jobs of a request that the table does not have yet.
 
-    `more` has the dependants of each job that are not in the table yet.
+    `waiting` has the dependants of each job among them. `all` returns all of them by number; it is seldom called.
     """
+
+    waiting: Mapping[str, Sequence[Dependant]] = {}
+    all: Callable[[], Iterable[events.Enqueued | Job]] = tuple
+
+
+_NO_JOBS = NewJobs()
+
+
+def with_dependants(
+    table: JobTable, ended: Sequence[JobEvent], now_ms: int, new: NewJobs = _NO_JOBS
+) -> list[JobEvent]:
+    """Return these events, and those that follow from them for the dependants of jobs that ended."""
     has_blocked = bool(table.counts.get(BLOCKED))
-    if not more and not has_blocked:
+    if not new.waiting and not has_blocked:
         return list(ended)
-    ends = _Ends(table, ended, now_ms)
+    ends = _Ends(table, ended, now_ms, new)
     for event in ends.happened:  # the loop appends to the list
         if isinstance(event, _ENDS):
             known = _dependants_of(table, event.id) if has_blocked else ()
-            for dependant in (*known, *more.get(event.id, ())):
+            for dependant in (*known, *new.waiting.get(event.id, ()), *ends.moved.get(event.id, ())):
                 ends.tell(dependant, event)
     return ends.happened
 
@@ -92,10 +101,14 @@ def oldest_dead(table: JobTable, batch: str, number: int = _AFTER_ALL, ended: Ma
 class _Ends:
     """The jobs that end with one decision, and in `happened` the events of the decision so far."""
 
-    def __init__(self, table: JobTable, ended: Sequence[JobEvent], now_ms: int) -> None:
+    def __init__(self, table: JobTable, ended: Sequence[JobEvent], now_ms: int, new: NewJobs) -> None:
         self.happened = list(ended)
+        self.moved: dict[str, list[Dependant]] = {}
+        """By job: dependants of batches that wait for it since this decision, so that the table does not know it."""
         self._table = table
         self._now_ms = now_ms
+        self._new = new
+        self._new_members: dict[str, list[tuple[int, str]]] | None = None
         self._ended = {event.id: event for event in ended if isinstance(event, _ENDS)}
         self._blockers: dict[str, list[str]] = {}
         """The blockers that dependants of batches have by now."""
@@ -110,6 +123,8 @@ class _Ends:
             dead = event.id
         if dead is None or options.get("after_any"):
             self.happened.append(events.Unblocked(dependant.id, self._now_ms, event.id, then))
+            for id in then:
+                self.moved.setdefault(id, []).append(dependant)
             return
         if dead != event.id:  # so that a retry of the dead job finds this one
             self.happened.append(events.Unblocked(dependant.id, self._now_ms, event.id, [dead]))
@@ -120,12 +135,11 @@ class _Ends:
     def _rest_of_batches(self, dependant: Dependant, ended_id: str) -> tuple[list[str], str | None]:
         """Return the jobs of batches that a dependant waits for next, and a dead job of a batch that is over."""
         blockers = [id for id in self._blockers.get(dependant.id, dependant.blockers) if id != ended_id]
-        covered = {self._table.options_of(id).get("batch") for id in blockers}
         then, dead = [], None
         for batch in dependant.options["after_batch"]:
-            if batch in covered:
+            if any(self._is_in(id, batch) for id in blockers):
                 continue
-            newest = newest_open(self._table, batch, dependant.number, self._ended)
+            newest = self._newest_in(batch, dependant.number)
             if newest is not None:
                 then.append(newest)
             else:
@@ -137,8 +151,30 @@ class _Ends:
         """Return the ID of a dead job of a batch, which may have died with this decision, or None."""
         died = (id for id, event in self._ended.items() if isinstance(event, (events.DeadLettered, events.Canceled)))
         jobs = (job for job in map(self._table.get, died) if job is not None)
-        new = (job.id for job in jobs if job.options.get("batch") == batch and job.number < number)
-        return oldest_dead(self._table, batch, number, self._ended) or next(new, None)
+        known = (job.id for job in jobs if job.options.get("batch") == batch and job.number < number)
+        new = (id for own, id in self._members(batch) if own < number and id in self._ended)
+        return oldest_dead(self._table, batch, number, self._ended) or next(known, None) or next(new, None)
+
+    def _newest_in(self, batch: str, number: int) -> str | None:
+        """Return the newest unfinished job of a batch that is older than the job of this number, or None."""
+        new = self._members(batch)  # they are newer than the jobs in the table
+        n = bisect_left(new, (number, ""))
+        while n and new[n - 1][1] in self._ended:
+            n -= 1
+        return new[n - 1][1] if n else newest_open(self._table, batch, number, self._ended)
+
+    def _is_in(self, id: str, batch: str) -> bool:
+        """Return whether a job belongs to a batch."""
+        return self._table.options_of(id).get("batch") == batch or any(id == new for _, new in self._members(batch))
+
+    def _members(self, batch: str) -> Sequence[tuple[int, str]]:
+        """Return the numbers and IDs of the new jobs in a batch, oldest first."""
+        if self._new_members is None:
+            self._new_members = {}
+            for job in self._new.all():
+                if "batch" in job.options:
+                    self._new_members.setdefault(job.options["batch"], []).append((job.number, job.id))
+        return self._new_members.get(batch, ())
 
     def _reason_after(self, id: str) -> str:
         """Return the reason of a job that dies with this one."""

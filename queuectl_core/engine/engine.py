@@ -25,7 +25,7 @@ from ..table.job_table import JobTable
 from . import job_import, job_operations, run_outcome, schedules
 from .admission import Admission
 from .bulk import Load
-from .dependencies import Dependant, note_dependants, with_dependants
+from .dependencies import Dependant, NewJobs, note_dependants, with_dependants
 from .hooks import Hooks
 from .job_operations import Decision
 from .queue_state import QueueState
@@ -136,9 +136,10 @@ class Engine(QueueState):
         gone = [events.Canceled(id, now_ms, reasons.replaced_by(new[-1].id)) for id in admission.replaced]
         dead = [events.Canceled(id, now_ms, reason) for id, reason in admission.doomed.items()]
         waiting: dict[str, list[Dependant]] = {}
-        note_dependants(waiting, new if dead else ())
-        after_new = with_dependants(self.table, dead, now_ms, waiting)
-        return [*with_dependants(self.table, gone, now_ms), *new, *after_new], admission.ids
+        note_dependants(waiting, new)
+        follows = with_dependants(self.table, [*gone, *dead], now_ms, NewJobs(waiting, lambda: new))
+        of_new = [event for event in follows if event.id in admission.events]
+        return [*(event for event in follows if event.id not in admission.events), *new, *of_new], admission.ids
 
     def _operate(self, command: Command, now_ms: int) -> Decision:
         return _OPERATIONS[type(command)](self.table, command, now_ms)

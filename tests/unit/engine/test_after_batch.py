@@ -205,3 +205,39 @@ def test_replay_of_a_changed_wait_gives_the_same_job() -> None:
     again = an_engine()
     again.replay(events.decode(events.encode(happened)), 1)
     assert job_of(again, "last").blockers == ["a"] and job_of(again, "b").state == COMPLETED
+
+
+def test_job_dies_with_the_next_job_of_the_batch_that_ends_with_the_same_decision() -> None:
+    engine = an_engine()
+    enqueue(engine, "a")
+    enqueue(engine, "first", after=["a"])
+    enqueue(engine, "second", after=["first"])
+    enqueue(engine, "late", batch="x", after=["second"])
+    enqueue(engine, "soon", batch="x", after=["a"])
+    enqueue(engine, "last", after_batch=["x"])
+    enqueue(engine, "any", after_batch=["x"], after_any=True)
+    cancel(engine, "a")
+    assert job_of(engine, "last").state == DEAD
+    assert job_of(engine, "any").blockers == [] and dispatch(engine) == "any"
+
+
+@pytest.mark.parametrize("is_load", [False, True])
+def test_job_waits_for_the_jobs_of_its_request_beside_one_that_dies_at_once(is_load: bool) -> None:
+    engine = an_engine()
+    enqueue(engine, "a")
+    specs: list[object] = [
+        {"id": "b", "command": "true", "batch": "x"},
+        {"id": "c", "command": "true", "batch": "x", "after": ["a"]},
+        {"id": "last", "command": "true", "after_batch": ["x"]},
+    ]
+    if is_load:
+        load = engine.begin_load()
+        engine.add_to_load(load, specs, "/", NOW_MS)
+        cancel(engine, "a")
+        engine.commit_load(load, NOW_MS, lambda follows: None)
+    else:
+        cancel(engine, "a")
+        engine.handle(commands.Enqueue(specs, "/"), NOW_MS)
+    assert job_of(engine, "c").state == DEAD and job_of(engine, "last").blockers == ["b"]
+    assert run_job(engine, exited(0)) == "b"
+    assert job_of(engine, "last").state == DEAD

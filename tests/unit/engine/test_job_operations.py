@@ -15,7 +15,7 @@ from queuectl_core.errors import (
     UnknownJob,
     WrongState,
 )
-from queuectl_core.model import commands
+from queuectl_core.model import commands, events
 from queuectl_core.model.commands import Command
 from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
 from tests.builders import (
@@ -166,6 +166,23 @@ def test_key_is_unique_within_a_load_and_against_later_jobs() -> None:
     engine.handle(with_key("b"), NOW_MS)
     with pytest.raises((KeyTaken, DuplicateJob)):
         engine.commit_load(load, NOW_MS, lambda follows: None)
+
+
+def test_job_dies_with_one_that_dies_because_the_same_request_replaces_a_job() -> None:
+    engine = an_engine()
+    engine.handle(with_key("a"), NOW_MS)
+    enqueue(engine, "b", after=["a"])
+    specs: list[object] = [
+        {"id": "c", "command": "true", "after": ["b"]},
+        {"id": "d", "command": "true", "key": "k", "on_conflict": "replace"},
+    ]
+    happened = engine.handle(commands.Enqueue(specs, "/"), NOW_MS).events
+    assert [job_of(engine, id).state for id in "abcd"] == [DEAD, DEAD, DEAD, PENDING]
+    again = an_engine()
+    again.handle(with_key("a"), NOW_MS)
+    enqueue(again, "b", after=["a"])
+    again.replay(events.decode(events.encode(happened)), again.sequence + 1)
+    assert [job_of(again, id).state for id in "abcd"] == [DEAD, DEAD, DEAD, PENDING]
 
 
 def test_load_is_refused_when_its_jobs_wait_for_one_that_it_replaces() -> None:
