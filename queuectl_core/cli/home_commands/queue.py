@@ -41,7 +41,7 @@ class _Set(Action):
 ACTIONS = {
     "list": Action("list queues with their rules and job counts", "queuectl queue list"),
     "set": _Set(
-        "set or unset the rules of a queue, and the defaults of the jobs that you add to it",
+        "set or unset rules of a queue, and defaults of its new jobs",
         "queuectl queue set gpu --limit 2 --timeout 1h --env MODE=fast --rate none",
         _NAME,
         ("--limit", "N", "maximum number of running jobs, from 1; none removes the limit"),

@@ -40,7 +40,7 @@ ACTIONS = {
         ("--timeout", "TIME", "stop waiting after a time like 60 or 2m (exit 75); the stop continues"),
     ),
     "restart": Action(
-        "replace the running supervisor without ending a job; later jobs get the environment of this call",
+        "replace the supervisor and the environment of later jobs, without ending a job",
         "queuectl worker restart",
         ("--count", "N", "number of workers (default: unchanged)"),
     ),
