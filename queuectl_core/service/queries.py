@@ -1,13 +1,13 @@
 """Queries: requests that change nothing: a job, pages of jobs, counts, and why a job is in its state.
 
-Knows the table and the scheduler. Does not know sockets or files.
+Knows the table. Does not know sockets or files.
 
 Invariant: each page bounds the jobs it looks at, not only those it finds, because a filter can skip millions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,9 @@ from ..engine.run_outcome import backoff_ms
 from ..errors import InvalidInput, UnknownJob
 from ..model.job import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES, Job
 from ..model.validators import is_id
-from ..table.index_keys import ALL_QUEUES, READY, indexes_of, member_index
-from ..timestamps import utc
+from ..table.index_keys import ALL_QUEUES, indexes_of, member_index
 from ..wire.protocol import MAX_DEPENDANTS, MAX_JOBS, MAX_MESSAGE_BYTES
-from . import batches, fields, queue_pages
+from . import explanations, fields, queue_pages
 from .fields import Fields
 from .job_filter import Filter
 
@@ -39,9 +38,6 @@ LOOKED_AT = 1000
 
 _CHARACTERS_LOOKED_AT = 16 * _PAGE_CHARACTERS
 """The most characters of jobs that one page looks at."""
-
-AHEAD_LIMIT = 1000
-"""The most jobs ahead of another that are counted."""
 
 MAX_HOLDS = 20
 """The most reasons that a status names why jobs wait."""
@@ -111,7 +107,7 @@ def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
         "counts": {state: ledger.table.counts[state] for state in STATES},
         **queue_pages.pause_of(ledger.table, ALL_QUEUES, now_ms),
         "short_of": ledger.shortage(),
-        "holds": list(islice(_holds(ledger, now_ms), MAX_HOLDS)),
+        "holds": list(islice(explanations.holds(ledger, now_ms), MAX_HOLDS)),
         "supervisor": None,
         "workers": [],
     }
@@ -173,12 +169,12 @@ def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
         is_reverse, oldest = index.rpartition("/")[2] in query.newest_first, query.oldest(index)
         key: str | None = query.after if index == query.indexes[0] else ""
         key = key if is_reverse else max(str(key), oldest)
+        is_all = query.is_brief and query.filter.takes_all_in(index)
         while key is not None:
-            size = query.limit - len(page.jobs)
+            size = query.limit - len(page.jobs) if is_all or not page.has_skipped else PAGE_JOBS
             entries = ledger.table.in_order(index, size, key, is_reverse)
             if oldest:
                 entries = [entry for entry in entries if entry[0] >= oldest]
-            is_all = query.is_brief and query.filter.takes_all_in(index)
             if is_all and entries:
                 page.jobs += [id for _, id in entries]
                 key = entries[-1][0]
@@ -228,6 +224,11 @@ class Page:
             or self._characters_looked_at >= _CHARACTERS_LOOKED_AT
         )
 
+    @property
+    def has_skipped(self) -> bool:
+        """Return whether a job was not wanted: then a few more entries are likely to be too few."""
+        return self._looked_at > len(self.jobs)
+
     def look_at(self, job: Job, is_wanted: bool = True) -> bool:
         """Count a job, and add it if it is wanted. Return False if the page has no room for it."""
         size = _size_of(job)
@@ -274,131 +275,13 @@ def _wanted_indexes(request: Fields, filter: Filter) -> list[str]:
     return [index for name in shown for index in indexes_of(name, filter.queue)]
 
 
-# Why a job is as it is
-
-
 def why(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return why a job is in its state.
 
     `because` is a code, and the fields beside it are the facts of that case. The caller makes the sentence.
     """
     job = _job(ledger, request)
-    return {"why": {"id": job.id, "state": job.state, **_why(ledger, job, now_ms)}}
-
-
-def _why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
-    if job.state == PROCESSING:
-        run, because = job.running(), "suspended" if job.suspended else "runs"
-        if job.cancel:
-            because = "canceled"
-        return {"because": because, "worker": run["worker"], "since": utc(run["started_ms"])}
-    reason: Fields = {"reason": job.reason, "max_retries": job.max_retries}
-    if job.state in (COMPLETED, DEAD):
-        return {"because": job.state, "at": utc(job.updated_ms), **reason, "attempts": job.attempts}
-    if job.blockers:
-        return {"because": "waits for jobs", "jobs": job.blockers, "batches": batches.of_blockers(ledger, job)}
-    at_ms = job.next_run_ms(ledger.table.clock_shift_ms)
-    if at_ms is None or at_ms <= now_ms:
-        return _why_not_begun(ledger, job, now_ms)
-    at: Fields = {"at": utc(at_ms), "in_ms": at_ms - now_ms}
-    if job.state == FAILED:
-        return {"because": "waits for a retry", **at, "retry": job.attempts, **reason}
-    return {"because": "waits for its time", **at}
-
-
-def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
-    lack = ledger.shortage()
-    if lack is not None:
-        return {"because": "the disk is full", "short_of": lack}
-    held = _hold_of_all(ledger, now_ms) or _hold_of(ledger, job.queue, now_ms)
-    if held is not None:
-        return held
-    ahead, is_more = _jobs_ahead(ledger, job, now_ms - ledger.table.clock_shift_ms)
-    return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
-
-
-def _hold_of_all(ledger: Ledger, now_ms: int) -> Fields | None:
-    """Return why no job of any queue may start now, or None if one may."""
-    paused = _pause(ledger, ALL_QUEUES, now_ms)
-    if paused is not None:
-        return {"because": "everything is paused", **paused}
-    settings = ledger.engine.settings
-    if not settings.values:
-        return None
-    return _hold_of_system(ledger, settings.usable("limit-load"), settings.usable("min-free-mem"))
-
-
-def _pause(ledger: Ledger, name: str, now_ms: int) -> Fields | None:
-    pause = queue_pages.pause_of(ledger.table, name, now_ms)
-    if pause["paused_since"] is None:
-        return None
-    return {"since": pause["paused_since"], "until": pause["paused_until"], "pause_reason": pause["pause_reason"]}
-
-
-def _hold_of_system(ledger: Ledger, limit_load: float | None, min_free_mem: int | None) -> Fields | None:
-    lack = ledger.engine.scheduler.lack(limit_load, min_free_mem)
-    if lack is None:
-        return None
-    what, value, limit = lack
-    because = "the load is too high" if what == "load" else "too little memory is free"
-    return {"because": because, "value": value, "limit": limit}
-
-
-def _hold_of(ledger: Ledger, name: str, now_ms: int) -> Fields | None:
-    """Return why no job of this queue may start now, or None if one may."""
-    queue = ledger.engine.scheduler.queue(name)
-    paused = _pause(ledger, name, now_ms)
-    if paused is not None:
-        return {"because": "its queue is paused", "queue": name, **paused}
-    if queue.is_full:
-        return {"because": "its queue is full", "queue": name, "limit": queue.rules["limit"]}
-    in_ms = round(queue.next_start_ms - (now_ms - ledger.table.clock_shift_ms))
-    if in_ms > 0:
-        return {"because": "its queue is ahead of its rate", "queue": name, "in_ms": in_ms}
-    lack = _hold_of_system(ledger, queue.rules.get("limit_load"), queue.rules.get("min_free_mem"))
-    return lack and {**lack, "queue": name}
-
-
-def _holds(ledger: Ledger, now_ms: int) -> Iterator[Fields]:
-    """Yield what holds jobs back: pauses, suspended runs, and queues at a limit.
-
-    Each has a code `because` as in the reply to `why`, and `waiting`, the number of jobs. Only the first queues with
-    rules, and the first runs, are looked at.
-    """
-    table = ledger.table
-    held = _hold_of_all(ledger, now_ms)
-    if held is not None:
-        yield {**held, "waiting": table.counts[PENDING] + table.counts[FAILED]}
-    runs = [table.get(id) for _, id in table.scan(PROCESSING, LOOKED_AT)]
-    suspended = sum(job is not None and job.suspended for job in runs)
-    if suspended:
-        yield {"because": "suspended", "waiting": suspended}
-    for name in islice(table.queues, LOOKED_AT):
-        waiting = 0 if name == ALL_QUEUES else table.count_of(name, PENDING) + table.count_of(name, FAILED)
-        held = _hold_of(ledger, name, now_ms) if waiting else None
-        if held is not None:
-            yield {**held, "waiting": waiting}
-
-
-def _jobs_ahead(ledger: Ledger, job: Job, unshifted_ms: float) -> tuple[int, bool]:
-    """Return how many jobs run before this one, and whether there may be more.
-
-    Only the first `AHEAD_LIMIT` jobs of all queues are looked at.
-    """
-    table = ledger.table
-    before = [(key, id) for key, id in table.in_order(READY, AHEAD_LIMIT) if key < f"{READY}/{job.rank}"]
-    if not table.queues:
-        return len(before), len(before) == AHEAD_LIMIT
-    table.read_ahead(before)
-    held: dict[str, bool] = {}
-    count = 0
-    for _, id in before:
-        other = table.get(id)
-        if other is not None and other.queue not in held:
-            queue = ledger.engine.scheduler.queue(other.queue)
-            held[other.queue] = queue.paused_until_ms(unshifted_ms) is not None or queue.is_full
-        count += other is not None and not held[other.queue]
-    return count, len(before) == AHEAD_LIMIT
+    return {"why": {"id": job.id, "state": job.state, **explanations.why(ledger, job, now_ms)}}
 
 
 def retry_waits_s(job: Job) -> list[float]:

@@ -107,3 +107,22 @@ def test_jobs_that_ended_before_are_not_read(oldest_first: bool) -> None:
     reply = listing(SimpleNamespace(table=engine.table), request, NOW_MS)  # type: ignore[arg-type]
     assert sorted(reply["jobs"]) == ["a6", "a7"] == sorted(set(read))  # type: ignore[call-overload]
     assert (reply["next"], reply["where"]) == (None, ["ended_since_ms"])
+
+
+def test_a_small_page_reads_many_entries_at_once_behind_jobs_that_do_not_match() -> None:
+    engine = an_engine()
+    enqueue(engine, *(f"a{n:03}" for n in range(900)), "b1", "b2", "b3")
+    scans: list[int] = []
+    in_order = engine.table.in_order
+
+    def noted(index: str, limit: int, *more: Any) -> Any:
+        scans.append(limit)
+        return in_order(index, limit, *more)
+
+    engine.table.in_order = noted  # type: ignore[method-assign]
+    request: Any = {"where": {"id": "b*"}, "form": "brief", "limit": 2, "state": "pending"}
+    ledger: Any = SimpleNamespace(table=engine.table)
+    reply: Any = listing(ledger, request, NOW_MS)
+    assert reply["jobs"] == ["b1", "b2"] and len(scans) <= 4
+    reply = listing(ledger, {**request, "next": reply["next"]}, NOW_MS)
+    assert (reply["jobs"], reply["next"]) == (["b3"], None)
