@@ -83,7 +83,7 @@ class User:
         habits: list[Callable[[], None]] = [self._enqueue] * 6 + [self._enqueue_file, self._edit, self._edit]
         habits += [lambda: self._call("cancel", self._one()), lambda: self._call("suspend", self._one())]
         habits += [lambda: self._call("continue", "--all"), lambda: self._call("retry", self._one())]
-        habits += [lambda: self._call("dlq", "retry", "--all"), lambda: self._call("queue", "pause", "side")]
+        habits += [lambda: self._call("dlq", "retry", "--all", "--canceled"), lambda: self._call("queue", "pause", "side")]
         habits += [lambda: self._call("queue", "resume", "side"), lambda: self._call("pause"), lambda: self._call("resume")]
         while not self._mayhem.is_finished.is_set():
             self._source.choice(habits)()
@@ -177,7 +177,7 @@ class Mayhem:
 
     def _is_settled(self) -> bool:
         self.queuectl("continue", "--all")
-        self.queuectl("dlq", "retry", "--all")
+        self.queuectl("dlq", "retry", "--all", "--canceled")
         counts = self.queuectl.counts()
         return sum(counts.values()) == counts["completed"]
 

@@ -242,7 +242,7 @@ def test_dlq_shows_what_it_would_change(queuectl: CommandLine) -> None:
     for id in ("a", "b"):
         queuectl.ok("enqueue", "--id", id, "--command", "true")
         queuectl.ok("cancel", id)
-    for words in (["dlq", "retry", "--all"], ["dlq", "purge", "--all"]):
+    for words in (["dlq", "retry", "--all", "--canceled"], ["dlq", "purge", "--all"]):
         answer = queuectl(*words, "--dry-run")
         assert answer.status == 0 and sorted(answer.out.split()) == ["a", "b"]
         assert answer.err.startswith("2 jobs would be ")
