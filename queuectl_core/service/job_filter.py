@@ -52,11 +52,14 @@ class Filter:
         self._tests = [_test_of(name, value) for name, value in where.items()]
 
     def takes_all_in(self, index: str) -> bool:
-        """Return whether all jobs of an index meet all conditions, so that none has to be read."""
+        """Return whether all jobs of an index meet all conditions, so that none has to be read.
+
+        The index is one that a list with these conditions reads.
+        """
         others = (self.name, self.key, self.since_ms, self.until_ms, self.ended_until_ms, self.before)
-        if any(value is not None for value in others) or self.tags or self._tests:
+        if any(value is not None for value in others) or self.tags or self.where not in ([], ["batch"]):
             return False
-        return self.queue is None or index.endswith(f"@{self.queue}")
+        return self.queue is None or (self.batch is None and index.endswith(f"@{self.queue}"))
 
     def takes(self, job: Job) -> bool:
         """Return whether a job meets all conditions."""

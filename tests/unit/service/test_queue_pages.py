@@ -300,14 +300,14 @@ def test_edit_of_many_jobs_with_long_fields_works_in_parts(at_work: CommandLine)
 @pytest.mark.parametrize("limit", [1, 3, 5000])
 @pytest.mark.parametrize(
     "filter",
-    [{}, {"queue": "default"}, {"queue": "q"}, {"name": "n"}, {"queue": "q", "name": "n"}, {"before": 9}, {"where": {"grep": "2"}}],
+    [{}, {"queue": "default"}, {"queue": "q"}, {"name": "n"}, {"queue": "q", "name": "n"}, {"before": 9}, {"where": {"grep": "2"}}, {"where": {"batch": "b"}}, {"where": {"batch": "b"}, "queue": "q"}],
 )  # fmt: skip
 def test_a_page_of_ids_has_the_jobs_of_a_page_of_records(filter: dict[str, object], limit: int) -> None:
     engine = an_engine()
     for n in range(24):
         fields: dict[str, object] = {"queue": "q"} if n % 2 else {}
         fields.update({"name": "n"} if n % 3 else {}, **({"delay": "1h"} if n % 5 == 0 else {}))
-        fields.update({"after": ["job0"]} if n == 7 else {})
+        fields.update({"after": ["job0"]} if n == 7 else {}, **({"batch": "b"} if n % 4 else {}))
         enqueue(engine, f"job{n}", command=f"echo {n}", **fields)
     for n in range(6):
         id = dispatch(engine)
