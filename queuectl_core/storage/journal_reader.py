@@ -76,8 +76,14 @@ def read_frames(folder: str, after: int) -> Iterator[tuple[int, list[events.Even
 
 
 def _fact(sequence: int, event: events.Event) -> Fact:
-    """Return an event as users see it: `seq`, `event`, `at`, then its own fields; an ending is an object."""
+    """Return an event as users see it: `seq`, `event`, `at`, then its own fields; an ending is an object.
+
+    The environment of a call can hold secrets, so no event shows it.
+    """
     fields = event._asdict()
+    for shown in (fields, fields.get("fields")):  # an imported job is in `fields`
+        if isinstance(shown, dict) and "environ" in (shown.get("options") or ()):
+            shown["options"] = {name: value for name, value in shown["options"].items() if name != "environ"}
     at_ms = fields.pop("at_ms")
     if fields.get("ending") is not None:
         fields["ending"] = fields["ending"]._asdict()

@@ -35,7 +35,8 @@ def test_job_gets_the_environment_of_the_call_and_never_shows_it(submits: Comman
     for id, printed in (("a", "config,config"), ("b", "own,config"), ("c", "secret-token,")):
         submits.until_state(id, "completed")
         assert submits.ok("logs", id) == f"{printed},{id},\n"
-    for words in (["show", "c"], ["show", "c", "--json"], ["list", "--json"], ["config", "list"], ["why", "c"]):
+    commands = [["show", "c"], ["show", "c", "--json"], ["list", "--json"], ["config", "list"], ["why", "c"]]
+    for words in (*commands, ["events"], ["history", "c"], ["history", "c", "--json"]):
         assert "secret-token" not in submits.ok(*words)
     assert submits.job("c")["environment"] == "submit" and "environment   submit\n" in submits.ok("show", "c")
 
@@ -69,6 +70,7 @@ def test_environment_survives_a_backup_and_a_restart(submits: CommandLine) -> No
     assert os.stat(f"{submits.home}.backup").st_mode & 0o777 == 0o600
     restored = CommandLine(f"{submits.home}2")
     restored.ok("restore", f"{submits.home}.backup")
+    assert "secret-token" not in restored.ok("events")
     assert restored.job("a")["environment"] == "submit" and "secret-token" in Path(f"{submits.home}.backup").read_text()
     answer = submits("worker", "restart")
     assert answer.status == 0 and "environment" not in answer.err
