@@ -79,9 +79,9 @@ def flags_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def commands() -> Iterator[str]:
-    """Yield the table of commands."""
-    rows = ((f"[`{words}`](#{words.replace(' ', '-')})", line_of(words, action)) for words, action in definitions())
-    yield from table(("command", "what it does"), rows)
+    """Yield the commands and actions, each with what it does."""
+    for words, action in definitions():
+        yield f"- [`{words}`](#{words.replace(' ', '-')}): {line_of(words, action)}."
 
 
 def line_of(words: str, definition: object) -> str:
@@ -90,13 +90,11 @@ def line_of(words: str, definition: object) -> str:
 
 
 def short_forms() -> Iterator[str]:
-    """Yield the table of short forms, with the commands that have each."""
+    """Yield the short forms, with the commands that have each."""
     parsers = {words: parser for words, parser in all_parsers().items() if not any(map(is_group, parser._actions))}
-    rows = []
     for name, short in sorted(SHORT.items(), key=lambda pair: pair[1]):
         having = [f"`{words}`" for words, parser in parsers.items() if name in parser._option_string_actions]
-        rows.append((f"`{short}`", f"`{name}`", "all" if len(having) == len(parsers) else ", ".join(having)))
-    yield from table(("short", "option", "commands"), rows)
+        yield f"- `{short}`, `{name}`: {'every command' if len(having) == len(parsers) else ', '.join(having)}."
 
 
 def other_names() -> Iterator[str]:

@@ -63,7 +63,7 @@ def edit(fields: Fields, change: Callable[[Fields], object], screen: Screen) -> 
     os.unlink(path)
     if not changed:
         raise NothingToDo(what="nothing was changed")
-    if not screen.json:
+    if not (screen.json or screen.quiet):
         for name, value in changed.items():
             screen.line(_line(name, fields.get(name), value))
     return changed

@@ -110,7 +110,7 @@ def _size(size: object) -> str:
 FIELDS = frozenset((
     *BASIC_FIELDS, *OPTIONS, "id", "command", "cwd", "state", "attempts", "created_at", "updated_at", "next_run_at",
     "reason", "worker", "history", "waits_for", "suspended", "canceled", "schedule",
-    "cause", "hook",
+    "cause", "hook", "slot", "environ", "environment", "defaults",
 ))  # fmt: skip
 """The fields that the record of a job can have."""
 

@@ -15,11 +15,11 @@ from collections.abc import Iterable
 
 from ..errors import InvalidInput
 from ..system import file_io
-from .screen import Screen
+from .screen import Screen, visible
 
 
 def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
-    """Write each line to a new file, or to standard output if `path` is None or `-`.
+    """Write each line to a new file, and say so, or to standard output if `path` is None or `-`.
 
     The file appears when it is complete, and then survives a power cut. A name that is taken and a
     file that cannot be written are errors.
@@ -50,6 +50,8 @@ def write_lines(path: str | None, lines: Iterable[str], screen: Screen) -> None:
         if isinstance(fault, OSError):
             raise _refusal(draft, fault) from None
         raise
+    if not screen.json:
+        screen.done(None, f"wrote {visible(path)}")
 
 
 def _name(draft: str, path: str) -> None:

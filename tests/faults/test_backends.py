@@ -27,7 +27,7 @@ def test_a_home_of_this_backend_works_through_the_command_line(queuectl: Command
     with open(os.path.join(queuectl.home, "store", "CURRENT")) as file:
         assert file.read() == f"{backend}\n"
     assert queuectl.counts()["completed"] == 299
-    assert queuectl.ok("dlq", "retry", "n3") == "1 job pending again\n"
+    assert queuectl.ok("dlq", "retry", "n3") == "retried 1 job\n"
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")

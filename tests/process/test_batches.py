@@ -76,7 +76,7 @@ def test_pace_of_running_jobs_is_known_after_a_restart(queuectl: CommandLine, tm
 def test_unknown_batch_is_an_error(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--batch", "b", "--id", "a", "--", "true")
     assert "no job belongs to batch 'c'" in queuectl.refused(1, "status", "--batch", "c")
-    assert queuectl.ok("rm", "--batch", "b") == "1 job removed\n"
+    assert queuectl.ok("rm", "--batch", "b") == "removed 1 job\n"
     assert "no job belongs to batch 'b'" in queuectl.refused(1, "status", "--batch", "b")
     queuectl.ok("doctor")
 
@@ -88,7 +88,7 @@ def test_changes_meet_only_the_jobs_of_the_batch(queuectl: CommandLine, has_supe
         queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--batch", "b", "--array", "1-3", "--", "echo")
     queuectl.ok("enqueue", "--id", "other", "--", "true")
-    assert queuectl.ok("cancel", "--batch", "b", "--yes") == "3 jobs canceled\n"
+    assert queuectl.ok("cancel", "--batch", "b", "--yes") == "canceled 3 jobs\n"
     assert queuectl.counts()["dead"] == 3 and queuectl.job("other")["state"] == "pending"
     assert ids_in(queuectl, "b", "--state", "dead") == ids_in(queuectl, "b")[:3]
     assert ids_in(queuectl, "b", "--state", "pending") == []

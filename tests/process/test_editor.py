@@ -60,7 +60,7 @@ sed -i.old 's/"priority": 0/"priority": 7/; s/"timeout": null/"timeout": "1h"/; 
     at = Terminal(waiting, ["edit", "a"], editor)
     assert at.status == 0, at.seen
     assert 'priority: 0 -> 7\n' in at.seen and 'timeout: default -> "1h"\n' in at.seen
-    assert at.seen.endswith("1 job changed\n")
+    assert at.seen.endswith("changed 1 job\n")
     assert "env: changed" in at.seen and "secret" not in at.seen
     job = waiting.job("a")
     assert (job["priority"], job["timeout"], job["env"]) == (7, 3600, {"TOKEN": "secret2"})

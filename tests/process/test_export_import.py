@@ -35,13 +35,13 @@ def test_exported_jobs_are_equal_in_another_home(full_home: CommandLine) -> None
     exported = full_home.ok("export")
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
-        assert other.ok("import", "-", stdin=exported.encode()) == "5 jobs imported\n"
+        assert other.ok("import", "-", stdin=exported.encode()) == "imported 5 jobs\n"
         assert other.ok("export") == exported
         for id in ("good", "bad", "again", "later", "after"):
             assert other.job(id) == full_home.job(id)
         refused = other.refused(2, "import", "-", stdin=exported.encode())
         assert "line 1: job " in refused and "already exists" in refused
-        assert other.ok("import", "-", "--skip-existing", stdin=exported.encode()) == "0 jobs imported\n"
+        assert other.ok("import", "-", "--skip-existing", stdin=exported.encode()) == "imported 0 jobs\n"
         other.ok("cancel", "later")
         assert other.job("after")["state"] == "dead"
 
@@ -64,7 +64,7 @@ def test_restored_home_equals_the_original(full_home: CommandLine) -> None:
     full_home.refused(2, "backup", os.path.join(path, "nowhere"))
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
-        assert other.ok("restore", path) == "5 jobs restored\n"
+        assert other.ok("restore", path) == "restored 5 jobs\n"
         for words in (["list"], ["queue", "list"], ["schedule", "list"], ["config", "list"]):
             ours, theirs = full_home.json(*words), other.json(*words)
             if words == ["queue", "list"]:
@@ -93,7 +93,7 @@ def test_backup_has_jobs_that_change_meanwhile(queuectl: CommandLine) -> None:
     )
     with short_folder() as folder:
         other = CommandLine(os.path.join(folder, "home"))
-        assert other.ok("restore", "-", stdin=taken.stdout) == "1500 jobs restored\n"
+        assert other.ok("restore", "-", stdin=taken.stdout) == "restored 1500 jobs\n"
         assert sorted(job["id"] for job in other.json("list")) == [f"job{n:04}" for n in range(1500)]
         assert other.counts()["processing"] == 0
 

@@ -60,12 +60,12 @@ def test_filters_select_jobs_however_the_home_is_read(four: CommandLine, with_su
 def test_filters_select_jobs_to_change(four: CommandLine) -> None:
     assert four.json("dlq", "retry", "--exit-code", "4", "--dry-run")["ids"] == ["web-2"]
     assert four.ok("dlq", "export", "--grep", "exit 3").startswith('{"id":"web-1"')
-    assert four.ok("edit", "--where", "grep=make", "--priority", "3") == "1 job changed\n"
+    assert four.ok("edit", "--where", "grep=make", "--priority", "3") == "changed 1 job\n"
     assert four.json("edit", "--where", "exit-code=3", "--priority", "3", "--dry-run")["ids"] == ["web-1"]
     four.refused(1, "retry", "--id", "la*", "--dry-run")
-    assert four.ok("cancel", "--grep", "make") == "1 job canceled\n"
+    assert four.ok("cancel", "--grep", "make") == "canceled 1 job\n"
     assert four.ok("rm", "--reason", "exit code", "--dry-run").splitlines() == ["web-2", "web-1"]
-    assert four.ok("rm", "--id", "web-*", "--yes") == "2 jobs removed\n"
+    assert four.ok("rm", "--id", "web-*", "--yes") == "removed 2 jobs\n"
 
 
 @pytest.mark.parametrize("option", ["--id", "--batch", "--grep", "--reason", "--exit-code"])
@@ -116,7 +116,7 @@ def test_edit_takes_filters_and_new_values(queuectl: CommandLine) -> None:
     queuectl.ok("edit", "--queue", "q", "--set", "queue=other", "--set", "tag.k=v", "--set", "command=true", "--yes")
     job = queuectl.job("b")
     assert (job["queue"], job["tags"], job["command"]) == ("other", {"k": "v"}, "true")
-    assert queuectl.ok("edit", "a", "--set", "priority=7", "--max-retries", "9") == "1 job changed\n"
+    assert queuectl.ok("edit", "a", "--set", "priority=7", "--max-retries", "9") == "changed 1 job\n"
     assert (queuectl.job("a")["priority"], queuectl.job("a")["max_retries"]) == (7, 9)
     for value in ("colour=red", "priority", "tag=x", "inherit-env=yes", "id=z"):
         queuectl.refused(2, "edit", "a", "--set", value)

@@ -79,7 +79,7 @@ def test_filters_select_jobs(queuectl: CommandLine) -> None:
     queuectl.refused(2, "cancel", "a", "--all")
     queuectl.refused(2, "cancel", "--tag", "x")
     queuectl.refused(2, "cancel", "--state", "odd")
-    assert queuectl.ok("rm", "--queue", "q") == "2 jobs removed\n"
+    assert queuectl.ok("rm", "--queue", "q") == "removed 2 jobs\n"
     assert [job["id"] for job in queuectl.json("list")] == ["c"]
 
 
@@ -103,9 +103,9 @@ def test_filters_select_jobs_to_edit(queuectl: CommandLine) -> None:
     for id, queue in (("a", "q"), ("b", "q"), ("c", "default")):
         queuectl.ok("enqueue", "--id", id, "--queue", queue, "--tag", f"k={id}", "--command", "true")
     assert queuectl.json("edit", "--where", "queue=q", "--priority", "5", "--dry-run")["ids"] == ["a", "b"]
-    assert queuectl.ok("edit", "--where", "queue=q", "--where", "tag.k=b", "--queue", "other") == "1 job changed\n"
+    assert queuectl.ok("edit", "--where", "queue=q", "--where", "tag.k=b", "--queue", "other") == "changed 1 job\n"
     assert queuectl.job("b")["queue"] == "other" and queuectl.job("a")["queue"] == "q"
-    assert queuectl.ok("edit", "--all", "--priority", "2") == "3 jobs changed\n"
+    assert queuectl.ok("edit", "--all", "--priority", "2") == "changed 3 jobs\n"
     queuectl.refused(2, "edit", "--where", "colour=red", "--priority", "1")
     queuectl.refused(2, "edit", "--priority", "1")
     queuectl.refused(2, "edit", "a")
@@ -261,12 +261,12 @@ def test_cancel_says_how_many_dependants_die(queuectl: CommandLine, has_supervis
         queuectl.ok("worker", "start")
     for id, *options in (["a"], ["b", "--after", "a"], ["c", "--after", "b"], ["d", "--after", "a", "--after-any"]):
         queuectl.ok("enqueue", "--id", id, *options, "--command", "true")
-    assert queuectl.ok("cancel", "c") == "1 job canceled\n"
+    assert queuectl.ok("cancel", "c") == "canceled 1 job\n"
     queuectl.ok("dlq", "retry", "c")
     queuectl.ok("enqueue", "--id", "e", "--after", "b,c", "--command", "true")
-    assert queuectl.ok("cancel", "a", "e") == "2 jobs canceled; 2 dependants die too\n"
-    assert queuectl.ok("dlq", "retry", "a", "--with-dependants") == "3 jobs pending again\n"  # not the canceled one
-    assert queuectl.ok("cancel", "c") == "1 job canceled\n"
+    assert queuectl.ok("cancel", "a", "e") == "canceled 2 jobs; 2 dependants die too\n"
+    assert queuectl.ok("dlq", "retry", "a", "--with-dependants") == "retried 3 jobs\n"  # not the canceled one
+    assert queuectl.ok("cancel", "c") == "canceled 1 job\n"
     changed = queuectl.json("cancel", "--id", "a")
     assert (changed["ids"], changed["count"], changed["dependants"]) == (["a"], 1, 1)
     assert queuectl.counts() == {"pending": 1, "processing": 0, "completed": 0, "failed": 0, "dead": 4}
@@ -295,13 +295,13 @@ def test_dlq_retry_all_spares_canceled_jobs(dead_and_canceled: CommandLine) -> N
     dry = queuectl.json("dlq", "retry", "--all", "--dry-run")
     assert (sorted(dry["ids"]), dry["count"]) == (["after-bad", "bad"], 2)
     answer = queuectl("dlq", "retry", "--all")
-    assert (answer.status, answer.out) == (0, "2 jobs pending again\n")
+    assert (answer.status, answer.out) == (0, "retried 2 jobs\n")
     assert answer.err == "2 dead jobs left; --canceled retries canceled jobs too\n"
     assert states(queuectl) == {
         "bad": "pending", "after-bad": "pending", "canceled": "dead", "after-canceled": "dead"
     }  # fmt: skip
     assert queuectl.job("after-bad")["waits_for"] == ["bad"]
-    assert queuectl.ok("dlq", "retry", "--all", "--canceled") == "2 jobs pending again\n"
+    assert queuectl.ok("dlq", "retry", "--all", "--canceled") == "retried 2 jobs\n"
     assert set(states(queuectl).values()) == {"pending"}
 
 
@@ -309,10 +309,10 @@ def test_dlq_retry_with_a_filter_spares_canceled_jobs(dead_and_canceled: Command
     queuectl = dead_and_canceled
     line = queuectl.refused(1, "dlq", "retry", "--queue", "canceled")
     assert "no dead job matches; --canceled retries canceled jobs too" in line
-    assert queuectl.ok("dlq", "retry", "--queue", "canceled", "--canceled") == "2 jobs pending again\n"
-    assert queuectl.ok("dlq", "retry", "--tag", "kind=x", "--with-dependants") == "2 jobs pending again\n"
+    assert queuectl.ok("dlq", "retry", "--queue", "canceled", "--canceled") == "retried 2 jobs\n"
+    assert queuectl.ok("dlq", "retry", "--tag", "kind=x", "--with-dependants") == "retried 2 jobs\n"
     queuectl.ok("cancel", "canceled")
-    assert queuectl.ok("dlq", "retry", "canceled") == "1 job pending again\n"
+    assert queuectl.ok("dlq", "retry", "canceled") == "retried 1 job\n"
 
 
 def test_cause_selects_dead_jobs(dead_and_canceled: CommandLine) -> None:
@@ -322,14 +322,14 @@ def test_cause_selects_dead_jobs(dead_and_canceled: CommandLine) -> None:
         "canceled": "canceled", "after-canceled": "dependency_canceled"
     }  # fmt: skip
     assert "cause must be some of failed, canceled" in queuectl.refused(2, "dlq", "list", "--cause", "x")
-    assert queuectl.ok("dlq", "retry", "--cause", "canceled") == "1 job pending again\n"
+    assert queuectl.ok("dlq", "retry", "--cause", "canceled") == "retried 1 job\n"
 
 
 def test_retry_names_dlq_retry_when_only_dead_jobs_match(dead_and_canceled: CommandLine) -> None:
     queuectl = dead_and_canceled
     for filter in (["--tag", "kind=x"], ["--all"], ["--state", "dead"]):
         assert "only dead jobs match; use `queuectl dlq retry`" in queuectl.refused(1, "retry", *filter)
-    assert "no matching job can be made due" in queuectl.refused(1, "retry", "--tag", "kind=y")
+    assert "no matching job can be retried" in queuectl.refused(1, "retry", "--tag", "kind=y")
 
 
 def test_why_says_how_to_avoid_retries_of_a_command_that_cannot_start(queuectl: CommandLine) -> None:
@@ -347,7 +347,7 @@ def test_dlq_retry_changes_fields_and_retries_dependants(queuectl: CommandLine) 
     queuectl.ok("enqueue", "--id", "a", "--command", "exit 1")
     queuectl.ok("enqueue", "--id", "b", "--after", "a", "--command", "true")
     queuectl.ok("cancel", "a")
-    assert queuectl.ok("dlq", "retry", "a", "--command", "true", "--with-dependants") == "2 jobs pending again\n"
+    assert queuectl.ok("dlq", "retry", "a", "--command", "true", "--with-dependants") == "retried 2 jobs\n"
     assert (queuectl.job("a")["command"], queuectl.job("b")["waits_for"]) == ("true", ["a"])
     queuectl.ok("worker", "start")
     queuectl.until_state("b", "completed")

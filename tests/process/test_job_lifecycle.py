@@ -90,7 +90,7 @@ def test_dlq_retry_resets_attempts_and_keeps_the_history(queuectl: CommandLine) 
     queuectl.until_state("job1", "dead")
     with open(flag, "w"):
         pass
-    assert queuectl.ok("dlq", "retry", "job1") == "1 job pending again\n"
+    assert queuectl.ok("dlq", "retry", "job1") == "retried 1 job\n"
     job = queuectl.until_state("job1", "completed")
     assert (job["attempts"], [attempt["exit_code"] for attempt in job["history"]]) == (1, [1, 0])
 

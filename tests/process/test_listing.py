@@ -114,7 +114,7 @@ def test_prune_removes_finished_jobs_by_age(three: CommandLine) -> None:
     three.ok("cancel", "a")
     assert three.json("prune", "--older", "1h", "--state", "completed,dead")["count"] == 0
     assert three.ok("prune", "--state", "dead", "--dry-run") == "1 job would be removed\n"
-    assert three.ok("prune", "--state", "dead") == "1 job removed\n"
+    assert three.ok("prune", "--state", "dead") == "removed 1 job\n"
     assert ids(three) == ["b", "c"]
     three.refused(2, "prune", "--state", "pending")
 
@@ -136,8 +136,8 @@ def test_dead_jobs_are_filtered_shown_and_exported(three: CommandLine) -> None:
     assert [job["id"] for job in three.json("dlq", "list", "--queue", "q")] == ["b"]
     assert three.json("dlq", "show", "b")["state"] == "dead"
     assert three.ok("dlq", "export", "--tag", "k=v").startswith('{"id":"c"')
-    assert three.ok("dlq", "retry", "--queue", "q", "--canceled") == "1 job pending again\n"
-    assert three.ok("dlq", "purge", "--since", "1h") == "2 jobs removed\n"
+    assert three.ok("dlq", "retry", "--queue", "q", "--canceled") == "retried 1 job\n"
+    assert three.ok("dlq", "purge", "--since", "1h") == "removed 2 jobs\n"
     three.refused(1, "dlq", "purge", "--since", "1h")
     three.refused(1, "dlq", "show", "b")
     three.refused(2, "dlq", "retry", "--queue", "q", "--all")

@@ -142,6 +142,6 @@ def test_purge_of_all_dead_jobs_works_page_by_page(queue: CommandLine) -> None:
         queue.ok("worker", "scale", "2")
     until(lambda: queue.counts()["dead"] == count, lambda: f"all jobs to be dead: {queue.counts()}")
     queue.ok("worker", "scale", "0")
-    assert f"{count} jobs pending again" in queue.ok("dlq", "retry", "--all")
+    assert f"retried {count} jobs" in queue.ok("dlq", "retry", "--all")
     assert queue.counts() == {**dict.fromkeys(queue.counts(), 0), "pending": count}
     assert "empty" in queue.refused(1, "dlq", "purge", "--all")

@@ -13,9 +13,9 @@ def test_move_and_switch_order_jobs_with_and_without_a_supervisor(queuectl: Comm
     queuectl.ok("pause")
     for id in "abcd":
         queuectl.ok("enqueue", "--id", id, "--", "true")
-    assert queuectl.ok("move", "d") == "d moved to front\n"
+    assert queuectl.ok("move", "d") == "moved d to front\n"
     queuectl.ok("worker", "start", "--count", "1")
-    assert queuectl.ok("switch", "a", "c") == "a and c switched\n"
+    assert queuectl.ok("switch", "a", "c") == "switched a and c\n"
     assert queuectl.json("move", "b", "--to", "2") == {"id": "b", "to": 2}
     assert order(queuectl) == ["d", "b", "c", "a"]
     queuectl.ok("worker", "stop")

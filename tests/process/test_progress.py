@@ -113,7 +113,7 @@ def test_a_drain_counts_the_runs_that_end(queuectl: CommandLine) -> None:
     os.kill(run_pid(queuectl, "a"), signal.SIGKILL)
     terminal.until("1/2 running jobs have ended  50%  1 failed")
     queuectl.ok("cancel", "b")
-    assert terminal.end()[:2] == (0, "no job is running; none starts until `queuectl resume`\n")
+    assert terminal.end()[:2] == (0, "drained all queues; no job starts until `queuectl resume`\n")
 
 
 def run_pid(queuectl: CommandLine, id: str) -> int:

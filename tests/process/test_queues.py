@@ -68,7 +68,7 @@ def test_unknown_queue_is_mentioned_and_can_be_removed(queuectl: CommandLine) ->
     answer = queuectl("queue", "pause", "gqu")
     assert answer.status == 0 and "queue gqu is new" in answer.err and "did you mean gpu?" in answer.err
     assert queuectl("queue", "set", "gpu", "--limit", "3").err == ""
-    assert queuectl.ok("queue", "rm", "gqu") == "queue gqu has no rules\n"
+    assert queuectl.ok("queue", "rm", "gqu") == "removed the rules of queue gqu\n"
     assert [record["queue"] for record in queuectl.json("queue", "list")] == ["default", "gpu"]
     assert "queue list" in queuectl.refused(1, "queue", "rm", "gqu")
     queuectl.ok("enqueue", "--queue", "gpu", "--", "true")

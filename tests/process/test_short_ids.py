@@ -35,9 +35,9 @@ def test_a_change_completes_no_id_without_a_terminal(queuectl: CommandLine) -> N
         queuectl.ok("enqueue", "--id", id, "--command", "true")
     assert "did you mean job10?" in queuectl.refused(1, "rm", "job1")
     assert "did you mean job10?" in queuectl.refused(1, "rm", "job1", "--yes")
-    assert queuectl.ok("cancel", "last") == "1 job canceled\n"
+    assert queuectl.ok("cancel", "last") == "canceled 1 job\n"
     assert queuectl.job("web-1")["state"] == "dead" and queuectl.job("job10")["state"] == "pending"
-    assert queuectl.ok("rm", "last") == "1 job removed\n"
+    assert queuectl.ok("rm", "last") == "removed 1 job\n"
     assert "the newest job, web-1, was removed" in queuectl.refused(1, "rm", "last")
 
 

@@ -37,8 +37,9 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         return screen.result(settings[args.key], settings.shown(args.key))
     value = parse_setting(args.key, args.value) if args.action == "set" else None
     queue.configure(args.key, value)
-    if screen.json:
-        screen.value({args.key: SETTINGS[args.key].default if value is None else value})
+    value = SETTINGS[args.key].default if value is None else value
+    done = "set" if args.action == "set" else "reset"
+    screen.done({args.key: value}, f"{done} {args.key} to {Settings({args.key: value}).shown(args.key) or 'nothing'}")
 
 
 def _edit(queue: Queue, screen: Screen) -> None:

@@ -35,7 +35,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     if running and not screen.json:
         screen.note(f"timed out; {counted(running)} still running")
     else:
-        screen.done({"running": running}, "no job is running; none starts until `queuectl resume`")
+        screen.done({"running": running}, "drained all queues; no job starts until `queuectl resume`")
     return TIMED_OUT if running else 0
 
 

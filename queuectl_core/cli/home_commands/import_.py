@@ -31,7 +31,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
                 raise
             line = portion[int(str(refusal.fields["index"]))][0]
             raise InvalidInput(what=f"line {line}: {refusal}; {counted(count)} imported before it") from None
-    screen.done({"count": count}, f"{counted(count)} imported")
+    screen.done({"count": count}, f"imported {counted(count)}")
 
 
 def _in_order(jobs: Iterable[tuple[int, object]]) -> Iterator[tuple[int, object]]:

@@ -24,21 +24,21 @@ class Pause:
         queue.set_queue("*", **(rules or {"paused": False}))
         said = self._said
         if rules and "pause_for" in rules:
-            said = f"no job starts for {args.__dict__['for']}, or until `queuectl resume`"
+            said = f"paused all queues for {args.__dict__['for']}, or until `queuectl resume`"
         screen.done({"paused": self._paused}, said)
 
 
 COMMANDS = {
     "pause": Pause(
         True,
-        "no job starts until `queuectl resume`",
+        "paused all queues; no job starts until `queuectl resume`",
         """Stops starting jobs of all queues until `queuectl resume`. Running jobs continue, and you can still add
         jobs.""",
         ["queuectl pause", "queuectl queue pause gpu      only one queue"],
     ),
     "resume": Pause(
         False,
-        "jobs start again",
+        "resumed all queues except those that are paused by name",
         """Starts jobs again after `queuectl pause` or `queuectl drain`. Queues that you paused by name stay
         paused.""",
         ["queuectl resume", "queuectl queue resume gpu      only one queue"],

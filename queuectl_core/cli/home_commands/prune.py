@@ -32,5 +32,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if not args.dry_run:
         confirm(count, "removed", args)
         count = sum(len(queue.remove(ids, True, states)) for ids in portions)
-    say, would = (screen.result, "would be ") if args.dry_run else (screen.done, "")
-    say({"count": count, "dry_run": args.dry_run}, f"{counted(count)} {would}removed")
+    jobs, result = counted(count), {"count": count, "dry_run": args.dry_run}
+    if args.dry_run:
+        return screen.result(result, f"{jobs} would be removed")
+    screen.done(result, f"removed {jobs}")

@@ -60,6 +60,7 @@ ACTIONS = {
     ),
     "resume": Action("start jobs of a queue again", "queuectl queue resume gpu", _NAME),
 }
+_DONE = {"set": "changed", "pause": "paused", "resume": "resumed"}
 _PERIODS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -71,14 +72,15 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         return screen.records(columns, records)
     if args.action == "rm":
         queue.remove_queue(args.queue)
-        return screen.result({"queue": args.queue, "removed": True}, f"queue {args.queue} has no rules")
+        return screen.done({"queue": args.queue, "removed": True}, f"removed the rules of queue {args.queue}")
     rules: QueueLimits = {"paused": False}
     if args.action != "resume":
         rules = _rules(args) if args.action == "set" else pause_of(args)
         _mention_new(queue, args, screen)
     queue.set_queue(args.queue, **rules)
-    if screen.json:
-        screen.value(next(iter(queue.queues(args.queue)), None))
+    record = next(iter(queue.queues(args.queue)), None) if screen.json else None
+    until = f" for {pause_s}" if (pause_s := getattr(args, "for", None)) else ""
+    screen.done(record, f"{_DONE[args.action]} queue {args.queue}{until}")
 
 
 def _rules(args: Arguments) -> QueueLimits:

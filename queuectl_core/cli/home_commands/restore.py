@@ -42,7 +42,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     except (QueueError, KeyboardInterrupt):
         screen.note("the restore is incomplete and the home is paused; repeat the same call to continue")
         raise
-    screen.done({"count": len(ids)}, f"{counted(len(ids))} restored")
+    screen.done({"count": len(ids)}, f"restored {counted(len(ids))}")
 
 
 def _restore(queue: Queue, image: Image, ids: list[str], is_repeat: bool) -> None:

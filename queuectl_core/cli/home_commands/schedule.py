@@ -57,16 +57,21 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.action == "run-now":
         id = queue.run_schedule(args.name)
         return screen.result({"id": id}, id or "no job added: an unfinished job already has its key")
+    done = _DONE[args.action]
     if args.action == "add":
+        done = "changed" if queue.schedules(args.name) else "added"
         _add(queue, args)
     elif args.action == "remove":
         queue.remove_schedule(args.name)
     else:
         queue.pause_schedule(args.name, args.action == "pause")
-    if screen.json or args.action == "add":
-        schedule = next(iter(queue.schedules(args.name)), None)
-        next_at = schedule and schedule["next_run_at"]
-        screen.result(schedule, f"next run: {local_time(next_at) if next_at else 'never'}")
+    schedule = next(iter(queue.schedules(args.name)), None)
+    next_at = schedule and not schedule["paused_since"] and schedule["next_run_at"]
+    next_run = f"; next run: {local_time(next_at)}" if next_at else ""
+    screen.done(schedule, f"{done} schedule {args.name}{next_run}")
+
+
+_DONE = {"add": "added", "remove": "removed", "pause": "paused", "resume": "resumed"}
 
 
 def _add(queue: Queue, args: Arguments) -> None:

@@ -65,7 +65,7 @@ def _change(queue: Queue, args: Arguments, screen: Screen) -> None:
     count = None if args.count is None else _count(args.count, int(args.action == "start"))
     if args.action == "scale":
         reply = queue.scale(count or 0)
-        said = f"{reply['workers']} workers (was {reply['before']})"
+        said = f"scaled to {counted(reply['workers'], 'worker')} (was {reply['before']})"
         return screen.done({"workers": reply["workers"]}, said)
     if args.action == "restart":
         return _restart(queue, count, screen)

@@ -83,7 +83,7 @@ class Change:
         if not ids:
             raise self.nothing(queue, chosen)
         result = {"ids": ids, "count": len(ids), "dry_run": False, **more}
-        screen.done(result, f"{counted(len(ids))} {self._done}{said}")
+        screen.done(result, f"{self._done} {counted(len(ids))}{said}")
 
     def consequences(self, queue: Queue, portions: list[list[str]]) -> tuple[dict[str, int], str]:
         """Return what else the change does: more fields of the result, and a clause. The change follows."""
@@ -201,7 +201,7 @@ class Edit(Change):
         check_terminal("name a change, like --priority 10")
         self._check(queue, args.ids)
         edit(editable(queue.get(args.ids[0])), lambda fields: self._change(queue, args.ids, fields=fields), screen)
-        screen.done({"ids": args.ids, "count": 1, "dry_run": False}, f"1 job {self._done}")
+        screen.done({"ids": args.ids, "count": 1, "dry_run": False}, f"{self._done} 1 job")
 
     def chosen(self, args: Arguments) -> Chosen:
         """Return the filter that the options make.
@@ -269,7 +269,7 @@ COMMANDS = {
         ["queuectl cancel job1", "queuectl cancel --queue gpu --state pending", "queuectl cancel job1 --signal INT"],
     ),
     "retry": Retry(
-        Queue.retry, "made due", (FAILED,),
+        Queue.retry, "retried", (FAILED,),
         """Runs waiting jobs now, without their remaining delay. Also retries dead jobs, with attempts reset to 0,
         but only those whose IDs you give: for a filter or --all, use `queuectl dlq retry`.""",
         ["queuectl retry job1", "queuectl retry --all", "queuectl retry --queue mail --state failed"],

@@ -34,7 +34,7 @@ _COLUMNS: Columns = {
 }
 
 _JOBS = (("ids", "ID…", "IDs of the jobs"), ("--all", "", "all dead jobs"), DRY_RUN, YES)
-_DONE = {"retry": "pending again", "purge": "removed"}
+_DONE = {"retry": "retried", "purge": "removed"}
 ACTIONS = {
     "list": Action(
         "list dead jobs and their reasons, newest first", "queuectl dlq list --limit 0", LIMIT, *FILTERS
@@ -77,7 +77,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if not args.ids:
         confirm(dead, f"{done}{spared}", args)
     count = _change(queue, args, ids)
-    screen.done({"count": count}, f"{counted(count)} {done}")
+    screen.done({"count": count}, f"{done} {counted(count)}")
     if args.all and spared and count < dead:
         screen.note(f"{counted(dead - count, 'dead job')} left; --canceled retries canceled jobs too")
 

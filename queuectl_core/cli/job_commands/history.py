@@ -7,14 +7,16 @@ from ...storage import journal_reader
 from ...timestamps import format_span, utc
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_ids
-from ..screen import Screen
+from ..screen import Screen, shown
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from ...storage.journal_reader import Fact
 
-SUMMARY = """Shows the events of jobs that the journal still keeps, with time and details: exit code, duration,
-processor time, memory. `queuectl show` always has all attempts."""
+SUMMARY = """Shows the events of jobs that the journal still keeps, each in words with its time. `queuectl show` always
+has all attempts."""
 EXAMPLES = ["queuectl history job1", "queuectl history job1 --json", "queuectl history --tag user=ann --ended-since 1h"]
 OPTIONS = (("ids", "ID…", "IDs of the jobs"), STATE, *FILTERS)
 
@@ -40,24 +42,58 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
 
 
 def _what(fact: Fact) -> str:
-    parts = []
-    for name, value in fact.items():
-        if not value:
-            continue
-        if name == "ending":
-            parts.append(_ended(value))
-        elif name in ("worker", "reason", "command"):
-            parts.append(f"{value}")
-        elif name in ("by", "signal", "fields"):
-            parts.append(f"{name} {value}")
-        elif name == "wall_ms" or (name == "due_ms" and not fact.get("wall_ms")):
-            parts.append(f"due {utc(value)}")
-    return ", ".join(parts)
+    """Return an event in words."""
+    words = _WORDS.get(fact["event"])
+    return "" if words is None else words(fact)
 
 
-def _ended(ending: Fact) -> str:
-    how = f"exit {ending['exit_code']}" if ending["outcome"] == "exit" else str(ending["outcome"])
-    ended = f"{how} after {format_span(ending['duration_ms'])}"
+def _ran(fact: Fact) -> str:
+    """Return how a run ended, and what it took."""
+    ending = fact["ending"]
+    code = f"exit {ending['exit_code']}" if ending["outcome"] == "exit" else str(ending["outcome"])
+    ran = f"{fact.get('reason') or code} after {format_span(ending['duration_ms'])}"
     if ending["cpu_ms"] is not None:
-        ended += f" (cpu {format_span(ending['cpu_ms'])}, {ending['peak_bytes'] / 2**20:.1f} MiB)"
-    return ended
+        ran += f" (cpu {format_span(ending['cpu_ms'])}, {ending['peak_bytes'] / 2**20:.1f} MiB)"
+    return ran
+
+
+def _due(fact: Fact, sign: str = "; ") -> str:
+    """Return when a job is due, if the event says so."""
+    due_ms = fact.get("wall_ms") or fact.get("due_ms")
+    return f"{sign}due {utc(due_ms)}" if due_ms else ""
+
+
+def _waits(fact: Fact, sign: str = "; ") -> str:
+    """Return which jobs a job waits for, if the event says so."""
+    ids = fact.get("blockers") or fact.get("then")
+    return f"{sign}waits for {', '.join(ids)}" if ids else ""
+
+
+def _changed(fields: Mapping[str, object]) -> str:
+    """Return the fields with their new values, apart from those that may hold secrets."""
+    return " ".join(name if name in _SECRET else f"{name}={shown(value)}" for name, value in fields.items())
+
+
+_SECRET = ("env", "input")
+_WORDS: dict[str, Callable[[Fact], str]] = {
+    "enqueued": lambda fact: f"added: {fact['command']}{_waits(fact)}{_due(fact)}",
+    "imported": lambda _: "added with its history from another home",
+    "started": lambda fact: f"handed to worker {fact['worker']}",
+    "located": lambda _: "runs longer than 20 ms; its output can be followed",
+    "succeeded": lambda fact: f"completed: {_ran(fact)}",
+    "failed": lambda fact: f"attempt failed: {_ran(fact)}; retry{_due(fact, ' ')}",
+    "died": lambda fact: f"failed for good: {_ran(fact)}",
+    "snoozed": lambda fact: f"postponed itself: {_ran(fact)}{_due(fact)}",
+    "released": lambda fact: f"pending again, attempt not counted: {fact['reason']}",
+    "cancel-asked": lambda fact: f"canceled while it ran; its processes got signal {fact['signal']}",
+    "canceled": lambda fact: f"moved to the dead letter queue: {fact['reason']}",
+    "unblocked": lambda fact: f"no longer waits for {fact['by']}{_waits(fact)}",
+    "hastened": lambda _: "made ready by `retry`, without the rest of its delay",
+    "edited": lambda fact: f"changed: {_changed(fact['fields']) or 'its time'}{_due(fact)}",
+    "moved": lambda _: "moved to another place in its queue",
+    "suspended": lambda _: "suspended",
+    "continued": lambda _: "continued",
+    "retried": lambda fact: f"taken out of the dead letter queue, attempts count from 0{_waits(fact)}",
+    "purged": lambda _: "removed for good",
+}
+"""Each event of a job in words."""

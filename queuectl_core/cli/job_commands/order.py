@@ -40,12 +40,12 @@ def _move(queue: Queue, args: Arguments) -> tuple[object, str]:
     to = args.to or "front"
     place = to if to in ("front", "back") or not to.isdecimal() else int(to[:9])
     queue.move(args.id, place)
-    return {"id": args.id, "to": place}, f"{args.id} moved to {'' if place == to else 'place '}{place}"
+    return {"id": args.id, "to": place}, f"moved {args.id} to {'' if place == to else 'place '}{place}"
 
 
 def _switch(queue: Queue, args: Arguments) -> tuple[object, str]:
     queue.switch(args.id, args.other)
-    return {"ids": [args.id, args.other]}, f"{args.id} and {args.other} switched"
+    return {"ids": [args.id, args.other]}, f"switched {args.id} and {args.other}"
 
 
 COMMANDS = {

@@ -131,7 +131,7 @@ def test_schedule_runs_with_a_supervisor_and_survives_restarts(queuectl: Command
     queuectl.ok("schedule", "add", "beat", "--every", "1s", "--tag", "a=b", "--", "echo $QUEUECTL_JOB_NAME")
     queuectl.environ["TZ"] = "UTC-2"  # two hours ahead, as POSIX writes it
     printed = queuectl.ok("schedule", "add", "never", "0 0 1 1 *", "--tz", "UTC", "--", "true")
-    assert printed.startswith("next run: 20") and printed.endswith("-01-01 02:00:00 UTC\n")
+    assert printed.startswith("added schedule never; next run: 20") and printed.endswith("-01-01 02:00:00 UTC\n")
     del queuectl.environ["TZ"]
     queuectl.ok("worker", "start")
     until(lambda: queuectl.counts()["completed"] >= 2, lambda: "two jobs of the schedule")

@@ -294,7 +294,7 @@ def test_schedules_of_megabytes_are_listed_and_backed_up(at_work: CommandLine, t
 def test_edit_of_many_jobs_with_long_fields_works_in_parts(at_work: CommandLine) -> None:
     with Queue(at_work.home) as queue:
         queue.enqueue_many([{"command": "true"} for _ in range(200)], "/")
-    assert at_work.ok("edit", "--all", "--command", "x" * 130_000, "--yes") == "200 jobs changed\n"
+    assert at_work.ok("edit", "--all", "--command", "x" * 130_000, "--yes") == "changed 200 jobs\n"
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5000])

@@ -1,0 +1,25 @@
+"""`history`: each event of a job in words."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from queuectl_core.cli.job_commands.history import _WORDS, _what
+from queuectl_core.model.events import EVENT_NAMES, JobEvent
+
+ENDING = {"outcome": "exit", "exit_code": 0, "duration_ms": 1200, "cpu_ms": 30, "peak_bytes": 2**20}
+
+
+def test_every_event_of_a_job_has_words() -> None:
+    assert set(_WORDS) == {name for name, kind in EVENT_NAMES.items() if kind in get_args(JobEvent)}
+
+
+def test_an_event_says_what_happened_and_what_follows() -> None:
+    assert _what({"event": "enqueued", "command": "true", "blockers": ["a"]}) == "added: true; waits for a"
+    assert _what({"event": "succeeded", "ending": ENDING}) == "completed: exit 0 after 1.2 s (cpu 0.0 s, 1.0 MiB)"
+    failed = {"event": "failed", "ending": {**ENDING, "cpu_ms": None}, "reason": "exit code 3", "due_ms": 60_000}
+    assert _what(failed) == "attempt failed: exit code 3 after 1.2 s; retry due 1970-01-01T00:01:00Z"
+    assert _what({"event": "unblocked", "by": "a"}) == "no longer waits for a"
+    assert _what({"event": "edited", "fields": {"priority": 3, "env": {"K": "V"}}}) == "changed: priority=3 env"
+    assert _what({"event": "edited", "fields": {}, "due_ms": 60_000}) == "changed: its time; due 1970-01-01T00:01:00Z"
+    assert _what({"event": "of a newer version"}) == ""
