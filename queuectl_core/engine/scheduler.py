@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from ..model.job import FAILED, PENDING, Job
 from ..model.job_spec import DEFAULT_QUEUE
+from ..model.settings import Settings
 from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry
 from ..table.job_table import JobTable
 from .indexed_heap import IndexedHeap
@@ -49,6 +50,8 @@ class Scheduler:
 
     def __init__(self, table: JobTable) -> None:
         self._table = table
+        self._settings = Settings()
+        self._settings.values = table.settings  # so they follow each change
         self._queues: dict[str, NamedQueue] = {}
         self._is_open = False
         """Whether the queues are loaded; until the first request for a job, the indexes suffice."""
@@ -79,7 +82,7 @@ class Scheduler:
                 return until_ms
         settings = self._table.settings
         if settings and ("limit-load" in settings or "min-free-mem" in settings):
-            limits = settings.get("limit-load"), settings.get("min-free-mem")
+            limits = self._settings.usable("limit-load"), self._settings.usable("min-free-mem")
             return unshifted_ms + CHECK_MS if self.lack(*limits) else None
         return None
 

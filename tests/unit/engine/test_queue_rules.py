@@ -266,3 +266,11 @@ def test_rules_survive_a_replay() -> None:
     assert again.scheduler.queue("gpu").paused_until_ms(NOW_MS + 5000) is None
     rule(engine, "gpu", paused=True)
     assert engine.scheduler.queue("gpu").paused_until_ms(NOW_MS) == math.inf
+
+
+def test_damaged_limit_of_the_system_holds_nothing_back() -> None:
+    engine = an_engine()
+    engine.table.settings["limit-load"] = "high"
+    engine.scheduler.measure_load = lambda: 99.0
+    enqueue(engine, "a")
+    assert dispatch(engine) == "a"
