@@ -45,7 +45,7 @@ def session() -> str:
     """Run the commands on a home of their own, and return what a terminal shows."""
     with short_folder() as parent:
         folder = os.path.join(parent, "work")
-        os.mkdir(folder)
+        readme.prepare("", folder)
         command_line = CommandLine(os.path.join(parent, "home"))
         try:
             shown = [f"$ {command}\n{readme.run(command, command_line.home, folder)}" for command in COMMANDS]

@@ -1,6 +1,8 @@
 """Console: the console blocks of README.md and docs/, run and compared with the output that they show.
 
-    python3 -m tests.readme    update the output in the pages
+    python3 -m tests.readme [PAGE …]    update the output in these pages, or in all
+
+A code block after `<!-- file: NAME -->` is a file in the folder of the session.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ VARIABLE = [
     (re.compile(r"\bw\d+-[0-9a-f]{6}( +)\d+( +(?:busy|idle))"), r"w1-1f2e3d\g<1>4711\g<2>"),
     (re.compile(r"\bw\d+-[0-9a-f]{6}"), "w1-1f2e3d"),
     (re.compile(r"\b\d+(\.\d)? s\b"), "0.0 s"),
+    (re.compile(r"\.\d{10}\.\d+\b"), ".1796064481.7"),
     (re.compile(r"\b1[0-9a-hjkmnp-tv-z]{8}0[0-9a-hjkmnp-tv-z]{4}\b"), "1m85t9jmp00003"),
     (re.compile(r"\b\d+ (frames|segments|bytes|MiB)|\bto \d+$", re.MULTILINE), "7 \\1"),
     (re.compile(r" {2,}"), "  "),
@@ -33,6 +36,19 @@ These are times, PIDs, workers, durations, generated IDs, and therefore padding.
 
 WORKERS = re.compile(r"(?:^w1-.*\n)+", re.MULTILINE)
 """The workers of `status`. Which idle worker takes a job differs from run to run."""
+
+
+STAND_INS = {
+    "queuectl": f'exec "{sys.executable}" "{SCRIPT}" "$@"',
+    "python3": f'PYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"',
+    "ssh": 'QUEUECTL_HOME="${QUEUECTL_HOME%/*}/$1"; shift; exec sh -c "$*"',
+    "mail": 'cat > "${QUEUECTL_HOME%/*}/mail" && test "$1" = -s -a -n "$2" -a -n "$3" -a -s "${QUEUECTL_HOME%/*}/mail"',
+}
+"""Programs of the sessions, as shell scripts.
+
+`queuectl` means the script beside the tests, which `python3` can import.
+`ssh HOST` runs its command on another home of this machine, and `mail` sends nothing.
+"""
 
 
 class Step(NamedTuple):
@@ -63,17 +79,25 @@ def steps(text: str) -> list[Step]:
     return found
 
 
-def run(command: str, home: str, folder: str) -> str:
-    """Run a command in a shell, and return its stdout and stderr as a user sees them.
+def files(text: str) -> dict[str, str]:
+    """Return the files that a page shows, by name."""
+    return dict(re.findall(r"^<!-- file: (\S+) -->\n+```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
 
-    `queuectl` means the script beside the tests.
-    """
+
+def prepare(text: str, folder: str) -> None:
+    """Make the folder of a session, with the files of the page and the stand-ins of programs."""
+    programs = {f"bin/{name}": f"#!/bin/sh\n{script}\n" for name, script in STAND_INS.items()}
+    for name, content in {**files(text), **programs}.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(content)
+        os.chmod(path, 0o755)
+
+
+def run(command: str, home: str, folder: str) -> str:
+    """Run a command in a shell, and return its stdout and stderr as a user sees them."""
     path = os.path.join(folder, "bin")
-    if not os.path.isdir(path):
-        os.makedirs(path)
-        with open(os.path.join(path, "queuectl"), "w") as file:
-            file.write(f'#!/bin/sh\nexec "{sys.executable}" "{SCRIPT}" "$@"\n')
-        os.chmod(file.name, 0o755)
     env = {**os.environ, "QUEUECTL_HOME": home, "PATH": f"{path}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["sh", "-c", command], env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
@@ -97,21 +121,23 @@ def comparable(text: str) -> str:
 
 def rewrite(page: str, home: str, folder: str) -> None:
     """Run the console blocks of a page, and write their output into it where it differs."""
-    text = read(page)
+    text, done = read(page), 0
     for step in steps(text):
+        done = text.index(shown := f"$ {step.command}\n{step.output}", done)
         seen = plain_paths(run(step.command, home, folder), folder)
         if comparable(seen) != comparable(step.output):
-            text = text.replace(f"$ {step.command}\n{step.output}", f"$ {step.command}\n{seen}", 1)
+            text = text[:done] + text[done:].replace(shown, f"$ {step.command}\n{seen}", 1)
+        done += len(step.command)
     with open(os.path.join(ROOT, page), "w", encoding="utf-8") as file:
         file.write(text)
 
 
 def main() -> None:
-    """Rewrite the console blocks of all pages."""
-    for page in pages():
+    """Rewrite the console blocks of some pages, or of all."""
+    for page in sys.argv[1:] or pages():
         with short_folder() as parent:
             folder = os.path.join(parent, "work")
-            os.mkdir(folder)
+            prepare(read(page), folder)
             command_line = CommandLine(os.path.join(parent, "home"))
             try:
                 rewrite(page, command_line.home, folder)

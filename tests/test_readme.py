@@ -26,7 +26,7 @@ WRITTEN = [*PAGES, "CONTRIBUTING.md", "SECURITY.md"]
 @pytest.mark.parametrize("page", WITH_CONSOLE)
 def test_console_blocks_show_the_real_output(page: str, queuectl: CommandLine) -> None:
     folder = os.path.join(os.path.dirname(queuectl.home), "work")
-    os.mkdir(folder)
+    readme.prepare(readme.read(page), folder)
     for command, expected in readme.steps(readme.read(page)):
         seen = readme.plain_paths(readme.run(command, queuectl.home, folder), folder)
         assert readme.comparable(seen) == readme.comparable(expected), command

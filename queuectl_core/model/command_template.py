@@ -33,6 +33,7 @@ _FORMS: dict[str, Callable[[str], str]] = {
 
 _SHELL_SYNTAX = re.compile(
     r"""(?P<other> \$['\[] | ` | << | \(\( | (?<![^\s;&|()]) \# )
+      | (?P<arithmetic> \$\(\([A-Za-z0-9_ +*/%-]*\)\) )
       | (?P<quoted> \\(?: \{[^{}]*\} | . ) | '[^']*'
           | "(?: \\. | \$\([^()"'`\\\#]*\) | \$\{[^{}"'`\\]*\} | \$(?![({]) | [^"\\`$] )*" )
       | (?P<open> ['"\\] )""",
@@ -40,6 +41,7 @@ _SHELL_SYNTAX = re.compile(
 )
 """Syntax of the shell in which a quoted value does not stay one argument.
 
+Arithmetic without quotes and placeholders, like `$((QUEUECTL_SLOT - 1))`, is harmless.
 Quotes inside `"$(…)"` begin a level of their own, so such a text counts as an open quote.
 """
 
@@ -120,7 +122,7 @@ class CommandTemplate:
             found = self._syntax.search(match.group("quoted") or "")
             if found:
                 raise InvalidInput(what=f"{found.group()} is inside quotes; remove them, for each value is quoted")
-            if match.lastgroup != "quoted" and (self._appends or self._syntax.search(text)):
+            if match.lastgroup in ("other", "open") and (self._appends or self._syntax.search(text)):
                 raise InvalidInput(
                     what=f"a command text with {match.group()} cannot take values; use: -- sh -c 'TEXT \"$1\"' sh {{}}"
                 )

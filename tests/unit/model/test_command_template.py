@@ -92,7 +92,7 @@ def test_refuses_a_placeholder_inside_quotes(text: str) -> None:
     [
         *("echo `cat {}`", "cat <<E\n{}\nE", "echo $(({}))", "true # {}", "echo $'\\'{}\\''\\'", "echo {} '", "echo {} \\"),
         *('echo "$(basename "{}")"', 'echo "${x:-"{}"}"', 'echo "`basename "{}"`"', 'echo "$(echo ")" "{}")"'),
-        *("(( {} > 3 ))", "echo $[ {} ]", 'echo "$(echo #)"\n "{}\n)"'),
+        *("(( {} > 3 ))", "echo $[ {} ]", "echo $((x[{}]))", "echo \\$((1)) {}", 'echo "$(echo #)"\n "{}\n)"'),
     ],
 )
 def test_refuses_shell_text_where_a_value_is_not_an_argument(text: str) -> None:
@@ -100,7 +100,7 @@ def test_refuses_shell_text_where_a_value_is_not_an_argument(text: str) -> None:
         fill([text], "v")
 
 
-@pytest.mark.parametrize("text", ["echo a#b {}", "echo \"$(date) ${HOME} $x $ it's\" {} 'a \"b'", "echo $(echo {})", "f() { echo {}; }; f"])
+@pytest.mark.parametrize("text", ["echo a#b {}", "echo \"$(date) ${HOME} $x $ it's\" {} 'a \"b'", "echo $(echo {})", "f() { echo {}; }; f", "N=$((1 + X - 1)) run {}"])
 def test_accepts_shell_text_with_placeholders_outside_quotes(text: str) -> None:
     assert "v" in fill([text], "v")
 
@@ -123,7 +123,7 @@ def test_random_shell_text_never_runs_a_value(seed: int, tmp_path: Path) -> None
     """A value that would create a file never does, whatever text stands around its placeholder."""
     random.seed(seed)
     pieces = ["'", '"', "\\", "`", "$(", ")", "<<E\n", "E\n", "#", " ", "\n", "$'", "$((", "))", "{}", "{.}", "${x:-", "}", "echo ", ";", "x"]
-    pieces += ['"$(echo "', '")"', '"${x:-"', '"}"']
+    pieces += ["$((X - 1))", '"$(echo "', '")"', '"${x:-"', '"}"']
     values = ["\n'\"`touch hacked`$(touch hacked);touch hacked\n", "$(touch hacked)"]
     for _ in range(40):
         text = "".join(random.choices(pieces, k=random.randint(2, 9)))
