@@ -13,12 +13,13 @@ from ..timestamps import format_span, utc
 if TYPE_CHECKING:
     from ..model.records import BatchRecord
 
-_UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400))
+_UNITS = (("a second", 1), ("a minute", 60), ("an hour", 3600), ("a day", 86_400))
 
 
 def lines_of(batch: BatchRecord) -> list[str]:
     """Return the first start, the pace, and the end or the time left."""
-    lines = [f"started     {batch['started_at'] or 'not yet'}"]
+    has_ended = batch["counts"]["completed"] or batch["counts"]["dead"]  # an imported job has no start here
+    lines = [f"started     {batch['started_at'] or ('unknown' if has_ended else 'not yet')}"]
     if batch["ended_at"] is not None:
         lines.append(f"ended       {batch['ended_at']}")
     lines.append(f"pace        {_pace(batch['jobs_per_s'])}")
@@ -36,4 +37,4 @@ def _pace(jobs_per_s: float | None) -> str:
     if jobs_per_s is None:
         return "unknown"
     unit, seconds = next((unit for unit in _UNITS if jobs_per_s * unit[1] >= 1), _UNITS[-1])
-    return f"{jobs_per_s * seconds:.3g} jobs a {unit}"
+    return f"{jobs_per_s * seconds:.3g} jobs {unit}"
