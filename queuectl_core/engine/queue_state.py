@@ -116,6 +116,16 @@ class QueueState:
             job = Job(event.id, event.number, revision=self.sequence, **event.fields)
             self.table.add(job)
             self._reindex(job)
+            if "batch" in job.options and self.sequence > self.table.ahead:
+                self._note_past(job.options["batch"], job)
+
+    def _note_past(self, batch: str, job: Job) -> None:
+        """Note when an imported job of a batch started and ended."""
+        times, shift_ms = self.table.batch_times, self.table.clock_shift_ms
+        if job.history:
+            times.note_start(batch, job.history[0]["started_ms"] - shift_ms)
+        if job.state in FINAL_STATES:
+            times.note_end(batch, job.updated_ms - shift_ms)
 
     def _apply_transition(self, event: JobEvent) -> None:
         job, kind = self._for_update(event.id), type(event)

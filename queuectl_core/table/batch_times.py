@@ -53,9 +53,9 @@ class BatchTimes:
         return times
 
     def note_start(self, batch: str, at_ms: int) -> None:
-        """Note that a job of a batch starts."""
+        """Note that a job of a batch starts, or started before it was imported."""
         times = self.of(batch)
-        if times.started_ms is None:
+        if times.started_ms is None or at_ms < times.started_ms:
             self._changed[batch] = times._replace(started_ms=at_ms)
 
     def note_run(self, batch: str, run_ms: int, is_last: bool) -> None:

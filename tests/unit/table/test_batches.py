@@ -108,6 +108,22 @@ def test_times_have_the_first_start_the_last_end_and_the_time_of_all_attempts() 
     assert engine.table.batch_times.of("x").run_ms == 90
 
 
+def test_imported_jobs_tell_when_their_batch_ran() -> None:
+    store = MemoryStore()
+    engine = an_engine(store)
+    base = {"command": "true", "cwd": "/", "max_retries": 0, "backoff_base": 1, "created_ms": NOW_MS, "attempts": 1}
+    jobs: list[object] = []
+    for n, state in enumerate((COMPLETED, DEAD)):
+        start_ms = NOW_MS + 100 - 10 * n
+        attempt = {"attempt": 1, "run": 1, "started_ms": start_ms, "worker": "w", "outcome": "exit"}
+        ended = {"state": state, "updated_ms": start_ms + 5, "history": [attempt]}
+        jobs.append({**base, **ended, "id": f"a{n}", "options": {"batch": "x"}})
+    engine.handle(commands.Import(jobs, skip=False), NOW_MS + 500)
+    assert engine.table.batch_times.of("x")[:2] == (NOW_MS + 90, NOW_MS + 105)
+    engine.table.flush(EVERYTHING, engine.sequence)
+    assert JobTable(store).batch_times.of("x")[:2] == (NOW_MS + 90, NOW_MS + 105)
+
+
 def test_times_of_the_latest_jobs_count_most() -> None:
     times = BatchTimes(MemoryStore())
     for _ in range(SAMPLE):
