@@ -11,6 +11,7 @@ from tests.bench.homes import jobs_file, new_home, scratch, taken_s
 from tests.bench.peers import libraries
 
 FLOOR = "JSON read, written, synced"
+_EACH_LINE = ["--print", "batch", "--each-line"]
 SLOW_PEERS_PART = 10
 """Peers that commit each job separately get a tenth of the jobs, because the result is a rate."""
 
@@ -21,8 +22,9 @@ def contests(bench: Bench) -> Iterator[Contest]:
         path = jobs_file(folder, jobs)
         turns: dict[str, Turn] = {
             FLOOR: lambda: {"jobs/s": jobs / floors.parse_and_sync_s(path, folder)},
-            "queuectl, no supervisor": partial(_queuectl, bench, path, jobs, None),
-            "queuectl, supervisor": partial(_queuectl, bench, path, jobs, 0),
+            "queuectl, no supervisor": partial(_queuectl, bench, ["--file", path], jobs, None),
+            "queuectl, supervisor": partial(_queuectl, bench, ["--file", path], jobs, 0),
+            "queuectl, supervisor, a batch": partial(_queuectl, bench, [*_EACH_LINE, path, "--", "true {#}"], jobs, 0),
         }
         for peer in libraries.NAMES:
             part = jobs if peer == "litequeue" else jobs // SLOW_PEERS_PART
@@ -32,9 +34,9 @@ def contests(bench: Bench) -> Iterator[Contest]:
         yield Contest(f"bulk enqueue of {jobs}", FLOOR, turns)
 
 
-def _queuectl(bench: Bench, path: str, jobs: int, workers: int | None) -> Readings:
+def _queuectl(bench: Bench, words: list[str], jobs: int, workers: int | None) -> Readings:
     """Measure a call of the command line; no worker runs, because only the enqueue counts."""
     with new_home(bench.folder, workers) as home:
-        taken = taken_s(home.words("enqueue", "--file", path), home.environ)
+        taken = taken_s(home.words("enqueue", *words), home.environ)
         assert home.counts()["pending"] == jobs
     return {"jobs/s": jobs / taken}
