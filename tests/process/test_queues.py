@@ -31,7 +31,7 @@ def test_job_runs_with_the_defaults_of_its_queue_and_shows_their_origin(queuectl
 
 def test_pause_ends_by_itself_with_a_reason_meanwhile(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start", "--count", "1")
-    assert queuectl.ok("pause", "--for", "1h", "--reason", "new disk").startswith("no job starts for 1h, or until")
+    assert queuectl.ok("pause", "--for", "1h", "--reason", "new disk").startswith("paused all queues for 1h, or until")
     queuectl.ok("enqueue", "--id", "a", "--", "true")
     why = queuectl.json("why", "a")
     assert why["because"] == "everything is paused" and why["pause_reason"] == "new disk" and why["until"] > why["since"]

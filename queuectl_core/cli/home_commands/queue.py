@@ -74,13 +74,16 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         queue.remove_queue(args.queue)
         return screen.done({"queue": args.queue, "removed": True}, f"removed the rules of queue {args.queue}")
     rules: QueueLimits = {"paused": False}
+    is_new = False
     if args.action != "resume":
         rules = _rules(args) if args.action == "set" else pause_of(args)
-        _mention_new(queue, args, screen)
+        is_new = not (args.create or args.queue == "default" or queue.queues(args.queue))
     queue.set_queue(args.queue, **rules)
     record = next(iter(queue.queues(args.queue)), None) if screen.json else None
     until = f" for {pause_s}" if (pause_s := getattr(args, "for", None)) else ""
     screen.done(record, f"{_DONE[args.action]} queue {args.queue}{until}")
+    if is_new:
+        _mention(queue, args.queue, screen)
 
 
 def _rules(args: Arguments) -> QueueLimits:
@@ -125,16 +128,13 @@ def _memory(text: str) -> str:
     return text
 
 
-def _mention_new(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Say that no queue has this name yet, because it may be a typo."""
-    if args.create or args.queue == "default" or queue.queues(args.queue):
-        return
+def _mention(queue: Queue, name: str, screen: Screen) -> None:
+    """Say that no queue had this name before, because it may be a typo."""
     from difflib import get_close_matches
 
-    near = get_close_matches(args.queue, [record["queue"] for record in queue.queues()], n=1)
+    near = get_close_matches(name, [record["queue"] for record in queue.queues() if record["queue"] != name], n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
-    undo = f"to undo this: `queuectl queue rm {args.queue}`"
-    screen.note(f"queue {args.queue[:60]} is new: it has no jobs and no rules{meant} ({undo})")
+    screen.note(f"queue {name} is new and has no jobs{meant} (to undo this: `queuectl queue rm {name}`)")
 
 
 def _rate(text: str) -> list[float]:
