@@ -9,18 +9,18 @@ if sys.version_info < (3, 9):  # older Pythons must be able to parse this file
 if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
     del sys.path[0]  # the folder of this file or of the caller, where a queue.py must not replace Python's own
 
-import __future__  # import Python's own before the folder of this file is on the path
-import os
-
-FOLDER = os.path.dirname(os.path.realpath(__file__))
-sys.path.insert(0, FOLDER)
 try:
-    import queuectl_core
-except ImportError as fault:
-    sys.exit("queuectl: the folder queuectl_core must be beside %s (%s)" % (__file__, fault))
-sys.path.remove(FOLDER)
+    import __future__  # import Python's own before the folder of this file is on the path
+    import os
 
-try:
+    FOLDER = os.path.dirname(os.path.realpath(__file__))
+    sys.path.insert(0, FOLDER)
+    try:
+        import queuectl_core
+    except ImportError as fault:
+        sys.exit("queuectl: the folder queuectl_core must be beside %s (%s)" % (__file__, fault))
+    sys.path.remove(FOLDER)
+
     from queuectl_core.cli.main import main
 
     if __name__ == "__main__":

@@ -22,6 +22,9 @@ if __name__ == "__main__":
         import queuectl_core
 
         del sys.path[0]
-    from queuectl_core.cli.main import main
+    try:
+        from queuectl_core.cli.main import main
 
-    main()
+        main()
+    except KeyboardInterrupt:  # `main` has no chance to handle it yet
+        sys.exit(130)

@@ -119,7 +119,7 @@ def _choice_of(args: Arguments) -> Chosen:
     if args.ids and chosen:
         raise InvalidInput(what="use either job IDs or filters, not both")
     if not args.ids and not chosen:
-        raise InvalidInput(what="name at least one job, or use a filter like --state")
+        raise InvalidInput(what="name a job by its ID, or `last` for the newest one, or use a filter like --state")
     return chosen
 
 

@@ -25,6 +25,7 @@ ACTIONS = {
     "start": Action(
         "start a supervisor in the background, or add workers to it",
         "queuectl worker start --count 3",
+        ("workers", "N?", "the same as --count"),
         ("--count", "N", "number of workers (default: 1)"),
         ("--foreground", "", "stay in the foreground, for systemd and containers; --quiet hides jobs"),
         ("--ready-fd", "FD", "with --foreground: descriptor that gets one JSON line when ready"),
@@ -62,7 +63,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
 
 
 def _change(queue: Queue, args: Arguments, screen: Screen) -> None:
-    count = None if args.count is None else _count(args.count, int(args.action == "start"))
+    count = _wanted_count(args)
     if args.action == "scale":
         reply = queue.scale(count or 0)
         said = f"scaled to {counted(reply['workers'], 'worker')} (was {reply['before']})"
@@ -75,6 +76,17 @@ def _change(queue: Queue, args: Arguments, screen: Screen) -> None:
         if getattr(args, flag[2:].replace("-", "_")):
             raise InvalidInput(what=f"{flag} requires --foreground")
     return _start(queue, count or 1, screen)
+
+
+def _wanted_count(args: Arguments) -> int | None:
+    """Return the number of workers that a call names, or None.
+
+    Raises: InvalidInput.
+    """
+    counts = [text for text in (args.count, vars(args).get("workers")) if text is not None]
+    if len(counts) > 1:
+        raise InvalidInput(what="name the number of workers once")
+    return _count(counts[0], int(args.action == "start")) if counts else None
 
 
 def _start(queue: Queue, count: int, screen: Screen) -> None:

@@ -190,8 +190,11 @@ def _preview(queue: Queue, args: Arguments, screen: Screen) -> None:
 def _check_ways(args: Arguments) -> None:
     if len(args.job) > 1 or (args.job and args.words is not None):
         stray = args.job[-1] if args.words is None else args.job[0]
-        advice = "quote JSON, or put a command after --: enqueue -- sleep 5"
-        raise InvalidInput(what=f"{stray[:40]!r} belongs to no option; {advice}")
+        if args.words is None and not stray.startswith("{"):
+            from ..guidance.guesses import behind_dashes
+
+            raise InvalidInput(what=behind_dashes(["queuectl", "enqueue"], args.job))
+        raise InvalidInput(what=f"{stray[:40]!r} belongs to no option; quote JSON as one word")
     ways = [args.job or None, args.command, args.words]
     if sum(way is not None for way in ways) != 1:
         raise InvalidInput(what="use exactly one of JSON, --command TEXT, --file FILE, or -- WORD …")
