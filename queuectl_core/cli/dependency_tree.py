@@ -6,15 +6,21 @@ Pure. It knows what is kept of jobs, but neither a queue nor a terminal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..escapes import visible
+
+if TYPE_CHECKING:
+    from ..model.records import State
 
 Jobs = dict[str, dict[str, Any]]
 """Jobs by ID, as `Queue.kept` yields them."""
 
 _COLORS = {"completed": "palegreen", "dead": "salmon", "failed": "gold", "processing": "lightblue"}
 """The Graphviz color of each state; the others are white."""
+
+BATCH = "batch "
+"""What stands before the name of a batch in place of an ID, which has no space."""
 
 
 def linked(jobs: Iterable[dict[str, Any]], fetch: Callable[[list[str]], Iterable[dict[str, Any]]]) -> Jobs:
@@ -30,14 +36,24 @@ def linked(jobs: Iterable[dict[str, Any]], fetch: Callable[[list[str]], Iterable
 
 def _brief(job: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a job that a tree or a graph needs."""
-    options = {name: job["options"][name] for name in ("name", "after") if name in job.get("options", {})}
+    given = job.get("options", {})
+    options = {name: given[name] for name in ("name", "after", "after_batch") if name in given}
     kept = {name: job[name] for name in ("id", "number", "state")}
     return {**kept, "command": job["command"][:200], "options": options}
 
 
 def after(job: dict[str, Any]) -> list[str]:
-    """Return the IDs of the jobs that a job waits for or waited for."""
-    return list(job.get("options", {}).get("after", ()))
+    """Return the IDs of the jobs, and the batches, that a job waits for or waited for."""
+    options = job.get("options", {})
+    return [*options.get("after", ()), *(BATCH + name for name in options.get("after_batch", ()))]
+
+
+def as_job(name: str, counts: dict[State, int]) -> dict[str, Any]:
+    """Return a batch as a job of a tree, with the state of its least finished jobs, and its counts as the command."""
+    order: tuple[State, ...] = ("processing", "failed", "pending", "dead", "completed")
+    states = [state for state in order if counts[state]]
+    shown = ", ".join(f"{counts[state]} {state}" for state in states)
+    return {"id": BATCH + name, "number": -1, "state": (states or ["completed"])[0], "command": shown}
 
 
 def component(jobs: Jobs, id: str) -> Jobs:

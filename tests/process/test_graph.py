@@ -47,6 +47,23 @@ def test_shows_the_states_of_jobs_that_have_ended(queuectl: CommandLine) -> None
     ]
 
 
+def test_shows_the_batches_that_jobs_wait_for_with_their_counts(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--batch", "parts", "--", "true", ":::", "a", "b")
+    queuectl.ok("enqueue", "--id", "merge", "--after-batch", "parts", "--", "true")
+    queuectl.ok("enqueue", "--id", "mail", "--after", "merge", "--", "true")
+    tree = ["batch parts  pending  2 pending", "└── merge  pending  true", "    └── mail  pending  true"]
+    assert queuectl.ok("graph").splitlines() == queuectl.ok("graph", "mail").splitlines() == tree
+    assert '  "batch parts" -> "merge";' in queuectl.ok("graph", "--dot").splitlines()
+    assert queuectl.json("graph") == [
+        {"id": "merge", "state": "pending", "after": [], "after_batch": ["parts"]},
+        {"id": "mail", "state": "pending", "after": ["merge"]},
+    ]
+    queuectl.ok("cancel", "--batch", "parts")
+    assert queuectl.ok("graph").splitlines()[0] == "batch parts  dead  2 dead"
+    queuectl.ok("rm", "--batch", "parts")
+    assert queuectl.ok("graph").splitlines()[0].startswith("merge  dead")
+
+
 def test_writes_a_graph_for_graphviz(queuectl: CommandLine) -> None:
     add_pipelines(queuectl)
     lines = queuectl.ok("graph", "--dot", "later").splitlines()

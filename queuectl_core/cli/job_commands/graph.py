@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...api import PAGE_JOBS, Queue
-from ...errors import NothingToDo
-from ..dependency_tree import Jobs, after, component, dot_lines, linked, title_of, tree_lines
+from ...errors import NothingToDo, UnknownBatch
+from ..dependency_tree import BATCH, Jobs, after, as_job, component, dot_lines, linked, title_of, tree_lines
 from ..fast_args import Arguments
 from ..screen import Screen, visible
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-SUMMARY = """Shows which jobs wait for which others, with their states. A job is below each job that it waits for.
-(*) marks a job whose dependants are listed above. With an ID, shows only the jobs that are linked to that job."""
+SUMMARY = """Shows which jobs wait for which others, with their states. A job is below each job or batch that it waits
+for. (*) marks a job whose dependants are listed above. With an ID, shows only the jobs that are linked to that job."""
 EXAMPLES = ["queuectl graph", "queuectl graph merge", "queuectl graph --dot | dot -Tsvg > jobs.svg"]
 OPTIONS = (
     ("ids", "ID…", "show only the jobs that are linked to these"),
@@ -26,7 +26,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Print the graph."""
     jobs = _selected(queue, args.ids)
     if screen.json:
-        return screen.value([{"id": id, "state": job["state"], "after": after(job)} for id, job in jobs.items()])
+        return screen.value([_facts(job) for id, job in jobs.items() if not id.startswith(BATCH)])
     if not jobs:
         raise NothingToDo(what="no job waits for another")
     if args.dot:
@@ -36,13 +36,27 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         screen.line(f"{branch}{id}  ", screen.paint(jobs[id]["state"], jobs[id]["state"]), f"  {title}")
 
 
+def _facts(job: dict[str, Any]) -> dict[str, Any]:
+    facts = {"id": job["id"], "state": job["state"], "after": [id for id in after(job) if not id.startswith(BATCH)]}
+    batches = job.get("options", {}).get("after_batch")
+    return {**facts, "after_batch": batches} if batches else facts
+
+
 def _kept(queue: Queue) -> Iterator[dict[str, Any]]:
     return (job for page in queue.kept() for job in page)
 
 
-def _kept_of(queue: Queue, ids: list[str]) -> Iterator[dict[str, Any]]:
+def _named(queue: Queue, names: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the jobs with these IDs, and the existing batches as jobs."""
+    for name in names:
+        if name.startswith(BATCH):
+            try:
+                yield as_job(name[len(BATCH) :], queue.batch(name[len(BATCH) :])["counts"])
+            except UnknownBatch:  # its last job was removed
+                pass
+    ids = [name for name in names if not name.startswith(BATCH)]
     parts = (ids[start : start + PAGE_JOBS] for start in range(0, len(ids), PAGE_JOBS))
-    return (job for part in parts for page in queue.kept(part) for job in page)
+    yield from (job for part in parts for page in queue.kept(part) for job in page)
 
 
 def _selected(queue: Queue, ids: list[str]) -> Jobs:
@@ -52,6 +66,6 @@ def _selected(queue: Queue, ids: list[str]) -> Jobs:
     """
     for id in ids:
         queue.get(id)
-    jobs = linked(_kept(queue), lambda ids: _kept_of(queue, ids))
+    jobs = linked(_kept(queue), lambda names: _named(queue, names))
     chosen = {id for start in ids for id in component(jobs, start)}
     return {id: job for id, job in jobs.items() if id in chosen} if ids else jobs
