@@ -174,8 +174,8 @@ def instant_ms(text: str, flag: str) -> int:
 def complete_ids(queue: Queue, name: str, args: Arguments) -> bool:
     """Replace `last`, and the beginnings of IDs, in the arguments of a command. Return whether there was one.
 
-    A script that names a removed job must not change another whose ID is longer. So a command that does not only
-    read asks at a terminal, and refuses elsewhere.
+    A script that names a removed job must neither change nor read another whose ID is longer. So only a call at a
+    terminal completes an ID, and asks before it if the command does not only read.
 
     Raises: AmbiguousId, NothingToDo.
     """
@@ -191,8 +191,8 @@ def complete_ids(queue: Queue, name: str, args: Arguments) -> bool:
     ids = [_only(word, found[word]) for word in words]
     if None in ids or ids == words:
         return False
-    if name not in _READERS and getattr(args, "action", None) != "show":
-        _confirm_each({word: id for word, id in zip(words, ids) if word not in (id, "last")}, args)
+    is_reader = name in _READERS or getattr(args, "action", None) == "show"
+    _confirm_each({word: id for word, id in zip(words, ids) if word not in (id, "last")}, args, is_reader)
     setattr(args, field, ids[0] if isinstance(given, str) else ids)
     return True
 
@@ -228,17 +228,18 @@ def _only(word: str, ids: list[str]) -> str | None:
     return ids[0] if ids else None
 
 
-def _confirm_each(meant: Mapping[str, str | None], args: Arguments) -> None:
-    """Ask whether each word means this job.
+def _confirm_each(meant: Mapping[str, str | None], args: Arguments, is_reader: bool) -> None:
+    """Ask whether each word means this job, unless the command only reads. Refuse if no person is there.
 
     Raises: NothingToDo.
     """
     from .confirmation import is_interactive, said_yes
 
+    is_answered = is_reader or getattr(args, "yes", False)
     for word, id in meant.items():
-        if not is_interactive():
+        if not is_interactive() or (is_reader and args.json):
             raise NothingToDo(what=f"job {word!r} does not exist; did you mean {id}?")
-        if not getattr(args, "yes", False) and not said_yes(f"{word} is the beginning of {id}; continue?"):
+        if not is_answered and not said_yes(f"{word} is the beginning of {id}; continue?"):
             raise NothingToDo(what="nothing was changed")
 
 

@@ -10,17 +10,32 @@ import pytest
 from tests.homes import CommandLine
 
 
+def at_terminal(queuectl: CommandLine, *words: str) -> str:
+    """Run a command that must succeed at a terminal, and return its stdout, which is a pipe."""
+    master, slave = pty.openpty()
+    try:
+        process = queuectl.popen(*words, stdin=slave, stdout=-1, stderr=slave)
+        out, _ = process.communicate(timeout=20)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert process.returncode == 0
+    return out.decode()
+
+
 @pytest.mark.parametrize("with_supervisor", [False, True])
 def test_commands_that_read_complete_ids(queuectl: CommandLine, with_supervisor: bool) -> None:
     if with_supervisor:
         queuectl.ok("worker", "start")
     for id in ("nightly-report", "nightly", "web-1", "web-2"):
         queuectl.ok("enqueue", "--id", id, "--delay", "1h", "--command", "true")
-    assert queuectl.job("nightly-r")["id"] == "nightly-report"
+    assert "nightly-report" in at_terminal(queuectl, "show", "nightly-r")
     assert queuectl.job("nightly")["id"] == "nightly"
     assert queuectl.job("last")["id"] == "web-2"
-    assert [job["id"] for job in queuectl.json("show", "last", "nightly-rep")] == ["web-2", "nightly-report"]
-    assert queuectl.ok("why", "nightly-r").startswith("nightly-report is pending")
+    assert [job["id"] for job in queuectl.json("show", "last", "nightly-report")] == ["web-2", "nightly-report"]
+    shown = at_terminal(queuectl, "show", "last", "nightly-rep")
+    assert shown.index("web-2") < shown.index("nightly-report")
+    assert at_terminal(queuectl, "why", "nightly-r").startswith("nightly-report is pending")
     assert queuectl.json("history", "last")[0]["id"] == "web-2"
     assert "several IDs: web-1, web-2" in queuectl.refused(1, "show", "web")
     assert "does not exist" in queuectl.refused(1, "show", "nobody")
@@ -28,6 +43,18 @@ def test_commands_that_read_complete_ids(queuectl: CommandLine, with_supervisor:
     assert queuectl.job("then")["waits_for"] == ["web-2", "nightly"]
     queuectl.ok("enqueue", "--id", "last", "--delay", "1h", "--command", "true")
     assert queuectl.job("last")["id"] == "last"
+
+
+@pytest.mark.parametrize("command", ["show", "why", "history", "logs"])
+def test_a_script_that_names_a_removed_job_reads_no_other(queuectl: CommandLine, command: str) -> None:
+    queuectl.ok("enqueue", "--id", "job1.on-dead.7", "--command", "true")
+    assert "did you mean job1.on-dead.7?" in queuectl.refused(1, command, "job1")
+    if command != "logs":
+        master, slave = pty.openpty()
+        process = queuectl.popen(command, "job1", "--json", stdin=slave, stdout=-3, stderr=slave)
+        assert process.wait(timeout=20) == 1
+        os.close(master)
+        os.close(slave)
 
 
 def test_a_change_completes_no_id_without_a_terminal(queuectl: CommandLine) -> None:
