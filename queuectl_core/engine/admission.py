@@ -17,7 +17,6 @@ from ..model import reasons
 from ..model.events import Enqueued
 from ..model.job import DEAD, FAILED, FINAL_STATES, NO_OPTIONS, PENDING
 from ..model.job_spec import BASIC_FIELDS, DEFAULT_QUEUE, PASSING_OPTIONS, check_spec
-from ..model.settings import Settings
 from ..table.job_table import JobTable
 from .dependencies import newest_open, oldest_dead
 from .job_defaults import DefaultsByQueue
@@ -42,7 +41,7 @@ class Admission:
     and `first_index` the place of the first spec in the request.
     """
 
-    def __init__(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> None:
+    def __init__(self, table: JobTable, defaults: DefaultsByQueue, cwd: str, now_ms: int) -> None:
         self.events: dict[str, Enqueued] = {}
         self.ids: list[str] = []
         self.replaced: list[str] = []
@@ -55,11 +54,10 @@ class Admission:
         self._table = table
         self._cwd = cwd
         self._now_ms = now_ms
-        self._defaults = DefaultsByQueue(settings, table.queues)
-        usual = self._defaults.of(DEFAULT_QUEUE)
+        self._defaults = defaults
+        usual = defaults.of(DEFAULT_QUEUE)
         self._max_retries, self._backoff_base = usual.max_retries, usual.backoff_base
-        self._usual = usual.completed({}, {"max_retries": 0, "backoff_base": 0}) or NO_OPTIONS
-        """The options of jobs that set only basic fields; they share them."""
+        self._usual = usual.usual
         self._environ: Any = {}
         self._of_batches: dict[str, Options] = {}
         """The options of jobs that set only their batch; they share them."""

@@ -15,12 +15,12 @@ from ..model import events, reasons
 from ..model.attempt import AttemptResult
 from ..model.events import Event, JobEvent, encode
 from ..model.job import FAILED, FINAL_STATES, PENDING, PROCESSING, Job
-from ..model.settings import Settings
 from ..table.counts import count_in_batch
 from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
 from .admission import Admission
 from .dependencies import Dependant, NewJobs, note_dependants, with_dependants
+from .job_defaults import DefaultsByQueue
 
 
 class Load:
@@ -57,9 +57,9 @@ class Load:
         """Return the number of jobs so far."""
         return len(self.batch.entries)
 
-    def next_part(self, table: JobTable, settings: Settings, cwd: str, now_ms: int) -> Admission:
+    def next_part(self, table: JobTable, defaults: DefaultsByQueue, cwd: str, now_ms: int) -> Admission:
         """Return an admission for the next part."""
-        part = Admission(table, settings, cwd, now_ms)
+        part = Admission(table, defaults, cwd, now_ms)
         part.use_environ(self.environ)
         part.earlier, part.keys, part.newest = self.batch.entries, self.keys, self.newest
         part.first_index = self.requested

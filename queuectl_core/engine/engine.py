@@ -99,7 +99,7 @@ class Engine(QueueState):
 
         Raises: QueueError.
         """
-        part = load.next_part(self.table, self.settings, cwd, now_ms)
+        part = load.next_part(self.table, self.defaults, cwd, now_ms)
         part.add_all(specs)
         self.table.next_number += len(part.events)
         load.add(part)
@@ -127,7 +127,7 @@ class Engine(QueueState):
     # Decisions
 
     def _enqueue(self, command: commands.Enqueue, now_ms: int) -> Decision:
-        admission = Admission(self.table, self.settings, command.cwd, now_ms)
+        admission = Admission(self.table, self.defaults, command.cwd, now_ms)
         admission.use_environ(command.environ)
         admission.add_all(command.specs)
         new = list(admission.events.values())

@@ -100,6 +100,8 @@ class Hooks:
 
     def after(self, happened: Sequence[Event], now_ms: int) -> list[Enqueued]:
         """Return the hook jobs that follow events that are applied. A job without hooks pays a look at its options."""
+        if _TRIGGERS.isdisjoint(map(type, happened)):
+            return []
         if _SETTINGS.isdisjoint(self._settings.values) and not any(map(self._has_own, happened)):
             return []
         return self._jobs(self._due(_Turn(self._table, happened, is_applied=True)), now_ms)

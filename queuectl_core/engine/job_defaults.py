@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..model.job import NO_OPTIONS
 from ..model.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ SETTINGS_OF_JOBS = {
 """The fields that a job takes from the changed settings unless it sets them itself."""
 
 _BASIC = ("max_retries", "backoff_base")
+_NO_RULES: Rules = {}
 
 
 class JobDefaults:
@@ -47,6 +49,9 @@ class JobDefaults:
                 options["env"] = {**self.options["env"], **own["env"]}
                 self._origins["env"] = "config, queue"
             self.options.update(options)
+        basic = dict.fromkeys(_BASIC)
+        self.usual: Options = self.completed({}, basic) or NO_OPTIONS
+        """The options of jobs that set only basic fields; they share them."""
 
     def completed(self, given: Mapping[str, Any], spec: Mapping[str, Any]) -> Options:
         """Return the options of a job with the defaults that it does not set. `defaults` says where these are from.
@@ -64,22 +69,28 @@ class JobDefaults:
 
 
 class DefaultsByQueue:
-    """The defaults of all queues, each computed once."""
+    """The defaults of all queues, each computed once until settings or rules change."""
 
     def __init__(self, settings: Settings, queues: Mapping[str, Rules]) -> None:
         self._settings = settings
         self._queues = queues
-        self._common = JobDefaults(settings, {})
         self._known: dict[str, JobDefaults] = {}
+        """By queue; "" has those of queues without any."""
+
+    def forget(self) -> None:
+        """Forget what was computed, because settings or rules have changed."""
+        self._known.clear()
 
     def of(self, queue: str) -> JobDefaults:
-        """Return the defaults of the jobs of a queue."""
-        rules = self._queues.get(queue)
-        if rules is None or "defaults" not in rules:
-            return self._common
-        known = self._known.get(queue)
+        """Return the defaults of the jobs of a queue.
+
+        Raises: DamagedSetting.
+        """
+        rules = self._queues.get(queue, _NO_RULES)
+        name = queue if "defaults" in rules else ""
+        known = self._known.get(name)
         if known is None:
-            known = self._known[queue] = JobDefaults(self._settings, rules)
+            known = self._known[name] = JobDefaults(self._settings, rules)
         return known
 
 

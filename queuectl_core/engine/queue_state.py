@@ -20,6 +20,7 @@ from ..model.settings import Settings
 from ..table.index_keys import READY, WALL
 from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
+from .job_defaults import DefaultsByQueue
 from .scheduler import Scheduler
 from .schedules import Schedules, ZoneOf
 from .transitions import TRANSITIONS, change, set_clock
@@ -44,7 +45,8 @@ class QueueState:
         self.settings = Settings()
         self.settings.values = table.settings  # so they follow each change
         self.scheduler = Scheduler(table)
-        self.schedules = Schedules(table, self.settings, zone_of)
+        self.defaults = DefaultsByQueue(self.settings, table.queues)
+        self.schedules = Schedules(table, self.defaults, zone_of)
 
     def replay(self, happened: Sequence[Event], first_sequence: int) -> None:
         """Apply events of the journal, and skip those that the table already has; refuse an impossible one.
@@ -173,6 +175,7 @@ class QueueState:
             self.table.settings.pop(event.key, None)
         else:
             self.table.settings[event.key] = event.value
+        self.defaults.forget()
 
     def _apply_rules(self, event: events.QueueChanged) -> None:
         changed = {**self.table.queues.pop(event.name, {}), **event.fields}
@@ -182,6 +185,7 @@ class QueueState:
         if "rate" in event.fields and self.sequence > self.table.ahead:  # a new rate starts from now
             self.table.next_starts.pop(event.name, None)
         self.scheduler.note_rules(event.name)
+        self.defaults.forget()
 
     def _apply_shift(self, event: events.ClockShifted) -> None:
         """Adapt all jobs that wait for a time of the wall clock."""

@@ -26,10 +26,10 @@ from ..model import commands, events, validators
 from ..model.events import Event
 from ..model.job import FINAL_STATES
 from ..model.job_spec import MAX_WAIT_S, check_spec
-from ..model.settings import Settings
 from ..table.job_table import JobTable
 from ..timestamps import END_MS
 from .admission import Admission, free_id
+from .job_defaults import DefaultsByQueue
 from .job_operations import Decision
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ _UNFIT = ("id", "delay", "at", "after", "after_batch", "after_any")
 class Schedules:
     """The schedules of one table."""
 
-    def __init__(self, table: JobTable, settings: Settings, zone_of: ZoneOf) -> None:
+    def __init__(self, table: JobTable, defaults: DefaultsByQueue, zone_of: ZoneOf) -> None:
         self._table = table
-        self._settings = settings
+        self._defaults = defaults
         self._zone_of = zone_of
         self._next_ms: int | None = None
         self._has_changed = True
@@ -156,7 +156,7 @@ class Schedules:
         return happened
 
     def _admission(self, now_ms: int) -> Admission:
-        return Admission(self._table, self._settings, "/", now_ms)
+        return Admission(self._table, self._defaults, "/", now_ms)
 
     def _fire(self, admission: Admission, name: str, now_ms: int, next_ms: int | None) -> Sequence[Any]:
         """Return the event that adds the job of a schedule, if any, and the one that says so."""

@@ -155,7 +155,7 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """
     specs, cwd = _new_jobs(request)
     first = fields.index(request)
-    admission = Admission(ledger.table, ledger.engine.settings, cwd, now_ms)
+    admission = Admission(ledger.table, ledger.engine.defaults, cwd, now_ms)
     admission.add_all(specs)
     new = list(admission.events.values())
     dead = {id: events.Canceled(id, now_ms, reason) for id, reason in admission.doomed.items()}
