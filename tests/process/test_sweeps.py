@@ -124,7 +124,9 @@ def test_a_dry_run_checks_every_job(queuectl: CommandLine) -> None:
     [
         (["--each-line", "--array", "1-2", "--", "true"], "cannot be used together"),
         (["--array", "1-2", "--", "true", ":::", "a"], "cannot be used together"),
-        (["--file", "-", "--", "true"], "cannot be used together"),
+        (["--file", "-", "--", "true"], "cannot be used together; for a job per line, use --each-line"),
+        (["gzip", "{}", ":::", "a"], "put the command after --"),
+        (["--each-line", "-", "gzip"], "put the command after --"),
         (["--command", "echo {}", "--", "echo", ":::", "a"], "cannot be used together"),
         (["--", ":::", "a"], "put the command after --"),
         (["--", "echo", "::::", "-", "::::", "-"], "cannot be read twice"),

@@ -61,12 +61,18 @@ def unexpected(words: Sequence[str], known: Sequence[str], commands_with: Comman
     word = words[0].split("=")[0]
     if not word.startswith("-"):
         return f"unexpected argument {word[:60]!r}{_advice(word, known)}"
-    meant = next((name for name in _HABITS.get(word, ()) if name in known), "") or near(word, known)
+    meant = next((name for name in _HABITS.get(word, ()) if name in known), "") or _similar(word, known)
     if meant:
         return f"unknown option {word[:60]} (did you mean {meant}?)"
     having = [f"`{name}`" for name in commands_with(word)]
     elsewhere = f"; {_some(having)} {'has' if len(having) == 1 else 'have'} it" if having else ""
     return f"unknown option {word[:60]}{elsewhere}"
+
+
+def _similar(word: str, known: Sequence[str]) -> str:
+    """Return the option with the most similar name; dashes, which all have, count for nothing."""
+    names = {name.lstrip("-"): name for name in known}
+    return names.get(near(word.lstrip("-"), names), "")
 
 
 def _advice(word: str, known: Container[str]) -> str:

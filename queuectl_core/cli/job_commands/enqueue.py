@@ -136,7 +136,7 @@ def _lines(args: Arguments) -> JobLines | None:
     others = given[1:] + ["a job"] * bool(args.job and args.job[0] not in _LIST_SIGNS)
     others += ["a command"] * (args.file is not None and has_command)
     if others:
-        raise InvalidInput(what=f"{given[0]} and {others[0]} cannot be used together")
+        raise InvalidInput(what=f"{given[0]} and {others[0]} cannot be used together{_meant(args)}")
     if args.id is not None:
         raise InvalidInput(what="--id names one job and cannot be used for many")
     if args.file is not None:
@@ -146,6 +146,13 @@ def _lines(args: Arguments) -> JobLines | None:
     from ..sweeps import SweepLines
 
     return SweepLines(args, _defaults(args))
+
+
+def _meant(args: Arguments) -> str:
+    """Return what a call with words before -- or with a command and a file may have meant."""
+    if args.job and not args.job[0].startswith("{"):
+        return "; put the command after --, like -- gzip {}"
+    return "; for a job per line, use --each-line" if args.file is not None and not args.job else ""
 
 
 def _preview_lines(lines: JobLines, screen: Screen) -> None:

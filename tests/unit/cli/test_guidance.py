@@ -82,6 +82,7 @@ def test_options_that_a_help_lists_are_accepted_everywhere() -> None:
     ("words", "known", "said"),
     [
         (["--sate=x"], ["--state"], "unknown option --sate (did you mean --state?)"),
+        (["--front"], ["--json", "--to"], "unknown option --front"),
         (["--force"], ["--yes", "--format"], "unknown option --force (did you mean --yes?)"),
         (["--follow"], ["--sort"], "unknown option --follow; `logs`, `events` have it"),
         (["--nonsense"], ["--sort"], "unknown option --nonsense"),
