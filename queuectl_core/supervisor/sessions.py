@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..errors import Busy, Corrupt, HomeGone, InvalidInput, QueueError, StorageFailed
+from ..errors import Busy, Corrupt, HomeGone, InvalidInput, QueueError, StorageFailed, unforeseen
 from ..model.events import Event
 from ..service import handlers
 from ..service.ledger import Ledger
 from ..system.clock import steady_ms
 from ..wire import protocol, server
 from ..wire.server import Connection, Request
+from .log import log
 from .waiters import Wait, Waits
 
 Handler = Callable[[Request], Request]
@@ -54,6 +55,8 @@ class Sessions:
     def handle(self, connection: Connection, request: Request) -> None:
         """Handle a request, and queue its reply for `send` unless the reply comes later.
 
+        A defect in a request that changes nothing is a refusal, so that it ends no supervisor.
+
         Raises: StorageFailed, Corrupt.
         """
         number = protocol.number_of(request)
@@ -65,6 +68,12 @@ class Sessions:
             raise
         except QueueError as refusal:
             self._replies.append((connection, server.refusal(refusal, number)))
+        except Exception as fault:
+            if request.get("verb") not in protocol.READ_ONLY:
+                raise  # the state may be half changed, so recovery must decide
+            defect = unforeseen(fault)
+            log(f"a request failed and changed nothing: {defect}")
+            self._replies.append((connection, server.refusal(defect, number)))
 
     def _reply_to(self, connection: Connection, request: Request) -> Request | None:
         """Return the reply to a request, or None if it comes later.

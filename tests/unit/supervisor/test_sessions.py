@@ -124,3 +124,32 @@ def test_requests_use_the_clock_of_the_supervisor(desk: Desk) -> None:
     desk.enqueue(Client(), "a")
     job = desk.ledger.table.get("a")
     assert job is not None and job.created_ms == NOW_MS
+
+
+def test_a_defect_in_a_question_is_a_refusal_and_the_supervisor_lives(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(id: str) -> None:
+        raise ZeroDivisionError("a test")
+
+    client = Client()
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.ledger.table, "get", fail)
+        desk.ask(client, "show", id="a")
+    desk.enqueue(client, "a")
+    desk.ask(client, "show", id="a")
+    desk.sessions.send()
+    refusal, added, shown = client.got
+    assert refusal["ok"] is False
+    assert "ZeroDivisionError: a test" in str(refusal["error"])
+    assert (added["ids"], shown["ok"]) == (["a"], True)
+    assert "a request failed and changed nothing" in capfd.readouterr().err
+
+
+def test_a_defect_in_a_change_ends_the_supervisor(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise ZeroDivisionError("a test")
+
+    monkeypatch.setattr(desk.ledger, "decide", fail)
+    with pytest.raises(ZeroDivisionError):
+        desk.enqueue(Client(), "a")
