@@ -33,8 +33,8 @@ class LoadStorm:
     def __init__(self, queuectl: CommandLine, seed: int) -> None:
         self.queuectl = queuectl
         self.source = random.Random(seed)
-        self.reports: dict[str, tuple[int, str]] = {}
-        """The exit status and the output of the client of each file."""
+        self.reports: dict[str, tuple[int, str, str]] = {}
+        """The exit status, the output and the messages of the client of each file."""
         self.clients: dict[int, subprocess.Popen[bytes]] = {}
         self.is_finished = threading.Event()
 
@@ -55,9 +55,9 @@ class LoadStorm:
         """Return each file that is stored partly, or not as its client reported."""
         jobs = [json.loads(line)["id"] for line in self.queuectl.ok("export").splitlines()]
         found, there = [], Counter(id.rpartition("-")[0] for id in jobs)
-        for name, (status, text) in self.reports.items():
+        for name, (status, ids, text) in self.reports.items():
             was_refused = "nothing was enqueued" in text
-            if status == 0 and text.split() != [f"{name}-{n}" for n in range(JOBS)]:
+            if status == 0 and ids.split() != [f"{name}-{n}" for n in range(JOBS)]:
                 found.append(f"{name} printed other IDs")
             right = {0: {JOBS}, 75: {0} if was_refused else {0, JOBS}, -signal.SIGKILL: {0, JOBS}}
             if there[name] not in right.get(status, set()):
@@ -72,10 +72,10 @@ class LoadStorm:
             with open(path, "w") as file:
                 file.writelines(json.dumps({"id": f"{name}-{n}", "command": "true"}) + "\n" for n in range(JOBS))
             words = ("enqueue", "--file", path)
-            client = self.queuectl.popen(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            client = self.queuectl.popen(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.clients[number] = client
-            text = client.communicate(timeout=60)[0].decode()
-            self.reports[name] = client.returncode, text
+            ids, text = (part.decode() for part in client.communicate(timeout=60))
+            self.reports[name] = client.returncode, ids, text
 
     def _kill(self, client: subprocess.Popen[bytes] | None) -> None:
         """Kill this client, or the supervisor if it is None."""
@@ -94,7 +94,7 @@ def load_storm(queuectl: CommandLine, seed: int, seconds: float) -> None:
     storm = LoadStorm(queuectl, seed)
     storm.run(seconds)
     until(lambda: queuectl("worker", "stop").status in (0, 3), lambda: "the supervisor to stop")
-    print(f"seed {seed}: {Counter(status for status, _ in storm.reports.values())} by exit status")
+    print(f"seed {seed}: {Counter(status for status, *_ in storm.reports.values())} by exit status")
     assert storm.faults() == [], f"seed {seed}"
     assert queuectl("doctor").status == 0, f"seed {seed}"
 
