@@ -177,7 +177,7 @@ def bullet(action: argparse.Action) -> str:
 
 def examples_of(parser: argparse.ArgumentParser) -> list[str]:
     """Return the example command lines of a parser."""
-    return [line.strip() for line in (parser.epilog or "").partition("\n\n")[0].splitlines()[1:]]
+    return [line.strip() for line in (parser.epilog or "").splitlines() if line.startswith("  ")]
 
 
 # Settings and fields

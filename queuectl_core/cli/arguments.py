@@ -43,7 +43,7 @@ class FullParser(argparse.ArgumentParser):
 
     def __init__(self, examples: list[str], options: Mapping[str, object], has_json: bool, **how: Any) -> None:
         common = COMMON if has_json else COMMON.replace("-j --json, ", "")
-        epilog = "\n  ".join(["examples:", *examples]) + f"\n\n{common}"
+        epilog = "\n  ".join(["examples:", *examples]) + f"\n{common}"
         how.update(epilog=epilog, formatter_class=Formatter, allow_abbrev=False, add_help=False)
         super().__init__(**how)
         self._positionals.title = "arguments"
@@ -65,6 +65,13 @@ class FullParser(argparse.ArgumentParser):
             if sys.stderr.isatty():
                 tell_lines(self.format_help())
         raise InvalidInput(what=f"{said}; see `{self.prog} --help`")
+
+    def format_help(self) -> str:
+        """Return the help, in which the description is as wide as the terminal."""
+        import textwrap
+
+        self.description = textwrap.fill(" ".join((self.description or "").split()), _columns() - 2)
+        return super().format_help()
 
     @property
     def takes_words(self) -> bool:
@@ -96,6 +103,12 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_columns() - 2)
 
+    def add_argument(self, action: argparse.Action) -> None:
+        """Add an argument. argparse forgets that it indents the actions of a group once more."""
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            self._action_max_length += self._indent_increment
+
 
 def _columns() -> int:
     columns = os.environ.get("COLUMNS", "")
@@ -124,7 +137,8 @@ def parse(
         from .guidance.guesses import behind_dashes, unexpected
 
         inner, stray = parser.actions.get(args.get("action", ""), parser), [*args.get("job", ()), *more]
-        what = unexpected(more, list(inner._option_string_actions), commands_with)
+        advice = getattr(command, "FOR_A_WORD", "").format(more[0][:60])
+        what = unexpected(more, list(inner._option_string_actions), commands_with, advice)
         if behind is None and inner.takes_words and not stray[0].startswith(("-", "{")):
             before = words[: words.index(stray[0])]
             what = behind_dashes(["queuectl", name, *before], stray)

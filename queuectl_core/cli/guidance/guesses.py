@@ -10,7 +10,7 @@ from .aliases import near
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Sequence
 
     CommandsWith = Callable[[str], Sequence[str]]
     """A function that returns the commands with an option."""
@@ -56,11 +56,16 @@ _HABITS = {
 """Options that users of other programs type, and options of queuectl with that meaning."""
 
 
-def unexpected(words: Sequence[str], known: Sequence[str], commands_with: CommandsWith) -> str:
-    """Return what is wrong with words that a command with the `known` options does not accept."""
+def unexpected(words: Sequence[str], known: Sequence[str], commands_with: CommandsWith, advice: str = "") -> str:
+    """Return what is wrong with words that a command with the `known` options does not accept.
+
+    `advice` is what the command says to a word that is no option.
+    """
     word = words[0].split("=")[0]
     if not word.startswith("-"):
-        return f"unexpected argument {word[:60]!r}{_advice(word, known)}"
+        if word in STATES and "--state" in known:
+            return f"unexpected argument {word!r} (did you mean --state {word}?)"
+        return f"unexpected argument {word[:60]!r}{advice and '; '}{advice}"
     meant = next((name for name in _HABITS.get(word, ()) if name in known), "") or _similar(word, known)
     if meant:
         return f"unknown option {word[:60]} (did you mean {meant}?)"
@@ -73,14 +78,6 @@ def _similar(word: str, known: Sequence[str]) -> str:
     """Return the option with the most similar name; dashes, which all have, count for nothing."""
     names = {name.lstrip("-"): name for name in known}
     return names.get(near(word.lstrip("-"), names), "")
-
-
-def _advice(word: str, known: Container[str]) -> str:
-    if word in STATES and "--state" in known:
-        return f" (did you mean --state {word}?)"
-    if "--id" in known and "--grep" in known:
-        return f"; to choose jobs, use filters like --queue; for one job, use `queuectl show {word[:60]}`"
-    return ""
 
 
 def _some(names: Sequence[str]) -> str:

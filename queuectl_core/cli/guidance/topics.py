@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 TOPICS = {
-    "filters": """Filters choose jobs in list, status, show, why, logs, history, wait, export, cancel, retry, rm,
-suspend, continue and dlq. A job must meet all of them.
+    "filters": """Filters choose jobs in list, status, show, why, logs, history, wait, export,
+cancel, retry, edit, rm, suspend, continue and dlq. A job must meet all of them.
 
-  -s, --state STATE     pending, processing, completed, failed, dead; several with commas
+  -s, --state STATE     pending, processing, completed, failed, dead, or several: A,B
       --batch NAME      jobs of one call that added many
       --queue NAME      jobs in this queue
   -t, --tag K=V         jobs with this tag; repeat it to require several
@@ -21,7 +21,7 @@ examples:
   queuectl list --state dead --ended-since 1h
   queuectl cancel --tag user=ann --dry-run
 """,
-    "times": """A duration is a number of seconds, or numbers with units: 90, 90s, 10m, 2h, 1d, 1h30m.
+    "times": """A duration is a number of seconds, or has a unit: 90, 90s, 10m, 2h, 1d.
 A time is one of these:
 
   18:30                 the next 18:30 for a job, the last 18:30 for a filter
@@ -42,7 +42,8 @@ examples:
   dead         failed with no retry left, canceled, or its dependency died
 
 `queuectl why ID` explains the state of one job. `queuectl dlq` manages dead jobs.
-Attempts wait base, base^2, base^3 … seconds between them: `--max-retries`, `--backoff-base`.
+The first retry waits base seconds, the next base^2, then base^3: see --backoff-base
+and --max-retries of `enqueue`.
 """,
     "short": """A letter means the same in every command that has it:
 
@@ -69,22 +70,24 @@ Attempts wait base, base^2, base^3 … seconds between them: `--max-retries`, `-
   141   the reader of the output is gone, as in `| head`
 
 `run` exits with the status of its command, or with 128+N after signal N.
-A job whose command exits with 126 or 127 (not executable, not found) is retried like any other;
-`--fail-on 126,127` or `queuectl config set fail-on 126,127` changes that.
+A job whose command exits with 126 or 127 (not executable, not found) is retried too.
+To change that: `--fail-on 126,127`, or `queuectl config set fail-on 126,127`.
 """,
     "environment": """queuectl reads these variables:
 
   QUEUECTL_HOME     folder that holds the jobs
-  XDG_STATE_HOME    default of that folder: $XDG_STATE_HOME/queuectl, else ~/.local/state/queuectl
+  XDG_STATE_HOME    else $XDG_STATE_HOME/queuectl, or ~/.local/state/queuectl
   NO_COLOR          no colors
   VISUAL, EDITOR    editor of `edit` and `config edit`
 
-A job has the environment of `worker start`, not of `enqueue`: pass variables with `--env K=V`,
-`--env-file FILE` or `--inherit-env`. It also has QUEUECTL_JOB_ID, QUEUECTL_ATTEMPT,
+A job has the environment of `worker start`, not of `enqueue`: pass variables with
+`--env K=V`, `--env-file FILE` or `--inherit-env`, or see `environment` in
+`queuectl config list`. A job also has QUEUECTL_JOB_ID, QUEUECTL_ATTEMPT,
 QUEUECTL_HOME and QUEUECTL_WORKER.
 """,
-    "scripts": """Data goes to stdout, and messages go to stderr. `--json` prints one JSON value, which keeps its
-fields in new versions. Without a terminal, queuectl asks nothing and prints no colors.
+    "scripts": """Data goes to stdout, and messages go to stderr. `--json` prints one JSON value,
+which keeps its fields in new versions. Without a terminal, queuectl asks nothing and
+prints no colors.
 
 examples:
   id=$(queuectl enqueue -- ./build.sh)

@@ -14,6 +14,8 @@ class Pause:
     def __init__(self, paused: bool, said: str, summary: str, examples: list[str]) -> None:
         self._paused = paused
         self.OPTIONS = PAUSE_OPTIONS if paused else ()
+        queue, job = ("pause", "suspend") if paused else ("resume", "continue")
+        self.FOR_A_WORD = f"for one queue, use `queuectl queue {queue} {{0}}`; for a job, `queuectl {job} {{0}}`"
         self._said = said
         self.SUMMARY = summary
         self.EXAMPLES = examples

@@ -20,6 +20,7 @@ With a filter, counts only the jobs that match; with --batch, also shows their p
 OTHER_LINES = 4
 """The lines of a page beside the state and the workers: two gaps, the head of the table, and the line of the cursor."""
 
+FOR_A_WORD = "for one job, use `queuectl show {0}`; for a queue or a batch, use filters like --queue"
 EXAMPLES = ["queuectl status", "queuectl status --json", "queuectl status --batch nightly"]
 OPTIONS = (("--watch", "", "refresh every 2 s until Ctrl-C; fits the terminal"), STATE, *FILTERS)
 

@@ -201,7 +201,8 @@ def _check_ways(args: Arguments) -> None:
             from ..guidance.guesses import behind_dashes
 
             raise InvalidInput(what=behind_dashes(["queuectl", "enqueue"], args.job))
-        raise InvalidInput(what=f"{stray[:40]!r} belongs to no option; quote JSON as one word")
+        advice = "use --queue (-q is --quiet)" if args.quiet else "quote JSON as one word"
+        raise InvalidInput(what=f"{stray[:40]!r} belongs to no option; {advice}")
     ways = [args.job or None, args.command, args.words]
     if sum(way is not None for way in ways) != 1:
         raise InvalidInput(what="use exactly one of JSON, --command TEXT, --file FILE, or -- WORD …")

@@ -47,14 +47,13 @@ def _what(fact: Fact) -> str:
     return "" if words is None else words(fact)
 
 
-def _ran(fact: Fact) -> str:
-    """Return how a run ended, and what it took."""
+def _took(fact: Fact) -> str:
+    """Return what a run took."""
     ending = fact["ending"]
-    code = f"exit {ending['exit_code']}" if ending["outcome"] == "exit" else str(ending["outcome"])
-    ran = f"{fact.get('reason') or code} after {format_span(ending['duration_ms'])}"
+    took = f"took {format_span(ending['duration_ms'])}"
     if ending["cpu_ms"] is not None:
-        ran += f" (cpu {format_span(ending['cpu_ms'])}, {ending['peak_bytes'] / 2**20:.1f} MiB)"
-    return ran
+        took += f", cpu {format_span(ending['cpu_ms'])}, {ending['peak_bytes'] / 2**20:.1f} MiB"
+    return took
 
 
 def _due(fact: Fact, sign: str = "; ") -> str:
@@ -80,10 +79,10 @@ _WORDS: dict[str, Callable[[Fact], str]] = {
     "imported": lambda _: "added with its history from another home",
     "started": lambda fact: f"handed to worker {fact['worker']}",
     "located": lambda _: "runs longer than 20 ms; its output can be followed",
-    "succeeded": lambda fact: f"completed: {_ran(fact)}",
-    "failed": lambda fact: f"attempt failed: {_ran(fact)}; retry{_due(fact, ' ')}",
-    "died": lambda fact: f"failed for good: {_ran(fact)}",
-    "snoozed": lambda fact: f"postponed itself: {_ran(fact)}{_due(fact)}",
+    "succeeded": lambda fact: f"completed; {_took(fact)}",
+    "failed": lambda fact: f"attempt failed: {fact['reason']}; retry{_due(fact, ' ')}; {_took(fact)}",
+    "died": lambda fact: f"failed for good: {fact['reason']}; {_took(fact)}",
+    "snoozed": lambda fact: f"postponed itself: {fact['reason']}{_due(fact)}; {_took(fact)}",
     "released": lambda fact: f"pending again, attempt not counted: {fact['reason']}",
     "cancel-asked": lambda fact: f"canceled while it ran; its processes got signal {fact['signal']}",
     "canceled": lambda fact: f"moved to the dead letter queue: {fact['reason']}",
@@ -93,7 +92,7 @@ _WORDS: dict[str, Callable[[Fact], str]] = {
     "moved": lambda _: "moved to another place in its queue",
     "suspended": lambda _: "suspended",
     "continued": lambda _: "continued",
-    "retried": lambda fact: f"taken out of the dead letter queue, attempts count from 0{_waits(fact)}",
+    "retried": lambda fact: f"retried: its attempts count from 0 again{_waits(fact)}",
     "purged": lambda _: "removed for good",
 }
 """Each event of a job in words."""

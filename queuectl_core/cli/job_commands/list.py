@@ -11,6 +11,7 @@ from ..tables import COLUMNS, LIMIT, TABLE_LIMIT, View, note_shortage
 SUMMARY = f"""Lists running, waiting and failed jobs in that order, then dead and completed jobs, each newest first. A
 table shows the first {TABLE_LIMIT} jobs and --json shows all, unless you set --limit. Filters other than --state read
 all jobs, and so does --sort."""
+FOR_A_WORD = "for one job, use `queuectl show {0}`; for a queue or a batch, use filters like --queue"
 EXAMPLES = [
     "queuectl list --state pending,failed --queue mail",
     "queuectl list --sort attempts --reverse --columns id,attempts,reason --limit 10",

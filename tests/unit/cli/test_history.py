@@ -16,9 +16,9 @@ def test_every_event_of_a_job_has_words() -> None:
 
 def test_an_event_says_what_happened_and_what_follows() -> None:
     assert _what({"event": "enqueued", "command": "true", "blockers": ["a"]}) == "added: true; waits for a"
-    assert _what({"event": "succeeded", "ending": ENDING}) == "completed: exit 0 after 1.2 s (cpu 0.0 s, 1.0 MiB)"
+    assert _what({"event": "succeeded", "ending": ENDING}) == "completed; took 1.2 s, cpu 0.0 s, 1.0 MiB"
     failed = {"event": "failed", "ending": {**ENDING, "cpu_ms": None}, "reason": "exit code 3", "due_ms": 60_000}
-    assert _what(failed) == "attempt failed: exit code 3 after 1.2 s; retry due 1970-01-01T00:01:00Z"
+    assert _what(failed) == "attempt failed: exit code 3; retry due 1970-01-01T00:01:00Z; took 1.2 s"
     assert _what({"event": "unblocked", "by": "a"}) == "no longer waits for a"
     assert _what({"event": "edited", "fields": {"priority": 3, "env": {"K": "V"}}}) == "changed: priority=3 env"
     assert _what({"event": "edited", "fields": {}, "due_ms": 60_000}) == "changed: its time; due 1970-01-01T00:01:00Z"
