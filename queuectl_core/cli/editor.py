@@ -104,7 +104,8 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _difference(old: Fields, new: Fields) -> dict[str, object]:
-    names = [*old, *(name for name in new if name not in old)]
+    """Return the fields that differ. A removed field comes last, so that a mistyped name is refused before it."""
+    names = [*new, *(name for name in old if name not in new)]
     return {name: new.get(name) for name in names if _differs(new.get(name), old.get(name))}
 
 

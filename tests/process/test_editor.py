@@ -78,6 +78,12 @@ def test_refused_text_is_offered_again_or_stays_in_a_file(waiting: CommandLine) 
     assert waiting.job("a")["command"] == "echo one"
 
 
+def test_a_mistyped_name_of_a_field_is_named(waiting: CommandLine) -> None:
+    editor = script(waiting, """sed -i.old 's/"command"/"comand"/' "$1"; rm "$1.old\"""")
+    at = Terminal(waiting, ["edit", "a"], editor, typed="n\n")
+    assert "unknown field 'comand'; did you mean 'command'?" in at.seen
+
+
 def test_text_that_is_not_json_can_be_repaired(waiting: CommandLine) -> None:
     editor = script(waiting, """if grep -q broken "$1"; then sed -i.old 's/broken//; s/one/two/' "$1"; rm "$1.old"
 else echo broken >> "$1"; fi""")
