@@ -110,7 +110,7 @@ def test_an_interrupt_ends_follow(queuectl: CommandLine) -> None:
     assert follow.stdout.readline() == b"one\n"
     follow.send_signal(signal.SIGINT)
     _, err = follow.communicate(timeout=20)
-    assert (follow.returncode, err) == (130, b"queuectl: interrupted\n")
+    assert (follow.returncode, err) == (130, b"interrupted; job x continues\n")
 
 
 def test_output_survives_the_loss_of_the_worker(queuectl: CommandLine) -> None:

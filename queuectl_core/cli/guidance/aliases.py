@@ -56,10 +56,7 @@ AMBIGUOUS = {
 
 _ACTIONS = {
     "ls": ("list",),
-    "rm": ("remove", "purge", "unset"),
-    "delete": ("remove", "purge", "unset"),
-    "remove": ("purge", "unset"),
-    "del": ("remove", "purge", "unset"),
+    **dict.fromkeys(("rm", "remove", "delete", "del"), ("rm", "remove", "purge", "unset")),
     "add": ("set",),
     "create": ("add", "set"),
     "show": ("list", "get"),

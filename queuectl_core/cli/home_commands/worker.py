@@ -197,7 +197,11 @@ def _restart(queue: Queue, count: int | None, screen: Screen) -> None:
 
     daemon.refuse_inside_a_run()
     pid, workers = queue.leave()
-    _wait_for_end(queue, pid, None, time.monotonic())
+    try:
+        _wait_for_end(queue, pid, None, time.monotonic())
+    except KeyboardInterrupt:
+        screen.note("the old supervisor ends, and its jobs continue; to start a new one, use `queuectl worker start`")
+        raise
     count = workers if count is None else count
     pid = daemon.start(queue.home, count)
     said = f"restarted with {counted(count, 'worker')}, supervisor pid {pid}"

@@ -39,8 +39,8 @@ OPTIONS = (
 )
 
 
-def run(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Print the output of the jobs.
+def run(queue: Queue, args: Arguments, screen: Screen) -> int:
+    """Print the output of the jobs, and return the exit status.
 
     Raises: InvalidInput, NothingToDo, NoOutput, UnknownJob.
     """
@@ -53,6 +53,13 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         _print_jobs(queue, args, jobs, (tail, number), screen)
     except UnknownJob as fault:
         raise NoOutput(what=f"job {fault.fields['id']} was removed meanwhile") from None
+    except KeyboardInterrupt:
+        if not args.follow:
+            raise
+        what = f"job {args.ids[0]} continues" if len(args.ids) == 1 else "the jobs continue"
+        screen.note(f"interrupted; {what}")
+        return 130
+    return 0
 
 
 def _print_jobs(

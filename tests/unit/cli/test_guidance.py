@@ -49,6 +49,7 @@ def test_actions_have_other_names_where_the_group_has_them() -> None:
         "rm",
     ]
     assert action_of("list", ["list"]) == "list"
+    assert action_of("remove", command_of("queue").ACTIONS) == "rm"
 
 
 @pytest.mark.parametrize("words", [["list", "-n", "3", "-w"], ["worker", "start", "-n", "2"], ["logs", "a", "-f"]])
