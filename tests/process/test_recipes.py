@@ -53,6 +53,14 @@ def unit() -> configparser.ConfigParser:
     return parser
 
 
+def test_each_recipe_has_a_situation_something_to_type_and_a_trap() -> None:
+    recipes = readme.read("docs/recipes.md").split("\n## ")[1:]
+    assert len(recipes) == 17
+    for recipe in recipes:
+        lines = recipe.strip().split("\n")
+        assert "```" in recipe and lines[-1].startswith("**Trap**: "), lines[0]
+
+
 def test_the_service_of_systemd_stops_after_its_jobs(queuectl: CommandLine) -> None:
     assert unit()["Service"]["KillMode"] == "process"
     run_as_service(queuectl, shlex.split(unit()["Service"]["ExecStart"]), [])
