@@ -27,6 +27,14 @@ NULL = SHORT["--null"]
 """The short form of --null. argparse must not know it: with such an option, it refuses a value like -5."""
 
 COMMON = "also: -h --help, --home DIR, -j --json, -q --quiet (see `queuectl --help`)"
+_IN_OUR_WORDS = {
+    "argument -": "option -",
+    ": expected one argument": " needs a value",
+    ": ignored explicit argument": " takes no value like",
+    "the following arguments are required:": "the call lacks",
+}
+"""What argparse says, and how queuectl says it."""
+
 ACTION = "ACTION"
 """The place of an action, like `start` of `worker`, in a usage."""
 
@@ -46,7 +54,7 @@ class FullParser(argparse.ArgumentParser):
         epilog = "\n  ".join(["examples:", *examples]) + f"\n{common}"
         how.update(epilog=epilog, formatter_class=Formatter, allow_abbrev=False, add_help=False)
         super().__init__(**how)
-        self._positionals.title = "arguments"
+        self._positionals.title, self._optionals.title = "arguments", "options"  # the same on each Python
         defaults = {**dict.fromkeys(("home", "json", "quiet"), argparse.SUPPRESS), **options}
         self.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
         self.add_argument("--home", metavar="DIR", default=defaults["home"], help=argparse.SUPPRESS)
@@ -60,6 +68,8 @@ class FullParser(argparse.ArgumentParser):
         Raises: InvalidInput.
         """
         said = message if len(message) <= 300 else f"{message[:300]}…"
+        for words, ours in _IN_OUR_WORDS.items():
+            said = said.replace(words, ours)
         if message.endswith(f": {ACTION}"):
             said = f"name an action, like `{self.prog} {next(iter(self.actions))}`"
             if sys.stderr.isatty():
@@ -169,8 +179,7 @@ def make_parser(name: str, command: Any, options: Mapping[str, object]) -> FullP
     has_json = getattr(command, "HAS_JSON", True)
     parser = FullParser(command.EXAMPLES, options, has_json, prog=f"queuectl {name}", description=summary)
     if hasattr(command, "ACTIONS"):
-        title = getattr(command, "ACTIONS_TITLE", "actions")
-        actions = parser.add_subparsers(dest="action", metavar=ACTION, required=True, title=title)
+        actions = parser.add_subparsers(dest="action", metavar=ACTION, required=True, title="actions")
         for word, action in command.ACTIONS.items():
             how = {"help": action.help, "description": action.SUMMARY, "examples": action.EXAMPLES}
             has_json = getattr(action, "HAS_JSON", True)

@@ -86,7 +86,7 @@ class View:
             screen.table(self._columns, listed[: limit or None])
             if 0 < limit < len(listed):
                 how = "--limit 0 shows all" if screen.height is None else "a larger terminal shows more"
-                screen.note(f"showing the first {limit} jobs; {how}")
+                screen.note(f"showing the first {'job' if limit == 1 else f'{limit} jobs'}; {how}")
 
     def _jobs(self, queue: Queue, chosen: Chosen, limit: int) -> Iterable[JobRecord]:
         if self._sort is None:

@@ -72,6 +72,8 @@ def test_a_group_without_an_action_prints_its_help_at_a_terminal(queuectl: Comma
         ("status foo", "`queuectl show foo`"),
         ("worker start --cuont 3", "did you mean --count?"),
         ("worker strat", "did you mean start?"),
+        ("list -n", "option -n/--limit needs a value"),
+        ("move", "the call lacks ID"),
         ("pause gpu", "`queuectl queue pause gpu`"),
         ("resume gpu", "`queuectl queue resume gpu`"),
         ("enqueue -q gpu -- ls", "use --queue (-q is --quiet)"),

@@ -11,10 +11,9 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SUMMARY = """Shows and changes the defaults of this home. A running supervisor uses a new value at once. A job keeps the
-retry rules that were in effect when it was enqueued."""
+SUMMARY = """Shows and changes the defaults of this home; `queuectl config list` shows all keys. A running supervisor
+uses a new value at once. A job keeps the retry rules that were in effect when it was enqueued."""
 EXAMPLES = ["queuectl config set max-retries 5", "queuectl config set backoff-base 1.5", "queuectl config list"]
-ACTIONS_TITLE = f"actions (keys: {', '.join(SETTINGS)})"
 _KEY = ("key", "KEY", ", ".join(SETTINGS))
 ACTIONS = {
     "set": Action("set a value", "queuectl config set max-retries 5", _KEY, ("value", "VALUE", "new value")),
