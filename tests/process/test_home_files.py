@@ -214,7 +214,7 @@ def test_exported_files_are_private(queuectl: CommandLine, umask_0: None) -> Non
     folder = os.path.dirname(queuectl.home)
     backup, export, dead = (os.path.join(folder, name) for name in ("backup", "export", "dead"))
     queuectl.ok("backup", backup)
-    assert queuectl.ok("export", "--output", export) == ""
+    assert queuectl.ok("export", "--output", export) == f"wrote {export}\n"
     queuectl.ok("dlq", "export", "--output", dead)
     assert [mode_of(path) for path in (backup, export, dead)] == [0o600] * 3
     assert "secret" in Path(export).read_text() and '"b"' in Path(dead).read_text()

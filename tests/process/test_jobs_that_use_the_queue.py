@@ -108,7 +108,7 @@ def test_processes_from_at_or_cron_do_not_belong_to_the_job(queuectl: CommandLin
     assert kept["QUEUECTL_JOB_ID"] == "a"
     other = f"{queuectl.home}-other"
     environ = {**queuectl.environ, **kept}
-    for words in (["worker", "start"], ["worker", "restart"], ["worker", "stop"]):
+    for words in (["worker", "start"], ["worker", "restart", "--quiet"], ["worker", "stop"]):
         result = subprocess.run(
             [sys.executable, SCRIPT, "--home", other, *words], env=environ, capture_output=True, text=True, timeout=30
         )

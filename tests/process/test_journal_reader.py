@@ -91,7 +91,7 @@ def test_history_has_every_event_of_one_job(queuectl: CommandLine) -> None:
     names = [one["event"] for one in queuectl.json("history", "a") if one["event"] != "located"]  # only of long runs
     lives = ["started", "failed", "started", "died"]
     assert names == ["enqueued", "edited", *lives, "retried", *lives]
-    assert re.search(r"exit 1 after \d+\.\d s \(cpu ", queuectl.ok("history", "a"))
+    assert re.search(r"exit code 1; took \d+\.\d s, cpu ", queuectl.ok("history", "a"))
     queuectl.refused(1, "history", "nobody")
 
 

@@ -283,6 +283,7 @@ sys.path.insert(0, {ROOT!r})
 from queuectl_core.home import Home
 from queuectl_core.service import orphans
 from queuectl_core.supervisor import supervisor
+from queuectl_core.supervisor.foreground import Foreground
 from queuectl_core.system import lockfile
 home = Home({queuectl.home!r})
 home.prepare()
@@ -290,7 +291,7 @@ def sweep(home, kept):
     print(len(set(kept)), flush=True)
     os._exit(0)
 orphans.sweep = sweep
-supervisor.Supervisor(home, lockfile.acquire(home.lock), 2, 0o077)
+supervisor.Supervisor(home, lockfile.acquire(home.lock), 2, 0o077, Foreground())
 """
     done = subprocess.run([sys.executable, "-c", code], env=queuectl.environ, capture_output=True, text=True, timeout=30, check=False)
     assert done.stdout == "2\n", done
