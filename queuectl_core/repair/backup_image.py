@@ -74,18 +74,21 @@ class Image:
     def ids(self) -> list[str]:
         """Return the IDs of all jobs in the order of their places, each after the jobs that it depends on.
 
+        Jobs that depend on others come last, by number: one that waits for a batch must follow all jobs of that batch.
+
         Raises: Corrupt, NewerFormat, TypeError.
         """
         stored = (key[4:].decode() for key in self._store.pairs if key != b"meta")
-        places: list[tuple[str, str]] = []
+        places: list[tuple[bool, str, str]] = []
         waiting: dict[str, list[str]] = {}
         for id in dict.fromkeys((*stored, *self._arrived)):
             job = self.table.get(id)
             if job is not None:
-                places.append((job.place or f"{job.number:012}", id))
+                own = f"{job.number:012}"
+                places.append((bool(job.blockers), own if job.blockers else job.place or own, id))
                 if job.blockers:
                     waiting[id] = job.blockers
-        return list(blockers_first((id for _, id in sorted(places)), waiting.get))
+        return list(blockers_first((id for _, _, id in sorted(places)), waiting.get))
 
     def exported(self, id: str) -> Fields:
         """Return a job in the form that `import` takes."""

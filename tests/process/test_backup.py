@@ -207,6 +207,27 @@ def test_jobs_keep_the_order_of_their_arrival(home: Home, other: Home) -> None:
     assert sorted(ids, key=lambda id: found[id].number) == ids
 
 
+def test_job_that_waits_for_a_batch_comes_back_behind_all_jobs_of_the_batch(home: Home, other: Home) -> None:
+    home.queue.enqueue_many([{"id": id, "command": "true", "batch": "x"} for id in "abc"], "/")
+    home.queue.enqueue("true", id="last", after_batch=["x"])
+    home.queue.move("b", "back")
+    home.queue.move("last", "front")
+    found = restored(take_backup(home), other)
+    assert max(found, key=lambda id: found[id].number) == "last"
+
+
+def test_restored_home_has_no_setting_of_the_variables_of_the_call(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.queue.configure("jitter", 0)
+    monkeypatch.setenv("QUEUECTL_TIMEOUT", "7")
+    other = Home(tmp_path / "other")
+    assert other.queue.settings() == {"timeout": 7}
+    restored(take_backup(home), other)
+    assert other.queue.settings() == {"jitter": 0}
+    other.close()
+
+
 def test_chain_survives_changes_during_the_backup(home: Home, other: Home) -> None:
     home.queue.enqueue("true", id="a", delay=3600)
     home.queue.enqueue("true", id="b", after=["a"])

@@ -126,9 +126,10 @@ def _is_repeat(queue: Queue, image: Image, ids: set[str]) -> bool:
 def _restore_rules(queue: Queue, image: Image) -> None:
     """Restore the settings, and the rules of the queues.
 
-    Call it before you import jobs, because settings limit how long a home keeps them.
+    Call it before you import jobs, because settings limit how long a home keeps them. The new home can already have
+    settings: those that variables of this call gave it.
     """
-    for key, value in image.table.settings.items():
+    for key, value in {**dict.fromkeys(queue.settings()), **image.table.settings}.items():
         queue.configure(key, value)
     for name, rules in image.table.queues.items():
         if name != "*":
