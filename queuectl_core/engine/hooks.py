@@ -13,7 +13,9 @@ Warning: the record describes the job after its end.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..model.events import Canceled, DeadLettered, Enqueued, Event, Failed, Succeeded
@@ -83,9 +85,13 @@ class _Turn:
         jobs, completed, ended = sum(counts.values()), counts[COMPLETED], counts[COMPLETED] + counts[DEAD]
         if not self._is_applied:
             jobs += self._load.count_in(batch) if self._load is not None else 0
-            ends = [job for _, job, names in self.triggers() if _BATCH_END in names]
-            ended += sum(job.options.get("batch") == batch for job in ends)
+            ended += self._ends[batch]
         return _BatchEnd(batch, completed, jobs - completed) if ended == jobs else None
+
+    @cached_property
+    def _ends(self) -> Counter[str]:
+        """Count, by batch, the jobs that end with the events. One count serves all batches."""
+        return Counter(job.options["batch"] for _, job, names in self.triggers() if _BATCH_END in names)
 
     def _job(self, id: str) -> Job | None:
         return self._table.get(id) if self._load is None else self._load.job_of(self._table, id)

@@ -11,7 +11,7 @@ from queuectl_core.engine.engine import Engine
 from queuectl_core.errors import DuplicateJob, InvalidJob
 from queuectl_core.model import commands, events
 from queuectl_core.model.events import Canceled, Enqueued, Event
-from queuectl_core.model.job import PENDING
+from queuectl_core.model.job import PENDING, Job
 from queuectl_core.model.job_spec import HOOKS
 from tests.builders import (
     EVERYTHING,
@@ -167,6 +167,24 @@ def test_hook_of_a_batch_runs_once_when_several_jobs_end_together() -> None:
     engine.handle(commands.RetryDead(["a"]), NOW_MS)
     run_job(engine, exited(0))
     assert ends_of_batches(engine)[2:] == [("tell", "night", 1, 2), ("ours", "night", 1, 2)]
+
+
+def test_ends_of_many_batches_need_few_looks_at_each_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, looks = an_engine(), 0
+    ids = [f"j{n}" for n in range(100)]
+    specs: list[object] = [{"id": id, "command": "true", "batch": id, "on_batch_end": "tell"} for id in ids]
+    engine.handle(commands.Enqueue(specs, "/"), NOW_MS)
+    get = engine.table.get
+
+    def counted(id: str) -> Job | None:
+        nonlocal looks
+        looks += 1
+        return get(id)
+
+    monkeypatch.setattr(engine.table, "get", counted)
+    engine.handle(commands.Cancel(ids, 15), NOW_MS, lambda events: None)
+    assert len(ends_of_batches(engine)) == 100
+    assert looks < 20 * len(ids)
 
 
 @pytest.mark.parametrize("is_load", [True, False])
