@@ -39,6 +39,9 @@ SUCCESSOR_WITHIN_S = 5.0
 AT_ONCE = 100_000
 """The most jobs that a wait names to a supervisor at a time, which has room for twice as many."""
 
+MOST_WATCHED = 2 * AT_ONCE
+"""The most unfinished jobs in a wait that ends with one of them, because the supervisor must know all."""
+
 REPORT_EVERY_S = 0.2
 """The shortest time between two reports on a wait, in seconds."""
 
@@ -152,7 +155,10 @@ class JobWait:
         return client is not None and self._ended_with(client, ids, lenient=True)[0] is not None
 
     def _for_portion(self, ids: Sequence[str], lenient: bool) -> dict[str, Any] | None:
-        """Return the last reply on these jobs, or None at the timeout."""
+        """Return the last reply on these jobs, or None at the timeout.
+
+        Raises: InvalidInput, UnknownJob, NoSupervisor, Busy.
+        """
         pause_s, alone_from_s = FIRST_PAUSE_S, 0.0
         while True:
             client = connect(self._transport.home.socket, self._transport.deadline_s)
@@ -160,6 +166,8 @@ class JobWait:
                 reply, is_heard = self._ended_with(client, ids, lenient)
                 alone_from_s = time.monotonic() + SUCCESSOR_WITHIN_S
                 pause_s = pause_s if is_heard else FIRST_PAUSE_S
+                if reply is None and is_heard and len(ids) > MOST_WATCHED and not self._is_late():
+                    raise InvalidInput(what=f"a wait for one of many jobs can name at most {MOST_WATCHED}")
             else:
                 reply = self._ended_alone(ids, lenient) if time.monotonic() >= alone_from_s else None
             if reply is not None or self._is_late():

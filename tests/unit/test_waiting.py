@@ -1,0 +1,34 @@
+"""Waiting: a wait that no supervisor has room for is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from queuectl_core import waiting
+from queuectl_core.errors import InvalidInput
+from queuectl_core.home import Home
+from queuectl_core.transport import Transport
+
+
+class FullSupervisor:
+    """A client of a supervisor that has no room for more jobs to wait for."""
+
+    def send(self, verb: str, **fields: object) -> None:
+        pass
+
+    def receive(self, timeout_s: float | None) -> dict[str, object]:
+        return {"ended": None}
+
+    def close(self) -> None:
+        pass
+
+
+def test_wait_for_the_first_of_too_many_jobs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOST_WATCHED", 2)
+    monkeypatch.setattr(waiting, "connect", lambda *_: FullSupervisor())
+    transport = Transport(Home(tmp_path), 5.0, lambda text: None)
+    wait = waiting.JobWait(transport, 30.0, waiting.Watch("first"))
+    with pytest.raises(InvalidInput, match="at most 2"):
+        wait.for_ids(["a", "b", "c"])
