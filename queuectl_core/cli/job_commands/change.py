@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NothingToDo, WrongState
-from ...model.states import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
+from ...model.states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES
 from ...wire.protocol import MAX_DEPENDANTS
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Arguments
@@ -117,12 +117,14 @@ class Change:
     def _states_in(self, chosen: Chosen) -> list[str]:
         """Return the states of a filter that allow the change.
 
-        An unknown state stays in the filter, so that the request is refused.
+        A job that left these states after the list is not changed. An unknown state stays in the filter, so that the
+        request is refused.
         """
         named = chosen.get("state")
         named = [named] if isinstance(named, str) else named
         if named is None or set(named) <= set(STATES):
-            return [state for state in self._states if named is None or state in named]
+            states = [state for state in self._states if named is None or state in named]
+            return [state for state in states if state in _states_that_match(chosen)] or states
         return list(named)
 
 
@@ -247,6 +249,14 @@ class Edit(Change):
     def _has_change(self, args: Arguments) -> bool:
         names = ("set", "command", *(flag[2:].replace("-", "_") for flag, _, _ in self.JOB_FLAGS))
         return any(getattr(args, name) not in (None, False) for name in names)
+
+
+def _states_that_match(chosen: Chosen) -> Sequence[str]:
+    """Return the states that the other conditions of a filter allow."""
+    where: Mapping[str, object] = chosen.get("where") or {}
+    if "cause" in where:
+        return (DEAD,)
+    return FINAL_STATES if "ended_since_ms" in where else STATES
 
 
 def _signal(text: str) -> int:
