@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+from .. import fast_json
 from ..errors import InvalidInput, NothingToDo, QueueError
 from .screen import Screen, cut, tell
 
@@ -86,7 +87,7 @@ def _open_editor(path: str) -> None:
 def _read(path: str) -> Fields:
     try:
         with open(path, encoding="utf-8") as file:
-            new = json.load(file, object_pairs_hook=_without_repeats)
+            new = json.load(file, object_pairs_hook=fast_json.unique)
     except OSError as fault:
         raise InvalidInput(what=f"cannot read {path}: {fault.strerror}") from None
     except (ValueError, RecursionError) as fault:
@@ -94,13 +95,6 @@ def _read(path: str) -> Fields:
     if not isinstance(new, dict):
         raise InvalidInput(what="the text must be one JSON object")
     return new
-
-
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a field appears twice")
-    return found
 
 
 def _difference(old: Fields, new: Fields) -> dict[str, object]:

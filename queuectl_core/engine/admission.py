@@ -179,7 +179,6 @@ class Admission:
             return True
         return job.state not in FINAL_STATES
 
-
     def _newest_in(self, batch: str, after_any: bool, dependant: str) -> str | None:
         """Return the job of a batch for which a dependant must wait first, or with which it dies, or None.
 

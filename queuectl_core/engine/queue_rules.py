@@ -73,7 +73,7 @@ def remove(table: JobTable, command: commands.RemoveQueue, now_ms: int) -> tuple
         raise NothingToDo(what=f"queue {name[:60]!r} has no rules and no jobs; `queuectl queue list` shows the queues")
     waiting = sum(table.count_of(name, state) for state in (PENDING, FAILED, PROCESSING))
     if waiting:
-        moved = f"finish or cancel them, or move them with `queuectl edit --where queue={name} --queue NAME`"
+        moved = f"finish or cancel them, or move them with `queuectl edit --queue {name} --set queue=NAME`"
         raise InvalidInput(what=f"queue {name} has unfinished jobs: {waiting}; {moved}")
     gone: Any = dict.fromkeys(table.queues.get(name, {}))
     return ([events.QueueChanged(name, now_ms, gone)] if gone else []), None

@@ -25,7 +25,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Corrupt, NewerFormat
-from ..model.job import FINAL_STATES, NO_OPTIONS, STATES, Job
+from ..model.job import NO_OPTIONS, STATES, Job
 from ..model.job_spec import DEFAULT_QUEUE
 from .batch_times import BatchTimes
 from .counts import Counts, count_names
@@ -246,10 +246,6 @@ class JobTable:
     def counts_of_batch(self, batch: str) -> dict[State, int]:
         """Return how many jobs of a batch are in each state, all 0 if there is no such batch."""
         return self._counts.of_batch(batch)
-
-    def unfinished_in(self, batch: str) -> int:
-        """Return how many jobs of a batch are unfinished."""
-        return sum(number for state, number in self._counts.of_batch(batch).items() if state not in FINAL_STATES)
 
     def queue_names(self, after: str = "", limit: int = 2**31) -> list[str]:
         """Return the first `limit` queues after that name that have a job or a rule, by name, the default one first."""
