@@ -92,3 +92,10 @@ def test_a_group_without_an_action_prints_its_help_at_a_terminal(queuectl: Comma
 def test_a_mistake_is_told_with_what_to_type(queuectl: CommandLine, words: str, said: str) -> None:
     assert said in queuectl.refused(2, *words.split())
     assert not os.path.exists(queuectl.home)
+
+
+def test_events_begin_at_a_number_or_at_a_time(three: CommandLine) -> None:
+    numbers = [json.loads(line)["seq"] for line in three.ok("events", "--since", "1h").splitlines()]
+    assert numbers == [1, 2, 3] and three.ok("events", "--since", "2099-01-01") == ""
+    assert three.ok("events", "--since", "2").count("\n") == 1
+    assert "--since needs a time" in three.refused(2, "events", "--since", "x")
