@@ -147,9 +147,10 @@ def parse(
         from .guidance.guesses import behind_dashes, unexpected
 
         inner, stray = parser.actions.get(args.get("action", ""), parser), [*args.get("job", ()), *more]
-        advice = getattr(command, "FOR_A_WORD", "").format(more[0][:60])
+        has_q = SHORT["--quiet"] in words
+        advice = getattr(command, "FOR_A_WORD", "-q is --quiet, use --queue" * has_q).format(more[0][:60])
         what = unexpected(more, list(inner._option_string_actions), commands_with, advice)
-        if behind is None and inner.takes_words and not stray[0].startswith(("-", "{")):
+        if behind is None and inner.takes_words and not has_q and not stray[0].startswith(("-", "{")):
             before = words[: words.index(stray[0])]
             what = behind_dashes(["queuectl", name, *before], stray)
         raise InvalidInput(what=f"{what}; see `{inner.prog} --help`")

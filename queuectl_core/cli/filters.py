@@ -138,7 +138,8 @@ def tags_of(texts: list[str], flag: str) -> dict[str, str]:
     """
     pairs = [text.partition("=") for text in texts]
     if not all(sign for _, sign, _ in pairs):
-        raise InvalidInput(what=f"{flag} needs NAME=VALUE")
+        lacking = next(name for name, sign, _ in pairs if not sign)
+        raise InvalidInput(what=f"{flag} needs NAME=VALUE, not {lacking[:40]!r}")
     return {name: value for name, _, value in pairs}
 
 

@@ -254,7 +254,8 @@ def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
         elif word in ("-V", "--version"):
             return options, "--version", []
         elif word.startswith("-"):
-            raise InvalidInput(what=f"unknown option {word!r}; see `queuectl --help`")
+            advice = "options of a command come after its name, see `queuectl --help`"
+            raise InvalidInput(what=f"unknown option {word[:60]!r}; {advice}")
         else:
             return options, word, list(words)
     return options, "status", []
