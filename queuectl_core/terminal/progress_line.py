@@ -94,8 +94,11 @@ def _rate(per_second: float) -> str:
 
 
 def sentence(what: str, ended: Mapping[str, int], spent_s: float) -> str:
-    """Return the line that stays: how many ended in which way, and how long the wait was."""
+    """Return the line that stays: how many ended in which way, and how long the wait was.
+
+    The order of the ways does not depend on which job ended first.
+    """
     total = sum(ended.values())
     count = f"1 {what[:-1]}" if total == 1 and what.endswith("s") else f"{total} {what}"
-    how = ", ".join(f"{number} {state}" for state, number in ended.items() if number)
+    how = ", ".join(f"{number} {state}" for state, number in sorted(ended.items()) if number)
     return f"{count}: {how}; waited {format_span(round(1000 * spent_s))}" if how else count

@@ -78,6 +78,7 @@ def test_a_count_that_falls_starts_again() -> None:
 
 def test_the_sentence_at_the_end() -> None:
     assert sentence("jobs", {"completed": 297, "dead": 3}, 83.0) == "300 jobs: 297 completed, 3 dead; waited 1 min 23 s"
+    assert sentence("jobs", {"dead": 3, "completed": 2}, 1.0).startswith("5 jobs: 2 completed, 3 dead; ")
     assert sentence("jobs", {"completed": 1, "purged": 0}, 0.04) == "1 job: 1 completed; waited 0.0 s"
     assert sentence("jobs", {}, 1.0) == "0 jobs"
 
