@@ -80,7 +80,8 @@ class FullParser(argparse.ArgumentParser):
         """Return the help, in which the description is as wide as the terminal."""
         import textwrap
 
-        self.description = textwrap.fill(" ".join((self.description or "").split()), _columns() - 2)
+        words = " ".join((self.description or "").split())
+        self.description = textwrap.fill(words, _columns() - 2, break_on_hyphens=False)
         return super().format_help()
 
     @property

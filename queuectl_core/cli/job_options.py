@@ -70,10 +70,7 @@ NEW_JOB_FLAGS = (
 )
 """The options of a command that adds a job."""
 
-_RARE = (
-    *("--grace", "--backoff-max", "--jitter", "--snooze-on", "--snooze", "--shell", "--nice", "--limit-cpu"),
-    *("--on-success", "--on-failure", "--on-dead", "--on-end", "--on-batch-end"),
-)
+_RARE = ("--grace", "--backoff-max", "--jitter", "--snooze-on", "--snooze", "--shell", "--nice", "--limit-cpu")
 """The options that a help only names."""
 
 _BY_VARIABLE = (
@@ -89,22 +86,29 @@ _MAX_FILE_CHARACTERS = 1024 * 1024
 
 
 def two_columns(flags: Sequence[Option]) -> str:
-    """Return the help of job options in two columns, which fit the screen, and the names of the rare ones."""
-    shown = [(flag, metavar, help) for flag, metavar, help in flags if flag not in _RARE]
+    """Return the help of job options in two columns, which fit the screen, and the names of rare ones and hooks."""
+    hooks = [flag for flag, _, _ in flags if flag.startswith("--on-") and flag != "--on-conflict"]
+    rare = [flag for flag, _, _ in flags if flag in _RARE]
+    shown = [(flag, metavar, help) for flag, metavar, help in flags if flag not in (*rare, *hooks)]
     cells = [f"{' '.join((*spellings(flag), metavar.rstrip('…?'))):19}{help}" for flag, metavar, help in shown]
     half = (len(cells) + 1) // 2
     right = [*cells[half:], ""]
     lines = [f"{left:40}{right[n]}".rstrip() for n, left in enumerate(cells[:half])]
-    rare = [option for option in flags if option[0] in _RARE]
-    return "\n".join([*lines, f"also: {names_of(rare)}"] if rare else lines)
+    also = f"also: {' '.join(rare)}" if rare else ""
+    if hooks:
+        also += f"; hooks (see `queuectl help hooks`): {' '.join(hooks)}"
+    return "\n".join([*lines, _wrapped(also)] if also else lines)
 
 
 def names_of(flags: Sequence[Option]) -> str:
     """Return the names of options on lines that fit the screen."""
+    return _wrapped(" ".join(flag for flag, _, _ in flags))
+
+
+def _wrapped(text: str) -> str:
     import textwrap
 
-    names = " ".join(flag for flag, _, _ in flags)
-    return "\n".join(textwrap.wrap(names, 72, subsequent_indent="  ", break_on_hyphens=False))
+    return textwrap.fill(text, 76, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def job_fields(args: Arguments) -> JobFields:

@@ -21,7 +21,8 @@ SLOT = "QUEUECTL_SLOT"
 HOOK = "QUEUECTL_HOOK_"
 """The first part of the names of the variables that tell a hook about the job that it follows."""
 
-_OWN = frozenset((MARK, HOME, JOB_ID, ATTEMPT, QUEUE, JOB_NAME, SLOT))
+OWN = frozenset((MARK, HOME, JOB_ID, ATTEMPT, QUEUE, JOB_NAME, SLOT))
+"""The variables that only queuectl sets."""
 
 
 def submitted(environ: Mapping[str, str]) -> dict[str, str]:
@@ -39,4 +40,4 @@ def _is_text(text: str) -> bool:
 
 def without_own(environ: Mapping[str, str]) -> dict[str, str]:
     """Return a copy of `environ` without the variables of the job that it belongs to."""
-    return {name: value for name, value in environ.items() if name not in _OWN and not name.startswith(HOOK)}
+    return {name: value for name, value in environ.items() if name not in OWN and not name.startswith(HOOK)}

@@ -82,8 +82,50 @@ To change that: `--fail-on 126,127`, or `queuectl config set fail-on 126,127`.
 
 A job has the environment of `worker start`, not of `enqueue`: pass variables with
 `--env K=V`, `--env-file FILE` or `--inherit-env`, or see `environment` in
-`queuectl config list`. A job also has QUEUECTL_JOB_ID, QUEUECTL_ATTEMPT,
-QUEUECTL_HOME and QUEUECTL_WORKER.
+`queuectl config list`. A job also has these variables:
+
+  QUEUECTL_JOB_ID       its ID
+  QUEUECTL_ATTEMPT      the number of this attempt, from 1
+  QUEUECTL_HOME         the folder that holds the jobs
+  QUEUECTL_WORKER       a mark of its worker, for queuectl itself
+  QUEUECTL_QUEUE        its queue; unset for a job of `default` without options
+  QUEUECTL_JOB_NAME     its name; unset without --name
+  QUEUECTL_SLOT         its slot, 1 to the limit of its queue; unset without a limit.
+                        CUDA counts from 0: CUDA_VISIBLE_DEVICES=$((QUEUECTL_SLOT - 1))
+  QUEUECTL_ARRAY_INDEX  its index; unset without --array
+
+A hook has more variables: see `queuectl help hooks`.
+""",
+    "hooks": """A hook is a command that runs after a job. It is a job itself, in the queue `hooks`.
+
+  --on-success CMD     after a job completes
+  --on-failure CMD     after each failed attempt, so again with each retry
+  --on-dead CMD        after a job dies: it failed for good, or so did one it waits for
+  --on-end CMD         after a job completes, dies or is canceled
+  --on-batch-end CMD   after the last job of a batch ends; give it to every job of it
+
+`queuectl config set on-dead CMD` sets a hook for all jobs. Only a setting: `on-idle`,
+which runs when no job waits or runs any more.
+
+For a pipeline, choose --on-batch-end: it runs once, while --on-dead also runs for each
+job that dies with the job that it waits for.
+
+A hook reads the record of the job from stdin, as one line of JSON, and has these
+variables. $QUEUECTL_JOB_ID is the ID of the hook itself.
+
+  QUEUECTL_HOOK_JOB_ID           the job
+  QUEUECTL_HOOK_STATE            completed, failed or dead
+  QUEUECTL_HOOK_EXIT_CODE        exit code of the last attempt; empty if it has none
+  QUEUECTL_HOOK_REASON           why it failed or is dead; empty if it completed
+  QUEUECTL_HOOK_ATTEMPT          how many attempts it has had
+  QUEUECTL_HOOK_OUTPUT_TAIL      the end of its latest output, up to 4096 bytes
+  QUEUECTL_HOOK_BATCH            the batch; this and the next two only for on-batch-end
+  QUEUECTL_HOOK_BATCH_COMPLETED  how many of its jobs completed
+  QUEUECTL_HOOK_BATCH_DEAD       how many of its jobs are dead
+
+examples:
+  queuectl enqueue --on-dead 'mail -s "$QUEUECTL_HOOK_JOB_ID died" ann' -- ./backup.sh
+  queuectl enqueue --batch n --on-batch-end './tell.sh' -- ./build.sh
 """,
     "scripts": """Data goes to stdout, and messages go to stderr. `--json` prints one JSON value,
 which keeps its fields in new versions. Without a terminal, queuectl asks nothing and

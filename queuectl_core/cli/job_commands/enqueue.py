@@ -20,7 +20,8 @@ PREVIEW_COMMANDS = 5
 """The number of commands that --dry-run shows of many jobs."""
 
 SUMMARY = """Adds one job, or many (all or none), and prints only their IDs; exit 0 means stored. JSON is an object with
-fields named like the options. For many jobs, {} in the command is the value, as in GNU parallel."""
+fields named like the options. For many jobs, {} is the value; without {}, --each-line
+appends it."""
 EXAMPLES = [
     """queuectl enqueue '{"id": "job1", "command": "sleep 2"}'""",
     "queuectl enqueue --id nightly --max-retries 5 --command 'cd /srv && ./backup | gzip > b.gz'",

@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 
 TAKES_WORDS = True
 HAS_JSON = False
-SUMMARY = """Adds a job, prints its output through all retries, and exits with its exit status.
-Exits with 128+N after signal N, 1 if the job was canceled or never started, 124 after --wait-timeout.
-Ctrl-C leaves the job running."""
-EXAMPLES = ["queuectl run -- make -j4 all", "queuectl run --queue gpu --timeout 2h -- ./train.sh"]
+SUMMARY = """Adds a job, prints its output through all retries, and exits with its exit status. A failed command is
+retried like any job, by default 3 times; --max-retries 0 prevents that. Exits with 128+N after signal N, so usually
+143 after --timeout, which ends the command. Exits with 124 after --wait-timeout, which only ends the wait, and with 1
+if the job was canceled or never started. Ctrl-C leaves the job running."""
+EXAMPLES = [
+    "queuectl run -- make -j4 all",
+    "queuectl run --max-retries 0 -- make test",
+    "queuectl run --max-retries 0 --timeout 2h -- ./train.sh",
+    "queuectl run --wait-timeout 10m -- ./sync.sh",
+]
 USAGE = "queuectl run [options] -- WORD …"
 OPTIONS = (
     ("--id", "ID", "ID of the job (default: generated)"),

@@ -11,7 +11,11 @@ from queuectl_core.cli.guidance.aliases import ALIASES, AMBIGUOUS, action_of, un
 from queuectl_core.cli.guidance.guesses import behind_dashes, unexpected
 from queuectl_core.cli.guidance.topics import TOPICS
 from queuectl_core.cli.main import COMMANDS, command_of, definitions
+from queuectl_core.cli.sweeps import INDEX_VARIABLE
 from queuectl_core.errors import InvalidInput
+from queuectl_core.model.job_environment import OWN
+from queuectl_core.model.job_spec import HOOKS
+from queuectl_core.worker.hook_environment import hook_variables
 
 OPTIONS: dict[str, object] = {"home": None, "json": False, "quiet": False}
 
@@ -66,6 +70,18 @@ def test_every_short_form_is_in_the_topic() -> None:
 
 def test_every_filter_is_in_the_topic() -> None:
     assert [name for name, _, _ in (STATE, *FILTERS) if name not in TOPICS["filters"]] == []
+
+
+def test_every_variable_of_a_job_is_in_the_topic() -> None:
+    assert [name for name in (*OWN, INDEX_VARIABLE) if f"  {name} " not in TOPICS["environment"]] == []
+
+
+def test_every_hook_and_its_variables_are_in_the_topic() -> None:
+    names = {"job_id": "a", "state": "dead", "exit_code": 1, "reason": "", "attempt": 1, "log_file": None}
+    counts = {"log_offset": 0, "output_bytes": 0, "batch": "b", "completed": 0, "dead": 1}
+    variables = hook_variables({**names, **counts}, "")  # type: ignore[typeddict-item]  # it has all fields
+    assert [name for name in variables if f"  {name.decode()} " not in TOPICS["hooks"]] == []
+    assert [name for name in HOOKS if f"--{name} CMD" not in TOPICS["hooks"]] == []
 
 
 @pytest.mark.parametrize("name", TOPICS)
