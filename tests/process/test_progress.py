@@ -218,5 +218,5 @@ def test_unused_piped_input_is_noted_unless_quiet(queuectl: CommandLine) -> None
 
 def test_many_jobs_are_counted_on_stderr(queuectl: CommandLine) -> None:
     answer = queuectl("enqueue", "--array", "1-3", "--", "true")
-    assert answer.out.count("\n") == 3 and answer.err.startswith("3 jobs added to batch ")
+    assert answer.out.count("\n") == 3 and answer.err.startswith("added 3 jobs to batch ")
     assert queuectl("enqueue", "--array", "1-3", "--quiet", "--", "true").err == ""

@@ -76,7 +76,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.quiet or screen.json:
         return
     if lines is not None:
-        screen.note(f"{counted(len(ids))} added" + (f" to batch {args.batch}" if args.batch else ""))
+        screen.note(f"added {counted(len(ids))}" + (f" to batch {args.batch}" if args.batch else ""))
     elif args.stdin != "-":
         _warn_of_unused_input(screen)
 
