@@ -88,7 +88,7 @@ ATTEMPT_FIELDS = {
     "output_bytes": "bytes of output kept",
     "dropped_bytes": "bytes of output that were over the limit or found no room",
     "cpu_ms": "processor time of the command and its children",
-    "peak_bytes": "largest memory of one of its processes, but no less than its worker has (about 17 MiB)",
+    "peak_bytes": "largest memory of one of its processes; at least that of its worker (17 MiB)",
     "slot": "its `QUEUECTL_SLOT`; absent in a queue without a limit",
 }
 
