@@ -149,7 +149,7 @@ def parse(
 
         inner, stray = parser.actions.get(args.get("action", ""), parser), [*args.get("job", ()), *more]
         has_q = SHORT["--quiet"] in words
-        advice = getattr(command, "FOR_A_WORD", "-q is --quiet, use --queue" * has_q).format(more[0][:60])
+        advice = _advice(command, more, "-q is --quiet, use --queue" * has_q)
         what = unexpected(more, list(inner._option_string_actions), commands_with, advice)
         if behind is None and inner.takes_words and not has_q and not stray[0].startswith(("-", "{")):
             before = words[: words.index(stray[0])]
@@ -158,6 +158,23 @@ def parse(
     if behind is not None and not getattr(command, "TAKES_WORDS", False):
         raise InvalidInput(what=f"`queuectl {name}` accepts nothing after --")
     return Arguments(**{**args, "home": home_of(args["home"]), "words": behind})
+
+
+def _advice(command: Any, stray: list[str], otherwise: str) -> str:
+    """Return what the command says to a word, or to a filter, that it does not accept.
+
+    `otherwise` is for a word if the command says nothing.
+    """
+    import shlex
+
+    from .filters import FILTERS
+
+    if not stray[0].startswith("-"):
+        text: str = getattr(command, "FOR_A_WORD", otherwise)
+        return text.format(stray[0][:60])
+    flags = [flag for names, _, _ in FILTERS for flag in spellings(names)]
+    text = getattr(command, "FOR_A_FILTER", "") if stray[0].split("=")[0] in flags else ""
+    return text.format(shlex.join(stray)[:60])
 
 
 def _spelled_out(words: list[str], command: Any, prog: str) -> list[str]:

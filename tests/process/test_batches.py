@@ -76,9 +76,23 @@ def test_pace_of_running_jobs_is_known_after_a_restart(queuectl: CommandLine, tm
 def test_unknown_batch_is_an_error(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--batch", "b", "--id", "a", "--", "true")
     assert "no job belongs to batch 'c'" in queuectl.refused(1, "status", "--batch", "c")
-    assert queuectl.ok("rm", "--batch", "b") == "removed 1 job\n"
+    assert queuectl.ok("rm", "--batch", "b") == "removed 1 job (1 pending)\n"
     assert "no job belongs to batch 'b'" in queuectl.refused(1, "status", "--batch", "b")
     queuectl.ok("doctor")
+
+
+def test_rm_of_a_batch_says_states_and_what_stays(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--batch", "b", "--id", "slow", "--", "sleep", "60")
+    queuectl.ok("enqueue", "--batch", "b", "--", "true", ":::", "1", "2", "3")
+    queuectl.ok("cancel", "--batch", "b", "--grep", "true 3")
+    queuectl.ok("worker", "start")
+    until(lambda: queuectl.worker_running("slow"), lambda: "slow to run")
+    line = queuectl.refused(2, "prune", "--batch", "b c")
+    assert "use `queuectl rm --batch 'b c' --state completed,dead`" in line
+    assert queuectl.ok("rm", "--batch", "b", "--state", "dead") == "removed 1 job (1 dead)\n"
+    assert queuectl.ok("rm", "--batch", "b") == "removed 2 jobs (2 pending); 1 running job stays\n"
+    assert "no matching job can be removed; 1 running job stays" in queuectl.refused(1, "rm", "--batch", "b")
+    queuectl.ok("worker", "stop", "--now")
 
 
 @pytest.mark.parametrize("has_supervisor", [False, True])

@@ -65,7 +65,7 @@ def test_filters_select_jobs_to_change(four: CommandLine) -> None:
     four.refused(1, "retry", "--id", "la*", "--dry-run")
     assert four.ok("cancel", "--grep", "make") == "canceled 1 job\n"
     assert four.ok("rm", "--reason", "exit code", "--dry-run").splitlines() == ["web-2", "web-1"]
-    assert four.ok("rm", "--id", "web-*", "--yes") == "removed 2 jobs\n"
+    assert four.ok("rm", "--id", "web-*", "--yes") == "removed 2 jobs (2 dead)\n"
 
 
 @pytest.mark.parametrize("option", ["--id", "--batch", "--grep", "--reason", "--exit-code"])

@@ -79,7 +79,7 @@ def test_filters_select_jobs(queuectl: CommandLine) -> None:
     queuectl.refused(2, "cancel", "a", "--all")
     queuectl.refused(2, "cancel", "--tag", "x")
     queuectl.refused(2, "cancel", "--state", "odd")
-    assert queuectl.ok("rm", "--queue", "q") == "removed 2 jobs\n"
+    assert queuectl.ok("rm", "--queue", "q") == "removed 2 jobs (2 pending)\n"
     assert [job["id"] for job in queuectl.json("list")] == ["c"]
 
 

@@ -59,7 +59,7 @@ _HABITS = {
 def unexpected(words: Sequence[str], known: Sequence[str], commands_with: CommandsWith, advice: str = "") -> str:
     """Return what is wrong with words that a command with the `known` options does not accept.
 
-    `advice` is what the command says to a word that is no option.
+    `advice` is what the command says to such a word.
     """
     word = words[0].split("=")[0]
     if not word.startswith("-"):
@@ -69,6 +69,8 @@ def unexpected(words: Sequence[str], known: Sequence[str], commands_with: Comman
     meant = next((name for name in _HABITS.get(word, ()) if name in known), "") or _similar(word, known)
     if meant:
         return f"unknown option {word[:60]} (did you mean {meant}?)"
+    if advice:
+        return f"unknown option {word[:60]}; {advice}"
     having = [f"`{name}`" for name in commands_with(word)]
     elsewhere = f"; {_some(having)} {'has' if len(having) == 1 else 'have'} it" if having else ""
     return f"unknown option {word[:60]}{elsewhere}"

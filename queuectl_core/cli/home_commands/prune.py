@@ -19,6 +19,7 @@ OPTIONS = (
     ("--dry-run", "", "only count the jobs"),
     YES,
 )
+FOR_A_FILTER = "to remove finished jobs by a filter, use `queuectl rm {0} --state completed,dead`"
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

@@ -71,22 +71,32 @@ class Change:
             raise InvalidInput(what="use either job IDs or filters, not both")
         if not (args.ids or chosen or args.all):
             raise InvalidInput(what="name job IDs, use a filter, or use --all")
-        portions = [args.ids] if args.ids else self._selected(queue, chosen)
+        groups = {"": [args.ids]} if args.ids else self._selected(queue, chosen)
+        portions = [portion for group in groups.values() for portion in group]
         if args.dry_run:
             ids = self._check(queue, args.ids) if args.ids else [id for portion in portions for id in portion]
             return show_dry_run(ids, self._done, screen)
         if not args.ids:
             confirm(sum(map(len, portions)), self._done, args)
             options = {**options, "lenient": True, "states": self._states_in(chosen)}
-        more, said = self.consequences(queue, portions)
-        ids = [id for portion in portions for id in self._change(queue, portion, **options)]
+        more, said = self.consequences(queue, portions, None if args.ids else chosen)
+        changed = {
+            name: [id for portion in group for id in self._change(queue, portion, **options)]
+            for name, group in groups.items()
+        }
+        ids = [id for group in changed.values() for id in group]
         if not ids:
             raise self.nothing(queue, chosen)
         result = {"ids": ids, "count": len(ids), "dry_run": False, **more}
-        screen.done(result, f"{self._done} {counted(len(ids))}{said}")
+        screen.done(result, f"{self._done} {counted(len(ids))}{_states_of(changed)}{said}")
 
-    def consequences(self, queue: Queue, portions: list[list[str]]) -> tuple[dict[str, int], str]:
-        """Return what else the change does: more fields of the result, and a clause. The change follows."""
+    def consequences(
+        self, queue: Queue, portions: list[list[str]], chosen: Chosen | None
+    ) -> tuple[dict[str, int], str]:
+        """Return what else the change does: more fields of the result, and a clause. The change follows.
+
+        `chosen` is the filter, or None for a call with IDs.
+        """
         return {}, ""
 
     def nothing(self, queue: Queue, chosen: Chosen) -> NothingToDo:
@@ -102,17 +112,24 @@ class Change:
                 raise WrongState(id=id, state=state, what=self._done)
         return ids
 
-    def _selected(self, queue: Queue, chosen: Chosen) -> list[list[str]]:
-        """Return the IDs that a filter selects, all of them before the first change.
+    def _selected(self, queue: Queue, chosen: Chosen) -> dict[str, list[list[str]]]:
+        """Return the IDs that a filter selects in portions, all of them before the first change.
+
+        They are grouped by the state that the message names, or in one group without a name.
 
         Raises: NothingToDo.
         """
-        states = self._states_in(chosen)
-        selected: Chosen = {**chosen, "state": states}
-        portions = list(queue.select(**selected)) if states else []
-        if not portions:
+        found = {}
+        for name, states in self._groups_of(self._states_in(chosen)):
+            selected: Chosen = {**chosen, "state": states}
+            found[name] = list(queue.select(**selected)) if states else []
+        if not any(found.values()):
             raise self.nothing(queue, chosen)
-        return portions
+        return found
+
+    def _groups_of(self, states: list[str]) -> list[tuple[str, list[str]]]:
+        """Return the states that one request selects, under the name of their group."""
+        return [("", states)]
 
     def _states_in(self, chosen: Chosen) -> list[str]:
         """Return the states of a filter that allow the change.
@@ -143,7 +160,9 @@ class Cancel(Change):
         """
         return {"signal": _signal(args.signal or "TERM")}
 
-    def consequences(self, queue: Queue, portions: list[list[str]]) -> tuple[dict[str, int], str]:
+    def consequences(
+        self, queue: Queue, portions: list[list[str]], chosen: Chosen | None
+    ) -> tuple[dict[str, int], str]:
         """Return how many waiting jobs die with these, if one request can count them."""
         if len(portions) > 1 or len(portions[0]) > PAGE_JOBS:
             return {}, ""
@@ -154,6 +173,28 @@ class Cancel(Change):
         at_least = "at least " if count == MAX_DEPENDANTS else ""
         clause = "1 dependant dies too" if count == 1 else f"{at_least}{count} dependants die too"
         return {"dependants": count}, f"; {clause}" if count else ""
+
+
+class Remove(Change):
+    """The command that removes jobs. It says their states, because waiting ones never run then."""
+
+    def consequences(
+        self, queue: Queue, portions: list[list[str]], chosen: Chosen | None
+    ) -> tuple[dict[str, int], str]:
+        """Return a clause that says how many matching jobs stay, because they run."""
+        if chosen is None or "state" in chosen:
+            return {}, ""
+        running: Chosen = {**chosen, "state": PROCESSING}
+        count = sum(map(len, queue.select(**running)))
+        clause = f"; {counted(count, 'running job')} {'stays' if count == 1 else 'stay'}"
+        return {}, clause if count else ""
+
+    def nothing(self, queue: Queue, chosen: Chosen) -> NothingToDo:
+        """Return the error, which says how many matching jobs run."""
+        return NothingToDo(what=f"no matching job can be removed{self.consequences(queue, [], chosen)[1]}")
+
+    def _groups_of(self, states: list[str]) -> list[tuple[str, list[str]]]:
+        return [(state, [state]) for state in states]
 
 
 class Retry(Change):
@@ -259,6 +300,12 @@ def _states_that_match(chosen: Chosen) -> Sequence[str]:
     return FINAL_STATES if "ended_since_ms" in where else STATES
 
 
+def _states_of(changed: dict[str, list[str]]) -> str:
+    """Return a clause with the number of changed jobs in each group that has a name."""
+    counts = [f"{len(ids)} {name}" for name, ids in changed.items() if name and ids]
+    return f" ({', '.join(counts)})" if counts else ""
+
+
 def _signal(text: str) -> int:
     import signal
 
@@ -294,7 +341,7 @@ COMMANDS = {
             "queuectl edit --queue mail --set queue=slow",
         ],
     ),
-    "rm": Change(
+    "rm": Remove(
         Queue.remove, "removed", (PENDING, FAILED, DEAD, COMPLETED),
         """Removes jobs permanently, except running ones. If a removed job was waiting, the jobs that wait for
         it are canceled.""",
