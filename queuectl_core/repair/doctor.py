@@ -86,7 +86,7 @@ def _permissions(home: Home, names: list[str]) -> Finding:
             continue
         if _is_unusable(name, status):
             unusable.append(name)
-        elif stat.S_IMODE(status.st_mode) & 0o077:
+        elif stat.S_IMODE(status.st_mode) & (0o022 if name == "." else 0o077):  # file names are no secret
             open_to_others.append(name)
     for fault, wrong in (("wrong type, owner or permissions:", unusable), ("other users can access", open_to_others)):
         if wrong:

@@ -61,6 +61,13 @@ def test_doctor_reports_a_sound_home(queuectl: CommandLine) -> None:
     assert all(finding["sound"] is not False for finding in queuectl.json("doctor"))
 
 
+def test_a_folder_that_others_may_list_is_a_sound_home(queuectl: CommandLine) -> None:
+    """For example, a new volume of a container has these permissions. Everything in it is private."""
+    os.mkdir(queuectl.home, 0o755)
+    queuectl.ok("enqueue", "--", "true")
+    assert "private to you" in queuectl.ok("doctor")
+
+
 def test_damage_is_refused_with_its_events_and_jobs(queuectl: CommandLine) -> None:
     for id in ("a", "b", "c"):
         queuectl.ok("enqueue", "--id", id, "--command", "true")
