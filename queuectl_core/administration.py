@@ -57,6 +57,11 @@ class Administration:
     def deadline_s(self, deadline_s: float) -> None:
         self._transport.deadline_s = deadline_s
 
+    @property
+    def is_alone(self) -> bool:
+        """Return whether the latest answer is from this process, because no supervisor runs."""
+        return self._transport.is_alone
+
     def say_if_slow(self, on_slow: Callable[[str], None]) -> None:
         """Call `on_slow` with a message, once, when an answer takes more than 2 seconds."""
         self._transport.on_slow = on_slow

@@ -51,6 +51,8 @@ class Transport:
         self.deadline_s = deadline_s
         self.on_slow: Callable[[str], None] | None = None
         """Who hears, once, that an answer takes long."""
+        self.is_alone = False
+        """Whether the latest answer is from this process, because no supervisor runs."""
         self._notice = notice
         self._idle: list[Client] = []
         """The connections that no call uses now.
@@ -69,6 +71,7 @@ class Transport:
 
         Raises: Busy, NoSupervisor, and any error with which the request is refused.
         """
+        self.is_alone = False
         reply = self._ask_supervisor(verb, fields)
         if reply is not None:  # the usual case, which needs neither a lock nor the code for one
             return reply
@@ -78,6 +81,7 @@ class Transport:
             reply = self._ask_supervisor(verb, fields)
             if reply is None:
                 reply = self._in_process(line).answer({"verb": verb, **fields})
+                self.is_alone = reply is not None
             if reply is not None:
                 return reply
         raise self._unanswered()
@@ -105,6 +109,7 @@ class Transport:
     def load(self, requests: Iterator[dict[str, Any]], progress: Callable[[int], None]) -> list[str]:
         """Enqueue many jobs, in requests that are committed together, and return their IDs."""
         ids: list[str] = []
+        self.is_alone = False
 
         def on_reply(reply: dict[str, Any]) -> None:
             ids.extend(reply["ids"])
@@ -121,7 +126,8 @@ class Transport:
                 return ids
             # Read all before taking the lock: the source may be slow.
             requests = iter(list(requests))
-            if self._in_process(line).converse(requests, on_reply):
+            self.is_alone = self._in_process(line).converse(requests, on_reply)
+            if self.is_alone:
                 return ids
         raise self._unanswered()
 

@@ -220,3 +220,14 @@ def test_many_jobs_are_counted_on_stderr(queuectl: CommandLine) -> None:
     answer = queuectl("enqueue", "--array", "1-3", "--", "true")
     assert answer.out.count("\n") == 3 and answer.err.startswith("added 3 jobs to batch ")
     assert queuectl("enqueue", "--array", "1-3", "--quiet", "--", "true").err == ""
+
+
+def test_enqueue_at_a_terminal_says_that_no_supervisor_runs(queuectl: CommandLine) -> None:
+    said = "no supervisor is running; start one with `queuectl worker start`\n"
+    assert Terminal(queuectl, "enqueue", "--id", "a", "--", "true").end() == (0, "a\n", said)
+    status, _, left = Terminal(queuectl, "enqueue", "--batch", "b", "--", "true", ":::", "1", "2").end()
+    assert (status, left) == (0, f"added 2 jobs to batch b\n{said}")
+    assert Terminal(queuectl, "enqueue", "--id", "d", "--quiet", "--", "true").end() == (0, "d\n", "")
+    assert queuectl("enqueue", "--", "true").err == ""
+    queuectl.ok("worker", "start")
+    assert Terminal(queuectl, "enqueue", "--id", "e", "--", "true").end() == (0, "e\n", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ...api import Queue
 from ...errors import InvalidInput, InvalidJob, QueueError
 from ..fast_args import Arguments
@@ -73,12 +75,18 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     else:
         batch = {} if args.batch is None else {"batch": args.batch}
         screen.result({"ids": ids, **batch}, "\n".join(ids))
-    if args.quiet or screen.json:
-        return
-    if lines is not None:
-        screen.note(f"added {counted(len(ids))}" + (f" to batch {args.batch}" if args.batch else ""))
+    if not (args.quiet or screen.json):
+        _add_notes(queue, args, None if lines is None else len(ids), screen)
+
+
+def _add_notes(queue: Queue, args: Arguments, count: int | None, screen: Screen) -> None:
+    """Print what a person wants to know beside the IDs. `count` is the number of jobs of a call that adds many."""
+    if count is not None:
+        screen.note(f"added {counted(count)}" + (f" to batch {args.batch}" if args.batch else ""))
     elif args.stdin != "-":
         _warn_of_unused_input(screen)
+    if queue.is_alone and sys.stderr.isatty():
+        screen.note("no supervisor is running; start one with `queuectl worker start`")
 
 
 def _warn_of_unused_input(screen: Screen) -> None:
