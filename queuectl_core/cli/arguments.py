@@ -132,7 +132,7 @@ def _columns() -> int:
 
 
 def parse(
-    name: str, command: Any, words: list[str], options: dict[str, object], commands_with: CommandsWith = lambda _: ()
+    name: str, command: Any, words: list[str], options: dict[str, object], commands_with: CommandsWith = lambda *_: ()
 ) -> Arguments:
     """Return the arguments of one call. `commands_with` tells which other commands have an option.
 
@@ -149,7 +149,8 @@ def parse(
 
         inner, stray = parser.actions.get(args.get("action", ""), parser), [*args.get("job", ()), *more]
         has_q = SHORT["--quiet"] in words
-        advice = _advice(command, more, "-q is --quiet, use --queue" * has_q)
+        definition = getattr(command, "ACTIONS", {}).get(args.get("action"), command)
+        advice = _advice(definition, more, "-q is --quiet, use --queue" * has_q)
         what = unexpected(more, list(inner._option_string_actions), commands_with, advice)
         if behind is None and inner.takes_words and not has_q and not stray[0].startswith(("-", "{")):
             before = words[: words.index(stray[0])]
@@ -160,8 +161,8 @@ def parse(
     return Arguments(**{**args, "home": home_of(args["home"]), "words": behind})
 
 
-def _advice(command: Any, stray: list[str], otherwise: str) -> str:
-    """Return what the command says to a word, or to a filter, that it does not accept.
+def _advice(definition: Any, stray: list[str], otherwise: str) -> str:
+    """Return what a command or an action says to a word or an option that it does not accept.
 
     `otherwise` is for a word if the command says nothing.
     """
@@ -169,11 +170,13 @@ def _advice(command: Any, stray: list[str], otherwise: str) -> str:
 
     from .filters import FILTERS
 
-    if not stray[0].startswith("-"):
-        text: str = getattr(command, "FOR_A_WORD", otherwise)
+    word = stray[0].split("=")[0]
+    if not word.startswith("-"):
+        text: str = getattr(definition, "FOR_A_WORD", otherwise)
         return text.format(stray[0][:60])
     flags = [flag for names, _, _ in FILTERS for flag in spellings(names)]
-    text = getattr(command, "FOR_A_FILTER", "") if stray[0].split("=")[0] in flags else ""
+    instead: dict[str, str] = getattr(definition, "INSTEAD_OF", {})
+    text = instead.get(word, getattr(definition, "FOR_A_FILTER", "") if word in flags else "")
     return text.format(shlex.join(stray)[:60])
 
 

@@ -56,12 +56,12 @@ def as_job(name: str, counts: dict[State, int]) -> dict[str, Any]:
     return {"id": BATCH + name, "number": -1, "state": (states or ["completed"])[0], "command": shown}
 
 
-def component(jobs: Jobs, id: str) -> Jobs:
-    """Return the jobs that are linked to a job, in both directions and over any number of steps."""
+def component(jobs: Jobs, *ids: str) -> Jobs:
+    """Return the jobs that are linked to some jobs, in both directions and over any number of steps."""
     neighbors = _dependants(jobs)
     for job in jobs.values():
         neighbors.setdefault(job["id"], []).extend(_prerequisites(jobs, job["id"]))
-    found, left = {id}, [id]
+    found, left = set(ids), list(ids)
     while left:
         new = [other for other in neighbors.get(left.pop(), ()) if other not in found]
         found.update(new)

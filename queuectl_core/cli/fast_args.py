@@ -20,6 +20,7 @@ from ..errors import InvalidInput
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     Option = tuple[str, str, str]
@@ -100,6 +101,10 @@ class Parser:
     def knows(self, flag: str) -> bool:
         """Return whether the command has an option."""
         return flag in self._options
+
+    def shared(self, flags: Iterable[str]) -> int:
+        """Return how many of the options the command has."""
+        return len(self._options.keys() & set(flags))
 
     def take(self, words: list[str]) -> dict[str, Any] | None:
         """Return the values, or None if argparse must parse these words."""

@@ -43,6 +43,9 @@ def name_of(path: str) -> str:
 class JobLines:
     """The jobs of one call, to iterate over once."""
 
+    first_command = ""
+    """The command of the first job, once it is made from others; empty for jobs that a file has."""
+
     def __iter__(self) -> Iterator[str]:
         """Yield the JSON text of each job.
 

@@ -16,7 +16,7 @@ from .screen import Screen, flush, tell, write
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -198,8 +198,11 @@ def definitions() -> Iterator[tuple[str, Any]]:
             yield f"{name} {action}".strip(), definition
 
 
-def _commands_with(flag: str) -> list[str]:
-    return [words for words, definition in definitions() if fast_args.Parser(definition).knows(flag)]
+def _commands_with(flag: str, known: Sequence[str]) -> list[str]:
+    """Return the commands with an option, those first that share most of the `known` options."""
+    parsers = ((words, fast_args.Parser(definition)) for words, definition in definitions())
+    having = [(parser.shared(known), words) for words, parser in parsers if parser.knows(flag)]
+    return [words for _, words in sorted(having, key=lambda pair: -pair[0])]
 
 
 def usage() -> str:

@@ -73,7 +73,9 @@ class SweepLines(JobLines):
         number = 0
         for number, row in enumerate(self._rows, 1):
             own = self._index_variable(environment, row[0]) if self._is_array else ""
-            yield f'{{"command":{encode(self._template.fill(row, number))}{shared}{own}}}'
+            command = self._template.fill(row, number)
+            self.first_command = self.first_command or command
+            yield f'{{"command":{encode(command)}{shared}{own}}}'
         if not number:
             raise InvalidInput(what="there are no values, so there is no job to add")
 

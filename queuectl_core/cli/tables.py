@@ -64,6 +64,8 @@ class View:
             self._lines = lines_of(args, named)
         if args.sort is not None:
             self._sort = value_of(args.sort, "--sort")
+            if named is None:
+                self._columns = _with_column(self._columns, args.sort)
 
     def show(self, queue: Queue, chosen: Chosen, screen: Screen) -> None:
         """Print the jobs that match `chosen`, a filter as for `Queue.list`.
@@ -94,6 +96,16 @@ class View:
         placed = [(self._sort(job), job) for job in queue.list(**chosen)]
         known = sorted((pair for pair in placed if pair[0] is not None), key=_place, reverse=self._is_reverse)
         return [job for _, job in [*known, *(pair for pair in placed if pair[0] is None)]][: limit or None]
+
+
+def _with_column(columns: Columns, name: str) -> Columns:
+    """Return the columns of a table with a column for the sorted fact, before the long texts."""
+    from .job_columns import text_of
+
+    title = name.strip().upper().replace("-", "_")
+    texts = {title: columns[title] for title in ("NOTE", "COMMAND") if title in columns}
+    first = {title: column for title, column in columns.items() if title not in texts}
+    return {**first, title: text_of(name, "--sort"), **texts} if title not in columns else columns
 
 
 def _place(pair: tuple[object, object]) -> tuple[bool, object]:

@@ -67,7 +67,7 @@ def test_a_group_without_an_action_prints_its_help_at_a_terminal(queuectl: Comma
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("list --follow", "`events`, `logs` have it"),
+        ("list --follow", "`logs`, `events` have it"),
         ("list failed", "did you mean --state failed?"),
         ("status foo", "`queuectl show foo`"),
         ("worker start --cuont 3", "did you mean --count?"),
@@ -88,6 +88,12 @@ def test_a_group_without_an_action_prints_its_help_at_a_terminal(queuectl: Comma
         ("worker start 2 --count 3", "once"),
         ("enqueue ls -l", "`queuectl enqueue -- ls -l`"),
         ("schedule add nightly @daily ./x", "`queuectl schedule add nightly @daily -- ./x`"),
+        ("move a --front", "did you mean --to front?"),
+        ("list --order x", "did you mean --sort?"),
+        ("queue limit gpu 1", "did you mean queue set NAME --limit N?"),
+        ("queue pause gpu 1h", "`--for 1h`"),
+        ("schedule add n --at 02:30 -- ls", "'30 2 * * *'"),
+        ("retry --priority 5", "unknown option --priority; `edit` and others have it"),
         ("stop", "did you mean worker stop, pause or cancel?"),
         ("worker list", "its actions are start, stop, restart, scale"),
     ],

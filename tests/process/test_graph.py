@@ -36,6 +36,25 @@ def test_shows_only_what_is_linked_to_a_job(queuectl: CommandLine) -> None:
     assert "does not exist" in queuectl.refused(1, "graph", "nope")
 
 
+def test_shows_only_what_is_linked_to_a_batch(queuectl: CommandLine) -> None:
+    add_pipelines(queuectl)
+    queuectl.ok("enqueue", "--batch", "parts", "--after", "other", "--", "true", ":::", "a", "b")
+    queuectl.ok("enqueue", "--id", "sum", "--after-batch", "parts", "--", "true")
+    shown = queuectl.ok("graph", "--batch", "parts")
+    assert shown.splitlines()[:3] == ["batch parts  pending  2 pending", "└── sum  pending  true", "other  pending  true"]
+    assert len(shown.splitlines()) == 6 and "merge" not in shown
+    assert "\nfetch  pending" in queuectl.ok("graph", "fetch", "--batch", "parts")
+    queuectl.ok("enqueue", "--batch", "lone", "--", "true", ":::", "a")
+    assert "no job waits" in queuectl.refused(1, "graph", "--batch", "lone")
+    assert "nope" in queuectl.refused(1, "graph", "--batch", "nope")
+
+
+def test_says_what_marks_a_repeated_job(queuectl: CommandLine) -> None:
+    add_pipelines(queuectl)
+    assert queuectl("graph").err == "(*) also stands above, with the jobs that wait for it\n"
+    assert queuectl("graph", "--quiet").err == queuectl("graph", "later").err == ""
+
+
 def test_shows_the_states_of_jobs_that_have_ended(queuectl: CommandLine) -> None:
     add_pipelines(queuectl)
     queuectl.ok("worker", "start")

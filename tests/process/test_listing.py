@@ -31,6 +31,10 @@ def test_jobs_are_filtered_and_sorted(three: CommandLine) -> None:
     assert ids(three, "--sort", "priority", "--reverse") == ["b", "a", "c"]
     assert ids(three, "--sort", "priority", "--limit", "2") == ["c", "a"]
     assert ids(three, "--sort", "name") == ["c", "b", "a"]
+    assert three.ok("list").split()[:6] == ["ID", "STATE", "ATTEMPTS", "SINCE", "NOTE", "COMMAND"]
+    assert three.ok("list", "--sort", "exit-code").split()[4:7] == ["EXIT_CODE", "NOTE", "COMMAND"]
+    assert three.ok("list", "--sort", "state").split()[:6] == three.ok("list").split()[:6]
+    assert three.ok("list", "--sort", "name", "--columns", "id").split() == ["ID", "c", "b", "a"]
 
 
 @pytest.mark.parametrize("flushed", [False, True])

@@ -20,6 +20,8 @@ def test_move_and_switch_order_jobs_with_and_without_a_supervisor(queuectl: Comm
     assert order(queuectl) == ["d", "b", "c", "a"]
     queuectl.ok("worker", "stop")
     assert order(queuectl) == ["d", "b", "c", "a"]
+    assert queuectl.ok("move", "b", "2") == "moved b to place 2\n"
+    assert "not both" in queuectl.refused(2, "move", "b", "2", "--to", "3")
     assert "place" not in queuectl.job("b")
     assert "moved" in queuectl.ok("history", "b")
     queuectl.ok("doctor")

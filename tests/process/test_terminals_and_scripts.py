@@ -109,6 +109,13 @@ def test_colors_only_on_a_terminal_and_not_with_no_color(queuectl: CommandLine) 
     assert "\x1b[" not in on_terminal(queuectl, "list", TERM="dumb")
 
 
+def test_many_jobs_show_their_first_command_on_a_terminal(queuectl: CommandLine) -> None:
+    shown = on_terminal(queuectl, "enqueue", "--batch", "slow", "--", "sleep", "{}", ":::", "\x1b1", "2")
+    assert "added 2 jobs to batch slow; first: sleep '\\x1b1'" in shown
+    piped = queuectl("enqueue", "--batch", "slow", "--", "sleep", "{}", ":::", "1", "2")
+    assert piped.err == "added 2 jobs to batch slow\n"
+
+
 def test_a_table_fits_the_terminal_and_is_complete_in_a_pipe(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "echo " + "long " * 40)
     assert "long " * 39 in queuectl.ok("list")

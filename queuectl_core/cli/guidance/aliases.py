@@ -69,6 +69,12 @@ _ACTIONS = {
 }
 """Actions of a group like `worker` by other names; the first one that the group has counts."""
 
+_WITH_VALUES = {
+    "queue limit": "queue set NAME --limit N",
+    "queue rate": "queue set NAME --rate N/UNIT",
+}
+"""Actions that a group lacks, and what does it."""
+
 
 def meaning(name: str) -> list[str] | None:
     """Return the words that an alias of a command stands for, or None."""
@@ -92,7 +98,7 @@ def unknown_command(name: str, commands: Iterable[str]) -> str:
 def unknown_action(word: str, group: str, known: Iterable[str]) -> str:
     """Return the message for an action that a group like `queuectl worker` lacks."""
     actions = list(known)
-    meant = near(word, actions)
+    meant = _WITH_VALUES.get(f"{group.split()[-1]} {word}") or near(word, actions)
     advice = f"did you mean {meant}?" if meant else f"its actions are {', '.join(actions)}"
     return f"`{group}` has no action {word[:60]!r}; {advice}"
 

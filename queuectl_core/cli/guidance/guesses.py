@@ -12,8 +12,8 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    CommandsWith = Callable[[str], Sequence[str]]
-    """A function that returns the commands with an option."""
+    CommandsWith = Callable[[str, Sequence[str]], Sequence[str]]
+    """A function that returns the commands with an option, those first that share most other options."""
 
 _HABITS = {
     "--force": ("--yes", "--now"),
@@ -43,6 +43,10 @@ _HABITS = {
     "--older-than": ("--older", "--until"),
     "--out": ("--output",),
     "--set": ("--command",),
+    "--front": ("--to front",),
+    "--back": ("--to back",),
+    "--order": ("--sort",),
+    "--desc": ("--reverse",),
     "-f": ("--file",),
     "-p": ("--priority",),
     "-c": ("--command", "--count"),
@@ -66,12 +70,12 @@ def unexpected(words: Sequence[str], known: Sequence[str], commands_with: Comman
         if word in STATES and "--state" in known:
             return f"unexpected argument {word!r} (did you mean --state {word}?)"
         return f"unexpected argument {word[:60]!r}{advice and '; '}{advice}"
-    meant = next((name for name in _HABITS.get(word, ()) if name in known), "") or _similar(word, known)
-    if meant:
-        return f"unknown option {word[:60]} (did you mean {meant}?)"
     if advice:
         return f"unknown option {word[:60]}; {advice}"
-    having = [f"`{name}`" for name in commands_with(word)]
+    meant = next((name for name in _HABITS.get(word, ()) if name.split()[0] in known), "") or _similar(word, known)
+    if meant:
+        return f"unknown option {word[:60]} (did you mean {meant}?)"
+    having = [f"`{name}`" for name in commands_with(word, known)]
     elsewhere = f"; {_some(having)} {'has' if len(having) == 1 else 'have'} it" if having else ""
     return f"unknown option {word[:60]}{elsewhere}"
 
@@ -83,7 +87,7 @@ def _similar(word: str, known: Sequence[str]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) < 4 else f"{', '.join(names[:3])} and others"
+    return ", ".join(names) if len(names) < 4 else f"{names[0]} and others"
 
 
 def behind_dashes(call: Sequence[str], words: Sequence[str]) -> str:

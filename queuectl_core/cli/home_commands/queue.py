@@ -57,6 +57,7 @@ ACTIONS = {
         _NAME,
         *PAUSE_OPTIONS,
         _CREATE,
+        FOR_A_WORD="to set how long, use `--for {0}`",
     ),
     "resume": Action("start jobs of a queue again", "queuectl queue resume gpu", _NAME),
 }

@@ -43,6 +43,7 @@ ACTIONS = {
         ("--every", "TIME", "interval instead of CRON, like 10m or 2h"),
         ("--tz", "ZONE", "time zone of CRON, like Europe/Berlin (default: local)"),
         ("--overlap", "", "add a job even if the previous one is unfinished"),
+        INSTEAD_OF={"--at": "for 02:30 each day, use CRON: queuectl schedule add NAME '30 2 * * *' -- ./backup.sh"},
         USAGE="queuectl schedule add NAME (CRON | --every TIME) [options] -- WORD …",
         JOB_FLAGS=[flag for flag in JOB_FLAGS if flag[0] not in ("--delay", "--at")],
     ),

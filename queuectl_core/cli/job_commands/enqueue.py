@@ -76,13 +76,19 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         batch = {} if args.batch is None else {"batch": args.batch}
         screen.result({"ids": ids, **batch}, "\n".join(ids))
     if not (args.quiet or screen.json):
-        _add_notes(queue, args, None if lines is None else len(ids), screen)
+        _add_notes(queue, args, "" if lines is None else _added(len(ids), args.batch, lines.first_command), screen)
 
 
-def _add_notes(queue: Queue, args: Arguments, count: int | None, screen: Screen) -> None:
-    """Print what a person wants to know beside the IDs. `count` is the number of jobs of a call that adds many."""
-    if count is not None:
-        screen.note(f"added {counted(count)}" + (f" to batch {args.batch}" if args.batch else ""))
+def _added(count: int, batch: str | None, first_command: str) -> str:
+    """Return how many jobs a call added, and at a terminal the first command if it was made from others."""
+    first = f"; first: {first_command[:60]}" if first_command and sys.stderr.isatty() else ""
+    return f"added {counted(count)}" + (f" to batch {batch}" if batch else "") + first
+
+
+def _add_notes(queue: Queue, args: Arguments, added: str, screen: Screen) -> None:
+    """Print what a person wants to know beside the IDs. `added` says what a call of many jobs added."""
+    if added:
+        screen.note(added)
     elif args.stdin != "-":
         _warn_of_unused_input(screen)
     if queue.is_alone and sys.stderr.isatty():

@@ -14,26 +14,37 @@ if TYPE_CHECKING:
     from typing import Any
 
 SUMMARY = """Shows which jobs wait for which others, with their states. A job is below each job or batch that it waits
-for. (*) marks a job whose dependants are listed above. With an ID, shows only the jobs that are linked to that job."""
-EXAMPLES = ["queuectl graph", "queuectl graph merge", "queuectl graph --dot | dot -Tsvg > jobs.svg"]
+for. (*) marks a job whose dependants are listed above. With an ID or a batch, shows only the jobs that are linked
+to it."""
+EXAMPLES = [
+    "queuectl graph",
+    "queuectl graph merge",
+    "queuectl graph --batch parts",
+    "queuectl graph --dot | dot -Tsvg > jobs.svg",
+]
 OPTIONS = (
     ("ids", "ID…", "show only the jobs that are linked to these"),
+    ("--batch", "NAME", "show only the jobs that are linked to those of this batch"),
     ("--dot", "", "print a graph in the DOT language of Graphviz"),
 )
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Print the graph."""
-    jobs = _selected(queue, args.ids)
+    jobs = _selected(queue, args.ids, args.batch)
     if screen.json:
         return screen.value([_facts(job) for id, job in jobs.items() if not id.startswith(BATCH)])
     if not jobs:
         raise NothingToDo(what="no job waits for another")
     if args.dot:
         return screen.line("\n".join(dot_lines(jobs)))
+    repeats = 0
     for branch, id, is_repeated in tree_lines(jobs):
+        repeats += is_repeated
         title = "(*)" if is_repeated else visible(title_of(jobs[id]))[:60]
         screen.line(f"{branch}{id}  ", screen.paint(jobs[id]["state"], jobs[id]["state"]), f"  {title}")
+    if repeats and not screen.quiet:
+        screen.note("(*) also stands above, with the jobs that wait for it")
 
 
 def _facts(job: dict[str, Any]) -> dict[str, Any]:
@@ -59,13 +70,16 @@ def _named(queue: Queue, names: list[str]) -> Iterator[dict[str, Any]]:
     yield from (job for part in parts for page in queue.kept(part) for job in page)
 
 
-def _selected(queue: Queue, ids: list[str]) -> Jobs:
-    """Return the jobs that are linked to these, or all linked jobs if there are no IDs.
+def _selected(queue: Queue, ids: list[str], batch: str | None) -> Jobs:
+    """Return the jobs that are linked to these or to a batch, or all linked jobs without both.
 
-    Raises: UnknownJob.
+    Raises: UnknownJob, UnknownBatch.
     """
     for id in ids:
         queue.get(id)
+    starts = list(ids)
+    if batch is not None:
+        queue.batch(batch)
+        starts += [BATCH + batch, *(id for page in queue.select(batch=batch) for id in page)]
     jobs = linked(_kept(queue), lambda names: _named(queue, names))
-    chosen = {id for start in ids for id in component(jobs, start)}
-    return {id: job for id, job in jobs.items() if id in chosen} if ids else jobs
+    return component(jobs, *starts) if starts else jobs

@@ -10,11 +10,11 @@ from ..tables import COLUMNS, LIMIT, TABLE_LIMIT, View, note_shortage
 
 SUMMARY = f"""Lists running, waiting and failed jobs in that order, then dead and completed jobs, each newest first. A
 table shows the first {TABLE_LIMIT} jobs and --json shows all, unless you set --limit. Filters other than --state read
-all jobs, and so does --sort."""
+all jobs, and so does --sort, which adds its field to the table. `queuectl summary` sums up what ran lately."""
 FOR_A_WORD = "for one job, use `queuectl show {0}`; for a queue or a batch, use filters like --queue"
 EXAMPLES = [
     "queuectl list --state pending,failed --queue mail",
-    "queuectl list --sort attempts --reverse --columns id,attempts,reason --limit 10",
+    "queuectl list --sort duration --reverse --limit 10      slowest first",
     "queuectl list --state completed --sort memory --reverse --columns id,duration,cpu,memory",
     "queuectl list --ended-since 1d --csv > jobs.csv",
     "queuectl list --format '{id} {state} {command}'",
@@ -23,7 +23,7 @@ EXAMPLES = [
 OPTIONS = (
     LIMIT,
     ("--sort", "FIELD", "sort by a field, like created_at or duration"),
-    ("--reverse", "", "with --sort: largest first"),
+    ("--reverse", "", "with --sort: largest, slowest or latest first"),
     ("--columns", "A,B", "fields to show, like id,state,exit_code,duration,command"),
     ("--format", "TEXT", "template for one line per job, with {id}, {state}, {command} …"),
     ("--csv", "", "print CSV, with seconds, bytes and times in UTC"),

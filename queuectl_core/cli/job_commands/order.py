@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...api import Queue
+from ...errors import InvalidInput
 from ..fast_args import Arguments
 from ..screen import Screen
 
@@ -37,7 +38,9 @@ class Order:
 
 
 def _move(queue: Queue, args: Arguments) -> tuple[object, str]:
-    to = args.to or "front"
+    if args.where is not None and args.to is not None:
+        raise InvalidInput(what="use WHERE or --to, not both")
+    to = args.where or args.to or "front"
     place = to if to in ("front", "back") or not to.isdecimal() else int(to[:9])
     queue.move(args.id, place)
     return {"id": args.id, "to": place}, f"moved {args.id} to {'' if place == to else 'place '}{place}"
@@ -53,9 +56,10 @@ COMMANDS = {
         _move,
         """Moves a pending job among those of its queue and priority. A higher priority still runs first: to change
 it, use `queuectl edit --priority`.""",
-        ["queuectl move job1 --to front", "queuectl move job1 --to 3"],
+        ["queuectl move job1 front", "queuectl move job1 --to 3"],
         ("id", "ID", "ID of a pending job"),
-        ("--to", "WHERE", "front (default), back, or a place from 1, which is the front"),
+        ("where", "WHERE?", "front (default), back, or a place from 1, which is the front"),
+        ("--to", "WHERE", "the same"),
     ),
     "switch": Order(
         _switch,

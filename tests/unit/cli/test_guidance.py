@@ -99,7 +99,9 @@ def test_options_that_a_help_lists_are_accepted_everywhere() -> None:
     ("words", "known", "said"),
     [
         (["--sate=x"], ["--state"], "unknown option --sate (did you mean --state?)"),
-        (["--front"], ["--json", "--to"], "unknown option --front"),
+        (["--front"], ["--json", "--to"], "unknown option --front (did you mean --to front?)"),
+        (["--at=2"], ["--json"], "unknown option --at; use CRON"),
+        (["--after"], ["--json"], "unknown option --after; `run` and others have it"),
         (["--force"], ["--yes", "--format"], "unknown option --force (did you mean --yes?)"),
         (["--follow"], ["--sort"], "unknown option --follow; `logs`, `events` have it"),
         (["--nonsense"], ["--sort"], "unknown option --nonsense"),
@@ -108,7 +110,9 @@ def test_options_that_a_help_lists_are_accepted_everywhere() -> None:
     ],
 )
 def test_an_unexpected_word_gets_a_guess(words: list[str], known: list[str], said: str) -> None:
-    assert unexpected(words, known, lambda flag: ["logs", "events"] if flag == "--follow" else []) == said
+    having = {"--follow": ["logs", "events"], "--after": ["run", "edit", "enqueue", "schedule add"]}
+    advice = "use CRON" if words == ["--at=2"] else ""
+    assert unexpected(words, known, lambda flag, _: having.get(flag, []), advice) == said
 
 
 def test_the_words_of_a_command_stay_as_typed() -> None:
