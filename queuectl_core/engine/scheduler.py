@@ -244,16 +244,15 @@ class Scheduler:
 
     def _look_at(self, queue: NamedQueue, unshifted_ms: float) -> None:
         """Update the place of a queue among the others."""
-        head = at_ms = None
         rules = queue.rules if self._table.queues else _NO_RULES
-        held_until_ms = paused_until_ms(rules, unshifted_ms) if rules else None
-        if held_until_ms is not None:
-            at_ms = held_until_ms if held_until_ms < math.inf else None
-        elif not (rules and queue.is_full):
+        held_until_ms = paused_until_ms(rules, unshifted_ms) or 0.0
+        head = at_ms = None
+        if held_until_ms < math.inf and not (rules and queue.is_full):
             at_ms = queue.promote_due(unshifted_ms)
             head = queue.first()
-            if queue.next_start_ms > unshifted_ms and (head is not None or at_ms is not None):
-                at_ms = queue.next_start_ms if head is not None else max(at_ms or 0, queue.next_start_ms)
+            start_ms = max(held_until_ms, queue.next_start_ms)
+            if start_ms > unshifted_ms and (head is not None or at_ms is not None):
+                at_ms = start_ms if head is not None else max(at_ms or 0, start_ms)
                 head = None
             if head is not None and rules and self.lack(rules.get("limit_load"), rules.get("min_free_mem")):
                 head, at_ms = None, unshifted_ms + CHECK_MS

@@ -42,6 +42,11 @@ def test_a_burst_waits_for_retries_and_tells_that_a_job_died(queuectl: CommandLi
     log_of(queuectl)
 
 
+def test_a_burst_does_not_wait_for_the_end_of_a_pause_that_holds_no_job_back(queuectl: CommandLine) -> None:
+    queuectl.ok("queue", "pause", "idle", "--for", "1h", "--create")
+    assert "no job is left to run: 0 died, 0 wait" in log_of(queuectl)
+
+
 def test_a_burst_leaves_jobs_that_nothing_will_start(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--queue", "held", "--command", "true")
     queuectl.ok("enqueue", "--id", "c", "--command", "true")

@@ -51,6 +51,16 @@ def test_pause_of_all_without_waiting_jobs_wakes_nobody() -> None:
     assert dispatch(engine, NOW_MS + 60_000) == "b"
 
 
+def test_pause_of_a_queue_without_waiting_jobs_wakes_nobody() -> None:
+    engine = an_engine()
+    rule(engine, "gpu", paused=True, pause_for=60)
+    assert dispatch(engine) is None
+    assert engine.next_due_ms(NOW_MS) is None
+    enqueue(engine, "a", queue="gpu", delay=10)
+    assert engine.next_due_ms(NOW_MS) == NOW_MS + 60_000
+    assert dispatch(engine, NOW_MS + 60_000) == "a"
+
+
 def test_pause_keeps_its_length_when_the_clock_is_set_and_survives_a_restart() -> None:
     engine = an_engine()
     enqueue(engine, "a", queue="gpu")
