@@ -259,7 +259,7 @@ class Queue(Administration):
     def dependants(self, ids: Sequence[str]) -> builtins.list[str]:
         """Return the IDs of the waiting jobs that die if these die, at most 1000. `ids` has at most 500.
 
-        Raises: InvalidInput, UnknownJob.
+        Raises: InvalidInput.
         """
         found: builtins.list[str] = self._transport.ask("dependants", ids=list(ids))["ids"]
         return found

@@ -71,7 +71,7 @@ def _find(ledger: Ledger, id: object) -> Job | None:
 def dependants(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return the waiting jobs that die if the named ones do.
 
-    Raises: InvalidInput, UnknownJob.
+    Raises: InvalidInput.
     """
     ids = fields.ids(request)
     if len(ids) > PAGE_JOBS:

@@ -186,6 +186,7 @@ def test_job_never_runs_before_the_batch_is_over_in_random_orders(seed: int) -> 
     for id, has_failed in zip(running, results):
         assert job_of(engine, "last").state == PENDING and dispatch(engine) is None
         finish(engine, str(id), exited(int(has_failed)))
+    assert {state for state, count in engine.table.counts_of_batch("x").items() if count} <= set(FINAL_STATES)
     assert all(job_of(engine, id).state in FINAL_STATES for id in batch)
     assert job_of(engine, "last").state == (DEAD if any(results) else PENDING)
     assert (dispatch(engine) == "last") == (not any(results))

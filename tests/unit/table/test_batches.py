@@ -38,8 +38,7 @@ def test_members_are_listed_and_counted_by_state(flush: bool) -> None:
     assert members(engine.table, "x", PENDING) == ["b"]
     assert members(engine.table, "x", COMPLETED) == ["c"] and members(engine.table, "x", DEAD) == ["a"]
     assert engine.table.counts_of_batch("x") == counts(pending=1, completed=1, dead=1)
-    assert engine.table.unfinished_in("x") == 1 and engine.table.unfinished_in("y") == 1
-    assert engine.table.unfinished_in("nothing") == 0
+    assert engine.table.counts_of_batch("y") == counts(pending=1) and engine.table.counts_of_batch("nothing") == counts()
 
 
 def test_fresh_members_are_found_from_any_key_in_both_directions() -> None:
