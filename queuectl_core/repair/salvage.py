@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import home_files
@@ -127,6 +127,9 @@ def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
                     _take_meta(value, table, affected)
                 elif isinstance(key, bytes) and key.startswith(b"job/"):
                     _take_record(key[4:].decode("utf-8", "replace"), value, table, affected)
+                elif isinstance(key, bytes) and key.startswith(b"times/"):
+                    with suppress(ValueError, TypeError):  # then it is unknown when the batch ran
+                        table.batch_times.take(key[6:].decode(), value or b"")
     except QueueError as fault:
         affected["(store)"] = f"cannot read all of the store: {fault}"
 

@@ -71,6 +71,13 @@ class BatchTimes:
         times = self.of(batch)
         self._changed[batch] = times._replace(ended_ms=max(at_ms, times.ended_ms or at_ms))
 
+    def take(self, batch: str, record: bytes) -> None:
+        """Take the record of a batch from another store.
+
+        Raises: ValueError, TypeError.
+        """
+        self._changed[batch] = Times(*json.loads(record))
+
     def forget(self, batch: str) -> None:
         """Forget a batch that has no jobs any more."""
         self._changed[batch] = None

@@ -5,6 +5,7 @@ nothing else.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable
@@ -40,8 +41,6 @@ def fingerprint(folder: str) -> dict[str, str]:
 
 
 def jobs_in(queuectl: CommandLine, home: str) -> dict[str, str]:
-    import json
-
     return {job["id"]: job["state"] for job in json.loads(queuectl.ok("list", "--json", "--home", home))}
 
 
@@ -92,6 +91,17 @@ def test_repair_keeps_the_rest_names_the_lost_and_changes_nothing(queuectl: Comm
     assert queuectl.ok("--home", target, "config", "get", "max-retries") == "7\n"
     assert queuectl("--home", target, "doctor").status == 0
     queuectl.ok("--home", target, "enqueue", "--id", "d", "--command", "true")
+
+
+def test_repair_keeps_when_a_batch_ran(queuectl: CommandLine, target: str) -> None:
+    queuectl.ok("enqueue", "--batch", "x", "--command", "true")
+    queuectl.ok("worker", "start", "--burst", "--quiet")
+    queuectl.ok("enqueue", "--batch", "x", "--command", "true")
+    before = queuectl.ok("--json", "status", "--batch", "x")
+    queuectl.ok("doctor", "--repair", target)
+    after = queuectl.ok("--json", "status", "--batch", "x", "--home", target)
+    assert json.loads(after)["batch"] == json.loads(before)["batch"]
+    assert json.loads(after)["batch"]["started_at"] is not None
 
 
 def test_a_completed_job_does_not_run_again_when_its_start_is_lost(
