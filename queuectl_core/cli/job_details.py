@@ -5,12 +5,14 @@ It knows the record of a job, but no command.
 
 from __future__ import annotations
 
+from ..model.reasons import POSTPONED
 from ..system.clock import now_ms
 from ..timestamps import format_span, from_utc
 from .screen import Screen, counted, shown, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from ..model.records import AttemptRecord, JobRecord
@@ -31,7 +33,8 @@ def print_job(job: JobRecord, screen: Screen) -> None:
             print_field(field, value, screen, origins.get(field))
     if job["history"]:
         screen.line()
-        screen.table(_ATTEMPT_COLUMNS, job["history"])
+        numbers = dict(zip(map(id, job["history"]), attempt_numbers(job["history"])))
+        screen.table({"ATTEMPT": lambda attempt: numbers[id(attempt)], **_ATTEMPT_COLUMNS}, job["history"])
         if job["state"] in ("failed", "dead") and job["history"][-1]["output_bytes"]:
             screen.note(f"for its output, run `queuectl logs {job['id']}`")
 
@@ -62,6 +65,22 @@ def took_ms(attempt: AttemptRecord) -> int | None:
     return attempt["duration_ms"]
 
 
+def attempt_numbers(history: Sequence[AttemptRecord]) -> list[str]:
+    """Return the number of each attempt, marked where a retry by hand began to count from 1 again.
+
+    An attempt that did not count, because it was released or snoozed, has the number of the next one.
+    """
+    before = [None, *history[:-1]]
+    marks = [" (retried)" if last and _begins_again(last, attempt) else "" for last, attempt in zip(before, history)]
+    return [f"{attempt['attempt']}{mark}" for attempt, mark in zip(history, marks)]
+
+
+def _begins_again(last: AttemptRecord, attempt: AttemptRecord) -> bool:
+    if attempt["attempt"] != last["attempt"]:
+        return attempt["attempt"] < last["attempt"]
+    return last["outcome"] != "released" and not (last["reason"] or "").endswith(POSTPONED)
+
+
 def _took(attempt: AttemptRecord) -> str | None:
     ms = took_ms(attempt)
     return None if ms is None else format_span(ms)
@@ -87,7 +106,6 @@ def _printed(attempt: AttemptRecord) -> str | None:
 
 
 _ATTEMPT_COLUMNS = {
-    "ATTEMPT": "attempt",
     "WORKER": "worker",
     "STARTED": "started_at",
     "TOOK": _took,

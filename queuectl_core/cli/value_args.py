@@ -99,3 +99,8 @@ def pause_of(args: Arguments) -> QueueLimits:
     if args.reason is not None:
         rules["pause_reason"] = args.reason
     return rules
+
+
+def until_clause(end: str | None) -> str:
+    """Return a clause about the end of a pause, a time in UTC, or an empty text without one."""
+    return f" until {local_time(end)}" if end else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 
-from ..model import retry_policy
+from ..model import reasons, retry_policy
 from ..model.attempt import AttemptResult
 from ..model.commands import Finish, Locate, Release
 from ..model.events import Canceled, DeadLettered, Failed, JobEvent, OutputLocated, Released, Snoozed, Succeeded
@@ -43,7 +43,7 @@ def of_ending(job: Job, ending: AttemptResult, now_ms: int, clock_shift_ms: int)
     unshifted_ms = now_ms - clock_shift_ms
     if code is not None and code in job.options.get("snooze_on", ()):
         due_ms = unshifted_ms + round(float(job.options.get("snooze", SNOOZE_S)) * 1000)
-        return Snoozed(job.id, at_ms, ending, f"{reason}, which postpones it", due_ms)
+        return Snoozed(job.id, at_ms, ending, f"{reason}{reasons.POSTPONED}", due_ms)
     why = _why_hopeless(job, ending, code)
     if why is not None:
         return DeadLettered(job.id, at_ms, ending, why or reason)

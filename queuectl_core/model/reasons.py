@@ -17,6 +17,9 @@ CAUSES = ("failed", "canceled", "dependency_failed", "dependency_canceled")
 FAILURES = ("failed", "dependency_failed")
 """The causes of jobs that nobody canceled."""
 
+POSTPONED = ", which postpones it"
+"""The last words of the reason of an attempt that does not count, because its exit code postpones the job."""
+
 BY_HAND = "canceled by hand"
 REPLACED = "replaced"
 _CANCELED = ("canceled", REPLACED)

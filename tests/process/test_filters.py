@@ -97,7 +97,7 @@ def test_commands_about_single_jobs_take_several_and_filters(four: CommandLine) 
 def test_logs_of_a_filter_name_each_job(four: CommandLine) -> None:
     answer = four("logs", "--grep", "make")
     assert answer.status == 0
-    assert answer.out == "==> later (pending) <==\n\n==> db-1 (completed) <==\nmake\n"
+    assert answer.out == "==> later (pending): make all <==\n\n==> db-1 (completed): echo make <==\nmake\n"
     assert "later has not run yet" in answer.err
     assert four.ok("logs", "--follow", "--id", "db-*") == "db-1| make\n"
 

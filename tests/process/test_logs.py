@@ -47,6 +47,30 @@ def test_each_attempt_has_its_own_output(queuectl: CommandLine) -> None:
     queuectl.refused(2, "logs", "no-such-job", "--attempt", "x")
 
 
+def test_logs_of_a_batch_are_in_the_order_of_its_jobs(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--batch", "b", "--max-retries", "0", "--command", "echo {}; exit {}", ":::", "0", "1", "2")
+    queuectl.ok("enqueue", "--batch", "b", "--delay", "1h", "--", "echo", "x" * 200)
+    queuectl.ok("worker", "start")
+    queuectl.until_done(completed=1, dead=2)
+    lines = queuectl("logs", "--batch", "b").out.splitlines()
+    heads = [line.partition(" (")[2] for line in lines if line.startswith("==> ")]
+    assert [head.partition(")")[0] for head in heads] == [
+        "completed", "dead: exit code 1", "dead: exit code 2", "pending"
+    ]  # fmt: skip
+    assert heads[0] == "completed): echo 0; exit 0 <==" and heads[3].endswith("xxx… <==") and len(lines[-1]) == 80
+    assert [line for line in lines if line and not line.startswith("==> ")] == ["0", "1", "2"]
+
+
+def test_show_marks_a_retry_by_hand(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--max-retries", "0", "--", "false")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "dead")
+    queuectl.ok("dlq", "retry", "a")
+    until(lambda: len(queuectl.job("a")["history"]) == 2, lambda: "the second attempt")
+    numbers = [line[:12].strip() for line in queuectl.ok("show", "a").splitlines()[-2:]]
+    assert numbers == ["1", "1 (retried)"]
+
+
 def test_a_job_that_has_not_run_has_no_output(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "x", "--command", "true")
     assert "has not run yet" in queuectl.refused(1, "logs", "x")

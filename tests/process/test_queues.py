@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
 from queuectl_core.system.load import free_memory
 from tests.homes import CommandLine, until
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+"
 
 
 def test_job_runs_with_the_defaults_of_its_queue_and_shows_their_origin(queuectl: CommandLine) -> None:
@@ -31,7 +34,8 @@ def test_job_runs_with_the_defaults_of_its_queue_and_shows_their_origin(queuectl
 
 def test_pause_ends_by_itself_with_a_reason_meanwhile(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start", "--count", "1")
-    assert queuectl.ok("pause", "--for", "1h", "--reason", "new disk").startswith("paused all queues for 1h, or until")
+    said = queuectl.ok("pause", "--for", "1h", "--reason", "new disk")
+    assert re.fullmatch(f"paused all queues until {TIME}, or until `queuectl resume`; running jobs continue\n", said)
     queuectl.ok("enqueue", "--id", "a", "--", "true")
     why = queuectl.json("why", "a")
     assert why["because"] == "everything is paused" and why["pause_reason"] == "new disk" and why["until"] > why["since"]
@@ -41,7 +45,8 @@ def test_pause_ends_by_itself_with_a_reason_meanwhile(queuectl: CommandLine) -> 
     queuectl.ok("pause", "--for", "1s")
     queuectl.until_state("a", "completed")
     assert queuectl.json("status")["paused_since"] is None
-    queuectl.ok("queue", "pause", "gpu", "--create", "--for", "2s", "--reason", "driver")
+    said = queuectl.ok("queue", "pause", "gpu", "--create", "--for", "2s", "--reason", "driver")
+    assert re.fullmatch(f"paused queue gpu until {TIME}; running jobs continue\n", said)
     queuectl.ok("enqueue", "--id", "b", "--queue", "gpu", "--", "true")
     assert "(driver)" in queuectl.ok("why", "b") and "driver" in queuectl.ok("queue", "list")
     queuectl.ok("worker", "stop")

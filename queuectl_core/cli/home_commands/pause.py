@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...api import Queue
 from ..fast_args import Arguments
 from ..screen import Screen
-from ..value_args import PAUSE_OPTIONS, pause_of
+from ..value_args import PAUSE_OPTIONS, pause_of, until_clause
 
 
 class Pause:
@@ -26,7 +26,8 @@ class Pause:
         queue.set_queue("*", **(rules or {"paused": False}))
         said = self._said
         if rules and "pause_for" in rules:
-            said = f"paused all queues for {args.__dict__['for']}, or until `queuectl resume`"
+            end = until_clause(queue.status()["paused_until"])
+            said = f"paused all queues{end}, or until `queuectl resume`; running jobs continue"
         screen.done({"paused": self._paused}, said)
 
 

@@ -7,7 +7,7 @@ from ...errors import InvalidInput
 from ...timestamps import format_span, parse_duration_s
 from ..fast_args import Action, Arguments
 from ..screen import Screen
-from ..value_args import PAUSE_OPTIONS, pause_of, whole_number
+from ..value_args import PAUSE_OPTIONS, pause_of, until_clause, whole_number
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -80,9 +80,10 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         rules = _rules(args) if args.action == "set" else pause_of(args)
         is_new = not (args.create or args.queue == "default" or queue.queues(args.queue))
     queue.set_queue(args.queue, **rules)
-    record = next(iter(queue.queues(args.queue)), None) if screen.json else None
-    until = f" for {pause_s}" if (pause_s := getattr(args, "for", None)) else ""
-    screen.done(record, f"{_DONE[args.action]} queue {args.queue}{until}")
+    record = next(iter(queue.queues(args.queue)), None) if screen.json or "pause_for" in rules else None
+    end = until_clause(record["paused_until"]) if record else ""
+    more = f"{end}; running jobs continue" if args.action == "pause" else ""
+    screen.done(record, f"{_DONE[args.action]} queue {args.queue}{more}")
     if is_new:
         _mention(queue, args.queue, screen)
 

@@ -263,7 +263,9 @@ def _wait_for_end(queue: Queue, pid: int | None, timeout_s: float | None, begun_
     pause_s = 0.005
     while lockfile.is_held(queue.home.lock):
         if deadline_s is not None and time.monotonic() >= deadline_s:
-            raise Busy(what=f"still stopping after {timeout_s:g} s; the stop continues (--now ends running jobs)")
+            fault = Busy(what=f"still stopping after {timeout_s:g} s; the stop continues")
+            fault.hint = "run `queuectl worker stop` again to wait, or add --now to end running jobs"
+            raise fault
         time.sleep(pause_s)
         if pidfile.read(queue.home.pid_file) not in (pid, None):
             return

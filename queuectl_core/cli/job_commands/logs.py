@@ -9,7 +9,7 @@ from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_jobs
 from ..log_follower import Follower, follow, lost_output
 from ..log_printer import Outlet
-from ..screen import Screen, visible
+from ..screen import Screen, cut, visible, width
 from ..tables import note_shortage
 from ..value_args import whole_number
 
@@ -38,6 +38,10 @@ OPTIONS = (
     *FILTERS,
 )
 
+_HEAD_END = " <=="
+_LEAST_COMMAND = 20
+"""The columns of a command in a line that names its job, however long the rest is."""
+
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     """Print the output of the jobs, and return the exit status.
@@ -46,6 +50,8 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     """
     tail, number = _checked(args, screen)
     jobs = chosen_jobs(queue, args)
+    if args.batch is not None:
+        jobs = sorted(jobs, key=lambda job: (job["created_at"], job["id"]))
     if args.ids or args.follow:
         jobs = list(jobs)
         note_shortage(queue, screen)  # after the request, which fails for a home that cannot be read
@@ -97,11 +103,13 @@ def _checked(args: Arguments, screen: Screen) -> tuple[int | None, int | None]:
 
 
 def _headed(jobs: Iterable[JobRecord], screen: Screen) -> Iterator[JobRecord]:
-    """Yield the jobs, each after a line that names it."""
-    gap = ""
+    """Yield the jobs, each after a line with its ID, its state, and its command as far as there is room."""
+    gap, columns = "", screen.columns()
     for job in jobs:
         said = f"{job['state']}: {job['reason']}" if job["reason"] else job["state"]
-        screen.line(gap + visible(f"==> {job['id']} ({said}) <=="))
+        head = visible(f"==> {job['id']} ({said}): ")
+        command = cut(visible(job["command"]), max(_LEAST_COMMAND, columns - width(head) - len(_HEAD_END)))
+        screen.line(gap + head + command + _HEAD_END)
         yield job
         gap = "\n"
 
