@@ -103,8 +103,8 @@ class Parser:
         return flag in self._options
 
     def shared(self, flags: Iterable[str]) -> int:
-        """Return how many of the options the command has."""
-        return len(self._options.keys() & set(flags))
+        """Return how many of the options the command has, without short forms."""
+        return sum(flag in self._options for flag in flags if flag.startswith("--"))
 
     def take(self, words: list[str]) -> dict[str, Any] | None:
         """Return the values, or None if argparse must parse these words."""

@@ -199,10 +199,10 @@ def definitions() -> Iterator[tuple[str, Any]]:
 
 
 def _commands_with(flag: str, known: Sequence[str]) -> list[str]:
-    """Return the commands with an option, those first that share most of the `known` options."""
+    """Return the commands with an option, those first that share most of the `known` options, then `list`."""
     parsers = ((words, fast_args.Parser(definition)) for words, definition in definitions())
     having = [(parser.shared(known), words) for words, parser in parsers if parser.knows(flag)]
-    return [words for _, words in sorted(having, key=lambda pair: -pair[0])]
+    return [words for _, words in sorted(having, key=lambda pair: (-pair[0], pair[1] != "list"))]
 
 
 def usage() -> str:

@@ -72,12 +72,12 @@ def unexpected(words: Sequence[str], known: Sequence[str], commands_with: Comman
         return f"unexpected argument {word[:60]!r}{advice and '; '}{advice}"
     if advice:
         return f"unknown option {word[:60]}; {advice}"
-    meant = next((name for name in _HABITS.get(word, ()) if name.split()[0] in known), "") or _similar(word, known)
-    if meant:
-        return f"unknown option {word[:60]} (did you mean {meant}?)"
-    having = [f"`{name}`" for name in commands_with(word, known)]
-    elsewhere = f"; {_some(having)} {'has' if len(having) == 1 else 'have'} it" if having else ""
-    return f"unknown option {word[:60]}{elsewhere}"
+    habit = next((name for name in _HABITS.get(word, ()) if name.split()[0] in known), "")
+    having = [] if habit else [f"`{name}`" for name in commands_with(word, known)]
+    if having:
+        return f"unknown option {word[:60]}; {_some(having)} {'has' if len(having) == 1 else 'have'} it"
+    meant = habit or _similar(word, known)
+    return f"unknown option {word[:60]}" + (f" (did you mean {meant}?)" if meant else "")
 
 
 def _similar(word: str, known: Sequence[str]) -> str:

@@ -15,7 +15,9 @@ class Pause:
         self._paused = paused
         self.OPTIONS = PAUSE_OPTIONS if paused else ()
         queue, job = ("pause", "suspend") if paused else ("resume", "continue")
+        self.INSTEAD_OF = {"--queue": f"use `queuectl queue {queue} NAME`"}
         self.FOR_A_WORD = f"for one queue, use `queuectl queue {queue} {{0}}`; for a job, `queuectl {job} {{0}}`"
+        self.FOR_A_WORD += "; for a time, use `--for {0}`" if paused else ""
         self._said = said
         self.SUMMARY = summary
         self.EXAMPLES = examples

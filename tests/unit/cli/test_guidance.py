@@ -101,6 +101,7 @@ def test_options_that_a_help_lists_are_accepted_everywhere() -> None:
         (["--sate=x"], ["--state"], "unknown option --sate (did you mean --state?)"),
         (["--front"], ["--json", "--to"], "unknown option --front (did you mean --to front?)"),
         (["--at=2"], ["--json"], "unknown option --at; use CRON"),
+        (["--queue"], ["--quiet"], "unknown option --queue; `list` has it"),
         (["--after"], ["--json"], "unknown option --after; `run` and others have it"),
         (["--force"], ["--yes", "--format"], "unknown option --force (did you mean --yes?)"),
         (["--follow"], ["--sort"], "unknown option --follow; `logs`, `events` have it"),
@@ -110,7 +111,7 @@ def test_options_that_a_help_lists_are_accepted_everywhere() -> None:
     ],
 )
 def test_an_unexpected_word_gets_a_guess(words: list[str], known: list[str], said: str) -> None:
-    having = {"--follow": ["logs", "events"], "--after": ["run", "edit", "enqueue", "schedule add"]}
+    having = {"--follow": ["logs", "events"], "--after": ["run", "edit", "enqueue", "schedule add"], "--queue": ["list"]}
     advice = "use CRON" if words == ["--at=2"] else ""
     assert unexpected(words, known, lambda flag, _: having.get(flag, []), advice) == said
 
