@@ -226,7 +226,7 @@ def test_enqueue_at_a_terminal_says_that_no_supervisor_runs(queuectl: CommandLin
     said = "no supervisor is running; start one with `queuectl worker start`\n"
     assert Terminal(queuectl, "enqueue", "--id", "a", "--", "true").end() == (0, "a\n", said)
     status, _, left = Terminal(queuectl, "enqueue", "--batch", "b", "--", "true", ":::", "1", "2").end()
-    assert (status, left) == (0, f"added 2 jobs to batch b\n{said}")
+    assert (status, left) == (0, f"added 2 jobs to batch b; first: true 1\n{said}")
     assert Terminal(queuectl, "enqueue", "--id", "d", "--quiet", "--", "true").end() == (0, "d\n", "")
     assert queuectl("enqueue", "--", "true").err == ""
     queuectl.ok("worker", "start")
