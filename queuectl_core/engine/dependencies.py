@@ -2,7 +2,7 @@
 
 A job that waits for a batch waits for one of its jobs at a time, at first for the newest unfinished one. When that
 ends, it waits for the next one, until none is left that is older than itself. So it waits for the jobs that the batch
-had when it came, its cost does not grow with the batch, and no jobs can wait for each other.
+had when it came. Its cost does not grow with the batch, and no jobs can wait for each other.
 
 Pure. Changes nothing itself.
 
