@@ -64,8 +64,8 @@ _SWITCHES = {flag: name for name in ("json", "quiet") for flag in fast_args.spel
 
 USAGE = """usage: queuectl [--home DIR] [--json] [--quiet] COMMAND …
 
-A job queue on this machine. Runs shell commands in the background, retries failed
-jobs, keeps the jobs that fail for good, and never loses one.
+A job queue on this machine. Runs shell commands in the background, retries
+failed jobs, keeps the jobs that fail for good, and never loses one.
 
 commands (default: status):
 {commands}
@@ -77,7 +77,7 @@ options (before or after the command):
   -q, --quiet  print only data, warnings and errors
   -V, --version
                print the version
-  -h, --help   print this help; `queuectl COMMAND --help` shows details and examples
+  -h, --help   print this help; `queuectl COMMAND --help` has details, examples
 
 more help: queuectl help TOPIC
   {topics}

@@ -6,14 +6,14 @@ TOPICS = {
     "filters": """Filters choose jobs in list, status, show, why, logs, history, wait, export,
 cancel, retry, edit, rm, suspend, continue and dlq. A job must meet all of them.
 
-  -s, --state STATE     pending, processing, completed, failed, dead, or several: A,B
+  -s, --state STATE     pending, processing, completed, failed, dead; or A,B
       --batch NAME      jobs of one call that added many
       --queue NAME      jobs in this queue
   -t, --tag K=V         jobs with this tag; repeat it to require several
       --id, --name      a value, or a pattern like 'web-*'
       --grep, --reason  part of the command, or of the reason of a failure
       --exit-code 3,4   how the latest attempt ended
-      --cause CAUSE     why a dead job died: failed, canceled, dependency_failed, …
+      --cause CAUSE     why a job died: failed, canceled, dependency_failed …
       --since, --until  when the job was added: 2h (ago), 18:30, 2026-12-24
       --ended-since     when the job finished
 
@@ -41,16 +41,17 @@ examples:
   failed       an attempt failed, and a retry follows
   dead         failed with no retry left, canceled, or its dependency died
 
-`queuectl why ID` explains the state of one job. `queuectl dlq` manages dead jobs.
-The first retry waits base seconds, the next base^2, then base^3: see --backoff-base
-and --max-retries of `enqueue`.
+`queuectl why ID` explains the state of one job.
+`queuectl dlq` manages dead jobs.
+The first retry waits base seconds, the next base^2, then base^3: see
+--backoff-base and --max-retries of `enqueue`.
 """,
     "short": """A letter means the same in every command that has it:
 
   -f, --follow     keep printing: logs, events
   -h, --help       print the help of a command
   -j, --json       print one JSON value
-  -n N             how many: --limit of list, --count of worker start, --tail of logs
+  -n N             how many: list --limit, worker start --count, logs --tail
   -o, --output     write to a file: export
   -q, --quiet      print only data, warnings and errors
   -s, --state      jobs in these states
@@ -70,8 +71,9 @@ and --max-retries of `enqueue`.
   141   the reader of the output is gone, as in `| head`
 
 `run` exits with the status of its command, or with 128+N after signal N.
-A job whose command exits with 126 or 127 (not executable, not found) is retried too.
-To change that: `--fail-on 126,127`, or `queuectl config set fail-on 126,127`.
+A job whose command exits with 126 or 127 (not executable, not found) is
+retried too. To change that: `--fail-on 126,127`, or `queuectl config set
+fail-on 126,127`.
 """,
     "environment": """queuectl reads these variables:
 
@@ -80,8 +82,8 @@ To change that: `--fail-on 126,127`, or `queuectl config set fail-on 126,127`.
   NO_COLOR          no colors
   VISUAL, EDITOR    editor of `edit` and `config edit`
 
-A job has the environment of `worker start`, not of `enqueue`: pass variables with
-`--env K=V`, `--env-file FILE` or `--inherit-env`, or see `environment` in
+A job has the environment of `worker start`, not of `enqueue`: pass variables
+with `--env K=V`, `--env-file FILE` or `--inherit-env`, or see `environment` in
 `queuectl config list`. A job also has these variables:
 
   QUEUECTL_JOB_ID       its ID
@@ -90,46 +92,46 @@ A job has the environment of `worker start`, not of `enqueue`: pass variables wi
   QUEUECTL_WORKER       a mark of its worker, for queuectl itself
   QUEUECTL_QUEUE        its queue; unset for a job of `default` without options
   QUEUECTL_JOB_NAME     its name; unset without --name
-  QUEUECTL_SLOT         its slot, 1 to the limit of its queue; unset without a limit.
-                        CUDA counts from 0: CUDA_VISIBLE_DEVICES=$((QUEUECTL_SLOT - 1))
+  QUEUECTL_SLOT         from 1 to the limit of its queue; unset without one.
+                        CUDA counts devices from 0: $((QUEUECTL_SLOT - 1))
   QUEUECTL_ARRAY_INDEX  its index; unset without --array
 
 A hook has more variables: see `queuectl help hooks`.
 """,
-    "hooks": """A hook is a command that runs after a job. It is a job itself, in the queue `hooks`.
+    "hooks": """A hook is a command that runs after a job, as a job in the queue `hooks`.
 
   --on-success CMD     after a job completes
   --on-failure CMD     after each failed attempt, so again with each retry
-  --on-dead CMD        after a job dies: it failed for good, or so did one it waits for
+  --on-dead CMD        after a job fails for good, or one that it waits for does
   --on-end CMD         after a job completes, dies or is canceled
-  --on-batch-end CMD   after the last job of a batch ends; give it to every job of it
+  --on-batch-end CMD   when the last job of a batch ends; give it to each job
 
-`queuectl config set on-dead CMD` sets a hook for all jobs. Only a setting: `on-idle`,
-which runs when no job waits or runs any more.
+`queuectl config set on-dead CMD` sets a hook for all jobs. `on-idle` is
+only a setting: it runs when no job waits or runs any more.
 
-For a pipeline, choose --on-batch-end: it runs once, while --on-dead also runs for each
-job that dies with the job that it waits for.
+For a pipeline, choose --on-batch-end: it runs once, while --on-dead also runs
+for each job that dies with the job that it waits for.
 
-A hook reads the record of the job from stdin, as one line of JSON, and has these
-variables. $QUEUECTL_JOB_ID is the ID of the hook itself.
+A hook reads the record of the job from stdin, as one line of JSON. It has these
+variables, and $QUEUECTL_JOB_ID is the ID of the hook itself.
 
   QUEUECTL_HOOK_JOB_ID           the job
   QUEUECTL_HOOK_STATE            completed, failed or dead
-  QUEUECTL_HOOK_EXIT_CODE        exit code of the last attempt; empty if it has none
+  QUEUECTL_HOOK_EXIT_CODE        exit code of the last attempt, or empty
   QUEUECTL_HOOK_REASON           why it failed or is dead; empty if it completed
   QUEUECTL_HOOK_ATTEMPT          how many attempts it has had
   QUEUECTL_HOOK_OUTPUT_TAIL      the end of its latest output, up to 4096 bytes
-  QUEUECTL_HOOK_BATCH            the batch; this and the next two only for on-batch-end
+  QUEUECTL_HOOK_BATCH            the batch; all three only for on-batch-end
   QUEUECTL_HOOK_BATCH_COMPLETED  how many of its jobs completed
   QUEUECTL_HOOK_BATCH_DEAD       how many of its jobs are dead
 
 examples:
-  queuectl enqueue --on-dead 'mail -s "$QUEUECTL_HOOK_JOB_ID died" ann' -- ./backup.sh
+  queuectl enqueue --on-dead 'mail -s "$QUEUECTL_HOOK_JOB_ID" ann' -- ./build.sh
   queuectl enqueue --batch n --on-batch-end './tell.sh' -- ./build.sh
 """,
-    "scripts": """Data goes to stdout, and messages go to stderr. `--json` prints one JSON value,
-which keeps its fields in new versions. Without a terminal, queuectl asks nothing and
-prints no colors.
+    "scripts": """Data goes to stdout, and messages go to stderr. `--json` prints one JSON
+value, which keeps its fields in new versions. Without a terminal, queuectl asks
+nothing and prints no colors.
 
 examples:
   id=$(queuectl enqueue -- ./build.sh)

@@ -87,7 +87,7 @@ def test_every_hook_and_its_variables_are_in_the_topic() -> None:
 @pytest.mark.parametrize("name", TOPICS)
 def test_a_topic_fits_a_screen_and_is_no_command(name: str) -> None:
     assert name not in COMMANDS and name not in ALIASES
-    assert all(len(line) <= 88 for line in TOPICS[name].splitlines()) and len(TOPICS[name].splitlines()) <= 40
+    assert all(len(line) <= 80 for line in TOPICS[name].splitlines()) and len(TOPICS[name].splitlines()) <= 40
 
 
 def test_options_that_a_help_lists_are_accepted_everywhere() -> None:
