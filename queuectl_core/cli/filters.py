@@ -101,6 +101,15 @@ def chosen_ids(queue: Queue, args: Arguments) -> list[str]:
     return list(dict.fromkeys(args.ids)) or list(_found(id for page in queue.select(**chosen) for id in page))
 
 
+def count_canceled(queue: Queue, chosen: Chosen) -> int:
+    """Return how many of the dead jobs that a filter matches were canceled, or died because of such a job."""
+    from ..model.reasons import CAUSES, FAILURES
+
+    causes = [cause for cause in CAUSES if cause not in FAILURES]
+    canceled: Chosen = {**chosen, "state": "dead", "where": {**(chosen.get("where") or {}), "cause": causes}}
+    return sum(map(len, queue.select(**canceled)))
+
+
 def chosen_jobs(queue: Queue, args: Arguments) -> Iterable[JobRecord]:
     """Return the jobs that the call names, each once, or yield those that its filter selects.
 

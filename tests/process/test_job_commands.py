@@ -327,9 +327,32 @@ def test_cause_selects_dead_jobs(dead_and_canceled: CommandLine) -> None:
 
 def test_retry_names_dlq_retry_when_only_dead_jobs_match(dead_and_canceled: CommandLine) -> None:
     queuectl = dead_and_canceled
-    for filter in (["--tag", "kind=x"], ["--all"], ["--state", "dead"]):
-        assert "only dead jobs match; use `queuectl dlq retry`" in queuectl.refused(1, "retry", *filter)
+    for filter in (["--tag", "kind=x"], ["--all"], ["--state", "failed,dead"]):
+        line = queuectl.refused(1, "retry", *filter)
+        assert "only dead jobs match; use `queuectl dlq retry` with the same filter, or add --state dead" in line
     assert "no matching job can be retried" in queuectl.refused(1, "retry", "--tag", "kind=y")
+
+
+def test_retry_with_state_dead_retries_all_but_canceled_jobs(dead_and_canceled: CommandLine) -> None:
+    queuectl = dead_and_canceled
+    line = queuectl.refused(1, "retry", "--queue", "canceled", "--state", "dead")
+    assert "no dead job matches; 2 canceled jobs left (see `queuectl dlq retry --canceled`)" in line
+    assert queuectl.json("retry", "--state", "dead", "--dry-run")["count"] == 2
+    assert queuectl.ok("retry", "--all", "--state", "dead").startswith("retried 2 jobs; 2 canceled jobs left (see")
+    assert states(queuectl) == {
+        "bad": "pending", "after-bad": "pending", "canceled": "dead", "after-canceled": "dead"
+    }  # fmt: skip
+    assert queuectl.ok("retry", "--state", "dead", "--cause", "canceled") == "retried 1 job\n"
+
+
+def test_dlq_retry_with_a_filter_counts_the_canceled_jobs_that_it_leaves(dead_and_canceled: CommandLine) -> None:
+    queuectl = dead_and_canceled
+    queuectl.ok("dlq", "purge", "after-canceled")
+    answer = queuectl("dlq", "retry", "--since", "1h")
+    assert (answer.out, answer.err) == ("retried 2 jobs\n", "1 canceled job left; --canceled retries it too\n")
+    queuectl.ok("cancel", "bad", "after-bad")
+    answer = queuectl("dlq", "retry", "--since", "1h", "--canceled")
+    assert (answer.out, answer.err) == ("retried 3 jobs\n", "")
 
 
 def test_why_says_how_to_avoid_retries_of_a_command_that_cannot_start(queuectl: CommandLine) -> None:

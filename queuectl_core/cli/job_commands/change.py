@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NothingToDo, WrongState
+from ...model.reasons import FAILURES
 from ...model.states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES
 from ...wire.protocol import MAX_DEPENDANTS
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Arguments
-from ..filters import FILTERS, STATE, chosen_by, where_filter
+from ..filters import FILTERS, STATE, chosen_by, count_canceled, where_filter
 from ..screen import Screen, counted
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -198,14 +199,40 @@ class Remove(Change):
 
 
 class Retry(Change):
-    """The command that makes jobs due. Its filters leave dead jobs to `dlq retry`."""
+    """The command that makes jobs due. Its filters leave dead jobs to `dlq retry`, except with --state dead."""
+
+    def chosen(self, args: Arguments) -> Chosen:
+        """Return the filter that the options make. Of dead jobs, it takes those that nobody canceled.
+
+        Raises: InvalidInput.
+        """
+        chosen = chosen_by(args)
+        if chosen.get("state") == DEAD and args.cause is None:
+            chosen["where"] = {**(chosen.get("where") or {}), "cause": list(FAILURES)}
+        return chosen
+
+    def consequences(
+        self, queue: Queue, portions: list[list[str]], chosen: Chosen | None
+    ) -> tuple[dict[str, int], str]:
+        """Return a clause about the canceled jobs that stay dead."""
+        where: Mapping[str, object] = (chosen or {}).get("where") or {}
+        count = count_canceled(queue, chosen) if chosen and where.get("cause") == list(FAILURES) else 0
+        clause = f"; {counted(count, 'canceled job')} left (see `queuectl dlq retry --canceled`)"
+        return {}, clause if count else ""
 
     def nothing(self, queue: Queue, chosen: Chosen) -> NothingToDo:
-        """Return the error, which names `dlq retry` if dead jobs match the filter."""
-        dead: Chosen = {**chosen, "state": "dead"}
+        """Return the error, which says how to retry the dead jobs that match the filter."""
+        dead: Chosen = {**chosen, "state": DEAD}
+        if chosen.get("state") == DEAD:
+            return NothingToDo(what=f"no dead job matches{self.consequences(queue, [], chosen)[1]}")
         if next(queue.select(**dead), None) is None:
             return super().nothing(queue, chosen)
-        return NothingToDo(what="only dead jobs match; use `queuectl dlq retry` with the same filter")
+        return NothingToDo(
+            what="only dead jobs match; use `queuectl dlq retry` with the same filter, or add --state dead"
+        )
+
+    def _states_in(self, chosen: Chosen) -> list[str]:
+        return [DEAD] if chosen.get("state") == DEAD else super()._states_in(chosen)
 
 
 class Edit(Change):
@@ -328,7 +355,7 @@ COMMANDS = {
     "retry": Retry(
         Queue.retry, "retried", (FAILED,),
         """Runs waiting jobs now, without their remaining delay. Also retries dead jobs, with attempts reset to 0,
-        but only those whose IDs you give: for a filter or --all, use `queuectl dlq retry`.""",
+        but with a filter or --all only if you add --state dead, or use `queuectl dlq retry`.""",
         ["queuectl retry job1", "queuectl retry --all", "queuectl retry --queue mail --state failed"],
     ),
     "edit": Edit(

@@ -9,7 +9,7 @@ from ...terminal.progress import Progress
 from ...wire.protocol import jobs_at_once
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Action, Arguments
-from ..filters import FILTERS, chosen_by
+from ..filters import FILTERS, chosen_by, count_canceled
 from ..job_details import print_job
 from ..job_export import OUTPUT, export
 from ..job_options import number
@@ -80,6 +80,14 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     screen.done({"count": count}, f"{done} {counted(count)}")
     if args.all and spared and count < dead:
         screen.note(f"{counted(dead - count, 'dead job')} left; --canceled retries canceled jobs too")
+    elif spared and not (args.all or args.quiet or screen.json):
+        _tell_canceled(count_canceled(queue, chosen_by(args)), screen)
+
+
+def _tell_canceled(count: int, screen: Screen) -> None:
+    if count:
+        them = "it" if count == 1 else "them"
+        screen.note(f"{counted(count, 'canceled job')} left; --canceled retries {them} too")
 
 
 def _selected(queue: Queue, args: Arguments) -> list[str]:
