@@ -236,6 +236,15 @@ class Queue(Administration):
         """
         return self._change_dead("dlq-retry-failed", None, progress, fields=fields, dependants=dependants)
 
+    def preview_retry(self, ids: Sequence[str], lenient: bool = False) -> builtins.list[str]:
+        """Return the jobs that `retry_dead` with `dependants` would retry: these, and those that died because of them.
+
+        With `lenient`, leave out jobs whose keys are taken. `ids` has at most 5000.
+
+        Raises: UnknownJob, NotDead.
+        """
+        return list(self._entries("dlq-retry-preview", "ids", ids=list(ids), all=lenient))
+
     def purge_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
         """Remove these dead jobs for good, and return how many.
 

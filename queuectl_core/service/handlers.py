@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from signal import SIGTERM
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..engine.admission import Admission
+from ..engine.job_operations import DECISIONS
 from ..engine.transitions import after
 from ..errors import EnvironmentNeeded, InvalidInput, InvalidJob, NothingToDo
 from ..model import commands, events, job_text, validators
@@ -23,7 +24,7 @@ from ..model.job import DEAD, Job
 from ..model.job_spec import check_env
 from ..model.reasons import is_cancellation
 from ..table.memtable import FreshJob, NumberBlock
-from ..wire.protocol import check_load, jobs_at_once
+from ..wire.protocol import MAX_JOBS, check_load, jobs_at_once
 from . import batches, fields, id_words, queries, queue_pages
 from .fields import Fields
 
@@ -175,6 +176,19 @@ def _retry_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return _change_dead(ledger, request, now_ms, lambda ids: commands.RetryDead(ids, changes, *how))
 
 
+def _preview_retry(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Return the jobs that a retry with dependants would retry. Change nothing.
+
+    The request has a name of its own, because an older supervisor would ignore a condition, and retry the jobs.
+    The reply is one page. Its `next` is the number of the first job on the next page, or None at the end.
+    """
+    first = fields.index(request)
+    command = commands.RetryDead(fields.ids(request), {}, True, fields.is_set(request, "all"))
+    ids: Any = DECISIONS[commands.RetryDead](ledger.table, command, now_ms)[1]
+    end = first + MAX_JOBS
+    return {"ids": ids[first:end], "next": end if len(ids) > end else None}
+
+
 def _purge_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     return _change_dead(ledger, request, now_ms, commands.PurgeDead)
 
@@ -294,6 +308,7 @@ HANDLERS: dict[str, Handler] = {
     "continue": _changes(lambda request: commands.Continue(*_targets(request))),
     "dlq-retry": _retry_dead,
     "dlq-retry-failed": _retry_failed,
+    "dlq-retry-preview": _preview_retry,
     "dlq-purge": _purge_dead,
     "import": _decides(
         lambda request: commands.Import(fields.jobs(request), fields.is_set(request, "skip")), "ids"

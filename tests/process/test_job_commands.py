@@ -265,6 +265,11 @@ def test_cancel_says_how_many_dependants_die(queuectl: CommandLine, has_supervis
     queuectl.ok("dlq", "retry", "c")
     queuectl.ok("enqueue", "--id", "e", "--after", "b,c", "--command", "true")
     assert queuectl.ok("cancel", "a", "e") == "canceled 2 jobs; 2 dependants die too\n"
+    for chosen in (["a"], ["--id", "a", "--canceled"]):
+        dry_run = ["dlq", "retry", *chosen, "--with-dependants", "--dry-run"]
+        seen = queuectl(*dry_run)
+        assert (seen.out, seen.err) == ("a\nb\nc\n", "3 jobs would be retried\n")
+        assert queuectl.json(*dry_run) == {"ids": ["a", "b", "c"], "count": 3, "dry_run": True}
     assert queuectl.ok("dlq", "retry", "a", "--with-dependants") == "retried 3 jobs\n"  # not the canceled one
     assert queuectl.ok("cancel", "c") == "canceled 1 job\n"
     changed = queuectl.json("cancel", "--id", "a")

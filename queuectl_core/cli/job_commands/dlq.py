@@ -71,7 +71,8 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     done = _DONE[args.action]
     ids = _selected(queue, args)
     if args.dry_run:
-        return show_dry_run(ids, done, screen)
+        retries_more = args.action == "retry" and args.with_dependants
+        return show_dry_run(_with_dependants(queue, ids, args) if retries_more else ids, done, screen)
     spared = "" if args.ids or _takes_canceled(args) else ", apart from canceled ones"
     dead = queue.status()["counts"]["dead"] if args.all else len(ids)
     if not args.ids:
@@ -110,6 +111,15 @@ def _selected(queue: Queue, args: Arguments) -> list[str]:
         advice = "" if _takes_canceled(args) else "; --canceled retries canceled jobs too"
         raise NothingToDo(what=f"no dead job matches{advice}")
     return ids
+
+
+def _with_dependants(queue: Queue, ids: list[str], args: Arguments) -> list[str]:
+    """Return these dead jobs, and those that died because of them, each once.
+
+    Raises: UnknownJob, NotDead.
+    """
+    portions = (ids[start : start + PAGE_JOBS] for start in range(0, len(ids), PAGE_JOBS))
+    return list(dict.fromkeys(id for portion in portions for id in queue.preview_retry(portion, bool(args.all))))
 
 
 def _takes_canceled(args: Arguments) -> bool:
