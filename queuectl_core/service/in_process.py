@@ -10,18 +10,20 @@ So a fork in another thread waits until the work is done.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 
 from ..engine.engine import Engine
 from ..errors import DiskFull, QueueError, in_words
 from ..home import NOT_ALLOWED, Home
+from ..model.job import PROCESSING
 from ..storage.memory_store import MemoryStore
 from ..system import lockfile
 from ..system.clock import now_ms
 from ..system.forks import no_fork
 from ..table.job_table import JobTable
 from ..wire.protocol import READ_ONLY
-from . import clock_anchor, handlers, orphans
+from . import clock_anchor, handlers
 from .fields import Fields
 from .ledger import Ledger
 
@@ -118,7 +120,7 @@ class InProcess:
             raise
         try:
             try:
-                orphans.sweep(self._home, {run.instance for run in orphans.find(ledger.table)})
+                self._sweep(ledger)
                 ledger.checkpoint_if_over(CHANGED_LIMIT)
             finally:
                 ledger.close()
@@ -129,6 +131,10 @@ class InProcess:
 
     def _harvest(self, ledger: Ledger) -> None:
         """Record the outcome of each run that has ended without a supervisor."""
+        if not ledger.table.counts[PROCESSING]:
+            return
+        from . import orphans  # most calls find no run, and need not import it
+
         for run in orphans.find(ledger.table):
             if orphans.is_under_way(self._home, run):
                 continue
@@ -136,6 +142,13 @@ class InProcess:
             if command is not None:
                 ledger.decide(command, now_ms())
                 self._notes += filter(None, [orphans.damage_message(command)])
+
+    def _sweep(self, ledger: Ledger) -> None:
+        """Remove the files that dead workers without an open run have left."""
+        if os.listdir(self._home.run):
+            from . import orphans
+
+            orphans.sweep(self._home, {run.instance for run in orphans.find(ledger.table)})
 
     def _read(self, request: Fields, is_full: bool = False) -> Fields:
         """Return the reply of a home on a disk that nobody can write to. Do not harvest results."""
