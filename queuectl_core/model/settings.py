@@ -124,7 +124,7 @@ SETTINGS: dict[str, Setting] = {
     "on-end": _hook("command to run after each job that completes, dies or is canceled; empty: none"),
     "on-batch-end": _hook("command to run when no job of a batch is unfinished any more; empty: none"),
     "on-idle": _hook("command to run when no job waits or runs; empty: none"),
-    "limit-mem": Setting(0, _bytes, _optional(validators.size, 0), "address space of each job; 0 is no limit"),
+    "limit-mem": Setting(0, _bytes, _optional(validators.size, 0), "address space of each process; 0 is no limit"),
     "nice": Setting(0, _whole, niceness, "niceness of each job, -20 to 19; 0 is that of the worker"),
     "env": Setting({}, _variables, check_env, "variables of each job, like LANG=C TZ=UTC"),
     "shell": Setting("", str, _optional(validators.path, ""), "shell of each job; empty: /bin/sh"),

@@ -46,6 +46,26 @@ examples:
 The first retry waits base seconds, the next base^2, then base^3: see
 --backoff-base and --max-retries of `enqueue`.
 """,
+    "limits": """Of a job:
+
+  --timeout TIME        ends an attempt that runs longer
+  --limit-mem SIZE      address space of each process, as `ulimit -v`
+  --limit-cpu TIME      processor time of each process, as `ulimit -t`
+
+A job of eight processes with --limit-mem 1G can use 8 GiB. The column `memory`
+of `list`, and MEMORY of `show`, is the peak of the largest process, not of all.
+
+Of a queue, see `queuectl queue set --help`:
+
+  --limit N             jobs of the queue that run at the same time
+  --rate N/UNIT         jobs that start in a second, minute, hour or day
+  --limit-load N        load average above which no job starts
+  --min-free-mem SIZE   free memory below which no job starts (Linux)
+
+examples:
+  queuectl enqueue --timeout 1h --limit-mem 2G -- ./train.sh
+  queuectl queue set gpu --create --limit 2
+""",
     "short": """A letter means the same in every command that has it:
 
   -f, --follow     keep printing: logs, events

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 HAS_JSON = False
 SUMMARY = """Prints the output of jobs, stdout and stderr in order: of the latest attempt, of attempt N, or of all
-attempts. With --follow, continues through retries until the jobs finish."""
+attempts. With --follow, continues through retries until the jobs finish. With several IDs, or with a filter and
+--follow, each line starts with the ID of its job. With a filter alone, each job has a head line, and the jobs come in
+the order of `list`, those of a --batch in the order you added them."""
 EXAMPLES = [
     "queuectl logs job1",
     "queuectl logs job1 job2 --follow",
@@ -29,7 +31,7 @@ EXAMPLES = [
     "queuectl logs --state dead --ended-since 1h --tail 5",
 ]
 OPTIONS = (
-    ("ids", "ID…", "IDs of the jobs; with several, each line starts with the ID"),
+    ("ids", "ID…", "IDs of the jobs; with several, each line starts with its ID"),
     ("--follow", "", "keep printing until the job finishes"),
     ("--attempt", "N", "attempt number, from 1; the latest one with that number"),
     ("--all", "", "print all attempts, with a separator line"),
