@@ -4,6 +4,7 @@ nothing more.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -26,8 +27,12 @@ def start(queuectl: CommandLine) -> int:
 
 
 def nudge(pid: int) -> None:
-    """Cause an event; an idle supervisor checks its home only once a minute."""
-    os.kill(pid, signal.SIGCHLD)
+    """Cause an event; an idle supervisor checks its home only once a minute.
+
+    It may have had an event of its own, and be gone: a client that disconnects is one.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCHLD)
 
 
 def ended(*pids: int) -> None:
