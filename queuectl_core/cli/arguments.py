@@ -218,12 +218,13 @@ def _declare(parser: FullParser, definition: Any) -> None:
     options = getattr(definition, "OPTIONS", ())
     filters = [option for option in options if option in (STATE, *FILTERS)]
     parser.usage = getattr(definition, "USAGE", _usage_of(options) if filters else None)
+    once = (*(name for name, _, _ in filters), *getattr(definition, "ONCE", ()))
     for option in options:
         if option not in filters:
-            _add(parser, option)
+            _add(parser, option, once)
     job_flags = getattr(definition, "JOB_FLAGS", ())
-    _add_group(parser, FILTERS_TITLE, filters, only_names=bool(job_flags))
-    _add_group(parser, JOB_TITLE, job_flags)
+    _add_group(parser, FILTERS_TITLE, filters, once, only_names=bool(job_flags))
+    _add_group(parser, JOB_TITLE, job_flags, once)
 
 
 def _usage_of(options: Sequence[Option]) -> str:
@@ -232,7 +233,9 @@ def _usage_of(options: Sequence[Option]) -> str:
     return " ".join(["%(prog)s [options]", *(f"[{place.replace('…', ' …')}]" for place in places)])
 
 
-def _add_group(parser: FullParser, title: str, options: Sequence[Option], only_names: bool = False) -> None:
+def _add_group(
+    parser: FullParser, title: str, options: Sequence[Option], once: Sequence[str], only_names: bool = False
+) -> None:
     """Add options that share the text of a group: two columns, or only the names where the help is long."""
     if not options:
         return
@@ -240,10 +243,25 @@ def _add_group(parser: FullParser, title: str, options: Sequence[Option], only_n
 
     group = parser.add_argument_group(title, names_of(options) if only_names else two_columns(options))
     for names, metavar, _ in options:
-        _add(group, (names, metavar, argparse.SUPPRESS))
+        _add(group, (names, metavar, argparse.SUPPRESS), once)
 
 
-def _add(parser: argparse._ActionsContainer, option: Option) -> None:
+class _Once(argparse.Action):
+    """An option that must not be repeated: its last value would silently replace the others."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, value: object, flag: object = None) -> None:
+        """Set the value.
+
+        Raises: InvalidInput.
+        """
+        if getattr(namespace, self.dest, None) is not None:
+            from .filters import given_twice
+
+            raise given_twice(self.option_strings[-1])
+        setattr(namespace, self.dest, value)
+
+
+def _add(parser: argparse._ActionsContainer, option: Option, once: Sequence[str]) -> None:
     name, metavar, help = option
     flags = [flag for flag in spellings(name) if flag != NULL]
     how: dict[str, Any] = {"metavar": metavar.rstrip("…?"), "help": help or argparse.SUPPRESS}
@@ -252,7 +270,9 @@ def _add(parser: argparse._ActionsContainer, option: Option) -> None:
         parser.add_argument(name, nargs=nargs, **how)
     elif metavar.endswith("?"):
         parser.add_argument(*flags, nargs="?", const="-", **how)
+    elif metavar.endswith("…"):
+        parser.add_argument(*flags, action="append", **how)
     elif metavar:
-        parser.add_argument(*flags, action="append" if metavar.endswith("…") else "store", **how)
+        parser.add_argument(*flags, action=_Once if name in once else "store", **how)
     else:
         parser.add_argument(*flags, action="store_true", help=help)

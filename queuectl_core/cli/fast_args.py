@@ -6,7 +6,8 @@ stand together. argparse handles every other call. It does not know any command.
 
 A command or an action declares each argument in OPTIONS as an `Option`: its names, the name of its
 value, and its help. An option without a value is a switch. A value with `…` may be repeated, and a
-positional argument with `?` may be missing. `SHORT` has the short forms of options.
+positional argument with `?` may be missing. ONCE names more options that, like filters, nobody may
+repeat. `SHORT` has the short forms of options.
 
 Invariant: this module never accepts a call that argparse refuses or understands in another way.
 """
@@ -129,9 +130,10 @@ class Parser:
             values[destination] = True
             return
         word = rest.pop(0)
-        if word.startswith("-"):
+        earlier, is_repeatable = values.get(destination), metavar.endswith("…")
+        if word.startswith("-") or (earlier is not None and not is_repeatable):
             raise ValueError(word)
-        values[destination] = [*(values[destination] or []), word] if metavar.endswith("…") else word
+        values[destination] = [*(earlier or []), word] if is_repeatable else word
 
     def _place(self, words: list[str], values: dict[str, Any]) -> dict[str, Any] | None:
         for name, metavar in self._places:

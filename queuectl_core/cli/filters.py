@@ -41,6 +41,13 @@ ALLOW_EMPTY = ("--allow-empty", "", "succeed when no job matches")
 MAX_WORDS = 20
 _READERS = ("show", "why", "history", "logs", "graph")
 
+_IF_TWICE = {
+    "--id": "use a pattern or name the jobs",
+    "--name": "use a pattern",
+    "--state": "separate states with commas",
+    "--exit-code": "separate the numbers with commas",
+    "--cause": "separate causes with commas",
+}
 _TIMES = ("since", "until", "ended_since")
 _FIELDS = ("state", *(names[2:].replace("-", "_") for names, _, _ in FILTERS))
 
@@ -59,11 +66,18 @@ def where_filter(args: Arguments, new_values: Sequence[str]) -> Chosen:
         if name.startswith("tag.") and sign:
             fields["tag"] = [*(fields["tag"] or []), f"{name[4:]}={value}"]
         elif field in fields and field != "tag" and sign:
+            if fields[field] is not None:
+                raise given_twice(f"--{field.replace('_', '-')}")
             fields[field] = value
         else:
             known = ", ".join(f"{known.replace('_', '-')}=" for known in _FIELDS if known != "tag")
             raise InvalidInput(what=f"--where needs {known} or tag.KEY=, not {text[:40]!r}")
     return chosen_by(Arguments(**fields))
+
+
+def given_twice(flag: str) -> InvalidInput:
+    """Return the error for a filter with two values, of which only one would count."""
+    return InvalidInput(what=f"{flag} is given twice; {_IF_TWICE.get(flag, 'give one value in each call')}")
 
 
 def chosen_by(args: Arguments) -> Chosen:
@@ -81,6 +95,9 @@ def chosen_by(args: Arguments) -> Chosen:
         where["name"] = chosen.pop("name")
     if "tag" in given:
         chosen["tags"] = tags_of(given["tag"], "--tag")
+        twice = [text.partition("=")[0] for text in given["tag"] if text not in map("=".join, chosen["tags"].items())]
+        if twice:
+            raise given_twice(f"--tag {twice[0]}")
     if "exit_code" in given:
         where["exit_code"] = _exit_codes(given["exit_code"])
     if "cause" in given:

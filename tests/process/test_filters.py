@@ -57,6 +57,17 @@ def test_filters_select_jobs_however_the_home_is_read(four: CommandLine, with_su
     assert four.refused(2, "list", "--exit-code", "256") and four.refused(2, "list", "--ended-since", "odd")
 
 
+def test_a_repeated_filter_changes_nothing(four: CommandLine) -> None:
+    for words in (
+        ["cancel", "--id", "later", "--id", "x"],
+        ["rm", "--tag", "a=1", "--tag", "a=2"],
+        ["edit", "--where", "queue=a", "--where", "queue=b", "--priority", "1"],
+        ["edit", "--where", "state=dead", "--state", "pending", "--priority", "1"],
+    ):
+        assert "is given twice" in four.refused(2, *words)
+    assert four.job("later")["state"] == "pending"
+
+
 def test_filters_select_jobs_to_change(four: CommandLine) -> None:
     assert four.json("dlq", "retry", "--exit-code", "4", "--dry-run")["ids"] == ["web-2"]
     assert four.ok("dlq", "export", "--grep", "exit 3").startswith('{"id":"web-1"')

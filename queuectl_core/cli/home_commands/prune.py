@@ -19,6 +19,7 @@ OPTIONS = (
     ("--dry-run", "", "only count the jobs"),
     YES,
 )
+ONCE = ("--older", "--state")
 FOR_A_FILTER = "to remove finished jobs by a filter, use `queuectl rm {0} --state completed,dead`"
 
 

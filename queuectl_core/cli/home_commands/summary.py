@@ -19,6 +19,7 @@ SUMMARY = """Sums up the jobs that ran since a time, by queue and name. Shows ho
 and which took the most time, memory, and retries. Removed jobs don't count."""
 EXAMPLES = ["queuectl summary", "queuectl summary --since 1d", "queuectl summary --since 18:30 --json"]
 OPTIONS = (("--since", "WHEN", "2h (ago), 18:30 or 2026-12-24; default: 1d"),)
+ONCE = ("--since",)
 
 _COLUMNS = {
     "QUEUE": "queue",

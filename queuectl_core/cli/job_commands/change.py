@@ -242,6 +242,7 @@ class Edit(Change):
     """
 
     USAGE = "queuectl edit [options] (ID … | FILTER … | --all)"
+    ONCE = _VALUES_OR_FILTERS
     OPTIONS = (
         *_JOBS,
         ("--where", "F=V…", "jobs with queue=, name=, tag.KEY=, state= …"),

@@ -27,6 +27,7 @@ OPTIONS = (
     ("--batch", "NAME", "show only the jobs that are linked to those of this batch"),
     ("--dot", "", "print a graph in the DOT language of Graphviz"),
 )
+ONCE = ("--batch",)
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:

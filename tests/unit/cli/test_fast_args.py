@@ -56,6 +56,8 @@ def test_plain_words_have_the_result_of_argparse(words: list[str], options: dict
         ["dlq", "show"],
         ["dlq", "show", "a", "b"],
         ["list", "--limit"],
+        ["list", "--limit", "1", "--limit", "2"],
+        ["cancel", "--id", "a", "--id", "b"],
         ["status", "--", "true"],
     ],
     ids=" ".join,
@@ -84,3 +86,32 @@ def test_a_negative_number_is_a_value(words: list[str]) -> None:
 
 def test_null_has_a_short_form() -> None:
     assert parse("enqueue", command_of("enqueue"), ["-0", "--priority", "-1"], OPTIONS).null is True  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("list --id tick --id later", "--id is given twice; use a pattern or name the jobs"),
+        ("cancel --id tick --id later", "--id is given twice; use a pattern or name the jobs"),
+        ("rm --queue a --queue b", "--queue is given twice; give one value in each call"),
+        ("export -s dead --state=completed", "--state is given twice; separate states with commas"),
+        ("wait --exit-code 3 --exit-code 4", "--exit-code is given twice; separate the numbers with commas"),
+        ("dlq retry --grep a --grep b", "--grep is given twice"),
+        ("edit --set priority=1 --queue a --queue b", "--queue is given twice"),
+        ("edit --batch a --batch b --priority 1", "--batch is given twice"),
+        ("prune --state dead --state completed", "--state is given twice; separate states with commas"),
+        ("graph --batch a --batch b", "--batch is given twice"),
+    ],
+)
+def test_no_filter_may_be_repeated(words: str, advice: str) -> None:
+    name, *rest = words.split()
+    assert fast_args.parse(command_of(name), rest, OPTIONS) is None
+    with pytest.raises(InvalidInput, match=f"^{advice}"):
+        parse(name, command_of(name), rest, OPTIONS)  # type: ignore[arg-type]
+
+
+def test_the_last_of_repeated_new_values_counts() -> None:
+    for words in ("enqueue --id a --id b --queue x --queue y", "run --id a --id b --queue x --queue y"):
+        name, *rest = words.split()
+        args = parse(name, command_of(name), rest, OPTIONS)  # type: ignore[arg-type]
+        assert (args.id, args.queue) == ("b", "y")
