@@ -273,6 +273,14 @@ class Queue(Administration):
         found: builtins.list[str] = self._transport.ask("dependants", ids=list(ids))["ids"]
         return found
 
+    def dead_dependants(self, ids: Sequence[str]) -> builtins.list[str]:
+        """Return the IDs of the dead jobs that died because of these, at most 1000. `ids` has at most 500.
+
+        Raises: InvalidInput.
+        """
+        found: builtins.list[str] = self._transport.ask("dead-dependants", ids=list(ids))["ids"]
+        return found
+
     def remove(
         self, ids: Sequence[str], lenient: bool = False, states: Sequence[str] | None = None
     ) -> builtins.list[str]:

@@ -39,6 +39,9 @@ FILTERS = (
 ALLOW_EMPTY = ("--allow-empty", "", "succeed when no job matches")
 
 MAX_WORDS = 20
+_NAMED = 5
+"""The most dead dependants that a message names."""
+
 _READERS = ("show", "why", "history", "logs", "graph")
 
 _IF_TWICE = {
@@ -125,6 +128,23 @@ def count_canceled(queue: Queue, chosen: Chosen) -> int:
     causes = [cause for cause in CAUSES if cause not in FAILURES]
     canceled: Chosen = {**chosen, "state": "dead", "where": {**(chosen.get("where") or {}), "cause": causes}}
     return sum(map(len, queue.select(**canceled)))
+
+
+def dead_dependants_of(queue: Queue, ids: Sequence[str]) -> str:
+    """Return a clause about the dead jobs that died because of these, with the call that retries them, or ``""``."""
+    from ..api import PAGE_JOBS
+
+    if not 0 < len(ids) <= PAGE_JOBS:
+        return ""
+    try:
+        dead = queue.dead_dependants(ids)
+    except InvalidInput:  # an older supervisor does not know this request
+        return ""
+    if not dead:
+        return ""
+    stay = "1 dependant stays" if len(dead) == 1 else f"{len(dead)} dependants stay"
+    call = f"retry {' '.join(dead)}" if len(dead) <= _NAMED else "list --cause dependency_failed,dependency_canceled"
+    return f"{stay} dead: `queuectl dlq {call}`"
 
 
 def chosen_jobs(queue: Queue, args: Arguments) -> Iterable[JobRecord]:

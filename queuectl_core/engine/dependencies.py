@@ -191,6 +191,15 @@ def _dependants_of(table: JobTable, id: str) -> list[Dependant]:
 
 def dying_with(table: JobTable, ids: Sequence[str], limit: int) -> list[str]:
     """Return the waiting jobs that die if these jobs do, directly or not; at most `limit`, after as many looks."""
+    return _linked(table, ids, limit, lambda job, id: job.state == PENDING and _needs(job.options, id))
+
+
+def dead_with(table: JobTable, ids: Sequence[str], limit: int) -> list[str]:
+    """Return the dead jobs that died because of these, directly or not; at most `limit`, after as many looks."""
+    return _linked(table, ids, limit, lambda job, id: job.state == DEAD and reasons.names(job.reason, id))
+
+
+def _linked(table: JobTable, ids: Sequence[str], limit: int, test: Callable[[Job, str], bool]) -> list[str]:
     if not table.counts.get(BLOCKED):
         return []
     found, looks = dict.fromkeys(ids), limit
@@ -199,7 +208,7 @@ def dying_with(table: JobTable, ids: Sequence[str], limit: int) -> list[str]:
         entries = table.scan(f"needs/{id}", looks) if looks else []
         looks -= len(entries)
         jobs = (table.existing(other) for _, other in entries if other not in found)
-        new = [job.id for job in jobs if job.state == PENDING and _needs(job.options, id)]
+        new = [job.id for job in jobs if test(job, id)]
         found.update(dict.fromkeys(new))
         left += new
     return list(found)[len(set(ids)) :]

@@ -41,6 +41,11 @@ def dependency_ended(id: str, reason: str | None) -> str:
     return f"job {id}{_AFTER}{how}"
 
 
+def names(reason: str | None, id: str) -> bool:
+    """Return whether a job with this reason died because of this one."""
+    return (reason or "").startswith(f"job {id}{_AFTER}")
+
+
 def cause_of(reason: str | None) -> Cause:
     """Return why a job with this reason is dead: one of CAUSES."""
     text = reason or ""

@@ -298,6 +298,7 @@ HANDLERS: dict[str, Handler] = {
     ),
     "schedule-run": _decides(lambda request: commands.RunSchedule(_name(request)), "id"),
     "dependants": queries.dependants,
+    "dead-dependants": queries.dead_dependants,
     "cancel": _changes(_cancel),
     "remove": _changes(lambda request: commands.Remove(*_targets(request))),
     "retry": _changes(lambda request: commands.RunNow(*_targets(request))),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..engine.dependencies import dying_with
+from ..engine.dependencies import dead_with, dying_with
 from ..engine.run_outcome import backoff_ms
 from ..errors import InvalidInput, UnknownJob
 from ..model.job import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSING, STATES, Job
@@ -73,10 +73,22 @@ def dependants(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
     Raises: InvalidInput.
     """
+    return {"ids": dying_with(ledger.table, _few_ids(request), MAX_DEPENDANTS)}
+
+
+def dead_dependants(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+    """Return the dead jobs that died because of the named ones.
+
+    Raises: InvalidInput.
+    """
+    return {"ids": dead_with(ledger.table, _few_ids(request), MAX_DEPENDANTS)}
+
+
+def _few_ids(request: Fields) -> list[str]:
     ids = fields.ids(request)
     if len(ids) > PAGE_JOBS:
         raise InvalidInput(what=f"name at most {PAGE_JOBS} jobs at a time")
-    return {"ids": dying_with(ledger.table, ids, MAX_DEPENDANTS)}
+    return ids
 
 
 def snapshot(ledger: Ledger, request: Fields, now_ms: int) -> Fields:

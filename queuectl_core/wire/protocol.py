@@ -19,7 +19,8 @@ VERSION = 1
 
 READ_ONLY = frozenset(
     ("show", "find", "kept", "list", "status", "batch", "why", "preview")
-    + ("queue-list", "schedule-list", "sequence", "config-list", "dependants", "dlq-retry-preview")
+    + ("queue-list", "schedule-list", "sequence", "config-list", "dependants", "dead-dependants")
+    + ("dlq-retry-preview",)
 )
 """The verbs of requests that change nothing, so they can be repeated, and need no home."""
 

@@ -255,6 +255,28 @@ def test_job_behind_a_dead_one_is_recorded_and_dies(queuectl: CommandLine, has_s
 
 
 @pytest.mark.parametrize("has_supervisor", [False, True])
+def test_retry_says_which_dependants_stay_dead(queuectl: CommandLine, has_supervisor: bool) -> None:
+    if has_supervisor:
+        queuectl.ok("pause")
+        queuectl.ok("worker", "start")
+    for id, *options in (["a"], ["b", "--after", "a"], ["c", "--after", "b"]):
+        queuectl.ok("enqueue", "--id", id, *options, "--command", "true")
+    stay = "2 dependants stay dead: `queuectl dlq retry b c`"
+    for retry in ("retry a", "dlq retry a", "dlq retry --id a --canceled"):
+        queuectl.ok("cancel", "a")
+        assert queuectl.ok(*retry.split()) == f"retried 1 job; {stay}\n"
+    refused = queuectl.refused(1, "dlq", "retry", "--with-dependants", "a")
+    assert f"job a is pending, not in the dead letter queue; {stay}" in refused
+    assert queuectl.ok("dlq", "retry", "b", "c") == "retried 2 jobs\n"
+    assert queuectl.ok("cancel", "a") == "canceled 1 job; 2 dependants die too\n"  # they wait for each other again
+    assert queuectl.ok("dlq", "retry", "a", "--with-dependants") == "retried 3 jobs\n"
+    for number in range(4):
+        queuectl.ok("enqueue", "--id", f"d{number}", "--after", "a", "--command", "true")
+    queuectl.ok("cancel", "a")
+    assert "6 dependants stay dead: `queuectl dlq list --cause" in queuectl.ok("retry", "a")
+
+
+@pytest.mark.parametrize("has_supervisor", [False, True])
 def test_cancel_says_how_many_dependants_die(queuectl: CommandLine, has_supervisor: bool) -> None:
     if has_supervisor:
         queuectl.ok("pause")
@@ -317,7 +339,8 @@ def test_dlq_retry_with_a_filter_spares_canceled_jobs(dead_and_canceled: Command
     assert queuectl.ok("dlq", "retry", "--queue", "canceled", "--canceled") == "retried 2 jobs\n"
     assert queuectl.ok("dlq", "retry", "--tag", "kind=x", "--with-dependants") == "retried 2 jobs\n"
     queuectl.ok("cancel", "canceled")
-    assert queuectl.ok("dlq", "retry", "canceled") == "retried 1 job\n"
+    stay = "1 dependant stays dead: `queuectl dlq retry after-canceled`"
+    assert queuectl.ok("dlq", "retry", "canceled") == f"retried 1 job; {stay}\n"
 
 
 def test_cause_selects_dead_jobs(dead_and_canceled: CommandLine) -> None:
@@ -327,7 +350,7 @@ def test_cause_selects_dead_jobs(dead_and_canceled: CommandLine) -> None:
         "canceled": "canceled", "after-canceled": "dependency_canceled"
     }  # fmt: skip
     assert "cause must be some of failed, canceled" in queuectl.refused(2, "dlq", "list", "--cause", "x")
-    assert queuectl.ok("dlq", "retry", "--cause", "canceled") == "retried 1 job\n"
+    assert queuectl.ok("dlq", "retry", "--cause", "canceled").startswith("retried 1 job; 1 dependant stays dead: ")
 
 
 def test_retry_names_dlq_retry_when_only_dead_jobs_match(dead_and_canceled: CommandLine) -> None:

@@ -12,7 +12,7 @@ from ...model.states import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROC
 from ...wire.protocol import MAX_DEPENDANTS
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Arguments
-from ..filters import FILTERS, STATE, chosen_by, count_canceled, where_filter
+from ..filters import FILTERS, STATE, chosen_by, count_canceled, dead_dependants_of, where_filter
 from ..screen import Screen, counted
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -214,9 +214,12 @@ class Retry(Change):
     def consequences(
         self, queue: Queue, portions: list[list[str]], chosen: Chosen | None
     ) -> tuple[dict[str, int], str]:
-        """Return a clause about the canceled jobs that stay dead."""
-        where: Mapping[str, object] = (chosen or {}).get("where") or {}
-        count = count_canceled(queue, chosen) if chosen and where.get("cause") == list(FAILURES) else 0
+        """Return a clause about the jobs that stay dead: dependants of these jobs, or canceled ones."""
+        if chosen is None:
+            clause = dead_dependants_of(queue, portions[0])
+            return {}, clause and f"; {clause}"
+        where: Mapping[str, object] = chosen.get("where") or {}
+        count = count_canceled(queue, chosen) if where.get("cause") == list(FAILURES) else 0
         clause = f"; {counted(count, 'canceled job')} left (see `queuectl dlq retry --canceled`)"
         return {}, clause if count else ""
 

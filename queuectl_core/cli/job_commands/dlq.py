@@ -9,7 +9,7 @@ from ...terminal.progress import Progress
 from ...wire.protocol import jobs_at_once
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Action, Arguments
-from ..filters import FILTERS, chosen_by, count_canceled
+from ..filters import FILTERS, chosen_by, count_canceled, dead_dependants_of
 from ..job_details import print_job
 from ..job_export import OUTPUT, export
 from ..job_options import number
@@ -78,11 +78,17 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if not args.ids:
         confirm(dead, f"{done}{spared}", args)
     count = _change(queue, args, ids)
-    screen.done({"count": count}, f"{done} {counted(count)}")
+    screen.done({"count": count}, f"{done} {counted(count)}{_left_behind(queue, args, ids)}")
     if args.all and spared and count < dead:
         screen.note(f"{counted(dead - count, 'dead job')} left; --canceled retries canceled jobs too")
     elif spared and not (args.all or args.quiet or screen.json):
         _tell_canceled(count_canceled(queue, chosen_by(args)), screen)
+
+
+def _left_behind(queue: Queue, args: Arguments, ids: list[str]) -> str:
+    """Return a clause about the dependants of retried jobs that stay dead."""
+    stay = "" if args.action == "purge" or args.with_dependants else dead_dependants_of(queue, ids)
+    return stay and f"; {stay}"
 
 
 def _tell_canceled(count: int, screen: Screen) -> None:
@@ -142,7 +148,11 @@ def _change_these(queue: Queue, args: Arguments, ids: list[str] | None, progress
         return queue.purge_dead(ids, progress.show)
     if ids is None and not args.canceled:
         return queue.retry_failed(progress.show, _fields(args), args.with_dependants)
-    return queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants)
+    try:
+        return queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants)
+    except NotDead as fault:
+        fault.hint = dead_dependants_of(queue, args.ids) or fault.hint
+        raise
 
 
 def _fields(args: Arguments) -> dict[str, object]:

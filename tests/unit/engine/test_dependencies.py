@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queuectl_core.engine.dependencies import dying_with
+from queuectl_core.engine.dependencies import dead_with, dying_with
 from queuectl_core.engine.engine import Engine
 from queuectl_core.errors import BadDependency
 from queuectl_core.model import commands, events
@@ -276,6 +276,21 @@ def test_several_ends_before_the_commit_of_a_load_are_one_event(codes: tuple[int
         run_job(engine, exited(code))
     engine.commit_load(load, NOW_MS, lambda follows: None)
     assert job_of(engine, "j").state == DEAD
+
+
+def test_dead_dependants_are_those_that_died_because_of_a_job() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", "z")
+    enqueue(engine, "b", after=["a", "z"])
+    enqueue(engine, "c", after=["b"])
+    enqueue(engine, "d", after=["a"])
+    cancel(engine, "d")
+    assert dead_with(engine.table, ["a"], 9) == []
+    cancel(engine, "a")
+    assert dead_with(engine.table, ["a"], 9) == ["b", "c"]
+    assert dead_with(engine.table, ["a"], 1) == ["b"]
+    assert dead_with(engine.table, ["a", "b"], 9) == ["c"]
+    assert dead_with(engine.table, ["z"], 9) == []
 
 
 def test_dependants_of_jobs_are_found_at_every_distance_and_up_to_a_limit() -> None:
