@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _UNITS = (("a second", 1), ("a minute", 60), ("an hour", 3600), ("a day", 86_400))
 
 
-def lines_of(batch: BatchRecord) -> list[str]:
-    """Return the first start, the pace, and the end or the time left."""
+def lines_of(batch: BatchRecord, held: str = "") -> list[str]:
+    """Return the first start, the pace, and the end or the time left. `held` says why no job starts."""
     has_ended = batch["counts"]["completed"] or batch["counts"]["dead"]  # an imported job has no start here
     lines = [f"started     {batch['started_at'] or ('unknown' if has_ended else 'not yet')}"]
     if batch["ended_at"] is not None:
@@ -25,11 +25,21 @@ def lines_of(batch: BatchRecord) -> list[str]:
     lines.append(f"pace        {_pace(batch['jobs_per_s'])}")
     left_s = batch["left_s"]
     if left_s is None:
-        lines.append("time left   unknown: no job runs now, or none has finished")
+        lines.append(f"time left   unknown: {_why_unknown(batch, held)}")
     elif left_s:
         left_ms = round(left_s * 1000)
         lines.append(f"time left   {format_span(left_ms)} (until {utc(now_ms() + left_ms)})")
     return lines
+
+
+def _why_unknown(batch: BatchRecord, held: str) -> str:
+    """Return why the time left is unknown, in a clause."""
+    counts = batch["counts"]
+    if counts["processing"]:
+        return "no job has finished yet"
+    if held or counts["pending"] or not counts["failed"]:
+        return held or "no job runs now"
+    return "1 job waits for a retry" if counts["failed"] == 1 else f"{counts['failed']} jobs wait for a retry"
 
 
 def _pace(jobs_per_s: float | None) -> str:

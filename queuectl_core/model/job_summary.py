@@ -27,10 +27,13 @@ class JobSummary:
         self.total = Totals()
         self.groups: dict[tuple[str, str], Totals] = {}
         """The totals of each named queue and name of jobs; the name is empty for jobs without one."""
+        self.uncounted = 0
+        """The number of attempts that are not in the totals: a retry by hand counts from 0 again."""
         self._tops: dict[str, list[tuple[int, str]]] = {what: [] for what in TOPS}
 
     def add(self, job: JobRecord) -> None:
         """Add a job that has run at least once."""
+        self.uncounted += max(0, len(job["history"]) - job["attempts"])
         group = self.groups.setdefault((job["queue"], job.get("name", "")), Totals())
         for totals in (self.total, group):
             totals.add(job)

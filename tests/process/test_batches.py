@@ -148,6 +148,7 @@ def test_job_runs_after_the_jobs_with_a_tag(queuectl: CommandLine) -> None:
 def test_wait_for_a_batch_counts_what_ended_before(queuectl: CommandLine, tmp_path: Path) -> None:
     queuectl.ok("enqueue", "--batch", "b", "--array", "0-2", "--max-retries", "0", "--", "exit {}")
     assert "no supervisor is running" in queuectl("wait", "--batch", "b", "--quiet").err
+    assert "time left   unknown: no supervisor runs\n" in queuectl.ok("status", "--batch", "b")
     queuectl.ok("worker", "start")
     assert queuectl("wait", "--batch", "b").status == 1
     queuectl.ok("enqueue", "--batch", "b", "--", f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")

@@ -42,6 +42,9 @@ def test_pause_ends_by_itself_with_a_reason_meanwhile(queuectl: CommandLine) -> 
     assert f"paused since {why['since']} until {why['until']} (new disk)" in queuectl.ok("why", "a")
     status = queuectl.json("status")
     assert (status["paused_until"], status["pause_reason"]) == (why["until"], "new disk")
+    row = queuectl.ok("queue", "list").splitlines()[1]
+    assert row.endswith(f"{why['since']}, until {why['until']}, new disk (all queues)")
+    assert queuectl.json("queue", "list")[0]["paused_since"] is None
     queuectl.ok("pause", "--for", "1s")
     queuectl.until_state("a", "completed")
     assert queuectl.json("status")["paused_since"] is None

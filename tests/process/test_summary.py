@@ -32,6 +32,18 @@ def test_the_table_has_a_line_for_each_group_and_for_all(queuectl: CommandLine) 
     assert lines[5].startswith(("longest attempts: ", "most memory: "))
 
 
+def test_says_how_many_attempts_a_retry_by_hand_reset(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--max-retries", "1", "--backoff-base", "0", "--id", "bad", "--", "false")
+    queuectl.until_done(dead=1)
+    assert "ATTEMPTS:" not in queuectl.ok("summary")
+    queuectl.ok("pause")
+    queuectl.ok("dlq", "retry", "bad", "--command", "true")
+    queuectl.ok("resume")
+    queuectl.until_done(completed=1)
+    assert "not in ATTEMPTS: 2 before a retry by hand, or that don't count\n" in queuectl.ok("summary")
+
+
 def test_leaves_out_jobs_that_ended_earlier(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
     queuectl.ok("enqueue", "--", "true")

@@ -12,6 +12,7 @@ from ..value_args import PAUSE_OPTIONS, pause_of, until_clause, whole_number
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from ...model.queue_records import QueueLimits, QueueRecord
+    from ...model.records import PauseRecord
     from ..fast_args import Option
 
 SUMMARY = """Manages named queues. A queue needs no creation: name it in a job or in `queue set`. Across all queues, the
@@ -70,6 +71,9 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.action == "list":
         records = queue.queues()
         columns = {**_COLUMNS, "MORE RULES": _shown_rules} if any(map(_shown_rules, records)) else _COLUMNS
+        all_queues = None if screen.json else _shown_pause(queue.status())
+        if all_queues:
+            columns = {**columns, "PAUSED SINCE": lambda record: _both(_shown_pause(record), all_queues)}
         return screen.records(columns, records)
     if args.action == "rm":
         queue.remove_queue(args.queue)
@@ -161,7 +165,12 @@ def _shown_rules(queue: QueueRecord) -> str | None:
     return " ".join(name if name == "env" else f"{name}={shown(value)}" for name, value in given.items()) or None
 
 
-def _shown_pause(queue: QueueRecord) -> str | None:
+def _both(pause: str | None, of_all: str) -> str:
+    """Return the pause of a queue, if it has one, and that of all queues."""
+    return f"{pause}; all queues: {of_all}" if pause else f"{of_all} (all queues)"
+
+
+def _shown_pause(queue: PauseRecord) -> str | None:
     until, why = queue.get("paused_until"), queue.get("pause_reason")
     more = [f"until {until}"] if until else []
     return queue["paused_since"] and ", ".join([queue["paused_since"], *more, *([why] if why else [])])

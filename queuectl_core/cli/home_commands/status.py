@@ -70,7 +70,10 @@ def _pace(status: StatusRecord) -> list[str]:
         return []
     from ..batch_pace import lines_of
 
-    return ["", *lines_of(status["batch"])]
+    held = "all queues are paused" if status["paused_since"] else ""
+    if status["supervisor"] is None:
+        held = "no supervisor runs"
+    return ["", *lines_of(status["batch"], held)]
 
 
 def _held_back(home: str, status: StatusRecord) -> Iterator[str]:

@@ -54,6 +54,8 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         groups.append({"queue": "all", "name": None, **total})
     screen.line(f"since {since}:")
     screen.table(_COLUMNS, groups)
+    if summary.uncounted:
+        screen.line(f"not in ATTEMPTS: {summary.uncounted} before a retry by hand, or that don't count")
     for what, (title, shown) in _TOPS.items():
         top = ", ".join(f"{id} {shown(value)}" for id, value in summary.top(what))
         if top:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...api import Queue
+from ...model.reasons import cause_of
 from ...storage import journal_reader
 from ...timestamps import format_span, utc
 from ..fast_args import Arguments
@@ -31,7 +32,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         queue.get(id)  # refuse an unknown job
     first = journal_reader.first_known(queue.home.journal)
     facts = list(journal_reader.read(queue.home.journal, first - 1, set(ids)))
-    columns = {"SEQ": "seq", "AT": "at", "JOB": "id", "EVENT": "event", "WHAT": _what}
+    columns = {"SEQ": "seq", "AT": "at", "JOB": "id", "EVENT": _event, "WHAT": _what}
     if len(ids) == 1:
         del columns["JOB"]
     screen.records(columns, facts)
@@ -39,6 +40,12 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     lacking = [id for id in ids if firsts.get(id) != "enqueued"]
     if lacking and not screen.json:
         screen.note(f"older events are no longer kept; `queuectl show {lacking[0]}` lists all attempts")
+
+
+def _event(fact: Fact) -> str:
+    """Return the name of an event. A job whose dependency ended died, although nobody canceled it."""
+    is_dependant = fact["event"] == "canceled" and cause_of(fact["reason"]) != "canceled"
+    return "died" if is_dependant else str(fact["event"])
 
 
 def _what(fact: Fact) -> str:

@@ -40,6 +40,14 @@ def test_start_is_unknown_only_for_jobs_that_ended() -> None:
     assert lines_of(a_batch(dead=1))[0] == "started     unknown"
 
 
+def test_an_unknown_time_left_has_a_cause() -> None:
+    assert lines_of(a_batch(completed=8, failed=2))[-1] == "time left   unknown: 2 jobs wait for a retry"
+    assert lines_of(a_batch(failed=1))[-1].endswith(": 1 job waits for a retry")
+    assert lines_of(a_batch(failed=2), "all queues are paused")[-1].endswith(": all queues are paused")
+    assert lines_of(a_batch(failed=2, pending=1))[-1].endswith(": no job runs now")
+    assert lines_of(a_batch(processing=1), "all queues are paused")[-1].endswith(": no job has finished yet")
+
+
 def test_time_left_is_told_while_it_is_not_zero() -> None:
     assert lines_of(a_batch(left_s=0.0))[-1].startswith("pace")
     assert lines_of(a_batch(left_s=90.0))[-1].startswith("time left   1 min 30 s (until 2")

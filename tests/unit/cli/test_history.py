@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from queuectl_core.cli.job_commands.history import _WORDS, _what
+from queuectl_core.cli.job_commands.history import _WORDS, _event, _what
 from queuectl_core.model.events import EVENT_NAMES, JobEvent
 
 ENDING = {"outcome": "exit", "exit_code": 0, "duration_ms": 1200, "cpu_ms": 30, "peak_bytes": 2**20}
@@ -12,6 +12,12 @@ ENDING = {"outcome": "exit", "exit_code": 0, "duration_ms": 1200, "cpu_ms": 30, 
 
 def test_every_event_of_a_job_has_words() -> None:
     assert set(_WORDS) == {name for name, kind in EVENT_NAMES.items() if kind in get_args(JobEvent)}
+
+
+def test_a_job_whose_dependency_ended_died() -> None:
+    assert _event({"event": "canceled", "reason": "canceled by hand"}) == "canceled"
+    assert _event({"event": "canceled", "reason": "job a, which it waited for, died"}) == "died"
+    assert _event({"event": "enqueued", "command": "true"}) == "enqueued"
 
 
 def test_an_event_says_what_happened_and_what_follows() -> None:
