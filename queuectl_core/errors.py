@@ -112,6 +112,11 @@ class WrongState(QueueError):
     code = "wrong_state"
     text = "job {id} is {state} and cannot be {what}"
 
+    def __init__(self, **fields: object) -> None:
+        super().__init__(**fields)
+        if fields.get("state") == "completed" and fields.get("what") == "retried":
+            self.hint = "to run it again, add it again with `queuectl enqueue`"
+
 
 class KeyTaken(QueueError):
     """A key that an unfinished job has. `runs` means that on_conflict is replace, but that job already runs."""

@@ -21,6 +21,9 @@ _FIRST = ("id", "state", "command", "cwd")
 _UNSAID: dict[str, object] = {"history": [], "worker": None, "queue": "default", "priority": 0, "cause": "failed"}
 """Values that `print_job` leaves out, because they are defaults or appear elsewhere."""
 
+_TIMES = ("delay", "timeout", "grace", "backoff_max", "snooze", "limit_cpu")
+"""Fields in seconds."""
+
 
 def print_job(job: JobRecord, screen: Screen) -> None:
     """Print a job as JSON with --json, or else its fields and a table of its attempts."""
@@ -43,8 +46,16 @@ def print_field(name: str, value: object, screen: Screen, origin: str | None = N
     """Print one field, unless its value is None. `origin` says where a value that the job did not set is from."""
     if name == "env" and isinstance(value, dict):  # values can be secrets
         value = ", ".join(value)
+    if isinstance(value, (int, float)) and name in (*_TIMES, "limit_mem"):
+        value = format_size(value) if name == "limit_mem" else format_span(round(value * 1000))
     if value is not None:
         screen.line(f"{name:13} {visible(shown(value))}{f'  (from {origin})' if origin else ''}")
+
+
+def format_size(size: float) -> str:
+    """Format a number of bytes for people: `512 MiB`, `1.5 GiB`."""
+    unit, factor = ("GiB", 2**30) if size >= 2**30 else ("MiB", 2**20)
+    return f"{round(size / factor, 1):.10g} {unit}"
 
 
 def editable(job: JobRecord) -> dict[str, object]:

@@ -133,6 +133,25 @@ def job_fields(args: Arguments) -> JobFields:
     return given
 
 
+def in_options(said: str, args: Arguments) -> str:
+    """Return a message in which options of the call replace the names of the fields that they set.
+
+    A field of a file, or of `edit --set`, keeps its name.
+    """
+    if getattr(args, "file", None) is not None or getattr(args, "set", None):
+        return said
+    import re
+
+    for flag, _, _ in (("--id", "", ""), ("--command", "", ""), *NEW_JOB_FLAGS):
+        name = flag[2:].replace("-", "_")
+        if getattr(args, name, None) is not None:
+            field = "tags" if name == "tag" else name
+            said = re.sub(rf"(^|: |and ){field}(?=: | and [a-z]+ cannot be | cannot be used)", rf"\g<1>{flag}", said)
+    if getattr(args, "key", None) is not None:
+        said = said.replace("use on_conflict", "use --on-conflict")
+    return said
+
+
 def variable_fields() -> JobFields:
     """Return the job fields that variables like QUEUECTL_TIMEOUT set, for those that a call does not set itself.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from ..api import Queue
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "enqueue": ("job_commands.enqueue", "add one job, many, or a file of jobs"),
     "run": ("job_commands.run", "run a job, print its output, exit with its status"),
@@ -165,14 +167,31 @@ def _run(argv: list[str]) -> int:
     with Queue(args.home, notice=screen.note) as queue:
         queue.say_if_slow(screen.note)
         try:
-            status: int = command.run(queue, args, screen) or 0
-        except UnknownJob:  # the command has done nothing, so it can run again with the whole IDs
-            from .filters import complete_ids
+            return _status_of(command, queue, name, args, screen)
+        except QueueError as refusal:
+            _name_options(refusal, args)
+            raise
 
-            if not complete_ids(queue, name, args):
-                raise
-            status = command.run(queue, args, screen) or 0
+
+def _status_of(command: Any, queue: Queue, name: str, args: fast_args.Arguments, screen: Screen) -> int:
+    """Run a command, once more with whole IDs if it names jobs by the beginnings, and return its exit status."""
+    try:
+        status: int = command.run(queue, args, screen) or 0
+    except UnknownJob:  # the command has done nothing, so it can run again with the whole IDs
+        from .filters import complete_ids
+
+        if not complete_ids(queue, name, args):
+            raise
+        status = command.run(queue, args, screen) or 0
     return status
+
+
+def _name_options(refusal: QueueError, args: fast_args.Arguments) -> None:
+    """Let the message of a refusal name options of the call instead of the fields that they set."""
+    from .job_options import in_options
+
+    said = in_options(str(refusal), args)
+    refusal.text, refusal.hint = said.replace("{", "{{").replace("}", "}}"), ""
 
 
 def command_of(name: str) -> Any:
@@ -257,8 +276,9 @@ def _split(argv: list[str]) -> tuple[dict[str, object], str, list[str]]:
         elif word in ("-V", "--version"):
             return options, "--version", []
         elif word.startswith("-"):
-            advice = "options of a command come after its name, see `queuectl --help`"
-            raise InvalidInput(what=f"unknown option {word[:60]!r}; {advice}")
+            from .guidance.guesses import before_command
+
+            raise InvalidInput(what=before_command(word, [*_SWITCHES, "--home", "--help", "--version"]))
         else:
             return options, word, list(words)
     return options, "status", []

@@ -278,13 +278,21 @@ def _wanted_indexes(request: Fields, filter: Filter) -> list[str]:
         raise InvalidInput(what="name at least one state")
     for state in states:
         if state not in STATES:
-            raise InvalidInput(what=f"unknown state {str(state)[:40]!r}; the states are {', '.join(STATES)}")
+            raise InvalidInput(what=f"unknown state {_with_guess(state)}; the states are {', '.join(STATES)}")
     shown = [name for name in STATES_SHOWN if name in states]
     if filter.ended_since_ms is not None:
         shown = [name for name in shown if name in FINAL_STATES] or shown
     if filter.batch is not None:
         return [member_index(str(filter.batch), name) for name in shown]
     return [index for name in shown for index in indexes_of(name, filter.queue)]
+
+
+def _with_guess(state: object) -> str:
+    """Return an unknown state, and the one that it may have meant."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(state)[:40], STATES, n=1)
+    return f"{str(state)[:40]!r}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
 def why(ledger: Ledger, request: Fields, now_ms: int) -> Fields:

@@ -463,3 +463,30 @@ def test_a_queue_that_is_not_utf_8_is_refused_and_ends_no_supervisor(queuectl: C
     queuectl.ok("worker", "start")
     assert queuectl.refused(2, *words, "--queue", os.fsdecode(b"a\xff")).strip().endswith("queue is not valid UTF-8")
     assert queuectl.json("status")["supervisor"]["state"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("enqueue --max-retries 2000 -- ls", "queuectl: --max-retries: must be from 0 to 1000"),
+        ("enqueue --after nope -- ls", "queuectl: --after: job nope does not exist"),
+        ("enqueue --delay 1h --at 18:30 -- ls", "queuectl: --delay and --at cannot be used together"),
+        ("enqueue --array 1-3 --timeout x -- ls", "queuectl: job 1: --timeout: must be"),
+        ("enqueue --tag !=3 -- ls", "queuectl: --tag: '!'"),
+        ("edit a --limit-mem x", "queuectl: --limit-mem: must be a size"),
+        ("edit a --set limit_mem=x", "queuectl: limit_mem: must be a size"),
+        ("queue set gpu --timeout x", "queuectl: --timeout: must be"),
+        ("schedule add s 1h --retry-on x -- ls", "queuectl: --retry-on: must be"),
+        ('enqueue {"command":"ls","limit_mem":"x"} --jitter 1', "queuectl: limit_mem: must be a size"),
+        ("list --state deed", "queuectl: unknown state 'deed' (did you mean dead?); the states are pending"),
+    ],
+)
+def test_a_refusal_names_what_the_user_typed(queuectl: CommandLine, words: str, said: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    assert queuectl.refused(2 if "nope" not in words else 1, *words.split()).startswith(said)
+
+
+def test_a_taken_key_tells_the_option_or_the_field(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--key", "k", "--", "true")
+    assert "use --on-conflict skip" in queuectl.refused(1, "enqueue", "--key", "k", "--", "true")
+    assert "use on_conflict skip" in queuectl.refused(1, "enqueue", '{"command": "true", "key": "k"}')

@@ -96,6 +96,12 @@ def test_hint_follows_the_message() -> None:
     assert text == "job a already exists; choose another ID, or run `queuectl show a` to see that job"
 
 
+def test_a_completed_job_that_cannot_be_retried_can_be_added_again() -> None:
+    text = str(from_wire(to_wire(errors.WrongState(id="a", state="completed", what="retried"))))
+    assert text.endswith("cannot be retried; to run it again, add it again with `queuectl enqueue`")
+    assert "again" not in str(errors.WrongState(id="a", state="completed", what="canceled"))
+
+
 def test_braces_in_a_fact_stay_unchanged() -> None:
     assert str(errors.NothingToDo(what="{id} {0} {}")) == "{id} {0} {}"
 

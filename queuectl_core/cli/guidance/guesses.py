@@ -30,7 +30,8 @@ _HABITS = {
     "--status": ("--state",),
     "--label": ("--name", "--tag"),
     "--tags": ("--tag",),
-    "--group": ("--queue",),
+    "--group": ("--queue or --batch", "--queue"),
+    "--unique": ("--key",),
     "--dir": ("--cwd",),
     "--chdir": ("--cwd",),
     "--workdir": ("--cwd",),
@@ -72,12 +73,23 @@ def unexpected(words: Sequence[str], known: Sequence[str], commands_with: Comman
         return f"unexpected argument {word[:60]!r}{advice and '; '}{advice}"
     if advice:
         return f"unknown option {word[:60]}; {advice}"
-    habit = next((name for name in _HABITS.get(word, ()) if name.split()[0] in known), "")
+    habit = next((names for names in _HABITS.get(word, ()) if _all_known(names, known)), "")
     having = [] if habit else [f"`{name}`" for name in commands_with(word, known)]
     if having:
         return f"unknown option {word[:60]}; {_some(having)} {'has' if len(having) == 1 else 'have'} it"
     meant = habit or _similar(word, known)
     return f"unknown option {word[:60]}" + (f" (did you mean {meant}?)" if meant else "")
+
+
+def before_command(word: str, known: Sequence[str]) -> str:
+    """Return what is wrong with an option before the command; `known` are those that can stand there."""
+    meant = _similar(word, known)
+    advice = "options of a command come after its name, see `queuectl --help`"
+    return f"unknown option {word[:60]!r}" + (f" (did you mean {meant}?)" if meant else "") + f"; {advice}"
+
+
+def _all_known(names: str, known: Sequence[str]) -> bool:
+    return all(name in known for name in names.split() if name.startswith("--"))
 
 
 def _similar(word: str, known: Sequence[str]) -> str:

@@ -32,6 +32,9 @@ EXAMPLES = [
     "queuectl enqueue --array 1-100:5 -- ./step.sh {}",
 ]
 USAGE = "queuectl enqueue [options] (JSON | --command TEXT | --file FILE | -- WORD … [::: VALUE …])"
+INSTEAD_OF = {
+    "--index": "QUEUECTL_ARRAY_INDEX is the index of a job; to add only some, use --array 4,7",
+}
 OPTIONS = (
     ("job", "JSON…", ""),
     ("--id", "ID", "ID of the job (default: generated)"),
