@@ -80,6 +80,7 @@ class FileLines(JobLines):
         self._file = file
         self._defaults = defaults
         self._jobs_before_blank: list[int] = []
+        self._has_commands = False
 
     def __iter__(self) -> Iterator[str]:
         """Yield each line that is not empty.
@@ -95,6 +96,8 @@ class FileLines(JobLines):
                     self._jobs_before_blank.append(index)
                     continue
                 text = line.decode("utf-8")
+                if not index:
+                    self._has_commands = not text.lstrip("\ufeff \t").startswith(("{", "[", '"'))
                 yield self._with_defaults(text, index) if self._defaults else text
                 index += 1
         except UnicodeDecodeError:
@@ -107,6 +110,16 @@ class FileLines(JobLines):
     def place_of(self, index: int) -> str:
         """Return the file and the line of the job with this index."""
         return f"{self._name} line {index + 1 + bisect_right(self._jobs_before_blank, index)}"
+
+    def refusal(self, index: int, why: str) -> InvalidInput:
+        """Return the error that the job with this index is not valid. Say what to do with a file of commands."""
+        refused = super().refusal(index, why)
+        if index or not self._has_commands or not why.startswith("invalid JSON"):
+            return refused
+        import shlex
+
+        path = "" if self._name == name_of("-") else f" {shlex.quote(self._name)}"
+        return InvalidInput(what=f"{refused}; to run each line as a command: enqueue --each-line{path} -- sh -c {{}}")
 
     def _with_defaults(self, line: str, index: int) -> str:
         from ..fast_json import encode

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .fast_args import Arguments
 
 INDEX_VARIABLE = "QUEUECTL_ARRAY_INDEX"
+_FOR_COMMANDS = "to run each line as a command, use: -- sh -c {}"
 _CHUNK_BYTES = 64 * 1024
 _SHELLS = frozenset(("ash", "bash", "dash", "ksh", "ksh93", "mksh", "oksh", "sh", "yash"))
 """The shells in which a value is one argument: they read quotes as POSIX says. zsh replaces an unquoted `=name`."""
@@ -52,7 +53,10 @@ class SweepLines(JobLines):
             raise InvalidInput(what="--command and a command after -- cannot be used together")
         words = words if args.command is None else [args.command]
         if not words:
-            raise InvalidInput(what="put the command after --, like: -- gzip -k {}")
+            advice = "" if args.each_line is None else f"; {_FOR_COMMANDS}"
+            raise InvalidInput(what=f"put the command after --, like: -- gzip -k {{}}{advice}")
+        if args.each_line is not None and [word.strip() for word in words] in (["{}"], ["{1}"]):
+            raise InvalidInput(what=f"the line would be one word, not a command; {_FOR_COMMANDS}")
         self._is_array = args.array is not None
         if not self._is_array:
             _check_shell(fields.get("shell"))

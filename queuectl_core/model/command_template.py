@@ -3,7 +3,8 @@
 The placeholders are those of GNU parallel: `{}` all values, `{.}` without the extension,
 `{/}` the last part of a path, `{//}` its folder, `{/.}` the last part without the extension,
 and `{#}` the number of the job. `{2}` is the second value, `{2.}` that without its extension.
-`{NAME}` is the value with this name. All other text in braces stays as it is.
+`{NAME}` is the value with this name. All other text in braces stays as it is, but if values have
+names, a word in braces must be one of them.
 
 Pure.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Union
 
 from ..errors import InvalidInput
@@ -44,6 +45,10 @@ _SHELL_SYNTAX = re.compile(
 Arithmetic without quotes and placeholders, like `$((QUEUECTL_SLOT - 1))`, is harmless.
 Quotes inside `"$(…)"` begin a level of their own, so such a text counts as an open quote.
 """
+
+
+_LIKE_A_NAME = re.compile(r"(?<!\$)\{([^\W\d_][\w-]*)(?:\.|//|/\.|/|)\}")
+"""Text that looks like the value of a column."""
 
 
 class Placeholder(NamedTuple):
@@ -103,7 +108,21 @@ class CommandTemplate:
         for match in self._syntax.finditer(word):
             parts += [word[end : match.start()], self._placeholder(*match.groups())]
             end = match.end()
-        return [part for part in (*parts, word[end:]) if part != ""]
+        parts.append(word[end:])
+        if self._names:
+            self._check_names(part for part in parts if isinstance(part, str))
+        return [part for part in parts if part != ""]
+
+    def _check_names(self, texts: Iterable[str]) -> None:
+        """Refuse the name of a column that does not exist.
+
+        Raises: InvalidInput.
+        """
+        for text in texts:
+            found = _LIKE_A_NAME.search(text)
+            if found:
+                columns = ", ".join(self._names)[:200]
+                raise InvalidInput(what=f"no column {found.group(1)[:40]}; columns: {columns}")
 
     def _placeholder(self, number_sign: str | None, value: str, form: str) -> Placeholder:
         if number_sign:

@@ -146,6 +146,9 @@ def test_a_dry_run_checks_every_job(queuectl: CommandLine) -> None:
         (["--", "echo", "{2}", ":::", "a"], "needs 2 values"),
         (["--", "echo '{}'", ":::", "a"], "inside quotes"),
         (["--", "true", ":::+", "a"], "the first"),
+        (["--each-line"], "like: -- gzip -k {}; to run each line as a command, use: -- sh -c {}"),
+        (["--each-line", "--", "{}"], "to run each line as a command, use: -- sh -c {}"),
+        (["--each-line", "--command", " {} "], "to run each line as a command, use: -- sh -c {}"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -160,6 +163,23 @@ def test_one_bad_value_adds_no_job(queuectl: CommandLine) -> None:
     error = queuectl.refused(2, "enqueue", "--csv", "-", "--", "true", stdin=b"a,b\nc\n")
     assert "has 1 values, but the first row has 2" in error
     assert commands(queuectl) == []
+
+
+def test_a_name_that_no_column_has_adds_no_job(queuectl: CommandLine) -> None:
+    words = ["--csv", "-", "--header", "--", "echo", "{nam}", "{size}"]
+    assert "no column nam; columns: name, size" in queuectl.refused(2, "enqueue", *words, stdin=b"name,size\na,1\n")
+    assert commands(queuectl) == []
+
+
+@pytest.mark.parametrize("more", [[], ["--queue", "a"], ["--dry-run"]])
+def test_a_file_of_commands_names_the_way_to_run_them(queuectl: CommandLine, tmp_path: Path, more: list[str]) -> None:
+    path = tmp_path / "my cmds.txt"
+    path.write_text("echo a b\ntrue\n")
+    error = queuectl.refused(2, "enqueue", "--file", str(path), *more)
+    assert f"to run each line as a command: enqueue --each-line '{path}' -- sh -c {{}}" in error
+    queuectl.ok("enqueue", "--each-line", str(path), "--", "sh", "-c", "{}")
+    assert commands(queuectl) == ["sh -c 'echo a b'", "sh -c true"]
+    assert "--each-line" not in queuectl.refused(2, "enqueue", "--file", "-", *more, stdin=b'{"command": 1,}\n')
 
 
 def test_null_is_an_option_beside_negative_numbers(queuectl: CommandLine) -> None:

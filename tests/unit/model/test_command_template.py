@@ -38,6 +38,18 @@ def test_replaces_each_placeholder(placeholder: str, text: str) -> None:
     assert fill([f"cp {placeholder} > x"], "/srv/a.tar.gz", number=7) == f"cp {text} > x"
 
 
+@pytest.mark.parametrize("word", ["{nam}", "x/{Name}.txt", "{name}-{nam}", "{siz.}"])
+def test_a_name_that_no_column_has_is_refused(word: str) -> None:
+    with pytest.raises(InvalidInput, match="^no column (nam|Name|siz); columns: name, size$"):
+        fill(["echo", word], "a", "1", names=("name", "size"))
+
+
+def test_other_text_in_braces_stays_beside_names() -> None:
+    for text in ("${HOME}", "{a,b}", "{ print }", "{1..3}", "{_}"):
+        assert fill([f"echo {text} {{name}}"], "a", names=("name",)) == f"echo {text} a"
+    assert fill(["echo {nam} {}"], "a") == "echo {nam} a"
+
+
 def test_the_folder_of_a_plain_name_is_the_working_folder() -> None:
     assert fill(["ls", "{//}"], "a.txt") == "ls ."
 
