@@ -25,7 +25,7 @@ from ..model.job_spec import check_env
 from ..model.reasons import is_cancellation
 from ..table.memtable import FreshJob, NumberBlock
 from ..wire.protocol import MAX_JOBS, check_load, jobs_at_once
-from . import batches, fields, id_words, queries, queue_pages
+from . import fields
 from .fields import Fields
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
     The reply is one page. Its `next` is the number of the first job on the next page, or None at the end.
     """
+    from .queries import Page
+
     specs, cwd = _new_jobs(request)
     first = fields.index(request)
     admission = Admission(ledger.table, ledger.engine.defaults, cwd, now_ms)
@@ -162,12 +164,14 @@ def _preview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     dead = {id: events.Canceled(id, now_ms, reason) for id, reason in admission.doomed.items()}
     fresh = (FreshJob((event, NumberBlock(event.number))).job for event in new[first:])
     jobs = (after(job, dead[job.id]) if job.id in dead else job for job in fresh)
-    page = queries.Page(PREVIEW_JOBS, _previewed, ledger.table.clock_shift_ms)
+    page = Page(PREVIEW_JOBS, _previewed, ledger.table.clock_shift_ms)
     return page.filled(enumerate(jobs, first))
 
 
 def _previewed(job: Job, clock_shift_ms: int) -> Fields:
-    return {**job.record(clock_shift_ms), "retries_after_s": queries.retry_waits_s(job)}
+    from .queries import retry_waits_s
+
+    return {**job.record(clock_shift_ms), "retries_after_s": retry_waits_s(job)}
 
 
 def _retry_dead(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
@@ -223,6 +227,21 @@ def _change_dead(ledger: Ledger, request: Fields, now_ms: int, command_of: Comma
     return {"count": len(ids), "next": [page[-1][0], last] if len(page) == limit else None}
 
 
+def _reads(path: str) -> Handler:
+    """Return the handler of a request that only reads: the function at `module.function` in this package.
+
+    The first such request imports the module, because a call that adds jobs needs none of them.
+    """
+    module, _, function = path.partition(".")
+
+    def handle(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
+        # Importing importlib would take longer than what this saves.
+        found: Handler = getattr(__import__(f"{__package__}.{module}", fromlist=[function]), function)
+        return found(ledger, request, now_ms)
+
+    return handle
+
+
 def _decides(command_of: CommandOf[Fields], field: str | None = None) -> Handler:
     """Return the handler of a request that is one command. `field` of the reply has the engine's reply."""
 
@@ -275,20 +294,20 @@ def _name(request: Fields, field: str = "name") -> str:
 HANDLERS: dict[str, Handler] = {
     "enqueue": _enqueue,
     "preview": _preview,
-    "show": queries.show,
-    "kept": queries.kept,
-    "find": id_words.find,
-    "sequence": queries.snapshot,
-    "list": queries.listing,
-    "status": queries.status,
-    "batch": batches.batch,
-    "why": queries.why,
-    "queue-list": queue_pages.queues,
+    "show": _reads("queries.show"),
+    "kept": _reads("queries.kept"),
+    "find": _reads("id_words.find"),
+    "sequence": _reads("queries.snapshot"),
+    "list": _reads("queries.listing"),
+    "status": _reads("queries.status"),
+    "batch": _reads("batches.batch"),
+    "why": _reads("queries.why"),
+    "queue-list": _reads("queue_pages.queues"),
     "queue-set": _decides(
         lambda request: commands.ChangeQueue(_name(request, "queue"), fields.mapping(request))
     ),
     "queue-remove": _decides(lambda request: commands.RemoveQueue(_name(request, "queue"))),
-    "schedule-list": queue_pages.schedules,
+    "schedule-list": _reads("queue_pages.schedules"),
     "schedule-set": _decides(
         lambda request: commands.SetSchedule(_name(request), fields.mapping(request, "schedule"))
     ),
@@ -297,8 +316,8 @@ HANDLERS: dict[str, Handler] = {
         lambda request: commands.PauseSchedule(_name(request), fields.is_set(request, "paused"))
     ),
     "schedule-run": _decides(lambda request: commands.RunSchedule(_name(request)), "id"),
-    "dependants": queries.dependants,
-    "dead-dependants": queries.dead_dependants,
+    "dependants": _reads("queries.dependants"),
+    "dead-dependants": _reads("queries.dead_dependants"),
     "cancel": _changes(_cancel),
     "remove": _changes(lambda request: commands.Remove(*_targets(request))),
     "retry": _changes(lambda request: commands.RunNow(*_targets(request))),

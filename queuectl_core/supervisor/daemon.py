@@ -41,6 +41,7 @@ A command line holds it for a moment, a stopping supervisor for longer.
 _LATE_MODULES = (
     *("queuectl_core.model.cron", "ctypes", "datetime", "encodings.ascii", "json", "re"),
     *("multiprocessing.popen_fork", "shutil", "tempfile", "traceback", "zoneinfo"),
+    *(f"queuectl_core.service.{name}" for name in ("batches", "id_words", "queries", "queue_pages")),
 )
 """Modules that the supervisor and its workers need only after their start."""
 

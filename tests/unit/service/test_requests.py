@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 
+import pytest
+
+from queuectl_core.errors import QueueError
+from queuectl_core.service.fields import Fields
 from queuectl_core.service.handlers import HANDLERS
+from queuectl_core.service.in_process import EmptyLedger
 from queuectl_core.wire.protocol import NEEDS_SUPERVISOR, READ_ONLY
 from tests.homes import ROOT
 
@@ -22,6 +28,13 @@ def verbs_of(module: str) -> set[str]:
 def test_every_request_has_exactly_one_place_that_answers_it() -> None:
     assert not READ_ONLY - set(HANDLERS)
     assert not NEEDS_SUPERVISOR & set(HANDLERS)
+
+
+@pytest.mark.parametrize("verb", sorted(READ_ONLY))
+def test_every_request_that_reads_finds_its_handler(verb: str) -> None:
+    request: Fields = {"verb": verb, "id": "a", "ids": [], "words": [], "batch": "b", "jobs": [], "cwd": "/"}
+    with contextlib.suppress(QueueError):  # an empty home has no such job
+        assert isinstance(HANDLERS[verb](EmptyLedger(), request, 0), dict)
 
 
 def test_the_api_makes_every_known_request_and_no_other() -> None:
