@@ -15,21 +15,27 @@ from .fast_args import path_of
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import BinaryIO
+    from io import BufferedReader
+    from typing import Any, BinaryIO
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """The longest allowed job is shorter than this, however it is escaped."""
 
 
-def opened(path: str) -> BinaryIO:
-    """Return a file to read, or standard input if `path` is `-`.
+def opened(path: str, quiet: bool = True) -> BufferedReader:
+    """Return a file to read, or standard input if `path` is `-`. Unless `quiet`, say that it is a terminal.
 
     Raises: InvalidInput.
     """
     if path == "-" and sys.stdin.closed:
         raise InvalidInput(what="standard input cannot be read twice")
+    if path == "-" and not quiet and sys.stdin.isatty():
+        from .screen import tell
+
+        tell("reading lines from the terminal; end with Ctrl-D")
+    stdin: Any = sys.stdin
     try:
-        return sys.stdin.buffer if path == "-" else open(path_of(path), "rb")
+        return stdin.buffer if path == "-" else open(path_of(path), "rb")
     except (OSError, ValueError) as fault:  # a NUL, or a character that a file name cannot have
         why = fault.strerror if isinstance(fault, OSError) else "not a valid file name"
         raise InvalidInput(what=f"cannot read {path}: {why}") from None

@@ -20,7 +20,8 @@ from .jsonl import MAX_LINE_BYTES, JobLines, name_of, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import BinaryIO, TextIO
+    from io import BufferedReader
+    from typing import TextIO
 
     from ..model.command_template import Row
     from .fast_args import Arguments
@@ -110,31 +111,32 @@ def _values(args: Arguments, lists: list[tuple[str, list[str]]]) -> Values:
     Raises: InvalidInput.
     """
     if args.each_line is not None:
-        return Values(((line,) for line in read_values(args.each_line, b"\0" if args.null else b"\n")), 1)
+        lines = read_values(args.each_line, args.quiet, b"\0" if args.null else b"\n")
+        return Values(((line,) for line in lines), 1)
     if args.array is not None:
         return Values(((str(index),) for index in array_indexes(args.array)), 1)
     if args.csv is not None:
-        return _table(args.csv, args.header)
+        return _table(args.csv, args.header, args.quiet)
     # A longer list makes too many jobs, unless it is paired with a shorter one.
-    width, rows = combine(lists, lambda path: itertools.islice(read_values(path), MAX_LOAD_JOBS + 1))
+    width, rows = combine(lists, lambda path: itertools.islice(read_values(path, args.quiet), MAX_LOAD_JOBS + 1))
     return Values(rows, width)
 
 
-def read_values(path: str, separator: bytes = b"\n") -> Iterator[str]:
-    """Yield the values in a file, without empty ones. `-` is standard input.
+def read_values(path: str, quiet: bool, separator: bytes = b"\n") -> Iterator[str]:
+    """Yield the values in a file, without empty ones. `-` is standard input. `quiet` is as for `opened`.
 
     Raises: InvalidInput.
     """
-    with opened(path) as file:
+    with opened(path, quiet) as file:
         for number, value in enumerate(_split(file, separator, path), 1):
             if value:
                 yield _text(value, path, number)
 
 
-def _split(file: BinaryIO, separator: bytes, path: str) -> Iterator[bytes]:
+def _split(file: BufferedReader, separator: bytes, path: str) -> Iterator[bytes]:
     rest = b""
     try:
-        while chunk := file.read(_CHUNK_BYTES):
+        while chunk := file.read1(_CHUNK_BYTES):
             *values, rest = (rest + chunk).split(separator)
             yield from values
             if len(rest) > MAX_LINE_BYTES:
@@ -151,12 +153,12 @@ def _text(value: bytes, path: str, number: int) -> str:
         raise _refusal(path, number, "not valid UTF-8") from None
 
 
-def _table(path: str, has_header: bool) -> Values:
+def _table(path: str, has_header: bool, quiet: bool) -> Values:
     """Return the rows of a CSV file, in which each row must have as many values as the first.
 
     Raises: InvalidInput.
     """
-    rows = _rows(path)
+    rows = _rows(path, quiet)
     first = next(rows, None)
     if first is None:
         raise InvalidInput(what=f"{name_of(path)} has no rows")
@@ -166,7 +168,7 @@ def _table(path: str, has_header: bool) -> Values:
     return Values(_checked(itertools.chain([] if has_header else [first], rows), len(first), path), len(first), names)
 
 
-def _rows(path: str) -> Iterator[list[str]]:
+def _rows(path: str, quiet: bool) -> Iterator[list[str]]:
     """Yield the rows of a CSV file, without empty ones.
 
     Raises: InvalidInput.
@@ -174,7 +176,7 @@ def _rows(path: str) -> Iterator[list[str]]:
     import csv
     import io
 
-    with opened(path) as file:
+    with opened(path, quiet) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         rows = csv.reader(_bounded(text, path), strict=True)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,31 @@ def test_a_file_of_commands_names_the_way_to_run_them(queuectl: CommandLine, tmp
     queuectl.ok("enqueue", "--each-line", str(path), "--", "sh", "-c", "{}")
     assert commands(queuectl) == ["sh -c 'echo a b'", "sh -c true"]
     assert "--each-line" not in queuectl.refused(2, "enqueue", "--file", "-", *more, stdin=b'{"command": 1,}\n')
+
+
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        ("--each-line -- echo", "a\nb\n"),
+        ("--csv - --header -- echo {name}", "name\na\nb\n"),
+        ("--file -", '{"command": "echo a"}\n{"command": "echo b"}\n'),
+        ("-- echo :::: -", "a\nb\n"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--quiet"]])
+def test_lines_typed_at_a_terminal_end_with_one_ctrl_d(
+    queuectl: CommandLine, words: str, typed: str, more: list[str]
+) -> None:
+    master, slave = pty.openpty()
+    try:
+        os.write(master, typed.encode() + b"\x04")
+        process = queuectl.popen("enqueue", *more, *words.split(), stdin=slave, stdout=-3, stderr=-1)
+        _, said = process.communicate(timeout=20)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert (process.returncode, commands(queuectl)) == (0, ["echo a", "echo b"])
+    assert said.count(b"reading lines from the terminal; end with Ctrl-D\n") == (0 if more else 1)
 
 
 def test_null_is_an_option_beside_negative_numbers(queuectl: CommandLine) -> None:

@@ -160,7 +160,7 @@ def _lines(args: Arguments) -> JobLines | None:
     if args.file is not None:
         from ..jsonl import FileLines, name_of, opened
 
-        return FileLines(name_of(args.file), opened(args.file), _defaults(args))
+        return FileLines(name_of(args.file), opened(args.file, args.quiet), _defaults(args))
     from ..sweeps import SweepLines
 
     return SweepLines(args, _defaults(args))

@@ -89,7 +89,7 @@ def _ids(args: Arguments) -> list[str]:
         return [*args.ids]
     from ..jsonl import name_of, opened
 
-    with opened(args.file) as lines:
+    with opened(args.file, args.quiet) as lines:
         ids = [*args.ids, *(line.decode("utf-8", "replace").strip() for line in lines)]
     ids = [id for id in ids if id]
     if not ids and not args.allow_empty:
