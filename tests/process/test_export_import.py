@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.homes import CommandLine, short_folder
+from tests.homes import CommandLine, short_folder, until
 
 
 @pytest.fixture
@@ -96,6 +97,23 @@ def test_backup_has_jobs_that_change_meanwhile(queuectl: CommandLine) -> None:
         assert other.ok("restore", "-", stdin=taken.stdout) == "restored 1500 jobs\n"
         assert sorted(job["id"] for job in other.json("list")) == [f"job{n:04}" for n in range(1500)]
         assert other.counts()["processing"] == 0
+
+
+def test_restore_says_what_a_backup_lacks_and_which_jobs_run_again(queuectl: CommandLine, tmp_path: Path) -> None:
+    queuectl.ok("worker", "start")
+    queuectl.ok("enqueue", "--id", "slow", "--", "sleep", "60")
+    until(lambda: queuectl.worker_running("slow"), lambda: "slow to run")
+    queuectl.ok("backup", str(tmp_path / "backup"))
+    queuectl.ok("worker", "stop", "--now")
+    queuectl.environ["QUEUECTL_HOME"] = f"{queuectl.home}2"
+    answer = queuectl("restore", str(tmp_path / "backup"))
+    assert answer.out == "restored 1 job\n"
+    assert answer.err == (
+        "the output of jobs isn't part of a backup\n"
+        "1 job was running at the backup, and can run again here; don't run both homes\n"
+    )
+    queuectl.environ["QUEUECTL_HOME"] = f"{queuectl.home}3"
+    assert queuectl("restore", "--quiet", str(tmp_path / "backup")).err == ""
 
 
 def queuectl_words(queuectl: CommandLine) -> list[str]:

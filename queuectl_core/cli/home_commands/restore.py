@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...api import Queue
 from ...errors import Corrupt, InvalidInput, QueueError
 from ...model.settings import check_setting
+from ...model.states import PROCESSING
 from ...repair.backup_image import Image
 from ...system.clock import now_ms
 from ..fast_args import Arguments
@@ -38,20 +39,37 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         raise InvalidInput(what=f"{args.file} is damaged: {fault}") from None
     is_repeat = _is_repeat(queue, image, set(ids))
     try:
-        _restore(queue, image, ids, is_repeat)
+        ran = _restore(queue, image, ids, is_repeat)
     except (QueueError, KeyboardInterrupt):
         screen.note("the restore is incomplete and the home is paused; repeat the same call to continue")
         raise
     screen.done({"count": len(ids)}, f"restored {counted(len(ids))}")
+    if not (args.quiet or screen.json):
+        screen.note("the output of jobs isn't part of a backup")
+        if ran:
+            which = "1 job was running" if len(ran) == 1 else f"{len(ran)} jobs were running"
+            screen.note(f"{which} at the backup, and can run again here; don't run both homes")
 
 
-def _restore(queue: Queue, image: Image, ids: list[str], is_repeat: bool) -> None:
+def _restore(queue: Queue, image: Image, ids: list[str], is_repeat: bool) -> list[str]:
+    """Restore the backup, and return the jobs that are pending because they ran when it was made."""
+    ran: list[str] = []
     queue.set_queue("*", paused=True)
     _restore_rules(queue, image)
-    for portion in portions((n, image.exported(id)) for n, id in enumerate(ids)):
+    for portion in portions(_jobs(image, ids, ran)):
         queue.import_jobs([job for _, job in portion], skip=is_repeat)
     _restore_schedules(queue, image, is_repeat)
     queue.set_queue("*", **_pause_of(image, "*"))
+    return ran
+
+
+def _jobs(image: Image, ids: list[str], ran: list[str]) -> Iterator[tuple[int, object]]:
+    """Yield the numbered jobs, and add to `ran` those that will be pending because they ran."""
+    for number, id in enumerate(ids):
+        job = image.exported(id)
+        if job["state"] == PROCESSING and not job.get("cancel"):
+            ran.append(id)
+        yield number, job
 
 
 def _image_of(lines: Iterable[tuple[int, Any]], path: str) -> Image:
