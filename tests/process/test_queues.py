@@ -19,7 +19,7 @@ def test_job_runs_with_the_defaults_of_its_queue_and_shows_their_origin(queuectl
     queuectl.ok("queue", "set", "gpu", "--create", "--timeout", "1h", "--max-retries", "0", "--nice", "1", "--env", "FROM=queue")
     queuectl.ok("enqueue", "--id", "a", "--queue", "gpu", "--", "echo $FROM $KEPT; exit 3")
     shown = queuectl.ok("show", "a")
-    assert "timeout       3600  (from queue)\n" in shown and "max_retries   0  (from queue)\n" in shown
+    assert "timeout       1 h 0 min  (from queue)\n" in shown and "max_retries   0  (from queue)\n" in shown
     assert "shell         /bin/sh  (from config)\n" in shown
     assert "env           FROM, KEPT  (from config, queue)\n" in shown and "yes" not in shown
     assert queuectl.job("a")["defaults"]["nice"] == "queue"
