@@ -131,9 +131,16 @@ def age_of(job: JobRecord) -> str:
     return format_age(now_ms() - from_utc(job["updated_at"]))
 
 
+def reason_of(job: JobRecord) -> str | None:
+    """Return why a job failed, the exit code first, so that a narrow table shows it."""
+    reason = job["reason"]
+    what, sign, code = (reason or "").partition(" (exit code ")
+    return f"exit code {code.rstrip(')')} ({what})" if sign else reason
+
+
 def note_of(job: JobRecord) -> str:
     """Return the most useful fact about a job in its state."""
-    due_at, reason = job["next_run_at"], job["reason"]
+    due_at, reason = job["next_run_at"], reason_of(job)
     if job["state"] == "failed" and due_at is not None:
         wait_ms = from_utc(due_at) - now_ms()
         return f"{reason}; retry in {format_age(wait_ms)}" if wait_ms > 0 else f"{reason}; retry due"

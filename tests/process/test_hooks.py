@@ -102,5 +102,5 @@ def test_variables_of_a_hook_reach_no_other_job(queuectl: CommandLine, folder: s
 
 
 def test_hook_must_be_a_command(queuectl: CommandLine) -> None:
-    assert "on_end: must not be empty" in queuectl.refused(2, "enqueue", "--on-end", "", "--", "true")
+    assert "--on-end: must not be empty" in queuectl.refused(2, "enqueue", "--on-end", "", "--", "true")
     assert "--on-dead" in queuectl.ok("enqueue", "--help")

@@ -14,7 +14,7 @@ from ..job_details import print_job
 from ..job_export import OUTPUT, export
 from ..job_options import number
 from ..screen import Screen, counted
-from ..tables import LIMIT, View, age_of
+from ..tables import LIMIT, View, age_of, reason_of
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _COLUMNS: Columns = {
     "ID": "id",
     "ATTEMPTS": "attempts",
     "SINCE": age_of,
-    "REASON": "reason",
+    "REASON": reason_of,
     "COMMAND": "command",
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from queuectl_core.cli.job_columns import FIELDS, text_of, value_of
 from queuectl_core.cli.screen import _narrow, cut
-from queuectl_core.cli.tables import note_of
+from queuectl_core.cli.tables import reason_of
 from queuectl_core.model import records
 from queuectl_core.model.job import Job
 from queuectl_core.timestamps import from_utc, utc
@@ -75,8 +75,16 @@ def test_a_short_time_loses_its_date_first(columns: int, shown: str) -> None:
     assert cut("2026-12-24T18:30:00Z", columns) == shown
 
 
-@pytest.mark.parametrize("reason", ["command not found (exit code 127)", "exit code 3", "canceled by hand"])
-def test_a_note_has_the_reason_as_every_other_command_does(reason: str) -> None:
+@pytest.mark.parametrize(
+    "reason, shown",
+    [
+        ("command not found (exit code 127)", "exit code 127 (command not found)"),
+        ("exit code 3", "exit code 3"),
+        ("canceled by hand", "canceled by hand"),
+        (None, None),
+    ],
+)
+def test_a_reason_begins_with_the_exit_code(reason: str | None, shown: str | None) -> None:
     job = a_record(outcome="exit", exit_code=127, duration_ms=1)
     job["reason"] = reason
-    assert note_of(job) == reason == text_of("reason", "--columns")(job)
+    assert reason_of(job) == shown
