@@ -27,6 +27,7 @@ import texts
 from queuectl_core import errors
 from queuectl_core.administration import Administration
 from queuectl_core.api import Queue
+from queuectl_core.changes import Changes
 from queuectl_core.cli import arguments
 from queuectl_core.cli.fast_args import SHORT
 from queuectl_core.cli.guidance.aliases import ALIASES
@@ -284,7 +285,7 @@ def error_codes() -> Iterator[str]:
 
 def methods() -> Iterator[str]:
     """Yield the methods of `Queue`, each with its docstring."""
-    for name, method in {**vars(Queue), **vars(Administration)}.items():
+    for name, method in {**vars(Queue), **vars(Changes), **vars(Administration)}.items():
         if not name.startswith("_") and callable(method):
             names = ", ".join(map(parameter, list(inspect.signature(method).parameters.values())[1:]))
             paragraphs = (inspect.getdoc(method) or "").split("\n\n")

@@ -12,7 +12,7 @@ import os
 import time
 
 from .errors import Busy, InvalidInput, NoSupervisor, OutcomeUnknown, UnknownBatch, UnknownJob
-from .model.states import COMPLETED, FINAL_STATES, STATES
+from .model.states import COMPLETED, FINAL_STATES, OPEN_STATES, STATES
 from .transport import Transport
 from .wire.client import Client, connect
 from .wire.protocol import MAX_JOBS, WAIT_JOBS
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from .model.records import Ended
 
-OPEN_STATES = tuple(state for state in STATES if state not in FINAL_STATES)
 _BRIEF: dict[str, object] = {"limit": 5000, "form": "brief", "numbered": True}
 """The fields of a request for the IDs of jobs, with the number that the next job gets."""
 

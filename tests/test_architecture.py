@@ -39,6 +39,7 @@ LAYERS = [
     "transport",
     "waiting",
     "administration",
+    "changes",
     "api",
     "__init__",
     "terminal",

@@ -17,16 +17,13 @@ import tempfile
 
 from .. import fast_json
 from ..errors import InvalidInput, NothingToDo, QueueError
-from .screen import Screen, cut, tell
+from .screen import SECRET_FIELDS, Screen, cut, tell
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Fields = Mapping[str, object]
-
-_SECRET = ("env", "input")
-"""The fields whose values are not printed."""
 
 _SHOWN_COLUMNS = 60
 
@@ -109,7 +106,7 @@ def _differs(one: object, other: object) -> bool:
 
 
 def _line(name: str, old: object, new: object) -> str:
-    if name in _SECRET:
+    if name in SECRET_FIELDS:
         return f"{name}: changed"
     return f"{name}: {_shown(old)} -> {_shown(new)}"
 

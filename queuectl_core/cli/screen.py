@@ -33,6 +33,9 @@ _COLOURS = {
     "dim": "2",
 }
 
+SECRET_FIELDS = ("env", "input")
+"""The fields of a job whose values are not printed for people."""
+
 WATCH_EVERY_S = 2.0
 
 

@@ -8,7 +8,7 @@ from ...storage import journal_reader
 from ...timestamps import format_span, utc
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_ids
-from ..screen import Screen, shown
+from ..screen import SECRET_FIELDS, Screen, shown
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -77,10 +77,9 @@ def _waits(fact: Fact, sign: str = "; ") -> str:
 
 def _changed(fields: Mapping[str, object]) -> str:
     """Return the fields with their new values, apart from those that may hold secrets."""
-    return " ".join(name if name in _SECRET else f"{name}={shown(value)}" for name, value in fields.items())
+    return " ".join(name if name in SECRET_FIELDS else f"{name}={shown(value)}" for name, value in fields.items())
 
 
-_SECRET = ("env", "input")
 _WORDS: dict[str, Callable[[Fact], str]] = {
     "enqueued": lambda fact: f"added: {fact['command']}{_waits(fact)}{_due(fact)}",
     "imported": lambda _: "added with its history from another home",

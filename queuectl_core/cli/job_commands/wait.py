@@ -6,6 +6,7 @@ import time
 
 from ...api import Queue
 from ...errors import InvalidInput, NothingToDo, QueueError
+from ...model.states import OPEN_STATES
 from ...terminal.progress import Progress, watch_of
 from ..fast_args import Arguments
 from ..filters import ALLOW_EMPTY, FILTERS, STATE, chosen_by, nothing_matches
@@ -39,7 +40,6 @@ OPTIONS = (
     *FILTERS,
 )
 
-_OPEN = ("pending", "processing", "failed")
 ANSWER_WITHIN_S = 2.0
 """The longest time in seconds to count unfinished jobs after a timeout."""
 
@@ -60,7 +60,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
             if ids or args.file is not None:
                 ended = queue.wait(ids, timeout_s, watch)
             else:
-                ended = queue.wait_for(timeout_s=timeout_s, watch=watch, **(chosen or {"state": _OPEN}))
+                ended = queue.wait_for(timeout_s=timeout_s, watch=watch, **(chosen or {"state": OPEN_STATES}))
     except KeyboardInterrupt:
         screen.note(_interrupted(watch.report))
         return 130
@@ -147,8 +147,8 @@ def _unfinished(queue: Queue, ids: list[str], chosen: Chosen) -> str:
 
 def _pages(queue: Queue, ids: list[str], chosen: Chosen) -> Iterator[list[str]]:
     if ids:
-        return ([job["id"] for job in page if job["state"] in _OPEN] for page in queue.kept(ids))
-    said = chosen.get("state") or _OPEN
+        return ([job["id"] for job in page if job["state"] in OPEN_STATES] for page in queue.kept(ids))
+    said = chosen.get("state") or OPEN_STATES
     states = {said} if isinstance(said, str) else set(said)
-    matching: Chosen = {**chosen, "state": sorted(states & set(_OPEN))}
+    matching: Chosen = {**chosen, "state": sorted(states & set(OPEN_STATES))}
     return queue.select(**matching)

@@ -38,5 +38,5 @@ def test_every_request_that_reads_finds_its_handler(verb: str) -> None:
 
 
 def test_the_api_makes_every_known_request_and_no_other() -> None:
-    asked = verbs_of("api.py") | verbs_of("administration.py") | verbs_of("waiting.py")
+    asked = verbs_of("api.py") | verbs_of("changes.py") | verbs_of("administration.py") | verbs_of("waiting.py")
     assert asked | {"wait"} == set(HANDLERS) | NEEDS_SUPERVISOR
