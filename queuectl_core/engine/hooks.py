@@ -73,7 +73,8 @@ class _Turn:
             names = _triggered_by(event)
             job = self._job(event.id) if names else None
             if job is not None and job.queue != QUEUE:
-                yield event, job, names if "batch" in job.options else names[: -1 if _BATCH_END in names else None]
+                is_member = "batch" in job.options
+                yield event, job, tuple(name for name in names if is_member or name != _BATCH_END)
 
     def left_by(self, event: Any, job: Job) -> Job:
         """Return a job of `triggers` as its event leaves it."""
