@@ -115,11 +115,22 @@ class Load:
             raise self.taken
         if self.clock_shift_ms != table.clock_shift_ms and self._has_times():
             raise Busy(what="the clock was set meanwhile; nothing was enqueued")
+        self._check_blockers(table)
         for job in replaced:
             if job.state == PROCESSING:
                 raise KeyTaken(key=job.options["key"], id=job.id, runs=True)
             if job.state in (PENDING, FAILED) and job.id in self.waiting:
                 raise BadDependency(why=f"after: job {job.id} is replaced by a job of this request")
+
+    def _check_blockers(self, table: JobTable) -> None:
+        """Check that the IDs that jobs of the load wait for still name the same jobs.
+
+        Raises: Busy.
+        """
+        for id in self.waiting.keys() - self.batch.entries.keys():
+            other = table.get(id)
+            if other is not None and other.number > self.waiting[id][0].number:
+                raise Busy(what=f"job {id} was removed and added again meanwhile; nothing was enqueued")
 
     def _has_times(self) -> bool:
         """Return whether a job of the load waits for a time of the wall clock."""

@@ -219,6 +219,8 @@ def _at_rest(fields: dict[str, Any], is_canceled: bool) -> dict[str, Any]:
         fields["history"] = fields.get("history", [])[:-1]
     if fields["state"] in FINAL_STATES:
         _forget_times(fields)
+    if fields["state"] not in (PENDING, DEAD):
+        fields.pop("blockers", None)
     return fields
 
 

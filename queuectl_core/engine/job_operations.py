@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     ]
 
 Decision = tuple[Sequence[Event], object]
+_MAX_LOOKS = 10_000
+"""How many blockers of blockers one request looks at."""
 
 
 def _jobs(table: JobTable, ids: Iterable[str]) -> list[Job]:
@@ -75,6 +77,9 @@ class _Revival:
         self.jobs: dict[str, Job] = {}
         self._table = table
         self._keys: dict[object, str] = {}
+        self._waits: dict[str, list[str]] = {}
+        """The blockers of the jobs whose events are made."""
+        self._looks = _MAX_LOOKS
 
     def add(self, job: Job, skip: bool) -> None:
         """Add a job. With `skip`, leave it out if another unfinished job has its key.
@@ -103,7 +108,32 @@ class _Revival:
 
     def event_of(self, job: Job, now_ms: int) -> JobEvent:
         """Return the event: the job waits again for those of its blockers that are unfinished or return with it."""
-        return events.Retried(job.id, now_ms, [other for other in job.blockers if self._is_open(other)] or ())
+        waits = [other for other in self._open(job.blockers) if self._may_wait(job, other)]
+        self._waits[job.id] = waits
+        return events.Retried(job.id, now_ms, waits or ())
+
+    def _may_wait(self, job: Job, id: str) -> bool:
+        """Return whether a job can wait for this blocker without a risk that they wait for each other.
+
+        Jobs wait for older ones. But an ID that was removed and used again names a newer job, which may wait for this
+        one: through other jobs, or later for its batch.
+        """
+        if self._table.existing(id).number < job.number:
+            return True
+        ids = {id: None}
+        left = [id]
+        for id in left:  # the loop appends to the list
+            other = self._table.existing(id)
+            waits = self._waits[id] if id in self._waits else self._open(other.blockers)
+            self._looks -= len(waits)
+            if job.id in waits or (waits and "after_batch" in other.options) or self._looks < 0:
+                return False
+            left += [more for more in waits if more not in ids]
+            ids.update(dict.fromkeys(waits))
+        return True
+
+    def _open(self, ids: Iterable[str]) -> list[str]:
+        return [id for id in ids if self._is_open(id)]
 
     def _is_open(self, id: str) -> bool:
         job = self._table.get(id)
