@@ -45,6 +45,7 @@ LAYERS = [
     "terminal",
     "cli.guidance",
     "cli",
+    "cli.shell",
     "cli.job_commands",
     "cli.home_commands",
     "__main__",

@@ -41,6 +41,11 @@ def value_of(name: str, flag: str) -> Fact:
     return lambda job: job.get(field)
 
 
+def names() -> list[str]:
+    """Return the names of all facts."""
+    return [*_FACTS, *sorted(FIELDS)]
+
+
 def text_of(name: str, flag: str) -> Callable[[JobRecord], str | None]:
     """Return the function that gives a fact in the form for people.
 
@@ -63,7 +68,7 @@ def latest(job: JobRecord) -> AttemptRecord | None:
 def _suggestion(field: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(field, [*_FACTS, *FIELDS], n=1)
+    near = get_close_matches(field, names(), n=1)
     common = "id, state, queue, name, attempts, exit_code, duration, wait, cpu, memory, ended, reason, command"
     return f"did you mean {near[0]}?" if near else f"some are {common}"
 

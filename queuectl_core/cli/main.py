@@ -56,8 +56,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("home_commands.restore", "fill a new home from a backup"),
     "doctor": ("home_commands.doctor", "check this home, or recover a damaged one"),
     "config": ("home_commands.config", "set, get, list or unset defaults"),
+    "completion": ("home_commands.completion", "complete words in bash, zsh and fish"),
 }
 """The module of every command, and its line in the help."""
+
+HIDDEN = {"__complete": "shell.complete"}
+"""The modules of the commands that only programs call."""
 
 TOLD = ""
 """The command of a call that only asks for help or for the version."""
@@ -147,7 +151,7 @@ def _run(argv: list[str]) -> int:
     if sys.getfilesystemencoding() != "utf-8":
         argv = [_as_utf8(word) for word in argv]
     options, name, rest = _split(argv)
-    if name not in COMMANDS:
+    if name not in COMMANDS and name not in HIDDEN:
         name, rest = _without_command(name, rest)
     if name == TOLD:
         return 0
@@ -197,7 +201,7 @@ def _name_options(refusal: QueueError, args: fast_args.Arguments) -> None:
 def command_of(name: str) -> Any:
     """Return what defines a command: its module, or its entry in the `COMMANDS` of a module of several."""
     # The import of importlib costs half a millisecond.
-    module = __import__(f"{__package__}.{COMMANDS[name][0]}", fromlist=["run"])
+    module = __import__(f"{__package__}.{HIDDEN.get(name) or COMMANDS[name][0]}", fromlist=["run"])
     return module.COMMANDS[name] if hasattr(module, "COMMANDS") else module
 
 

@@ -1,0 +1,63 @@
+"""`queuectl completion`: the completion of calls in bash, zsh, and fish."""
+
+from __future__ import annotations
+
+import os
+
+from ...api import Queue
+from ...home import expanded
+from ..fast_args import Action, Arguments
+from ..screen import Screen, write
+from ..shell.completion_scripts import SCRIPTS
+
+SUMMARY = """Completes commands, options, job IDs, queues, schedules, tags and settings when you press Tab. It asks the
+home for its values, starts nothing, and offers no values if the home does not answer within 0.2 s."""
+EXAMPLES = ["queuectl completion install", 'eval "$(queuectl completion bash)"', "queuectl completion fish | source"]
+ACTIONS = {
+    **{
+        shell: Action(f"print the completion script for {shell}", f"queuectl completion {shell}", HAS_JSON=False)
+        for shell in SCRIPTS
+    },
+    "install": Action("write the scripts of all three to where they look", "queuectl completion install"),
+}
+
+
+def run(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Print a completion script, or install all of them."""
+    if args.action in SCRIPTS:
+        return write(SCRIPTS[args.action])
+    data = _folder("XDG_DATA_HOME", "~/.local/share")
+    zsh_folder = os.path.join(data, "zsh", "site-functions")
+    paths = {
+        os.path.join(data, "bash-completion", "completions", "queuectl"): SCRIPTS["bash"],
+        os.path.join(zsh_folder, "_queuectl"): SCRIPTS["zsh"],
+        os.path.join(_folder("XDG_CONFIG_HOME", "~/.config"), "fish", "completions", "queuectl.fish"): SCRIPTS["fish"],
+    }
+    for path, text in paths.items():
+        _replace(path, text)
+    screen.done({"files": list(paths)}, "\n".join(f"wrote {path}" for path in paths))
+    if not screen.quiet:
+        screen.note("start a new shell to use it; bash needs the package bash-completion")
+        screen.note(f"zsh needs this line in ~/.zshrc, before compinit: fpath=({zsh_folder} $fpath)")
+
+
+def _folder(variable: str, otherwise: str) -> str:
+    """Return the folder that a variable names, if it is absolute, or the usual one.
+
+    Raises: BadHome.
+    """
+    named = os.environ.get(variable, "")
+    return named if os.path.isabs(named) else expanded(otherwise)
+
+
+def _replace(path: str, text: str) -> None:
+    """Write a file that others may read, whole or not at all.
+
+    Raises: OSError.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    half = f"{path}.{os.getpid()}"
+    with open(half, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(half, 0o644)
+    os.replace(half, path)
