@@ -32,6 +32,17 @@ from queuectl_core.cli import arguments
 from queuectl_core.cli.fast_args import SHORT
 from queuectl_core.cli.guidance.aliases import ALIASES
 from queuectl_core.cli.main import COMMANDS, command_of, definitions
+from queuectl_core.cli.shell.parser_texts import (
+    COMMON,
+    actions_of,
+    argument,
+    examples_of,
+    is_group,
+    is_positional,
+    options_of,
+    spelled,
+    usage_of,
+)
 from queuectl_core.cli.value_args import TIMED_OUT
 from queuectl_core.model import attempt, events, job, job_spec, settings, states
 
@@ -43,7 +54,6 @@ SHARED = {
     arguments.FILTERS_TITLE: "[Filters](#choose-jobs)",
     arguments.JOB_TITLE: "Options of the job ([job fields](job-fields.md))",
 }
-COMMON = ("-h", "--home", "-j", "-q")
 
 
 # Commands
@@ -54,17 +64,6 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     return arguments.make_parser(name, command_of(name), {"home": None, "json": False})
 
 
-def actions_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parsers of the actions of a group like `worker`, by name."""
-    groups = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(next(groups).choices) if any(map(is_group, parser._actions)) else {}
-
-
-def is_group(action: argparse.Action) -> bool:
-    """Return whether an argument of a parser is the name of an action."""
-    return isinstance(action, argparse._SubParsersAction)
-
-
 def all_parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of every command and action, by the words that lead to it."""
     found = {}
@@ -72,11 +71,6 @@ def all_parsers() -> dict[str, argparse.ArgumentParser]:
         found[name] = parser_of(name)
         found.update({f"{name} {word}": parser for word, parser in actions_of(found[name]).items()})
     return found
-
-
-def flags_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return the options of a parser, without those that every command has."""
-    return [action for action in parser._actions if action.option_strings and action.option_strings[0] not in COMMON]
 
 
 def commands() -> Iterator[str]:
@@ -136,35 +130,9 @@ def bullets_of(parser: argparse.ArgumentParser) -> Iterator[str]:
             yield f"- {SHARED[group.title]}: {names}."
 
 
-def is_positional(action: argparse.Action) -> bool:
-    """Return whether an argument is no option."""
-    return not action.option_strings
-
-
 def is_shown(action: argparse.Action) -> bool:
     """Return whether an option has a help text of its own."""
     return bool(action.option_strings) and action.option_strings[0] not in COMMON and action.help != argparse.SUPPRESS
-
-
-def usage_of(parser: argparse.ArgumentParser) -> str:
-    """Return one line of usage, the same on every version of Python."""
-    if parser.usage:
-        return re.sub(r"\s+", " ", parser.usage % {"prog": parser.prog})
-    positional = filter(is_positional, parser._actions)
-    words = [parser.prog, "[options]" if flags_of(parser) else "", *map(argument, positional)]
-    return " ".join(filter(None, words))
-
-
-def argument(action: argparse.Action) -> str:
-    """Return how usage names a positional argument."""
-    name = str(action.metavar or action.dest)
-    return {"*": f"[{name} …]", "+": f"{name} …", "?": f"[{name}]"}.get(str(action.nargs), name)
-
-
-def spelled(action: argparse.Action) -> str:
-    """Return an option with its value, the long spelling last."""
-    value = f" {action.metavar or action.dest.upper()}" if action.nargs != 0 else ""
-    return f"{', '.join(action.option_strings)}{value}"
 
 
 def bullet(action: argparse.Action) -> str:
@@ -174,11 +142,6 @@ def bullet(action: argparse.Action) -> str:
     known = action.default in (None, False, argparse.SUPPRESS) or "default" in says
     default = "" if known else f" (default: {action.default})"
     return f"- `{name}`: {says}{default}." if says else f"- `{name}`{default}"
-
-
-def examples_of(parser: argparse.ArgumentParser) -> list[str]:
-    """Return the example command lines of a parser."""
-    return [line.strip() for line in (parser.epilog or "").splitlines() if line.startswith("  ")]
 
 
 # Settings and fields
@@ -199,7 +162,7 @@ def job_fields() -> Iterator[str]:
     """Yield the tables of the fields that a request for a job may have."""
     wanted = {*job_spec.BASIC_FIELDS, *job_spec.OPTIONS}
     agree("JOB_FIELDS", wanted, [field for group in texts.JOB_FIELDS.values() for field in group])
-    flags = {action.dest: spelled(action) for action in flags_of(parser_of("enqueue"))}
+    flags = {action.dest: spelled(action) for action in options_of(parser_of("enqueue"))}
     for title, group in texts.JOB_FIELDS.items():
         yield from (f"### {title}", "")
         yield from table(

@@ -1,4 +1,4 @@
-"""`queuectl completion`: the completion of calls in bash, zsh, and fish."""
+"""`queuectl completion`: the completion of calls in bash, zsh, and fish, and the manual pages."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ ACTIONS = {
         shell: Action(f"print the completion script for {shell}", f"queuectl completion {shell}", HAS_JSON=False)
         for shell in SCRIPTS
     },
-    "install": Action("write the scripts of all three to where they look", "queuectl completion install"),
+    "install": Action(
+        "write the scripts and the manual pages to where the shells and man look", "queuectl completion install"
+    ),
 }
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Print a completion script, or install all of them."""
+    """Print a completion script, or install all of them and the manual pages."""
     if args.action in SCRIPTS:
         return write(SCRIPTS[args.action])
+    from ..shell.man_pages import write_pages  # it imports argparse, which no new shell needs
+
     data = _folder("XDG_DATA_HOME", "~/.local/share")
     zsh_folder = os.path.join(data, "zsh", "site-functions")
     paths = {
@@ -35,7 +39,10 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     }
     for path, text in paths.items():
         _replace(path, text)
-    screen.done({"files": list(paths)}, "\n".join(f"wrote {path}" for path in paths))
+    manual = os.path.join(data, "man", "man1")
+    pages = write_pages(manual)
+    done = [*(f"wrote {path}" for path in paths), f"wrote {len(pages)} manual pages to {manual}"]
+    screen.done({"files": [*paths, *pages]}, "\n".join(done))
     if not screen.quiet:
         screen.note("start a new shell to use it; bash needs the package bash-completion")
         screen.note(f"zsh needs this line in ~/.zshrc, before compinit: fpath=({zsh_folder} $fpath)")
