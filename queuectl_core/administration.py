@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # type checkers bring it; nothing imports it at run time
 
     from .model import records
+    from .model.overview_records import OverviewRecord
     from .model.queue_records import QueueLimits, QueueRecord, ScheduleRecord, ScheduleTimes
     from .model.records import JobSpec
     from .supervisor.embedded import Running
@@ -75,6 +76,14 @@ class Administration:
         reply: Any = self._transport.ask("status")
         status: records.StatusRecord = reply
         return status
+
+    def overview(self) -> OverviewRecord:
+        """Return what the home does now, queue by queue. `view.overview` makes of it what a person sees.
+
+        The cost does not depend on the number of jobs.
+        """
+        overview: OverviewRecord = self._transport.ask("overview")["overview"]
+        return overview
 
     def queues(self, queue: str | None = None) -> list[QueueRecord]:
         """Return the records of all queues with jobs or rules, or of one queue.

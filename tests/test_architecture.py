@@ -27,6 +27,7 @@ LAYERS = [
     "model",
     "table",
     "engine",
+    "view",
     "system",
     "home_files",
     "home",
@@ -55,7 +56,7 @@ LAYERS = [
 Imports go downwards, and have no cycles within a folder.
 """
 
-PURE_LAYERS = ("errors", "escapes", "fast_json", "timestamps", "model", "table", "engine")
+PURE_LAYERS = ("errors", "escapes", "fast_json", "timestamps", "model", "table", "engine", "view")
 PURE_BESIDE = ("storage.journal_format", "wire.protocol")
 MOST_MODULES = 22
 """The limit for one folder."""

@@ -119,7 +119,8 @@ def note_shortage(queue: Queue, screen: Screen) -> None:
 
     The home itself shows this, so that no process needs to answer.
     """
-    from ..storage.reserve import Reserve, shortage_message
+    from ..model.reasons import shortage_message
+    from ..storage.reserve import Reserve
 
     lack = Reserve(queue.home.reserve).shortage()
     if lack is not None:

@@ -59,3 +59,9 @@ def cause_of(reason: str | None) -> Cause:
 def is_cancellation(reason: str | None) -> bool:
     """Return whether a user ended the job, or a job that it waited for."""
     return cause_of(reason) not in FAILURES
+
+
+def shortage_message(home_path: str, lack: str) -> str:
+    """Return a sentence for people that says what the lack means for the home on this disk."""
+    what = "has no free inodes" if lack == "inodes" else "is full"
+    return f"the disk that holds {home_path} {what}: no job starts until there is room"

@@ -15,11 +15,12 @@ from typing import NamedTuple
 from .. import home_files
 from ..errors import Corrupt, NewerFormat, NoBackend, QueueError
 from ..home import Home
+from ..model.reasons import shortage_message
 from ..service.ledger import Ledger
 from ..storage import journal_format, output_log
 from ..storage.backends import current_backend, open_store
 from ..storage.journal_scanner import events_of, read_segment, segment_paths
-from ..storage.reserve import Reserve, shortage_message
+from ..storage.reserve import Reserve
 from ..supervisor.worker_handle import queue_failure
 from ..system import file_io, lockfile, pidfile
 from ..worker import messages

@@ -50,14 +50,14 @@ def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     lack = ledger.shortage()
     if lack is not None:
         return {"because": "the disk is full", "short_of": lack}
-    held = _hold_of_all(ledger, now_ms) or _hold_of(ledger, job.queue, now_ms)
+    held = hold_of_all(ledger, now_ms) or hold_of(ledger, job.queue, now_ms)
     if held is not None:
         return held
     ahead, is_more = _jobs_ahead(ledger, job, now_ms - ledger.table.clock_shift_ms)
     return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
 
 
-def _hold_of_all(ledger: Ledger, now_ms: int) -> Fields | None:
+def hold_of_all(ledger: Ledger, now_ms: int) -> Fields | None:
     """Return why no job of any queue may start now, or None if one may."""
     paused = _pause(ledger, ALL_QUEUES, now_ms)
     if paused is not None:
@@ -84,7 +84,7 @@ def _hold_of_system(ledger: Ledger, limit_load: float | None, min_free_mem: int 
     return {"because": because, "value": value, "limit": limit}
 
 
-def _hold_of(ledger: Ledger, name: str, now_ms: int) -> Fields | None:
+def hold_of(ledger: Ledger, name: str, now_ms: int) -> Fields | None:
     """Return why no job of this queue may start now, or None if one may."""
     queue = ledger.engine.scheduler.queue(name)
     paused = _pause(ledger, name, now_ms)
@@ -106,7 +106,7 @@ def holds(ledger: Ledger, now_ms: int) -> Iterator[Fields]:
     rules, and the first runs, are looked at.
     """
     table = ledger.table
-    held = _hold_of_all(ledger, now_ms)
+    held = hold_of_all(ledger, now_ms)
     if held is not None:
         yield {**held, "waiting": table.counts[PENDING] + table.counts[FAILED]}
     runs = [table.get(id) for _, id in table.scan(PROCESSING, MAX_LOOKS)]
@@ -115,7 +115,7 @@ def holds(ledger: Ledger, now_ms: int) -> Iterator[Fields]:
         yield {"because": "suspended", "waiting": suspended}
     for name in islice(table.queues, MAX_LOOKS):
         waiting = 0 if name == ALL_QUEUES else table.count_of(name, PENDING) + table.count_of(name, FAILED)
-        held = _hold_of(ledger, name, now_ms) if waiting else None
+        held = hold_of(ledger, name, now_ms) if waiting else None
         if held is not None:
             yield {**held, "waiting": waiting}
 

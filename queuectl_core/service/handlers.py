@@ -300,6 +300,7 @@ HANDLERS: dict[str, Handler] = {
     "sequence": _reads("queries.snapshot"),
     "list": _reads("queries.listing"),
     "status": _reads("queries.status"),
+    "overview": _reads("overview.overview"),
     "batch": _reads("batches.batch"),
     "why": _reads("queries.why"),
     "queue-list": _reads("queue_pages.queues"),

@@ -46,8 +46,8 @@ def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
         return _page(_names_behind(table.queues, after), lambda name: [name, table.queues[name]], "queues")
     only = fields.text(request, "queue")
     if only:
-        return {"queues": [_queue(table, only, now_ms)] if is_known(table, only) else [], "next": None}
-    page = _page(table.queue_names(after or "", PAGE_NAMES), lambda name: _queue(table, name, now_ms), "queues")
+        return {"queues": [record_of(table, only, now_ms)] if is_known(table, only) else [], "next": None}
+    page = _page(table.queue_names(after or "", PAGE_NAMES), lambda name: record_of(table, name, now_ms), "queues")
     return {**page, **pause_of(table, ALL_QUEUES, now_ms)}
 
 
@@ -97,7 +97,8 @@ def pause_of(table: JobTable, name: str, now_ms: int) -> PauseRecord:
     }
 
 
-def _queue(table: JobTable, name: str, now_ms: int) -> QueueRecord:
+def record_of(table: JobTable, name: str, now_ms: int) -> QueueRecord:
+    """Return the record of one queue."""
     rules = table.queues.get(name, {})
     rate = rules.get("rate")
     return {

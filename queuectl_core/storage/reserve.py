@@ -24,7 +24,6 @@ SPARE_INODES = 16
 """A disk on which fewer files can be created is full. A disk that does not count inodes never lacks them."""
 
 SPACE, INODES = "space", "inodes"
-_MESSAGES = {SPACE: "is full", INODES: "has no free inodes"}
 
 
 class Reserve:
@@ -123,11 +122,6 @@ class Reserve:
         except OSError:
             pass
         return self.is_whole()
-
-
-def shortage_message(home_path: str, lack: str) -> str:
-    """Return a sentence for people that says what the lack means for the home on this disk."""
-    return f"the disk that holds {home_path} {_MESSAGES[lack]}: no job starts until there is room"
 
 
 def _fill(descriptor: int) -> None:

@@ -28,12 +28,12 @@ from .. import timestamps
 from ..errors import Busy, HomeGone, InvalidInput, SupervisorFailed
 from ..home import Home
 from ..model import commands
+from ..model.reasons import shortage_message
 from ..model.settings import MAX_WORKERS
 from ..model.states import FAILED, PENDING, PROCESSING
 from ..model.validators import shortened
-from ..service import clock_anchor, handlers, orphans
+from ..service import clock_anchor, handlers, orphans, overview
 from ..service.ledger import Ledger
-from ..storage.reserve import shortage_message
 from ..system import file_io, pidfile, process_tree
 from ..system.clock import JumpWatch
 from ..system.descriptors import signal_reader
@@ -112,7 +112,7 @@ class Supervisor:
         self._pool.scale(count)
         self._shutdown = Shutdown(self._pool, self._orphans, ledger.engine.settings)
         self._retention = Retention(home, ledger, self._writers, self._clock.now_ms)
-        own = {"status": self._status, "scale": self._scale, "stop": self._stop}
+        own = {"status": self._status, "overview": self._overview, "scale": self._scale, "stop": self._stop}
         self._sessions = sessions = Sessions(ledger, own, max_files // 2, self._clock.now_ms)
         callbacks = sessions.handle, sessions.on_disconnect, sessions.defer_waits
         self._server = Server(home.socket, self._clients, *callbacks)
@@ -304,10 +304,15 @@ class Supervisor:
             "started_at": timestamps.utc(self._started_ms),
             "workers_wanted": self._pool.wanted,
         }
-        early = self._pool.count_early_runs()
+        early = len(self._pool.early_runs())
         counts: Any = reply["counts"]
         counts.update({PENDING: counts[PENDING] + early, PROCESSING: counts[PROCESSING] - early})
         return {**reply, "supervisor": supervisor, "workers": self._pool.worker_records()}
+
+    def _overview(self, request: Request) -> Request:
+        status = {**self._status({"verb": "status"}), "slots": self._pool.slots()}
+        early = self._pool.early_runs()
+        return {"overview": overview.of(self._ledger, status, early, self._clock.now_ms())}
 
     def _scale(self, request: Request) -> Request:
         count, before = request.get("count"), self._pool.wanted

@@ -181,9 +181,14 @@ class Pool:
 
     # Runs
 
-    def count_early_runs(self) -> int:
-        """Return how many runs wait in workers behind their current ones: their jobs do not run yet."""
-        return sum(len(worker.runs) - 1 for worker in self.busy())
+    def early_runs(self) -> set[str]:
+        """Return the IDs of the jobs whose runs wait in workers behind their current ones: they do not run yet."""
+        return {run.job_id for worker in self.busy() for run in worker.runs[1:]}
+
+    def slots(self) -> dict[str, int]:
+        """Return how many places all workers have, and how many of them runs take, as `overview_records.Slots`."""
+        total = self._count()
+        return {"total": total, "used": max(0, total - max(0, self._free_slots()))}
 
     def is_saturated(self) -> bool:
         """Return whether every worker has enough runs waiting for a moment without the supervisor."""

@@ -312,7 +312,8 @@ class Members:
 
 def _between(numbers: range, index: str, start: str, stop: str) -> range:
     """Return the numbers that can have keys of an index from `start` to `stop`."""
-    low = max(numbers.start, _number_in(start, index, 0))
+    is_behind = start[len(index) + 1 : len(index) + 2] > "9"  # the rank of a low priority
+    low = max(numbers.start, _number_in(start, index, numbers.stop if is_behind else 0))
     return range(low, max(low, min(numbers.stop, _number_in(stop, index, numbers.stop))))
 
 

@@ -80,14 +80,14 @@ def _held_back(home: str, status: StatusRecord) -> Iterator[str]:
     """Yield lines about what holds jobs back."""
     lack = status.get("short_of")  # an older supervisor reports neither this nor the holds
     if lack is not None:
-        from ...storage.reserve import shortage_message
+        from ...model.reasons import shortage_message
 
         yield shortage_message(home, lack)
     counts = status["counts"]
     if status["supervisor"] is not None and not status["workers"] and counts["pending"] + counts["failed"]:
         yield "no worker is running; start one with `queuectl worker scale 1`"
     for hold in status.get("holds", ()):
-        from ..job_details import explained
+        from ...view.sentences import explained
 
         jobs = counted(hold["waiting"])
         if hold["because"] == "suspended":

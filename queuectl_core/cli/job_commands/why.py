@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...api import Queue
+from ...view.sentences import explained
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_ids
-from ..job_details import explained
 from ..screen import Screen, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line

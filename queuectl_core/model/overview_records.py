@@ -1,0 +1,72 @@
+"""Overview records: the types of the dictionaries that say what a home does now, as `records` does for jobs.
+
+Pure. Type checkers read this module; no other module imports it at run time. Programs that embed `Queue` may.
+Does not import `annotations` from __future__, so that `typing.get_type_hints` works on every class.
+"""
+
+from typing import Any, Literal, Optional, TypedDict
+
+from .queue_records import QueueRecord
+from .records import StatusRecord, WorkerRecord
+
+Reason = Literal["worker", "time", "after", "limit", "rate", "paused", "slots", "system"]
+"""What a job waits for.
+
+`worker`: a worker that is free. `time`: a retry or the time that it asks for. `after`: other jobs. `limit`, `rate` and
+`paused`: its queue, or a pause of all. `slots`: as many free workers as it needs at once. `system`: room on the disk,
+less load, or more free memory.
+"""
+
+
+class Throughput(TypedDict):
+    """What ended in each of the last 60 minutes. The last entry is the current minute, which is not over yet."""
+
+    elapsed_ms: int
+    """How much of the current minute has passed."""
+    completed: list[int]
+    """Jobs that completed."""
+    failed: list[int]
+    """Attempts that failed."""
+    dead: list[int]
+    """Jobs that died, unless somebody canceled them."""
+
+
+class QueueNow(QueueRecord):
+    """What one queue does now. The queue `(other)` stands for all beyond the first hundred."""
+
+    waiting: dict[Reason, int]
+    """How many jobs wait for what; without the reasons of no job."""
+    latency_ms: int
+    """The age of the oldest job that could begin; 0 if none could."""
+    longest_running_ms: int
+    hold: Optional[dict[str, Any]]
+    """Why no job of the queue may start now: `because` and its facts, as in `Queue.why`. None if one may."""
+    throughput: Throughput
+
+
+class WorkerNow(WorkerRecord):
+    """One worker with its job. The fields of the job are None without one."""
+
+    queue: Optional[str]
+    name: Optional[str]
+    command: Optional[str]
+    """The first characters of its command."""
+
+
+class Slots(TypedDict):
+    """The places of the workers. A job takes one, unless it asks for more."""
+
+    total: int
+    used: int
+
+
+class OverviewRecord(StatusRecord):
+    """What a home does now: the status, with more about the workers, and the queues."""
+
+    now_ms: int
+    """The time of the answer, in ms since 1970."""
+    workers: list[WorkerNow]  # type: ignore[misc]  # it has more fields than in a status
+    slots: Optional[Slots]
+    """None while no supervisor runs."""
+    queues: list[QueueNow]
+    throughput: Throughput
