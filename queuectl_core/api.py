@@ -154,6 +154,23 @@ class Queue(Changes):
             if limit and left <= 0:
                 return
 
+    def page(
+        self,
+        cursor: object = None,
+        limit: int = PAGE_JOBS,
+        state: str | Sequence[str] | None = None,
+        **wanted: Unpack[records.Filter],
+    ) -> records.JobPage:
+        """Return up to `limit` of the jobs that `list` would yield, and the cursor of the page that follows.
+
+        A page can have fewer jobs, even none, because it looks at a bounded number. The cursor `next` is a JSON
+        value, and None at the end. It stays valid while jobs change. `limit` is at most 500.
+
+        Raises: InvalidInput.
+        """
+        page = self._transport.page("list", next=cursor, limit=min(limit, PAGE_JOBS), state=state, **wanted)
+        return {"jobs": page["jobs"], "next": page["next"]}
+
     def select(
         self, state: str | Sequence[str] | None = None, **wanted: Unpack[records.Filter]
     ) -> Iterator[builtins.list[str]]:

@@ -1,6 +1,6 @@
 """Home: the folder that holds all jobs and their state, its file paths, and the check that it is safe.
 
-    lock  supervisor.pid  control.sock  supervisor.log  reserve  clock
+    lock  supervisor.pid  control.sock  supervisor.log  reserve  clock  web.token  metrics.token
     journal/NNNNNNNNNN.log   append-only segments         store/   the dbm store, CURRENT names its backend
     run/                     worker locks and outcomes    logs/    output of attempts, in segments
 
@@ -38,6 +38,8 @@ class Home:
         self.socket = os.path.join(self.path, "control.sock")
         self.clock = os.path.join(self.path, "clock")
         self.reserve = os.path.join(self.path, "reserve")
+        self.web_token = os.path.join(self.path, "web.token")
+        self.metrics_token = os.path.join(self.path, "metrics.token")
         self.supervisor_log = os.path.join(self.path, "supervisor.log")
         self.journal = os.path.join(self.path, "journal")
         self.store = os.path.join(self.path, "store")

@@ -13,7 +13,7 @@ import os
 
 FILES = frozenset(
     ("lock", "clock", "clock.new", "supervisor.pid", "supervisor.pid.new", "control.sock", "supervisor.log",
-     "supervisor.log.old", "reserve")
+     "supervisor.log.old", "reserve", "web.token", "web.token.new", "metrics.token", "metrics.token.new")
 )  # fmt: skip
 FOLDERS = ("journal", "store", "run", "logs")
 _STORE_FILES = frozenset(

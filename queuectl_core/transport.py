@@ -86,25 +86,33 @@ class Transport:
                 return reply
         raise self._unanswered()
 
-    def pages(self, verb: str, **fields: Any) -> Iterator[dict[str, Any]]:
+    def pages(self, verb: str, **fields: object) -> Iterator[dict[str, Any]]:
         """Yield the answers to a request, whose `next` asks for the page that follows.
+
+        Raises: ProtocolError, and what `ask` raises.
+        """
+        cursor = None
+        while True:
+            page = self.page(verb, next=cursor, **fields)
+            yield page
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def page(self, verb: str, **fields: Any) -> dict[str, Any]:
+        """Return one page of the answer to a request, whose `next` asks for the page that follows.
 
         Refuse an answer that does not confirm the conditions in `where`: an older supervisor ignores them. `batch` is
         one of them.
 
         Raises: ProtocolError, and what `ask` raises.
         """
-        cursor = None
         if fields.get("batch") is not None:
             fields["where"] = {**(fields.get("where") or {}), "batch": fields.pop("batch")}
-        while True:
-            page = self.ask(verb, next=cursor, **fields)
-            if fields.get("where") and page.get("where") != sorted(fields["where"]):
-                raise ProtocolError(what="the supervisor is too old for this filter; run `queuectl worker restart`")
-            yield page
-            cursor = page["next"]
-            if cursor is None:
-                return
+        page = self.ask(verb, **fields)
+        if fields.get("where") and page.get("where") != sorted(fields["where"]):
+            raise ProtocolError(what="the supervisor is too old for this filter; run `queuectl worker restart`")
+        return page
 
     def load(self, requests: Iterator[dict[str, Any]], progress: Callable[[int], None]) -> list[str]:
         """Enqueue many jobs, in requests that are committed together, and return their IDs."""

@@ -48,6 +48,7 @@ LAYERS = [
     "cli",
     "cli.shell",
     "cli.job_commands",
+    "web",
     "cli.home_commands",
     "__main__",
 ]

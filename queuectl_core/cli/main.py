@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("job_commands.graph", "show which jobs wait for which others"),
     "history": ("job_commands.history", "show what happened to a job, in words"),
     "events": ("home_commands.events", "print all events as JSON lines"),
+    "web": ("home_commands.web", "serve a web page of this home"),
     "logs": ("job_commands.logs", "print the output of jobs"),
     "wait": ("job_commands.wait", "wait until jobs finish"),
     "cancel": ("job_commands.change", "cancel waiting or running jobs"),

@@ -279,6 +279,14 @@ class JobRecord(_Job, _Options, total=False):
     """The backoff in seconds before each of the first ten retries; only `Queue.preview` returns it."""
 
 
+class JobPage(TypedDict):
+    """The form that `Queue.page` returns."""
+
+    jobs: list[JobRecord]
+    next: Any
+    """The cursor of the page that follows, or None."""
+
+
 class SupervisorRecord(TypedDict):
     """The running supervisor."""
 

@@ -1,0 +1,114 @@
+"""Site: what the web server serves: one home, and the fixed table of requests to it.
+
+It does not know connections or HTTP headers beyond those that a request needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..api import Queue
+from ..errors import HomeGone
+from . import page_files, reads
+from .context import Context
+from .gate import OPEN, READ, Gate
+from .incoming import Request
+from .refusal import Refusal
+from .replies import TEXT, Reply
+
+Handler = Callable[[Context, Request], Reply]
+
+ANY = "*"
+"""A part of a path that names a job or a file."""
+
+
+class Route(NamedTuple):
+    """One kind of request: what it needs, and the function that answers it."""
+
+    access: str
+    handler: Handler
+
+
+def _index(context: Context, request: Request) -> Reply:
+    return page_files.page_file(page_files.INDEX)
+
+
+def _file(context: Context, request: Request) -> Reply:
+    return page_files.page_file(request.path[-1])
+
+
+def _alive(context: Context, request: Request) -> Reply:
+    return Reply(b"ok\n", TEXT)
+
+
+ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", ""): Route(OPEN, _index),
+    ("GET", "page/*"): Route(OPEN, _file),
+    ("GET", "livez"): Route(OPEN, _alive),
+    ("GET", "api/session"): Route(READ, reads.session),
+    ("GET", "api/overview"): Route(READ, reads.overview),
+    ("GET", "api/jobs"): Route(READ, reads.jobs),
+    ("GET", "api/jobs/*"): Route(READ, reads.job),
+    ("GET", "api/queues"): Route(READ, reads.queues),
+    ("GET", "api/schedules"): Route(READ, reads.schedules),
+    ("GET", "api/config"): Route(READ, reads.config),
+}
+"""Every request that there is. No other path or method does anything."""
+
+
+class Site:
+    """The answers for one home at one base path."""
+
+    def __init__(self, queue: Queue, gate: Gate, base_path: str) -> None:
+        self.context = Context(queue, gate.is_read_only)
+        self._gate = gate
+        self._base = tuple(part for part in base_path.split("/") if part)
+        self._is_home = _identity(queue.home.path)
+
+    def answer(self, request: Request, body: Callable[[], object]) -> Reply:
+        """Return the reply to a request, whose host is already checked.
+
+        Raises: Refusal, QueueError.
+        """
+        parts = request.path[1:]
+        if parts == self._base and self._base:  # without the last slash, relative addresses would lead elsewhere
+            return Reply(b"", TEXT, 308, (("Location", f"{self._base[-1]}/"),))
+        if parts[: len(self._base)] != self._base:
+            raise Refusal(404, "unknown_path", "there is nothing at this address")
+        parts = parts[len(self._base) :]
+        route = _route_of(request.method, parts)
+        self._gate.check(route.access, request.headers)
+        if route.access != OPEN and _identity(self.context.queue.home.path) != self._is_home:
+            raise HomeGone(path=self.context.queue.home.path)
+        body_value = body() if request.method == "POST" else None
+        return route.handler(self.context, request._replace(path=parts, body=body_value))
+
+
+def _route_of(method: str, parts: tuple[str, ...]) -> Route:
+    """Return the route of a path.
+
+    Raises: Refusal.
+    """
+    found = {key[0]: route for key, route in ROUTES.items() if _fits(key[1].split("/"), parts)}
+    if not found:
+        raise Refusal(404, "unknown_path", "there is nothing at this address")
+    if method not in found:
+        raise Refusal(405, "method", f"this address takes {' and '.join(found)}")
+    return found[method]
+
+
+def _fits(pattern: list[str], parts: tuple[str, ...]) -> bool:
+    return len(pattern) == len(parts) and all(
+        part == wanted or (wanted == ANY and part != "") for wanted, part in zip(pattern, parts)
+    )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a folder from another one that takes its place, or None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
