@@ -54,7 +54,7 @@ def _refuse(value: object) -> object:
 
 
 try:
-    from _json import encode_basestring_ascii, make_encoder, make_scanner
+    from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
 
     _chunks = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, True)
 
@@ -65,10 +65,19 @@ try:
         """
         return "".join(_chunks(value, 0))
 
-    def _decoder(options: Any) -> Callable[[str], object]:
+    _text_chunks = make_encoder(None, _refuse, encode_basestring, None, ":", ",", False, False, False)
+
+    def encode_text(value: object) -> str:
+        """Return compact JSON with all characters as they are; NaN and the infinities are refused.
+
+        Raises: TypeError, ValueError, RecursionError.
+        """
+        return "".join(_text_chunks(value, 0))
+
+    def _decoder(options: Any) -> Callable[[str], Any]:
         scan = make_scanner(options)
 
-        def decode(text: str) -> object:
+        def decode(text: str) -> Any:
             """Return the value of JSON text."""
             text = text.strip(" \t\n\r")
             try:
@@ -103,3 +112,10 @@ except (ImportError, TypeError):  # not CPython, or a version with another signa
         Raises: ValueError, TypeError, RecursionError.
         """
         return dumps(value, separators=(",", ":"))
+
+    def encode_text(value: object) -> str:
+        """Encode a value as JSON text, without spaces and escapes, and without NaN and the infinities.
+
+        Raises: ValueError, TypeError, RecursionError.
+        """
+        return dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -12,16 +12,18 @@ Warning: if a job ends without `with_dependants`, its dependants wait forever.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
+from ..light_types import NamedTuple
 from ..model import events, reasons
 from ..model.events import JobEvent
 from ..model.job import DEAD, FAILED, PENDING, PROCESSING
 from ..table.index_keys import BLOCKED, Entry, member_index, number_in
 from ..table.job_table import JobTable
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from ..model.job import Job
     from ..model.records import Options
 

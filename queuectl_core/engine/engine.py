@@ -13,23 +13,27 @@ Invariant: `handle` checks everything before the first event: a refused command 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
+from ..light_types import NamedTuple
 from ..model import commands, events, reasons
-from ..model.commands import Command
 from ..model.events import Enqueued, Event
 from ..model.job import COMPLETED, PROCESSING
 from ..model.settings import check_key, check_setting
 from ..table.job_table import JobTable
-from . import job_import, job_operations, run_outcome, schedules
+from . import job_operations, run_outcome, schedules
 from .admission import Admission
 from .bulk import Load
 from .dependencies import Dependant, NewJobs, note_dependants, with_dependants
 from .hooks import Hooks
-from .job_operations import Decision
 from .queue_state import QueueState
-from .schedules import ZoneOf
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from ..model.commands import Command
+    from .job_operations import Decision
+    from .schedules import ZoneOf
 
 
 class Step(NamedTuple):
@@ -142,7 +146,12 @@ class Engine(QueueState):
         return [*(event for event in follows if event.id not in admission.events), *new, *of_new], admission.ids
 
     def _operate(self, command: Command, now_ms: int) -> Decision:
-        return _OPERATIONS[type(command)](self.table, command, now_ms)
+        return job_operations.DECISIONS[type(command)](self.table, command, now_ms)
+
+    def _import(self, command: commands.Import, now_ms: int) -> Decision:
+        from .job_import import import_jobs  # few calls need it
+
+        return import_jobs(self.table, command, now_ms)
 
     def _schedule(self, command: Command, now_ms: int) -> Decision:
         return schedules.DECISIONS[type(command)](self.schedules, command, now_ms)
@@ -196,12 +205,12 @@ class Engine(QueueState):
         return self.scheduler.next_due_ms(now_ms)
 
 
-_OPERATIONS: dict[type, Callable[..., Decision]] = {**job_operations.DECISIONS, commands.Import: job_import.import_jobs}
 _HANDLERS: dict[type, Callable[..., Decision]] = {
-    **dict.fromkeys(_OPERATIONS, Engine._operate),
+    **dict.fromkeys(job_operations.DECISIONS, Engine._operate),
     **dict.fromkeys(schedules.DECISIONS, Engine._schedule),
     **dict.fromkeys((commands.Locate, commands.Finish, commands.Release), Engine._report),
     commands.Enqueue: Engine._enqueue,
+    commands.Import: Engine._import,
     commands.Prune: Engine._prune,
     commands.ChangeSetting: Engine._change_setting,
     commands.ShiftClock: Engine._shift_clock,

@@ -12,23 +12,23 @@ Warning: the record describes the job after its end.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
-
+from ..light_types import NamedTuple
 from ..model.events import Canceled, DeadLettered, Enqueued, Event, Failed, Succeeded
 from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
 from ..model.job_spec import HOOKS, MAX_INPUT_BYTES
 from ..model.reasons import is_cancellation
 from ..model.settings import Settings
+from ..table.counts import bump
 from ..table.job_table import JobTable
 from .admission import free_id
 from .bulk import Load
 from .transitions import after
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
     from ..model.records import Hook, Options
 
 QUEUE = "hooks"
@@ -66,6 +66,7 @@ class _Turn:
         self._table = table
         self._is_applied = is_applied
         self._load = load
+        self._ended: dict[str, int] | None = None
 
     def triggers(self) -> Iterator[tuple[Any, Job, tuple[str, ...]]]:
         """Yield each event that triggers hooks, its job, and the names of these hooks."""
@@ -86,13 +87,17 @@ class _Turn:
         jobs, completed, ended = sum(counts.values()), counts[COMPLETED], counts[COMPLETED] + counts[DEAD]
         if not self._is_applied:
             jobs += self._load.count_in(batch) if self._load is not None else 0
-            ended += self._ends[batch]
+            ended += self._ends().get(batch, 0)
         return _BatchEnd(batch, completed, jobs - completed) if ended == jobs else None
 
-    @cached_property
-    def _ends(self) -> Counter[str]:
+    def _ends(self) -> dict[str, int]:
         """Count, by batch, the jobs that end with the events. One count serves all batches."""
-        return Counter(job.options["batch"] for _, job, names in self.triggers() if _BATCH_END in names)
+        if self._ended is None:
+            self._ended = {}
+            for _, job, names in self.triggers():
+                if _BATCH_END in names:
+                    bump(self._ended, job.options["batch"], 1)
+        return self._ended
 
     def _job(self, id: str) -> Job | None:
         return self._table.get(id) if self._load is None else self._load.job_of(self._table, id)
@@ -213,6 +218,8 @@ def _record(hook: _Due, clock_shift_ms: int) -> str:
     if hook.end is not None:
         record["batch_counts"] = {COMPLETED: hook.end.completed, DEAD: hook.end.dead}
     record = {field: value for field, value in record.items() if field not in ("env", "input")}
+    import json  # few calls have a hook
+
     text = json.dumps(record, ensure_ascii=False) + "\n"
     if len(text.encode()) > MAX_INPUT_BYTES:
         record.update(command=hook.job.command[:1000], history=record["history"][-1:], tags={})

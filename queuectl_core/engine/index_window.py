@@ -14,9 +14,12 @@ Warning: a window reads on from where it was. If an entry is taken but stays in 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 
 from ..table.index_keys import Entry
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FIRST_SIZE = 8
 """The initial number of entries of a window. It quadruples each time the window is used up."""

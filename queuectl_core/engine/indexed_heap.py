@@ -9,7 +9,8 @@ Warning: the order is only as right as the keys. If a key may have grown, check 
 from __future__ import annotations
 
 import heapq
-from typing import Generic, TypeVar
+
+from ..light_types import Generic, TypeVar
 
 Key = TypeVar("Key")
 

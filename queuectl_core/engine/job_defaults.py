@@ -7,13 +7,14 @@ Pure. Changes nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
 from ..model.job import NO_OPTIONS
 from ..model.settings import Settings
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from ..model.records import Options, Rules
 
 SETTINGS_OF_JOBS = {

@@ -7,11 +7,8 @@ Invariant: no run of an imported job is in progress here. A job that was running
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from typing import Any, TypeVar
-
 from ..errors import DuplicateJob, InvalidJob, KeyTaken, RepeatedId
+from ..light_types import partial
 from ..model import reasons, validators
 from ..model.attempt import FIELDS, STARTED_FIELDS, TEXT_FIELDS
 from ..model.commands import Import
@@ -21,10 +18,17 @@ from ..model.job_spec import BASIC_FIELDS, MAX_AFTER, OPTIONS, check_env, check_
 from ..table.job_table import JobTable
 from ..timestamps import END_MS
 from .admission import holder_of_key
-from .job_operations import Decision
 from .transitions import due_at
 
-Id = TypeVar("Id")
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, TypeVar
+
+    from .job_operations import Decision
+
+    Id = TypeVar("Id")
+
 
 
 def import_jobs(table: JobTable, command: Import, now_ms: int) -> Decision:
@@ -112,7 +116,7 @@ def _checked(raw: object, index: int) -> dict[str, Any]:
 
     Raises: InvalidJob.
     """
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         raise InvalidJob(index=index, why="an exported job must be a JSON object")
     basic = check_spec({name: raw[name] for name in BASIC_FIELDS if name in raw}, index)
     for name in (*BASIC_FIELDS, "created_ms", "state"):

@@ -7,9 +7,6 @@ Pure. Changes nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional, Union
-
 from ..errors import InvalidInput, KeyTaken, NotDead, UnknownJob, WrongState
 from ..model import commands, events, reasons
 from ..model.events import Event, JobEvent
@@ -23,12 +20,23 @@ from . import places, queue_rules
 from .admission import due_ms, holder_of_key
 from .dependencies import with_dependants
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Optional, Union
+
+    Decision = tuple[Sequence[Event], object]
+    _Change = tuple[dict[str, Any], Optional[int], Optional[int]]
+    """A checked change of a job.
+
+    Its fields in the form in which they are kept; the new time without the clock shift, 0 for now; and that time by the
+    wall clock, if the request gave one.
+    """
+
     _OnJobs = Union[
         commands.Cancel, commands.Remove, commands.RunNow, commands.Edit, commands.Suspend, commands.Continue
     ]
 
-Decision = tuple[Sequence[Event], object]
 _MAX_LOOKS = 10_000
 """How many blockers of blockers one request looks at."""
 
@@ -209,13 +217,6 @@ def _edit(table: JobTable, command: commands.Edit, now_ms: int) -> Decision:
             happened.append(events.MadeReady(job.id, now_ms))
     return happened, [job.id for job in jobs]
 
-
-_Change = tuple[dict[str, Any], Optional[int], Optional[int]]
-"""A checked change of a job.
-
-Its fields in the form in which they are kept; the new time without the clock shift, 0 for now; and that time by the
-wall clock, if the request gave one.
-"""
 
 
 def _checked_fields(table: JobTable, wanted: Mapping[str, object], now_ms: int) -> _Change:

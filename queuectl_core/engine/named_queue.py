@@ -11,9 +11,8 @@ Warning: an entry that a window returned is no longer in it. If it is not used a
 from __future__ import annotations
 
 import heapq
-from functools import partial
-from typing import TYPE_CHECKING
 
+from ..light_types import partial
 from ..model.job import FAILED, PENDING, PROCESSING
 from ..table.index_keys import DELAYED, DUE, READY, Entry, index_of, state_key_of
 from ..table.job_table import JobTable
@@ -21,6 +20,7 @@ from .index_window import Window
 from .queue_rules import paused_until_ms
 from .queue_slots import QueueSlots
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
     from ..model.records import Rules
 

@@ -11,8 +11,6 @@ Warning: a job that runs has no entry in the index, and returns to its place lat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..errors import InvalidInput, NothingToDo, UnknownJob, WrongState
 from ..model import commands, events
 from ..model.events import Event
@@ -20,6 +18,10 @@ from ..model.job import PENDING, Job, rank_of
 from ..model.validators import is_id, shortened
 from ..table.index_keys import READY, Entry, index_of
 from ..table.job_table import JobTable
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_PLACE = 1000
 """The last place that a move accepts as a number, because it reads the jobs before that place."""

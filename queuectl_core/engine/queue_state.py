@@ -8,9 +8,7 @@ state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import count, groupby
-from typing import Any
 
 from ..errors import Corrupt
 from ..model import events
@@ -22,8 +20,15 @@ from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
 from .job_defaults import DefaultsByQueue
 from .scheduler import Scheduler
-from .schedules import Schedules, ZoneOf
+from .schedules import Schedules
 from .transitions import TRANSITIONS, change, set_clock
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from .schedules import ZoneOf
 
 WALL_PAGE = 500
 """The number of jobs waiting for the wall clock that one page has when the clock is set."""

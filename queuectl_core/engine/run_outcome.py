@@ -7,8 +7,6 @@ Invariant: `due_ms` is in ms without the clock shift, so this module subtracts t
 
 from __future__ import annotations
 
-import signal
-
 from ..model import reasons, retry_policy
 from ..model.attempt import AttemptResult
 from ..model.commands import Finish, Locate, Release
@@ -88,6 +86,8 @@ def _why_hopeless(job: Job, ending: AttemptResult, code: int | None) -> str | No
 
 
 def _signal_name(number: int | None) -> str:
+    import signal  # imports enum, which few calls need
+
     try:
         return signal.Signals(number or 0).name  # there is no signal 0
     except ValueError:

@@ -17,10 +17,6 @@ Invariant: `next_ms` is decided once, and the event has it. A replay needs no cl
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional
-
 from ..errors import InvalidInput, InvalidJob, QueueError, UnknownSchedule
 from ..model import commands, events, validators
 from ..model.events import Event
@@ -30,9 +26,18 @@ from ..table.job_table import JobTable
 from ..timestamps import END_MS
 from .admission import Admission, free_id
 from .job_defaults import DefaultsByQueue
-from .job_operations import Decision
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import tzinfo
+    from typing import Any, Optional
+
+    from .job_operations import Decision
+
+    ZoneOf = Callable[[str], Optional[tzinfo]]
+    """A function that returns the time zone of a name."""
+
     from ..model.records import Schedule
 
 MAX_SCHEDULES = 1000
@@ -40,9 +45,6 @@ MAX_NAME = 64
 _STATE = ("last_id", "paused_ms", "problem")
 _KEPT = ("paused_ms", "last_id")
 """The state that a schedule keeps when a user replaces it."""
-
-ZoneOf = Callable[[str], Optional[datetime.tzinfo]]
-"""A function that returns the time zone of a name."""
 
 _UNFIT = ("id", "delay", "at", "after", "after_batch", "after_any")
 

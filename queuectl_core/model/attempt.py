@@ -3,15 +3,17 @@
 This module has the only list of these fields, apart from their types in `records`.
 
 Pure. Knows no Job.
-Does not import `annotations` from __future__: typing compiles each annotation that is text, which costs every start
-time.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from __future__ import annotations
 
+from ..light_types import NamedTuple
 from ..timestamps import utc, utc_or_none
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from typing import Any
+
     from .records import Attempt, AttemptRecord
 
 
@@ -23,17 +25,17 @@ class AttemptResult(NamedTuple):
     """
 
     outcome: str
-    exit_code: Optional[int]
-    signal: Optional[int]
+    exit_code: int | None
+    signal: int | None
     ended_ms: int
     duration_ms: int
-    log_file: Optional[str] = None
+    log_file: str | None = None
     log_offset: int = 0
     output_bytes: int = 0
     dropped_bytes: int = 0
-    detail: Optional[str] = None
-    cpu_ms: Optional[int] = None
-    peak_bytes: Optional[int] = None
+    detail: str | None = None
+    cpu_ms: int | None = None
+    peak_bytes: int | None = None
 
 
 _ENDED_FIELDS = tuple("reason" if name == "detail" else name for name in AttemptResult._fields)
@@ -55,7 +57,7 @@ _RENAMED = {
 """The fields that have other names in a record."""
 
 
-def ended(attempt: "Attempt", result: AttemptResult, reason: Optional[str], outcome: Optional[str]) -> "Attempt":
+def ended(attempt: Attempt, result: AttemptResult, reason: str | None, outcome: str | None) -> Attempt:
     """Return an attempt with its end. `outcome` is set when it differs from that of the result."""
     fields = dict(attempt)
     fields.update(zip(_ENDED_FIELDS, result))
@@ -65,7 +67,7 @@ def ended(attempt: "Attempt", result: AttemptResult, reason: Optional[str], outc
     return fields
 
 
-def record_of(attempt: "Attempt") -> "AttemptRecord":
+def record_of(attempt: Attempt) -> AttemptRecord:
     """Return one attempt in the form for users; `outcome` is None while it runs."""
     record: Any = {name: attempt.get(_RENAMED.get(name, name)) for name in _RECORD_FIELDS}
     record["started_at"] = utc(record["started_at"])

@@ -3,25 +3,24 @@
 In the journal an event is a JSON list: its name, then its fields in order.
 
 Pure. Knows neither the engine nor the frames of the journal.
-Does not import `annotations` from __future__: typing compiles each annotation that is text, which costs every start
-2 ms.
 
 Invariant: an event has all that the engine needs to apply it, so that a replay gives exactly the live state.
 Invariant: journals outlive versions. A released field keeps its place; a new one goes to the end, with a default.
 """
 
-import json
-import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from __future__ import annotations
 
+from .. import fast_json
+from ..light_types import NamedTuple
 from .attempt import AttemptResult
 from .job import NO_OPTIONS
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Union
+
     from .records import Options, Rules, Schedule, StoredJob
-else:  # evaluated below, where annotations as text would cost more
-    Options = Rules = Schedule = StoredJob = Mapping
 
 
 class UnknownFact(ValueError):
@@ -39,9 +38,9 @@ class Enqueued(NamedTuple):
     max_retries: int
     backoff_base: float
     options: Options = NO_OPTIONS
-    due_ms: Optional[int] = None
+    due_ms: int | None = None
     blockers: Sequence[str] = ()
-    wall_ms: Optional[int] = None
+    wall_ms: int | None = None
     """The earliest start by the wall clock, if the request gave one; `due_ms` is this time without the clock shift."""
 
 
@@ -63,7 +62,7 @@ class Started(NamedTuple):
     id: str
     at_ms: int
     worker: str
-    slot: Optional[int] = None
+    slot: int | None = None
 
 
 class OutputLocated(NamedTuple):
@@ -129,7 +128,7 @@ class Canceled(NamedTuple):
     id: str
     at_ms: int
     reason: str
-    ending: Optional[AttemptResult] = None
+    ending: AttemptResult | None = None
 
 
 class Unblocked(NamedTuple):
@@ -157,8 +156,8 @@ class Edited(NamedTuple):
     id: str
     at_ms: int
     fields: Mapping[str, object]
-    due_ms: Optional[int] = None
-    wall_ms: Optional[int] = None
+    due_ms: int | None = None
+    wall_ms: int | None = None
 
 
 class Moved(NamedTuple):
@@ -193,7 +192,7 @@ class Released(NamedTuple):
     at_ms: int
     reason: str
     begun: bool
-    ending: Optional[AttemptResult] = None
+    ending: AttemptResult | None = None
 
 
 class Retried(NamedTuple):
@@ -238,7 +237,7 @@ class ScheduleChanged(NamedTuple):
 
     name: str
     at_ms: int
-    fields: Optional[Schedule]
+    fields: Schedule | None
 
 
 class ScheduleFired(NamedTuple):
@@ -246,8 +245,8 @@ class ScheduleFired(NamedTuple):
 
     name: str
     at_ms: int
-    job_id: Optional[str]
-    next_ms: Optional[int]
+    job_id: str | None
+    next_ms: int | None
 
 
 class ClockShifted(NamedTuple):
@@ -257,13 +256,16 @@ class ClockShifted(NamedTuple):
     at_ms: int
 
 
-JobEvent = Union[
-    Enqueued, Imported, Started, OutputLocated, Succeeded, Failed, DeadLettered, Snoozed, Released, CancelRequested,
-    Canceled, Unblocked, MadeReady, Edited, Moved, Suspended, Continued, Retried, Purged,
-]  # fmt: skip
-"""The events of one job, which `id` names."""
+if TYPE_CHECKING:
+    JobEvent = Union[
+        Enqueued, Imported, Started, OutputLocated, Succeeded, Failed, DeadLettered, Snoozed, Released,
+        CancelRequested, Canceled, Unblocked, MadeReady, Edited, Moved, Suspended, Continued, Retried, Purged,
+    ]  # fmt: skip
+    """The events of one job, which `id` names."""
 
-Event = Union[JobEvent, QueueChanged, ScheduleChanged, ScheduleFired, SettingChanged, ClockShifted]
+    Event = Union[JobEvent, QueueChanged, ScheduleChanged, ScheduleFired, SettingChanged, ClockShifted]
+else:
+    JobEvent = Event = tuple
 
 EVENT_NAMES: dict[str, type[Event]] = {
     "enqueued": Enqueued,
@@ -296,12 +298,11 @@ _ENDING_AT: dict[type, int] = {Succeeded: 2, Failed: 2, DeadLettered: 2, Snoozed
 _FIRST_ENDING_FIELDS = 10
 _FIRST_FIELDS: dict[type, int] = {Started: 3, Retried: 2, Released: 4, Canceled: 3, Edited: 4, Unblocked: 3}
 _OF_NO_JOB = (b"setting-changed", b"queue-changed", b"schedule-changed", b"schedule-fired")
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
 
 def encode(events: Sequence[Event]) -> bytes:
     """Return the payload of a frame: a JSON list of events in UTF-8."""
-    return _encoder.encode([_as_list(event) for event in events]).encode()
+    return fast_json.encode_text([_as_list(event) for event in events]).encode()
 
 
 def name_of(event: Event) -> str:
@@ -339,11 +340,13 @@ def decode(payload: bytes) -> list[Event]:
 
     Raises: UnknownFact, ValueError, TypeError.
     """
-    return [_revive(name, fields) for name, *fields in json.loads(payload)]
+    return [_revive(name, fields) for name, *fields in fast_json.decode(payload.decode())]
 
 
 def ids_in(damaged: bytes) -> list[str]:
     """Return the IDs of jobs in a damaged frame, as far as they can be found."""
+    import re
+
     heads = re.findall(rb'\["([^"]{1,20})","([A-Za-z0-9][A-Za-z0-9._:-]{0,127})"', damaged)
     return list(dict.fromkeys(id.decode() for name, id in heads if name not in _OF_NO_JOB))
 

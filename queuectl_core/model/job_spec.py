@@ -9,15 +9,14 @@ Invariant: a field that journals contain keeps its meaning forever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-
 from ..errors import InvalidJob
+from ..light_types import partial
 from . import retry_policy, validators
 from .validators import kind, shortened
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from .records import CheckedSpec

@@ -8,18 +8,21 @@ Warning: a stored value can be damaged by hand. So it is checked at use, and `se
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, NamedTuple, Union
 
 from ..errors import DamagedSetting, InvalidInput, InvalidSetting
+from ..light_types import NamedTuple, partial
 from ..timestamps import parse_duration_s
 from . import retry_policy, validators
 from .job_spec import MAX_WAIT_S, backoff_base, check_env, hook, max_retries, niceness
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Union
+
+    Value = Union[int, float, str, list[int], dict[str, str]]
+
 MAX_WORKERS = 1024
-Value = Union[int, float, str, list[int], dict[str, str]]
 
 
 class Setting(NamedTuple):
@@ -31,14 +34,20 @@ class Setting(NamedTuple):
     help: str
 
 
+def _is_whole(text: str) -> bool:
+    """Return whether text is an optional sign and up to 19 digits."""
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    return digits.isdigit() and digits.isascii() and len(digits) <= 19
+
+
 def _whole(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+    if not _is_whole(text):
         raise ValueError("must be a whole number")
     return int(text)
 
 
 def _number(text: str) -> int | float:
-    if re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+    if _is_whole(text):
         return int(text)
     try:
         number = float(text)

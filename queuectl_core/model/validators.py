@@ -9,19 +9,18 @@ Pure. Knows no field of a job and no setting.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
-from functools import partial
 
+from ..light_types import partial
 from ..timestamps import parse_duration_s, parse_rfc3339
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
     Number = TypeVar("Number", int, float)
 
-ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+_ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-"
 ID_RULE = "1 to 128 letters, digits and . _ : - , starting with a letter or digit"
 MAX_CODES = 1000
 """There are 255 codes; a request may repeat some."""
@@ -38,7 +37,9 @@ def fault_in(value: object, validate: Callable[[object], object]) -> str | None:
 
 def is_id(value: object) -> bool:
     """Return whether a value can be a job ID."""
-    return isinstance(value, str) and ID_PATTERN.fullmatch(value) is not None
+    if not isinstance(value, str) or not 0 < len(value) <= 128 or not value.isascii():
+        return False
+    return value.isalnum() or (value[0].isalnum() and not value.strip(_ID_CHARACTERS))
 
 
 def job_id(value: object) -> str:
@@ -47,14 +48,14 @@ def job_id(value: object) -> str:
         raise ValueError(f"must be text, not {kind(value)}")
     if len(value) > 128:
         raise ValueError(f"has {len(value)} characters; an ID has {ID_RULE}")
-    if not ID_PATTERN.fullmatch(value):
+    if not is_id(value):
         raise ValueError(f"{value!r} cannot be an ID: {ID_RULE}")
     return value
 
 
 def name(value: object) -> str:
     """Accept a name of a queue, a batch, or a key, which has the form of a job ID."""
-    if isinstance(value, str) and ID_PATTERN.fullmatch(value):
+    if isinstance(value, str) and is_id(value):
         return value
     try:
         return job_id(value)
@@ -106,6 +107,8 @@ def text_pairs(value: object, what: str, most: int, max_bytes: int, names: str) 
         raise ValueError(f"must be an object with text values, not {kind(value)}")
     if len(value) > most:
         raise ValueError(f"has {len(value)} {what}s; at most {most} are allowed")
+    import re
+
     valid_text = partial(text, max_bytes=max_bytes, may_be_empty=True)
     for key, item in value.items():
         if not re.fullmatch(names, key, re.ASCII) or fault_in(key, valid_text):
@@ -153,6 +156,8 @@ def _within(value: Number, low: float, high: float, unit: str) -> Number:
 
 def parse_size(text: str) -> int | None:
     """Return the bytes in text like "4096", "512M" or "2 GiB" (powers of 1024); None for other text."""
+    import re
+
     match = re.fullmatch(r"([0-9]{1,15})([.][0-9]{1,3})? ?([kKmMgGtT]?)i?[bB]?", text.strip(), re.ASCII)
     if match is None:
         return None
@@ -186,8 +191,8 @@ def codes(value: object) -> list[int]:
 
 def _code(item: Any) -> Any:
     """Return text of digits as a number, and any other item unchanged."""
-    is_digits = isinstance(item, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", item, re.ASCII)
-    return int(item) if is_digits else item
+    digits = item.strip(" \t\n\r\f\v") if isinstance(item, str) else ""
+    return int(digits) if digits.isdigit() and digits.isascii() and len(digits) <= 9 else item
 
 
 def truth(value: object) -> bool:

@@ -13,15 +13,16 @@ Invariant: the file is only a hint. No acknowledged change depends on its conten
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
-
+from ..fast_json import decode, encode
+from ..light_types import NamedTuple
 from ..model.commands import ShiftClock
 from ..system import clock, file_io
 from ..system.clock import JUMP_MS
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..engine.engine import Engine
     from ..home import Home
 
@@ -66,7 +67,7 @@ def note(home: Home, engine: Engine, now_ms: int, jump_ms: int) -> None:
         return
     anchor = Anchor(*now, now_ms - engine.table.clock_shift_ms, max(0, jump_ms))
     try:
-        file_io.replace_file(home.clock, json.dumps(anchor).encode(), synced=False)
+        file_io.replace_file(home.clock, encode(anchor).encode(), synced=False)
     except OSError:  # a full or read-only disk; the next process tries again
         pass
 
@@ -87,7 +88,7 @@ def _of_this_boot(home: Home, boot: str, up_ms: int) -> Anchor | None:
     """Return the anchor in the file, or None if it is damaged or belongs to another boot."""
     try:
         with open(home.clock, "rb", opener=file_io.open_owned) as file:
-            anchor = Anchor(*json.loads(file.read(1000)))
+            anchor = Anchor(*decode(file.read(1000).decode()))
     except (OSError, ValueError, TypeError):
         return None
     is_sound = type(anchor.boot) is str and all(type(value) is int for value in anchor[1:])

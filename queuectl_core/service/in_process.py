@@ -11,7 +11,6 @@ So a fork in another thread waits until the work is done.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
 
 from ..engine.engine import Engine
 from ..errors import DiskFull, QueueError, in_words
@@ -27,10 +26,15 @@ from . import clock_anchor, handlers
 from .fields import Fields
 from .ledger import Ledger
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    OnReply = Callable[[Fields], None]
+
 CHANGED_LIMIT = 256
 """The most changed jobs that stay in the journal alone. Every call replays them."""
 
-OnReply = Callable[[Fields], None]
 
 
 class InProcess:

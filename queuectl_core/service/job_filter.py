@@ -9,10 +9,6 @@ To add a condition, add it to `CONDITIONS` and to `records.Where`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from fnmatch import translate
-
 from ..errors import InvalidInput
 from ..model.job import DEAD, FINAL_STATES, Job
 from ..model.reasons import CAUSES, cause_of
@@ -20,12 +16,17 @@ from ..model.validators import is_id
 from . import fields
 from .fields import Fields
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Test = Callable[[Job], bool]
+
 MAX_TEXT = 1000
 """The most characters of a text in a condition."""
 
 MAX_EXIT_CODES = 256
 
-Test = Callable[[Job], bool]
 
 
 class Filter:
@@ -127,6 +128,9 @@ def _grep(value: object) -> Test:
 
 def _glob(value: object) -> Callable[[str], bool]:
     """Return a function that says whether a text is this pattern, or matches it."""
+    import re  # takes longer than most filters
+    from fnmatch import translate
+
     pattern = _text(value)
     try:
         matches = re.compile(translate(pattern)).match

@@ -14,8 +14,6 @@ Invariant: after StorageFailed, the ledger is invalid, because the engine is ahe
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
 
 from .. import home_files
 from ..engine.bulk import Load
@@ -23,7 +21,6 @@ from ..engine.engine import Engine
 from ..errors import Corrupt, DiskFull, StorageFailed
 from ..home import Home
 from ..model import commands, events
-from ..model.commands import Command
 from ..model.settings import of_variables
 from ..storage.backends import open_store
 from ..storage.journal import Journal, Known, TornTail, recover
@@ -35,7 +32,14 @@ from ..system import file_io, load
 from ..system.clock import now_ms
 from ..system.time_zones import zone_of
 from ..table.job_table import JobTable
-from ..table.store import Store
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..model.commands import Command
+    from ..table.store import Store
 
 CHANGED_LIMIT = 10_000
 """The most changed jobs in memory before `maintain` moves slices of them into the store."""
@@ -77,7 +81,7 @@ class Ledger:
         self._home = home
         self._reserve = Reserve(home.reserve)
         try:
-            self.table = JobTable(self._store)
+            self.table: JobTable = JobTable(self._store)
             self.engine = Engine(self.table, zone_of)
             self.engine.scheduler.measure_load = load.average
             self.engine.scheduler.measure_memory = load.free_memory

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
 
 from .. import home_files
 from ..home import Home
+from ..light_types import NamedTuple
 from ..model import commands
 from ..model.attempt import AttemptResult
 from ..model.job import PROCESSING, Job
@@ -30,7 +29,10 @@ from ..system.clock import now_ms
 from ..table.job_table import JobTable
 from ..worker import messages
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from ..model.records import Attempt
 
 LOST = "its worker was lost"

@@ -7,9 +7,7 @@ Invariant: each page bounds the jobs it looks at, not only those it finds, becau
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from ..engine.dependencies import dead_with, dying_with
 from ..engine.run_outcome import backoff_ms
@@ -22,7 +20,12 @@ from . import explanations, fields, queue_pages
 from .fields import Fields
 from .job_filter import Filter
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Shape = Callable[[Job, int], object]
+
     from ..model.records import StoredJob
     from .ledger import Ledger
 
@@ -201,7 +204,6 @@ def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
     return None
 
 
-Shape = Callable[[Job, int], object]
 
 _FORMS: dict[str, Shape] = {
     "record": lambda job, shift_ms: job.record(shift_ms),

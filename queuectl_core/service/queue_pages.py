@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from .. import fast_json
 from ..engine.queue_rules import is_known, paused_until_ms
@@ -24,7 +22,10 @@ from ..wire.protocol import MAX_MESSAGE_BYTES
 from . import fields
 from .fields import Fields
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from ..model.queue_records import QueueRecord, ScheduleRecord
     from ..model.records import PauseRecord, Schedule
     from ..table.job_table import JobTable

@@ -17,18 +17,23 @@ Python that made it.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
 from ..errors import Corrupt, InvalidInput, NoBackend
 from ..system import file_io
-from ..table.store import Store
 from .checksum_store import ChecksumStore
 from .memory_store import MemoryStore
 
-MODULES = {"sqlite": "sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
-"""The backends in order of preference, and the module that each needs."""
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from ..table.store import Store
+
+MODULES = {"sqlite": "_sqlite3", "gnu": "dbm.gnu", "ndbm": "dbm.ndbm", "dumb": "dbm.dumb"}
+"""The backends in order of preference, and the module that each needs.
+
+Of sqlite3, it is only the part in C: the other one imports datetime, which no store needs.
+"""
 
 CURRENT = "CURRENT"
 
@@ -87,7 +92,7 @@ def current_backend(folder: str) -> str | None:
 def _is_there(module: str) -> bool:
     """Return whether the module can be imported. Python can find a module that lacks its C library."""
     try:
-        importlib.import_module(module)
+        __import__(module)  # importing importlib would take longer
         return True
     except ImportError:
         return False

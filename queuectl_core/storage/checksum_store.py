@@ -13,10 +13,14 @@ number of a format that it does not know.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
 from ..errors import Corrupt, QueueError
-from ..table.store import Store
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..table.store import Store
 
 _LINE_BYTES = 9
 _META_OF_FORMAT_1 = b'{"format":1,'

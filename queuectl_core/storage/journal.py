@@ -18,15 +18,18 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from ..errors import Corrupt, DiskFull, StorageFailed
+from ..light_types import NamedTuple
 from ..model import events
 from ..system import file_io
 from . import journal_format
 from .journal_format import MORE, Frame, SegmentHeader
 from .journal_scanner import Scanner, Segment
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 """A segment that has grown to this size is followed by a new one."""

@@ -22,8 +22,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+
+from ..light_types import NamedTuple
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VERSION = 3
 """The version of the format. Increase it for a new event, a new field of an event, or a new option of a job."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from .. import home_files
 from ..errors import Corrupt, NewerFormat
+from ..light_types import NamedTuple
 from ..model import events
 from ..system import file_io
 from . import journal_format
 from .journal_format import MORE, SEGMENT_HEADER_BYTES, Frame, Scan, SegmentHeader
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Segment(NamedTuple):

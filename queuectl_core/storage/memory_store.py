@@ -5,7 +5,10 @@ It does not know the content of the store. It is also the simplest implementatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 
 class MemoryStore:

@@ -13,16 +13,18 @@ system calls per read. Close the store before another process opens it.
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import Any
 
 from ..errors import Corrupt, DiskFull, StorageFailed
 from ..system import file_io
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
     from tempfile import TemporaryDirectory
+    from typing import Any
+else:
+    import _sqlite3 as sqlite3  # the other half of sqlite3 imports datetime
 
 _FREED_BYTES = 4 * 1024 * 1024
 _ROWS = 10_000

@@ -12,16 +12,19 @@ and first removes the entries of the earlier attempt.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import Any
-
+from ..fast_json import decode, encode_text
 from ..model.states import STATES
 from ..table.counts import StoredCounts
 from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, among_all
 from ..table.job_table import FORMAT
-from ..table.store import Store
 from .memory_store import MemoryStore
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ..table.store import Store
 
 _PAGE = 500
 
@@ -41,7 +44,7 @@ def upgraded(store: Store, read_only: bool = False) -> Store:
         store.close()
         store = copy
     puts = _add_format_2(store, meta) if found == 1 else []
-    store.write([*puts, (b"meta", json.dumps({**meta, "format": FORMAT}, ensure_ascii=False).encode())], [])
+    store.write([*puts, (b"meta", encode_text({**meta, "format": FORMAT}).encode())], [])
     return store
 
 
@@ -67,7 +70,7 @@ def _add_format_2(store: Store, meta: dict[str, Any]) -> list[tuple[bytes, bytes
 def _meta(store: Store) -> dict[str, Any]:
     """Return `meta`, or an empty dictionary if it is missing or invalid: the job table reports the error."""
     try:
-        meta = json.loads(store.get(b"meta") or b"{}")
+        meta = decode((store.get(b"meta") or b"{}").decode())
     except ValueError:
         return {}
     return meta if isinstance(meta, dict) else {}

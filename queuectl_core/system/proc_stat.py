@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NamedTuple
+
+from ..light_types import NamedTuple
 
 
 class Process(NamedTuple):

@@ -21,11 +21,14 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple
 
+from ..light_types import NamedTuple
 from ..model import job_environment
 from . import lockfile, proc_stat
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
 
 _LOCK_FD = 19
 """The descriptor number of the lock in a command, if the file limit allows it. A script's own `exec 3>` does not

@@ -13,15 +13,17 @@ Warning: when a difference moves into the store, subtract it here at the same mo
 from __future__ import annotations
 
 import heapq
-import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
 
+from ..fast_json import decode, encode
+from ..light_types import NamedTuple
 from ..model.job import DEAD, PENDING, STATES, Job
 from ..model.job_spec import DEFAULT_QUEUE
 from .index_keys import ALL_QUEUES, BLOCKED
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..model.records import State
     from .store import Store
 
@@ -74,7 +76,7 @@ class StoredCounts(NamedTuple):
         for group, counts in self.groups.items():
             key, record = _key_of(group), _without_zeros(counts)
             if record:
-                puts.append((key, json.dumps(record, separators=(",", ":")).encode()))
+                puts.append((key, encode(record).encode()))
             else:
                 deletes.append(key)
 
@@ -153,12 +155,12 @@ class Counts:
 
     def _stored(self, group: str) -> Mapping[str, int]:
         if group not in self._read:
-            self._keep({group: json.loads(self._store.get(_key_of(group)) or b"{}")})
+            self._keep({group: _parsed(self._store.get(_key_of(group)) or b"{}")})
         return self._read[group]
 
     def _stored_queues(self, after: str) -> list[str]:
         page = self._store.scan(f"{_PREFIX}{after}\0".encode(), _STOP.encode(), _PAGE)
-        records = {key.decode()[len(_PREFIX) :]: json.loads(value) for key, value in page}
+        records = {key.decode()[len(_PREFIX) :]: _parsed(value) for key, value in page}
         self._keep(records)
         return list(records)
 
@@ -181,6 +183,11 @@ def _key_of(group: str) -> bytes:
     return (group if group.startswith(BATCH) else f"{_PREFIX}{group}").encode()
 
 
+def _parsed(value: bytes) -> dict[str, int]:
+    counts: dict[str, int] = decode(value.decode())
+    return counts
+
+
 def counts_in(key: bytes, value: bytes) -> dict[str, int]:
     """Return the counts of the record of a group by name.
 
@@ -188,4 +195,4 @@ def counts_in(key: bytes, value: bytes) -> dict[str, int]:
     """
     text = key.decode()
     group = text[len(_PREFIX) :] if text.startswith(_PREFIX) else text
-    return {f"{state}@{group}": number for state, number in json.loads(value).items()}
+    return {f"{state}@{group}": number for state, number in _parsed(value).items()}

@@ -7,11 +7,15 @@ Warning: entries of the memtable have no order, so a search looks at each. It re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from .memtable import FreshJob, InsertBatch
 
-from .memtable import FreshJob, InsertBatch, MemtableEntry
-from .store import Store
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .memtable import MemtableEntry
+    from .store import Store
 
 MAX_ENTRIES = 50_000
 """The most entries of the memtable in a search. This takes a few milliseconds."""

@@ -20,10 +20,9 @@ Invariant: a job changes only between `for_update` and `reindex`. The result of 
 from __future__ import annotations
 
 import heapq
-import json
 from itertools import islice
-from typing import TYPE_CHECKING, Any
 
+from .. import fast_json
 from ..errors import Corrupt, NewerFormat
 from ..model.job import NO_OPTIONS, STATES, Job
 from ..model.job_spec import DEFAULT_QUEUE
@@ -31,11 +30,15 @@ from .batch_times import BatchTimes
 from .counts import Counts, count_names
 from .id_search import IdSearch
 from .index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry, index_keys_of, state_key_of
-from .memtable import DirtyJob, FreshJob, InsertBatch, Memtable, MemtableEntry
-from .store import Store
+from .memtable import DirtyJob, FreshJob, InsertBatch, Memtable
 
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..model.records import Options, Rules, Schedule, State
+    from .memtable import MemtableEntry
+    from .store import Store
 
 FORMAT = 3
 """Since format 2, there are an index over all queues, and a record of counts for each queue (`store_upgrade`).
@@ -334,7 +337,7 @@ class JobTable:
             "next_number": self.next_number,
             "newest": self.ids.newest,
         }
-        return _encode(meta).encode()
+        return fast_json.encode_text(meta).encode()
 
 
 class _WriteBatch:
@@ -358,7 +361,7 @@ class _WriteBatch:
         if job is None:
             self.deletes.append(f"job/{id}".encode())
             return
-        record = _encode(job.fields()).encode()
+        record = fast_json.encode_text(job.fields()).encode()
         self.puts.append((f"job/{id}".encode(), record))
         self.size += len(record)
 
@@ -384,13 +387,9 @@ def _parsed(key: str, raw: bytes) -> dict[str, Any]:
     Raises: Corrupt.
     """
     try:
-        value = _decode(raw.decode())[0]
+        value = fast_json.decode(raw.decode())
     except ValueError:
         value = None
     if not isinstance(value, dict):
         raise Corrupt(path="the store", why=f"its value of {key} is damaged")
     return value
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().raw_decode

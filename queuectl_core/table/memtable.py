@@ -12,15 +12,18 @@ in the table.
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from itertools import chain, count, islice, repeat
-from typing import Union
 
+from ..light_types import defaultdict
 from ..model.events import Enqueued
 from ..model.job import NO_OPTIONS, PENDING, Job
 from .counts import bump, count_in_batch, count_names
 from .index_keys import INDEXED_OPTIONS, READY, Entry, IndexKey, index_keys_of, member_index
+
+TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Union
 
 
 class DirtyJob:
@@ -97,7 +100,8 @@ class FreshMember(FreshJob):
         return (READY, f"{READY}/{number:012}"), (index, f"{index}/{number:012}")
 
 
-MemtableEntry = Union[DirtyJob, FreshJob]
+if TYPE_CHECKING:
+    MemtableEntry = Union[DirtyJob, FreshJob]
 
 
 def _are_members(enqueued: Sequence[Enqueued]) -> bool:

@@ -415,7 +415,7 @@ def test_home_with_a_really_missing_backend_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_backend_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    monkeypatch.setitem(sys.modules, "_sqlite3", None)
     assert "sqlite" not in available()
     open_store(str(tmp_path)).close()
     assert current_backend(str(tmp_path)) == available()[0]
