@@ -204,6 +204,17 @@ class Administration:
         self.close()
         return reply["pid"], reply["workers"]
 
+    def leave_to_next(self, workers: int | None = None) -> dict[str, Any]:
+        """Do what `leave` does, and return its `pid`, its `workers`, and `in_place`.
+
+        `in_place` tells that the process is a service, which starts again by itself, with this number of `workers`.
+
+        Raises: NoSupervisor.
+        """
+        reply = self._transport.ask("stop", leave=True, restart=True, count=workers)
+        self.close()
+        return {"in_place": False, **reply}
+
     def supervisor(self, workers: int = 1, python: str | None = None) -> Running:
         """Return a context manager that runs a supervisor as a child process and gives its process ID.
 

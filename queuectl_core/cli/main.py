@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("home_commands.restore", "fill a new home from a backup"),
     "doctor": ("home_commands.doctor", "check this home, or recover a damaged one"),
     "config": ("home_commands.config", "set, get, list or unset defaults"),
+    "service": ("home_commands.service", "run the supervisor as a service of systemd or launchd"),
     "completion": ("home_commands.completion", "complete words in bash, zsh and fish"),
 }
 """The module of every command, and its line in the help."""

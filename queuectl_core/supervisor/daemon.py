@@ -15,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -26,8 +27,10 @@ from ..home import NOT_ALLOWED, Home
 from ..service import orphans
 from ..system import file_io, interpreter, lockfile
 from ..system.descriptors import close_all_but
+from ..system.service_manager import ServiceManager
 from ..wire.client import connect
 from .foreground import Foreground
+from .invocation import words_of
 
 Report = Callable[[dict[str, object]], None]
 """A function that tells the starting process that the supervisor is ready, or why it is not."""
@@ -115,7 +118,7 @@ def run(home: Home, count: int, report: Report, foreground: Foreground | None = 
     """
     status = errors.Defect.exit_status
     try:
-        status = _supervise(home, count, report, foreground or Foreground())
+        status = _supervise(home, count, report, foreground or Foreground(is_background=True))
     except BaseException as fault:
         failure = _as_error(home, fault)
         status = failure.exit_status
@@ -139,17 +142,20 @@ def _as_error(home: Home, fault: BaseException) -> QueueError:
 
 
 def _supervise(home: Home, count: int, report: Report, foreground: Foreground) -> int:
-    umask = os.umask(0o077)
+    manager = ServiceManager(os.environ)
+    is_alone = foreground.is_service and manager.is_there
+    next_words = words_of(home, count, foreground) if is_alone else []
+    umask, limit = os.umask(0o077), resource.getrlimit(resource.RLIMIT_NOFILE)
     gc.set_threshold(10_000, 10, 1000)  # a full collection visits every waiting job, and jobs leave no cycles
     os.chdir("/")  # keeps no disk busy, and a Python started from here imports nothing from a user's folder
     home.prepare()
     lock = _take_lock(home)  # once the supervisor is ready, held until this process ends
-    from .log import log, use_format
+    from .log import log, set_up
     from .supervisor import Supervisor
 
-    use_format(foreground.log_format)
+    set_up(foreground.log_format, manager if foreground.is_service else None)
     try:
-        supervisor = Supervisor(home, lock, count, umask, foreground)
+        supervisor = Supervisor(home, lock, count, umask, foreground._replace(restarts_in_place=is_alone))
     except BaseException:
         lockfile.release(lock)  # before the failure is reported: `doctor` may run at once
         raise
@@ -157,8 +163,14 @@ def _supervise(home: Home, count: int, report: Report, foreground: Foreground) -
         supervisor.stop_at_end_of(0)
     _import_late_modules()
     report({"pid": os.getpid()})
-    log(f"ready: pid {os.getpid()}, {count} workers, home {home.path}")
+    log(f"ready: pid {os.getpid()}, {count} workers, home {home.path}", "READY=1", f"MAINPID={os.getpid()}")
     supervisor.run()
+    if supervisor.next_count is not None:
+        log("restarting in place")
+        next_words[next_words.index("--count") + 1] = str(supervisor.next_count)
+        os.umask(umask)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        os.execve(next_words[0], next_words, manager.environ(os.environ))
     log("stopped")
     return supervisor.exit_status
 

@@ -18,15 +18,8 @@ from ..home import Home
 from ..model.settings import MAX_WORKERS
 from ..system import interpreter
 from . import daemon
-
-_MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
-_BOOT = """import sys, __future__
-sys.path.insert(0, sys.argv.pop(1))
-import queuectl_core
-del sys.path[0]
-from queuectl_core.cli.main import main
-main()"""
-"""Replaces `_MAIN` if that is not a file, for example in a zip archive."""
+from .foreground import Foreground
+from .invocation import words_of
 
 _held: set[int] = set()
 """The writing ends that keep supervisors of this process alive."""
@@ -45,17 +38,6 @@ def _close_held() -> None:
 os.register_at_fork(after_in_child=_close_held)
 
 
-def command_line(home: Home, workers: int, ready: int, python: str | None) -> list[str]:
-    """Return the command that starts a supervisor which reports to the descriptor `ready`.
-
-    Raises: InvalidInput.
-    """
-    words = interpreter.command(python)
-    words += [_MAIN] if os.path.isfile(_MAIN) else ["-c", _BOOT, os.path.dirname(os.path.dirname(_MAIN))]
-    words += ["--home", home.path, "worker", "start", "--foreground", "--until-eof", "--quiet"]
-    return [*words, "--count", str(workers), "--ready-fd", str(ready)]
-
-
 def start_child(home: Home, workers: int, python: str | None) -> tuple[subprocess.Popen[bytes], int]:
     """Start a supervisor, and return its process and a descriptor when it is ready.
 
@@ -63,6 +45,7 @@ def start_child(home: Home, workers: int, python: str | None) -> tuple[subproces
 
     Raises: InvalidInput, QueueError.
     """
+    words = words_of(home, workers, Foreground(until_eof=True), python)
     home.prepare()
     alive, held = os.pipe()
     _held.add(held)
@@ -71,7 +54,7 @@ def start_child(home: Home, workers: int, python: str | None) -> tuple[subproces
         ready, writable = os.pipe()
         with open(ready, "rb") as pipe:
             try:
-                process = _spawn(home, command_line(home, workers, writable, python), alive, writable)
+                process = _spawn(home, [*words, "--ready-fd", str(writable)], alive, writable)
             finally:
                 os.close(writable)
             daemon.parse_answer(home, pipe.read())

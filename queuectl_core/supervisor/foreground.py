@@ -22,6 +22,7 @@ class Foreground(NamedTuple):
 
     `log_jobs` logs the start and end of each run, and `log_output` the output. `log_format` is `text` or `json`.
     `until_eof` ends the supervisor when standard input ends, and `until_empty` when no job is left to run.
+    `restarts_in_place` is set where a service manager watches the process: `worker restart` keeps the process then.
     """
 
     until_eof: bool = False
@@ -29,6 +30,13 @@ class Foreground(NamedTuple):
     log_jobs: bool = False
     log_output: bool = False
     log_format: str = TEXT
+    is_background: bool = False
+    restarts_in_place: bool = False
+
+    @property
+    def is_service(self) -> bool:
+        """Return whether a service manager may have started the supervisor, to run until it is stopped."""
+        return not (self.is_background or self.until_eof or self.until_empty)
 
     @property
     def needs_events(self) -> bool:

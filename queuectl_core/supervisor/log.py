@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..model.log_lines import TEXT, line, message
 from ..system.clock import now_ms
 from ..system.line_sink import LineSink
+from ..system.service_manager import ServiceManager
 
 _how = TEXT
 """The format of the lines, one of `log_lines.FORMATS`."""
@@ -17,15 +18,23 @@ def _dropped(count: int) -> bytes:
 _sink = LineSink(_dropped)
 
 
-def use_format(how: str) -> None:
-    """Write all lines from now on in this format."""
-    global _how
-    _how = how
+_manager: ServiceManager | None = None
 
 
-def log(text: str) -> None:
-    """Print a message to standard error, which is the supervisor's log or its terminal."""
+def set_up(how: str, manager: ServiceManager | None) -> None:
+    """Write all lines from now on in this format, and send the messages to a service manager as its status."""
+    global _how, _manager
+    _how, _manager = how, manager
+
+
+def log(text: str, *facts: str) -> None:
+    """Print a message to standard error, which is the supervisor's log or its terminal.
+
+    `facts` are for a service manager, like `READY=1`.
+    """
     write([line(message(now_ms(), text), _how)])
+    if _manager is not None:
+        _manager.tell(text, *facts)
 
 
 def write(lines: list[bytes]) -> None:

@@ -85,7 +85,7 @@ class Shutdown:
         self._kill_overdue()
 
     def _finish_jobs(self) -> None:
-        log("stopping; running jobs may finish")
+        log("stopping; running jobs may finish", "STOPPING=1")
         self._pool.drain()
 
     def _end_jobs(self) -> None:

@@ -101,6 +101,9 @@ class Supervisor:
         self._ends_when_empty = foreground.until_empty
         self._job_watch = JobWatch(foreground, ledger.table) if foreground.needs_events else None
         self.exit_status = 0
+        self.next_count: int | None = None
+        """The number of workers with which this process starts again, or None if it ends."""
+        self._restarts_in_place = foreground.restarts_in_place
         self._follow_last_supervisor()
         self._orphans = OrphanTracker(home, ledger.table, self._decide, self._selector)
         self._pool = Pool(conditions, ledger, self._orphans, self._clock, self._selector)
@@ -325,14 +328,18 @@ class Supervisor:
         if self._shutdown.level:
             raise Busy(what="the supervisor is stopping")
         self._pool.scale(count)
+        log(f"scaled to {count} workers (was {before})")
         return {"before": before, "workers": count}
 
     def _stop(self, request: Request) -> Request:
         level = StopLevel.END_JOBS if request.get("now") is True else StopLevel.FINISH_JOBS
         if request.get("leave") is True:
             level = StopLevel.LEAVE_JOBS
+            if self._restarts_in_place and request.get("restart") is True and not self._shutdown.level:
+                count = request.get("count")
+                self.next_count = count if type(count) is int else self._pool.wanted
         self._shutdown.ask(level, str(request["job"]) if request.get("job") else None)
-        return {"pid": os.getpid(), "workers": self._pool.wanted}
+        return {"pid": os.getpid(), "workers": self._pool.wanted, "in_place": self.next_count is not None}
 
     def _take_signals(self, mask: int) -> None:
         received = os.read(self._wake, 4096)
@@ -340,6 +347,7 @@ class Supervisor:
             process_tree.reap_all_but(self._pool.pids())
         for number in received:
             if number in _STOP_SIGNALS:
+                self.next_count = None
                 self._shutdown.ask_by_signal()
 
     # Schedules

@@ -51,6 +51,9 @@ ACTIONS = {
         ("count", "N", "number of workers, from 0"),
     ),
 }
+RESTART_WITHIN_S = 30.0
+"""The longest time in seconds to wait until a service runs again."""
+
 _FOR_FOREGROUND = ("--ready-fd", "--until-eof", "--log-output", "--log-format")
 
 
@@ -71,7 +74,7 @@ def _change(queue: Queue, args: Arguments, screen: Screen) -> None:
     if args.action == "restart":
         return _restart(queue, count, screen)
     if args.foreground or args.exit_when_empty:
-        return _start_in_foreground(queue, count or 1, args)
+        return _start_in_foreground(queue, 1 if count is None else count, args)
     for flag in _FOR_FOREGROUND:
         if getattr(args, flag[2:].replace("-", "_")):
             raise InvalidInput(what=f"{flag} requires --foreground")
@@ -86,7 +89,8 @@ def _wanted_count(args: Arguments) -> int | None:
     counts = [text for text in (args.count, vars(args).get("workers")) if text is not None]
     if len(counts) > 1:
         raise InvalidInput(what="name the number of workers once")
-    return _count(counts[0], int(args.action == "start")) if counts else None
+    is_background = args.action == "start" and not args.foreground
+    return _count(counts[0], int(is_background)) if counts else None
 
 
 def _start(queue: Queue, count: int, screen: Screen) -> None:
@@ -196,18 +200,44 @@ def _restart(queue: Queue, count: int | None, screen: Screen) -> None:
     from ...supervisor import daemon
 
     daemon.refuse_inside_a_run()
-    pid, workers = queue.leave()
+    socket = _age_of(queue.home.socket)
+    old = queue.leave_to_next(count)
+    count = old["workers"] if count is None else count
+    if old["in_place"]:
+        return _restart_service(queue, socket, count, screen)
     try:
-        _wait_for_end(queue, pid, None, time.monotonic())
+        _wait_for_end(queue, old["pid"], None, time.monotonic())
     except KeyboardInterrupt:
         screen.note("the old supervisor ends, and its jobs continue; to start a new one, use `queuectl worker start`")
         raise
-    count = workers if count is None else count
     pid = daemon.start(queue.home, count)
     said = f"restarted with {counted(count, 'worker')}, supervisor pid {pid}"
     screen.done({"workers": count, "pid": pid}, said)
     if not screen.quiet and queue.settings().get("environment") != "submit":
         screen.note("jobs that start from now on have the environment of this call")
+
+
+def _restart_service(queue: Queue, socket: int | None, count: int, screen: Screen) -> None:
+    """Wait until the supervisor of a service has replaced its socket, which had this age.
+
+    Raises: Busy.
+    """
+    deadline_s, pause_s = time.monotonic() + RESTART_WITHIN_S, 0.005
+    while _age_of(queue.home.socket) in (socket, None):
+        if time.monotonic() >= deadline_s:
+            raise Busy(what=f"the service has not started again within {RESTART_WITHIN_S:g} s; see its log")
+        time.sleep(pause_s)
+        pause_s = min(0.1, pause_s * 1.5)
+    pid = _pid_as_told(queue)
+    screen.done({"workers": count, "pid": pid}, f"restarted the service with {counted(count, 'worker')}, pid {pid}")
+
+
+def _age_of(path: str) -> int | None:
+    """Return when the file at a path was made, in ns, or None without one."""
+    try:
+        return os.stat(path).st_ctime_ns
+    except FileNotFoundError:
+        return None
 
 
 def _running(queue: Queue) -> list[str]:
