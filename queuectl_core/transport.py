@@ -125,7 +125,7 @@ class Transport:
 
         for line in self._tries():
             # Use a new connection: a kept one may be closed already, and parts cannot be sent twice.
-            client = self._connect()
+            client = self.connect()
             if client is not None:
                 try:
                     self._load_through(client, requests, on_reply)
@@ -232,9 +232,13 @@ class Transport:
             if client.pid == os.getpid():
                 client.deadline_s = self.deadline_s
                 return client
-        return self._connect()
+        return self.connect()
 
-    def _connect(self) -> Client | None:
+    def connect(self) -> Client | None:
+        """Return a new connection to the supervisor, or None if none runs.
+
+        Raises: BadHome, Busy.
+        """
         return connect(self.home.socket, self.deadline_s) if self.home.exists() else None
 
     def _pop_idle(self) -> Client | None:

@@ -14,7 +14,6 @@ import time
 from .errors import Busy, InvalidInput, NoSupervisor, OutcomeUnknown, UnknownBatch, UnknownJob
 from .model.states import COMPLETED, FINAL_STATES, OPEN_STATES, STATES
 from .transport import Transport
-from .wire.client import Client, connect
 from .wire.protocol import MAX_JOBS, WAIT_JOBS
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .model.records import Ended
+    from .wire.client import Client
 
 _BRIEF: dict[str, object] = {"limit": 5000, "form": "brief", "numbered": True}
 """The fields of a request for the IDs of jobs, with the number that the next job gets."""
@@ -150,7 +150,7 @@ class JobWait:
         """
         self._of_runs = self._watch.is_needed = True
         self._earlier.total = len(ids)
-        client = connect(self._transport.home.socket, self._transport.deadline_s)
+        client = self._transport.connect()
         return client is not None and self._ended_with(client, ids, lenient=True)[0] is not None
 
     def _for_portion(self, ids: Sequence[str], lenient: bool) -> dict[str, Any] | None:
@@ -160,7 +160,7 @@ class JobWait:
         """
         pause_s, alone_from_s = FIRST_PAUSE_S, 0.0
         while True:
-            client = connect(self._transport.home.socket, self._transport.deadline_s)
+            client = self._transport.connect()
             if client is not None:
                 reply, is_heard = self._ended_with(client, ids, lenient)
                 alone_from_s = time.monotonic() + SUCCESSOR_WITHIN_S

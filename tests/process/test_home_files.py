@@ -360,6 +360,15 @@ def test_links_inside_the_folders_are_refused_in_one_line(queuectl: CommandLine,
     assert Path(victim).read_bytes() == before
 
 
+def test_wait_refuses_a_home_that_others_can_write_to_like_every_command(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.ok("worker", "start")
+    queuectl.ok("wait", "a")
+    os.chmod(queuectl.home, 0o777)
+    assert "other users can write to it" in queuectl.refused(2, "wait", "a")
+    os.chmod(queuectl.home, 0o700)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a folder")
 def test_commands_on_a_home_of_another_user_only_refuse(queuectl: CommandLine) -> None:
     queuectl.ok("enqueue", "--id", "a", "--command", "true")
