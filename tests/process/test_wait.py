@@ -108,7 +108,7 @@ class MovingPages:
             return {"jobs": ["a"] if self.scans == 1 else ["a", "moved", "added"], "next": ["pending", "x"], "next_number": 9}
         return {"jobs": ["z"], "next": None, "next_number": 11}
 
-    pages = Transport.pages
+    page, pages = Transport.page, Transport.pages
 
 
 def test_a_job_that_moves_between_two_pages_is_found() -> None:
