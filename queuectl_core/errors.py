@@ -156,6 +156,14 @@ class UnknownSchedule(QueueError):
     hint = "`queuectl schedule list` shows the schedules that exist"
 
 
+class UnknownQueue(QueueError):
+    """A name of a queue that has neither jobs nor rules. `meant` is the text of a guess, or empty."""
+
+    code = "unknown_queue"
+    text = "queue {queue!r} does not exist{meant}"
+    hint = "if you want a new queue, add --create"
+
+
 class UnknownBatch(QueueError):
     """A name of a batch that no job has."""
 

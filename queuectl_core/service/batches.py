@@ -12,6 +12,7 @@ from ..errors import UnknownBatch
 from ..model.job import FINAL_STATES, PROCESSING
 from ..model.validators import is_id
 from ..timestamps import utc_or_none
+from . import prefetched
 from .fields import Fields
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -36,12 +37,13 @@ def batch(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     times = table.batch_times.of(str(name))
     unfinished = sum(number for state, number in counts.items() if state not in FINAL_STATES)
     jobs_per_s = _pace(counts, times) if unfinished else _whole_pace(counts, times)
+    early = sum(job.options.get("batch") == name for job in prefetched.jobs_of(ledger))
     left_s = 0.0 if not unfinished else None
     if unfinished and jobs_per_s:
         left_s = round(unfinished / jobs_per_s, 3)
     record: Fields = {
         "batch": name,
-        "counts": counts,
+        "counts": prefetched.shown_counts(dict(counts), early),
         "started_at": _shown(times.started_ms, table.clock_shift_ms),
         "ended_at": None if unfinished else _shown(times.ended_ms, table.clock_shift_ms),
         "jobs_per_s": jobs_per_s,

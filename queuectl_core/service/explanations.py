@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..model.records import State
     from .ledger import Ledger
 
 AHEAD_LIMIT = 1000
@@ -26,9 +27,9 @@ MAX_LOOKS = 1000
 """The most queues with rules, and the most runs, that are looked at for what holds jobs back."""
 
 
-def why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
-    """Return why a job is in its state: the code `because`, and the facts of that case."""
-    if job.state == PROCESSING:
+def why(ledger: Ledger, job: Job, state: State, now_ms: int) -> Fields:
+    """Return why a job is in the state that users see: the code `because`, and the facts of that case."""
+    if state == PROCESSING:
         run, because = job.running(), "suspended" if job.suspended else "runs"
         if job.cancel:
             because = "canceled"
@@ -36,6 +37,8 @@ def why(ledger: Ledger, job: Job, now_ms: int) -> Fields:
     reason: Fields = {"reason": job.reason, "max_retries": job.max_retries}
     if job.state in (COMPLETED, DEAD):
         return {"because": job.state, "at": utc(job.updated_ms), **reason, "attempts": job.attempts}
+    if job.state == PROCESSING:
+        return {"because": "waits for a worker", "ahead": 0, "is_more": False}
     if job.blockers:
         return {"because": "waits for jobs", "jobs": job.blockers, "batches": batches.of_blockers(ledger, job)}
     at_ms = job.next_run_ms(ledger.table.clock_shift_ms)

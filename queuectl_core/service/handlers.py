@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..engine.bulk import Load
+    from ..model.records import State
     from .ledger import Ledger
 
     Asked = TypeVar("Asked")
@@ -263,10 +264,18 @@ def _changes(command_of: CommandOf[Fields]) -> Handler:
         states = request.get("states")
         if not isinstance(states, list):
             return decide(ledger, request, now_ms)
-        ids = [id for id in fields.ids(request) if ledger.table.state_of(id) in states]
+        ids = [id for id in fields.ids(request) if _state_of(ledger, id) in states]
         return decide(ledger, {**request, "ids": ids}, now_ms) if ids else {"ids": []}
 
     return handle
+
+
+def _state_of(ledger: Ledger, id: str) -> State | None:
+    """Return the state of a job that users see, or None if there is no such job."""
+    from .prefetched import state_of
+
+    job = ledger.table.get(id)
+    return None if job is None else state_of(job, ledger.prefetched())
 
 
 def _targets(request: Fields) -> tuple[list[str], bool]:

@@ -35,7 +35,7 @@ from ..table.job_table import JobTable
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
     from ..model.commands import Command
@@ -72,6 +72,9 @@ RELIEF = 5000
 class Ledger:
     """The joined engine, journal, and store of one home."""
 
+    find_prefetched: Callable[[], Collection[str]] | None = None
+    """Return the IDs of the jobs whose runs wait in workers; a supervisor sets this."""
+
     def __init__(self, home: Home, read_only: bool = False) -> None:
         """Recover the home from the disk. With `read_only`, recover it in memory, only for reads.
 
@@ -107,6 +110,10 @@ class Ledger:
         """
         for key, value in of_variables(os.environ).items():
             self.decide(commands.ChangeSetting(key, value), now_ms())
+
+    def prefetched(self) -> Collection[str]:
+        """Return the IDs of the jobs whose runs wait in workers, so that these jobs do not run yet."""
+        return () if self.find_prefetched is None else self.find_prefetched()
 
     @property
     def torn(self) -> TornTail | None:

@@ -7,13 +7,14 @@ Invariant: the cost depends on the number of queues, workers and runs, which hav
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..model.job import FAILED, PENDING, PROCESSING, STATES, Job
 from ..model.job_spec import DEFAULT_QUEUE
 from ..table.index_keys import BLOCKED, DELAYED, DUE, READY, index_of
-from . import queries, queue_pages
+from . import prefetched, queries, queue_pages
 from .explanations import hold_of, hold_of_all
 from .fields import Fields
 
@@ -49,13 +50,13 @@ _REASONS: dict[str, Reason] = {
 
 def overview(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return what the home does now, while no supervisor runs."""
-    return {"overview": {**of(ledger, queries.status(ledger, request, now_ms), (), now_ms), "slots": None}}
+    return {"overview": {**of(ledger, queries.status(ledger, request, now_ms), now_ms), "slots": None}}
 
 
-def of(ledger: Ledger, status: Fields, early: Collection[str], now_ms: int) -> Fields:
-    """Return an overview made from a status. `early` are the IDs of jobs whose runs wait in busy workers."""
+def of(ledger: Ledger, status: Fields, now_ms: int) -> Fields:
+    """Return an overview made from a status."""
     free = status.get("slots")
-    queues = _Queues(ledger, early, now_ms)
+    queues = _Queues(ledger, now_ms)
     queues.free_slots = free["total"] - free["used"] if isinstance(free, dict) else None
     workers: Any = status["workers"]
     return {
@@ -83,7 +84,7 @@ def _no_throughput(unshifted_ms: int) -> Throughput:
 class _Queues:
     """The queues of a home at one moment."""
 
-    def __init__(self, ledger: Ledger, early: Collection[str], now_ms: int) -> None:
+    def __init__(self, ledger: Ledger, now_ms: int) -> None:
         self._ledger = ledger
         self._table = ledger.table
         self._now_ms = now_ms
@@ -92,15 +93,13 @@ class _Queues:
         lack = ledger.shortage()
         full: Fields = {"because": "the disk is full", "short_of": lack}
         self._hold = full if lack else hold_of_all(ledger, now_ms)
-        self._early: dict[str, int] = {}
+        self._early = Counter(job.queue for job in prefetched.jobs_of(ledger))
         self._since_ms: dict[str, int] = {}
         """When the oldest run of each queue began."""
-        for id in early:
-            queue = self._table.options_of(id).get("queue", DEFAULT_QUEUE)
-            self._early[queue] = self._early.get(queue, 0) + 1
+        early = ledger.prefetched()
         for _, id in self._table.scan(PROCESSING, MAX_RUNS):
             job = self._table.get(id)
-            if job is not None and id not in early:
+            if job is not None and prefetched.state_of(job, early) == PROCESSING:
                 started_ms = job.running()["started_ms"]
                 self._since_ms[job.queue] = min(started_ms, self._since_ms.get(job.queue, started_ms))
         self._blocked = self._count_blocked()
@@ -120,9 +119,8 @@ class _Queues:
         return [*records, self._others(records)] if len(names) > MAX_QUEUES else records
 
     def _record(self, name: str) -> Fields:
-        record: Any = queue_pages.record_of(self._table, name, self._now_ms)
-        counts, early = record["counts"], self._early.get(name, 0)
-        counts.update({PENDING: counts[PENDING] + early, PROCESSING: counts[PROCESSING] - early})
+        record: Any = queue_pages.record_of(self._table, name, self._early[name], self._now_ms)
+        counts = record["counts"]
         waiting = counts[PENDING] + counts[FAILED]
         heads = list(self._heads(name)) if waiting else []
         hold = hold_of(self._ledger, name, self._now_ms) if waiting else None

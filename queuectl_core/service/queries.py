@@ -16,13 +16,13 @@ from ..model.job import COMPLETED, DEAD, FAILED, FINAL_STATES, PENDING, PROCESSI
 from ..model.validators import is_id
 from ..table.index_keys import ALL_QUEUES, indexes_of, member_index
 from ..wire.protocol import MAX_DEPENDANTS, MAX_JOBS, MAX_MESSAGE_BYTES
-from . import explanations, fields, queue_pages
+from . import explanations, fields, prefetched, queue_pages
 from .fields import Fields
 from .job_filter import Filter
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     Shape = Callable[[Job, int], object]
 
@@ -52,7 +52,9 @@ _NEWEST_FIRST = (COMPLETED, DEAD)
 
 def show(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return the record of one job."""
-    return {"job": _job(ledger, request).record(ledger.table.clock_shift_ms)}
+    job, clock_shift_ms = _job(ledger, request), ledger.table.clock_shift_ms
+    is_early = prefetched.state_of(job, ledger.prefetched()) != job.state
+    return {"job": prefetched.record_of(job, clock_shift_ms) if is_early else job.record(clock_shift_ms)}
 
 
 def _job(ledger: Ledger, request: Fields) -> Job:
@@ -118,8 +120,9 @@ def kept(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 
 def status(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return counts, pause, disk state, and what holds jobs back. A supervisor adds itself and its workers."""
+    counts = {state: ledger.table.counts[state] for state in STATES}
     return {
-        "counts": {state: ledger.table.counts[state] for state in STATES},
+        "counts": prefetched.shown_counts(counts, len(ledger.prefetched())),
         **queue_pages.pause_of(ledger.table, ALL_QUEUES, now_ms),
         "short_of": ledger.shortage(),
         "holds": list(islice(explanations.holds(ledger, now_ms), MAX_HOLDS)),
@@ -138,11 +141,12 @@ class PageQuery:
     `form` is `record`, `brief` (IDs only), `kept` (everything that is kept), or `raw` (the same
     with times by the wall clock).
     `before` leaves out jobs from this number on. A `numbered` page gives a suitable number as `next_number`.
+    The jobs in `early` are prefetched: they are pending, but the table has them among the processing ones.
 
     Raises: InvalidInput.
     """
 
-    def __init__(self, request: Fields) -> None:
+    def __init__(self, request: Fields, early: Collection[str]) -> None:
         limit, form = fields.number(request, "limit"), str(request.get("form", "record"))
         if limit is not None and limit < 1:
             raise InvalidInput(what="limit must be a whole number, 1 or more")
@@ -151,9 +155,11 @@ class PageQuery:
         most = BRIEF_JOBS if form == "brief" else PAGE_JOBS
         self.limit = PAGE_JOBS if limit is None else min(limit, most)
         self.is_brief = form == "brief"
-        self.shape = _FORMS[form]
+        self.early = early
         self.filter = Filter(request)
-        self.indexes = _wanted_indexes(request, self.filter)
+        self.states = _wanted_states(request, self.filter)
+        self.indexes = _wanted_indexes(self.states, self.filter)
+        self._shape = _FORMS[form]
         self.after: str
         index, self.after = fields.cursor(request) or (self.indexes[0], "")
         if index not in self.indexes or not fields.is_key(self.after, index):
@@ -161,6 +167,20 @@ class PageQuery:
         self.indexes = self.indexes[self.indexes.index(index) :]
         self.newest_first = () if fields.is_set(request, "oldest_first") else _NEWEST_FIRST
         self.is_numbered = fields.is_set(request, "numbered")
+
+    def shape(self, job: Job, clock_shift_ms: int) -> object:
+        """Return a job in the form that the request asks for."""
+        if self._shape is _FORMS["record"] and prefetched.state_of(job, self.early) != job.state:
+            return prefetched.record_of(job, clock_shift_ms)
+        return self._shape(job, clock_shift_ms)
+
+    def takes(self, job: Job) -> bool:
+        """Return whether a job is in a state that the request asks for, and meets its conditions."""
+        return prefetched.state_of(job, self.early) in self.states and self.filter.takes(job)
+
+    def takes_all_in(self, index: str) -> bool:
+        """Return whether all jobs of an index match, so that none has to be read."""
+        return index.rpartition("/")[2] != PROCESSING and self.filter.takes_all_in(index)
 
     def oldest(self, index: str) -> str:
         """Return a key of an index before all jobs that can match, or an empty text."""
@@ -170,7 +190,7 @@ class PageQuery:
 
 def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return one page of the jobs that match the request, which `PageQuery` describes."""
-    query, table = PageQuery(request), ledger.table
+    query, table = PageQuery(request, ledger.prefetched()), ledger.table
     page = Page(query.limit, query.shape, table.clock_shift_ms)
     reply: Fields = {"jobs": page.jobs, "next": _fill(page, query, ledger)}
     if query.filter.where:
@@ -184,7 +204,7 @@ def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
         is_reverse, oldest = index.rpartition("/")[2] in query.newest_first, query.oldest(index)
         key: str | None = query.after if index == query.indexes[0] else ""
         key = key if is_reverse else max(str(key), oldest)
-        is_all = query.is_brief and query.filter.takes_all_in(index)
+        is_all = query.is_brief and query.takes_all_in(index)
         while key is not None:
             size = query.limit - len(page.jobs) if is_all or not page.has_skipped else PAGE_JOBS
             entries = ledger.table.in_order(index, size, key, is_reverse)
@@ -195,7 +215,7 @@ def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
                 key = entries[-1][0]
             for place, id in () if is_all else entries:
                 job = ledger.table.get(id)
-                if job is not None and not page.look_at(job, query.filter.takes(job)):
+                if job is not None and not page.look_at(job, query.takes(job)):
                     return [index, key]
                 key = place
             if page.is_full:
@@ -269,8 +289,8 @@ def _size_of(job: Job) -> int:
     return len(job.command) + len(job.cwd) + reasons + options + 400 * (len(job.history) + 1)
 
 
-def _wanted_indexes(request: Fields, filter: Filter) -> list[str]:
-    """Return the indexes of the states that a request asks for, in the order of display."""
+def _wanted_states(request: Fields, filter: Filter) -> list[str]:
+    """Return the states that a request asks for, in the order of display."""
     states = request.get("state")
     if states is None:
         states = STATES_SHOWN
@@ -281,12 +301,21 @@ def _wanted_indexes(request: Fields, filter: Filter) -> list[str]:
     for state in states:
         if state not in STATES:
             raise InvalidInput(what=f"unknown state {_with_guess(state)}; the states are {', '.join(STATES)}")
-    shown = [name for name in STATES_SHOWN if name in states]
+    shown: list[str] = [name for name in STATES_SHOWN if name in states]
     if filter.ended_since_ms is not None:
         shown = [name for name in shown if name in FINAL_STATES] or shown
+    return shown
+
+
+def _wanted_indexes(states: list[str], filter: Filter) -> list[str]:
+    """Return the indexes that have the jobs in these states, in the order of display.
+
+    Pending jobs can be prefetched, and have the index entries of processing ones.
+    """
+    read = [PROCESSING, *states] if PENDING in states and PROCESSING not in states else states
     if filter.batch is not None:
-        return [member_index(str(filter.batch), name) for name in shown]
-    return [index for name in shown for index in indexes_of(name, filter.queue)]
+        return [member_index(str(filter.batch), name) for name in read]
+    return [index for name in read for index in indexes_of(name, filter.queue)]
 
 
 def _with_guess(state: object) -> str:
@@ -303,7 +332,8 @@ def why(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     `because` is a code, and the fields beside it are the facts of that case. The caller makes the sentence.
     """
     job = _job(ledger, request)
-    return {"why": {"id": job.id, "state": job.state, **explanations.why(ledger, job, now_ms)}}
+    state = prefetched.state_of(job, ledger.prefetched())
+    return {"why": {"id": job.id, "state": state, **explanations.why(ledger, job, state, now_ms)}}
 
 
 def retry_waits_s(job: Job) -> list[float]:

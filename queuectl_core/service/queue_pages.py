@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 
 from .. import fast_json
 from ..engine.queue_rules import is_known, paused_until_ms
@@ -19,7 +20,7 @@ from ..model.job import STATES
 from ..table.index_keys import ALL_QUEUES
 from ..timestamps import utc, utc_or_none
 from ..wire.protocol import MAX_MESSAGE_BYTES
-from . import fields
+from . import fields, prefetched
 from .fields import Fields
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
@@ -45,10 +46,11 @@ def queues(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     after = fields.text(request, "next")
     if request.get("form") == "raw":
         return _page(_names_behind(table.queues, after), lambda name: [name, table.queues[name]], "queues")
-    only = fields.text(request, "queue")
+    only, early = fields.text(request, "queue"), Counter(job.queue for job in prefetched.jobs_of(ledger))
     if only:
-        return {"queues": [record_of(table, only, now_ms)] if is_known(table, only) else [], "next": None}
-    page = _page(table.queue_names(after or "", PAGE_NAMES), lambda name: record_of(table, name, now_ms), "queues")
+        return {"queues": [record_of(table, only, early[only], now_ms)] if is_known(table, only) else [], "next": None}
+    names = table.queue_names(after or "", PAGE_NAMES)
+    page = _page(names, lambda name: record_of(table, name, early[name], now_ms), "queues")
     return {**page, **pause_of(table, ALL_QUEUES, now_ms)}
 
 
@@ -98,13 +100,13 @@ def pause_of(table: JobTable, name: str, now_ms: int) -> PauseRecord:
     }
 
 
-def record_of(table: JobTable, name: str, now_ms: int) -> QueueRecord:
-    """Return the record of one queue."""
+def record_of(table: JobTable, name: str, early: int, now_ms: int) -> QueueRecord:
+    """Return the record of one queue, of which workers hold so many prefetched jobs."""
     rules = table.queues.get(name, {})
     rate = rules.get("rate")
     return {
         "queue": name,
-        "counts": {state: table.count_of(name, state) for state in STATES},
+        "counts": prefetched.shown_counts({state: table.count_of(name, state) for state in STATES}, early),
         "limit": rules.get("limit"),
         "rate": {"jobs": rate[0], "per_s": rate[1]} if rate else None,
         "limit_load": rules.get("limit_load"),

@@ -109,6 +109,7 @@ class Supervisor:
         self._pool = Pool(conditions, ledger, self._orphans, self._clock, self._selector)
         for worker in workers:
             self._pool.add(worker)
+        ledger.find_prefetched = self._pool.prefetched
         self._orphans.adopt_all()
         orphans.sweep(home, self._writers())
         self._orphans.run_due()
@@ -307,15 +308,11 @@ class Supervisor:
             "started_at": timestamps.utc(self._started_ms),
             "workers_wanted": self._pool.wanted,
         }
-        early = len(self._pool.early_runs())
-        counts: Any = reply["counts"]
-        counts.update({PENDING: counts[PENDING] + early, PROCESSING: counts[PROCESSING] - early})
         return {**reply, "supervisor": supervisor, "workers": self._pool.worker_records()}
 
     def _overview(self, request: Request) -> Request:
         status = {**self._status({"verb": "status"}), "slots": self._pool.slots()}
-        early = self._pool.early_runs()
-        return {"overview": overview.of(self._ledger, status, early, self._clock.now_ms())}
+        return {"overview": overview.of(self._ledger, status, self._clock.now_ms())}
 
     def _scale(self, request: Request) -> Request:
         count, before = request.get("count"), self._pool.wanted

@@ -181,7 +181,7 @@ class Pool:
 
     # Runs
 
-    def early_runs(self) -> set[str]:
+    def prefetched(self) -> set[str]:
         """Return the IDs of the jobs whose runs wait in workers behind their current ones: they do not run yet."""
         return {run.job_id for worker in self.busy() for run in worker.runs[1:]}
 

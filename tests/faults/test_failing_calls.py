@@ -119,7 +119,8 @@ def complaint_about(answer: Answer | None, right: str | None) -> str | None:
 
 def reports_full_disk(answer: Answer | None, fault: Fault) -> bool:
     """Return whether the answer differs because the fault said that the disk is full."""
-    return fault.error == "ENOSPC" and answer is not None and re.search(r"\bdisk\b.* is full", answer.out) is not None
+    said = r'\bdisk\b.* is full|"short_of": "space"'
+    return fault.error == "ENOSPC" and answer is not None and re.search(said, answer.out) is not None
 
 
 def without_lines_about(fault: Fault, answer: Answer | None) -> Answer | None:

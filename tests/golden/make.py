@@ -34,7 +34,7 @@ class Filling:
 
     def fill(self) -> None:
         self("config", "set", "max-retries", "2")
-        self("queue", "set", "mail", "--limit", "3")
+        self("queue", "set", "mail", "--create", "--limit", "3")
         self("enqueue", "--id", "done", "--tag", "kind=report", "--", "echo", "the output of done")
         self("enqueue", "--id", "dead", "--max-retries", "0", "--", "exit 7")
         self("enqueue", "--id", "failed", "--backoff-base", "3600", "--", "false")

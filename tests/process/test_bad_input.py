@@ -475,7 +475,7 @@ def test_a_queue_that_is_not_utf_8_is_refused_and_ends_no_supervisor(queuectl: C
         ("enqueue --tag !=3 -- ls", "queuectl: --tag: '!'"),
         ("edit a --limit-mem x", "queuectl: --limit-mem: must be a size"),
         ("edit a --set limit_mem=x", "queuectl: limit_mem: must be a size"),
-        ("queue set gpu --timeout x", "queuectl: --timeout: must be"),
+        ("queue set default --timeout x", "queuectl: --timeout: must be"),
         ("schedule add s 1h --retry-on x -- ls", "queuectl: --retry-on: must be"),
         ('enqueue {"command":"ls","limit_mem":"x"} --jitter 1', "queuectl: limit_mem: must be a size"),
         ("list --state deed", "queuectl: unknown state 'deed' (did you mean dead?); the states are pending"),

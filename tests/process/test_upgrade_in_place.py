@@ -29,7 +29,7 @@ def live(queuectl: CommandLine) -> None:
     queuectl.ok("schedule", "add", "t", "--every", "1h", "--", "true")
     queuectl.ok("schedule", "run-now", "t")
     queuectl.ok("config", "set", "on-success", "cat")
-    for words in (["list"], ["why", "fails"], ["queue", "set", "q", "--limit", "1"], ["export"], ["worker", "scale", "3"]):
+    for words in (["list"], ["why", "fails"], ["queue", "set", "q", "--create", "--limit", "1"], ["export"], ["worker", "scale", "3"]):
         queuectl.ok(*words)
     queuectl("backup", os.path.join(os.path.dirname(queuectl.home), "backup"))
     queuectl.ok("enqueue", "--id", "last", "--priority", "-9", "--", "true")

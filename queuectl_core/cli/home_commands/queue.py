@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ...errors import InvalidInput
+from ...errors import InvalidInput, UnknownQueue
 from ...timestamps import format_span, parse_duration_s
 from ..fast_args import Action, Arguments
 from ..screen import Screen
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from ...model.records import PauseRecord
     from ..fast_args import Option
 
-SUMMARY = """Manages named queues. A queue needs no creation: name it in a job or in `queue set`. Across all queues, the
-job with the highest priority starts next; among equals, the oldest."""
+SUMMARY = """Manages named queues. A queue exists as soon as a job names it; `queue set --create` sets its rules before.
+Across all queues, the job with the highest priority starts next; among equals, the oldest."""
 EXAMPLES = [
     "queuectl queue list",
-    "queuectl queue set gpu --limit 2",
+    "queuectl queue set gpu --create --limit 2",
     "queuectl queue set mail --rate 10/m",
     "queuectl queue pause gpu",
 ]
 _NAME = ("queue", "NAME", "name of the queue")
-_CREATE = ("--create", "", "don't mention that no queue has this name yet")
+_CREATE = ("--create", "", "create the queue if no job and no rule names it yet")
 
 
 class _Set(Action):
@@ -79,17 +79,15 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         queue.remove_queue(args.queue)
         return screen.done({"queue": args.queue, "removed": True}, f"removed the rules of queue {args.queue}")
     rules: QueueLimits = {"paused": False}
-    is_new = False
     if args.action != "resume":
         rules = _rules(args) if args.action == "set" else pause_of(args)
-        is_new = not (args.create or args.queue == "default" or queue.queues(args.queue))
+        if not args.create:
+            _check_exists(queue, args.queue)
     queue.set_queue(args.queue, **rules)
     record = next(iter(queue.queues(args.queue)), None) if screen.json or "pause_for" in rules else None
     end = until_clause(record["paused_until"]) if record else ""
     more = f"{end}; running jobs continue" if args.action == "pause" else ""
     screen.done(record, f"{_DONE[args.action]} queue {args.queue}{more}")
-    if is_new:
-        _mention(queue, args.queue, screen)
 
 
 def _rules(args: Arguments) -> QueueLimits:
@@ -134,13 +132,17 @@ def _memory(text: str) -> str:
     return text
 
 
-def _mention(queue: Queue, name: str, screen: Screen) -> None:
-    """Say that no queue had this name before, because it may be a typo."""
+def _check_exists(queue: Queue, name: str) -> None:
+    """Refuse a name that no queue has, because it may be a typo.
+
+    Raises: UnknownQueue.
+    """
+    if name == "default" or queue.queues(name):
+        return
     from difflib import get_close_matches
 
-    near = get_close_matches(name, [record["queue"] for record in queue.queues() if record["queue"] != name], n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    screen.note(f"queue {name} is new and has no jobs{meant} (to undo this: `queuectl queue rm {name}`)")
+    near = get_close_matches(name, [record["queue"] for record in queue.queues()], n=1)
+    raise UnknownQueue(queue=name, meant=f"; did you mean {near[0]}?" if near else "")
 
 
 def _rate(text: str) -> list[float]:

@@ -104,7 +104,7 @@ def test_jobs_that_ended_before_are_not_read(oldest_first: bool) -> None:
     engine.table.get = noted  # type: ignore[method-assign]
     where = {"ended_since_ms": NOW_MS + 6}
     request: Any = {"where": where, "form": "brief", "oldest_first": oldest_first}
-    reply = listing(SimpleNamespace(table=engine.table), request, NOW_MS)  # type: ignore[arg-type]
+    reply = listing(SimpleNamespace(table=engine.table, prefetched=tuple), request, NOW_MS)  # type: ignore[arg-type]
     assert sorted(reply["jobs"]) == ["a6", "a7"] == sorted(set(read))  # type: ignore[call-overload]
     assert (reply["next"], reply["where"]) == (None, ["ended_since_ms"])
 
@@ -121,7 +121,7 @@ def test_a_small_page_reads_many_entries_at_once_behind_jobs_that_do_not_match()
 
     engine.table.in_order = noted  # type: ignore[method-assign]
     request: Any = {"where": {"id": "b*"}, "form": "brief", "limit": 2, "state": "pending"}
-    ledger: Any = SimpleNamespace(table=engine.table)
+    ledger: Any = SimpleNamespace(table=engine.table, prefetched=tuple)
     reply: Any = listing(ledger, request, NOW_MS)
     assert reply["jobs"] == ["b1", "b2"] and len(scans) <= 4
     reply = listing(ledger, {**request, "next": reply["next"]}, NOW_MS)

@@ -37,7 +37,7 @@ def a_ledger(engine: Engine) -> SimpleNamespace:
         return engine.handle(command, now_ms).reply  # type: ignore[arg-type]
 
     return SimpleNamespace(
-        table=engine.table, engine=engine, decide=decide, shortage=lambda: None
+        table=engine.table, engine=engine, decide=decide, shortage=lambda: None, prefetched=tuple
     )
 
 
