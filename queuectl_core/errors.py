@@ -161,7 +161,7 @@ class UnknownQueue(QueueError):
 
     code = "unknown_queue"
     text = "queue {queue!r} does not exist{meant}"
-    hint = "if you want a new queue, add --create"
+    hint = "to set rules for a new queue, add --create"
 
 
 class UnknownBatch(QueueError):

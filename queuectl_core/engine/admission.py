@@ -59,6 +59,7 @@ class Admission:
         usual = defaults.of(DEFAULT_QUEUE)
         self._max_retries, self._backoff_base = usual.max_retries, usual.backoff_base
         self._usual = usual.usual
+        self._has_basic = usual.has_basic
         self._environ: Any = {}
         self._of_batches: dict[str, Options] = {}
         """The options of jobs that set only their batch; they share them."""
@@ -112,7 +113,7 @@ class Admission:
         batch = spec.get("batch")
         options = self._usual if batch is None else self._of_batches.get(batch) or self._options_in(batch)
         event = Enqueued(id, number, self._now_ms, spec["command"], spec.get("cwd", self._cwd), retries, base, options)
-        if spec is not raw:  # the job has other fields too
+        if spec is not raw or (self._has_basic and ("max_retries" in spec or "backoff_base" in spec)):
             holder = self._holder(spec)
             if holder is not None:
                 self.ids.append(holder)

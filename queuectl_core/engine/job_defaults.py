@@ -30,7 +30,7 @@ SETTINGS_OF_JOBS = {
 }
 """The fields that a job takes from the changed settings unless it sets them itself."""
 
-_BASIC = ("max_retries", "backoff_base")
+_BASIC = {"max_retries": "max-retries", "backoff_base": "backoff-base"}
 _NO_RULES: Rules = {}
 
 
@@ -43,6 +43,7 @@ class JobDefaults:
         self.backoff_base: float = own["backoff_base"] if "backoff_base" in own else settings["backoff-base"]
         self.options: Any = _of_settings(settings) if settings.values else {}
         self._origins = dict.fromkeys(self.options, "config")
+        self._origins.update((name, "config") for name, key in _BASIC.items() if key in settings.values)
         if own:
             options = {name: value for name, value in own.items() if name not in _BASIC}
             self._origins.update(dict.fromkeys(own, "queue"))
@@ -50,9 +51,12 @@ class JobDefaults:
                 options["env"] = {**self.options["env"], **own["env"]}
                 self._origins["env"] = "config, queue"
             self.options.update(options)
-        basic = dict.fromkeys(_BASIC)
-        self.usual: Options = self.completed({}, basic) or NO_OPTIONS
-        """The options of jobs that set only basic fields; they share them."""
+        self.usual: Options = self.completed({}, {}) or NO_OPTIONS
+        """The options of jobs that set only a command, which share them. They also fit jobs that set a basic
+        field, unless `has_basic`.
+        """
+        self.has_basic = not _BASIC.keys().isdisjoint(self._origins)
+        """Whether a basic field has a default."""
 
     def completed(self, given: Mapping[str, Any], spec: Mapping[str, Any]) -> Options:
         """Return the options of a job with the defaults that it does not set. `defaults` says where these are from.

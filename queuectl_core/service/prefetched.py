@@ -1,4 +1,6 @@
-"""Prefetched jobs: those that a worker holds behind its current run. They do not run yet, so users see them as pending.
+"""Prefetched jobs: those that a worker holds behind its current run, so that users see them as pending.
+
+They do not run yet.
 
 For the engine a run begins when it leaves for a worker. `Ledger.prefetched` tells which of these runs wait there.
 Knows the table. Does not know workers.

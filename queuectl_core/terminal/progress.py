@@ -1,14 +1,14 @@
 """Progress: one line of a terminal, which shows how far a task is and disappears at the end.
 
-It does not know what it counts (`progress_line` makes the text).
-Invariant: nothing appears if stderr is not a terminal, or if TERM is dumb.
+It does not know what it counts (`progress_line` makes the text), or how it appears (`status_line`).
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import time
+
+from .status_line import StatusLine
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -31,14 +31,17 @@ class Progress:
         """Prepare to show `what` behind the count. `quiet` shows nothing."""
         self._what = what
         self.total = total
-        self.is_live = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        """Whether `show` can show something."""
+        self._line = StatusLine(quiet)
         self._tells_window = self.is_live and has_window_progress(os.environ)
         self._pace: Pace | None = None
         self._counts = 0, 0
-        self._is_shown = False
         self.begun_s = time.monotonic()
         self._next_s = self.begun_s + FIRST_AFTER_S
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether `show` can show something."""
+        return self._line.is_live
 
     def show(self, done: int, failed: int = 0) -> None:
         """Show the counts, at most once in `SHOW_EVERY_S`."""
@@ -68,25 +71,14 @@ class Progress:
         from .progress_line import Standing, line
 
         standing = Standing(self._counts[0], self.total, self._counts[1], pace.per_second())
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         window = _window_progress(standing) if self._tells_window else ""
-        self._is_shown = True  # before it is true: Ctrl-C can come in between
-        self._write(f"\r{line(self._what, standing, columns - 1)}\x1b[K{window}")
-
-    def _write(self, text: str) -> None:
-        try:
-            sys.stderr.write(text)
-            sys.stderr.flush()
-        except OSError:  # the terminal is gone, which changes no result
-            self.is_live = False
+        self._line.show(line(self._what, standing, self._line.columns()), window)
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._is_shown:
-            self._is_shown = False
-            self._write("\r\x1b[K" + ("\x1b]9;4;0;\x1b\\" if self._tells_window else ""))
+        self._line.clear("\x1b]9;4;0;\x1b\\" if self._tells_window else "")
 
 
 def watch_of(progress: Progress, until: str = "all") -> Watch:

@@ -157,7 +157,7 @@ def test_settings_are_the_defaults_of_jobs(one_worker: CommandLine) -> None:
 
 def test_options_of_a_job_survive_a_kill(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
-    queuectl.ok("queue", "set", "q", "--limit", "1")
+    queuectl.ok("queue", "set", "q", "--create", "--limit", "1")
     queuectl.ok("queue", "pause", "q")
     queuectl.ok("enqueue", "--id", "a", "--queue", "q", "--priority", "4", "--tag", "k=v", "--env", "A=b", "--key", "x",
                 "--timeout", "1h", "--retry-on", "75,111", "--limit-mem", "1G", "--command", "true")  # fmt: skip

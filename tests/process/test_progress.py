@@ -171,13 +171,39 @@ def test_run_says_that_it_or_its_job_timed_out(queuectl: CommandLine) -> None:
     assert (answer.status, answer.err) == (128 + 15, "job b is dead: timed out after 0.1 s\n")
 
 
-def test_a_late_start_is_noted_at_a_terminal(queuectl: CommandLine) -> None:
+def test_run_shows_what_its_job_does_and_sums_it_up(queuectl: CommandLine) -> None:
     queuectl.ok("pause")
     queuectl.ok("worker", "start")
-    terminal = Terminal(queuectl, "run", "--id", "a", "--", "true")
-    terminal.until("job a waits; `queuectl why a` says why")
+    gate = os.path.join(os.path.dirname(queuectl.home), "gate")
+    os.mkfifo(gate)
+    words = ["--id", "a", "--backoff-base", "1.5", "--", f"echo begun; read line < {gate}; [ $line = good ]"]
+    terminal = Terminal(queuectl, "run", *words)
+    terminal.until("s; `queuectl why a` says why")
     queuectl.ok("resume")
-    assert terminal.end()[0] == 0
+    terminal.until("job a runs ")
+    for line in ("bad", "good"):
+        with open(gate, "w") as file:
+            file.write(f"{line}\n")
+        if line == "bad":
+            terminal.until("exit code 1; retry 1 of 3 in ")
+            terminal.until("s for its retry")
+    status, out, left = terminal.end()
+    assert (status, out) == (0, "begun\nbegun\n")
+    assert re.search(r"\njob a completed after \d+(\.\d)? s, at attempt 2\n\Z", left), left
+
+
+def test_run_says_once_that_a_job_ended_badly(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    terminal = Terminal(queuectl, "run", "--id", "a", "--max-retries", "0", "--", "sleep 0.6; exit 3")
+    status, _, left = terminal.end()
+    assert status == 3 and re.fullmatch(r"job a is dead: exit code 3; ended after \d+\.\d s\n", left), left
+
+
+def test_a_quiet_run_shows_no_line(queuectl: CommandLine) -> None:
+    queuectl.ok("worker", "start")
+    terminal = Terminal(queuectl, "run", "--quiet", "--", "sleep 0.8")
+    terminal.end()
+    assert terminal.seen == ""
 
 
 def test_a_busy_supervisor_is_noted(queuectl: CommandLine) -> None:

@@ -32,6 +32,14 @@ def test_job_runs_with_the_defaults_of_its_queue_and_shows_their_origin(queuectl
     assert queuectl.json("queue", "list")[1]["defaults"] == {"max_retries": 0, "nice": 1}
 
 
+def test_a_plain_job_shows_that_its_retries_are_from_the_settings(queuectl: CommandLine) -> None:
+    queuectl.ok("config", "set", "max-retries", "7")
+    queuectl.ok("enqueue", "--id", "a", "--", "true")
+    queuectl.ok("enqueue", "--id", "b", "--max-retries", "7", "--", "true")
+    assert "max_retries   7  (from config)\n" in queuectl.ok("show", "a")
+    assert "max_retries   7\n" in queuectl.ok("show", "b")
+
+
 def test_pause_ends_by_itself_with_a_reason_meanwhile(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start", "--count", "1")
     said = queuectl.ok("pause", "--for", "1h", "--reason", "new disk")
@@ -71,10 +79,13 @@ def test_pause_survives_backup_and_restore(queuectl: CommandLine) -> None:
     assert default["paused_since"] is None
 
 
-def test_unknown_queue_is_mentioned_and_can_be_removed(queuectl: CommandLine) -> None:
+def test_unknown_queue_needs_to_be_created_and_can_be_removed(queuectl: CommandLine) -> None:
     queuectl.ok("queue", "set", "gpu", "--create", "--limit", "2")
-    answer = queuectl("queue", "pause", "gqu")
-    assert answer.status == 0 and "queue gqu is new" in answer.err and "did you mean gpu?" in answer.err
+    for words in (["pause", "gqu"], ["set", "gqu", "--limit", "1"], ["resume", "gqu"]):
+        refusal = queuectl.refused(1, "queue", *words)
+        assert refusal.startswith("queuectl: queue 'gqu' does not exist; did you mean gpu?; "), refusal
+    assert [record["queue"] for record in queuectl.json("queue", "list")] == ["default", "gpu"]
+    queuectl.ok("queue", "pause", "gqu", "--create")
     assert queuectl("queue", "set", "gpu", "--limit", "3").err == ""
     assert queuectl.ok("queue", "rm", "gqu") == "removed the rules of queue gqu\n"
     assert [record["queue"] for record in queuectl.json("queue", "list")] == ["default", "gpu"]

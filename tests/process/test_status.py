@@ -9,7 +9,7 @@ def test_status_says_what_holds_jobs_back(queuectl: CommandLine) -> None:
     for id, queue in (("a", "gpu"), ("b", "gpu"), ("c", "mail"), ("d", "mail")):
         queuectl.ok("enqueue", "--id", id, "--queue", queue, "--command", "sleep 60")
     queuectl.ok("queue", "pause", "gpu")
-    queuectl.ok("queue", "pause", "empty")
+    queuectl.ok("queue", "pause", "empty", "--create")
     queuectl.ok("queue", "set", "mail", "--limit", "1")
     assert [hold["queue"] for hold in queuectl.json("status")["holds"]] == ["gpu"]
     queuectl.ok("worker", "start")
@@ -50,6 +50,7 @@ def test_jobs_that_wait_in_a_worker_count_as_pending(queuectl: CommandLine) -> N
 
     def look() -> bool:
         seen.append(queuectl.counts())
+        assert len(queuectl.json("list", "--state", "processing")) <= 2
         return seen[-1]["completed"] == 1500
 
     until(look, lambda: f"all to be completed: {seen[-1:]}", deadline_s=60)

@@ -81,8 +81,8 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     rules: QueueLimits = {"paused": False}
     if args.action != "resume":
         rules = _rules(args) if args.action == "set" else pause_of(args)
-        if not args.create:
-            _check_exists(queue, args.queue)
+    if args.action == "resume" or not args.create:
+        _check_exists(queue, args.queue)
     queue.set_queue(args.queue, **rules)
     record = next(iter(queue.queues(args.queue)), None) if screen.json or "pause_for" in rules else None
     end = until_clause(record["paused_until"]) if record else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from ...api import Queue
 from ...errors import InvalidInput, NoSupervisor, UnknownJob
+from ...terminal.status_line import StatusLine
+from ...timestamps import format_age, format_span
 from ..fast_args import Arguments
 from ..job_options import NEW_JOB_FLAGS, job_fields, join, order_fields, variable_fields
 from ..log_follower import follow
@@ -37,26 +38,43 @@ OPTIONS = (
 )
 JOB_FLAGS = NEW_JOB_FLAGS
 
-SLOW_START_S = 2.0
-"""How many seconds a job waits before a terminal shows that it has not started."""
+QUIET_START_S = 0.5
+"""How many seconds pass before a terminal shows what the job does."""
 
 
 class _WaitedTooLong(Exception):
     """The time of --wait-timeout has passed."""
 
 
-class _Narrator:
-    """What `run` says about its job beside its output: each retry, and a late start."""
+class _Narrator(Outlet):
+    """The output of a job, and what `run` says about it: each retry, and on a terminal what it does now.
+
+    The line on the terminal leaves before output comes, and stays away while a line of output is incomplete.
+    """
 
     def __init__(self, queue: Queue, screen: Screen, timeout_s: float | None, quiet: bool) -> None:
+        super().__init__(screen)
         self._queue = queue
-        self._screen = screen
         self._is_quiet = quiet
+        self._line = StatusLine(quiet)
+        self._is_line_free = True
         self._told = 0
         """The number of attempts whose end is told."""
-        now_s = time.monotonic()
-        self._end_s = float("inf") if timeout_s is None else now_s + timeout_s
-        self._slow_s = now_s + SLOW_START_S if sys.stderr.isatty() and not quiet else float("inf")
+        self._begun_s = self._since_s = time.monotonic()
+        self._end_s = float("inf") if timeout_s is None else self._begun_s + timeout_s
+        self._seen: tuple[str, int] = ("", 0)
+
+    def raw(self, data: bytes) -> None:
+        """Print output in place of the line."""
+        self._line.clear()
+        self._is_line_free = data.endswith(b"\n")
+        super().raw(data)
+
+    def note(self, text: str) -> None:
+        """Print a message in place of the line."""
+        self._line.clear()
+        self._is_line_free = True
+        super().note(text)
 
     def look(self, job: JobRecord) -> None:
         """Say what is new about the unfinished job.
@@ -66,20 +84,41 @@ class _Narrator:
         now_s = time.monotonic()
         if now_s >= self._end_s:
             raise _WaitedTooLong
-        if job["history"]:
-            self._slow_s = float("inf")
-        if now_s >= self._slow_s:
-            self._slow_s = float("inf")
-            self._screen.note(f"job {job['id']} waits; `queuectl why {job['id']}` says why")
+        if self._seen != (job["state"], job["attempts"]):
+            self._seen, self._since_s = (job["state"], job["attempts"]), now_s
         if job["state"] == "failed" and job["attempts"] > self._told and not self._is_quiet:
             self._told = job["attempts"]
-            self._screen.note(f"{job['reason']}; retry {self._told} of {job['max_retries']}{self._when(job)}")
+            self.note(f"{job['reason']}; retry {self._told} of {job['max_retries']}{self._when(job)}")
+        if now_s - self._begun_s >= QUIET_START_S and self._is_line_free:
+            self._line.show(_doing(job, round(now_s - self._since_s) * 1000))
 
     def _when(self, job: JobRecord) -> str:
-        from ...timestamps import format_span
-
         in_ms = self._queue.why(job["id"]).get("in_ms")
         return "" if in_ms is None else f" in {format_span(in_ms)}"
+
+    def sum_up(self, job: JobRecord) -> None:
+        """Say how the job ended if that is not well, and on a terminal how long it took."""
+        is_good = job["state"] == "completed"
+        said = f"job {job['id']} completed" if is_good else f"job {job['id']} is {job['state']}: {job['reason']}; ended"
+        if self._line.is_live:
+            span = format_span(round(1000 * (time.monotonic() - self._begun_s)))
+            attempt = "" if job["attempts"] < 2 else f", at attempt {job['attempts']}"
+            self.note(f"{said} after {span}{attempt}")
+        elif not is_good:
+            self.note(said[: -len("; ended")])
+
+    def close(self) -> None:
+        """Remove the line."""
+        self._line.clear()
+        super().close()
+
+
+_DOING = {"pending": "waits {0}; `queuectl why {1}` says why", "failed": "waits {0} for its retry"}
+
+
+def _doing(job: JobRecord, for_ms: int) -> str:
+    """Return what an unfinished job does now, and for how long."""
+    return f"job {job['id']} {_DOING.get(job['state'], 'runs {0}').format(format_age(for_ms), job['id'])}"
 
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:
@@ -100,9 +139,12 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
         raise NoSupervisor(home=queue.home.path)
     id = queue.enqueue(join(args.words), **fields)
     advice = f"follow it with `queuectl logs -f {id}`, or end it with `queuectl cancel {id}`"
+    narrator = _Narrator(queue, screen, timeout_s, args.quiet)
     try:
-        follow(queue, [(queue.get(id), Outlet(screen))], _Narrator(queue, screen, timeout_s, args.quiet).look)
-        return _status_of(queue.get(id), screen)
+        follow(queue, [(queue.get(id), narrator)], narrator.look)
+        job = queue.get(id)
+        narrator.sum_up(job)
+        return _status_of(job)
     except UnknownJob:
         screen.note(f"job {id} was removed before its result was read, by hand or because of `retention-jobs`")
         return 1
@@ -112,12 +154,13 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     except _WaitedTooLong:
         screen.note(f"timed out after {timeout_s:g} s; job {id} continues; {advice}")
         return TIMED_OUT
+    finally:
+        narrator.close()
 
 
-def _status_of(job: JobRecord, screen: Screen) -> int:
+def _status_of(job: JobRecord) -> int:
     if job["state"] == "completed":
         return 0
-    screen.note(f"job {job['id']} is {job['state']}: {job['reason']}")
     if not job["history"]:
         return 1
     last = job["history"][-1]

@@ -208,13 +208,29 @@ def test_defaults_of_the_default_queue_reach_plain_jobs_and_loads() -> None:
     engine = an_engine()
     rule(engine, "default", defaults={"max_retries": 7})
     enqueue(engine, "a")
-    assert job_of(engine, "a").max_retries == 7 and job_of(engine, "a").options == {}
+    assert job_of(engine, "a").max_retries == 7
+    assert job_of(engine, "a").options == {"defaults": {"max_retries": "queue"}}
     rule(engine, "default", defaults={"nice": 3})
     load = engine.begin_load()
     engine.add_to_load(load, [{"id": "b", "command": "true"}, {"id": "c", "command": "true", "queue": "x"}], "/", NOW_MS)
     engine.commit_load(load, NOW_MS, lambda follows: None)
     assert job_of(engine, "b").options["nice"] == 3 and job_of(engine, "b").max_retries == 7
     assert job_of(engine, "c").options == {"queue": "x"} and job_of(engine, "c").max_retries == 3
+
+
+@pytest.mark.parametrize("basic", ["max_retries", "backoff_base"])
+def test_a_basic_field_has_an_origin_unless_the_job_sets_it(basic: str) -> None:
+    engine = an_engine()
+    engine.handle(commands.ChangeSetting("max-retries", 7), NOW_MS)
+    rule(engine, "default", defaults={"backoff_base": 5})
+    origins = {"max_retries": "config", "backoff_base": "queue"}
+    for more in ({}, {"batch": "x"}, {"nice": 2}):
+        id, own = f"a{len(more)}{basic}{'nice' in more}", f"b{len(more)}{basic}{'nice' in more}"
+        enqueue(engine, id, **more)
+        enqueue(engine, own, **{**more, basic: 2})
+        assert job_of(engine, id).options["defaults"] == origins  # type: ignore[typeddict-item]
+        assert basic not in job_of(engine, own).options["defaults"]  # type: ignore[typeddict-item]
+        assert len(job_of(engine, own).options["defaults"]) == 1  # type: ignore[typeddict-item]
 
 
 def test_job_without_defaults_has_no_options() -> None:
