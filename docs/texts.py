@@ -162,6 +162,7 @@ ERRORS = {
     "past_is_gone": "The journal no longer has these events. Read the current state, then continue from now.",
     "unknown_schedule": "No schedule has this name.",
     "unknown_batch": "No job belongs to a batch with this name: all were removed, or it's in another home.",
+    "unknown_queue": "No job and no rule names this queue. Check the name, or add `--create`.",
     "bad_dependency": "The job can't wait for the job it names. Add that job first.",
     "nothing_to_do": "No job matches, or there is nothing to change. Scripts may ignore it.",
     "no_output": "The output doesn't exist: it was removed, or the attempt hasn't started.",
