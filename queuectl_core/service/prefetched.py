@@ -1,8 +1,6 @@
 """Prefetched jobs: those that a worker holds behind its current run, so that users see them as pending.
 
-They do not run yet.
-
-For the engine a run begins when it leaves for a worker. `Ledger.prefetched` tells which of these runs wait there.
+To the engine, a run begins when it leaves for a worker. `Ledger.prefetched` tells which of these runs wait there.
 Knows the table. Does not know workers.
 """
 
