@@ -16,8 +16,9 @@ from tests.builders import NOW_MS, an_engine, dispatch, enqueue, exited, finish
 from tests.homes import CommandLine, until
 
 
-def a_ledger(engine: Engine, lack: str | None = None) -> Any:
-    return SimpleNamespace(table=engine.table, engine=engine, shortage=lambda: lack)
+def a_ledger(engine: Engine, lack: str | None = None, *prefetched: str) -> Any:
+    facts = {"shortage": lambda: lack, "prefetched": lambda: prefetched}
+    return SimpleNamespace(table=engine.table, engine=engine, **facts)
 
 
 def overview_of(engine: Engine, now_ms: int = NOW_MS, lack: str | None = None) -> Any:
@@ -71,9 +72,9 @@ def test_the_longest_run_and_the_counts_leave_out_runs_that_wait_in_workers() ->
     enqueue(engine, "a", "b", "c")
     dispatch(engine, NOW_MS + 1000)
     dispatch(engine, NOW_MS + 2000)
-    ledger = a_ledger(engine)
+    ledger = a_ledger(engine, None, "a")
     status = handlers.answer(ledger, {"verb": "status"}, NOW_MS + 3000)
-    (queue,) = overview.of(ledger, status, {"a"}, NOW_MS + 3000)["queues"]  # type: ignore[misc]
+    (queue,) = overview.of(ledger, status, NOW_MS + 3000)["queues"]  # type: ignore[misc]
     assert queue["longest_running_ms"] == 1000  # type: ignore[index]
     assert queue["counts"] == {"pending": 2, "processing": 1, "completed": 0, "failed": 0, "dead": 0}  # type: ignore[index]
 
@@ -103,7 +104,7 @@ def test_a_job_of_many_slots_waits_for_them() -> None:
     ledger = a_ledger(engine)
     status = handlers.answer(ledger, {"verb": "status"}, NOW_MS)
     for used, reason in ((1, "slots"), (3, "worker"), (0, "worker")):
-        (queue,) = overview.of(ledger, {**status, "slots": {"total": 3, "used": used}}, (), NOW_MS)["queues"]  # type: ignore[misc]
+        (queue,) = overview.of(ledger, {**status, "slots": {"total": 3, "used": used}}, NOW_MS)["queues"]  # type: ignore[misc]
         assert queue["waiting"] == {reason: 1}, used  # type: ignore[index]
 
 
