@@ -158,17 +158,19 @@ class Queue(Changes):
         self,
         cursor: object = None,
         limit: int = PAGE_JOBS,
-        state: str | Sequence[str] | None = None,
-        **wanted: Unpack[records.Filter],
+        explained: bool = False,
+        **wanted: Unpack[records.Chosen],
     ) -> records.JobPage:
         """Return up to `limit` of the jobs that `list` would yield, and the cursor of the page that follows.
 
         A page can have fewer jobs, even none, because it looks at a bounded number. The cursor `next` is a JSON
-        value, and None at the end. It stays valid while jobs change. `limit` is at most 500.
+        value, and None at the end. It stays valid while jobs change. `limit` is at most 500. With `explained`, the
+        record of a waiting job has `why`, as `why` returns it.
 
         Raises: InvalidInput.
         """
-        page = self._transport.page("list", next=cursor, limit=min(limit, PAGE_JOBS), state=state, **wanted)
+        limit = min(limit, PAGE_JOBS)
+        page = self._transport.page("list", next=cursor, limit=limit, explained=explained, **wanted)
         return {"jobs": page["jobs"], "next": page["next"]}
 
     def select(

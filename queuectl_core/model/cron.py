@@ -71,12 +71,17 @@ class Cron(NamedTuple):
         return at.month in self.months and self.fits_day(at) and at.hour in self.hours and at.minute in self.minutes
 
 
+def expanded(text: str) -> str:
+    """Return the five fields of a nickname, or the text itself."""
+    return _NICKNAMES.get(text.strip().lower(), text)
+
+
 def parse(text: str) -> Cron:
     """Parse five fields or a nickname.
 
     Raises: ValueError with a clause.
     """
-    words = _NICKNAMES.get(text.strip().lower(), text).split()
+    words = expanded(text).split()
     if len(words) != 5:
         raise ValueError(f"needs five fields (minute hour day-of-month month day-of-week), not {len(words)}")
     fields = [_parse_field(n, word.lower()) for n, word in enumerate(words)]

@@ -279,10 +279,17 @@ class JobRecord(_Job, _Options, total=False):
     """The backoff in seconds before each of the first ten retries; only `Queue.preview` returns it."""
 
 
+class ListedJob(JobRecord, total=False):
+    """A job on a page."""
+
+    why: dict[str, Any]
+    """Why a waiting job waits, as `Queue.why` returns it, on an explained page."""
+
+
 class JobPage(TypedDict):
     """The form that `Queue.page` returns."""
 
-    jobs: list[JobRecord]
+    jobs: list[ListedJob]
     next: Any
     """The cursor of the page that follows, or None."""
 

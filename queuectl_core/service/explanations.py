@@ -5,6 +5,7 @@ Knows the table and the scheduler. Does not know requests. Each explanation has 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import islice
 
 from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
 AHEAD_LIMIT = 1000
 """The most jobs ahead of another that are counted."""
 
+FIRST_IDS = 5
+"""The most jobs ahead of another that are named."""
+
 MAX_LOOKS = 1000
 """The most queues with rules, and the most runs, that are looked at for what holds jobs back."""
 
 
-def why(ledger: Ledger, job: Job, state: State, now_ms: int) -> Fields:
-    """Return why a job is in the state that users see: the code `because`, and the facts of that case."""
+def why(ledger: Ledger, job: Job, state: State, now_ms: int, line: Line | None = None) -> Fields:
+    """Return why a job is in the state that users see: the code `because`, and the facts of that case.
+
+    The explanations of several jobs share a `line`.
+    """
     if state == PROCESSING:
         run, because = job.running(), "suspended" if job.suspended else "runs"
         if job.cancel:
@@ -43,22 +50,22 @@ def why(ledger: Ledger, job: Job, state: State, now_ms: int) -> Fields:
         return {"because": "waits for jobs", "jobs": job.blockers, "batches": batches.of_blockers(ledger, job)}
     at_ms = job.next_run_ms(ledger.table.clock_shift_ms)
     if at_ms is None or at_ms <= now_ms:
-        return _why_not_begun(ledger, job, now_ms)
+        return _why_not_begun(ledger, job, now_ms) or {
+            "because": "waits for a worker",
+            **(line or Line(ledger, now_ms, job)).ahead_of(job),
+        }
     at: Fields = {"at": utc(at_ms), "in_ms": at_ms - now_ms}
     if job.state == FAILED:
         return {"because": "waits for a retry", **at, "retry": job.attempts, **reason}
     return {"because": "waits for its time", **at}
 
 
-def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields:
+def _why_not_begun(ledger: Ledger, job: Job, now_ms: int) -> Fields | None:
+    """Return what lets a job not begin although its time has come, or None if only a worker is missing."""
     lack = ledger.shortage()
     if lack is not None:
         return {"because": "the disk is full", "short_of": lack}
-    held = hold_of_all(ledger, now_ms) or hold_of(ledger, job.queue, now_ms)
-    if held is not None:
-        return held
-    ahead, is_more = _jobs_ahead(ledger, job, now_ms - ledger.table.clock_shift_ms)
-    return {"because": "waits for a worker", "ahead": ahead, "is_more": is_more}
+    return hold_of_all(ledger, now_ms) or hold_of(ledger, job.queue, now_ms)
 
 
 def hold_of_all(ledger: Ledger, now_ms: int) -> Fields | None:
@@ -124,22 +131,53 @@ def holds(ledger: Ledger, now_ms: int) -> Iterator[Fields]:
             yield {**held, "waiting": waiting}
 
 
-def _jobs_ahead(ledger: Ledger, job: Job, unshifted_ms: float) -> tuple[int, bool]:
-    """Return how many jobs run before this one, and whether there may be more.
+class Line:
+    """The first jobs of all queues that could begin, in order, without those whose queue lets none begin.
 
-    Only the first `AHEAD_LIMIT` jobs of all queues are looked at.
+    Several explanations of one moment share a line, which is read at the first use. With `before`, it ends before
+    that job.
     """
+
+    def __init__(self, ledger: Ledger, now_ms: int, before: Job | None = None) -> None:
+        self._ledger = ledger
+        self._unshifted_ms = now_ms - ledger.table.clock_shift_ms
+        self._end = None if before is None else _place_of(before)
+        self._keys: list[str] | None = None
+        self._free_keys: list[str] = []
+        self._free_ids: list[str] = []
+
+    def _read(self) -> list[str]:
+        entries = self._ledger.table.in_order(READY, AHEAD_LIMIT)
+        keys = [key for key, _ in entries if self._end is None or key < self._end]
+        free = entries[: len(keys)]
+        if self._ledger.table.queues:
+            free = list(_free(self._ledger, free, self._unshifted_ms))
+        self._free_keys = [key for key, _ in free]
+        self._free_ids = [id for _, id in free]
+        return keys
+
+    def ahead_of(self, job: Job) -> Fields:
+        """Return how many jobs run before this one, the first of them, and whether there may be more."""
+        self._keys = self._read() if self._keys is None else self._keys
+        place = _place_of(job)
+        count = bisect_left(self._free_keys, place)
+        is_more = bisect_left(self._keys, place) == AHEAD_LIMIT
+        return {"ahead": count, "first_ids": self._free_ids[: min(count, FIRST_IDS)], "is_more": is_more}
+
+
+def _place_of(job: Job) -> str:
+    return f"{READY}/{job.rank}"
+
+
+def _free(ledger: Ledger, entries: list[tuple[str, str]], unshifted_ms: float) -> Iterator[tuple[str, str]]:
+    """Yield the entries of jobs whose queue is neither paused nor full."""
     table = ledger.table
-    before = [(key, id) for key, id in table.in_order(READY, AHEAD_LIMIT) if key < f"{READY}/{job.rank}"]
-    if not table.queues:
-        return len(before), len(before) == AHEAD_LIMIT
-    table.read_ahead(before)
+    table.read_ahead(entries)
     held: dict[str, bool] = {}
-    count = 0
-    for _, id in before:
-        other = table.get(id)
-        if other is not None and other.queue not in held:
-            queue = ledger.engine.scheduler.queue(other.queue)
-            held[other.queue] = queue.paused_until_ms(unshifted_ms) is not None or queue.is_full
-        count += other is not None and not held[other.queue]
-    return count, len(before) == AHEAD_LIMIT
+    for key, id in entries:
+        job = table.get(id)
+        if job is not None and job.queue not in held:
+            queue = ledger.engine.scheduler.queue(job.queue)
+            held[job.queue] = queue.paused_until_ms(unshifted_ms) is not None or queue.is_full
+        if job is not None and not held[job.queue]:
+            yield key, id

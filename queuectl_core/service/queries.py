@@ -142,6 +142,7 @@ class PageQuery:
     with times by the wall clock).
     `before` leaves out jobs from this number on. A `numbered` page gives a suitable number as `next_number`.
     The jobs in `early` are prefetched: they are pending, but the table has them among the processing ones.
+    An `explained` page has `why` in the record of each waiting job, as in the reply to `why`.
 
     Raises: InvalidInput.
     """
@@ -167,6 +168,7 @@ class PageQuery:
         self.indexes = self.indexes[self.indexes.index(index) :]
         self.newest_first = () if fields.is_set(request, "oldest_first") else _NEWEST_FIRST
         self.is_numbered = fields.is_set(request, "numbered")
+        self.is_explained = fields.is_set(request, "explained")
 
     def shape(self, job: Job, clock_shift_ms: int) -> object:
         """Return a job in the form that the request asks for."""
@@ -191,7 +193,8 @@ class PageQuery:
 def listing(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     """Return one page of the jobs that match the request, which `PageQuery` describes."""
     query, table = PageQuery(request, ledger.prefetched()), ledger.table
-    page = Page(query.limit, query.shape, table.clock_shift_ms)
+    shape = _explained(ledger, query, now_ms) if query.is_explained else query.shape
+    page = Page(query.limit, shape, table.clock_shift_ms)
     reply: Fields = {"jobs": page.jobs, "next": _fill(page, query, ledger)}
     if query.filter.where:
         reply["where"] = query.filter.where
@@ -223,6 +226,20 @@ def _fill(page: Page, query: PageQuery, ledger: Ledger) -> list[str] | None:
             key = key if len(entries) == size else None
     return None
 
+
+
+
+def _explained(ledger: Ledger, query: PageQuery, now_ms: int) -> Shape:
+    """Return the shape of a record that says why a waiting job waits. The jobs of a page share one look ahead."""
+    line = explanations.Line(ledger, now_ms)
+
+    def shape(job: Job, shift_ms: int) -> object:
+        record, state = query.shape(job, shift_ms), prefetched.state_of(job, query.early)
+        if state in (PENDING, FAILED) and isinstance(record, dict):
+            record["why"] = explanations.why(ledger, job, state, now_ms, line)
+        return record
+
+    return shape
 
 
 _FORMS: dict[str, Shape] = {

@@ -21,6 +21,9 @@ from .journal_scanner import Scanner, events_of, read_header, segment_paths
 
 Fact = dict[str, Any]
 
+END = 2**62
+"""A sequence that no journal reaches."""
+
 
 def journal_folder(home: Home) -> str:
     """Return the folder of this home's journal. Corrupt means that the home has lost its journal.
@@ -48,15 +51,32 @@ def first_known(folder: str) -> int:
     return 1
 
 
-def read(folder: str, after: int, of_jobs: Collection[str] | None = None) -> Iterator[Fact]:
+def last_known(folder: str) -> int:
+    """Return the sequence of the newest event in the journal, which may not be synced yet; 0 if there is none.
+
+    Raises: Corrupt, NewerFormat, EventsExpired.
+    """
+    scanner = Scanner(folder, END)
+    try:
+        for _ in scanner.frames():
+            pass
+    except FileNotFoundError:  # the writer has removed the segment meanwhile
+        raise EventsExpired(after=END, first=first_known(folder)) from None
+    return scanner.next_sequence - 1
+
+
+def read(
+    folder: str, after: int, of_jobs: Collection[str] | None = None, synced: bool = True
+) -> Iterator[Fact]:
     """Yield the facts behind sequence `after`, oldest first, up to the current end of the journal.
 
     `of_jobs` limits them to these jobs. EventsExpired means that the journal no longer has some of them.
+    Without `synced`, a power cut can take back facts, and give their numbers to others.
 
     Raises: EventsExpired, NewerFormat.
     """
     mark = b"" if of_jobs is None or len(of_jobs) != 1 else f'"{next(iter(of_jobs))}"'.encode()
-    for frame in _frames(folder, after):
+    for frame in _frames(folder, after, synced):
         if mark not in frame.payload:
             continue
         for sequence, event in enumerate(events_of(frame, folder), frame.sequence):
@@ -90,8 +110,8 @@ def _fact(sequence: int, event: events.Event) -> Fact:
     return {"seq": sequence, "event": events.name_of(event), "at": utc(at_ms), **fields}
 
 
-def _frames(folder: str, after: int) -> Iterator[Frame]:
-    """Yield whole groups of frames from the segments that reach behind `after`, all of them synced.
+def _frames(folder: str, after: int, synced: bool = True) -> Iterator[Frame]:
+    """Yield whole groups of frames from the segments that reach behind `after`, with `synced` all of them synced.
 
     Raises: EventsExpired, Corrupt, NewerFormat, StorageFailed.
     """
@@ -99,6 +119,6 @@ def _frames(folder: str, after: int) -> Iterator[Frame]:
     if scanner.next_sequence > after + 1:
         raise EventsExpired(after=after, first=scanner.next_sequence)
     try:
-        yield from scanner.frames(synced=True)
+        yield from scanner.frames(synced)
     except FileNotFoundError:  # the writer has removed a segment meanwhile
         raise EventsExpired(after=max(after, scanner.next_sequence - 1), first=first_known(folder)) from None

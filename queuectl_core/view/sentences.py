@@ -12,6 +12,8 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..model.records import StatusRecord
+
 
 def explained(why: dict[str, Any]) -> str:
     """Return in a sentence why a job is in its state, or what holds jobs back.
@@ -19,6 +21,20 @@ def explained(why: dict[str, Any]) -> str:
     A newer supervisor can have reasons that this version does not know.
     """
     return _SENTENCES[why["because"]](why) if why["because"] in _SENTENCES else str(why["because"])
+
+
+def with_facts(why: dict[str, Any], home: str, status: StatusRecord | None) -> dict[str, Any]:
+    """Return why a job is in its state, with the facts for its sentence that the service does not know.
+
+    `status` is needed only for a job that waits for a worker.
+    """
+    if why["because"] == "the disk is full":
+        return {**why, "home": home}
+    if why["because"] == "waits for a worker" and status is not None:
+        workers = status["workers"]
+        busy = sum(worker["state"] != "idle" for worker in workers)
+        return {**why, "supervisor": status["supervisor"] is not None, "workers": len(workers), "busy": busy}
+    return why
 
 
 def _blockers(why: dict[str, Any]) -> list[str]:

@@ -1,13 +1,19 @@
-"""Context: what the answers of the web server share: the home, and how a command line names it."""
+"""Context: what the answers of the web server share: the home, how a command line names it, and running changes."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ..api import Queue
+from ..errors import in_words
 from ..home import default_path
+from ..supervisor.log import log
+from .event_stream import EventStream
+from .refusal import Refusal
 
 
 class Context:
@@ -16,10 +22,44 @@ class Context:
     def __init__(self, queue: Queue, is_read_only: bool) -> None:
         self.queue = queue
         self.is_read_only = is_read_only
+        self.events = EventStream(queue.home.journal)
+        self.is_closing = False
+        """Whether the server ends, so that a long change stops between two parts."""
         path = queue.home.path
         is_default = os.path.abspath(default_path(dict(os.environ))) == path
         self._start = ["queuectl"] if is_default else ["queuectl", "--home", path]
+        self._changes = 0
+        self._changed = threading.Condition()
 
     def command(self, words: Sequence[str]) -> str:
         """Return the command line that does what a request does, quoted for a shell."""
         return shlex.join([*self._start, *words])
+
+    @contextmanager
+    def change(self, sender: str, what: str) -> Iterator[list[str]]:
+        """Log who changes what, with the results that the block notes, and let the end of the server wait for it.
+
+        Raises: Refusal.
+        """
+        with self._changed:
+            if self.is_closing:
+                raise Refusal(503, "busy", "this server ends")
+            self._changes += 1
+        results: list[str] = []
+        try:
+            yield results
+            log(f"{sender}: {what}{''.join(map(': {}'.format, results))}")
+        except BaseException as fault:
+            why = in_words(fault) or "the page was closed"
+            log(f"{sender}: {what}: {', '.join([*results, why])}")
+            raise
+        finally:
+            with self._changed:
+                self._changes -= 1
+                self._changed.notify_all()
+
+    def close(self, timeout_s: float) -> None:
+        """Refuse further changes, and wait for those that run."""
+        with self._changed:
+            self.is_closing = True
+            self._changed.wait_for(lambda: not self._changes, timeout_s)

@@ -31,6 +31,8 @@ def refusal_of(fault: Exception) -> Refusal:
     """Return the refusal for an exception. The defect of a program becomes one without its stack."""
     if isinstance(fault, Refusal):
         return fault
+    if isinstance(fault, OSError):
+        return Refusal(500, "os_error", errors.in_words(fault))
     refusal = fault if isinstance(fault, QueueError) else errors.unforeseen(fault)
     status = _STATUS_OF.get(refusal.code, 400 if refusal.exit_status == 2 else 409)
     return Refusal(status, refusal.code, str(refusal))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from ..cli.fast_args import Arguments
 from ..cli.filters import FILTERS, STATE, chosen_by
 from ..errors import InvalidInput
+from ..model.states import DEAD
+from .command_words import option
 
 if TYPE_CHECKING:
     from ..model.records import Chosen
@@ -19,6 +21,8 @@ OPTIONS = tuple(flag[2:] for flag, _, _ in (STATE, *FILTERS))
 """The words of a filter."""
 
 _REPEATABLE = "tag"
+GROUP = "group"
+"""The word that selects one group of failures, by the key in `failure_groups`. The command line has no such filter."""
 
 
 class Selection:
@@ -29,15 +33,29 @@ class Selection:
 
     def __init__(self, given: Mapping[str, object]) -> None:
         """Check a filter. A value is text, or for `tag` several texts."""
+        given = {**given}
+        group = given.pop(GROUP, None)
+        self.group = str(group[-1] if isinstance(group, list) else group) if group else None
         values = {name: _texts(name, value) for name, value in given.items()}
-        self.words = [word for name, texts in values.items() for text in texts for word in _option(name, text)]
-        """The options of the command line that select the same jobs."""
+        self._values = values
         given_texts = ((name, texts) for name, texts in values.items() if texts)
         fields = {
             name.replace("-", "_"): texts if name == _REPEATABLE else texts[0] for name, texts in given_texts
         }
-        self.arguments = Arguments(**fields)
+        self.arguments = Arguments(**{**dict.fromkeys(name.replace("-", "_") for name in OPTIONS), **fields})
         self.chosen: Chosen = chosen_by(self.arguments)
+        if self.group is not None:
+            self.chosen["state"] = DEAD
+
+    @property
+    def words(self) -> list[str]:
+        """Return the options of the command line that select the same jobs."""
+        return self.words_without("")
+
+    def words_without(self, omitted: str) -> list[str]:
+        """Return these options without one."""
+        pairs = ((name, text) for name, texts in self._values.items() for text in texts if name != omitted)
+        return [word for name, text in pairs for word in option(name, text)]
 
 
 def _texts(name: str, value: object) -> list[str]:
@@ -55,7 +73,3 @@ def _texts(name: str, value: object) -> list[str]:
         raise InvalidInput(what=f"{name} is given twice; give one value")
     return [text for text in texts if text != ""]
 
-
-def _option(name: str, text: str) -> list[str]:
-    """Return a word of a filter as an option. One word keeps a value that begins with a dash."""
-    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from ..api import Queue
 from ..errors import HomeGone
-from . import page_files, reads
+from . import changes, home_reads, job_reads, page_files
+from .act import act
 from .context import Context
-from .gate import OPEN, READ, Gate
+from .gate import OPEN, READ, WRITE, Gate
 from .incoming import Request
+from .output import output
 from .refusal import Refusal
 from .replies import TEXT, Reply
 
@@ -39,21 +41,33 @@ def _file(context: Context, request: Request) -> Reply:
     return page_files.page_file(request.path[-1])
 
 
-def _alive(context: Context, request: Request) -> Reply:
-    return Reply(b"ok\n", TEXT)
+def _events(context: Context, request: Request) -> Reply:
+    return context.events.reply(request)
 
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", ""): Route(OPEN, _index),
     ("GET", "page/*"): Route(OPEN, _file),
-    ("GET", "livez"): Route(OPEN, _alive),
-    ("GET", "api/session"): Route(READ, reads.session),
-    ("GET", "api/overview"): Route(READ, reads.overview),
-    ("GET", "api/jobs"): Route(READ, reads.jobs),
-    ("GET", "api/jobs/*"): Route(READ, reads.job),
-    ("GET", "api/queues"): Route(READ, reads.queues),
-    ("GET", "api/schedules"): Route(READ, reads.schedules),
-    ("GET", "api/config"): Route(READ, reads.config),
+    ("GET", "livez"): Route(OPEN, home_reads.alive),
+    ("GET", "readyz"): Route(OPEN, home_reads.ready),
+    ("GET", "api/session"): Route(READ, home_reads.session),
+    ("GET", "api/overview"): Route(READ, home_reads.overview),
+    ("GET", "api/failures"): Route(READ, home_reads.failures),
+    ("GET", "api/jobs"): Route(READ, job_reads.jobs),
+    ("GET", "api/jobs/*"): Route(READ, job_reads.job),
+    ("GET", "api/jobs/*/history"): Route(READ, job_reads.history),
+    ("GET", "api/jobs/*/output"): Route(READ, output),
+    ("GET", "api/queues"): Route(READ, home_reads.queues),
+    ("GET", "api/schedules"): Route(READ, home_reads.schedules),
+    ("GET", "api/config"): Route(READ, home_reads.config),
+    ("GET", "api/events"): Route(READ, _events),
+    ("POST", "api/act"): Route(WRITE, act),
+    ("POST", "api/edit"): Route(WRITE, changes.edit),
+    ("POST", "api/enqueue"): Route(WRITE, changes.enqueue),
+    ("POST", "api/queue"): Route(WRITE, changes.queue),
+    ("POST", "api/schedule"): Route(WRITE, changes.schedule),
+    ("POST", "api/config"): Route(WRITE, changes.config),
+    ("POST", "api/pause"): Route(WRITE, changes.pause),
 }
 """Every request that there is. No other path or method does anything."""
 

@@ -85,7 +85,7 @@ def test_jobs_come_in_pages_with_the_filters_of_the_command_line(queuectl: Comma
 
 
 def test_the_reads_are_the_same_with_and_without_a_supervisor(queuectl: CommandLine) -> None:
-    queuectl.ok("queue", "set", "gpu", "--limit", "1")
+    queuectl.ok("queue", "set", "gpu", "--limit", "1", "--create")
     queuectl.ok("schedule", "add", "nightly", "@daily", "--", "true")
     with web(queuectl) as page:
         paths = ("api/queues", "api/schedules", "api/config")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from ...web.start import Options, Started
 
+CLOSE_WITHIN_S = 5.0
+"""How long changes that run may take to end, in seconds."""
+
 HAS_JSON = False
 SUMMARY = """Serves a web page of this home until Ctrl-C, and prints its address first. The address has a secret: who
 knows it can run commands as you. Unless you say otherwise, only your user on this machine can connect."""
@@ -104,6 +107,7 @@ def _end(queue: Queue, started: Started, files: list[str]) -> None:
     from ...web.tokens import forget
 
     started.server.server_close()
+    started.server.site.context.close(CLOSE_WITHIN_S)
     for path in files:
         remove(path)
     forget(queue.home, started.tokens)

@@ -48,7 +48,7 @@ class Change:
     def __init__(
         self, change: Callable[..., list[str]], done: str, states: Sequence[str], summary: str, examples: list[str]
     ) -> None:
-        self._change = change
+        self.change = change
         self._done = done
         self._states = states
         self.SUMMARY = summary
@@ -79,10 +79,10 @@ class Change:
             return show_dry_run(ids, self._done, screen)
         if not args.ids:
             confirm(sum(map(len, portions)), self._done, args)
-            options = {**options, "lenient": True, "states": self._states_in(chosen)}
+            options = {**options, "lenient": True, "states": self.states_in(chosen)}
         more, said = self.consequences(queue, portions, None if args.ids else chosen)
         changed = {
-            name: [id for portion in group for id in self._change(queue, portion, **options)]
+            name: [id for portion in group for id in self.change(queue, portion, **options)]
             for name, group in groups.items()
         }
         ids = [id for group in changed.values() for id in group]
@@ -121,7 +121,7 @@ class Change:
         Raises: NothingToDo.
         """
         found = {}
-        for name, states in self._groups_of(self._states_in(chosen)):
+        for name, states in self._groups_of(self.states_in(chosen)):
             selected: Chosen = {**chosen, "state": states}
             found[name] = list(queue.select(**selected)) if states else []
         if not any(found.values()):
@@ -132,7 +132,7 @@ class Change:
         """Return the states that one request selects, under the name of their group."""
         return [("", states)]
 
-    def _states_in(self, chosen: Chosen) -> list[str]:
+    def states_in(self, chosen: Chosen) -> list[str]:
         """Return the states of a filter that allow the change.
 
         A job that left these states after the list is not changed. An unknown state stays in the filter, so that the
@@ -234,8 +234,9 @@ class Retry(Change):
             what="only dead jobs match; use `queuectl dlq retry` with the same filter, or add --state dead"
         )
 
-    def _states_in(self, chosen: Chosen) -> list[str]:
-        return [DEAD] if chosen.get("state") == DEAD else super()._states_in(chosen)
+    def states_in(self, chosen: Chosen) -> list[str]:
+        """Return the states, which are only dead with `--state dead`."""
+        return [DEAD] if chosen.get("state") == DEAD else super().states_in(chosen)
 
 
 class Edit(Change):
@@ -274,7 +275,7 @@ class Edit(Change):
 
         check_terminal("name a change, like --priority 10")
         self._check(queue, args.ids)
-        edit(editable(queue.get(args.ids[0])), lambda fields: self._change(queue, args.ids, fields=fields), screen)
+        edit(editable(queue.get(args.ids[0])), lambda fields: self.change(queue, args.ids, fields=fields), screen)
         screen.done({"ids": args.ids, "count": 1, "dry_run": False}, f"{self._done} 1 job")
 
     def chosen(self, args: Arguments) -> Chosen:

@@ -32,7 +32,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         queue.get(id)  # refuse an unknown job
     first = journal_reader.first_known(queue.home.journal)
     facts = list(journal_reader.read(queue.home.journal, first - 1, set(ids)))
-    columns = {"SEQ": "seq", "AT": "at", "JOB": "id", "EVENT": _event, "WHAT": _what}
+    columns = {"SEQ": "seq", "AT": "at", "JOB": "id", "EVENT": event_name, "WHAT": event_words}
     if len(ids) == 1:
         del columns["JOB"]
     screen.records(columns, facts)
@@ -42,13 +42,13 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         screen.note(f"older events are no longer kept; `queuectl show {lacking[0]}` lists all attempts")
 
 
-def _event(fact: Fact) -> str:
+def event_name(fact: Fact) -> str:
     """Return the name of an event. A job whose dependency ended died, although nobody canceled it."""
     is_dependant = fact["event"] == "canceled" and cause_of(fact["reason"]) != "canceled"
     return "died" if is_dependant else str(fact["event"])
 
 
-def _what(fact: Fact) -> str:
+def event_words(fact: Fact) -> str:
     """Return an event in words."""
     words = _WORDS.get(fact["event"])
     return "" if words is None else words(fact)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...api import Queue
-from ...view.sentences import explained
+from ...view.sentences import explained, with_facts
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_ids
 from ..screen import Screen, visible
@@ -33,11 +33,5 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
 def _explained(queue: Queue, id: str) -> dict[str, Any]:
     """Return why a job is in its state, with the facts that only this side knows."""
     why = queue.why(id)
-    if why["because"] == "the disk is full":
-        why["home"] = queue.home.path
-    elif why["because"] == "waits for a worker":
-        status = queue.status()
-        why["supervisor"] = status["supervisor"] is not None
-        why["workers"] = len(status["workers"])
-        why["busy"] = sum(worker["state"] != "idle" for worker in status["workers"])
-    return why
+    needs_workers = why["because"] == "waits for a worker"
+    return with_facts(why, queue.home.path, queue.status() if needs_workers else None)
