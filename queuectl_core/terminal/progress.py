@@ -6,6 +6,7 @@ It does not know what it counts (`progress_line` makes the text), or how it appe
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from .status_line import StatusLine
@@ -22,6 +23,9 @@ SHOW_EVERY_S = 0.25
 
 FIRST_AFTER_S = 0.2
 """How many seconds a task runs before the first line. A shorter task shows none."""
+
+FIRST_WEZTERM = "2025"
+"""The first version of WezTerm, which is a date, that shows progress."""
 
 
 class Progress:
@@ -81,6 +85,28 @@ class Progress:
         self._line.clear("\x1b]9;4;0;\x1b\\" if self._tells_window else "")
 
 
+class BusyWindow:
+    """The window of a terminal that shows that something runs, while a task prints its own output."""
+
+    def __init__(self, quiet: bool) -> None:
+        """Prepare to show it. `quiet` shows nothing."""
+        self._is_known = not quiet and sys.stderr.isatty() and has_window_progress(os.environ)
+
+    def __enter__(self) -> None:
+        self._write("\x1b]9;4;3;\x1b\\")
+
+    def __exit__(self, *exc: object) -> None:
+        self._write("\x1b]9;4;0;\x1b\\")
+
+    def _write(self, text: str) -> None:
+        try:
+            if self._is_known:
+                sys.stderr.write(text)
+                sys.stderr.flush()
+        except OSError:  # the terminal is gone, which changes no result
+            pass
+
+
 def watch_of(progress: Progress, until: str = "all") -> Watch:
     """Return the watch of a wait that shows how many jobs have ended, and how many of them did not complete."""
     from ..waiting import Watch
@@ -101,6 +127,8 @@ def has_window_progress(environ: Mapping[str, str]) -> bool:
     if environ.get("TMUX") or environ.get("STY"):
         return False
     name = environ.get("TERM_PROGRAM")
+    if name == "WezTerm" and environ.get("TERM_PROGRAM_VERSION", FIRST_WEZTERM) < FIRST_WEZTERM:
+        return False  # it would show each step as a notification
     is_iterm = name == "iTerm.app" and "P" in environ.get("TERM_FEATURES", "")
     is_windows = bool(environ.get("WT_SESSION")) or environ.get("ConEmuANSI") == "ON"
     return name in ("WezTerm", "ghostty") or is_iterm or is_windows

@@ -6,6 +6,7 @@ import time
 
 from ...api import Queue
 from ...errors import InvalidInput, NoSupervisor, UnknownJob
+from ...terminal.progress import BusyWindow
 from ...terminal.status_line import StatusLine
 from ...timestamps import format_age, format_span
 from ..fast_args import Arguments
@@ -35,6 +36,7 @@ USAGE = "queuectl run [options] -- WORD …"
 OPTIONS = (
     ("--id", "ID", "ID of the job (default: generated)"),
     ("--wait-timeout", "TIME", "stop waiting after a time like 10m (exit 124); the job continues"),
+    ("--notify", "", "tell the terminal or the desktop when the job has ended"),
 )
 JOB_FLAGS = NEW_JOB_FLAGS
 
@@ -128,22 +130,19 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     if screen.json:
         raise InvalidInput(what="run prints raw job output; --json is not supported")
     timeout_s = None if args.wait_timeout is None else seconds_of(args.wait_timeout, "--wait-timeout")
-    if args.after:
-        from ..filters import with_newest
-
-        args = with_newest(queue, args)
-    fields: JobFields = {**variable_fields(), **job_fields(args), **order_fields(args)}
-    if args.id is not None:
-        fields["id"] = args.id
+    fields = _fields(queue, args)
     if queue.status()["supervisor"] is None:
         raise NoSupervisor(home=queue.home.path)
     id = queue.enqueue(join(args.words), **fields)
     advice = f"follow it with `queuectl logs -f {id}`, or end it with `queuectl cancel {id}`"
     narrator = _Narrator(queue, screen, timeout_s, args.quiet)
     try:
-        follow(queue, [(queue.get(id), narrator)], narrator.look)
+        with BusyWindow(args.quiet):
+            follow(queue, [(queue.get(id), narrator)], narrator.look)
         job = queue.get(id)
         narrator.sum_up(job)
+        if args.notify:
+            _notify(f"job {id} {job['state']}", job)
         return _status_of(job)
     except UnknownJob:
         screen.note(f"job {id} was removed before its result was read, by hand or because of `retention-jobs`")
@@ -152,10 +151,34 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
         screen.note(f"job {id} continues; {advice}")
         return 130
     except _WaitedTooLong:
+        if args.notify:
+            _notify(f"job {id} continues", queue.get(id))
         screen.note(f"timed out after {timeout_s:g} s; job {id} continues; {advice}")
         return TIMED_OUT
     finally:
         narrator.close()
+
+
+def _fields(queue: Queue, args: Arguments) -> JobFields:
+    """Return the fields of the job that the options give.
+
+    Raises: InvalidInput, NothingToDo.
+    """
+    if args.after:
+        from ..filters import with_newest
+
+        args = with_newest(queue, args)
+    fields: JobFields = {**variable_fields(), **job_fields(args), **order_fields(args)}
+    if args.id is not None:
+        fields["id"] = args.id
+    return fields
+
+
+def _notify(what: str, job: JobRecord) -> None:
+    from ...terminal.notification import notify
+
+    why = f", {job['reason']}" if job["reason"] else ""
+    notify(f"queuectl: {what}", f"{job['command']}{why}")
 
 
 def _status_of(job: JobRecord) -> int:

@@ -35,6 +35,7 @@ OPTIONS = (
     ("--any", "", "wait only for the first job that finishes, and print its ID"),
     ("--fail-fast", "", "stop waiting when a job does not complete"),
     ("--timeout", "TIME", "maximum wait, like 90s or 10m (then exit 124)"),
+    ("--notify", "", "tell the terminal or the desktop at the end"),
     ALLOW_EMPTY,
     STATE,
     *FILTERS,
@@ -47,11 +48,7 @@ ANSWER_WITHIN_S = 2.0
 def run(queue: Queue, args: Arguments, screen: Screen) -> int:
     """Wait for the jobs, and return the exit status."""
     timeout_s = None if args.timeout is None else seconds_of(args.timeout, "--timeout")
-    if args.any and args.fail_fast:
-        raise InvalidInput(what="--any and --fail-fast cannot be used together")
-    ids, chosen = _ids(args), chosen_by(args)
-    if ids and chosen:
-        raise InvalidInput(what="use either job IDs or filters, not both")
+    ids, chosen = _wanted(args)
     progress = Progress(_what(ids, chosen), quiet=args.quiet or screen.json)
     until = "first" if args.any else "all"
     watch = watch_of(progress, "failure" if args.fail_fast else until)
@@ -66,6 +63,8 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
         return 130
     if ended == {} and chosen and not args.allow_empty:
         raise nothing_matches()
+    if args.notify:
+        _notify(watch.report, ended is None, progress.spent_s())
     first = {"first": watch.report.first, "failure": watch.report.first_failure}.get(watch.until)
     if screen.json:
         more = {} if first is None else {"first": {"id": first[0], "how": first[1]}}
@@ -78,6 +77,27 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> int:
         if not args.quiet:
             screen.note(_summary(watch.report, first, progress.spent_s()))
     return TIMED_OUT if ended is None else _status_of(ended, first if args.any else None)
+
+
+def _notify(report: Report, is_late: bool, spent_s: float) -> None:
+    from ...terminal.notification import notify
+    from ...terminal.progress_line import sentence
+
+    title = "queuectl: the wait has timed out" if is_late else "queuectl: the wait is over"
+    notify(title, sentence("jobs", report.ended, spent_s))
+
+
+def _wanted(args: Arguments) -> tuple[list[str], Chosen]:
+    """Return the IDs that the call names, and its filter, of which at least one is empty.
+
+    Raises: InvalidInput, NothingToDo.
+    """
+    if args.any and args.fail_fast:
+        raise InvalidInput(what="--any and --fail-fast cannot be used together")
+    ids, chosen = _ids(args), chosen_by(args)
+    if ids and chosen:
+        raise InvalidInput(what="use either job IDs or filters, not both")
+    return ids, chosen
 
 
 def _ids(args: Arguments) -> list[str]:
