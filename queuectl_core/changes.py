@@ -22,15 +22,18 @@ class Changes(Administration):
         progress: Callable[[int], None] = lambda count: None,
         fields: Mapping[str, object] | None = None,
         dependants: bool = False,
+        lenient: bool = False,
     ) -> int:
         """Take these jobs out of the dead letter queue, and return how many.
 
         Without `ids`, take out all dead jobs in batches, and call `progress` with the number so far.
         `fields` change the jobs. With `dependants`, the jobs that died because of them return too.
+        With `lenient`, skip the jobs that are not dead.
 
         Raises: UnknownJob, NotDead, NothingToDo.
         """
-        return self._change_dead("dlq-retry", ids, progress, fields=fields, dependants=dependants)
+        more = {"fields": fields, "dependants": dependants, "lenient": lenient}
+        return self._change_dead("dlq-retry", ids, progress, **more)
 
     def retry_failed(
         self,
@@ -55,14 +58,20 @@ class Changes(Administration):
         """
         return list(self._entries("dlq-retry-preview", "ids", ids=list(ids), all=lenient))
 
-    def purge_dead(self, ids: Sequence[str] | None = None, progress: Callable[[int], None] = lambda count: None) -> int:
+    def purge_dead(
+        self,
+        ids: Sequence[str] | None = None,
+        progress: Callable[[int], None] = lambda count: None,
+        lenient: bool = False,
+    ) -> int:
         """Remove these dead jobs for good, and return how many.
 
         Without `ids`, remove all dead jobs in batches, and call `progress` with the number so far.
+        With `lenient`, skip the jobs that are not dead.
 
         Raises: UnknownJob, NotDead, NothingToDo.
         """
-        return self._change_dead("dlq-purge", ids, progress)
+        return self._change_dead("dlq-purge", ids, progress, lenient=lenient)
 
     def cancel(
         self, ids: Sequence[str], signal: int = 15, lenient: bool = False, states: Sequence[str] | None = None

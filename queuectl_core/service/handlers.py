@@ -209,11 +209,15 @@ def _retry_failed(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
 def _change_dead(ledger: Ledger, request: Fields, now_ms: int, command_of: CommandOf[list[str]]) -> Fields:
     """Apply a command to the dead jobs in `ids`, or with `all` to one page of all dead jobs.
 
+    With `lenient`, skip the jobs in `ids` that are not dead any more, or do not exist.
     With `all`, the reply's `next` asks for the page that follows.
     It also holds the sequence at the first request, so that jobs that change later are left alone.
     """
     if not fields.is_set(request, "all"):
-        return {"count": len(ledger.decide(command_of(fields.ids(request)), now_ms)), "next": None}
+        ids = fields.ids(request)
+        if fields.is_set(request, "lenient"):
+            ids = [id for id in ids if ledger.table.state_of(id) == DEAD]
+        return {"count": len(ledger.decide(command_of(ids), now_ms)) if ids else 0, "next": None}
     cursor = fields.cursor(request)
     after, last = cursor or (f"{DEAD}/", ledger.engine.sequence)
     if not fields.is_key(after, DEAD) or type(last) is not int:

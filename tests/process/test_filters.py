@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from queuectl_core import Queue
+from queuectl_core.errors import NotDead
 from tests.homes import ROOT, CommandLine, until
 
 OLDER_SUPERVISOR = """
@@ -155,3 +157,12 @@ def test_a_supervisor_that_does_not_know_a_condition_changes_nothing(four: Comma
     finally:
         four.ok("worker", "stop")
         process.wait(timeout=20)
+
+
+def test_a_lenient_change_of_dead_jobs_skips_the_others(four: CommandLine) -> None:
+    with Queue(four.home) as queue:
+        assert queue.retry_dead(["web-1", "later", "gone"], lenient=True) == 1
+        assert queue.purge_dead(["web-1", "web-2"], lenient=True) == 1
+        assert queue.purge_dead(["web-1", "web-2"], lenient=True) == 0
+        with pytest.raises(NotDead):
+            queue.retry_dead(["web-1"])

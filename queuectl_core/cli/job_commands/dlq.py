@@ -144,12 +144,13 @@ def _change(queue: Queue, args: Arguments, ids: list[str]) -> int:
 
 
 def _change_these(queue: Queue, args: Arguments, ids: list[str] | None, progress: Progress) -> int:
+    is_selected = not args.ids
     if args.action == "purge":
-        return queue.purge_dead(ids, progress.show)
+        return queue.purge_dead(ids, progress.show, is_selected)
     if ids is None and not args.canceled:
         return queue.retry_failed(progress.show, _fields(args), args.with_dependants)
     try:
-        return queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants)
+        return queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants, is_selected)
     except NotDead as fault:
         fault.hint = dead_dependants_of(queue, args.ids) or fault.hint
         raise
