@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .model.overview_records import OverviewRecord
     from .model.queue_records import QueueLimits, QueueRecord, ScheduleRecord, ScheduleTimes
     from .model.records import JobSpec
+    from .news import News
     from .supervisor.embedded import Running
 
 ANSWER_WITHIN_S = 30.0
@@ -84,6 +85,16 @@ class Administration:
         """
         overview: OverviewRecord = self._transport.ask("overview")["overview"]
         return overview
+
+    def news(self) -> News:
+        """Return an object whose `wait` returns as soon as something has happened in the home.
+
+        An idle wait costs nothing while a supervisor runs. Other programs can wait for the same news.
+        """
+        with no_fork:
+            from .news import News
+
+        return News(self._transport)
 
     def queues(self, queue: str | None = None) -> list[QueueRecord]:
         """Return the records of all queues with jobs or rules, or of one queue.

@@ -40,6 +40,7 @@ LAYERS = [
     "repair",
     "transport",
     "waiting",
+    "news",
     "administration",
     "changes",
     "api",

@@ -1,7 +1,7 @@
 """Sessions: the requests of the supervisor's clients, and the replies that it owes them.
 
     handle      handles a request: `handlers` answers most, the supervisor some (`own`)
-    on_events   finds the waits that end with the events just written
+    on_events   finds the waits that end with the events just written, and tells the watchers
     send        sends all replies; call it only after the events behind them are synced
 
 Knows requests and replies. Does not know how anything is decided.
@@ -29,6 +29,9 @@ ASK_LATER: Request = {"ended": None}
 DEFERRED_AT_ONCE = 16
 """Clients that one call of `defer_waits` tells to ask again later."""
 
+MAX_WATCHERS = 64
+"""The most clients that hear of each change. Others look by themselves."""
+
 
 class Sessions:
     """The sessions of all clients of one supervisor."""
@@ -50,6 +53,10 @@ class Sessions:
         self._own = own
         self._sessions: dict[Connection, handlers.Session] = {}
         self._waits = Waits()
+        self._changes = 0
+        """How often something has changed. It says nothing to another supervisor."""
+        self._watchers: dict[Connection, int | None] = {}
+        """The clients that hear of the next change, with the number of their request."""
         self._replies: list[tuple[Connection, bytes]] = []
 
     def handle(self, connection: Connection, request: Request) -> None:
@@ -90,7 +97,11 @@ class Sessions:
             raise HomeGone(path=self.gone_path)
         if verb in ("wait", "wait-next"):
             return self._wait(connection, request, verb == "wait-next")
+        if verb == "watch":
+            return self._watch(connection, request)
         if verb in self._own:
+            if verb not in protocol.READ_ONLY:
+                self.on_change()
             return self._own[verb](request)
         if connection not in self._sessions:
             self._sessions[connection] = handlers.Session(self._ledger)
@@ -107,6 +118,30 @@ class Sessions:
         connection.is_waiting = reply is None
         return reply
 
+    def _watch(self, connection: Connection, request: Request) -> Request | None:
+        """Return the number of changes if the client has not `seen` them all, or None if it hears of the next one.
+
+        Raises: Busy.
+        """
+        if request.get("seen") != self._changes:
+            return {"seen": self._changes}
+        if len(self._watchers) >= MAX_WATCHERS:
+            raise Busy(what="too many programs watch this home")
+        self._watchers[connection] = protocol.number_of(request)
+        connection.is_waiting = True
+        return None
+
+    def on_change(self) -> None:
+        """Tell the watchers that something has changed.
+
+        This tells no fact, so it waits for no sync. A watcher asks for the facts.
+        """
+        self._changes += 1
+        watchers, self._watchers = self._watchers, {}
+        for connection, number in watchers.items():
+            connection.is_waiting = False
+            connection.send(server.answer({"seen": self._changes}, number))
+
     def defer_waits(self) -> None:
         """Tell some waiting clients to ask again later, to free descriptors for others."""
         for _ in range(DEFERRED_AT_ONCE):
@@ -116,7 +151,8 @@ class Sessions:
                 self._answer(wait, ASK_LATER)
 
     def on_events(self, happened: Sequence[Event]) -> None:
-        """Queue the replies to waits that are due with these events."""
+        """Queue the replies to waits that are due with these events, and tell the watchers."""
+        self.on_change()
         for wait in self._waits.finish(happened):
             self._answer(wait, wait.reply())
 
@@ -137,6 +173,7 @@ class Sessions:
     def on_disconnect(self, connection: Connection) -> None:
         """Forget a client that has disconnected."""
         self._waits.forget(connection)
+        self._watchers.pop(connection, None)
         session = self._sessions.pop(connection, None)
         if session is not None:
             session.end()

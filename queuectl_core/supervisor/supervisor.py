@@ -264,6 +264,7 @@ class Supervisor:
     def _log_shortage(self) -> None:
         if self._ledger.is_short != self._logged_short:
             self._logged_short = self._ledger.is_short
+            self._sessions.on_change()
             lack = self._ledger.shortage()
             text = "the disk has room again; starting jobs"
             log(text if lack is None else shortage_message(self._home.path, lack))

@@ -171,6 +171,10 @@ class Client:
         """
         return steady_ms() + round(1000 * (self.deadline_s - min(_MARGIN_S, self.deadline_s / 10)))
 
+    def fileno(self) -> int:
+        """Return the descriptor of the connection, for `select`."""
+        return self._sock.fileno()
+
     def close(self) -> None:
         """Close the connection."""
         self._sock.close()

@@ -24,7 +24,7 @@ READ_ONLY = frozenset(
 )
 """The verbs of requests that change nothing, so they can be repeated, and need no home."""
 
-NEEDS_SUPERVISOR = frozenset(("wait", "scale", "stop"))
+NEEDS_SUPERVISOR = frozenset(("wait", "watch", "scale", "stop"))
 """The verbs that only a supervisor can answer. `service.handlers` answers all others."""
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024

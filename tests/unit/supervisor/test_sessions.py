@@ -13,7 +13,7 @@ from queuectl_core.errors import Busy, StorageFailed
 from queuectl_core.home import Home
 from queuectl_core.model import commands
 from queuectl_core.service.ledger import Ledger
-from queuectl_core.supervisor.sessions import Sessions
+from queuectl_core.supervisor.sessions import MAX_WATCHERS, Sessions
 from queuectl_core.wire import protocol
 from queuectl_core.wire.server import Request
 from tests.builders import NOW_MS
@@ -153,3 +153,30 @@ def test_a_defect_in_a_change_ends_the_supervisor(desk: Desk, monkeypatch: pytes
     monkeypatch.setattr(desk.ledger, "decide", fail)
     with pytest.raises(ZeroDivisionError):
         desk.enqueue(Client(), "a")
+
+
+def test_a_watcher_hears_of_the_next_change_without_a_sync(desk: Desk) -> None:
+    client = Client()
+    desk.ask(client, "watch", seen=None)
+    desk.sessions.send()
+    seen = client.got.pop()["seen"]
+    desk.ask(client, "watch", seen=seen)
+    desk.sessions.send()
+    assert not client.got
+    desk.sessions.on_events([])
+    assert client.got.pop() == {"ok": True, "seen": seen + 1}
+    desk.ask(client, "watch", seen=seen)
+    desk.sessions.send()
+    assert client.got.pop()["seen"] == seen + 1
+
+
+def test_a_watcher_that_has_gone_is_forgotten_and_too_many_are_refused(desk: Desk) -> None:
+    clients = [Client() for _ in range(MAX_WATCHERS + 1)]
+    for client in clients:
+        desk.ask(client, "watch", seen=0)
+    desk.sessions.send()
+    assert [client for client in clients if client.got] == clients[-1:]
+    desk.sessions.on_disconnect(clients[0])
+    desk.ask(clients[-1], "watch", seen=0)
+    desk.sessions.on_change()
+    assert not clients[0].got and clients[1].got and len(clients[-1].got) == 2
