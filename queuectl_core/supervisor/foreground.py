@@ -61,7 +61,7 @@ class JobWatch:
             entries = (entry_of(event, self._table.get(event.id)) for event in runs)
             log.write([line(entry, self._foreground.log_format) for entry in entries if entry is not None])
 
-    def exit_status(self, left: int) -> int:
-        """Return the exit status when `left` jobs are left, and say both numbers."""
-        log.log(f"no job is left to run: {self.died} died, {left} wait")
+    def exit_status(self, left: int, why: str) -> int:
+        """Return the exit status when `left` jobs are left, and say both numbers and why the run ends."""
+        log.log(f"{why}: {self.died} died, {left} wait")
         return DIED if self.died else LEFT * bool(left)

@@ -154,6 +154,8 @@ class Supervisor:
         if self._is_gone:  # the path may lead to another home; the journal of this one has everything
             self._ledger.sync()
             raise HomeGone(path=self._home.path)
+        if self._ends_when_empty:  # somebody stopped it before
+            self._note_exit_status("stopped before the end")
         self._ledger.checkpoint()
         self._server.close()
         self._ledger.close()
@@ -229,11 +231,18 @@ class Supervisor:
     def _stop_if_empty(self) -> None:
         """Stop if no job runs, and none can start by itself."""
         counts, pool = self._ledger.table.counts, self._pool
-        if counts[PROCESSING] or min(pool.next_start_s(), pool.next_dispatch_s()) < math.inf or self._job_watch is None:
+        if counts[PROCESSING] or min(pool.next_start_s(), pool.next_dispatch_s()) < math.inf:
             return
         self._ends_when_empty, self._has_more_to_do = False, True
-        self.exit_status = self._job_watch.exit_status(counts[PENDING] + counts[FAILED])
+        self._note_exit_status("no job is left to run")
         self._shutdown.ask(StopLevel.FINISH_JOBS)
+
+    def _note_exit_status(self, why: str) -> None:
+        """Let the exit status tell whether a job died, or is left. `why` is why the supervisor ends."""
+        counts = self._ledger.table.counts
+        if self._job_watch is not None:
+            left = counts[PENDING] + counts[FAILED] + counts[PROCESSING]
+            self.exit_status = self._job_watch.exit_status(left, why)
 
     def _follow_clock(self) -> None:
         """Keep the length of all waits if somebody has set the wall clock."""

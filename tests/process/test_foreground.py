@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.homes import CommandLine, until
+from tests.homes import DEADLINE_S, CommandLine, until
 from tests.process.test_terminal import DANGEROUS, EVIL, seen_on_terminal
 
 
@@ -45,6 +45,16 @@ def test_a_burst_waits_for_retries_and_tells_that_a_job_died(queuectl: CommandLi
 def test_a_burst_does_not_wait_for_the_end_of_a_pause_that_holds_no_job_back(queuectl: CommandLine) -> None:
     queuectl.ok("queue", "pause", "idle", "--for", "1h", "--create")
     assert "no job is left to run: 0 died, 0 wait" in log_of(queuectl)
+
+
+def test_a_burst_that_is_stopped_tells_that_jobs_are_left(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "sleep 60")
+    queuectl.ok("enqueue", "--id", "b", "--command", "true")
+    with queuectl.popen("worker", "start", "--burst", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        queuectl.until_state("a", "processing")
+        queuectl.ok("worker", "stop", "--now")
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 75 and b"stopped before the end: 0 died, 2 wait" in err, err
 
 
 def test_a_burst_leaves_jobs_that_nothing_will_start(queuectl: CommandLine) -> None:
