@@ -58,7 +58,7 @@ class Home:
         self.ledger.sync()
         return json.loads(json.dumps(reply))
 
-    pages = Transport.pages
+    pages, page = Transport.pages, Transport.page
 
     def close(self) -> None:
         self.ledger.close()
