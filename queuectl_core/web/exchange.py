@@ -11,6 +11,11 @@ import os
 import pwd
 import socket
 from collections.abc import Iterator
+from email.errors import (
+    FirstHeaderLineIsContinuationDefect,
+    MisplacedEnvelopeHeaderDefect,
+    MissingHeaderBodySeparatorDefect,
+)
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -29,6 +34,9 @@ WRITE_S = 30.0
 """How long a client may take to accept one piece of a reply, in seconds."""
 
 MAX_QUERY_WORDS = 64
+_BAD_LINES = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect, MisplacedEnvelopeHeaderDefect)
+"""What the parser of headers finds if a line is no header, and the lines behind it would not count."""
+
 _LINGER_BYTES = 2 * MAX_BODY_BYTES
 
 
@@ -48,6 +56,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.rfile = Incoming(self.connection)
         self.requestline, self.request_version, self.command = "", self.protocol_version, ""
         self.sender = ""
+        self.close_connection = True
 
     def finish(self) -> None:
         """Read what a refused client still sends, because a reset would destroy the reply."""
@@ -149,7 +158,7 @@ class Exchange(BaseHTTPRequestHandler):
         """
         lengths, was_closing = self.headers.get_all("Content-Length", []), self.close_connection
         self.close_connection = True  # unless the end of the request is known
-        if self.headers.defects or not self.path.startswith("/"):
+        if any(isinstance(defect, _BAD_LINES) for defect in self.headers.defects) or not self.path.startswith("/"):
             raise Refusal(400, "bad_request", "the header is not valid")
         if "Transfer-Encoding" in self.headers:
             raise Refusal(411, "bad_request", "a request needs Content-Length")

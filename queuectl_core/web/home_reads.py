@@ -103,7 +103,7 @@ def config(context: Context, request: Request) -> Reply:
     shown = [
         {
             "key": key,
-            "value": settings.values.get(key, setting.default),
+            "value": _without_values(settings.values.get(key, setting.default)),
             "default": setting.default,
             "is_set": key in settings.values,
             "help": setting.help,
@@ -111,6 +111,11 @@ def config(context: Context, request: Request) -> Reply:
         for key, setting in SETTINGS.items()
     ]
     return json_reply(shown)
+
+
+def _without_values(value: object) -> object:
+    """Return the value of a setting; of variables only the names."""
+    return dict.fromkeys(value) if isinstance(value, dict) else value
 
 
 def alive(context: Context, request: Request) -> Reply:

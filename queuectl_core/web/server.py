@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import InvalidInput, in_words, unforeseen
 from ..supervisor.log import log
+from ..system.file_io import remove
 from ..wire.socket_path import short_path
 from .exchange import Exchange, own_uids
 from .gate import Gate
@@ -101,6 +102,7 @@ class UnixServer(WebServer):
         Raises: InvalidInput.
         """
         self.path = os.path.abspath(path)
+        self._is_bound = False
         super().__init__(self.path, socket.AF_UNIX)
 
     def server_bind(self) -> None:
@@ -112,6 +114,7 @@ class UnixServer(WebServer):
                 self.socket.bind(name)
         finally:
             os.umask(before)
+        self._is_bound = True
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Return a new connection; a Unix socket has no address at its other end."""
@@ -120,10 +123,8 @@ class UnixServer(WebServer):
     def server_close(self) -> None:
         """Stop listening, and remove the socket."""
         super().server_close()
-        try:
-            os.unlink(self.path)
-        except FileNotFoundError:
-            pass
+        if self._is_bound:
+            remove(self.path)
 
 
 def _remove_stale(path: str) -> None:

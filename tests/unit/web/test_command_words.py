@@ -1,0 +1,23 @@
+"""Command words: the command lines that the page shows."""
+
+from __future__ import annotations
+
+from queuectl_core.web import command_words
+
+
+def test_a_value_that_begins_with_a_dash_stays_with_its_option() -> None:
+    assert command_words.option("grep", "-x") == ["--grep=-x"]
+    assert command_words.option("exit_code", "3") == ["--exit-code", "3"]
+
+
+def test_no_word_has_the_value_of_a_variable() -> None:
+    job = {"command": "true", "env": {"TOKEN": "secret"}, "input": "secret"}
+    assert command_words.enqueue(job) == ["enqueue", "--env", "TOKEN=…", "--command", "true"]
+    assert command_words.edit("a", {"env": {"TOKEN": "secret"}}) == ["edit", "a", "--set", "env.TOKEN=…"]
+    rules = {"defaults": {"env": {"TOKEN": "secret"}, "timeout": None}}
+    assert command_words.queue("q", rules) == ["queue", "set", "q", "--env", "TOKEN=…", "--timeout", "none"]
+
+
+def test_an_edit_restores_a_default_with_an_empty_value() -> None:
+    words = command_words.edit("a", {"priority": None, "retry_on": [1, 2]})
+    assert words == ["edit", "a", "--set", "priority=", "--set", "retry_on=1,2"]
