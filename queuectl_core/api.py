@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 PAGE_JOBS = 500
 """The number of jobs on a page, and of jobs to change at a time when a filter selects them."""
 
+_TRACE = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
+"""The variables of a trace, which few processes have."""
+
 
 class Queue(Changes):
     """A job queue: the jobs of one home.
@@ -264,6 +267,8 @@ class Queue(Changes):
         if first is None:
             raise InvalidInput(what="no jobs to enqueue")
         fields: dict[str, object] = {"cwd": cwd or working_folder(first if second is None else ())}
+        if any(name in os.environ for name in _TRACE):
+            fields["trace"] = _trace()
         if second is None:
             return self._add({field: first, **fields})
         fields["environ"] = _environ()
@@ -282,6 +287,14 @@ class Queue(Changes):
     def _pages(self, **wanted: object) -> Iterator[builtins.list[Any]]:
         """Yield the pages of `list` that are not empty."""
         return (page["jobs"] for page in self._transport.pages("list", **wanted) if page["jobs"])
+
+
+def _trace() -> dict[str, str]:
+    """Return the valid variables of the trace that this process belongs to."""
+    with no_fork:
+        from .model import trace_context
+
+    return trace_context.checked(trace_context.of_environment(os.environ))
 
 
 def _environ() -> dict[str, str]:

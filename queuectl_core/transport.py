@@ -282,7 +282,8 @@ def load_requests(
         if held is not None:
             yield {**held, "more": True}
         held = {"verb": "enqueue", field: part, "part": n, **fields}
-        fields.pop("environ", None)  # the first part has it
+        for name in ("environ", "trace"):  # the first part has them
+            fields.pop(name, None)
     if held is not None:
         yield {**held, "more": False}
 

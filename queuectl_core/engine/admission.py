@@ -61,13 +61,20 @@ class Admission:
         self._usual = usual.usual
         self._has_basic = usual.has_basic
         self._environ: Any = {}
+        self._trace: Mapping[str, str] = {}
         self._of_batches: dict[str, Options] = {}
         """The options of jobs that set only their batch; they share them."""
         self._first_number = table.next_number
         self._time = base32(now_ms, 9)
 
-    def use_environ(self, environ: Mapping[str, str] | None) -> None:
-        """Give all jobs this environment instead of that of their worker. With None, change nothing."""
+    def use_environ(self, environ: Mapping[str, str] | None, trace: Mapping[str, str]) -> None:
+        """Give all jobs this environment instead of that of their worker, and the variables of a trace.
+
+        With None and an empty trace, change nothing.
+        """
+        if trace:
+            self._trace = trace
+            self._usual = self._defaults.of(DEFAULT_QUEUE).with_env(trace)
         if environ is not None:
             self._environ = {"environ": environ}
             self._usual = {**self._usual, **self._environ}
@@ -152,6 +159,8 @@ class Admission:
 
     def _with_options(self, event: Enqueued, spec: CheckedSpec) -> Enqueued:
         given: Any = {name: value for name, value in spec.items() if name not in _REQUEST_FIELDS}
+        if self._trace:
+            given["env"] = {**self._trace, **given.get("env", {})}
         defaults = self._defaults.of(spec.get("queue", DEFAULT_QUEUE))
         options: Options = {**defaults.completed(given, spec), **self._environ}
         after_any = bool(options.get("after_any"))

@@ -53,6 +53,8 @@ class Load:
         self.taken: QueueError | None = None
         self.environ: Mapping[str, str] | None = None
         """The environment that the jobs get instead of that of their worker."""
+        self.trace: Mapping[str, str] = {}
+        """The trace that the jobs belong to, as variables."""
 
     @property
     def count(self) -> int:
@@ -62,7 +64,7 @@ class Load:
     def next_part(self, table: JobTable, defaults: DefaultsByQueue, cwd: str, now_ms: int) -> Admission:
         """Return an admission for the next part."""
         part = Admission(table, defaults, cwd, now_ms)
-        part.use_environ(self.environ)
+        part.use_environ(self.environ, self.trace)
         part.earlier, part.keys, part.newest = self.batch.entries, self.keys, self.newest
         part.first_index = self.requested
         return part

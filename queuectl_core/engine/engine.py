@@ -132,7 +132,7 @@ class Engine(QueueState):
 
     def _enqueue(self, command: commands.Enqueue, now_ms: int) -> Decision:
         admission = Admission(self.table, self.defaults, command.cwd, now_ms)
-        admission.use_environ(command.environ)
+        admission.use_environ(command.environ, command.trace)
         admission.add_all(command.specs)
         new = list(admission.events.values())
         if not (admission.replaced or admission.doomed):

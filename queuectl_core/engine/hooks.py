@@ -13,6 +13,7 @@ Warning: the record describes the job after its end.
 from __future__ import annotations
 
 from ..light_types import NamedTuple
+from ..model import trace_context
 from ..model.events import Canceled, DeadLettered, Enqueued, Event, Failed, Succeeded
 from ..model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, Job
 from ..model.job_spec import HOOKS, MAX_INPUT_BYTES
@@ -26,7 +27,7 @@ from .transitions import after
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ..model.records import Hook, Options
@@ -169,6 +170,9 @@ class Hooks:
             id = free_id(table, f"{job.id[:90]}.{name}.{number}")
             record = _record(hook, table.clock_shift_ms)
             options: Options = {"queue": QUEUE, "name": name, "input": record, "hook": _facts(hook)}
+            trace = _trace_of(job)
+            if trace:
+                options["env"] = trace
             retries, base = settings.usable("max-retries"), float(settings.usable("backoff-base"))
             new.append(Enqueued(id, number, now_ms, command, job.cwd, retries, base, options))
         return new
@@ -191,6 +195,12 @@ def _own(job: Job, names: Iterable[str]) -> list[tuple[str, str]]:
     """Return the hooks that a job itself names."""
     options: Any = job.options
     return [(name, options[_FIELDS[name]]) for name in names if _FIELDS[name] in options] if options else []
+
+
+def _trace_of(job: Job) -> dict[str, str]:
+    """Return the variables of the trace that a job belongs to."""
+    env: Mapping[str, str] = job.options.get("env", {}) if job.options else {}
+    return {name: env[name] for name in trace_context.VARIABLES if name in env} if env else {}
 
 
 def _facts(hook: _Due) -> Hook:

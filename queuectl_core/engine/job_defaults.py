@@ -58,6 +58,10 @@ class JobDefaults:
         self.has_basic = not _BASIC.keys().isdisjoint(self._origins)
         """Whether a basic field has a default."""
 
+    def with_env(self, env: Mapping[str, str]) -> Options:
+        """Return the options of jobs that set only basic fields and these variables."""
+        return self.completed({"env": env}, dict.fromkeys(_BASIC))
+
     def completed(self, given: Mapping[str, Any], spec: Mapping[str, Any]) -> Options:
         """Return the options of a job with the defaults that it does not set. `defaults` says where these are from.
 

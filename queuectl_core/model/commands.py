@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 class Enqueue(NamedTuple):
     """Add jobs, all or none. The engine checks `specs`. `cwd` is the folder of those that name none.
 
-    `environ` is the environment that they get instead of that of their worker.
+    `environ` is the environment that they get instead of that of their worker. `trace` has variables that `env` gets.
     """
 
     specs: list[object]
     cwd: str
     environ: Mapping[str, str] | None = None
+    trace: Mapping[str, str] = {}
 
 
 class RetryDead(NamedTuple):

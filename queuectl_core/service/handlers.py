@@ -93,7 +93,7 @@ class Session:
         if request["part"] == 0:
             self.end()
             self._load, self._parts = self._ledger.engine.begin_load(), 0
-            self._load.environ = _environ(self._ledger, request)
+            self._load.environ, self._load.trace = _environ(self._ledger, request), _trace(request)
         if self._load is None or request["part"] != self._parts:
             raise InvalidInput(what="this part does not follow the previous part of the load")
         self._parts += 1
@@ -138,8 +138,17 @@ def _environ(ledger: Ledger, request: Fields) -> Mapping[str, str] | None:
         raise InvalidInput(what=f"the environment of this call, which its jobs get, {fault}") from None
 
 
+def _trace(request: Fields) -> Mapping[str, str]:
+    """Return the variables of the trace that the sender belongs to."""
+    if "trace" not in request:
+        return {}
+    from ..model import trace_context  # few requests have a trace
+
+    return trace_context.checked(request["trace"])
+
+
 def _enqueue(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
-    command = commands.Enqueue(*_new_jobs(request), _environ(ledger, request))
+    command = commands.Enqueue(*_new_jobs(request), _environ(ledger, request), _trace(request))
     return {"ids": ledger.decide(command, now_ms)}
 
 

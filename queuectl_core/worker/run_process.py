@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from ..errors import QueueError
 from ..home import Home
-from ..model import job_environment
+from ..model import job_environment, trace_context
 from ..model.job_spec import DEFAULT_QUEUE
 from ..storage.output_log import OutputWriter
 from ..system import descriptors, file_io, lockfile, process_tree
@@ -63,6 +63,8 @@ class RunProcess:
         self._draft = os.path.join(home.run, f"{instance}.input")
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         environ = job_environment.without_own(os.environ)
+        for name in trace_context.VARIABLES:  # they are of the call that started the supervisor
+            environ.pop(name, None)
         environ.update({job_environment.MARK: home.mark(instance), job_environment.HOME: home.path})
         self._environ = {os.fsencode(name): os.fsencode(environ[name]) for name in environ}
 

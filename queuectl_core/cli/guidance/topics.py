@@ -115,6 +115,8 @@ with `--env K=V`, `--env-file FILE` or `--inherit-env`, or see `environment` in
   QUEUECTL_SLOT         from 1 to the limit of its queue; unset without one.
                         CUDA counts devices from 0: $((QUEUECTL_SLOT - 1))
   QUEUECTL_ARRAY_INDEX  its index; unset without --array
+  TRACEPARENT, TRACESTATE, BAGGAGE
+                        the trace of the call that added it, if it has one
 
 A hook has more variables: see `queuectl help hooks`.
 """,
