@@ -95,7 +95,7 @@ class Transport:
         while True:
             page = self.page(verb, next=cursor, **fields)
             yield page
-            cursor = page["next"]
+            cursor = page.get("next")  # an older supervisor may know no pages of this, and sends everything
             if cursor is None:
                 return
 

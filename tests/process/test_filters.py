@@ -17,12 +17,17 @@ from queuectl_core.service import handlers, queries
 def listing(ledger, request, now_ms):
     return queries.listing(ledger, {name: value for name, value in request.items() if name != "where"}, now_ms)
 
+def whole(verb):
+    answer = handlers.HANDLERS[verb]
+    return lambda *args: {name: value for name, value in answer(*args).items() if name != "next"}
+
 handlers.HANDLERS["list"] = listing
+handlers.HANDLERS.update({verb: whole(verb) for verb in ("queue-list", "schedule-list")})
 del handlers.HANDLERS["find"]
 from queuectl_core.cli.main import run
 run(["worker", "start", "--foreground", "--count", "1"])
 """
-"""A supervisor that ignores `where`, like those before this field, and finds no short IDs."""
+"""A supervisor that ignores `where`, like those before this field, finds no short IDs, and sends no pages of queues."""
 
 
 @pytest.fixture
@@ -154,6 +159,8 @@ def test_a_supervisor_that_does_not_know_a_condition_changes_nothing(four: Comma
         assert len(four.json("list")) == 4
         assert "does not exist" in four.refused(1, "show", "nobody")
         assert four.json("rm", "--name", "nightly a", "--dry-run")["ids"] == ["web-1"]
+        four.ok("schedule", "add", "s", "--every", "1h", "--", "true")
+        assert len(four.json("queue", "list")) == len(four.json("schedule", "list")) == 1
     finally:
         four.ok("worker", "stop")
         process.wait(timeout=20)
