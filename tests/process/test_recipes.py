@@ -1,4 +1,4 @@
-"""The files that docs/recipes.md shows: the unit of systemd, the container, and the completion of bash.
+"""The files that docs/recipes.md shows: the unit of systemd, the container, and the hook for a webhook.
 
 The console blocks of the page run with those of the other pages.
 """
@@ -6,6 +6,7 @@ The console blocks of the page run with those of the other pages.
 from __future__ import annotations
 
 import configparser
+import http.server
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -88,31 +90,74 @@ def test_the_container_copies_existing_files() -> None:
         assert os.path.exists(os.path.join(readme.ROOT, source))
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("sta", {"status"}),
-        ("worker st", {"start", "stop"}),
-        ("dlq retry jo", {"job-1", "job-2"}),
-        ("show job-2", {"job-2"}),
-        ("enqueue --max-r", {"--max-retries"}),
-        ("worker start --cou", {"--count"}),
-        ("dlq retry job-1 --with-d", {"--with-dependants"}),
-        ("xyzzy a", set()),
-    ],
-)
-def test_bash_completes_commands_actions_options_and_ids(queuectl: CommandLine, typed: str, offered: set[str]) -> None:
-    for id in ("job-1", "job-2"):
-        queuectl.ok("enqueue", "--id", id, "--", "true")
+def test_the_example_is_the_file_of_the_recipe() -> None:
+    assert readme.read("examples/Dockerfile") == FILES["Dockerfile"]
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="needs sh")
+def test_the_shell_accepts_the_commands_that_build_the_container() -> None:
+    for words in re.findall(r"^RUN ((?:.*\\\n)*.*)$", FILES["Dockerfile"], re.MULTILINE):
+        assert subprocess.run(["sh", "-n", "-c", words], check=False).returncode == 0
+        programs = re.findall(r"(?:^|&& )(\S+)", words)
+        assert programs == ["python3", "ln", "useradd", "install"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")  # fmt: skip
+def test_a_restart_keeps_the_first_process_of_a_container(queuectl: CommandLine) -> None:
+    words = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, SCRIPT, "worker", "start", "--foreground", "-q"]
+    process = subprocess.Popen(words, env=queuectl.environ)
+    try:
+        until(lambda: queuectl.json("status")["supervisor"], lambda: "the supervisor")
+        flag = os.path.join(os.path.dirname(queuectl.home), "flag")
+        queuectl.ok("enqueue", "--id", "a", "--", f"until [ -e {flag} ]; do sleep 0.05; done")
+        queuectl.until_state("a", "processing")
+        assert queuectl.ok("worker", "restart", "--count", "2") == "restarted the service with 2 workers, pid 1\n"
+        assert process.poll() is None and queuectl.json("status")["supervisor"]["pid"] == 1
+        with open(flag, "w"):
+            pass
+        assert queuectl.until_state("a", "completed")["attempts"] == 1
+        os.kill(child_of(process.pid), signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Webhook(http.server.BaseHTTPRequestHandler):
+    """A chat server that keeps what it gets, and is not there at first."""
+
+    got: list[object] = []
+    refusals = 1
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if Webhook.refusals:
+            Webhook.refusals -= 1
+            self.send_error(503)
+            return
+        Webhook.got.append((self.path, body))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_webhook_hears_of_a_job_that_dies_even_if_it_is_down_at_first(queuectl: CommandLine) -> None:
     folder = os.path.join(os.path.dirname(queuectl.home), "work")
     readme.prepare(readme.read("docs/recipes.md"), folder)
-    words = typed.split(" ")
-    script = f"""
-        source ./queuectl.bash
-        COMP_WORDS=(queuectl {typed}) COMP_CWORD={len(words)}
-        _queuectl queuectl {shlex.quote(words[-1])} {words[-2] if len(words) > 1 else "queuectl"}
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    seen = readme.run(f"bash -c {shlex.quote(script)}", queuectl.home, folder)
-    assert set(seen.split()) == offered
+    os.mkdir(os.path.join(folder, ".config"))
+    queuectl.environ["HOME"] = folder
+    commands = re.search(r"^```sh\nchmod \+x tell.py\n(.*?)^```", readme.read("docs/recipes.md"), re.MULTILINE | re.DOTALL)
+    assert commands is not None
+    with http.server.HTTPServer(("127.0.0.1", 0), Webhook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        script = commands[1].replace("https://chat.example.com", f"http://127.0.0.1:{server.server_port}")
+        environ = {**queuectl.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
+        queuectl.ok("config", "set", "backoff-base", "0")
+        queuectl.ok("worker", "start")
+        done = subprocess.run(["sh", "-ec", script], env=environ, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done
+        until(lambda: Webhook.got, lambda: queuectl.ok("list"))
+        server.shutdown()
+    assert Webhook.got == [("/hooks/secret", {"text": "backup is dead: exit code 3"})]
