@@ -48,7 +48,7 @@ def test_list_shows_jobs_of_several_queues_in_the_order_of_their_runs(flushed: b
     listed: list[object] = []
     cursor: object = []
     while cursor is not None:
-        page = listing(SimpleNamespace(table=engine.table), {"limit": 7, "next": cursor or None, "form": "brief"}, NOW_MS)
+        page = listing(SimpleNamespace(table=engine.table, prefetched=tuple), {"limit": 7, "next": cursor or None, "form": "brief"}, NOW_MS)
         listed += page["jobs"]  # type: ignore[arg-type]
         cursor = page["next"]
     runs = [dispatch(engine) for _ in range(60)]
@@ -60,7 +60,7 @@ def test_list_of_one_queue_reads_no_other_queue() -> None:
     engine = an_engine()
     enqueue(engine, *(f"a{n:04}" for n in range(1500)))
     enqueue(engine, "b", queue="mail")
-    ledger = SimpleNamespace(table=engine.table)
+    ledger = SimpleNamespace(table=engine.table, prefetched=tuple)
     assert listing(ledger, {"queue": "mail", "state": "pending", "form": "brief"}, NOW_MS) == {"jobs": ["b"], "next": None}
 
 
