@@ -63,19 +63,23 @@ class Shell:
     def run(self, line: str) -> None:
         """Run a line, and wait until it has ended."""
         mark = f"done{time.monotonic_ns()}"
-        self.send(f"{line}; printf '%s%s\\n' {mark} end\n")
+        self.send(f"{line or ' '}; printf '%s%s\\n' {mark} end\n")
         until(lambda: f"{mark}end" in self.seen(), lambda: f"{line}: {self.seen()}")
 
-    def complete(self, line: str, wanted: str) -> None:
+    def complete(self, line: str, wanted: str, then: str = "\x15") -> None:
         """Type a line, and press Tab until the shell shows what is wanted. A busy machine may need a second press."""
         self.send(f"\x15{line}")
+        next_s = 0.0
 
         def look() -> bool:
-            self.send("\t")
+            nonlocal next_s
+            if time.monotonic() >= next_s:
+                self.send("\t")
+                next_s = time.monotonic() + 2
             return wanted in self.seen()
 
         until(look, lambda: f"{wanted}: {self.seen()}")
-        self.send("\x15")
+        self.send(then)
 
     def end(self) -> None:
         os.kill(self._pid, signal.SIGKILL)
@@ -104,6 +108,23 @@ def test_tab_completes_in_a_real_shell(home: CommandLine, name: str) -> None:
         shell.complete("queuectl list --queue=ma", "--queue=mail")
         shell.complete("queuectl why o", "why other")
         shell.complete(f"queuectl backup {os.path.dirname(home.home)}/bi", "/bin")
+    finally:
+        shell.end()
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs[name]) for name in SHELLS])
+def test_a_completed_value_is_text_for_the_shell(home: CommandLine, name: str) -> None:
+    folder = os.path.dirname(home.home)
+    home.ok("enqueue", "--tag", f"k=$(touch {folder}/bad);`touch {folder}/bad` %F", "--", "echo", f"\x1b[2J$(touch {folder}/bad)%n")
+    words, setup = SHELLS[name]
+    shell = Shell(home, words)
+    try:
+        for line in (*setup, f'eval "$(queuectl completion {name})"'):
+            shell.run(line)
+        shell.complete("queuectl show 1", "show 1")
+        shell.complete("queuectl list --format found:{id} --tag k", "touch", then="")
+        shell.run("")
+        assert "found:1" in shell.seen() and not os.path.exists(f"{folder}/bad")
     finally:
         shell.end()
 
