@@ -268,7 +268,7 @@ class JobWait:
                 more = is_watched or not is_last
                 client.send("wait", ids=portion, more=more, lenient=lenient, runs=self._of_runs)
                 is_answer = is_last and not is_watched
-                reply = client.receive(self._left_s() if is_answer else self._transport.deadline_s)
+                reply = client.receive(self._left_s() if is_answer else self._deadline_s())
                 if "ended" in reply or self._is_late():
                     return _answered(reply), True
             return self._watched(client), True
@@ -285,6 +285,11 @@ class JobWait:
         finally:
             client.close()
         return None, True
+
+    def _deadline_s(self) -> float:
+        """Return for how many seconds to wait for a reply that comes at once, unless the supervisor is stopped."""
+        left_s = self._left_s()
+        return self._transport.deadline_s if left_s is None else min(self._transport.deadline_s, left_s)
 
     def _watched(self, client: Client) -> dict[str, Any] | None:
         """Return the last report on the jobs that the supervisor knows now, or None as `_ended_with` does."""
