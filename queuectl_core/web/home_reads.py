@@ -78,9 +78,13 @@ class _Search:
 
 
 def _sample(job: JobRecord) -> dict[str, Any]:
-    """Return the command and the exit code of the newest job of a group."""
-    code = job["history"][-1]["exit_code"] if job["history"] else None
-    return {"command": job["command"], "exit_code": code}
+    """Return the command of the newest job of a group, its exit code, and the size of its output."""
+    last: Any = job["history"][-1] if job["history"] else {}
+    return {
+        "command": job["command"],
+        "exit_code": last.get("exit_code"),
+        "output_bytes": last.get("output_bytes") or 0,
+    }
 
 
 def queues(context: Context, request: Request) -> Reply:

@@ -55,7 +55,8 @@ def output(context: Context, request: Request) -> Reply:
     if wanted is None:
         return Reply(_pieces(context, extent, 0, extent.size), TEXT, 200, headers, extent.size)
     if first >= extent.size:
-        return Reply(b"", TEXT, 416, (*headers, ("Content-Range", f"bytes */{extent.size}")))
+        status = 416 if request.text("wait") is None else 204  # a browser reports each 416 as a failure
+        return Reply(b"", TEXT, status, (*headers, ("Content-Range", f"bytes */{extent.size}")))
     last = min(int(wanted[2]) if wanted[1] and wanted[2] else extent.size - 1, extent.size - 1)
     if last < first:
         raise InvalidInput(what="the end of the range is before its start")

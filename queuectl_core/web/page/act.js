@@ -1,0 +1,169 @@
+// Changes of jobs: a preview with the count, a sample and the equal command line, then progress.
+
+import { choices, field, openDialog } from "./dialog.js";
+import { h } from "./dom.js";
+import { counted, number } from "./format.js";
+import { button, command, jobLink } from "./parts.js";
+import { say } from "./said.js";
+import { post, postLines } from "./server.js";
+
+const VERBS = {
+  retry: { label: "Retry", done: "retried" },
+  "dlq-retry": { label: "Retry", done: "retried" },
+  cancel: { label: "Cancel", button: "Cancel jobs", done: "canceled", isGrave: true,
+    warning: "Running jobs get SIGTERM. Jobs that wait for these die too." },
+  rm: { label: "Delete", done: "deleted", isGrave: true, warning: "Deleted jobs and their history are gone for good." },
+  suspend: { label: "Suspend", done: "suspended" },
+  continue: { label: "Continue", done: "continued" },
+};
+
+export function labelOf(verb) {
+  return VERBS[verb].label;
+}
+
+// Asks before a change of many jobs. `target` is `{ids}` or `{filter}`; `onDone` runs after it.
+export function actOn(verb, target, onDone) {
+  const action = VERBS[verb];
+  const state = { preview: null, error: null, progress: null, options: {} };
+  const dialog = openDialog(action.label, () => drawn(verb, state, { look, run, close: () => dialog.close() }));
+
+  async function look() {
+    state.error = state.preview = null;
+    try {
+      state.preview = await post("api/act", { verb, ...target, options: state.options, preview: true });
+    } catch (error) {
+      state.error = error.message;
+    }
+    dialog.redraw();
+  }
+
+  async function run() {
+    state.progress = { changed: 0, of: state.preview.count };
+    dialog.redraw();
+    try {
+      const last = await changed(verb, target, state.options, (line) => {
+        state.progress = line;
+        dialog.redraw();
+      });
+      dialog.close();
+      say(`${action.done} ${counted(last.changed, "job")}`);
+      onDone();
+    } catch (error) {
+      state.progress = null;
+      state.error = error.message;
+      dialog.redraw();
+    }
+  }
+
+  look();
+}
+
+async function changed(verb, target, options, onProgress) {
+  let last = null;
+  for await (const line of postLines("api/act", { verb, ...target, options, preview: false })) {
+    if (!line) continue;
+    if (line.error) throw new Error(line.message || line.error);
+    last = line;
+    if (!line.is_done) onProgress(line);
+  }
+  return last;
+}
+
+function drawn(verb, state, { look, run, close }) {
+  const { preview, error, progress } = state;
+  if (error) return [h("p", { class: "bad", role: "alert" }, error), choices(button("Close", close))];
+  if (progress) return [progressBar(progress)];
+  if (!preview) return [h("p", { class: "quiet" }, "Counting…")];
+  const action = VERBS[verb];
+  return [
+    h("p", {}, preview.count ? `${preview.is_complete === false ? "At least " : ""}${counted(preview.count, "job")} will be ${action.done}.` : "No job matches by now."),
+    action.warning && h("p", { class: "quiet" }, action.warning),
+    h("ul", { class: "sample" }, preview.sample.slice(0, 5).map((id) => h("li", { key: id }, jobLink(id))),
+      preview.count > 5 && h("li", { class: "quiet" }, `and ${number(preview.count - Math.min(5, preview.sample.length))} more`)),
+    verb === "dlq-retry" && dependants(state, look),
+    preview.command && h("p", { class: "equal" }, command(preview.command)),
+    choices(button("Back", close),
+      preview.count > 0 && button(action.button || `${action.label} ${counted(preview.count, "job")}`, run,
+        { class: action.isGrave ? "grave" : "main", autofocus: true })),
+  ];
+}
+
+function dependants(state, look) {
+  const toggle = (event) => {
+    state.options = event.target.checked ? { ...state.options, dependants: true } : {};
+    look();
+  };
+  return h("label", { class: "check" },
+    h("input", { type: "checkbox", checked: Boolean(state.options.dependants), onchange: toggle }),
+    "Also retry the jobs that died because of these");
+}
+
+function progressBar({ changed: count, of }) {
+  return h("p", {}, h("progress", { max: of || 1, value: count, "aria-label": "Progress" }),
+    ` ${number(count)} of ${counted(of || count, "job")}`);
+}
+
+// Changes one job at once, where nothing is lost by it.
+export async function actOnOne(verb, id, onDone) {
+  try {
+    await changed(verb, { ids: [id] }, {}, () => {});
+    say(`${VERBS[verb].done} ${id}`);
+  } catch (error) {
+    say(error.message, true);
+  }
+  onDone();
+}
+
+export async function move(id, to, onDone) {
+  try {
+    await post("api/act", { verb: "move", ids: [id], options: { to }, preview: false });
+    say(`moved ${id} to the ${to}`);
+  } catch (error) {
+    say(error.message, true);
+  }
+  onDone();
+}
+
+const EDITABLE = [
+  ["command", "Command", { rows: 3 }],
+  ["queue", "Queue", {}],
+  ["priority", "Priority", { inputmode: "numeric" }],
+  ["max_retries", "Retries", { inputmode: "numeric" }],
+  ["timeout", "Time limit", { hint: "such as 90s or 2h" }],
+];
+
+// Changes fields of one job, or of all dead jobs of a group, and retries them if they are dead.
+export function edit(job, onDone) {
+  const changes = {};
+  const state = { error: null };
+  const isDead = job.state === "dead";
+  const dialog = openDialog(isDead ? "Edit and retry" : "Edit", () => [
+    h("form", { onsubmit: submit },
+      EDITABLE.map(([name, label, props]) => field(label, changes[name] ?? job[name], (text) => (changes[name] = text), { autofocus: name === "command", ...props })),
+      state.error && h("p", { class: "bad", role: "alert" }, state.error),
+      choices(button("Back", () => dialog.close()), h("button", { type: "submit", class: "main" }, isDead ? "Save and retry" : "Save"))),
+  ]);
+
+  async function submit(event) {
+    event.preventDefault();
+    try {
+      await post("api/edit", { id: job.id, changes: typed(changes, job) });
+      if (isDead) await changed("retry", { ids: [job.id] }, {}, () => {});
+      dialog.close();
+      say(isDead ? `changed and retried ${job.id}` : `changed ${job.id}`);
+      onDone();
+    } catch (error) {
+      state.error = error.message;
+      dialog.redraw();
+    }
+  }
+}
+
+// Returns the changed fields as a job has them: numbers as numbers, and null for an empty one.
+function typed(changes, job) {
+  const entries = Object.entries(changes).filter(([name, text]) => text !== String(job[name] ?? ""));
+  return Object.fromEntries(entries.map(([name, text]) => {
+    if (!text) return [name, null];
+    return [name, /^(priority|max_retries)$/.test(name) && /^-?\d+$/.test(text) ? Number(text) : text];
+  }));
+}

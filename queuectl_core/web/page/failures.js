@@ -1,0 +1,114 @@
+// Failures: dead jobs in groups of one shape of command and one reason, with the end of the output.
+
+import { actOn, edit } from "./act.js";
+import { plain, spans } from "./ansi.js";
+import { h, mounted } from "./dom.js";
+import { counted, number, when } from "./format.js";
+import { Output } from "./output.js";
+import { button, command, empty, jobLink, section, sign } from "./parts.js";
+import { get, request } from "./server.js";
+
+const LAST_LINES = 50;
+const HINTS = 12; // the groups whose last line of output is shown at once
+const HINT_BYTES = 512;
+
+export const title = () => "Failures";
+export const equalCommand = () => "queuectl dlq list";
+
+const open = new Map(); // the key of a group, and the output of its newest job
+let hints = new Map(); // the ID of a job, and the last line of its output
+
+// Returns the groups; the first ones with the last line that their newest job has printed.
+export async function loadFailures(signal) {
+  const failures = await get("api/failures", signal);
+  const printed = failures.groups.slice(0, HINTS).filter((group) => group.output_bytes);
+  const shown = printed.map((group) => group.sample_ids[0]);
+  const lines = await Promise.all(shown.map((id) => hints.get(id) ?? lastLine(id, signal)));
+  hints = new Map(shown.map((id, index) => [id, lines[index]]));
+  return failures;
+}
+
+async function lastLine(id, signal) {
+  try {
+    const headers = { Range: `bytes=-${HINT_BYTES}` };
+    const response = await request(`api/jobs/${encodeURIComponent(id)}/output`, { headers, signal });
+    const lines = (await response.text()).split("\n").filter((line) => line.trim());
+    return spans(lines.at(-1) || "", plain()).map((part) => part.text).join("");
+  } catch {
+    return "";
+  }
+}
+
+export async function load(route, signal) {
+  return loadFailures(signal);
+}
+
+export function draw(failures, app) {
+  const total = failures.groups.reduce((sum, group) => sum + group.count, 0);
+  const all = { filter: { state: "dead" } };
+  return [
+    section("Failures", { level: "h1", side: app.canWrite && total > 0 && h("span", { class: "tools" },
+      button(`Retry all ${number(total)}`, () => actOn("dlq-retry", all, app.refresh)),
+      button("Delete all", () => actOn("rm", all, app.refresh), { class: "grave" })) },
+    failures.groups.length ? groups(failures.groups, app) : empty("No job has failed for good."),
+    failures.is_complete === false && h("p", { class: "quiet" }, "Only the newest dead jobs are counted here.")),
+  ];
+}
+
+export function groups(list, app) {
+  return h("ul", { class: "groups" }, list.map((group) => h("li", { key: group.key, class: open.has(group.key) ? "open" : "" },
+    heading(group, app), open.has(group.key) && details(group, app))));
+}
+
+function heading(group, app) {
+  const isOpen = open.has(group.key);
+  return h("div", { class: "group" },
+    h("button", { type: "button", class: "disclose", "aria-expanded": String(isOpen), onclick: () => toggle(group, app) },
+      h("span", { class: "arrow", "aria-hidden": "true" }, isOpen ? "▾" : "▸"),
+      h("b", { class: "count" }, `${number(group.count)}×`),
+      h("span", { class: "what" },
+        h("code", { class: "command" }, group.shape),
+        h("span", { class: "reason" }, sign("dead"), " ", group.reason || "no reason recorded"),
+        !isOpen && hints.get(group.sample_ids[0]) && h("code", { class: "command hint" }, hints.get(group.sample_ids[0])))),
+    h("span", { class: "quiet newest" }, when(group.newest)),
+    app.canWrite && button(group.count > 1 ? `Retry ${number(group.count)}` : "Retry",
+      () => actOn("dlq-retry", { filter: { group: group.key } }, app.refresh),
+      { "aria-label": `Retry ${counted(group.count, "job")} of ${group.shape}` }));
+}
+
+// Opens a group with the last lines of its newest job, or closes it.
+function toggle(group, app) {
+  if (open.has(group.key)) {
+    open.get(group.key).stop();
+    open.delete(group.key);
+  } else {
+    const output = new Output(group.sample_ids[0], { lastLines: LAST_LINES });
+    open.set(group.key, output);
+    get(`api/jobs/${encodeURIComponent(output.id)}`).then(({ job }) => {
+      output.job = job;
+      output.update(job.history);
+      app.redraw();
+    }, () => {});
+  }
+  app.redraw();
+}
+
+function details(group, app) {
+  const output = open.get(group.key);
+  const target = { filter: { group: group.key } };
+  return h("div", { class: "details" },
+    mounted(output.element),
+    h("p", { class: "tools" },
+      h("span", { class: "quiet grow" }, "Newest: ", group.sample_ids.slice(0, 3).map((id) => [jobLink(id, { key: id }), " "]),
+        group.queues?.length ? `in ${group.queues.join(", ")}` : ""),
+      h("a", { class: "button", href: `#/jobs?state=dead&group=${encodeURIComponent(group.key)}` }, group.count > 1 ? `All ${number(group.count)} jobs` : "In the list"),
+      app.canWrite && output.job && button("Edit and retry…", () => edit(output.job, app.refresh)),
+      app.canWrite && button("Delete…", () => actOn("rm", target, app.refresh), { class: "grave" })));
+}
+
+// Stops what the open groups load; the groups stay open for the next visit.
+export function hide() {
+  for (const output of open.values()) output.stop();
+}
+
+export const leave = hide;
