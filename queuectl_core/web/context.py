@@ -22,7 +22,7 @@ class Context:
     def __init__(self, queue: Queue, is_read_only: bool) -> None:
         self.queue = queue
         self.is_read_only = is_read_only
-        self.events = EventStream(queue.home.journal)
+        self.events = EventStream(queue)
         self.is_closing = False
         """Whether the server ends, so that a long change stops between two parts."""
         path = queue.home.path

@@ -1,27 +1,27 @@
 """Event stream: what happens in a home, line by line, for the pages that are open.
 
-Invariant: nothing looks at the journal while no page listens. One thread looks for all that do.
+Invariant: nothing waits for news while no page listens. One thread waits for all that do.
 Invariant: a page that reads too slowly loses lines, and is told how many, so no buffer grows.
 """
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from ..api import Queue
 from ..errors import EventsExpired, InvalidInput, QueueError
 from ..storage import journal_reader
-from ..storage.journal_scanner import segment_paths
 from .incoming import Request
 from .refusal import Refusal
 from .replies import Reply, to_json
 
-LOOK_EVERY_S = 0.25
+PAUSE_S = 0.25
+"""The seconds from one look at the journal to the next while much happens."""
+
 HEARTBEAT_S = 20.0
 MAX_LISTENERS = 24
 MAX_EVENTS = 200
@@ -71,12 +71,13 @@ class _Listener:
 class EventStream:
     """The events of one home for all pages that listen."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._folder = queue.home.journal
         self._lock = threading.Lock()
         self._listeners: set[_Listener] = set()
-        self._wake = threading.Event()
-        self._is_watched = False
+        self._wake: socket.socket | None = None
+        """The end of a socket pair that wakes the thread that watches, or None while none does."""
         self._last = 0
 
     def reply(self, request: Request) -> Reply:
@@ -103,39 +104,53 @@ class EventStream:
         finally:
             with self._lock:
                 self._listeners.discard(listener)
-                if not self._listeners:
-                    self._wake.set()
+                if not self._listeners and self._wake is not None:
+                    self._wake.send(b"!")
             listener.close()
 
     def _join(self, listener: _Listener, after: int | None) -> None:
         """Add a listener, from the event after `after` on, and begin to watch if it is the first."""
         with self._lock:
-            if not self._is_watched:
+            if self._wake is None:
                 self._last = journal_reader.last_known(self._folder)
             if after is not None:
                 listener.put(_lines_between(self._folder, after, self._last))
             self._listeners.add(listener)
-            if not self._is_watched:
-                self._is_watched = True
-                threading.Thread(target=self._watch, daemon=True).start()
+            if self._wake is None:
+                woken, self._wake = socket.socketpair()
+                threading.Thread(target=self._watch, args=(woken,), daemon=True).start()
 
-    def _watch(self) -> None:
-        """Look for new events until nobody listens."""
-        seen: object = None
-        while True:
-            with self._lock:
-                self._wake.clear()
-                if not self._listeners:
-                    self._is_watched = False
-                    return
-            now = _mark_of(self._folder)
-            if now != seen:
-                seen = now
-                self._tell()
-            self._wake.wait(LOOK_EVERY_S)
+    def _watch(self, woken: socket.socket) -> None:
+        """Tell the listeners what happens, until nobody listens."""
+        news, is_first = self._queue.news(), True
+        while self._has_listeners(woken):
+            news.ask()
+            descriptor = news.fileno()
+            sources = [woken, *([] if descriptor is None else [descriptor])]
+            readable = select.select(sources, [], [], news.look_within_s())[0]
+            if (descriptor is None or descriptor in readable) and news.has_come():
+                self._tell(is_first)
+                is_first = False
+                select.select([woken], [], [], PAUSE_S)
+        news.close()
 
-    def _tell(self) -> None:
-        """Give the new events to all listeners."""
+    def _has_listeners(self, woken: socket.socket) -> bool:
+        """Return whether somebody listens. If not, this thread must end."""
+        with self._lock:
+            if select.select([woken], [], [], 0)[0]:
+                woken.recv(4096)
+            if self._listeners or self._wake is None:
+                return True
+            self._wake.close()
+            self._wake = None
+        woken.close()
+        return False
+
+    def _tell(self, is_first: bool) -> None:
+        """Give the new events to all listeners. Other news, like the start of a supervisor, has only the number.
+
+        The first news come at once, and may be none.
+        """
         try:
             last = journal_reader.last_known(self._folder)
             lines = _lines_between(self._folder, self._last, last)
@@ -143,8 +158,8 @@ class EventStream:
             return
         with self._lock:
             self._last = max(self._last, last)
-            for listener in self._listeners if lines else ():
-                listener.put(lines)
+            for listener in () if is_first and not lines else self._listeners:
+                listener.put(lines or [to_json({"seq": last}) + b"\n"])
 
 
 def _lines_between(folder: str, after: int, last: int) -> list[bytes]:
@@ -171,12 +186,3 @@ def _short(fact: journal_reader.Fact) -> dict[str, object]:
     """Return what a page needs of an event; it asks for the rest."""
     values = {name: fact[name] for name in _FIELDS if fact.get(name) is not None}
     return {name: value[:_MAX_TEXT] if isinstance(value, str) else value for name, value in values.items()}
-
-
-def _mark_of(folder: str) -> object:
-    """Return something that differs after each new event."""
-    paths = segment_paths(folder)
-    try:
-        return (paths[-1], os.path.getsize(paths[-1])) if paths else None
-    except FileNotFoundError:
-        return time.monotonic()

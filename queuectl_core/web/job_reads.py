@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..cli.job_columns import value_of
@@ -27,8 +26,8 @@ PAGE_JOBS, MAX_PAGE_JOBS = 100, 200
 SEARCH_S = 0.1
 """How long a page of jobs may search for more jobs that match, in seconds. It continues with its cursor."""
 
-MAX_SORTED = 10_000
-"""The most jobs that are sorted by a field."""
+MAX_SORTED, SORTING_S = 10_000, 1.0
+"""The most jobs that are sorted by a field, and how long they may be read, in seconds."""
 
 MAX_RELATED = 50
 """The most jobs before or behind one that its page names."""
@@ -126,7 +125,7 @@ def _sorted_page(
     if not (cursor is None or (isinstance(cursor, list) and len(cursor) == 2)):
         raise _bad_cursor()
     fact, is_reverse = value_of(sort.lstrip("-"), "sort"), sort.startswith("-")
-    jobs = list(_first_jobs(context, selection))
+    jobs, is_complete = _first_jobs(context, selection)
     places = {job["id"]: _place(fact(job)) for job in jobs}
     known = [job for job in jobs if places[job["id"]] is not None]
     known.sort(key=lambda job: (places[job["id"]], job["id"]), reverse=is_reverse)
@@ -138,20 +137,21 @@ def _sorted_page(
     return {
         "jobs": page,
         "next": _text_of([places[last], last]) if more else None,
-        "is_complete": len(jobs) < MAX_SORTED,
+        "is_complete": is_complete,
     }
 
 
-def _first_jobs(context: Context, selection: Selection) -> Iterator[ListedJob]:
-    """Yield the jobs that match, at most `MAX_SORTED`."""
-    cursor, left = None, MAX_SORTED
-    while left > 0:
+def _first_jobs(context: Context, selection: Selection) -> tuple[list[ListedJob], bool]:
+    """Return the jobs that match, as many as can be sorted, and whether these are all."""
+    found: list[ListedJob] = []
+    cursor, end_s = None, time.monotonic() + SORTING_S
+    while len(found) < MAX_SORTED and time.monotonic() < end_s:
         page = context.queue.page(cursor, explained=True, **selection.chosen)
-        found = matching(selection.group, page)[:left]
-        yield from found
-        cursor, left = page["next"], left - len(found)
+        found += matching(selection.group, page)
+        cursor = page["next"]
         if cursor is None:
-            return
+            return found, True
+    return found, False
 
 
 def _place(value: object) -> tuple[bool, Any] | None:
