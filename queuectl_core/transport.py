@@ -310,7 +310,7 @@ def grouped(items: Iterable[Item], most: int, characters_of: Callable[[Item], in
 
 def _characters_of(job: object) -> int:
     """Return about how many characters a job has, without its numbers."""
-    return sum(map(_characters, job.values() if isinstance(job, dict) else (job,)))
+    return sum(map(_characters, job.values())) if isinstance(job, dict) else _characters(job)
 
 
 def _characters(value: object) -> int:

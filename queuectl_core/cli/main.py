@@ -6,6 +6,7 @@ Warning: every call of every command pays for each import in this module.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -101,6 +102,7 @@ def main() -> None:
     """Run the command in `sys.argv`, and end the process."""
     if sys.path[:1] == [os.path.dirname(os.path.realpath(sys.argv[0]))]:
         del sys.path[0]  # files beside an installed command must not replace modules of Python
+    gc.set_threshold(10_000, 10, 1000)  # most commands end before they have garbage
     _open_missing_streams()
     os.umask(os.umask(0o077) & 0o077)  # our own rights stay, or we could not open our files again
     status = run(sys.argv[1:])

@@ -13,6 +13,7 @@ system calls per read. Close the store before another process opens it.
 from __future__ import annotations
 
 import os
+from itertools import chain
 
 from ..errors import Corrupt, DiskFull, StorageFailed
 from ..system import file_io
@@ -99,12 +100,13 @@ class SqliteStore:
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
         """Delete keys, then set pairs, in one transaction."""
+        rows = [(bytearray(key), bytearray(value)) for key, value in puts]  # sqlite3 looks for an adapter of bytes
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("DELETE FROM Dict WHERE key = ?", [(key,) for key in deletes])
-            self._db.executemany("REPLACE INTO Dict (key, value) VALUES (?, ?)", puts)
+            self._db.executemany("REPLACE INTO Dict (key, value) VALUES (?, ?)", rows)
             self._db.execute("COMMIT")
-            self._unsynced_bytes += sum(len(key) + len(value) for key, value in puts) + sum(map(len, deletes))
+            self._unsynced_bytes += sum(map(len, chain(deletes, *puts)))
         except sqlite3.Error as fault:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")

@@ -351,17 +351,17 @@ class _WriteBatch:
 
     def add(self, id: str, entry: MemtableEntry) -> None:
         """Add the writes for one job."""
-        job, keys, stored_keys = entry.job, entry.keys, entry.stored_keys
+        fields, keys, stored_keys = entry.fields(), entry.keys, entry.stored_keys
         for name in entry.counts:
             self.counts[name] = self.counts.get(name, 0) + 1
         for name in entry.stored_counts:
             self.counts[name] = self.counts.get(name, 0) - 1
         self.deletes += [key[1].encode() for key in stored_keys if key not in keys]
         self.puts += [(key[1].encode(), id.encode()) for key in keys if key not in stored_keys]
-        if job is None:
+        if fields is None:
             self.deletes.append(f"job/{id}".encode())
             return
-        record = fast_json.encode_text(job.fields()).encode()
+        record = fast_json.encode_text(fields).encode()
         self.puts.append((f"job/{id}".encode(), record))
         self.size += len(record)
 

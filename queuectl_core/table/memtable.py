@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Union
 
+    from ..model.records import StoredJob
+
 
 class DirtyJob:
     """An entry of a changed job. `job` is None if it was removed.
@@ -42,6 +44,10 @@ class DirtyJob:
         self.stored_counts: tuple[str, ...] = () if stored is None else count_names(stored)
         self.keys: tuple[IndexKey, ...] = ()
         self.counts = self.stored_counts
+
+    def fields(self) -> StoredJob | None:
+        """Return the fields of the job for the store, or None if it was removed."""
+        return None if self.job is None else self.job.fields()
 
 
 class NumberBlock:
@@ -81,6 +87,24 @@ class FreshJob(tuple[Enqueued, NumberBlock]):
     def keys(self) -> tuple[IndexKey, ...]:
         """Return the places of the job in the indexes."""
         return ((READY, f"{READY}/{self[0].number:012}"),)
+
+    def fields(self) -> StoredJob:
+        """Return `job.fields()`, without making the job. A fresh job waits for no time and no other job."""
+        event, block = self
+        known: StoredJob = {
+            "id": event.id,
+            "number": event.number,
+            "command": event.command,
+            "cwd": event.cwd,
+            "max_retries": event.max_retries,
+            "backoff_base": event.backoff_base,
+            "created_ms": event.at_ms,
+            "revision": block.first_sequence + event.number - block.first_number,
+            "state": PENDING,
+        }
+        if event.options:
+            known["options"] = event.options
+        return known
 
 
 class FreshMember(FreshJob):

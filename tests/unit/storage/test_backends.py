@@ -678,8 +678,10 @@ def test_damaged_directory_of_a_dumb_file_is_refused(tmp_path: Path) -> None:
 def test_failed_sqlite_write_leaves_nothing(sqlite: StoreFolder) -> None:
     store = sqlite.open()
     put(store, b"a", b"b", value=b"1")
+    refuse = "CREATE TEMP TRIGGER t BEFORE INSERT ON Dict WHEN NEW.key = x'64' BEGIN SELECT RAISE(FAIL, 'no'); END"
+    store.inner._db.execute(refuse)  # type: ignore[attr-defined]
     with pytest.raises(StorageFailed):
-        store.inner.write([(b"c", b"2"), (b"d", None)], [b"a"])  # type: ignore[attr-defined]
+        store.inner.write([(b"c", b"2"), (b"d", b"2")], [b"a"])  # type: ignore[attr-defined]
     assert everything(store) == {b"a": b"1", b"b": b"1"}
     put(store, b"c", value=b"3")
     assert everything(store) == {b"a": b"1", b"b": b"1", b"c": b"3"}
