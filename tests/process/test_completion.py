@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from queuectl_core.cli.shell.completion_scripts import SCRIPTS
+from queuectl_core.cli.shell import completion_scripts
 from tests.homes import SCRIPT, CommandLine, until
 
 
@@ -91,7 +91,7 @@ SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], ["bind 'set bell-style none'"]),
     "zsh": (["zsh", "-f", "-i"], ["PROMPT_SP=", "autoload -U compinit", "compinit -u -D"]),
 }
-needs = {name: pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed") for name in SCRIPTS}
+needs = {name: pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed") for name in completion_scripts.SHELLS}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=needs[name]) for name in SHELLS])
@@ -108,6 +108,21 @@ def test_tab_completes_in_a_real_shell(home: CommandLine, name: str) -> None:
         shell.complete("queuectl list --queue=ma", "--queue=mail")
         shell.complete("queuectl why o", "why other")
         shell.complete(f"queuectl backup {os.path.dirname(home.home)}/bi", "/bin")
+    finally:
+        shell.end()
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs[name]) for name in SHELLS])
+def test_an_alias_of_a_copied_folder_is_completed(home: CommandLine, name: str) -> None:
+    home.environ["PATH"] = os.environ["PATH"]
+    words, setup = SHELLS[name]
+    shell = Shell(home, words)
+    try:
+        for line in (*setup, f"alias queuectl='{sys.executable} {SCRIPT}'"):
+            shell.run(line)
+        shell.run(f'eval "$(queuectl completion {name})"')
+        shell.complete("queuectl sched", "queuectl schedule")
+        shell.complete("queuectl show team:", "show team:report")
     finally:
         shell.end()
 
@@ -136,17 +151,23 @@ def test_fish_completes_with_descriptions(home: CommandLine) -> None:
         done = subprocess.run(["fish", "--no-config", "-c", code], env=home.environ, capture_output=True, text=True, check=True)
         return done.stdout
 
-    assert "schedule\tadd, list or pause recurring jobs\n" in offered("queuectl sched")
+    schedule = "schedule\tadd, list or pause recurring jobs\n"
+    assert schedule in offered("queuectl sched")
+    home.environ["PATH"] = home.environ["PATH"].replace(os.path.dirname(home.home) + "/bin", "/nowhere")
+    code = f"{sys.executable} {SCRIPT} completion fish | source; complete -C 'queuectl sched'"
+    words = ["fish", "--no-config", "-c", code]
+    assert schedule in subprocess.run(words, env=home.environ, capture_output=True, text=True, check=True).stdout
+    home.environ["PATH"] = home.environ["PATH"].replace("/nowhere", os.path.dirname(home.home) + "/bin")
     until(lambda: offered("queuectl show team:") == "team:report\tpending: true\n", lambda: offered("queuectl show team:"))
     until(lambda: "--queue=mail\t" in offered("queuectl list --queue="), lambda: offered("queuectl list --queue="))
     assert "/bin/" in offered(f"queuectl backup {os.path.dirname(home.home)}/bi")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs[name]) for name in SCRIPTS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs[name]) for name in completion_scripts.SHELLS])
 def test_the_scripts_have_no_syntax_error(tmp_path: object, name: str) -> None:
     path = os.path.join(str(tmp_path), name)
     with open(path, "w", encoding="utf-8") as file:
-        file.write(SCRIPTS[name])
+        file.write(completion_scripts.script(name, ["/a b/python3", "it's"]))
     assert subprocess.run([name, "-n", path], capture_output=True, text=True, check=False).stderr == ""
 
 
@@ -155,9 +176,9 @@ def test_install_writes_where_the_shells_look(home: CommandLine) -> None:
     assert answer.status == 0, answer
     share = os.path.join(os.path.dirname(home.home), ".local", "share")
     for path, text in (
-        ("bash-completion/completions/queuectl", SCRIPTS["bash"]),
-        ("zsh/site-functions/_queuectl", SCRIPTS["zsh"]),
-        ("../../.config/fish/completions/queuectl.fish", SCRIPTS["fish"]),
+        ("bash-completion/completions/queuectl", home.ok("completion", "bash")),
+        ("zsh/site-functions/_queuectl", home.ok("completion", "zsh")),
+        ("../../.config/fish/completions/queuectl.fish", home.ok("completion", "fish")),
     ):
         with open(os.path.join(share, path), encoding="utf-8") as file:
             assert file.read() == text

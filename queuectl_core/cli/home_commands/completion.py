@@ -6,9 +6,10 @@ import os
 
 from ...api import Queue
 from ...home import expanded
+from ...supervisor.invocation import program
 from ..fast_args import Action, Arguments
 from ..screen import Screen, write
-from ..shell.completion_scripts import SCRIPTS
+from ..shell.completion_scripts import SHELLS, script
 
 SUMMARY = """Completes commands, options, job IDs, queues, schedules, tags and settings when you press Tab. It asks the
 home for its values, starts nothing, and offers no values if the home does not answer within 0.2 s."""
@@ -16,7 +17,7 @@ EXAMPLES = ["queuectl completion install", 'eval "$(queuectl completion bash)"',
 ACTIONS = {
     **{
         shell: Action(f"print the completion script for {shell}", f"queuectl completion {shell}", HAS_JSON=False)
-        for shell in SCRIPTS
+        for shell in SHELLS
     },
     "install": Action(
         "write the scripts and the manual pages to where the shells and man look", "queuectl completion install"
@@ -26,16 +27,18 @@ ACTIONS = {
 
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Print a completion script, or install all of them and the manual pages."""
-    if args.action in SCRIPTS:
-        return write(SCRIPTS[args.action])
+    call = program()
+    if args.action in SHELLS:
+        return write(script(args.action, call))
     from ..shell.man_pages import write_pages  # it imports argparse, which no new shell needs
 
     data = _folder("XDG_DATA_HOME", "~/.local/share")
     zsh_folder = os.path.join(data, "zsh", "site-functions")
+    fish_folder = os.path.join(_folder("XDG_CONFIG_HOME", "~/.config"), "fish", "completions")
     paths = {
-        os.path.join(data, "bash-completion", "completions", "queuectl"): SCRIPTS["bash"],
-        os.path.join(zsh_folder, "_queuectl"): SCRIPTS["zsh"],
-        os.path.join(_folder("XDG_CONFIG_HOME", "~/.config"), "fish", "completions", "queuectl.fish"): SCRIPTS["fish"],
+        os.path.join(data, "bash-completion", "completions", "queuectl"): script("bash", call),
+        os.path.join(zsh_folder, "_queuectl"): script("zsh", call),
+        os.path.join(fish_folder, "queuectl.fish"): script("fish", call),
     }
     for path, text in paths.items():
         _replace(path, text)

@@ -127,6 +127,8 @@ def _install(queue: Queue, manager: _Manager, text: str, screen: Screen) -> int:
         raise NothingToDo(what="a supervisor already runs; stop it first with `queuectl worker stop`")
     queue.home.prepare()
     _write(manager.path, text)
+    if is_there and not manager.is_systemd:
+        _run_all(manager.end)  # launchd loads no service twice
     failure = _run_all(manager.begin)
     if failure:
         screen.note(f"wrote {manager.path}, but could not start it: {failure}")
@@ -135,7 +137,7 @@ def _install(queue: Queue, manager: _Manager, text: str, screen: Screen) -> int:
     if manager.is_systemd and not screen.quiet:
         screen.note("it runs while you are logged in; `loginctl enable-linger` lets it run from boot on")
         if is_there:
-            screen.note("a running service keeps its old settings until `queuectl worker restart`")
+            screen.note(f"a running service keeps its settings until `systemctl --user restart {manager.name}`")
     return 0
 
 
@@ -146,6 +148,8 @@ def _uninstall(queue: Queue, manager: _Manager, screen: Screen) -> None:
     """
     if not manager.check_ours(queue.home.path):
         raise NothingToDo(what=f"no service is installed at {manager.path}")
+    if not screen.quiet and any(worker["job"] for worker in queue.status()["workers"]):
+        screen.note("waiting for running jobs; `queuectl worker stop --now` ends them")
     failure = _run_all(manager.end)
     if failure:
         raise NothingToDo(what=f"could not stop {manager.name}: {failure}; {manager.path} stays")

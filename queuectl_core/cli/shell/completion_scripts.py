@@ -1,13 +1,16 @@
 """Completion scripts: what bash, zsh, and fish load, to ask `queuectl __complete` at each press of Tab.
 
-The scripts know no command. `:files` asks for the shell's own completion of paths.
+The scripts know no command. `:files` asks for the shell's own completion of paths. `@CALL@` stands for the words that
+start this copy of queuectl, for shells in which `queuectl` is an alias.
 """
 
 from __future__ import annotations
 
-BASH = r"""# bash completion of queuectl
+import shlex
+
+_BASH = r"""# bash completion of queuectl
 _queuectl() {
-    local word rest=${COMP_LINE:0:COMP_POINT} words=() breaks cut IFS=$'\n'
+    local word rest=${COMP_LINE:0:COMP_POINT} words=() call breaks cut IFS=$'\n'
     # bash splits words at : and =, which IDs and options have; what no space separates is one word again.
     for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
         if [[ ${#words[@]} -gt 0 && $rest != [[:space:]]* ]]; then
@@ -23,6 +26,8 @@ _queuectl() {
     cut=
     [[ -n $breaks ]] && cut=${word%"${word##*[$breaks]}"}
     COMPREPLY=()
+    call=("${words[0]/#\~/$HOME}")
+    type -P -- "${call[0]}" >/dev/null || call=(@CALL@)
     while IFS=$'\t' read -r word _; do
         if [[ $word == :files ]]; then
             compopt -o default 2>/dev/null
@@ -32,17 +37,19 @@ _queuectl() {
         [[ $word == *= ]] && compopt -o nospace 2>/dev/null
         printf -v word %q "${word#"$cut"}"
         COMPREPLY+=("$word")
-    done < <("${words[0]/#\~/$HOME}" __complete -- "${words[@]:1}" 2>/dev/null)
+    done < <("${call[@]}" __complete -- "${words[@]:1}" 2>/dev/null)
 }
 complete -F _queuectl queuectl queuectl.py
 """
 
-ZSH = r"""#compdef queuectl queuectl.py
+_ZSH = r"""#compdef queuectl queuectl.py
 # zsh completion of queuectl
 _queuectl() {
     local line
-    local -a found texts
-    for line in ${(f)"$(${~words[1]} __complete -- "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)"}; do
+    local -a call found texts
+    call=(${~words[1]})
+    (( $+commands[$call[1]] )) || [[ -x $call[1] ]] || call=(@CALL@)
+    for line in ${(f)"$($call __complete -- "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)"}; do
         if [[ $line == :files* ]]; then
             [[ $PREFIX == --*=* ]] && compset -P '*='
             _files
@@ -60,12 +67,13 @@ else
 fi
 """
 
-FISH = r"""# fish completion of queuectl
+_FISH = r"""# fish completion of queuectl
 function __queuectl_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
-    set -l program (string replace -r '^~' $HOME -- $words[1])
-    set -l found (command $program __complete -- $words[2..-1] "$current" 2>/dev/null)
+    set -l call (string replace -r '^~' $HOME -- $words[1])
+    command -q $call; or set call @CALL@
+    set -l found (command $call __complete -- $words[2..-1] "$current" 2>/dev/null)
     if string match -q ':files*' -- $found[1]
         __fish_complete_path (string replace -r '^--[^=]*=' '' -- "$current")
     else
@@ -76,4 +84,10 @@ complete -c queuectl -f -a '(__queuectl_complete)'
 complete -c queuectl.py -f -a '(__queuectl_complete)'
 """
 
-SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+SHELLS = tuple(_SCRIPTS)
+
+
+def script(shell: str, call: list[str]) -> str:
+    """Return the script for a shell. `call` has the words that start this copy of queuectl."""
+    return _SCRIPTS[shell].replace("@CALL@", shlex.join(call))
