@@ -18,6 +18,7 @@ from ..model.settings import Settings
 from ..table.index_keys import READY, WALL
 from ..table.job_table import JobTable
 from ..table.memtable import InsertBatch
+from .event_metrics import NOTES
 from .job_defaults import DefaultsByQueue
 from .scheduler import Scheduler
 from .schedules import Schedules
@@ -86,6 +87,8 @@ class QueueState:
     def insert(self, batch: InsertBatch) -> None:
         """Add new jobs to the table, and tell the scheduler."""
         self.table.note_time(batch.latest_ms)
+        if self.sequence >= self.table.ahead:  # else the store has counted them
+            self.table.metrics.note_enqueued(batch.counts)
         self.sequence = self.table.insert(batch, self.sequence + 1)
         if len(batch.numbers) > FEW:
             self.scheduler.truncate_ready(f"{READY}/{next(iter(batch.numbers)) - 1:012}")
@@ -142,17 +145,16 @@ class QueueState:
         if job is None or job.state not in TRANSITIONS[kind][0]:
             now = "does not exist" if job is None else f"is {job.state}"
             raise Corrupt(path=f"event {self.sequence}", why=f"{kind.__name__} for job {event.id}, which {now}")
-        batch = job.options.get("batch") if is_new and job.options else None
         if kind is events.Purged:
             self.table.remove(job.id, self.sequence)
-            if batch is not None and not any(self.table.counts_of_batch(batch).values()):
-                self.table.batch_times.forget(batch)
+            if is_new and "batch" in job.options:
+                self._forget_empty(job.options["batch"])
             return
         job.revision = self.sequence
         was_running = job.state == PROCESSING
         slot = job.running().get("slot") if was_running else None
-        if batch is not None:
-            self._note_time(batch, job, event)
+        if is_new:
+            self._note(job, event)
         change(job, event)
         if isinstance(event, events.Started):
             self.scheduler.note_run(job, event.at_ms if is_new else None)
@@ -163,6 +165,19 @@ class QueueState:
             if slot is not None and job.state != PROCESSING:
                 self.scheduler.give_back_slot(job.queue, slot)
         self._reindex(job)
+
+    def _forget_empty(self, batch: str) -> None:
+        """Forget the times of a batch if its last job is gone."""
+        if not any(self.table.counts_of_batch(batch).values()):
+            self.table.batch_times.forget(batch)
+
+    def _note(self, job: Job, event: JobEvent) -> None:
+        """Note what an event means for its batch and for the metrics. The job is as it was before."""
+        if "batch" in job.options:
+            self._note_time(job.options["batch"], job, event)
+        note = NOTES.get(type(event))
+        if note is not None:
+            note(self.table.metrics.of(job.queue), job, event, self.table.clock_shift_ms)
 
     def _note_time(self, batch: str, job: Job, event: JobEvent) -> None:
         """Note what an event says about the times of a batch. The job is as it was before."""
@@ -208,6 +223,8 @@ class QueueState:
     def _apply_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
         self.schedules.note_change()
         schedules = self.table.schedules
+        if self.sequence > self.table.ahead:
+            self._count_schedule(event)
         if isinstance(event, events.ScheduleChanged):
             if event.fields is None:
                 schedules.pop(event.name, None)
@@ -217,6 +234,13 @@ class QueueState:
             schedule = schedules[event.name]
             last_id = event.job_id or schedule.get("last_id")
             schedules[event.name] = {**schedule, "next_ms": event.next_ms, "last_id": last_id}
+
+    def _count_schedule(self, event: events.ScheduleChanged | events.ScheduleFired) -> None:
+        """Count what a schedule did."""
+        if isinstance(event, events.ScheduleFired):
+            self.table.metrics.note_schedule(event.name, event.at_ms, event.job_id is not None)
+        elif event.fields is None:
+            self.table.metrics.forget_schedule(event.name)
 
 
 _APPLIED: dict[type, Callable[..., None]] = {

@@ -130,6 +130,9 @@ def _take_store(home: Home, table: JobTable, affected: dict[str, str]) -> None:
                 elif isinstance(key, bytes) and key.startswith(b"times/"):
                     with suppress(ValueError, TypeError):  # then it is unknown when the batch ran
                         table.batch_times.take(key[6:].decode(), value or b"")
+                elif isinstance(key, bytes) and key.startswith(b"metrics/"):
+                    with suppress(ValueError, TypeError):  # then the counters begin again
+                        table.metrics.take(key[8:].decode(), value or b"")
     except QueueError as fault:
         affected["(store)"] = f"cannot read all of the store: {fault}"
 

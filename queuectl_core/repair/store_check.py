@@ -17,13 +17,16 @@ from typing import NamedTuple
 from ..model.job import STATES, Job
 from ..storage.checksum_store import ChecksumStore
 from ..storage.store_upgrade import upgraded
-from ..table.counts import count_names, counts_in
-from ..table.index_keys import index_keys_of
-from ..table.job_table import JobTable
+from ..table.counts import AFTER, count_names, counts_in
+from ..table.index_keys import DELAYED, index_keys_of
+from ..table.job_table import FORMAT, JobTable
 from ..table.store import Store
 
 NAMED = 5
 """The most damaged values or wrong counts that a report names."""
+
+_NEW = (AFTER, DELAYED)
+"""The counts that a store of an older format lacks."""
 
 
 class Report(NamedTuple):
@@ -70,7 +73,7 @@ class _Tally:
             self._take_job(key.decode("utf-8", "replace"), value)
         elif key.startswith((b"queue/", b"batch/")):
             self._recorded.update(counts_in(key, value))
-        elif key != b"meta" and not key.startswith(b"times/"):
+        elif key != b"meta" and not key.startswith((b"times/", b"metrics/")):
             self._found_entries += _sum_of(key, value)
 
     def faults(self, table: JobTable) -> list[str]:
@@ -79,6 +82,8 @@ class _Tally:
         if self._damaged:
             named = ", ".join(self._damaged[:NAMED])
             faults.append(f"{len(self._damaged)} values are damaged: {named}")
+        if table.format < FORMAT:
+            self.counts = {name: n for name, n in self.counts.items() if name.partition("@")[0] not in _NEW}
         recorded = {name: number for name, number in {**table.counts, **self._recorded}.items() if number}
         names = {*recorded, *self.counts}
         wrong = sorted(name for name in names if recorded.get(name) != self.counts.get(name))[:NAMED]

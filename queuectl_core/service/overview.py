@@ -8,12 +8,15 @@ Invariant: the cost depends on the number of queues, workers and runs, which hav
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..engine.event_metrics import ready_ms
+from ..engine.queue_rules import is_known
 from ..model.job import FAILED, PENDING, PROCESSING, STATES, Job
-from ..model.job_spec import DEFAULT_QUEUE
-from ..table.index_keys import BLOCKED, DELAYED, DUE, READY, index_of
+from ..table.counts import AFTER
+from ..table.index_keys import DELAYED, DUE, READY, index_of
+from ..table.metrics import MAX_QUEUES, MINUTES, OTHER, QueueMetrics
 from . import prefetched, queries, queue_pages
 from .explanations import hold_of, hold_of_all
 from .fields import Fields
@@ -23,17 +26,11 @@ if TYPE_CHECKING:
     from ..table.job_table import JobTable
     from .ledger import Ledger
 
-MAX_QUEUES = 100
-"""The most queues that have an entry of their own."""
-
-OTHER = "(other)"
-"""The entry of all other queues. No queue can have this name."""
-
 MAX_RUNS = 2000
 """The most runs that are looked at."""
 
-MAX_TIMED = 500
-"""The most jobs of one queue that are looked at for how many of them wait for a time that has passed."""
+MAX_DUE = 200
+"""The most jobs of one queue that are looked at for how many of them waited for a time that has passed."""
 
 _HEADS = 8
 """The jobs of each priority that are looked at for the oldest one, and the priorities."""
@@ -64,7 +61,7 @@ def of(ledger: Ledger, status: Fields, now_ms: int) -> Fields:
         "now_ms": now_ms,
         "workers": [_with_job(ledger.table, worker) for worker in workers],
         "queues": queues.all(),
-        "throughput": _no_throughput(now_ms - ledger.table.clock_shift_ms),
+        "throughput": _throughput(ledger.table.metrics.queues().values(), now_ms - ledger.table.clock_shift_ms),
     }
 
 
@@ -77,8 +74,11 @@ def _with_job(table: JobTable, worker: Fields) -> Fields:
     return {**worker, **facts}
 
 
-def _no_throughput(unshifted_ms: int) -> Throughput:
-    return {"elapsed_ms": unshifted_ms % 60_000, "completed": [0] * 60, "failed": [0] * 60, "dead": [0] * 60}
+def _throughput(queues: Iterable[QueueMetrics], unshifted_ms: int) -> Throughput:
+    """Return the throughput of these queues together."""
+    sums = [[sum(counts) for counts in zip(*same)] for same in zip(*(each.history(unshifted_ms) for each in queues))]
+    completed, failed, dead = sums or [[0] * MINUTES] * 3
+    return {"elapsed_ms": unshifted_ms % 60_000, "completed": completed, "failed": failed, "dead": dead}
 
 
 class _Queues:
@@ -102,37 +102,35 @@ class _Queues:
             if job is not None and prefetched.state_of(job, early) == PROCESSING:
                 started_ms = job.running()["started_ms"]
                 self._since_ms[job.queue] = min(started_ms, self._since_ms.get(job.queue, started_ms))
-        self._blocked = self._count_blocked()
-
-    def _count_blocked(self) -> dict[str, int]:
-        """Return how many jobs of each queue wait for others."""
-        counts: dict[str, int] = {}
-        for _, id in self._table.scan(BLOCKED, MAX_TIMED):
-            queue = self._table.options_of(id).get("queue", DEFAULT_QUEUE)
-            counts[queue] = counts.get(queue, 0) + 1
-        return counts
 
     def all(self) -> list[Fields]:
-        """Return the records of the first queues, and one of all others if there are more."""
+        """Return the records of up to a hundred queues, and one of all others if there are more.
+
+        Of more queues, those come first that have metrics of their own.
+        """
         names = self._table.queue_names("", MAX_QUEUES + 1)
-        records = [self._record(name) for name in names[:MAX_QUEUES]]
-        return [*records, self._others(records)] if len(names) > MAX_QUEUES else records
+        if len(names) <= MAX_QUEUES:
+            return [self._record(name) for name in names]
+        known = [name for name in self._table.metrics.queues() if is_known(self._table, name)]
+        records = [self._record(name) for name in list(dict.fromkeys((*names[:1], *known, *names)))[:MAX_QUEUES]]
+        return [*records, self._others(records)]
 
     def _record(self, name: str) -> Fields:
         record: Any = queue_pages.record_of(self._table, name, self._early[name], self._now_ms)
         counts = record["counts"]
         waiting = counts[PENDING] + counts[FAILED]
         heads = list(self._heads(name)) if waiting else []
+        since_ms = [ready_ms(job, self._table.clock_shift_ms) for job in heads]
         hold = hold_of(self._ledger, name, self._now_ms) if waiting else None
         hold = self._hold or hold
         began_ms = self._since_ms.get(name)
         return {
             **record,
             "waiting": self._waiting(name, waiting, _held_by(hold) or self._free(heads)) if waiting else {},
-            "latency_ms": max((self._now_ms - self._ready_ms(job) for job in heads), default=0),
+            "latency_ms": max(0, self._now_ms - min(since_ms, default=self._now_ms)),
             "longest_running_ms": 0 if began_ms is None else max(0, self._now_ms - began_ms),
             "hold": hold,
-            "throughput": _no_throughput(self._now_ms - self._table.clock_shift_ms),
+            "throughput": self._throughput(name),
         }
 
     def _others(self, records: list[Any]) -> Fields:
@@ -148,21 +146,30 @@ class _Queues:
             "longest_running_ms": 0,
             "defaults": {},
             "hold": self._hold,
-            "throughput": records[0]["throughput"],
+            "throughput": self._throughput(OTHER),
         }
+
+    def _throughput(self, name: str) -> Throughput:
+        metrics = self._table.metrics.queues().get(name)
+        return _throughput(() if metrics is None else (metrics,), self._now_ms - self._table.clock_shift_ms)
 
     def _waiting(self, name: str, waiting: int, ready: Reason) -> dict[Reason, int]:
         """Return how many waiting jobs of a queue wait for what; `ready` is what holds those that could begin."""
-        after = self._blocked.get(name, 0)
+        after = self._table.count_of(name, AFTER)
         timed = self._count_timed(name)
         reasons: dict[Reason, int] = {ready: max(0, waiting - after - timed), "after": after, "time": timed}
         return {reason: count for reason, count in reasons.items() if count}
 
     def _count_timed(self, name: str) -> int:
         """Return how many jobs of a queue wait for a time that is still to come."""
-        unshifted_ms = self._now_ms - self._table.clock_shift_ms
-        keys = (key for kind in (DUE, DELAYED) for key, _ in self._table.scan(index_of(kind, name), MAX_TIMED))
-        return sum(int(key.split("/")[1]) > unshifted_ms for key in keys)
+        count, unshifted_ms = 0, self._now_ms - self._table.clock_shift_ms
+        for kind, state in ((DUE, FAILED), (DELAYED, DELAYED)):
+            waiting = self._table.count_of(name, state)
+            if waiting:
+                index = index_of(kind, name)
+                due = self._table.scan(index, MAX_DUE, f"{index}/{unshifted_ms + 1:015}", reverse=True)
+                count += waiting - len(due)
+        return count
 
     def _free(self, heads: list[Job]) -> Reason:
         """Return what the jobs wait for that nothing holds back."""
@@ -190,11 +197,6 @@ class _Queues:
                 return
             priority, sign, _ = entries[-1][0][len(index) + 1 :].rpartition("/")
             after = f"{index}/{priority}/~" if sign else f"{index}/{'9' * 12}"
-
-    def _ready_ms(self, job: Job) -> int:
-        """Return since when a job could begin: its last change, or the time that it waited for."""
-        due_ms = job.due_ms
-        return job.updated_ms if due_ms is None else max(job.updated_ms, due_ms + self._table.clock_shift_ms)
 
 
 def _held_by(hold: Fields | None) -> Reason | None:

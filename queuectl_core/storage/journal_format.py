@@ -29,7 +29,7 @@ TYPE_CHECKING = False  # typing costs a millisecond at each start of the command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 3
+VERSION = 4
 """The version of the format. Increase it for a new event, a new field of an event, or a new option of a job."""
 
 MORE = 1

@@ -4,7 +4,8 @@ It does not know where the store is: the caller passes it in.
 
 Format 2 adds two things that follow from the content of the store. One is the order of waiting jobs over all queues
 (`ready@*`, `due@*`, `delayed@*`, see `index_keys`). The other is a record of the counts of each queue, which were in
-`meta` before. Format 3 has no other content for older jobs, so only the number changes.
+`meta` before. Format 3 has no other content for older jobs. Format 4 adds the number of jobs that wait for others, and
+of those that wait for a time (AFTER and DELAYED, see `counts`); its metrics begin with the upgrade.
 
 Invariant: the last write changes the format. A kill can come between two writes. Then the next opening begins again,
 and first removes the entries of the earlier attempt.
@@ -13,9 +14,10 @@ and first removes the entries of the earlier attempt.
 from __future__ import annotations
 
 from ..fast_json import decode, encode_text
+from ..model.job_spec import DEFAULT_QUEUE
 from ..model.states import STATES
-from ..table.counts import StoredCounts
-from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, among_all
+from ..table.counts import AFTER, StoredCounts, bump
+from ..table.index_keys import ALL_QUEUES, BLOCKED, DELAYED, DUE, READY, among_all
 from ..table.job_table import FORMAT
 from .memory_store import MemoryStore
 
@@ -27,29 +29,34 @@ if TYPE_CHECKING:
     from ..table.store import Store
 
 _PAGE = 500
+Records = dict[str, dict[str, int]]
+"""The counts of each named queue."""
 
 
 def upgraded(store: Store, read_only: bool = False) -> Store:
     """Return the store in the current format, upgraded if it is older.
 
-    With `read_only`, an older store becomes a copy in memory.
+    With `read_only`, a store of format 1 becomes a copy in memory, and a later one stays without the new counts.
     """
     meta = _meta(store)
     found = _format_of(meta)
-    if not 0 < found < FORMAT or (read_only and found == 2):
+    if not 0 < found < FORMAT or (read_only and found > 1):
         return store
     if read_only:
         copy = MemoryStore()
         copy.pairs.update(store.readable())
         store.close()
         store = copy
-    puts = _add_format_2(store, meta) if found == 1 else []
+    records = _add_format_2(store, meta) if found == 1 else {}
+    _add_format_4(store, meta.setdefault("counts", {}), records)
+    puts: list[tuple[bytes, bytes]] = []
+    StoredCounts({}, records).write(puts, [])
     store.write([*puts, (b"meta", encode_text({**meta, "format": FORMAT}).encode())], [])
     return store
 
 
-def _add_format_2(store: Store, meta: dict[str, Any]) -> list[tuple[bytes, bytes]]:
-    """Add the entries of format 2, change the counts in `meta`, and return the records for the last write."""
+def _add_format_2(store: Store, meta: dict[str, Any]) -> Records:
+    """Add the entries of format 2, change the counts in `meta`, and return the counts of each queue."""
     for kind in (READY, DUE, DELAYED):
         new_prefix = f"{kind}@{ALL_QUEUES}/"
         for page in _pages(store, new_prefix, f"{kind}@{ALL_QUEUES}0"):
@@ -57,14 +64,36 @@ def _add_format_2(store: Store, meta: dict[str, Any]) -> list[tuple[bytes, bytes
         for page in _pages(store, f"{kind}@", f"{kind}A"):
             store.write([_in_order(key, id) for key, id in page if not key.startswith(new_prefix)], [])
     counts: dict[str, int] = meta.get("counts", {})
-    puts: list[tuple[bytes, bytes]] = []
     records = _records(counts)
-    StoredCounts({}, records).write(puts, [])
     meta["counts"] = {name: number for name, number in counts.items() if "@" not in name}
     for state in STATES:
         meta["counts"][f"{state}@{ALL_QUEUES}"] = sum(record.get(state, 0) for record in records.values())
     meta.pop("from", None)
-    return puts
+    return records
+
+
+def _add_format_4(store: Store, counts: dict[str, int], records: Records) -> None:
+    """Add the counts of format 4 to those of the home, and to the records of queues."""
+    for name, queue in _waiting(store):
+        bump(counts, name, 1)
+        if queue != DEFAULT_QUEUE:
+            bump(counts, f"{name}@{ALL_QUEUES}", 1)
+            if queue not in records:
+                records[queue] = decode((store.get(f"queue/{queue}".encode()) or b"{}").decode())
+            bump(records[queue], name, 1)
+
+
+def _waiting(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield, for each pending job that waits for a time or for others, the count that includes it, and its queue."""
+    for page in _pages(store, f"{DELAYED}/", f"{DELAYED}A"):
+        for key, _ in page:
+            queue = key.partition("/")[0].partition("@")[2] or DEFAULT_QUEUE
+            if queue != ALL_QUEUES:
+                yield DELAYED, queue
+    for page in _pages(store, f"{BLOCKED}/", f"{BLOCKED}0"):
+        for _, id in page:
+            job = decode((store.get(b"job/" + id) or b"{}").decode())
+            yield AFTER, job.get("options", {}).get("queue", DEFAULT_QUEUE)
 
 
 def _meta(store: Store) -> dict[str, Any]:
@@ -94,9 +123,9 @@ def _in_order(key: str, id: bytes) -> tuple[bytes, bytes]:
     return among_all(key.partition("/")[0], key)[1].encode(), id
 
 
-def _records(counts: dict[str, int]) -> dict[str, dict[str, int]]:
+def _records(counts: dict[str, int]) -> Records:
     """Return the counts of each queue by state, without zeros."""
-    records: dict[str, dict[str, int]] = {}
+    records: Records = {}
     for name, number in counts.items():
         state, sign, queue = name.partition("@")
         if sign and number:

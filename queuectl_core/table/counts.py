@@ -18,7 +18,7 @@ from ..fast_json import decode, encode
 from ..light_types import NamedTuple
 from ..model.job import DEAD, PENDING, STATES, Job
 from ..model.job_spec import DEFAULT_QUEUE
-from .index_keys import ALL_QUEUES, BLOCKED
+from .index_keys import ALL_QUEUES, BLOCKED, DELAYED
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from ..model.records import State
     from .store import Store
 
-FIXED_COUNTS = frozenset((*STATES, *(f"{state}@{ALL_QUEUES}" for state in STATES), BLOCKED))
+AFTER = "after"
+"""The count of pending jobs that wait for others. DELAYED is that of those that wait for a time."""
+
+_IN_QUEUES = (*STATES, AFTER, DELAYED)
+FIXED_COUNTS = frozenset((*_IN_QUEUES, *(f"{name}@{ALL_QUEUES}" for name in _IN_QUEUES), BLOCKED))
 """The counts of the whole home. Every other count belongs to one group."""
 
 READ_LIMIT = 1000
@@ -44,15 +48,21 @@ def count_names(job: Job) -> tuple[str, ...]:
     """Return the names of the counts that include a job.
 
     They are the count of its state; for a named queue, also that of the state in all named queues and in this one;
-    for a batch, that of the state in it; and the count of jobs with blockers.
+    for a batch, that of the state in it; and the count of jobs with blockers. AFTER and DELAYED count like states.
     """
-    if not job.options:
+    if not job.options and job.due_ms is None:
         return (job.state,)
     state, queue = job.state, job.queue
-    names = (state,) if queue == DEFAULT_QUEUE else (state, f"{state}@{ALL_QUEUES}", f"{state}@{queue}")
+    names = _names_in_queue(state, queue)
+    if state == PENDING and (job.blockers or job.due_ms is not None):
+        names = (*names, *_names_in_queue(AFTER if job.blockers else DELAYED, queue))
     if "batch" in job.options:
         names = (*names, count_in_batch(job.options["batch"], state))
     return (*names, BLOCKED) if job.blockers and state in (PENDING, DEAD) else names
+
+
+def _names_in_queue(name: str, queue: str) -> tuple[str, ...]:
+    return (name,) if queue == DEFAULT_QUEUE else (name, f"{name}@{ALL_QUEUES}", f"{name}@{queue}")
 
 
 def count_in_batch(batch: str, state: str) -> str:
@@ -111,9 +121,9 @@ class Counts:
                     self.add(name, change)
 
     def count_of(self, queue: str, state: str) -> int:
-        """Return how many jobs of a queue are in a state."""
+        """Return how many jobs of a queue are in a state, or count as AFTER or DELAYED."""
         if queue == DEFAULT_QUEUE:
-            return self.home[state] - self.home.get(f"{state}@{ALL_QUEUES}", 0)
+            return self.home.get(state, 0) - self.home.get(f"{state}@{ALL_QUEUES}", 0)
         return self._in_group(queue, state)
 
     def of_batch(self, batch: str) -> dict[State, int]:

@@ -2,8 +2,8 @@
 
 The store has a record of each job, `job/ID`, and the index entries of `index_keys`. `meta` has the position, counts,
 settings, queues, schedules and the next job number. `counts` has the counts of each named queue and each batch, and
-`batch_times` the times of each batch. So a job has one record and few index entries, and no frequent request needs a
-scan.
+`batch_times` the times of each batch, and `metrics` what happened in each queue. So a job has one record and few index
+entries, and no frequent request needs a scan.
 
 `flush` moves the jobs with the oldest changes into the store, one slice at a time. One atomic write stores them with
 the position up to which the store is then complete. Records may be ahead of that position. Each has the sequence of its
@@ -31,6 +31,7 @@ from .counts import Counts, count_names
 from .id_search import IdSearch
 from .index_keys import ALL_QUEUES, DELAYED, DUE, READY, Entry, index_keys_of, state_key_of
 from .memtable import DirtyJob, FreshJob, InsertBatch, Memtable
+from .metrics import Metrics
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ if TYPE_CHECKING:
     from .memtable import MemtableEntry
     from .store import Store
 
-FORMAT = 3
+FORMAT = 4
 """Since format 2, there are an index over all queues, and a record of counts for each queue (`store_upgrade`).
 
-Format 3 only has more options, events, and rules of queues.
+Format 3 only has more options, events, and rules of queues. Format 4 has metrics, and more counts.
 """
 
 READ_LIMIT = 1000
@@ -74,6 +75,8 @@ class JobTable:
         if meta.get("format", FORMAT) > FORMAT:
             raise NewerFormat(path="the store", found=f"format {meta['format']}", known=FORMAT)
         self._store = store
+        self.format: int = meta.get("format", FORMAT)
+        """The format of the store, which is older than FORMAT only in a home that nobody can write to."""
         self.log_id: str = meta.get("log_id", "")
         """The ID of the journal that this store belongs to; empty if none yet."""
         self.segment: int = meta.get("segment", 0)
@@ -83,6 +86,7 @@ class JobTable:
         self._counts = Counts(store, meta.get("counts", {}))
         self.counts = self._counts.home
         self.batch_times = BatchTimes(store)
+        self.metrics = Metrics(store)
         self.settings: dict[str, Any] = meta.get("settings", {})
         self.queues: dict[str, Rules] = meta.get("queues", {})
         """The rules of the queues that have any; `*` is all queues."""
@@ -243,7 +247,7 @@ class JobTable:
         return list(islice(heapq.merge(entries, others, reverse=reverse), limit)) if others else entries
 
     def count_of(self, queue: str, state: str) -> int:
-        """Return how many jobs of a queue are in a state."""
+        """Return how many jobs of a queue are in a state, or count as AFTER or DELAYED."""
         return self._counts.count_of(queue, state)
 
     def counts_of_batch(self, batch: str) -> dict[State, int]:
@@ -281,10 +285,12 @@ class JobTable:
         counts = self._counts.stored_after(batch.counts)
         counts.write(batch.puts, batch.deletes)
         self.batch_times.write(batch.puts, batch.deletes)
+        self.metrics.write(batch.puts, batch.deletes)
         batch.puts.append((b"meta", self._meta(position, last_sequence, counts.home)))
         self._store.write(batch.puts, batch.deletes)
         self._counts.note_stored(batch.counts, counts)
         self.batch_times.note_stored()
+        self.metrics.note_stored()
         self._memtable.drop(ids)
         self.position, self.ahead = position, last_sequence
         return len(self._dirty)

@@ -37,7 +37,7 @@ def golden(request: pytest.FixtureRequest) -> Iterator[CommandLine]:
 
 
 def test_there_are_golden_homes_of_every_format() -> None:
-    assert set(GOLDEN) >= {"v1-sqlite", "v1-dumb", "v2-sqlite", "v2-dumb"}
+    assert set(GOLDEN) >= {"v1-sqlite", "v1-dumb", "v2-sqlite", "v2-dumb", "v3-sqlite", "v3-dumb"}
 
 
 def test_golden_home_is_sound_and_complete(golden: CommandLine) -> None:

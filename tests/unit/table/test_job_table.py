@@ -15,8 +15,8 @@ from queuectl_core.errors import NewerFormat
 from queuectl_core.model.events import Enqueued
 from queuectl_core.model.job import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES, Job
 from queuectl_core.storage.memory_store import MemoryStore
-from queuectl_core.table.counts import count_names
-from queuectl_core.table.index_keys import DUE, READY, Entry, index_keys_of, indexes_of
+from queuectl_core.table.counts import AFTER, count_names
+from queuectl_core.table.index_keys import DELAYED, DUE, READY, Entry, index_keys_of, indexes_of
 from queuectl_core.table.job_table import JobTable
 from queuectl_core.table.memtable import InsertBatch
 from tests.builders import EVERYTHING, state_of
@@ -378,7 +378,8 @@ def enqueue(source: random.Random, table: JobTable, id: str, sequence: int) -> N
 def counts_of(table: JobTable) -> dict[str, int]:
     """Return all counts, including those of each named queue."""
     named = table.queue_names()[1:]
-    return {**table.counts, **{f"{state}@{queue}": table.count_of(queue, state) for queue in named for state in STATES}}
+    states = (*STATES, AFTER, DELAYED)
+    return {**table.counts, **{f"{state}@{queue}": table.count_of(queue, state) for queue in named for state in states}}
 
 
 def check(source: random.Random, table: JobTable, model: Model, label: str) -> None:
