@@ -18,7 +18,7 @@ DOCS = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(DOCS))
 
 from tests.browser import Browser, Page  # noqa: E402
-from tests.homes import CommandLine, short_folder  # noqa: E402
+from tests.homes import CommandLine, short_folder, until  # noqa: E402
 from tests.web_server import web  # noqa: E402
 
 SCRIPTS = {
@@ -43,7 +43,7 @@ SIZES = {"web-overview": (1280, 860), "web-job": (1280, 860), "web-phone": (390,
 
 
 def fill(queuectl: CommandLine, folder: str) -> None:
-    """Start a supervisor, and add jobs of which some fail, run, and wait."""
+    """Add jobs of which some fail, run, and wait."""
 
     def enqueue(*words: str) -> None:
         queuectl.ok("enqueue", *words, cwd=folder)
@@ -52,7 +52,6 @@ def fill(queuectl: CommandLine, folder: str) -> None:
     queuectl.ok("queue", "set", "fetch", "--create", "--rate", "90/1m")
     queuectl.ok("schedule", "add", "nightly", "30 2 * * *", "--", "./backup.sh", cwd=folder)
     queuectl.ok("schedule", "add", "sync", "--every", "20m", "--", "rsync -a data/ backup/", cwd=folder)
-    queuectl.ok("worker", "start", "--count", "4")
     for day in range(21, 28):
         words = ("--queue", "fetch", "--max-retries", "1", "--backoff-base", "1", "--", "./fetch.sh")
         enqueue(*words, f"https://data.example.org/2026-11-{day}.csv")
@@ -69,11 +68,14 @@ def fill(queuectl: CommandLine, folder: str) -> None:
 
 
 def work(queuectl: CommandLine, folder: str, minutes: float) -> None:
-    """Let jobs complete for some minutes, now more and now fewer."""
+    """Start a supervisor, and let jobs complete for some minutes, now more and now fewer."""
+    queuectl.ok("worker", "start", "--count", "4")
     end_s, turn = time.monotonic() + 60 * minutes, 0
     while time.monotonic() < end_s:
         count = 3 + (turn * 7) % 11
-        queuectl.ok("enqueue", "--array", f"1-{count}", "--", "gzip -fk /dev/null || echo page-{}", cwd=folder)
+        failing = ["--max-retries", "1", "--backoff-base", "1"] if turn % 13 == 5 else []
+        command = "[ $QUEUECTL_ATTEMPT -gt 1 ] # page-{}" if failing else "echo page-{}"
+        queuectl.ok("enqueue", "--array", f"1-{count}", *failing, "--", command, cwd=folder)
         turn += 1
         time.sleep(5)
 
@@ -104,8 +106,10 @@ def main() -> None:
             os.chmod(path, 0o755)
         queuectl = CommandLine(os.path.join(parent, "home"))
         try:
-            fill(queuectl, folder)
             work(queuectl, folder, minutes)
+            fill(queuectl, folder)
+            until(lambda: queuectl.counts()["dead"] >= 12, lambda: "jobs to fail for good")
+            queuectl.ok("enqueue", "--array", "1-60", "--", "sleep 4; echo page-{}", cwd=folder)
             with web(queuectl) as server, Browser() as browser:
                 page = browser.open(server.address)
                 page.until("document.querySelector('.disclose')")

@@ -162,7 +162,8 @@ class Page:
 
     def until(self, expression: str, deadline_s: float = 20) -> Any:
         """Wait until an expression is true, and return its value."""
-        return until(lambda: self.js(expression), lambda: f"{expression}; the page says {self.text()!r}", deadline_s)
+        looked = f"(found => found instanceof Node || found)({expression})"
+        return until(lambda: self.js(looked), lambda: f"{expression}; the page says {self.text()!r}", deadline_s)
 
     def until_text(self, text: str, selector: str = "body") -> None:
         """Wait until the text of an element contains this text."""
