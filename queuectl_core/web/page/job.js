@@ -5,7 +5,7 @@ import { attemptBar } from "./chart.js";
 import { h, mounted } from "./dom.js";
 import { bytes, clock, now, number, since, span, when } from "./format.js";
 import { Output } from "./output.js";
-import { badge, button, empty, facts, jobLink, section } from "./parts.js";
+import { badge, button, empty, facts, jobLink, section, sentence } from "./parts.js";
 import { get } from "./server.js";
 
 const TIMELINE = 40; // the most attempts that the table shows at once
@@ -48,7 +48,7 @@ export function draw(data, app) {
       h("h1", {}, badge(job.state, job.suspended), " ", h("span", { class: "id" }, job.id)),
       app.canWrite && tools(job, app)),
     h("pre", { class: "commandline", "aria-label": "Command" }, job.command),
-    h("p", { class: "whyline" }, h("strong", {}, "Why: "), data.why?.text || job.reason || job.state),
+    h("p", { class: "whyline" }, h("strong", {}, "Why: "), sentence(data.why?.text || job.reason || job.state)),
     h("div", { class: "columns" },
       h("div", { class: "wide" }, attempts(job),
         section("Output", {}, mounted(output.element))),

@@ -4,7 +4,7 @@ import { sparkline, throughput } from "./chart.js";
 import { h } from "./dom.js";
 import { groups, loadFailures } from "./failures.js";
 import { clock, counted, now, number, roughly, since, span, when } from "./format.js";
-import { badge, button, command, empty, jobLink, notice, section } from "./parts.js";
+import { badge, button, command, empty, jobLink, notice, section, sentence } from "./parts.js";
 import { say } from "./said.js";
 import { get, post } from "./server.js";
 
@@ -148,7 +148,7 @@ function waitingFor({ counts }, jobs) {
     h("thead", {}, h("tr", {}, ["Job", "Command", "Waits because"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, jobs.map((job) => h("tr", { key: job.id },
       h("td", {}, jobLink(job.id)), h("td", { class: "fill" }, command(job.command)),
-      h("td", { class: "why" }, job.state === "failed" && [badge(job.state), " "], job.why?.text || job.reason || ""))))) : empty("No job waits."));
+      h("td", { class: "why" }, job.state === "failed" && [badge(job.state), " "], sentence(job.why?.text || job.reason || "")))))) : empty("No job waits."));
 }
 
 function hour({ throughput: past }) {

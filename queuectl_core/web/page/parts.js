@@ -1,6 +1,7 @@
 // Small pieces that several views share.
 
 import { h } from "./dom.js";
+import { clock } from "./format.js";
 import { say } from "./said.js";
 
 const SIGNS = { pending: "○", processing: "▶", completed: "✓", failed: "↻", dead: "✕" };
@@ -51,7 +52,18 @@ export function empty(text) {
 // Describes a notice: `kind` is "bad", "warn" or "note". It has a word besides its colour.
 export function notice(kind, text, ...more) {
   const lead = { bad: "Stopped", warn: "Attention", note: "Note" }[kind];
-  return h("div", { class: `notice ${kind}`, key: text }, h("strong", {}, lead), h("span", {}, text), ...more);
+  return h("div", { class: `notice ${kind}`, key: text }, h("strong", {}, lead), h("span", {}, sentence(text)), ...more);
+}
+
+const SPECIAL = /`([^`]*)`|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/;
+
+// Describes a sentence of the queue: commands in backquotes as code, and times as this browser tells them.
+export function sentence(text) {
+  const parts = text.replace(/; for its output, run `[^`]*`/, "").split(SPECIAL);
+  return parts.map((part, index) => {
+    if (!part || index % 3 === 0) return part;
+    return index % 3 === 1 ? h("code", {}, part) : h("time", { datetime: part }, clock(part));
+  });
 }
 
 export function facts(pairs) {
