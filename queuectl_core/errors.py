@@ -14,13 +14,15 @@ from __future__ import annotations
 class QueueError(Exception):
     """A request that queuectl refuses or cannot fulfill.
 
-    `code` is stable. `exit_status` is the exit status of the command line.
+    `code` is stable. `exit_status` is the exit status of the command line. `done` says what earlier requests of the
+    same call have changed.
     """
 
     code = "error"
     exit_status = 1
     text = "{what}"
     hint = ""
+    done = ""
 
     def __init__(self, **fields: object) -> None:
         super().__init__(fields)
@@ -32,7 +34,8 @@ class QueueError(Exception):
 
     def __str__(self) -> str:
         said = self.text.format(**self.fields)
-        return f"{said}; {self.hint.format(**self.fields)}" if self.hint else said
+        said = f"{said}; {self.hint.format(**self.fields)}" if self.hint else said
+        return f"{self.done}, and then: {said.replace('nothing was', 'nothing else was')}" if self.done else said
 
 
 def _made_again(kind: type[QueueError], fields: dict[str, object]) -> QueueError:

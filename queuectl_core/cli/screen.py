@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import OutputFailed
+from ..errors import OutputFailed, QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,24 @@ _TIME_OF_DAY, _DAY_AND_TIME = len("18:30:00Z"), len("12-24T18:30:00Z")
 
 class Painted(str):
     """Text with colors of ours and without any other control character."""
+
+
+class Tally:
+    """The number of jobs that a call has changed, which an error that leaves the block then says.
+
+    A call that changes many jobs sends several requests. One can be refused after others took effect.
+    """
+
+    def __init__(self, done: str) -> None:
+        self.count = 0
+        self._done = done
+
+    def __enter__(self) -> Tally:
+        return self
+
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
+        if self.count and isinstance(fault, QueueError):
+            fault.done = f"{self._done} {counted(self.count)}"
 
 
 class Screen:

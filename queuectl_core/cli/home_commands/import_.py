@@ -28,6 +28,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
             count += len(queue.import_jobs([job for _, job in portion], args.skip_existing))
         except QueueError as refusal:
             if "index" not in refusal.fields:
+                refusal.done = f"imported {counted(count)}" if count else ""
                 raise
             line = portion[int(str(refusal.fields["index"]))][0]
             raise InvalidInput(what=f"line {line}: {refusal}; {counted(count)} imported before it") from None

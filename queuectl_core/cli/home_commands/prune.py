@@ -7,7 +7,7 @@ from ...errors import InvalidInput
 from ...system.clock import now_ms
 from ..confirmation import YES, confirm
 from ..fast_args import Arguments
-from ..screen import Screen, counted
+from ..screen import Screen, Tally, counted
 from ..value_args import seconds_of
 
 SUMMARY = """Removes finished jobs: completed jobs, or those in --state. A running supervisor removes completed jobs
@@ -33,7 +33,10 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     count = sum(map(len, portions))
     if not args.dry_run:
         confirm(count, "removed", args)
-        count = sum(len(queue.remove(ids, True, states)) for ids in portions)
+        with Tally("removed") as tally:
+            for ids in portions:
+                tally.count += len(queue.remove(ids, True, states))
+        count = tally.count
     jobs, result = counted(count), {"count": count, "dry_run": args.dry_run}
     if args.dry_run:
         return screen.result(result, f"{jobs} would be removed")

@@ -13,7 +13,7 @@ from ...wire.protocol import MAX_DEPENDANTS
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_by, count_canceled, dead_dependants_of, where_filter
-from ..screen import Screen, counted
+from ..screen import Screen, Tally, counted
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -81,10 +81,11 @@ class Change:
             confirm(sum(map(len, portions)), self._done, args)
             options = {**options, "lenient": True, "states": self.states_in(chosen)}
         more, said = self.consequences(queue, portions, None if args.ids else chosen)
-        changed = {
-            name: [id for portion in group for id in self.change(queue, portion, **options)]
-            for name, group in groups.items()
-        }
+        changed: dict[str, list[str]] = {name: [] for name in groups}
+        with Tally(self._done) as tally:
+            for name, portion in [(name, portion) for name, group in groups.items() for portion in group]:
+                changed[name] += self.change(queue, portion, **options)
+                tally.count = sum(map(len, changed.values()))
         ids = [id for group in changed.values() for id in group]
         if not ids:
             raise self.nothing(queue, chosen)

@@ -13,11 +13,13 @@ from ..filters import FILTERS, chosen_by, count_canceled, dead_dependants_of
 from ..job_details import print_job
 from ..job_export import OUTPUT, export
 from ..job_options import number
-from ..screen import Screen, counted
+from ..screen import Screen, Tally, counted
 from ..tables import LIMIT, View, age_of, reason_of
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...model.records import Chosen
     from ..screen import Columns
 
@@ -139,18 +141,26 @@ def _change(queue: Queue, args: Arguments, ids: list[str]) -> int:
     portions: list[list[str] | None] = [ids[start : start + size] for start in range(0, len(ids), size)]
     if args.all or args.ids:
         portions = [None if args.all else ids]
-    with Progress("jobs so far", quiet=args.quiet) as progress:
-        return sum(_change_these(queue, args, portion, progress) for portion in portions)
+    with Progress("jobs so far", quiet=args.quiet) as progress, Tally(_DONE[args.action]) as tally:
+        for portion in portions:
+            before = tally.count
+
+            def show(count: int, before: int = before) -> None:
+                tally.count = before + count
+                progress.show(tally.count)
+
+            tally.count = before + _change_these(queue, args, portion, show)
+    return tally.count
 
 
-def _change_these(queue: Queue, args: Arguments, ids: list[str] | None, progress: Progress) -> int:
+def _change_these(queue: Queue, args: Arguments, ids: list[str] | None, show: Callable[[int], None]) -> int:
     is_selected = not args.ids
     if args.action == "purge":
-        return queue.purge_dead(ids, progress.show, is_selected)
+        return queue.purge_dead(ids, show, is_selected)
     if ids is None and not args.canceled:
-        return queue.retry_failed(progress.show, _fields(args), args.with_dependants)
+        return queue.retry_failed(show, _fields(args), args.with_dependants)
     try:
-        return queue.retry_dead(ids, progress.show, _fields(args), args.with_dependants, is_selected)
+        return queue.retry_dead(ids, show, _fields(args), args.with_dependants, is_selected)
     except NotDead as fault:
         fault.hint = dead_dependants_of(queue, args.ids) or fault.hint
         raise
