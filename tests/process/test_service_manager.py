@@ -122,6 +122,28 @@ def test_a_restart_keeps_the_process_of_the_service_and_its_jobs(queuectl: Comma
     manager.until("STOPPING=1")
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/net/unix"), reason="only Linux shows connections")
+def test_a_stop_during_a_restart_wins(queuectl: CommandLine, manager: Manager) -> None:
+    process = start(queuectl)
+    manager.until("READY=1")
+    os.kill(process.pid, signal.SIGSTOP)  # the request and the signal then come in one turn
+    restart = queuectl.popen("worker", "restart", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: has_asked(queuectl), lambda: "the request of the restart")
+    restart.kill()  # it would start a supervisor of its own if the signal came first
+    restart.wait()
+    process.send_signal(signal.SIGTERM)
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait(timeout=20) == 0
+    assert manager.listen().count("READY=1") == 1
+
+
+def has_asked(queuectl: CommandLine) -> bool:
+    """Return whether a client is connected to the control socket."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        lines = [line.split() for line in file if line.rstrip().endswith(f"{queuectl.home}/control.sock")]
+    return any(line[5] in ("02", "03") and line[3] != "00010000" for line in lines)
+
+
 def test_a_restart_keeps_no_rights_and_limits_of_the_supervisor(queuectl: CommandLine, manager: Manager) -> None:
     process = start(queuectl)
     manager.until("READY=1")
