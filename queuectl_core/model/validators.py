@@ -102,9 +102,12 @@ def path(value: object) -> str:
 
 
 def text_pairs(value: object, what: str, most: int, max_bytes: int, names: str) -> dict[str, str]:
-    """Accept an object with text values, whose names match the pattern `names`. `what` is the word for one of them."""
+    """Accept an object with text values, whose names match the pattern `names`. `what` is the word for one of them.
+
+    No message has a value, because a variable can be a secret, and messages reach logs.
+    """
     if not isinstance(value, dict):
-        raise ValueError(f"must be an object with text values, not {kind(value)}")
+        raise ValueError(f"must be an object with text values, not {_type_name(value)}")
     if len(value) > most:
         raise ValueError(f"has {len(value)} {what}s; at most {most} are allowed")
     import re
@@ -113,7 +116,7 @@ def text_pairs(value: object, what: str, most: int, max_bytes: int, names: str) 
     for key, item in value.items():
         if not re.fullmatch(names, key, re.ASCII) or fault_in(key, valid_text):
             raise ValueError(f"{shortened(key)} cannot be the name of a {what}")
-        why = fault_in(item, valid_text)
+        why = fault_in(item, valid_text) if isinstance(item, str) else f"must be text, not {_type_name(item)}"
         if why:
             raise ValueError(f"{key} {why}")
     if sum(len(key) + len(item.encode()) for key, item in value.items()) > max_bytes:
@@ -218,14 +221,18 @@ def word(value: object, among: Sequence[str]) -> str:
 
 
 def kind(value: object) -> str:
-    """Return the name of the type of a JSON value, for people who do not know Python."""
+    """Return the name of the type of a JSON value, and a short value, for people who do not know Python."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    named = names.get(type(value), type(value).__name__)
+    named = _type_name(value)
     return f"{named} ({shortened(value)})" if isinstance(value, (str, int, float)) else named
+
+
+def _type_name(value: object) -> str:
+    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
 def shortened(value: object) -> str:

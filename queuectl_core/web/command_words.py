@@ -19,8 +19,14 @@ _NO_OPTION = ("input", "command")
 
 
 def option(name: str, value: object) -> list[str]:
-    """Return an option with its value. One word keeps a value that begins with a dash."""
-    flag, text = f"--{name.replace('_', '-')}", _text(value)
+    """Return an option with its value, or once for each pair. One word keeps a value that begins with a dash."""
+    if isinstance(value, Mapping):
+        return _pairs("tag" if name == "tags" else name, value)
+    return _option(name, _HIDDEN if name in _SECRET or name == "input" else _text(value))
+
+
+def _option(name: str, text: str) -> list[str]:
+    flag = f"--{name.replace('_', '-')}"
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
 
 
@@ -35,9 +41,7 @@ def enqueue(job: Mapping[str, Any]) -> list[str]:
     for name, value in job.items():
         if name in _NO_OPTION or value is None:
             continue
-        if isinstance(value, Mapping):
-            words += _pairs("tag" if name == "tags" else name, value)
-        elif value is True:
+        if value is True:
             words.append(f"--{name.replace('_', '-')}")
         elif value is not False:
             words += option(name, value)
@@ -53,7 +57,8 @@ def edit(id: str, changes: Mapping[str, Any]) -> list[str]:
             field = "tag" if name == "tags" else name
             words += [word for key, text in shown.items() for word in ("--set", f"{field}.{key}={_text(text)}")]
         else:
-            words += ["--set", f"{name}={'' if value is None else _text(value)}"]
+            text = _HIDDEN if name in _SECRET or name == "input" else _text(value)
+            words += ["--set", f"{name}={'' if value is None else text}"]
     return words
 
 
@@ -64,11 +69,11 @@ def queue(name: str, rules: Mapping[str, Any]) -> list[str]:
     words = ["queue", "set", name]
     for rule, value in rules.items():
         if rule == "defaults" and isinstance(value, Mapping):
-            words += [word for field, default in value.items() for word in _default(field, default)]
+            words += [word for field, default in value.items() for word in option(field, default)]
         elif rule == "rate" and isinstance(value, list) and len(value) == 2:
             words += option(rule, f"{_text(value[0])}/{_text(value[1])}s")
         else:
-            words += option(rule, "none" if value is None else value)
+            words += option(rule, value)
     return words
 
 
@@ -88,15 +93,9 @@ def _pause(rules: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _default(field: str, value: object) -> list[str]:
-    if isinstance(value, Mapping):
-        return _pairs(field, value)
-    return option(field, "none" if value is None else value)
-
-
 def _pairs(name: str, values: Mapping[str, object]) -> list[str]:
     shown = _hidden(values) if name in _SECRET else values
-    return [word for key, value in shown.items() for word in option(name, f"{key}={_text(value)}")]
+    return [word for key, value in shown.items() for word in _option(name, f"{key}={_text(value)}")]
 
 
 def _hidden(values: Mapping[str, object]) -> dict[str, object]:
@@ -104,6 +103,8 @@ def _hidden(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "none"
     return ",".join(_each(value)) if isinstance(value, list) else str(value)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from queuectl_core.web import command_words
 
 
@@ -16,6 +18,20 @@ def test_no_word_has_the_value_of_a_variable() -> None:
     assert command_words.edit("a", {"env": {"TOKEN": "secret"}}) == ["edit", "a", "--set", "env.TOKEN=…"]
     rules = {"defaults": {"env": {"TOKEN": "secret"}, "timeout": None}}
     assert command_words.queue("q", rules) == ["queue", "set", "q", "--env", "TOKEN=…", "--timeout", "none"]
+
+
+@pytest.mark.parametrize("value", [{"TOKEN": "secret"}, "secret", ["secret"]])
+@pytest.mark.parametrize("name", ["env", "environ", "input"])
+def test_no_word_has_a_secret_of_a_request_that_is_refused(name: str, value: object) -> None:
+    fields = {name: value} if name != "input" else {name: "secret"}
+    lines = [
+        command_words.enqueue({"command": "true", **fields}),
+        command_words.edit("a", fields),
+        command_words.queue("q", fields),
+        command_words.queue("q", {"defaults": fields}),
+        command_words.for_jobs(["dlq", "retry"], ["a"], fields),
+    ]
+    assert not [words for words in lines if "secret" in " ".join(words)]
 
 
 def test_an_edit_restores_a_default_with_an_empty_value() -> None:
