@@ -45,6 +45,7 @@ from queuectl_core.cli.shell.parser_texts import (
 )
 from queuectl_core.cli.value_args import TIMED_OUT
 from queuectl_core.model import attempt, events, job, job_spec, settings, states
+from queuectl_core.view.top.keys import KEYS, NAMES
 
 if TYPE_CHECKING:
     from queuectl_core.model.records import Attempt
@@ -292,6 +293,13 @@ def first_sentence(text: str) -> str:
 # Pages
 
 
+def keys() -> Iterator[str]:
+    """Yield the keys of `top`, with the command that does the same."""
+    names = (" ".join(f"`{NAMES.get(name, name)}`" for name in key.names) for key in KEYS)
+    commands = (key.command and f"`{key.command}`".replace("|", "\\|") for key in KEYS)
+    yield from table(("key", "does", "as a command"), zip(names, (key.said for key in KEYS), commands))
+
+
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "commands": commands,
     "short forms": short_forms,
@@ -307,6 +315,7 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "errors": error_codes,
     "methods": methods,
     "codemap": codemap,
+    "keys": keys,
 }
 
 

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("job_commands.graph", "show which jobs wait for which others"),
     "history": ("job_commands.history", "show what happened to a job, in words"),
     "events": ("home_commands.events", "print all events as JSON lines"),
+    "top": ("home_commands.top", "watch workers, queues and jobs, and act on them"),
     "web": ("home_commands.web", "serve a web page of this home"),
     "logs": ("job_commands.logs", "print the output of jobs"),
     "wait": ("job_commands.wait", "wait until jobs finish"),

@@ -15,7 +15,6 @@ from ..errors import OutputFailed, QueueError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from types import ModuleType
     from typing import Any
 
     from ..escapes import Sieve
@@ -37,9 +36,6 @@ SECRET_FIELDS = ("env", "input")
 """The fields of a job whose values are not printed for people."""
 
 WATCH_EVERY_S = 2.0
-
-
-_TIME_OF_DAY, _DAY_AND_TIME = len("18:30:00Z"), len("12-24T18:30:00Z")
 
 
 class Painted(str):
@@ -261,27 +257,21 @@ def shown(value: object) -> str:
 
 
 def width(text: str) -> int:
-    """Return the columns of a text on a terminal: two for a wide character, none for a combining one."""
+    """Return the columns of a text on a terminal, as `cells.width` does."""
     if text.isascii():
         return len(text)
-    import unicodedata
+    from ..cells import width
 
-    return sum(_columns_of(character, unicodedata) for character in text)
+    return width(text)
 
 
 def cut(text: str, columns: int) -> str:
-    """Return the text, shortened to `columns` with an ellipsis if it is longer.
-
-    A time in UTC loses its year, and then its day, instead of its end.
-    """
-    if width(text) <= columns:
+    """Return the text, shortened to `columns` if it is longer, as `cells.cut` does."""
+    if len(text) <= columns and text.isascii():
         return text
-    if columns >= _TIME_OF_DAY and text[10:11] == "T" and text[19:] == "Z":
-        return text[5 if columns >= _DAY_AND_TIME else 11 :]
-    kept = text[: columns - 1]
-    while kept and width(kept) > columns - 1:
-        kept = kept[:-1]
-    return kept + "…"
+    from ..cells import cut
+
+    return cut(text, columns)
 
 
 def _narrow(widths: list[int], columns: int) -> None:
@@ -311,9 +301,3 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 def _padded(cell: str, columns: int) -> str:
     fitted = cut(cell, columns)
     return fitted + " " * (columns - width(fitted))
-
-
-def _columns_of(character: str, unicodedata: ModuleType) -> int:
-    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -24,7 +24,7 @@ ALIASES = {
     "set": "config set",
     "follow": "logs --follow",
     "watch": "status --watch",
-    "top": "status --watch",
+    **dict.fromkeys(("htop", "dashboard", "tui"), "top"),
     "unpause": "resume",
     "unsuspend": "continue",
     "update": "edit",

@@ -6,6 +6,7 @@ from ...api import PAGE_JOBS, Queue
 from ...errors import InvalidInput, NotDead, NothingToDo
 from ...model.reasons import FAILURES
 from ...terminal.progress import Progress
+from ...view.job_notes import reason_of
 from ...wire.protocol import jobs_at_once
 from ..confirmation import DRY_RUN, YES, confirm, show_dry_run
 from ..fast_args import Action, Arguments
@@ -14,7 +15,7 @@ from ..job_details import print_job
 from ..job_export import OUTPUT, export
 from ..job_options import number
 from ..screen import Screen, Tally, counted
-from ..tables import LIMIT, View, age_of, reason_of
+from ..tables import LIMIT, View, age_of
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:

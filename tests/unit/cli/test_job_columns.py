@@ -8,10 +8,10 @@ import pytest
 
 from queuectl_core.cli.job_columns import FIELDS, text_of, value_of
 from queuectl_core.cli.screen import _narrow, cut
-from queuectl_core.cli.tables import reason_of
 from queuectl_core.model import records
 from queuectl_core.model.job import Job
 from queuectl_core.timestamps import from_utc, utc
+from queuectl_core.view.job_notes import reason_of
 from tests.builders import NOW_MS
 
 
