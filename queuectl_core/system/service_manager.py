@@ -20,7 +20,7 @@ LAUNCHD_VARIABLE, LAUNCHD_PREFIX = "XPC_SERVICE_NAME", "queuectl"
 """The variable in which launchd names the service of a process, and how the names of our services begin."""
 
 _WITHIN_S = 5.0
-"""How many seconds a full socket may delay this process."""
+"""How many seconds a full socket may delay a fact. A status is dropped at once."""
 
 
 class ServiceManager:
@@ -40,7 +40,7 @@ class ServiceManager:
         message = "\n".join([*facts, f"STATUS={visible(status)}"])
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
         try:
-            sock.settimeout(_WITHIN_S)
+            sock.settimeout(_WITHIN_S if facts else 0)
             sock.sendto(message.encode("utf-8", "backslashreplace"), os.fsencode(address))
         except OSError:
             pass

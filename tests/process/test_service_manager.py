@@ -80,6 +80,15 @@ def test_the_address_can_be_an_abstract_name() -> None:
     mine.tell("nobody listens")
 
 
+def test_a_manager_that_does_not_read_delays_no_status(queuectl: CommandLine) -> None:
+    manager = Manager(os.path.join(os.path.dirname(queuectl.home), "notify"))
+    mine = ServiceManager({"NOTIFY_SOCKET": manager.address})
+    for n in range(5000):  # more than the kernel keeps
+        mine.tell(f"message {n}")
+    assert manager.listen()[0] == "STATUS=message 0" and len(manager.heard) < 5000
+    manager.close()
+
+
 def test_without_a_manager_nothing_is_told() -> None:
     for address in ("", "vsock:2:3", "relative"):
         mine = ServiceManager({"NOTIFY_SOCKET": address})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..shell.service_files import Service
 
 SUMMARY = """Runs the supervisor as a service of your user, by systemd (Linux) or launchd (macOS). The service starts
-with your session, and again after a failure. A stop waits for running jobs, and they survive its death."""
+with your session, and again after a failure. A stop waits for running jobs, and a failure does not end them."""
 EXAMPLES = ["queuectl service install --count 4", "queuectl service print", "queuectl service status"]
 _NAME = ("--name", "NAME", "name of the service (default: queuectl); each home needs its own")
 _COUNT = ("--count", "N", "number of workers (default: 1)")
