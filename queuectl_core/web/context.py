@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import shlex
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ..api import Queue
 from ..errors import in_words
 from ..home import default_path
 from ..supervisor.log import log
+from ..timestamps import utc
 from .event_stream import EventStream
 from .refusal import Refusal
+
+
+def _changed_at(job: Mapping[str, Any]) -> str:
+    return utc(job.get("updated_ms") or job["created_ms"])
 
 
 class Context:
@@ -34,6 +40,11 @@ class Context:
     def command(self, words: Sequence[str]) -> str:
         """Return the command line that does what a request does, quoted for a shell."""
         return shlex.join([*self._start, *words])
+
+    def states_of(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the state of each of these jobs that exists, at most 5000, and when it last changed."""
+        jobs = (job for page in self.queue.kept(ids) for job in page) if ids else ()
+        return {job["id"]: {"id": job["id"], "state": job["state"], "at": _changed_at(job)} for job in jobs}
 
     @contextmanager
     def change(self, sender: str, what: str) -> Iterator[list[str]]:

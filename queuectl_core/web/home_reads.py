@@ -33,6 +33,7 @@ def session(context: Context, request: Request) -> Reply:
             "version": __version__,
             "python": sys.version.split()[0],
             "home": context.queue.home.path,
+            "command": context.command(()),
             "read_only": context.is_read_only,
             "filters": OPTIONS,
         }
@@ -93,10 +94,17 @@ def queues(context: Context, request: Request) -> Reply:
 
 
 def schedules(context: Context, request: Request) -> Reply:
-    """Return the schedules, with their times in words and their next times."""
+    """Return the schedules, with their times in words, their next times, and how the last job ended."""
+    found = context.queue.schedules()
+    last = context.states_of([schedule["last_job"] for schedule in found if schedule["last_job"]])
     shown = [
-        {**schedule, "words": in_words(schedule), "next": next_times(schedule, zone_of)}
-        for schedule in context.queue.schedules()
+        {
+            **schedule,
+            "words": in_words(schedule),
+            "next": next_times(schedule, zone_of),
+            "last": [last[id] for id in (schedule["last_job"],) if id in last],
+        }
+        for schedule in found
     ]
     return json_reply(shown)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..cli.job_columns import value_of
@@ -184,13 +185,11 @@ def _explain(context: Context, job: ListedJob, status: StatusRecord) -> None:
         job["why"] = {**why, "text": explained({"id": job["id"], **why})}
 
 
-def _states_of(context: Context, ids: list[str]) -> list[dict[str, str | None]]:
+def _states_of(context: Context, ids: list[str]) -> Sequence[Mapping[str, str | None]]:
     """Return the jobs with their states; None for a removed job."""
     names = list(dict.fromkeys(ids))[:MAX_RELATED]
-    if not names:
-        return []
-    states = {job["id"]: job["state"] for page in context.queue.kept(names) for job in page}
-    return [{"id": id, "state": states.get(id)} for id in names]
+    known = context.states_of(names)
+    return [known.get(id, {"id": id, "state": None}) for id in names]
 
 
 def _limit(text: str | None) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import pwd
+import re
 import socket
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,6 +26,7 @@ TUNNEL_PORT = 8080
 """The port in the address of a Unix socket: the one that a user gives to `ssh -L`."""
 
 DEFAULT_PORT = 80
+_IS_PATH = re.compile(r"[A-Za-z0-9._~@:/-]*")
 
 
 class Options(NamedTuple):
@@ -53,6 +55,8 @@ def start(queue: Queue, options: Options) -> Started:
     Raises: InvalidInput, QueueError, OSError.
     """
     _check_address(options)
+    if not _IS_PATH.fullmatch(options.base_path):
+        raise InvalidInput(what=f"--base-path needs a path like /node/host/8080, not {options.base_path[:40]!r}")
     uids = [_uid_of(user) for user in options.users]
     queue.home.prepare()
     if not queue.home.has_begun():
