@@ -31,9 +31,13 @@ const app = {
   canWrite: false,
   go(path, values) {
     const address = app.address(path, values);
-    if (location.hash === address) return app.refresh();
-    location.hash = address;
-    return new Promise((done) => (arrived = done));
+    if (location.hash === address) app.refresh();
+    else location.hash = address;
+  },
+  focusOn(id) { // now, or as soon as it is there
+    wanted = id;
+    focusOnWanted();
+    if (wanted) app.go("/jobs", {});
   },
   address: (path, values) => `#${path}${query(values)}`,
   refresh: () => refresh(),
@@ -54,7 +58,7 @@ let stream = null;
 let sequence = null;
 let lastMs = 0; // how long the last refresh took
 let isDue = false; // a redraw waits until no text is selected
-let arrived = () => {};
+let wanted = ""; // the element that gets the focus once it is there
 
 function parse() {
   const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
@@ -79,14 +83,18 @@ async function arrive() {
   document.title = `${view.title(route)} – queuectl`;
   if (data) draw(); // its links know the new filter at once
   drawBar();
-  await refresh();
   if (isNew && before) {
-    const main = document.getElementById("main");
-    main.focus({ preventScroll: true });
+    document.getElementById("main").focus({ preventScroll: true });
     scrollTo(0, 0);
   }
-  arrived();
-  arrived = () => {};
+  await refresh();
+}
+
+function focusOnWanted() {
+  const element = wanted && document.getElementById(wanted);
+  if (!element) return;
+  wanted = "";
+  element.focus();
 }
 
 async function refresh() {
@@ -133,6 +141,7 @@ function draw() {
   main.setAttribute("aria-busy", String(!data && !isLocked));
   patch(main, isLocked ? [locked()] : [problem && notice("warn", problem), data && view.draw(data, app)]);
   drawFoot();
+  focusOnWanted();
 }
 
 function drawBar() {

@@ -29,18 +29,12 @@ function pressed(event, app) {
   }
   const action = {
     "?": () => help(), g: () => (isGoing = true), r: () => app.refresh(), p: () => app.togglePause(),
-    n: () => app.canWrite && app.go("/new", {}), "/": () => find(app), j: () => step(1), k: () => step(-1),
+    n: () => app.canWrite && app.go("/new", {}), "/": () => app.focusOn("find"), j: () => step(1), k: () => step(-1),
     x: () => pick(),
   }[event.key];
   if (!action) return;
   event.preventDefault();
   action();
-}
-
-function find(app) {
-  const input = document.getElementById("find");
-  if (input) input.focus();
-  else app.go("/jobs", {}).then(() => document.getElementById("find")?.focus());
 }
 
 // Moves the focus to the link of the next or the previous row, or to the next group of failures.
