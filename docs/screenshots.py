@@ -74,7 +74,7 @@ def work(queuectl: CommandLine, folder: str, minutes: float) -> None:
     while time.monotonic() < end_s:
         count = 3 + (turn * 7) % 11
         failing = ["--max-retries", "1", "--backoff-base", "1"] if turn % 13 == 5 else []
-        command = "[ $QUEUECTL_ATTEMPT -gt 1 ] # page-{}" if failing else "echo page-{}"
+        command = "test $QUEUECTL_ATTEMPT -gt 1 && echo page-{}" if failing else "echo page-{}"
         queuectl.ok("enqueue", "--array", f"1-{count}", *failing, "--", command, cwd=folder)
         turn += 1
         time.sleep(5)

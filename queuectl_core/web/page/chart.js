@@ -8,10 +8,11 @@ const BELOW = 24;
 
 // Describes sixty minutes: completed jobs as bars upwards, failed attempts as bars downwards.
 export function throughput({ completed, failed }) {
-  const most = Math.max(1, ...completed);
+  const peak = Math.max(...completed);
+  const most = Math.max(1, peak);
   const mostFailed = Math.max(1, ...failed);
   const label = `${counted(sum(completed), "job")} completed and ${counted(sum(failed), "attempt")} failed in the last ` +
-    `${completed.length} minutes; at most ${number(most)} completed in a minute`;
+    `${completed.length} minutes; at most ${number(peak)} completed in a minute`;
   const bars = completed.flatMap((count, index) => [
     bar("done", index, HEIGHT * (count / most), HEIGHT, -1),
     bar("fail", index, BELOW * (failed[index] / mostFailed), HEIGHT + 2, 1),
@@ -20,7 +21,7 @@ export function throughput({ completed, failed }) {
   return h("figure", { class: "chart" },
     s("svg", { role: "img", "aria-label": label, viewBox: `0 0 ${width} ${HEIGHT + BELOW + 2}`, preserveAspectRatio: "none" },
       s("line", { x1: 0, x2: width, y1: HEIGHT + 1, y2: HEIGHT + 1, class: "axis" }), ...bars),
-    h("figcaption", {}, h("span", {}, "60 min ago"), h("span", {}, `peak ${number(most)}/min`), h("span", {}, "now")),
+    h("figcaption", {}, h("span", {}, "60 min ago"), h("span", {}, `peak ${number(peak)}/min`), h("span", {}, "now")),
     h("details", {}, h("summary", {}, "As a table"), minutes(completed, failed)));
 }
 
