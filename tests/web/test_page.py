@@ -63,6 +63,21 @@ def test_a_group_of_failures_opens_with_its_output_and_is_retried(queuectl: Comm
     assert queuectl.counts()["dead"] == 0
 
 
+def test_a_group_of_failures_is_retried_with_other_fields(queuectl: CommandLine, visit: Visit) -> None:
+    fill(queuectl)
+    queuectl.ok("pause")
+    with visit("/failures") as (page, _):
+        page.click(".disclose")
+        page.click(".details button", "Edit and retry")
+        page.js("document.querySelector('#field-retries').focus()")
+        page.type("5")
+        page.click("dialog button", "Go on")
+        page.until_text("3 jobs will be retried", "dialog")
+        page.click("dialog button", "Retry 3 jobs")
+        page.until_text("retried 3 jobs", "#said")
+    assert [queuectl.job(f"bad-{number}")["max_retries"] for number in (1, 2, 3)] == [5, 5, 5]
+
+
 def test_one_job_is_edited_and_retried(queuectl: CommandLine, visit: Visit) -> None:
     fill(queuectl)
     with visit("/jobs/bad-1") as (page, _):

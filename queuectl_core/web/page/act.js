@@ -22,9 +22,9 @@ export function labelOf(verb) {
 }
 
 // Asks before a change of many jobs. `target` is `{ids}` or `{filter}`; `onDone` runs after it.
-export function actOn(verb, target, onDone) {
+export function actOn(verb, target, onDone, options = {}) {
   const action = VERBS[verb];
-  const state = { preview: null, error: null, progress: null, options: {} };
+  const state = { preview: null, error: null, progress: null, options };
   const dialog = openDialog(action.label, () => drawn(verb, state, { look, run, close: () => dialog.close() }));
 
   async function look() {
@@ -90,7 +90,7 @@ function drawn(verb, state, { look, run, close }) {
 
 function dependants(state, look) {
   const toggle = (event) => {
-    state.options = event.target.checked ? { ...state.options, dependants: true } : {};
+    state.options = { ...state.options, dependants: event.target.checked };
     look();
   };
   return h("label", { class: "check" },
@@ -132,7 +132,25 @@ const EDITABLE = [
   ["timeout", "Time limit", { hint: "such as 90s or 2h" }],
 ];
 
-// Changes fields of one job, or of all dead jobs of a group, and retries them if they are dead.
+// Retries all jobs of a group with other fields: first the fields, then the preview.
+export function editGroup(target, onDone) {
+  const changes = {};
+  const fields = EDITABLE.filter(([name]) => name !== "command");
+  const dialog = openDialog("Edit and retry", () => [
+    h("form", { onsubmit: submit }, h("p", { class: "quiet" }, "Empty fields stay as they are."),
+      fields.map(([name, label, props], index) => field(label, changes[name], (text) => (changes[name] = text), { autofocus: !index, ...props })),
+      choices(button("Back", () => dialog.close()), h("button", { type: "submit", class: "main" }, "Go on"))),
+  ]);
+
+  function submit(event) {
+    event.preventDefault();
+    dialog.close();
+    const given = typed(changes, {});
+    actOn("dlq-retry", target, onDone, Object.keys(given).length ? { fields: given } : {});
+  }
+}
+
+// Changes fields of one job, and retries it if it is dead.
 export function edit(job, onDone) {
   const changes = {};
   const state = { error: null };

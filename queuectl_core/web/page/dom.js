@@ -68,11 +68,11 @@ function update(node, item) {
     if (node.nodeValue !== String(item)) node.nodeValue = String(item);
     return;
   }
+  reconcile(node, item.children); // first, because the value of a select needs its options
   const before = node.patchProps || {};
   for (const name in before) if (!(name in item.props)) setProp(node, name, null);
   for (const name in item.props) if (before[name] !== item.props[name]) setProp(node, name, item.props[name]);
   node.patchProps = item.props;
-  reconcile(node, item.children);
 }
 
 const PROPERTIES = new Set(["value", "checked", "indeterminate", "open"]);

@@ -1,6 +1,6 @@
 // Failures: dead jobs in groups of one shape of command and one reason, with the end of the output.
 
-import { actOn, edit } from "./act.js";
+import { actOn, edit, editGroup } from "./act.js";
 import { plain, spans } from "./ansi.js";
 import { h, mounted } from "./dom.js";
 import { counted, number, when } from "./format.js";
@@ -102,7 +102,7 @@ function details(group, app) {
       h("span", { class: "quiet grow" }, "Newest: ", group.sample_ids.slice(0, 3).map((id) => [jobLink(id, { key: id }), " "]),
         group.queues?.length ? `in ${group.queues.join(", ")}` : ""),
       h("a", { class: "button", href: `#/jobs?state=dead&group=${encodeURIComponent(group.key)}` }, group.count > 1 ? `All ${number(group.count)} jobs` : "In the list"),
-      app.canWrite && output.job && button("Edit and retry…", () => edit(output.job, app.refresh)),
+      app.canWrite && output.job && button("Edit and retry…", () => (group.count > 1 ? editGroup(target, app.refresh) : edit(output.job, app.refresh))),
       app.canWrite && button("Delete…", () => actOn("rm", target, app.refresh), { class: "grave" })));
 }
 

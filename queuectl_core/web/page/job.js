@@ -2,7 +2,7 @@
 
 import { actOn, actOnOne, edit, move } from "./act.js";
 import { attemptBar } from "./chart.js";
-import { h, mounted } from "./dom.js";
+import { h, mounted, s } from "./dom.js";
 import { bytes, clock, now, number, since, span, when } from "./format.js";
 import { Output } from "./output.js";
 import { badge, button, empty, facts, jobLink, section, sentence } from "./parts.js";
@@ -100,10 +100,16 @@ function attempts(job) {
   const last = Math.max(...job.history.map((attempt) => (attempt.ended_at ? Date.parse(attempt.ended_at) : now())));
   const begins = [first, ...job.history.map((attempt) => Date.parse(attempt.ended_at || attempt.started_at))];
   const shown = job.history.map((attempt, index) => [attempt, index]).slice(-TIMELINE);
-  return section("Attempts", {}, h("table", { class: "rows attempts" },
+  return section("Attempts", { side: legend() }, h("table", { class: "rows attempts" },
     h("thead", {}, h("tr", {}, ["#", "Time line", "Waited", "Ran", "CPU", "Memory", "Result"].map((name) =>
       h("th", { scope: "col", key: name, class: /Waited|Ran|CPU|Memory/.test(name) ? "num" : "" }, name)))),
     h("tbody", {}, shown.map(([attempt, index]) => attemptRow(attempt, index, { from: begins[index], first, last })))));
+}
+
+function legend() {
+  const part = (kind, text) => h("span", { key: kind }, s("svg", { class: "attempt legend", viewBox: "0 0 24 14", "aria-hidden": "true" },
+    kind === "completed" ? s("rect", { class: kind, x: 0, y: 3, width: 24, height: 8, rx: 2 }) : s("line", { class: kind, x1: 0, x2: 24, y1: 7, y2: 7 })), ` ${text}`);
+  return h("span", { class: "legends quiet" }, part("wait", "waited"), part("backoff", "backed off"), part("completed", "ran"));
 }
 
 function attemptRow(attempt, index, { from, first, last }) {

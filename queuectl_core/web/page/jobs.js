@@ -3,7 +3,7 @@
 import { actOn, labelOf } from "./act.js";
 import { h } from "./dom.js";
 import { counted, number, since, span, when } from "./format.js";
-import { badge, button, command, empty, jobLink, section, sentence, word } from "./parts.js";
+import { badge, button, cause, command, empty, jobLink, section, word } from "./parts.js";
 import { get, query } from "./server.js";
 
 const PAGE = 100;
@@ -86,8 +86,8 @@ function tools(values, app) {
       h("input", { type: "search", name: "grep", id: "find", placeholder: "Command contains…  ( / )", "aria-label": "Command contains",
         value: values.grep || "" })),
     button("Filters", () => { isOpen = !isOpen; app.redraw(); }, { "aria-expanded": String(isOpen) }),
-    h("select", { "aria-label": "Order", onchange: (event) => go(app, { ...values, cursor: "", sort: event.target.value }) },
-      SORTS.map(([value, label]) => h("option", { key: value, value, selected: (values.sort || "") === value }, label))));
+    h("select", { "aria-label": "Order", value: values.sort || "", onchange: (event) => go(app, { ...values, cursor: "", sort: event.target.value }) },
+      SORTS.map(([value, label]) => h("option", { key: value, value }, label))));
 }
 
 function chips(filter, app) {
@@ -180,7 +180,7 @@ function moment(job) {
 
 // Returns why a job waits, why it failed, or how long it ran.
 function note(job) {
-  if (job.state === "pending" || job.state === "failed") return sentence(job.why?.text || job.reason || "");
+  if (job.state === "pending" || job.state === "failed") return cause(job);
   if (job.state === "dead") return job.reason || "";
   const last = job.history.at(-1);
   if (job.state === "completed" && last) return `ran ${span(last.duration_ms)}`;

@@ -4,7 +4,7 @@ import { sparkline, throughput } from "./chart.js";
 import { h } from "./dom.js";
 import { groups, loadFailures } from "./failures.js";
 import { clock, counted, now, number, roughly, since, span, when } from "./format.js";
-import { badge, button, command, empty, jobLink, notice, section, sentence } from "./parts.js";
+import { badge, button, cause, command, empty, jobLink, notice, section } from "./parts.js";
 import { say } from "./said.js";
 import { get, post } from "./server.js";
 
@@ -38,7 +38,7 @@ export function draw({ overview, failures, waiting }, app) {
     numbers(overview),
     h("div", { class: "columns" },
       h("div", { class: "wide" },
-        failing(failures, app), running(overview), waitingFor(overview, waiting)),
+        failing(failures, app), running(overview, app), waitingFor(overview, waiting)),
       h("div", { class: "narrow" },
         hour(overview), queues(overview), workers(overview))),
   ];
@@ -83,7 +83,7 @@ function numbers(overview) {
   const done = past ? past.completed.reduce((sum, count) => sum + count, 0) : null;
   return h("ul", { class: "numbers", "aria-label": "Jobs by state" },
     tile("Dead", counts.dead, "#/failures", counts.dead ? "failed for good" : "nothing failed", counts.dead ? "dead" : ""),
-    tile("Running", counts.processing, "#/jobs?state=processing", slots ? `of ${counted(slots.total, "slot")}` : "", "processing"),
+    tile("Running", counts.processing, "#/jobs?state=processing", slots ? `of ${counted(slots.total, "slot")}` : "", counts.processing ? "processing" : ""),
     tile("Waiting", counts.pending, "#/jobs?state=pending", waitingText(overview), "pending"),
     tile("Retrying", counts.failed, "#/jobs?state=failed", counts.failed ? "will run again" : "", counts.failed ? "failed" : ""),
     tile("Completed", counts.completed, "#/jobs?state=completed", done === null ? "" : `${number(done)} in the last hour`, "completed"),
@@ -125,7 +125,8 @@ function failing(failures, app) {
     all ? groups(failures.groups.slice(0, GROUPS_SHOWN), app) : empty("No job has failed for good."));
 }
 
-function running({ workers }) {
+function running({ workers, counts }, app) {
+  const isDone = !(counts.pending + counts.processing + counts.failed);
   const busy = workers.filter((worker) => worker.job);
   const more = busy.length > RUNNING_SHOWN && h("a", { href: "#/jobs?state=processing" }, `All ${busy.length}`);
   return section("Running", { side: more }, busy.length ? h("table", { class: "rows" },
@@ -134,7 +135,7 @@ function running({ workers }) {
     h("tbody", {}, busy.slice(0, RUNNING_SHOWN).map((worker) => h("tr", { key: worker.job },
       h("td", {}, badgeSign(worker), jobLink(worker.job)), h("td", { class: "fill" }, command(worker.command || worker.name || "")),
       h("td", {}, worker.queue), h("td", { class: "quiet hidden-narrow nowrap" }, worker.worker), h("td", { class: "num" }, since(worker.since)))))) :
-    empty("Nothing runs."));
+    empty(["Nothing runs.", isDone && app.canWrite && h("a", { href: "#/new" }, "Add a job")]));
 }
 
 function badgeSign(worker) {
@@ -148,7 +149,7 @@ function waitingFor({ counts }, jobs) {
     h("thead", {}, h("tr", {}, ["Job", "Command", "Waits because"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, jobs.map((job) => h("tr", { key: job.id },
       h("td", {}, jobLink(job.id)), h("td", { class: "fill" }, command(job.command)),
-      h("td", { class: "why" }, job.state === "failed" && [badge(job.state), " "], sentence(job.why?.text || job.reason || "")))))) : empty("No job waits."));
+      h("td", { class: "why" }, job.state === "failed" && [badge(job.state), " "], cause(job)))))) : empty("No job waits."));
 }
 
 function hour({ throughput: past }) {

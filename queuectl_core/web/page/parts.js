@@ -66,6 +66,11 @@ export function sentence(text) {
   });
 }
 
+// Describes why a job waits, without what to do about it: in a list, the same advice would stand in each row.
+export function cause(job) {
+  return sentence((job.why?.text || job.reason || "").replace(/;[^;`]*`[^`]*`[^;]*$/, ""));
+}
+
 export function facts(pairs) {
   const given = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
   return h("dl", { class: "facts" }, given.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
