@@ -45,6 +45,7 @@ from queuectl_core.cli.shell.parser_texts import (
 )
 from queuectl_core.cli.value_args import TIMED_OUT
 from queuectl_core.model import attempt, events, job, job_spec, settings, states
+from queuectl_core.view import metrics_text
 from queuectl_core.view.top.keys import KEYS, NAMES
 
 if TYPE_CHECKING:
@@ -300,6 +301,19 @@ def keys() -> Iterator[str]:
     yield from table(("key", "does", "as a command"), zip(names, (key.said for key in KEYS), commands))
 
 
+def metrics_table() -> Iterator[str]:
+    """Yield the metrics with their types, labels and meanings."""
+    rows = (
+        (f"`{family.full_name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help)
+        for family in metrics_text.FAMILIES
+    )
+    yield from table(("name", "type", "labels", "meaning"), rows)
+    bounds = [*(f"{bound:g}" for bound in metrics_text.BOUNDS_S)]
+    syncs = [f"{bound / 1000:g}" for bound in metrics_text.SYNC_BOUNDS_MS]
+    yield ""
+    yield f"Buckets of histograms, in seconds: {', '.join(bounds)}; of syncs: {', '.join(syncs)}."
+
+
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "commands": commands,
     "short forms": short_forms,
@@ -314,6 +328,7 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "exit statuses": exit_statuses,
     "errors": error_codes,
     "methods": methods,
+    "metrics": metrics_table,
     "codemap": codemap,
     "keys": keys,
 }

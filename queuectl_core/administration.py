@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # type checkers bring it; nothing imports it at run time
 
     from .model import records
-    from .model.overview_records import OverviewRecord
+    from .model.overview_records import MetricsRecord, OverviewRecord
     from .model.queue_records import QueueLimits, QueueRecord, ScheduleRecord, ScheduleTimes
     from .model.records import JobSpec
     from .news import News
@@ -95,6 +95,14 @@ class Administration:
             from .news import News
 
         return News(self._transport)
+
+    def metrics(self) -> MetricsRecord:
+        """Return counters and histograms by queue, and what the home does now. `view.metrics_text` makes a text of it.
+
+        The counters never go back: they survive restarts and crashes.
+        """
+        metrics: MetricsRecord = self._transport.ask("metrics")["metrics"]
+        return metrics
 
     def queues(self, queue: str | None = None) -> list[QueueRecord]:
         """Return the records of all queues with jobs or rules, or of one queue.

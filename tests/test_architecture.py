@@ -47,6 +47,7 @@ LAYERS = [
     "changes",
     "api",
     "__init__",
+    "exposition",
     "terminal",
     "cli.guidance",
     "cli",

@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("job_commands.history", "show what happened to a job, in words"),
     "events": ("home_commands.events", "print all events as JSON lines"),
     "top": ("home_commands.top", "watch workers, queues and jobs, and act on them"),
+    "metrics": ("home_commands.metrics", "print metrics for Prometheus"),
+    "health": ("home_commands.health", "tell whether a supervisor accepts work"),
     "web": ("home_commands.web", "serve a web page of this home"),
     "logs": ("job_commands.logs", "print the output of jobs"),
     "wait": ("job_commands.wait", "wait until jobs finish"),

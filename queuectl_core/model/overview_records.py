@@ -1,6 +1,6 @@
 """Overview records: the types of the dictionaries that say what a home does now, as `records` does for jobs.
 
-Pure. Type checkers read this module; no other module imports it at run time. Programs that embed `Queue` may.
+Pure. Beside COUNTERS, only type checkers read this module. Programs that embed `Queue` may import it too.
 Does not import `annotations` from __future__, so that `typing.get_type_hints` works on every class.
 """
 
@@ -70,3 +70,57 @@ class OverviewRecord(StatusRecord):
     """None while no supervisor runs."""
     queues: list[QueueNow]
     throughput: Throughput
+
+
+COUNTERS = (
+    *("enqueued", "completed", "dead", "canceled", "succeeded", "failed", "timed_out", "signaled", "lost"),
+    *("released", "snoozed", "cpu_ms"),
+)
+"""The counters of a queue, in the order in which they are kept."""
+
+
+class QueueMetricsRecord(TypedDict):
+    """What has happened to the jobs of one queue. A histogram has the sum of the times in ms, and then its buckets."""
+
+    counters: dict[str, int]
+    wait: list[int]
+    duration: list[int]
+    turnaround: list[int]
+
+
+class ScheduleMetricsRecord(TypedDict):
+    """When a schedule was due and will be due, in ms since 1970, and at how many times it added no job."""
+
+    schedule: str
+    next_ms: Optional[int]
+    last_ms: Optional[int]
+    missed: int
+
+
+class ProcessRecord(TypedDict):
+    """What the supervisor uses; None for what the system does not tell."""
+
+    cpu_s: float
+    resident_bytes: Optional[int]
+    open_fds: Optional[int]
+    started_ms: int
+
+
+class MetricsRecord(TypedDict):
+    """The numbers that a monitoring program reads."""
+
+    overview: OverviewRecord
+    queues: dict[str, QueueMetricsRecord]
+    schedules: list[ScheduleMetricsRecord]
+    sync: Optional[list[float]]
+    """How long syncs of the journal took, as a histogram; None without a supervisor."""
+    process: Optional[ProcessRecord]
+
+
+class HomeSizes(TypedDict):
+    """How much of the disk a home uses, and how much is free, in bytes."""
+
+    journal_bytes: int
+    output_bytes: int
+    disk_free_bytes: int
+    is_reserve_held: bool

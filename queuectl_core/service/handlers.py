@@ -325,6 +325,7 @@ HANDLERS: dict[str, Handler] = {
     "list": _reads("queries.listing"),
     "status": _reads("queries.status"),
     "overview": _reads("overview.overview"),
+    "metrics": _reads("metrics.metrics"),
     "batch": _reads("batches.batch"),
     "why": _reads("queries.why"),
     "queue-list": _reads("queue_pages.queues"),

@@ -123,11 +123,12 @@ class _Queues:
         since_ms = [ready_ms(job, self._table.clock_shift_ms) for job in heads]
         hold = hold_of(self._ledger, name, self._now_ms) if waiting else None
         hold = self._hold or hold
+        is_paused = _held_by(hold) == "paused"  # then none could begin
         began_ms = self._since_ms.get(name)
         return {
             **record,
             "waiting": self._waiting(name, waiting, _held_by(hold) or self._free(heads)) if waiting else {},
-            "latency_ms": max(0, self._now_ms - min(since_ms, default=self._now_ms)),
+            "latency_ms": 0 if is_paused else max(0, self._now_ms - min(since_ms, default=self._now_ms)),
             "longest_running_ms": 0 if began_ms is None else max(0, self._now_ms - began_ms),
             "hold": hold,
             "throughput": self._throughput(name),

@@ -24,7 +24,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from .. import timestamps
 from ..errors import Busy, HomeGone, InvalidInput, SupervisorFailed
 from ..home import Home
 from ..model import commands
@@ -32,7 +31,7 @@ from ..model.reasons import shortage_message
 from ..model.settings import MAX_WORKERS
 from ..model.states import FAILED, PENDING, PROCESSING
 from ..model.validators import shortened
-from ..service import clock_anchor, handlers, orphans, overview
+from ..service import clock_anchor, orphans
 from ..service.ledger import Ledger
 from ..system import file_io, pidfile, process_tree
 from ..system.clock import JumpWatch
@@ -43,8 +42,9 @@ from .foreground import Foreground, JobWatch
 from .home_watch import HomeWatch
 from .log import log
 from .orphan_tracker import OrphanTracker
+from .reports import Reports
 from .retention import Retention
-from .sessions import Sessions
+from .sessions import Handler, Sessions
 from .shutdown import Shutdown, StopLevel
 from .worker_handle import WorkerHandle
 from .worker_pool import Pool
@@ -79,7 +79,6 @@ class Supervisor:
         """
         self._home = home
         self._clock = JumpWatch()
-        self._started_ms = self._clock.now_ms()
         self._home_watch = HomeWatch(home.lock, lock)
         self._is_gone = False
         self._sync_at_s = math.inf
@@ -116,7 +115,9 @@ class Supervisor:
         self._pool.scale(count)
         self._shutdown = Shutdown(self._pool, self._orphans, ledger.engine.settings)
         self._retention = Retention(home, ledger, self._writers, self._clock.now_ms)
-        own = {"status": self._status, "overview": self._overview, "scale": self._scale, "stop": self._stop}
+        self._reports = reports = Reports(ledger, self._pool, self._shutdown, self._clock.now_ms)
+        own: dict[str, Handler] = {"scale": self._scale, "stop": self._stop}
+        own.update({"status": reports.status, "overview": reports.overview, "metrics": reports.metrics})
         self._sessions = sessions = Sessions(ledger, own, max_files // 2, self._clock.now_ms)
         callbacks = sessions.handle, sessions.on_disconnect, sessions.defer_waits
         self._server = Server(home.socket, self._clients, *callbacks)
@@ -283,7 +284,9 @@ class Supervisor:
         has_home = not self._is_gone
         must_forget = has_home and self._orphans.has_files_to_remove()
         if self._sessions.has_replies() or must_forget or time.monotonic() >= self._sync_at_s:
+            began_s = time.monotonic()
             self._ledger.sync()
+            self._reports.note_sync(time.monotonic() - began_s)
             self._sync_at_s = math.inf
             if has_home:
                 self._orphans.remove_files()
@@ -309,20 +312,6 @@ class Supervisor:
         paused_at_s = self._server.paused_at_s
         if paused_at_s is not None and time.monotonic() >= paused_at_s + CHECK_S:
             self._server.resume()
-
-    def _status(self, request: Request) -> Request:
-        reply = handlers.answer(self._ledger, request, self._clock.now_ms())
-        supervisor = {
-            "pid": os.getpid(),
-            "state": "stopping" if self._shutdown.level else "running",
-            "started_at": timestamps.utc(self._started_ms),
-            "workers_wanted": self._pool.wanted,
-        }
-        return {**reply, "supervisor": supervisor, "workers": self._pool.worker_records()}
-
-    def _overview(self, request: Request) -> Request:
-        status = {**self._status({"verb": "status"}), "slots": self._pool.slots()}
-        return {"overview": overview.of(self._ledger, status, self._clock.now_ms())}
 
     def _scale(self, request: Request) -> Request:
         count, before = request.get("count"), self._pool.wanted

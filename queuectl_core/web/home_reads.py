@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..exposition import metrics_text
 from ..model.reasons import FAILURES
 from ..model.settings import SETTINGS, Settings
 from ..system.time_zones import zone_of
 from ..view import overview as view
 from ..view.failure_groups import groups_of, key_of
+from ..view.metrics_text import CONTENT_TYPE
 from ..view.schedule_times import in_words, next_times
 from .context import Context
 from .incoming import Request
@@ -146,3 +148,8 @@ def ready(context: Context, request: Request) -> Reply:
     elif status["short_of"] is not None:
         why = "the disk is full"
     return Reply(f"{why or 'ok'}\n".encode(), TEXT, 503 if why else 200)
+
+
+def metrics(context: Context, request: Request) -> Reply:
+    """Return the metrics for a monitoring program."""
+    return Reply(metrics_text(context.queue).encode(), CONTENT_TYPE)

@@ -14,7 +14,7 @@ from ..errors import HomeGone
 from . import changes, home_reads, job_reads, page_files
 from .act import act
 from .context import Context
-from .gate import OPEN, READ, WRITE, Gate
+from .gate import METRICS, OPEN, READ, WRITE, Gate
 from .incoming import Request
 from .output import output
 from .refusal import Refusal
@@ -50,6 +50,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "page/*"): Route(OPEN, _file),
     ("GET", "livez"): Route(OPEN, home_reads.alive),
     ("GET", "readyz"): Route(OPEN, home_reads.ready),
+    ("GET", "metrics"): Route(METRICS, home_reads.metrics),
     ("GET", "api/session"): Route(READ, home_reads.session),
     ("GET", "api/overview"): Route(READ, home_reads.overview),
     ("GET", "api/failures"): Route(READ, home_reads.failures),

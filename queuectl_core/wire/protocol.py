@@ -18,7 +18,7 @@ from ..errors import InvalidInput, ProtocolError
 VERSION = 1
 
 READ_ONLY = frozenset(
-    ("show", "find", "kept", "list", "status", "overview", "batch", "why", "preview")
+    ("show", "find", "kept", "list", "status", "overview", "metrics", "batch", "why", "preview")
     + ("queue-list", "schedule-list", "sequence", "config-list", "dependants", "dead-dependants")
     + ("dlq-retry-preview",)
 )

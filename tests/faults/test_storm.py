@@ -7,15 +7,19 @@ failure names the seed.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 
 import pytest
 
+from queuectl_core.api import Queue
+from queuectl_core.model.overview_records import COUNTERS
 from tests.faults.oracle import CLEAN, Oracle, needs_flock
 from tests.homes import CommandLine, is_alive, processes_of, until
 
@@ -131,8 +135,34 @@ def storm(queuectl: CommandLine, seed: int, seconds: float, *victims: str) -> tu
     storm_run.run(seconds)
     states = storm_run.settle()
     assert seconds < 60 or all(storm_run.kills.values()), f"seed {seed}: killed {storm_run.kills}"
+    if seconds < 60:  # a long storm has more events than a home keeps
+        assert_counters_agree_with_events(queuectl, seed)
     print(f"seed {seed}: {len(storm_run.acknowledged)} acknowledged, {len(states)} jobs, killed {storm_run.kills}")
     return storm_run, states
+
+
+OUTCOMES = {"exit": "failed", "spawn-failed": "failed", "signal": "signaled", "worker-lost": "lost"}
+
+
+def assert_counters_agree_with_events(queuectl: CommandLine, seed: int) -> None:
+    """Assert that the counters are those that the events of the home give."""
+    counted, duration_ms, attempts = Counter[str](), 0, 0
+    for line in queuectl.ok("events", "--since", "0").splitlines():
+        event = json.loads(line)
+        counted["enqueued"] += event["event"] == "enqueued"
+        counted["completed"] += event["event"] == "succeeded"
+        counted["dead"] += event["event"] == "died"
+        ending = event.get("ending")
+        if ending is not None:
+            outcome = OUTCOMES[ending["outcome"]]
+            counted[{"succeeded": "succeeded", "released": "released"}.get(event["event"], outcome)] += 1
+            counted["cpu_ms"] += ending["cpu_ms"] or 0
+            duration_ms, attempts = duration_ms + ending["duration_ms"], attempts + 1
+    metrics = Queue(queuectl.home).metrics()["queues"]["default"]
+    assert metrics["counters"] == {**dict.fromkeys(COUNTERS, 0), **counted}, f"seed {seed}"
+    assert (metrics["duration"][0], sum(metrics["duration"][1:])) == (duration_ms, attempts), f"seed {seed}"
+    ends = counted["completed"] + counted["dead"]
+    assert sum(metrics["turnaround"][1:]) == ends, f"seed {seed}"
 
 
 def assert_nothing_lost_or_interrupted(queuectl: CommandLine, seed: int, seconds: float) -> None:
