@@ -14,7 +14,7 @@ from __future__ import annotations
 from ..engine.admission import Admission
 from ..engine.job_operations import DECISIONS
 from ..engine.transitions import after
-from ..errors import EnvironmentNeeded, InvalidInput, InvalidJob, NothingToDo
+from ..errors import EnvironmentNeeded, InvalidInput, InvalidJob, NotDead, NothingToDo, WrongState
 from ..model import commands, events, job_text, validators
 from ..model.job import DEAD, Job
 from ..model.job_spec import check_env
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 PREVIEW_JOBS = 500
 """The most jobs in one reply to a preview."""
 
+HANDED = "already handed to a worker"
+"""The state of a prefetched job in a refusal: answers show it as pending, but the engine can no longer change it."""
+
 DEAD_JOBS = 500
 """The most dead jobs that one request with `all` retries or purges."""
 
@@ -53,7 +56,12 @@ def answer(ledger: Ledger, request: Fields, now_ms: int) -> Fields:
     if verb not in HANDLERS:
         advice = "the supervisor may be another version, so run `queuectl worker restart`"
         raise InvalidInput(what=f"unknown request {verb[:40]!r}; {advice}")
-    return HANDLERS[verb](ledger, request, now_ms)
+    try:
+        return HANDLERS[verb](ledger, request, now_ms)
+    except (WrongState, NotDead) as refusal:
+        if refusal.fields["id"] in ledger.prefetched():
+            refusal.fields["state"] = HANDED
+        raise
 
 
 class Session:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from queuectl_core.errors import QueueError
 from queuectl_core.home import Home
 from queuectl_core.model import commands
 from queuectl_core.service.handlers import answer
@@ -78,6 +79,25 @@ def test_all_counts_agree(ledger: Ledger) -> None:
 
 def test_a_change_of_pending_jobs_finds_it(ledger: Ledger) -> None:
     assert ask(ledger, "cancel", ids=["early", "runs"], states=["pending"], lenient=True)["ids"] == ["early"]
+
+
+@pytest.mark.parametrize(
+    "request_fields",
+    [
+        {"verb": "edit", "fields": {"priority": 3}},
+        {"verb": "remove"},
+        {"verb": "retry"},
+        {"verb": "dlq-retry"},
+        {"verb": "dlq-purge"},
+        {"verb": "move", "id": "early", "to": "front"},
+        {"verb": "switch", "id": "early", "other": "waits"},
+    ],
+)
+def test_no_refusal_says_that_it_runs(ledger: Ledger, request_fields: dict[str, Any]) -> None:
+    with pytest.raises(QueueError, match="^job early is already handed to a worker"):
+        answer(ledger, {"ids": ["early"], **request_fields}, NOW_MS)
+    with pytest.raises(QueueError, match="^job runs is processing"):
+        answer(ledger, {"ids": ["runs"], **request_fields, "id": "runs"}, NOW_MS)
 
 
 def test_once_it_runs_it_is_processing(ledger: Ledger) -> None:
