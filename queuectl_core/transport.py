@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Busy, NoSupervisor, OutcomeUnknown, ProtocolError, QueueError
+from .errors import Busy, InvalidInput, NoSupervisor, OutcomeUnknown, ProtocolError, QueueError
 from .home import Home
 from .system.forks import no_fork
 from .wire.client import SLOW_AFTER_S, Client, NotSent, connect
-from .wire.protocol import NEEDS_SUPERVISOR, READ_ONLY, check_load
+from .wire.protocol import FILTERS, NEEDS_SUPERVISOR, READ_ONLY, check_load
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
@@ -105,8 +105,10 @@ class Transport:
         Refuse an answer that does not confirm the conditions in `where`: an older supervisor ignores them. `batch` is
         one of them.
 
-        Raises: ProtocolError, and what `ask` raises.
+        Raises: InvalidInput, ProtocolError, and what `ask` raises.
         """
+        if verb == "list":
+            _check_filters(fields)
         if fields.get("batch") is not None:
             fields["where"] = {**(fields.get("where") or {}), "batch": fields.pop("batch")}
         page = self.ask(verb, **fields)
@@ -252,6 +254,19 @@ class Transport:
             from .service.in_process import InProcess
 
         return InProcess(self.home, line, self._notice)
+
+
+_SHAPE_OF_LIST = ("next", "limit", "form", "numbered", "oldest_first", "explained")
+
+
+def _check_filters(fields: Iterable[str]) -> None:
+    """Refuse a list with a misspelled filter, which would otherwise have all jobs.
+
+    Raises: InvalidInput.
+    """
+    unknown = next((name for name in fields if name not in FILTERS and name not in _SHAPE_OF_LIST), None)
+    if unknown is not None:
+        raise InvalidInput(what=f"unknown filter {unknown!r}; the filters are {', '.join(sorted(FILTERS))}")
 
 
 def _unknown(verb: str, fields: dict[str, Any], what: str) -> OutcomeUnknown:

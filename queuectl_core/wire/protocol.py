@@ -27,6 +27,11 @@ READ_ONLY = frozenset(
 NEEDS_SUPERVISOR = frozenset(("wait", "watch", "scale", "stop"))
 """The verbs that only a supervisor can answer. `service.handlers` answers all others."""
 
+FILTERS = frozenset(
+    ("batch", "before", "ended_until_ms", "key", "name", "queue", "since_ms", "state", "tags", "until_ms", "where")
+)
+"""The fields with which a request for a list filters jobs. A request ignores other names, so nobody may send them."""
+
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 WAIT_JOBS = 1000
 """The most jobs that one request of a `wait` can name. A check of each takes a few microseconds."""

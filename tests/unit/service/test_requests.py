@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+from pathlib import Path
 
 import pytest
 
-from queuectl_core.errors import QueueError
+from queuectl_core.api import Queue
+from queuectl_core.errors import InvalidInput, QueueError
+from queuectl_core.model import records
 from queuectl_core.service.fields import Fields
 from queuectl_core.service.handlers import HANDLERS
 from queuectl_core.service.in_process import EmptyLedger
-from queuectl_core.wire.protocol import NEEDS_SUPERVISOR, READ_ONLY
+from queuectl_core.wire.protocol import FILTERS, NEEDS_SUPERVISOR, READ_ONLY
 from tests.homes import ROOT
 
 
@@ -39,4 +42,16 @@ def test_every_request_that_reads_finds_its_handler(verb: str) -> None:
 
 def test_the_api_makes_every_known_request_and_no_other() -> None:
     asked = verbs_of("api.py") | verbs_of("changes.py") | verbs_of("administration.py") | verbs_of("waiting.py")
-    assert asked | {"wait"} == set(HANDLERS) | NEEDS_SUPERVISOR
+    assert asked | {"wait", "watch"} == set(HANDLERS) | NEEDS_SUPERVISOR
+
+
+@pytest.mark.parametrize("ask", ["list", "select", "export", "wait_for", "page"])
+def test_a_misspelled_filter_is_refused_instead_of_selecting_all_jobs(ask: str, tmp_path: Path) -> None:
+    with Queue(tmp_path / "home") as queue:
+        queue.enqueue("true")
+        with pytest.raises(InvalidInput, match="unknown filter 'tag'; the filters are batch, before,"):
+            list(getattr(queue, ask)(tag={"user": "ann"}))
+
+
+def test_the_known_filters_are_those_of_the_types() -> None:
+    assert records.Chosen.__annotations__.keys() | records.Filter.__annotations__.keys() == FILTERS
