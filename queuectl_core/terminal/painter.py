@@ -7,6 +7,7 @@ Invariant: curses sends only what differs from the screen, so that nothing flick
 
 from __future__ import annotations
 
+import io
 import locale
 import os
 import sys
@@ -52,10 +53,6 @@ class Painter:
     """The screen. Use it as a context manager, which gives the terminal back at the end."""
 
     def __init__(self) -> None:
-        """Take the screen.
-
-        Raises: InvalidInput.
-        """
         import curses
 
         self._curses = curses
@@ -63,6 +60,9 @@ class Painter:
         self._styles: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._window: curses.window
+        self._stderr = sys.stderr
+        self._held = io.StringIO()
+        """What others wrote to standard error meanwhile, which would spoil the screen. It appears afterwards."""
 
     def __enter__(self) -> Painter:
         """Take the screen.
@@ -86,13 +86,16 @@ class Painter:
             said = name.title()
             self._names[getattr(curses, f"KEY_{name}")] = _SAID.get(said, said)
         self._hide_cursor()
+        self._stderr, sys.stderr = sys.stderr, self._held
         return self
 
     def __exit__(self, *exc: object) -> None:
+        sys.stderr = self._stderr
         self._window.keypad(False)
         self._curses.echo()
         self._curses.nocbreak()
         self._curses.endwin()
+        self._stderr.write(self._held.getvalue())
 
     def _look(self) -> dict[str, int]:
         """Return the attributes of each style; without colors, they are bold, dim and reverse."""
@@ -163,11 +166,13 @@ class Painter:
                 yield _NAMES.get(key, key if key.isprintable() else "")
 
     def leave(self) -> None:
-        """Give the terminal to another program until the next paint."""
+        """Give the terminal to another program until `back`."""
+        sys.stderr = self._stderr
         self._curses.endwin()
 
     def back(self) -> None:
         """Take the terminal again."""
+        sys.stderr = self._held
         self._curses.flushinp()
         self._window.clear()
         self._hide_cursor()

@@ -11,8 +11,11 @@ from ...model.states import COMPLETED, DEAD, FAILED, PENDING, PROCESSING, STATES
 if TYPE_CHECKING:
     from ...model.records import Chosen, JobRecord
 
-FIRST_JOBS = 200
+FIRST_JOBS = 100
 """How many jobs are read at first. More are read when the cursor comes near their end."""
+
+SORTED_JOBS = 500
+"""How many jobs are read to sort them."""
 
 _ORDER = ((DEAD,), (FAILED,), (PROCESSING, PENDING, COMPLETED))
 

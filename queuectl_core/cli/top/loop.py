@@ -22,7 +22,7 @@ from ...system.descriptors import signal_reader
 from ...view import overview
 from ...view.top.frame import changes_in_ms, frame, layout
 from ...view.top.state import OUTPUT
-from .listing import FIRST_JOBS, Listing
+from .listing import FIRST_JOBS, SORTED_JOBS, Listing
 from .output import Output
 from .session import Session
 
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 READ_EVERY_S = 0.5
 """The shortest time between two readings of the home, however much happens."""
+
+SHARE, MOST_PAUSE_S = 20, 10.0
+"""A reading that took long is followed by a pause of so many times that length, so that no job waits for it.
+
+The pause has at most so many seconds, and a key that needs a reading ends it.
+"""
 
 FOLLOW_EVERY_S = 0.25
 WATCH_OUTPUT_S = 1.0
@@ -51,7 +57,7 @@ class Loop:
         self._news: News = queue.news()
         self._output = Output(queue)
         self._listing: Listing | None = None
-        self._read_from_s = 0.0
+        self._begun_s = self._read_from_s = self._look_from_s = 0.0
         self._signals = signal_reader((signal.SIGWINCH, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT))
         self._empty = 0
 
@@ -67,37 +73,58 @@ class Loop:
     def _step(self) -> None:
         """Do what is due, and paint."""
         session, top = self._session, self._session.top
-        if session.is_stale and self._listing is None and time.monotonic() >= self._read_from_s:
-            read(self._queue, session)
-            self._listing = self._new_listing()
-            self._read_from_s = time.monotonic() + READ_EVERY_S
+        self._read()
         top.now_ms = now_ms()
-        self._list()
         if session.task is not None:
             session.work()
         if session.editing is not None:
             self._edit(session.editing)
         show_output(self._output, session)
+        self._paint()
+        self._queue.say_if_slow(self._say_slow)
+
+    def _say_slow(self, text: str) -> None:
+        """Say why nothing happens, from within the request that takes long."""
+        self._session.top.say(text, is_refusal=True)
+        self._paint()
+
+    def _paint(self) -> None:
+        session, top = self._session, self._session.top
         columns, rows = self._painter.size
         parts = layout(top, columns, rows)
         session.rows, session.pane_rows, session.columns = parts.jobs, parts.pane, columns
         top.keep_in_sight(parts.jobs)
         self._painter.paint(frame(top, columns, rows))
 
+    def _read(self) -> None:
+        """Read the home if it is time to, or the next page of its jobs."""
+        session = self._session
+        if session.is_urgent:
+            session.is_urgent, self._read_from_s, self._listing = False, 0.0, None
+        if self._listing is None:
+            if not session.is_stale or time.monotonic() < self._read_from_s:
+                return
+            self._begun_s = time.monotonic()
+            read(self._queue, session)
+            self._listing = None if session.is_stale else self._new_listing()
+        if self._listing is not None:
+            self._list(self._listing)
+        now_s = time.monotonic()
+        self._read_from_s = now_s + min(MOST_PAUSE_S, max(READ_EVERY_S, SHARE * (now_s - self._begun_s)))
+
     def _new_listing(self) -> Listing | None:
         top = self._session.top
-        wanted = max(FIRST_JOBS, (top.cursor // FIRST_JOBS + 2) * FIRST_JOBS if top.has_more else len(top.listed))
+        seen = top.cursor + 2 * self._session.rows
+        wanted = max(SORTED_JOBS if top.sort else 0, FIRST_JOBS * (1 + seen // FIRST_JOBS))
         try:
             return Listing(self._queue, self._session.chosen_filter, wanted, top.is_failed_first)
         except QueueError as refusal:
             top.problem = str(refusal)
             return None
 
-    def _list(self) -> None:
-        """Read the next page of the list. The screen shows the new list when it is whole, or fills the screen."""
-        listing, top = self._listing, self._session.top
-        if listing is None:
-            return
+    def _list(self, listing: Listing) -> None:
+        """Read the next page of the list. The screen shows the new list when it is whole, or has more than the old."""
+        top = self._session.top
         try:
             listing.step()
         except QueueError as refusal:
@@ -114,18 +141,20 @@ class Loop:
     # Waiting
 
     def _wait(self) -> None:
-        """Wait for what comes first."""
-        self._news.ask()
-        news = self._news.fileno()
+        """Wait for what comes first. It asks for no news while the home is read anyway: news costs the supervisor."""
+        is_stale = self._session.is_stale
+        if not is_stale:
+            self._news.ask()
+        news = None if is_stale else self._news.fileno()
         descriptors = [0, self._signals, *([news] if news is not None else [])]
-        within_s = self._within_s()
-        readable = select.select(descriptors, [], [], within_s)[0]
+        readable = select.select(descriptors, [], [], self._within_s())[0]
         if self._signals in readable:
             self._take_signals()
         if 0 in readable:
             self._take_keys()
-        if (news is not None and news in readable) or (news is None and self._is_time_to_look()):
-            self._session.is_stale = self._news.has_come() or self._session.is_stale
+        has_news = news in readable if news is not None else not is_stale and self._is_time_to_look()
+        if has_news and self._news.has_come():
+            self._session.is_stale = True
 
     def _is_time_to_look(self) -> bool:
         """Return whether to look for news that nobody says."""
@@ -134,8 +163,6 @@ class Loop:
         self._look_from_s = time.monotonic() + (self._news.look_within_s() or 0.0)
         return True
 
-    _look_from_s = 0.0
-
     def _within_s(self) -> float | None:
         """Return how many seconds to wait at most, or None without an end."""
         session, top = self._session, self._session.top
@@ -143,10 +170,10 @@ class Loop:
             return 0.0
         ends = []
         now_s = time.monotonic()
-        if self._news.fileno() is None:
-            ends.append(max(0.0, self._look_from_s - now_s))
         if session.is_stale:
             ends.append(max(0.0, self._read_from_s - now_s))
+        elif self._news.fileno() is None:
+            ends.append(max(0.0, self._look_from_s - now_s))
         columns, rows = self._painter.size
         change_ms = changes_in_ms(top, columns, rows)
         if change_ms is not None:
@@ -173,18 +200,19 @@ class Loop:
             else:
                 self._session.press(key)
         top = self._session.top
-        if top.has_more and top.cursor >= len(top.jobs) - 2 * self._session.rows:
-            self._session.is_stale = True
+        if top.has_more and top.cursor >= len(top.jobs) - self._session.rows:
+            self._session.read_again()
 
     def _edit(self, id: str) -> None:
         """Let the user edit a job in an editor, which gets the terminal."""
         from .editing import edit_job
 
         session = self._session
-        session.editing, session.is_stale = None, True
+        session.editing = None
         self._painter.leave()
         try:
             session.top.say(edit_job(self._queue, id))
+            session.read_again()
         except QueueError as refusal:
             session.top.say(str(refusal), is_refusal=True)
         finally:

@@ -43,6 +43,8 @@ class Session:
         self.is_over = False
         self.is_stale = True
         """Whether to read the home again."""
+        self.is_urgent = False
+        """Whether to read it at once, because a key needs it."""
         self.task: Task | None = None
         self.editing: str | None = None
         """The job to open in an editor, which needs the terminal."""
@@ -59,6 +61,10 @@ class Session:
         from ..filters import chosen_by
 
         return chosen_by(filter_words.arguments_of(list(self.top.filter)))
+
+    def read_again(self) -> None:
+        """Read the home at once."""
+        self.is_stale = self.is_urgent = True
 
     def press(self, key: str) -> None:
         """Do what a key says."""
@@ -151,14 +157,16 @@ class Session:
         self.top.to_start()
         self.top.take_jobs([])
         self._show_output()
-        self.top.is_searching = self.is_stale = True
+        self.top.is_searching = True
+        self.read_again()
 
     def _do_failed_first(self, key: str) -> None:
         self.top.toggle_failed_first()
-        self.is_stale = True
+        self.read_again()
 
     def _do_sort(self, key: str) -> None:
         self.top.sort_by_next(1 if key == ">" else -1)
+        self.read_again()
 
     def _do_reverse(self, key: str) -> None:
         self.top.reverse()
@@ -239,7 +247,7 @@ class Session:
     def _pause(self, queue: str, paused: bool, said: str) -> None:
         self._queue.set_queue(queue, paused=paused)
         self.top.say(said)
-        self.is_stale = True
+        self.read_again()
 
     def _plan(self, verb: str, extra: Sequence[str] = ()) -> None:
         self.task = self._previewed(Preview(self._queue, self.top, verb, extra))
@@ -261,7 +269,7 @@ class Session:
         for count in doing:
             yield f"{plan.done} {count:,} of {len(plan.ids):,}; Esc stops"
         self.top.marks, self.top.marks_all = {}, False
-        self.is_stale = True
+        self.read_again()
         left = len(plan.ids) - doing.count
         yield f"{plan.done} {counted(doing.count)}" + (f"; {left:,} had changed meanwhile" if left > 0 else "")
 
@@ -274,7 +282,7 @@ class Session:
             self.task = None
         except QueueError as refusal:
             self.task = None
-            self.is_stale = True
+            self.read_again()
             self.top.say(str(refusal), is_refusal=True)
 
     # Questions and prompts
