@@ -134,6 +134,17 @@ def test_a_large_log_costs_what_is_looked_at(queuectl: CommandLine, visit: Visit
         assert len(outputs) < 8
 
 
+def test_output_without_a_line_end_is_shown_in_parts(queuectl: CommandLine, visit: Visit) -> None:
+    queuectl.ok("enqueue", "--id", "wide", "--command", "head -c 300000 /dev/zero | tr '\\0' x")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("wide", "completed")
+    with visit("/jobs/wide") as (page, _):
+        page.until("document.querySelectorAll('.pane .line').length")
+        assert page.js("Math.max(...[...document.querySelectorAll('.pane .line')].map((line) => line.textContent.length))") <= 65536
+        page.js("document.querySelector('.pane').scrollTop = 0")
+        page.until_text("128 KiB of 293 KiB", ".outputtools")
+
+
 def test_the_address_is_the_filter(queuectl: CommandLine, visit: Visit) -> None:
     fill(queuectl)
     rows = "[...document.querySelectorAll('tbody tr a.id')].map(link => link.textContent).sort().join()"

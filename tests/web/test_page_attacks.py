@@ -155,6 +155,12 @@ def test_text_of_jobs_stays_text(queuectl: CommandLine, visit: Visit) -> None:
         assert page.js("document.querySelectorAll('.pane a').length") == 0
 
 
+def test_a_route_of_no_view_is_the_overview(visit: Visit) -> None:
+    for route in ("/constructor", "/__proto__", "/%E0%A4%A"):
+        with visit(route) as (page, _):
+            assert page.text("h1") == "Overview"
+
+
 def test_the_policy_stops_a_script_that_got_in(queuectl: CommandLine, browser: Browser) -> None:
     with web(queuectl) as server:
         page = browser.open(server.address)

@@ -52,6 +52,10 @@ def test_a_style_goes_on_in_the_next_line(page: Page) -> None:
     assert call(page, "ansi", two) == ["fg-green", "fg-green"]
 
 
+def test_text_that_could_hide_is_shown(page: Page) -> None:
+    assert call(page, "dom", r"m.visible('rm \u202etxt\u202c\u0007 é 漢\n')") == "rm \\u202etxt\\u202c\\u0007 é 漢\n"
+
+
 def test_times_and_sizes_are_short(page: Page) -> None:
     spans = "[0, 999, 1500, 61000, 3600000, 90061000].map(m.span)"
     assert call(page, "format", spans) == ["0 ms", "999 ms", "1.5 s", "1 min 1 s", "1 h", "1 d 1 h"]

@@ -63,9 +63,17 @@ let wanted = ""; // the element that gets the focus once it is there
 function parse() {
   const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, ...rest] = path.split("/");
-  const values = {};
+  const values = Object.create(null); // its keys come from the address
   for (const [key, value] of new URLSearchParams(search)) values[key] = key in values ? [values[key], value].flat() : value;
-  return { name: name in VIEWS ? name : "", id: rest.length ? decodeURIComponent(rest.join("/")) : "", values };
+  return { name: Object.hasOwn(VIEWS, name) ? name : "", id: decoded(rest.join("/")), values };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 // Shows the view of the address.

@@ -65,7 +65,8 @@ function create(item) {
 function update(node, item) {
   if (item.element) return;
   if (!item.tag) {
-    if (node.nodeValue !== String(item)) node.nodeValue = String(item);
+    const text = visible(String(item));
+    if (node.nodeValue !== text) node.nodeValue = text;
     return;
   }
   reconcile(node, item.children); // first, because the value of a select needs its options
@@ -73,6 +74,13 @@ function update(node, item) {
   for (const name in before) if (!(name in item.props)) setProp(node, name, null);
   for (const name in item.props) if (before[name] !== item.props[name]) setProp(node, name, item.props[name]);
   node.patchProps = item.props;
+}
+
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+// Returns text with control characters and signs of direction as escapes: they could make one command look like another.
+export function visible(text) {
+  return text.replace(UNSEEN, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 const PROPERTIES = new Set(["value", "checked", "indeterminate", "open"]);
@@ -88,7 +96,7 @@ function setProp(node, name, value) {
   } else if (value === null || value === undefined || value === false) {
     node.removeAttribute(name);
   } else {
-    node.setAttribute(name, value === true ? "" : value);
+    node.setAttribute(name, value === true ? "" : visible(String(value)));
   }
 }
 

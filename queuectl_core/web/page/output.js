@@ -15,6 +15,7 @@ const PART = 64 * 1024;
 const MOST_LINES = 4000;
 const WAIT_S = 20;
 const NEAR = 40;
+const LONGEST_LINE = 16 * 1024; // a longer one continues in the next line
 
 export class Output {
   // `lastLines` limits the window to the end, without controls, for a glance.
@@ -148,7 +149,7 @@ export class Output {
   // Adds bytes to the line that has no end yet, or to a new one.
   extend(piece) {
     let item = this.open;
-    if (!item) {
+    if (!item || item.length >= LONGEST_LINE) {
       item = this.open = { bytes: [], length: 0, style: { ...this.style, set: new Set(this.style.set) } };
       this.items.push(item);
       item.element = this.lines.appendChild(document.createElement("div"));
