@@ -5,7 +5,7 @@ The script creates a virtual environment, and runs each test file in a pytest pr
 
     python3 tests/run.py                        all tests except the long ones, on this Python
     python3 tests/run.py --all-pythons          the same, and more on each other CPython from 3.9 on:
-                                                on the oldest and the newest all but tests/faults,
+                                                on the oldest and the newest all but tests/faults and tests/page,
                                                 on those between only tests/unit and the project's own
     python3 tests/run.py tests/unit/test_x.py   these files only, on each chosen Python
     python3 tests/run.py --long [--seed N]      the long tests too
@@ -50,12 +50,14 @@ def main() -> int:
 def chosen(files: list[str], python: str, pythons: list[str]) -> list[str]:
     """Return the test files for one of several Pythons.
 
-    Tests of faults concern the system more than the language. Between the oldest and the newest
-    Python, processes behave the same. Modules are tested on every Python.
+    Tests of faults concern the system more than the language, and tests of the page the browser. Between the
+    oldest and the newest Python, processes behave the same. Modules are tested on every Python.
     """
     if version_of(python) == version_of(sys.executable):
         return files
-    left_out = {"faults"} if python in (pythons[0], pythons[-1]) else {"faults", "process", "bench"}
+    left_out = {"faults", "page"}
+    if python not in (pythons[0], pythons[-1]):
+        left_out |= {"process", "bench"}
     return [file for file in files if not left_out & set(os.path.relpath(file, ROOT).split(os.sep))]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser import Browser, needs_browser
 from tests.homes import CommandLine, until
-from tests.web.conftest import Visit
+from tests.page.conftest import Visit
 from tests.web_server import web
 
 pytestmark = needs_browser

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.browser import Browser, Page, needs_browser
 from tests.homes import CommandLine
-from tests.web.conftest import Visit
+from tests.page.conftest import Visit
 from tests.web_server import web
 
 pytestmark = needs_browser
