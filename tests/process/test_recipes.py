@@ -82,6 +82,8 @@ def test_systemd_knows_all_keys_of_the_unit(queuectl: CommandLine) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")  # fmt: skip
 def test_the_command_of_the_container_is_its_first_process_and_stops_after_its_jobs(queuectl: CommandLine) -> None:
     command = re.findall(r"^CMD (.*)$", FILES["Dockerfile"], re.MULTILINE)
+    [check] = re.findall(r"^HEALTHCHECK .*CMD (.*)$", FILES["Dockerfile"], re.MULTILINE)
+    assert queuectl(*json.loads(check)[1:]).status == 1
     run_as_service(queuectl, json.loads(command[0]), ["unshare", "--pid", "--fork", "--mount-proc"])
 
 
@@ -107,7 +109,7 @@ def test_a_restart_keeps_the_first_process_of_a_container(queuectl: CommandLine)
     words = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, SCRIPT, "worker", "start", "--foreground", "-q"]
     process = subprocess.Popen(words, env=queuectl.environ)
     try:
-        until(lambda: queuectl.json("status")["supervisor"], lambda: "the supervisor")
+        until(lambda: queuectl("health").status == 0, lambda: "the supervisor")
         flag = os.path.join(os.path.dirname(queuectl.home), "flag")
         queuectl.ok("enqueue", "--id", "a", "--", f"until [ -e {flag} ]; do sleep 0.05; done")
         queuectl.until_state("a", "processing")
