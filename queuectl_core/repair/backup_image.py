@@ -10,12 +10,13 @@ Warning: an image has no indexes and no counts, so look up jobs by their IDs onl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from .. import fast_json
 from ..engine.engine import Engine
 from ..engine.job_import import blockers_first
 from ..model import events
+from ..model.job import Job
 from ..storage.memory_store import MemoryStore
 from ..table.job_table import JobTable
 
@@ -74,26 +75,31 @@ class Image:
     def ids(self) -> list[str]:
         """Return the IDs of all jobs in the order of their places, each after the jobs that it depends on.
 
-        Jobs that depend on others come last, by number: one that waits for a batch must follow all jobs of that batch.
+        Jobs that depend on others come last, by number. But one that waits for a batch must follow those jobs of the
+        batch that are older, and come before all others. So they keep the order of their numbers.
 
         Raises: Corrupt, NewerFormat, TypeError.
         """
         stored = (key[4:].decode() for key in self._store.pairs if key != b"meta")
-        places: list[tuple[bool, str, str]] = []
-        waiting: dict[str, list[str]] = {}
-        for id in dict.fromkeys((*stored, *self._arrived)):
-            job = self.table.get(id)
-            if job is not None:
-                own = f"{job.number:012}"
-                places.append((bool(job.blockers), own if job.blockers else job.place or own, id))
-                if job.blockers:
-                    waiting[id] = job.blockers
-        return list(blockers_first((id for _, _, id in sorted(places)), waiting.get))
+        known = (self.table.get(id) for id in dict.fromkeys((*stored, *self._arrived)))
+        jobs = [job for job in known if job is not None]
+        awaited = {batch for job in jobs if job.blockers for batch in job.options.get("after_batch", ())}
+        places = sorted((*_place_of(job, awaited), job.id) for job in jobs)
+        waiting = {job.id: job.blockers for job in jobs if job.blockers}
+        return list(blockers_first((id for *_, id in places), waiting.get))
 
     def exported(self, id: str) -> Fields:
         """Return a job in the form that `import` takes."""
         job = self.table.existing(id)
         return {**job.fields(), "due_ms": job.next_run_ms(self.table.clock_shift_ms)}
+
+
+def _place_of(job: Job, awaited: Container[object]) -> tuple[bool, str]:
+    """Return whether a job comes after most others, and its place. `awaited` are the batches that jobs wait for."""
+    own = f"{job.number:012}"
+    if "after_batch" in job.options or job.options.get("batch") in awaited:
+        return False, own
+    return (True, own) if job.blockers else (False, job.place or own)
 
 
 def _key(id: str) -> bytes:

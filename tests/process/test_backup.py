@@ -216,6 +216,17 @@ def test_job_that_waits_for_a_batch_comes_back_behind_all_jobs_of_the_batch(home
     assert max(found, key=lambda id: found[id].number) == "last"
 
 
+def test_job_that_waits_for_a_batch_does_not_wait_for_jobs_that_joined_it_later(home: Home, other: Home) -> None:
+    home.queue.enqueue_many([{"id": id, "command": "true", "batch": "x"} for id in "ab"], "/")
+    home.queue.enqueue("true", id="last", after_batch=["x"])
+    home.queue.enqueue_many([{"id": id, "command": "true", "batch": "x"} for id in "cd"], "/")
+    home.queue.enqueue("true", id="behind", after=["a"], batch="x")
+    home.queue.move("d", "front")
+    home.queue.move("a", "back")
+    found = restored(take_backup(home), other)
+    assert sorted(found, key=lambda id: found[id].number) == ["a", "b", "last", "c", "d", "behind"]
+
+
 def test_restored_home_has_no_setting_of_the_variables_of_the_call(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
