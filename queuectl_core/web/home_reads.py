@@ -12,6 +12,7 @@ from ..exposition import metrics_text
 from ..model.reasons import FAILURES
 from ..model.settings import SETTINGS, Settings
 from ..system.time_zones import zone_of
+from ..view import health
 from ..view import overview as view
 from ..view.failure_groups import groups_of, key_of
 from ..view.metrics_text import CONTENT_TYPE
@@ -24,7 +25,7 @@ from .selection import OPTIONS
 if TYPE_CHECKING:
     from ..model.records import JobRecord
 
-GROUPING_S = 0.25
+GROUPING_S = 0.12
 """How long dead jobs may be read for their groups, in seconds; the newest come first."""
 
 
@@ -138,18 +139,11 @@ def alive(context: Context, request: Request) -> Reply:
 
 
 def ready(context: Context, request: Request) -> Reply:
-    """Say whether a supervisor runs that starts jobs; status 503 if not."""
-    status = context.queue.status()
-    why = None
-    if status["supervisor"] is None:
-        why = "no supervisor runs"
-    elif status["supervisor"]["state"] != "running":
-        why = "the supervisor is stopping"
-    elif status["short_of"] is not None:
-        why = "the disk is full"
-    return Reply(f"{why or 'ok'}\n".encode(), TEXT, 503 if why else 200)
+    """Say whether a supervisor runs that accepts work; status 503 if not. Why is for those with a token."""
+    is_healthy, _ = health.of(context.queue.status(), context.queue.home.path)
+    return Reply(b"ok\n", TEXT) if is_healthy else Reply(b"not ready\n", TEXT, 503)
 
 
 def metrics(context: Context, request: Request) -> Reply:
-    """Return the metrics for a monitoring program."""
+    """Return the metrics in the text format of Prometheus."""
     return Reply(metrics_text(context.queue).encode(), CONTENT_TYPE)

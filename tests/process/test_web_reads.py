@@ -141,9 +141,31 @@ def test_schedules_have_their_times_in_words(queuectl: CommandLine, page: Web) -
 def test_ready_says_why_not(queuectl: CommandLine, page: Web) -> None:
     assert page.get("livez", authorization=None).body == b"ok\n"
     not_ready = page.get("readyz", authorization=None)
-    assert (not_ready.status, not_ready.body) == (503, b"no supervisor runs\n")
+    assert (not_ready.status, not_ready.body) == (503, b"not ready\n")
     queuectl.ok("worker", "start")
     assert page.get("readyz", authorization=None).status == 200
+
+
+def test_metrics_have_a_token_of_their_own_which_opens_nothing_else(queuectl: CommandLine, page: Web) -> None:
+    with open(os.path.join(queuectl.home, "metrics.token")) as file:
+        token = f"Bearer {file.read().strip()}"
+    got = page.get("metrics", authorization=token)
+    assert got.status == 200 and got.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert b"# TYPE queuectl_jobs gauge" in got.body
+    assert page.get("metrics").status == 200
+    assert page.get("metrics", authorization=None).status == 401
+    for path in ("api/session", "api/jobs", "api/events"):
+        assert page.get(path, authorization=token).status == 401
+    assert page.post("api/pause", {"is_paused": True}, authorization=token).status == 401
+
+
+def test_the_token_for_metrics_stays_the_same(queuectl: CommandLine, page: Web) -> None:
+    path = os.path.join(queuectl.home, "metrics.token")
+    with open(path) as file:
+        token = file.read()
+    page.stop()
+    with web(queuectl) as again, open(path) as file:
+        assert file.read() == token and again.get("metrics", authorization=f"Bearer {token.strip()}").status == 200
 
 
 def stream(page: Web, path: str) -> http.client.HTTPResponse:
