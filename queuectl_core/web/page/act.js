@@ -12,7 +12,8 @@ const VERBS = {
   "dlq-retry": { label: "Retry", done: "retried" },
   cancel: { label: "Cancel", button: "Cancel jobs", done: "canceled", isGrave: true,
     warning: "Running jobs get SIGTERM. Jobs that wait for these die too." },
-  rm: { label: "Delete", done: "deleted", isGrave: true, warning: "Deleted jobs and their history are gone for good." },
+  rm: { label: "Delete", done: "deleted", isGrave: true,
+    warning: "Deleted jobs and their history are gone for good." },
   suspend: { label: "Suspend", done: "suspended" },
   continue: { label: "Continue", done: "continued" },
 };
@@ -25,7 +26,8 @@ export function labelOf(verb) {
 export function actOn(verb, target, onDone, options = {}) {
   const action = VERBS[verb];
   const state = { preview: null, error: null, progress: null, options };
-  const dialog = openDialog(action.label, () => drawn(verb, state, { look, run, close: () => dialog.close() }));
+  const dialog = openDialog(action.label, () => drawn(verb, state,
+    { look, run, close: () => dialog.close() }));
 
   async function look() {
     state.error = state.preview = null;
@@ -76,16 +78,22 @@ function drawn(verb, state, { look, run, close }) {
   if (!preview) return [h("p", { class: "quiet" }, "Counting…")];
   const action = VERBS[verb];
   return [
-    h("p", {}, preview.count ? `${preview.is_complete === false ? "At least " : ""}${counted(preview.count, "job")} will be ${action.done}.` : "No job matches by now."),
+    h("p", {}, told(preview, action)),
     action.warning && h("p", { class: "quiet" }, action.warning),
     h("ul", { class: "sample" }, preview.sample.slice(0, 5).map((id) => h("li", { key: id }, jobLink(id))),
-      preview.count > 5 && h("li", { class: "quiet" }, `and ${number(preview.count - Math.min(5, preview.sample.length))} more`)),
+      preview.count > 5 && h("li", { class: "quiet" },
+        `and ${number(preview.count - Math.min(5, preview.sample.length))} more`)),
     verb === "dlq-retry" && dependants(state, look),
     preview.command && h("p", { class: "equal" }, command(preview.command)),
     choices(button("Back", close),
       preview.count > 0 && button(action.button || `${action.label} ${counted(preview.count, "job")}`, run,
         { class: action.isGrave ? "grave" : "main", autofocus: true })),
   ];
+}
+
+function told({ count, is_complete }, action) {
+  if (!count) return "No job matches by now.";
+  return `${is_complete === false ? "At least " : ""}${counted(count, "job")} will be ${action.done}.`;
 }
 
 function dependants(state, look) {
@@ -138,7 +146,8 @@ export function editGroup(target, onDone) {
   const fields = EDITABLE.filter(([name]) => name !== "command");
   const dialog = openDialog("Edit and retry", () => [
     h("form", { onsubmit: submit }, h("p", { class: "quiet" }, "Empty fields stay as they are."),
-      fields.map(([name, label, props], index) => field(label, changes[name], (text) => (changes[name] = text), { autofocus: !index, ...props })),
+      fields.map(([name, label, props], index) => field(label, changes[name],
+        (text) => (changes[name] = text), { autofocus: !index, ...props })),
       choices(button("Back", () => dialog.close()), h("button", { type: "submit", class: "main" }, "Go on"))),
   ]);
 
@@ -157,9 +166,11 @@ export function edit(job, onDone) {
   const isDead = job.state === "dead";
   const dialog = openDialog(isDead ? "Edit and retry" : "Edit", () => [
     h("form", { onsubmit: submit },
-      EDITABLE.map(([name, label, props]) => field(label, changes[name] ?? job[name], (text) => (changes[name] = text), { autofocus: name === "command", ...props })),
+      EDITABLE.map(([name, label, props]) => field(label, changes[name] ?? job[name],
+        (text) => (changes[name] = text), { autofocus: name === "command", ...props })),
       state.error && h("p", { class: "bad", role: "alert" }, state.error),
-      choices(button("Back", () => dialog.close()), h("button", { type: "submit", class: "main" }, isDead ? "Save and retry" : "Save"))),
+      choices(button("Back", () => dialog.close()), h("button", { type: "submit", class: "main" },
+        isDead ? "Save and retry" : "Save"))),
   ]);
 
   async function submit(event) {

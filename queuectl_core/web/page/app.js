@@ -19,7 +19,8 @@ import * as schedules from "./schedules.js";
 import * as settings from "./settings.js";
 
 const VIEWS = { "": overview, failures, jobs, queues, schedules, settings, new: enqueue };
-const NAV = [["", "Overview"], ["failures", "Failures"], ["jobs", "Jobs"], ["queues", "Queues"], ["schedules", "Schedules"], ["settings", "Settings"]];
+const NAV = [["", "Overview"], ["failures", "Failures"], ["jobs", "Jobs"], ["queues", "Queues"],
+  ["schedules", "Schedules"], ["settings", "Settings"]];
 
 const LEAST_MS = 1000; // between two refreshes
 const SHARE = 5; // at most this part of the time goes into refreshing
@@ -64,7 +65,8 @@ function parse() {
   const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, ...rest] = path.split("/");
   const values = Object.create(null); // its keys come from the address
-  for (const [key, value] of new URLSearchParams(search)) values[key] = key in values ? [values[key], value].flat() : value;
+  for (const [key, value] of new URLSearchParams(search)) values[key] = key in values ? [values[key],
+    value].flat() : value;
   return { name: Object.hasOwn(VIEWS, name) ? name : "", id: decoded(rest.join("/")), values };
 }
 
@@ -156,12 +158,14 @@ function drawBar() {
   const { name } = app.route;
   patch(document.getElementById("bar"), [
     h("a", { class: "brand", href: "#/" }, h("span", { "aria-hidden": "true", class: "logo" }), "queuectl"),
-    h("nav", { "aria-label": "Views" }, NAV.map(([key, label]) => h("a", { key, href: `#/${key}`, "aria-current": key === name ? "page" : null },
+    h("nav", { "aria-label": "Views" }, NAV.map(([key, label]) =>
+      h("a", { key, href: `#/${key}`, "aria-current": key === name ? "page" : null },
       label, key === "failures" && counts?.dead > 0 && h("span", { class: "bubble" }, number(counts.dead))))),
     h("div", { class: "tools" },
       app.session?.read_only && h("span", { class: "tag" }, "read-only"),
       button([h("span", { class: `dot ${health()}`, "aria-hidden": "true" }), healthWord()], togglePause,
-        { class: "bare live", "aria-pressed": String(isPaused), title: "Pause or continue refreshing ( p )" }),
+        { class: "bare live", "aria-pressed": String(isPaused),
+          title: "Pause or continue refreshing ( p )" }),
       app.canWrite && h("a", { class: "button main", href: "#/new" }, "New job"),
       button("?", help, { class: "bare", "aria-label": "Keys", title: "Keys ( ? )" })),
   ]);
@@ -180,9 +184,11 @@ function healthWord() {
 }
 
 function drawFoot() {
-  const line = data && view.equalCommand(app.route, data)?.replace(/^queuectl/, app.session.command || "queuectl");
+  const line = data && view.equalCommand(app.route, data)?.replace(/^queuectl/,
+    app.session.command || "queuectl");
   patch(document.getElementById("foot"), [
-    line && h("p", { class: "equal" }, h("span", { class: "quiet" }, "In a terminal"), command(line), button("Copy", () => copy(line), { class: "bare" })),
+    line && h("p", { class: "equal" }, h("span", { class: "quiet" }, "In a terminal"), command(line),
+      button("Copy", () => copy(line), { class: "bare" })),
     app.session && h("p", { class: "quiet" }, app.session.home, " · ", app.session.version),
   ]);
 }
@@ -196,9 +202,11 @@ function locked() {
     wake();
   };
   return section("This tab has no access", { level: "h1", class: "locked" },
-    h("p", {}, "Open the address that ", command("queuectl web"), " printed, or paste it here. Each start has a new one."),
+    h("p", {}, "Open the address that ", command("queuectl web"),
+      " printed, or paste it here. Each start has a new one."),
     h("form", { onsubmit: open },
-      h("input", { name: "address", type: "password", "aria-label": "Address", placeholder: "http://127.0.0.1:…/#…", autocomplete: "off" }),
+      h("input", { name: "address", type: "password", "aria-label": "Address",
+        placeholder: "http://127.0.0.1:…/#…", autocomplete: "off" }),
       h("button", { type: "submit", class: "main" }, "Continue")));
 }
 

@@ -19,23 +19,28 @@ export function throughput({ completed, failed }) {
   ]);
   const width = completed.length * 10;
   return h("figure", { class: "chart" },
-    s("svg", { role: "img", "aria-label": label, viewBox: `0 0 ${width} ${HEIGHT + BELOW + 2}`, preserveAspectRatio: "none" },
+    s("svg", { role: "img", "aria-label": label, viewBox: `0 0 ${width} ${HEIGHT + BELOW + 2}`,
+      preserveAspectRatio: "none" },
       s("line", { x1: 0, x2: width, y1: HEIGHT + 1, y2: HEIGHT + 1, class: "axis" }), ...bars),
-    h("figcaption", {}, h("span", {}, "60 min ago"), h("span", {}, `peak ${number(peak)}/min`), h("span", {}, "now")),
+    h("figcaption", {}, h("span", {}, "60 min ago"), h("span", {}, `peak ${number(peak)}/min`),
+      h("span", {}, "now")),
     h("details", {}, h("summary", {}, "As a table"), minutes(completed, failed)));
 }
 
 function bar(kind, index, height, base, direction) {
   if (!height) return null;
   const drawn = Math.max(2, height);
-  return s("rect", { key: `${kind}${index}`, class: kind, x: index * 10 + 1, width: 8, height: drawn.toFixed(1),
+  return s("rect", { key: `${kind}${index}`, class: kind, x: index * 10 + 1, width: 8,
+    height: drawn.toFixed(1),
     y: (direction < 0 ? base - drawn : base).toFixed(1) });
 }
 
 function minutes(completed, failed) {
-  const rows = completed.map((count, index) => [completed.length - 1 - index, count, failed[index]]).reverse();
+  const rows = completed.map((count, index) => [completed.length - 1 - index, count,
+    failed[index]]).reverse();
   return h("div", { class: "scroll" }, h("table", {},
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Minutes ago"), h("th", { scope: "col", class: "num" }, "Completed"),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Minutes ago"),
+      h("th", { scope: "col", class: "num" }, "Completed"),
       h("th", { scope: "col", class: "num" }, "Failed attempts"))),
     h("tbody", {}, rows.map(([ago, done, bad]) => h("tr", { key: ago }, h("td", {}, ago),
       h("td", { class: "num" }, number(done)), h("td", { class: "num" }, number(bad)))))));
@@ -44,8 +49,10 @@ function minutes(completed, failed) {
 // Describes a small line without axes; the numbers stand beside it.
 export function sparkline(values, label) {
   const most = Math.max(1, ...values);
-  const points = values.map((value, index) => `${index * 2},${(15 - 14 * (value / most)).toFixed(1)}`).join(" ");
-  return s("svg", { role: "img", "aria-label": label, class: "spark", viewBox: `0 0 ${2 * values.length} 16` },
+  const points = values.map((value, index) =>
+    `${index * 2},${(15 - 14 * (value / most)).toFixed(1)}`).join(" ");
+  return s("svg", { role: "img", "aria-label": label, class: "spark",
+    viewBox: `0 0 ${2 * values.length} 16` },
     s("polyline", { points }));
 }
 
@@ -55,7 +62,8 @@ export function attemptBar({ from, began, ended, first, last, kind, label }) {
   const x = (at) => 300 * ((at - first) / length);
   const ran = Math.max(3, x(ended) - x(began));
   const start = Math.min(x(began), 300 - ran);
-  return s("svg", { role: "img", "aria-label": label, class: "attempt", viewBox: "0 0 300 14", preserveAspectRatio: "none" },
+  return s("svg", { role: "img", "aria-label": label, class: "attempt", viewBox: "0 0 300 14",
+    preserveAspectRatio: "none" },
     s("line", { class: "track", x1: 0, x2: 300, y1: 7, y2: 7 }),
     s("line", { class: kind.waited, x1: x(from).toFixed(1), x2: start.toFixed(1), y1: 7, y2: 7 }),
     s("rect", { class: kind.ran, x: start.toFixed(1), y: 1, width: ran.toFixed(1), height: 12, rx: 2 }));

@@ -49,7 +49,8 @@ export function choices(...buttons) {
 // Describes a labelled field. `given` is its value, and `take` gets each new one.
 export function field(label, given, take, { hint, rows, ...props } = {}) {
   const id = `field-${label.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
-  const common = { id, value: given ?? "", oninput: (event) => take(event.target.value), "aria-describedby": hint && `${id}-hint`,
+  const common = { id, value: given ?? "", oninput: (event) => take(event.target.value),
+    "aria-describedby": hint && `${id}-hint`,
     autocomplete: "off", spellcheck: "false", ...props };
   return h("div", { class: "field", key: id },
     h("label", { for: id }, label),

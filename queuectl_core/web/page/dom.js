@@ -59,7 +59,8 @@ function keyOf(item, seen) {
 
 function create(item) {
   if (!item.tag) return document.createTextNode("");
-  return item.namespace ? document.createElementNS(item.namespace, item.tag) : document.createElement(item.tag);
+  return item.namespace ? document.createElementNS(item.namespace,
+    item.tag) : document.createElement(item.tag);
 }
 
 function update(node, item) {
@@ -78,7 +79,8 @@ function update(node, item) {
 
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-// Returns text with control characters and signs of direction as escapes: they could make one command look like another.
+// Returns text with control characters and signs of direction as escapes: they could make one
+// command look like another.
 export function visible(text) {
   return text.replace(UNSEEN, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
@@ -118,5 +120,6 @@ function retire(node) {
 // Returns whether the person has selected text in the content, which a redraw would destroy.
 export function isSelecting() {
   const selection = document.getSelection();
-  return Boolean(selection && !selection.isCollapsed && document.getElementById("main").contains(selection.anchorNode));
+  return Boolean(selection && !selection.isCollapsed
+    && document.getElementById("main").contains(selection.anchorNode));
 }

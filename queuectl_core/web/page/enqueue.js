@@ -32,25 +32,30 @@ export async function load() {
 }
 
 export function draw(_, app) {
-  if (!app.canWrite) return [section("New job", { level: "h1" }, h("p", { class: "empty" }, "This page is read-only."))];
+  if (!app.canWrite) return [section("New job", { level: "h1" },
+    h("p", { class: "empty" }, "This page is read-only."))];
   const take = (name) => (text) => {
     given[name] = text;
     if (tried) app.redraw();
     tried = failure = null;
   };
-  return [section("New job", { level: "h1" }, h("form", { class: "job", onsubmit: (event) => send(event, app) },
+  return [section("New job", { level: "h1" }, h("form",
+    { class: "job", onsubmit: (event) => send(event, app) },
     FIELDS.map(([name, label, props]) => field(label, given[name], take(name), { name, ...props })),
     failure && h("p", { class: "bad", role: "alert" }, failure),
     tried && result(tried),
-    choices(button("Try without adding", () => attempt(app)), h("button", { type: "submit", class: "main" }, "Add the job"))))];
+    choices(button("Try without adding", () => attempt(app)),
+      h("button", { type: "submit", class: "main" }, "Add the job"))))];
 }
 
 // Describes what a dry run has found.
 function result({ job, timetable = [], command: line }) {
   const waits = timetable.map((seconds) => span(seconds * 1000));
   return h("div", { class: "tried" },
-    h("p", {}, `It would wait in queue ${job.queue}`, job.next_run_at ? ` until ${job.next_run_at}` : "", ". ",
-      waits.length ? `If it fails, it runs again after ${waits.join(", then ")}.` : "If it fails, it does not run again."),
+    h("p", {}, `It would wait in queue ${job.queue}`, job.next_run_at ? ` until ${job.next_run_at}` : "",
+      ". ",
+      waits.length ? `If it fails, it runs again after ${waits.join(", then ")}.`
+        : "If it fails, it does not run again."),
     line && h("p", { class: "equal" }, command(line)));
 }
 
@@ -62,7 +67,8 @@ function job() {
 
 function typed(name, text) {
   if (name === "after") return text.split(/[\s,]+/);
-  if (name === "tags") return Object.fromEntries(text.split(",").map((pair) => pair.trim().split(/=(.*)/s).slice(0, 2)));
+  if (name === "tags") return Object.fromEntries(text.split(",").map((pair) =>
+    pair.trim().split(/=(.*)/s).slice(0, 2)));
   if (/^(priority|max_retries)$/.test(name) && /^-?\d+$/.test(text)) return Number(text);
   return text;
 }

@@ -51,25 +51,29 @@ export function draw(failures, app) {
       button(`Retry all ${number(total)}`, () => actOn("dlq-retry", all, app.refresh)),
       button("Delete all", () => actOn("rm", all, app.refresh), { class: "grave" })) },
     failures.groups.length ? groups(failures.groups, app) : empty("No job has failed for good."),
-    failures.is_complete === false && h("p", { class: "quiet" }, "Only the newest dead jobs are counted here.")),
+    failures.is_complete === false && h("p", { class: "quiet" },
+      "Only the newest dead jobs are counted here.")),
   ];
 }
 
 export function groups(list, app) {
-  return h("ul", { class: "groups" }, list.map((group) => h("li", { key: group.key, class: open.has(group.key) ? "open" : "" },
+  return h("ul", { class: "groups" }, list.map((group) =>
+    h("li", { key: group.key, class: open.has(group.key) ? "open" : "" },
     heading(group, app), open.has(group.key) && details(group, app))));
 }
 
 function heading(group, app) {
   const isOpen = open.has(group.key);
   return h("div", { class: "group" },
-    h("button", { type: "button", class: "disclose", "aria-expanded": String(isOpen), onclick: () => toggle(group, app) },
+    h("button", { type: "button", class: "disclose", "aria-expanded": String(isOpen),
+      onclick: () => toggle(group, app) },
       h("span", { class: "arrow", "aria-hidden": "true" }, isOpen ? "▾" : "▸"),
       h("b", { class: "count" }, `${number(group.count)}×`),
       h("span", { class: "what" },
         h("code", { class: "command" }, group.shape),
         h("span", { class: "reason" }, sign("dead"), " ", group.reason || "no reason recorded"),
-        !isOpen && hints.get(group.sample_ids[0]) && h("code", { class: "command hint" }, hints.get(group.sample_ids[0])))),
+        !isOpen && hints.get(group.sample_ids[0]) && h("code", { class: "command hint" },
+          hints.get(group.sample_ids[0])))),
     h("span", { class: "quiet newest" }, when(group.newest)),
     app.canWrite && button(group.count > 1 ? `Retry ${number(group.count)}` : "Retry",
       () => actOn("dlq-retry", { filter: { group: group.key } }, app.refresh),
@@ -99,10 +103,13 @@ function details(group, app) {
   return h("div", { class: "details" },
     mounted(output.element),
     h("p", { class: "tools" },
-      h("span", { class: "quiet grow" }, "Newest: ", group.sample_ids.slice(0, 3).map((id) => [jobLink(id, { key: id }), " "]),
+      h("span", { class: "quiet grow" }, "Newest: ", group.sample_ids.slice(0,
+        3).map((id) => [jobLink(id, { key: id }), " "]),
         group.queues?.length ? `in ${group.queues.join(", ")}` : ""),
-      h("a", { class: "button", href: `#/jobs?state=dead&group=${encodeURIComponent(group.key)}` }, group.count > 1 ? `All ${number(group.count)} jobs` : "In the list"),
-      app.canWrite && output.job && button("Edit and retry…", () => (group.count > 1 ? editGroup(target, app.refresh) : edit(output.job, app.refresh))),
+      h("a", { class: "button", href: `#/jobs?state=dead&group=${encodeURIComponent(group.key)}` },
+        group.count > 1 ? `All ${number(group.count)} jobs` : "In the list"),
+      app.canWrite && output.job && button("Edit and retry…",
+        () => (group.count > 1 ? editGroup(target, app.refresh) : edit(output.job, app.refresh))),
       app.canWrite && button("Delete…", () => actOn("rm", target, app.refresh), { class: "grave" })));
 }
 

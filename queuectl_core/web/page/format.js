@@ -77,7 +77,8 @@ export function when(iso) {
 // Describes how long something has taken that began then.
 export function since(iso) {
   if (!iso) return null;
-  return h("time", { datetime: iso, title: `since ${clock(iso)}`, "data-form": "since" }, span(now() - Date.parse(iso)));
+  return h("time", { datetime: iso, title: `since ${clock(iso)}`, "data-form": "since" },
+    span(now() - Date.parse(iso)));
 }
 
 const FORMS = { relative, since: (iso) => span(Math.max(0, now() - Date.parse(iso))) };

@@ -12,11 +12,13 @@ const SEARCH_MS = 3000;
 const STATES = ["processing", "pending", "failed", "dead", "completed"];
 const FIELDS = [
   ["grep", "Command contains", ""], ["queue", "Queue", ""], ["name", "Name", "night*"], ["id", "ID", "web-*"],
-  ["tag", "Tag", "key=value"], ["batch", "Batch", ""], ["reason", "Reason contains", ""], ["exit-code", "Exit code", "3,4"],
+  ["tag", "Tag", "key=value"], ["batch", "Batch", ""], ["reason", "Reason contains", ""],
+  ["exit-code", "Exit code", "3,4"],
   ["since", "Added since", "2h"], ["until", "Added before", "18:30"], ["ended-since", "Finished since", "1d"],
 ];
 const SORTS = [
-  ["", "running first"], ["-created_at", "newest first"], ["-duration", "longest run first"], ["-memory", "most memory first"],
+  ["", "running first"], ["-created_at", "newest first"], ["-duration", "longest run first"],
+  ["-memory", "most memory first"],
   ["-cpu", "most processor time first"], ["-attempts", "most attempts first"],
 ];
 const OUTSIDE = ["sort", "cursor", "limit"]; // words of the address that select no jobs
@@ -70,7 +72,8 @@ function states(filter, counts, app) {
   const chosen = filter.state || "";
   const { state: _, ...rest } = filter;
   const link = (state, label, count) => h("a", { key: state, href: app.address("/jobs", { ...rest, state }),
-    "aria-current": chosen === state ? "true" : null }, label, " ", count !== undefined && h("span", { class: "quiet" }, number(count)));
+    "aria-current": chosen === state ? "true" : null }, label, " ",
+    count !== undefined && h("span", { class: "quiet" }, number(count)));
   const total = STATES.reduce((sum, state) => sum + counts[state], 0);
   return h("nav", { class: "states", "aria-label": "State" },
     link("", "all", total), STATES.map((state) => link(state, word(state), counts[state])));
@@ -83,10 +86,12 @@ function tools(values, app) {
   };
   return h("div", { class: "tools" },
     h("form", { role: "search", onsubmit: find },
-      h("input", { type: "search", name: "grep", id: "find", placeholder: "Command contains…  ( / )", "aria-label": "Command contains",
+      h("input", { type: "search", name: "grep", id: "find", placeholder: "Command contains…  ( / )",
+        "aria-label": "Command contains",
         value: values.grep || "" })),
     button("Filters", () => { isOpen = !isOpen; app.redraw(); }, { "aria-expanded": String(isOpen) }),
-    h("select", { "aria-label": "Order", value: values.sort || "", onchange: (event) => go(app, { ...values, cursor: "", sort: event.target.value }) },
+    h("select", { "aria-label": "Order", value: values.sort || "",
+      onchange: (event) => go(app, { ...values, cursor: "", sort: event.target.value }) },
       SORTS.map(([value, label]) => h("option", { key: value, value }, label))));
 }
 
@@ -96,7 +101,8 @@ function chips(filter, app) {
   return h("p", { class: "chips" }, names.map((name) => {
     const { [name]: value, ...rest } = filter;
     const shown = name === "group" ? "one group of failures" : `${name} ${value}`;
-    return h("a", { key: name, class: "chip", href: app.address("/jobs", rest), "aria-label": `Remove the filter ${shown}` },
+    return h("a", { key: name, class: "chip", href: app.address("/jobs", rest),
+      "aria-label": `Remove the filter ${shown}` },
       shown, h("span", { "aria-hidden": "true" }, " ✕"));
   }), h("a", { href: app.address("/jobs", {}), class: "quiet" }, "Clear"));
 }
@@ -104,7 +110,8 @@ function chips(filter, app) {
 function more(filter, app) {
   const apply = (event) => {
     event.preventDefault();
-    const given = Object.fromEntries(FIELDS.map(([name]) => [name, event.target.elements[name].value.trim()]));
+    const given = Object.fromEntries(FIELDS.map(([name]) =>
+      [name, event.target.elements[name].value.trim()]));
     go(app, { ...filter, ...given });
   };
   return h("form", { class: "filters", onsubmit: apply, "aria-label": "Filters" },
@@ -117,10 +124,12 @@ function more(filter, app) {
 function actions(data, filter, app) {
   const isFiltered = Object.values(filter).some(Boolean);
   const chosen = [...selected];
-  const what = chosen.length ? `${counted(chosen.length, "job")} selected` : isFiltered ? "All that match" : "";
+  const what = chosen.length ? `${counted(chosen.length, "job")} selected` : isFiltered ? "All that match"
+    : "";
   if (!what) return null;
   const target = chosen.length ? { ids: chosen } : { filter };
-  const seen = new Set(data.jobs.filter((job) => !chosen.length || selected.has(job.id)).map((job) => job.state));
+  const seen = new Set(data.jobs.filter((job) => !chosen.length || selected.has(job.id)).map((job) =>
+    job.state));
   const after = () => { selected.clear(); app.refresh(); };
   return h("div", { class: "actions", role: "group", "aria-label": "Actions" },
     h("span", {}, what, data.count && !chosen.length ? ` (${number(data.count)})` : ""),
@@ -149,9 +158,11 @@ function table(data, app) {
   return h("table", { class: "rows jobs" },
     h("thead", {}, h("tr", {},
       app.canWrite && h("th", { scope: "col", class: "pick" },
-        h("input", { type: "checkbox", checked: all, onchange: toggleAll, "aria-label": "Select all on this page" })),
+        h("input", { type: "checkbox", checked: all, onchange: toggleAll,
+          "aria-label": "Select all on this page" })),
       ["State", "Job", "Command", "Queue"].map((name) => h("th", { scope: "col", key: name }, name)),
-      h("th", { scope: "col", class: "num" }, "Attempts"), h("th", { scope: "col" }, "When"), h("th", { scope: "col" }, "Note"))),
+      h("th", { scope: "col", class: "num" }, "Attempts"), h("th", { scope: "col" }, "When"),
+      h("th", { scope: "col" }, "Note"))),
     h("tbody", {}, data.jobs.map((job) => row(job, app))));
 }
 
@@ -162,11 +173,13 @@ function row(job, app) {
   };
   return h("tr", { key: job.id, class: selected.has(job.id) ? "selected" : "" },
     app.canWrite && h("td", { class: "pick" },
-      h("input", { type: "checkbox", checked: selected.has(job.id), onchange: pick, "aria-label": `Select ${job.id}` })),
+      h("input", { type: "checkbox", checked: selected.has(job.id), onchange: pick,
+        "aria-label": `Select ${job.id}` })),
     h("td", {}, badge(job.state, job.suspended)),
     h("td", {}, jobLink(job.id), job.name && h("span", { class: "quiet" }, ` ${job.name}`)),
     h("td", { class: "fill" }, command(job.command)),
-    h("td", { "data-label": "queue" }, h("a", { class: "quiet", href: app.address("/jobs", { ...app.route.values, cursor: "", queue: job.queue }) }, job.queue)),
+    h("td", { "data-label": "queue" }, h("a", { class: "quiet",
+      href: app.address("/jobs", { ...app.route.values, cursor: "", queue: job.queue }) }, job.queue)),
     h("td", { class: "num", "data-label": "attempts" }, job.attempts ? `${job.attempts}` : "–"),
     h("td", { class: "quiet" }, moment(job)),
     h("td", { class: "why" }, note(job)));
@@ -193,5 +206,6 @@ function pages(data, app) {
   const { cursor: _, ...first } = values;
   return h("nav", { class: "pages", "aria-label": "Pages" },
     values.cursor && h("a", { href: app.address("/jobs", first) }, "First page"),
-    data.next && h("a", { href: app.address("/jobs", { ...values, cursor: data.next }) }, data.jobs.length ? "Next page" : "Search on"));
+    data.next && h("a", { href: app.address("/jobs", { ...values, cursor: data.next }) },
+      data.jobs.length ? "Next page" : "Search on"));
 }

@@ -5,7 +5,8 @@ import { h } from "./dom.js";
 
 const OFF = "queuectl keys off";
 
-const GO = { o: ["/", "overview"], f: ["/failures", "failures"], j: ["/jobs", "jobs"], q: ["/queues", "queues"],
+const GO = { o: ["/", "overview"], f: ["/failures", "failures"], j: ["/jobs", "jobs"],
+  q: ["/queues", "queues"],
   s: ["/schedules", "schedules"], c: ["/settings", "settings"] };
 
 let isGoing = false;
@@ -29,7 +30,8 @@ function pressed(event, app) {
   }
   const action = {
     "?": () => help(), g: () => (isGoing = true), r: () => app.refresh(), p: () => app.togglePause(),
-    n: () => app.canWrite && app.go("/new", {}), "/": () => app.focusOn("find"), j: () => step(1), k: () => step(-1),
+    n: () => app.canWrite && app.go("/new", {}), "/": () => app.focusOn("find"), j: () => step(1),
+    k: () => step(-1),
     x: () => pick(),
   }[event.key];
   if (!action) return;
@@ -53,13 +55,19 @@ function pick() {
 
 export function help() {
   const rows = [
-    ["?", "this list"], ["j, k", "next and previous row"], ["Enter", "open it"], ["x", "select the job of the row"],
+    ["?", "this list"], ["j, k", "next and previous row"], ["Enter", "open it"],
+    ["x", "select the job of the row"],
     ["/", "find jobs"], ["n", "new job"], ["r", "refresh now"], ["p", "pause or continue refreshing"],
-    ...Object.entries(GO).map(([key, [, name]]) => [`g ${key}`, `go to ${name}`]), ["Esc", "leave a field, close a dialog"],
+    ...Object.entries(GO).map(([key, [, name]]) => [`g ${key}`, `go to ${name}`]),
+      ["Esc", "leave a field, close a dialog"],
   ];
-  const toggle = (event) => (event.target.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1"));
+  const toggle = (event) => (event.target.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF,
+    "1"));
   openDialog("Keys", () => [
-    h("dl", { class: "keys" }, rows.map(([key, text]) => [h("dt", {}, key.split(" ").map((part, index) => [index ? " " : "", h("kbd", {}, part.replace(",", ""))])), h("dd", {}, text)])),
-    h("label", { class: "check" }, h("input", { type: "checkbox", checked: !localStorage.getItem(OFF), onchange: toggle }), "Use single keys"),
+    h("dl", { class: "keys" }, rows.map(([key, text]) =>
+      [h("dt", {}, key.split(" ").map((part, index) =>
+        [index ? " " : "", h("kbd", {}, part.replace(",", ""))])), h("dd", {}, text)])),
+    h("label", { class: "check" }, h("input", { type: "checkbox", checked: !localStorage.getItem(OFF),
+      onchange: toggle }), "Use single keys"),
   ]);
 }

@@ -43,7 +43,8 @@ export class Output {
 
   clear() {
     this.stop();
-    Object.assign(this, { items: [], from: 0, to: 0, size: 0, isOver: false, hasEnded: false, isFollowing: true, style: plain() });
+    Object.assign(this, { items: [], from: 0, to: 0, size: 0, isOver: false, hasEnded: false,
+      isFollowing: true, style: plain() });
     this.lines.replaceChildren();
     this.open = null;
   }
@@ -87,13 +88,15 @@ export class Output {
     while (!abort.signal.aborted && !this.hasEnded && this.isFollowing) {
       const began = Date.now();
       const hasMore = await this.load(`bytes=${this.to}-`, { wait: WAIT_S, signal: abort.signal });
-      if (!hasMore && !this.hasEnded && Date.now() - began < 1000) await new Promise((done) => setTimeout(done, 2000));
+      if (!hasMore && !this.hasEnded && Date.now() - began < 1000) await new Promise((done) =>
+        setTimeout(done, 2000));
     }
     if (this.abort === abort) this.abort = null;
     this.draw();
   }
 
-  // Loads a range, and adds its lines at the end, or at the start with `isBefore`. Returns whether there were any.
+  // Loads a range, and adds its lines at the end, or at the start with `isBefore`.
+  // Returns whether there were any.
   async load(range, { wait, signal, isBefore = false } = {}) {
     const attempt = this.attempt;
     let response;
@@ -106,7 +109,8 @@ export class Output {
     }
     const data = new Uint8Array(await response.arrayBuffer().catch(() => 0));
     if (attempt !== this.attempt || signal?.aborted) return false;
-    const [, first, size] = /(?:bytes )?(\d+|\*).*\/(\d+)/.exec(response.headers.get("Content-Range") || "") || [];
+    const [, first, size] = /(?:bytes )?(\d+|\*).*\/(\d+)/.exec(response.headers.get("Content-Range") || "")
+      || [];
     if (size !== undefined) this.size = Number(size);
     else if (response.status === 200) this.size = data.length;
     const isEmpty = !data.length;
@@ -130,7 +134,8 @@ export class Output {
       this.from = this.to = first + at;
     }
     this.append(data.subarray(at));
-    if (!document.getSelection().containsNode(this.pane, true) || document.getSelection().isCollapsed) this.trimTop();
+    if (!document.getSelection().containsNode(this.pane,
+      true) || document.getSelection().isCollapsed) this.trimTop();
     if (this.isFollowing) this.pane.scrollTop = this.pane.scrollHeight;
   }
 
@@ -187,7 +192,8 @@ export class Output {
       const end = data.indexOf(10, at);
       const stop = end < 0 ? data.length : end + 1;
       const piece = data.subarray(at, stop);
-      const item = { bytes: [piece], length: piece.length, style: plain(), element: document.createElement("div") };
+      const item = { bytes: [piece], length: piece.length, style: plain(),
+        element: document.createElement("div") };
       this.paint(item);
       found.push(item);
       at = stop;
@@ -272,24 +278,30 @@ export class Output {
     const found = this.filter ? this.items.filter((item) => this.matches(item)).length : 0;
     patch(this.tools, [
       this.tabs(),
-      h("span", { class: "quiet grow" }, this.filter ? `${found} matching lines in ${this.state()}` : this.state()),
-      h("input", { type: "search", placeholder: "Filter lines", "aria-label": "Filter the lines of the output",
+      h("span", { class: "quiet grow" }, this.filter ? `${found} matching lines in ${this.state()}`
+        : this.state()),
+      h("input", { type: "search", placeholder: "Filter lines",
+        "aria-label": "Filter the lines of the output",
         oninput: (event) => this.setFilter(event.target.value) }),
-      button("Wrap", () => { this.isWrapped = !this.isWrapped; this.draw(); }, { "aria-pressed": String(this.isWrapped) }),
+      button("Wrap", () => { this.isWrapped = !this.isWrapped; this.draw(); },
+        { "aria-pressed": String(this.isWrapped) }),
       button("Start", () => this.toStart(), { title: "Go to the first line" }),
-      button(this.isOver ? "End" : "Follow", () => this.toEnd(), { "aria-pressed": this.isOver ? null : String(this.isFollowing) }),
+      button(this.isOver ? "End" : "Follow", () => this.toEnd(),
+        { "aria-pressed": this.isOver ? null : String(this.isFollowing) }),
       button("Download", () => this.download()),
     ]);
   }
 
   glance() {
     const shown = this.items.length;
-    return this.size ? `last ${shown} ${shown === 1 ? "line" : "lines"} of ${this.id} (${bytes(this.size)})` : this.state();
+    return this.size ? `last ${shown} ${shown === 1 ? "line" : "lines"} of ${this.id} (${bytes(this.size)})`
+      : this.state();
   }
 
   tabs() {
     if (this.attempts.length < 2) return null;
-    return h("div", { role: "group", "aria-label": "Attempts", class: "tabs" }, this.attempts.map((attempt, index) =>
+    return h("div", { role: "group", "aria-label": "Attempts", class: "tabs" },
+      this.attempts.map((attempt, index) =>
       button(`#${attempt.attempt}`, () => this.choose(index + 1), {
         key: index, "aria-pressed": String(index + 1 === this.attempt),
         title: `attempt ${attempt.attempt}: ${attempt.reason || attempt.outcome || "running"}`,

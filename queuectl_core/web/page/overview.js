@@ -15,7 +15,8 @@ const START = "queuectl worker start";
 const ORDINARY = new Set(["its queue is full", "its queue is ahead of its rate"]); // the queue says it
 
 const REASONS = {
-  worker: "for a worker", time: "for their time", after: "for other jobs", limit: "at a limit", rate: "at a rate",
+  worker: "for a worker", time: "for their time", after: "for other jobs", limit: "at a limit",
+  rate: "at a rate",
   paused: "paused", slots: "for free slots", system: "for memory, load or disk",
 };
 
@@ -26,7 +27,8 @@ export const equalCommand = () => "queuectl status";
 
 export async function load(route, signal) {
   const [overview, failures, waiting] = await Promise.all([
-    get("api/overview", signal), loadFailures(signal), get(`api/jobs?state=pending,failed&limit=${WAITING_SHOWN}`, signal),
+    get("api/overview", signal), loadFailures(signal),
+    get(`api/jobs?state=pending,failed&limit=${WAITING_SHOWN}`, signal),
   ]);
   return { overview, failures, waiting: waiting.jobs };
 }
@@ -48,12 +50,15 @@ export function draw({ overview, failures, waiting }, app) {
 function signs(overview, app) {
   const { supervisor, counts, stuck = [] } = overview;
   const waiting = counts.pending + counts.failed;
-  const shown = stuck.filter((sign) => !ORDINARY.has(sign.because)).map((sign) => notice(sign.queue || overview.is_moving ? "warn" : "bad", tellOf(sign), remedy(sign, app)));
+  const shown = stuck.filter((sign) => !ORDINARY.has(sign.because)).map((sign) =>
+    notice(sign.queue || overview.is_moving ? "warn" : "bad", tellOf(sign), remedy(sign, app)));
   if (!supervisor && !stuck.length) {
-    shown.push(notice(waiting ? "bad" : "note", waiting ? `no supervisor runs, so ${counted(waiting, "job")} will not start`
+    shown.push(notice(waiting ? "bad" : "note", waiting
+      ? `no supervisor runs, so ${counted(waiting, "job")} will not start`
       : "no supervisor runs; new jobs wait until one starts", command(START)));
   }
-  if (supervisor?.state === "stopping") shown.push(notice("warn", "the supervisor is stopping; no job starts"));
+  if (supervisor?.state === "stopping") shown.push(notice("warn",
+    "the supervisor is stopping; no job starts"));
   return h("div", { class: "notices" }, shown);
 }
 
@@ -63,9 +68,11 @@ function tellOf({ text, waiting }) {
 
 function remedy({ because, queue }, app) {
   if (!app.canWrite) return null;
-  if (because === "everything is paused") return button("Resume all", () => resume("api/pause", { is_paused: false }, "all queues continue", app));
+  if (because === "everything is paused") return button("Resume all",
+    () => resume("api/pause", { is_paused: false }, "all queues continue", app));
   if (because !== "its queue is paused" || !queue) return null;
-  return button(`Resume ${queue}`, () => resume("api/queue", { queue, set: { paused: false } }, `queue ${queue} continues`, app));
+  return button(`Resume ${queue}`, () => resume("api/queue", { queue, set: { paused: false } },
+    `queue ${queue} continues`, app));
 }
 
 async function resume(path, body, text, app) {
@@ -82,11 +89,15 @@ function numbers(overview) {
   const { counts, slots, throughput: past } = overview;
   const done = past ? past.completed.reduce((sum, count) => sum + count, 0) : null;
   return h("ul", { class: "numbers", "aria-label": "Jobs by state" },
-    tile("Dead", counts.dead, "#/failures", counts.dead ? "failed for good" : "nothing failed", counts.dead ? "dead" : ""),
-    tile("Running", counts.processing, "#/jobs?state=processing", slots ? `of ${counted(slots.total, "slot")}` : "", counts.processing ? "processing" : ""),
+    tile("Dead", counts.dead, "#/failures", counts.dead ? "failed for good" : "nothing failed",
+      counts.dead ? "dead" : ""),
+    tile("Running", counts.processing, "#/jobs?state=processing",
+      slots ? `of ${counted(slots.total, "slot")}` : "", counts.processing ? "processing" : ""),
     tile("Waiting", counts.pending, "#/jobs?state=pending", waitingText(overview), "pending"),
-    tile("Retrying", counts.failed, "#/jobs?state=failed", counts.failed ? "will run again" : "", counts.failed ? "failed" : ""),
-    tile("Completed", counts.completed, "#/jobs?state=completed", done === null ? "" : `${number(done)} in the last hour`, "completed"),
+    tile("Retrying", counts.failed, "#/jobs?state=failed", counts.failed ? "will run again" : "",
+      counts.failed ? "failed" : ""),
+    tile("Completed", counts.completed, "#/jobs?state=completed",
+      done === null ? "" : `${number(done)} in the last hour`, "completed"),
     remaining(overview));
 }
 
@@ -101,8 +112,10 @@ function remaining(overview) {
   let [text, more] = ["–", "no job has ended lately"];
   if (!(counts.pending + counts.processing + counts.failed)) [text, more] = ["none", "no job is left"];
   else if (is_moving === false) more = "nothing moves";
-  else if (eta_s) [text, more] = [`≈ ${roughly(eta_s * 1000)}`, `done about ${clockMinute(now() + eta_s * 1000)}`];
-  return h("li", { key: "eta" }, h("div", {}, h("span", { class: "label" }, "Time left"), h("b", {}, text), h("small", {}, more)));
+  else if (eta_s) [text, more] = [`≈ ${roughly(eta_s * 1000)}`,
+    `done about ${clockMinute(now() + eta_s * 1000)}`];
+  return h("li", { key: "eta" }, h("div", {}, h("span", { class: "label" }, "Time left"), h("b", {}, text),
+    h("small", {}, more)));
 }
 
 function clockMinute(ms) {
@@ -112,7 +125,9 @@ function clockMinute(ms) {
 function waitingText({ queues = [] }) {
   const totals = {};
   for (const queue of queues) {
-    for (const [reason, count] of Object.entries(queue.waiting_by || {})) totals[reason] = (totals[reason] || 0) + count;
+    for (const [reason, count] of Object.entries(queue.waiting_by || {})) {
+      totals[reason] = (totals[reason] || 0) + count;
+    }
   }
   const [first] = Object.entries(totals).sort((one, other) => other[1] - one[1]);
   return first ? `${number(first[1])} ${REASONS[first[0]] || first[0]}` : "";
@@ -128,13 +143,16 @@ function failing(failures, app) {
 function running({ workers, counts }, app) {
   const isDone = !(counts.pending + counts.processing + counts.failed);
   const busy = workers.filter((worker) => worker.job);
-  const more = busy.length > RUNNING_SHOWN && h("a", { href: "#/jobs?state=processing" }, `All ${busy.length}`);
+  const more = busy.length > RUNNING_SHOWN && h("a", { href: "#/jobs?state=processing" },
+    `All ${busy.length}`);
   return section("Running", { side: more }, busy.length ? h("table", { class: "rows" },
     h("thead", {}, h("tr", {}, ["Job", "Command", "Queue", "Worker", "For"].map((name) =>
       h("th", { scope: "col", class: { Worker: "hidden-narrow", For: "num" }[name] }, name)))),
     h("tbody", {}, busy.slice(0, RUNNING_SHOWN).map((worker) => h("tr", { key: worker.job },
-      h("td", {}, badgeSign(worker), jobLink(worker.job)), h("td", { class: "fill" }, command(worker.command || worker.name || "")),
-      h("td", {}, worker.queue), h("td", { class: "quiet hidden-narrow nowrap" }, worker.worker), h("td", { class: "num" }, since(worker.since)))))) :
+      h("td", {}, badgeSign(worker), jobLink(worker.job)),
+      h("td", { class: "fill" }, command(worker.command || worker.name || "")),
+      h("td", {}, worker.queue), h("td", { class: "quiet hidden-narrow nowrap" }, worker.worker),
+      h("td", { class: "num" }, since(worker.since)))))) :
     empty(["Nothing runs.", isDone && app.canWrite && h("a", { href: "#/new" }, "Add a job")]));
 }
 
@@ -146,10 +164,12 @@ function waitingFor({ counts }, jobs) {
   const count = counts.pending + counts.failed;
   const more = count > jobs.length && h("a", { href: "#/jobs?state=pending,failed" }, `All ${number(count)}`);
   return section("Waiting, and why", { side: more }, jobs.length ? h("table", { class: "rows waiting" },
-    h("thead", {}, h("tr", {}, ["Job", "Command", "Waits because"].map((name) => h("th", { scope: "col" }, name)))),
+    h("thead", {}, h("tr", {}, ["Job", "Command", "Waits because"].map((name) =>
+      h("th", { scope: "col" }, name)))),
     h("tbody", {}, jobs.map((job) => h("tr", { key: job.id },
       h("td", {}, jobLink(job.id)), h("td", { class: "fill" }, command(job.command)),
-      h("td", { class: "why" }, job.state === "failed" && [badge(job.state), " "], cause(job)))))) : empty("No job waits."));
+      h("td", { class: "why" }, job.state === "failed" && [badge(job.state), " "], cause(job))))))
+      : empty("No job waits."));
 }
 
 function hour({ throughput: past }) {
@@ -158,12 +178,17 @@ function hour({ throughput: past }) {
 
 function queues({ queues: all = [] }) {
   const shown = all.filter(isInUse).slice(0, 12);
-  return section("Queues", { side: h("a", { href: "#/queues" }, "All queues") }, shown.length ? h("table", { class: "rows" },
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Queue"), h("th", { scope: "col", class: "num" }, "Running"),
-      h("th", { scope: "col", class: "num" }, "Waiting"), h("th", { scope: "col", class: "num", title: "Age of the oldest job that could begin" }, "Latency"))),
+  return section("Queues", { side: h("a", { href: "#/queues" }, "All queues") },
+    shown.length ? h("table", { class: "rows" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Queue"),
+      h("th", { scope: "col", class: "num" }, "Running"),
+      h("th", { scope: "col", class: "num" }, "Waiting"),
+      h("th", { scope: "col", class: "num", title: "Age of the oldest job that could begin" }, "Latency"))),
     h("tbody", {}, shown.map((queue) => h("tr", { key: queue.queue },
-      h("td", {}, h("a", { href: `#/jobs?queue=${encodeURIComponent(queue.queue)}` }, queue.queue), holdOf(queue)),
-      h("td", { class: "num", "data-label": "running" }, number(queue.counts.processing), queue.limit ? h("span", { class: "quiet" }, ` / ${queue.limit}`) : null),
+      h("td", {}, h("a", { href: `#/jobs?queue=${encodeURIComponent(queue.queue)}` }, queue.queue),
+        holdOf(queue)),
+      h("td", { class: "num", "data-label": "running" }, number(queue.counts.processing),
+        queue.limit ? h("span", { class: "quiet" }, ` / ${queue.limit}`) : null),
       h("td", { class: "num", "data-label": "waiting" }, number(queue.counts.pending + queue.counts.failed)),
       h("td", { class: "num", "data-label": "latency" }, latency(queue)))))) : empty("No queue has jobs."));
 }
@@ -175,8 +200,10 @@ function isInUse(queue) {
 // Describes why no job of a queue may start now.
 export function holdOf(queue) {
   if (queue.paused_since) return h("span", { class: "tag warn", title: queue.pause_reason || "" }, "paused");
-  const [name] = Object.keys(queue.waiting_by || {}).filter((reason) => reason === "limit" || reason === "rate");
-  return name && h("span", { class: "tag", title: queue.held || "" }, name === "limit" ? "full" : "at its rate");
+  const [name] = Object.keys(queue.waiting_by || {}).filter((reason) =>
+    reason === "limit" || reason === "rate");
+  return name && h("span", { class: "tag", title: queue.held || "" },
+    name === "limit" ? "full" : "at its rate");
 }
 
 // Describes the age of the oldest job of a queue that could begin.
@@ -190,7 +217,8 @@ export function pace(queue) {
   const values = queue.throughput?.completed;
   if (!values) return null;
   const total = values.reduce((sum, count) => sum + count, 0);
-  return total ? h("span", {}, sparkline(values, `completed each minute of the last hour, ${number(total)} in all`), ` ${number(total)}`) : "–";
+  return total ? h("span", {}, sparkline(values,
+    `completed each minute of the last hour, ${number(total)} in all`), ` ${number(total)}`) : "–";
 }
 
 function workers({ workers: all, supervisor }) {

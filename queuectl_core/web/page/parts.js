@@ -31,7 +31,7 @@ export function jobLink(id, props) {
   return h("a", { href: jobAddress(id), class: "id", ...props }, id);
 }
 
-export function jobAddress(id) {
+function jobAddress(id) {
   return `#/jobs/${encodeURIComponent(id)}`;
 }
 
@@ -52,7 +52,8 @@ export function empty(text) {
 // Describes a notice: `kind` is "bad", "warn" or "note". It has a word besides its colour.
 export function notice(kind, text, ...more) {
   const lead = { bad: "Stopped", warn: "Attention", note: "Note" }[kind];
-  return h("div", { class: `notice ${kind}`, key: text }, h("strong", {}, lead), h("span", {}, sentence(text)), ...more);
+  return h("div", { class: `notice ${kind}`, key: text }, h("strong", {}, lead),
+    h("span", {}, sentence(text)), ...more);
 }
 
 const SPECIAL = /`([^`]*)`|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/;
@@ -72,7 +73,8 @@ export function cause(job) {
 }
 
 export function facts(pairs) {
-  const given = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
+  const given = pairs.filter(([, value]) => value !== null && value !== undefined && value !== ""
+    && value !== false);
   return h("dl", { class: "facts" }, given.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
 

@@ -21,10 +21,12 @@ export function draw({ queues, overview }, app) {
   const isPaused = Boolean(overview.paused_since);
   return [
     section("Queues", { level: "h1", side: app.canWrite && h("span", { class: "tools" },
-      isPaused ? button("Resume all", () => change("api/pause", { is_paused: false }, "all queues continue", app), { class: "main" })
+      isPaused ? button("Resume all", () => change("api/pause", { is_paused: false }, "all queues continue",
+        app), { class: "main" })
         : button("Pause all", () => change("api/pause", { is_paused: true }, "all queues are paused", app)),
       button("New queue…", () => editQueue(null, app))) },
-    queues.length ? table(queues.map((queue) => ({ ...known.get(queue.queue), ...queue })), app) : empty("No queue has rules or jobs.")),
+    queues.length ? table(queues.map((queue) => ({ ...known.get(queue.queue), ...queue })),
+      app) : empty("No queue has rules or jobs.")),
   ];
 }
 
@@ -39,27 +41,35 @@ async function change(path, body, text, app) {
 }
 
 function table(queues, app) {
-  const heads = [["Queue"], ["Running", "num"], ["Waiting", "num"], ["Dead", "num"], ["Latency", "num"], ["Last hour"], ["Rules"], [""]];
+  const heads = [["Queue"], ["Running", "num"], ["Waiting", "num"], ["Dead", "num"], ["Latency", "num"],
+    ["Last hour"], ["Rules"], [""]];
   return h("table", { class: "rows queues" },
-    h("thead", {}, h("tr", {}, heads.map(([name, kind]) => (name ? h("th", { scope: "col", key: name, class: kind }, name) : app.canWrite && h("td", { key: "none" }))))),
+    h("thead", {}, h("tr", {}, heads.map(([name, kind]) =>
+      (name ? h("th", { scope: "col", key: name, class: kind }, name) : app.canWrite && h("td",
+        { key: "none" }))))),
     h("tbody", {}, queues.map((queue) => row(queue, app))));
 }
 
 function row(queue, app) {
-  const jobs = (state, count) => (count ? h("a", { href: app.address("/jobs", { queue: queue.queue, state }) }, number(count)) : "–");
+  const jobs = (state, count) => (count ? h("a", { href: app.address("/jobs",
+    { queue: queue.queue, state }) }, number(count)) : "–");
   const { counts } = queue;
   return h("tr", { key: queue.queue },
     h("td", {}, h("a", { href: app.address("/jobs", { queue: queue.queue }) }, queue.queue),
       holdOf(queue), queue.paused_since && h("span", { class: "quiet" }, when(queue.paused_since))),
-    h("td", { class: "num", "data-label": "running" }, jobs("processing", counts.processing), queue.limit ? h("span", { class: "quiet" }, ` / ${queue.limit}`) : null),
-    h("td", { class: "num", "data-label": "waiting" }, jobs("pending,failed", counts.pending + counts.failed)),
+    h("td", { class: "num", "data-label": "running" }, jobs("processing", counts.processing),
+      queue.limit ? h("span", { class: "quiet" }, ` / ${queue.limit}`) : null),
+    h("td", { class: "num", "data-label": "waiting" },
+      jobs("pending,failed", counts.pending + counts.failed)),
     h("td", { class: "num", "data-label": "dead" }, jobs("dead", counts.dead)),
     h("td", { class: "num", "data-label": "latency" }, latency(queue)),
     h("td", { "data-label": "last hour" }, pace(queue)),
     h("td", { class: "quiet", "data-label": "rules" }, rules(queue)),
     app.canWrite && h("td", { class: "tools" },
-      queue.paused_since ? button("Resume", () => set(queue, { paused: false }, "continues", app), { "aria-label": `Resume ${queue.queue}` })
-        : button("Pause", () => set(queue, { paused: true }, "is paused", app), { "aria-label": `Pause ${queue.queue}` }),
+      queue.paused_since ? button("Resume", () => set(queue, { paused: false }, "continues", app),
+        { "aria-label": `Resume ${queue.queue}` })
+        : button("Pause", () => set(queue, { paused: true }, "is paused", app),
+          { "aria-label": `Pause ${queue.queue}` }),
       button("Rules…", () => editQueue(queue, app), { "aria-label": `Rules of ${queue.queue}` })));
 }
 
@@ -77,15 +87,19 @@ function rules(queue) {
 }
 
 function editQueue(queue, app) {
-  const given = { queue: queue?.queue || "", limit: queue?.limit ?? "", jobs: queue?.rate?.jobs ?? "", per_s: queue?.rate?.per_s ?? "" };
+  const given = { queue: queue?.queue || "", limit: queue?.limit ?? "", jobs: queue?.rate?.jobs ?? "",
+    per_s: queue?.rate?.per_s ?? "" };
   const state = { error: null };
   const name = queue ? `queuectl queue set ${queue.queue}` : "queuectl queue set NAME --create";
   const dialog = openDialog(queue ? `Rules of ${queue.queue}` : "New queue", () => [
     h("form", { onsubmit: save },
-      !queue && field("Name", given.queue, (text) => (given.queue = text), { required: true, autofocus: true }),
-      field("Jobs at once", given.limit, (text) => (given.limit = text), { autofocus: Boolean(queue), inputmode: "numeric", hint: "empty: no limit" }),
+      !queue && field("Name", given.queue, (text) => (given.queue = text),
+        { required: true, autofocus: true }),
+      field("Jobs at once", given.limit, (text) => (given.limit = text),
+        { autofocus: Boolean(queue), inputmode: "numeric", hint: "empty: no limit" }),
       h("div", { class: "pair" },
-        field("Starts", given.jobs, (text) => (given.jobs = text), { inputmode: "numeric", hint: "empty: no rate" }),
+        field("Starts", given.jobs, (text) => (given.jobs = text),
+          { inputmode: "numeric", hint: "empty: no rate" }),
         field("in seconds", given.per_s, (text) => (given.per_s = text), { inputmode: "numeric" })),
       state.error && h("p", { class: "bad", role: "alert" }, state.error),
       h("p", { class: "equal" }, command(name)),

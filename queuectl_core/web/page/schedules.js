@@ -15,7 +15,8 @@ export async function load(route, signal) {
 }
 
 export function draw({ schedules }, app) {
-  return [section("Schedules", { level: "h1" }, schedules.length ? h("ul", { class: "cards" }, schedules.map((schedule) => card(schedule, app)))
+  return [section("Schedules", { level: "h1" }, schedules.length ? h("ul", { class: "cards" },
+    schedules.map((schedule) => card(schedule, app)))
     : empty(["No job recurs. ", command("queuectl schedule add nightly '30 2 * * *' -- ./backup.sh")]))];
 }
 
@@ -26,14 +27,19 @@ function card(schedule, app) {
     h("div", { class: "head" }, h("h2", {}, name, isPaused && h("span", { class: "tag warn" }, "paused")),
       app.canWrite && h("span", { class: "tools" },
         button("Run now", () => act(name, "run", app), { "aria-label": `Run ${name} now` }),
-        button(isPaused ? "Resume" : "Pause", () => act(name, isPaused ? "resume" : "pause", app), { "aria-label": `${isPaused ? "Resume" : "Pause"} ${name}` }),
+        button(isPaused ? "Resume" : "Pause", () => act(name, isPaused ? "resume" : "pause", app),
+          { "aria-label": `${isPaused ? "Resume" : "Pause"} ${name}` }),
         button("Delete…", () => remove(name, app), { class: "grave", "aria-label": `Delete ${name}` }))),
-    h("p", {}, schedule.words || timesOf(schedule), " ", schedule.problem && h("span", { class: "bad" }, schedule.problem)),
+    h("p", {}, schedule.words || timesOf(schedule), " ",
+      schedule.problem && h("span", { class: "bad" }, schedule.problem)),
     command(job.command),
     h("div", { class: "pair" },
-      h("div", {}, h("h3", {}, "Next"), next.length ? h("ol", { class: "plain" }, next.map((at) => h("li", { key: at }, clock(at), " ",
-        h("span", { class: "quiet" }, when(at))))) : h("p", { class: "quiet" }, isPaused ? "none while it is paused" : when(schedule.next_run_at))),
-      h("div", {}, h("h3", {}, "Last"), last.length ? h("ul", { class: "plain" }, last.map((run) => h("li", { key: run.id },
+      h("div", {}, h("h3", {}, "Next"), next.length ? h("ol", { class: "plain" },
+        next.map((at) => h("li", { key: at }, clock(at), " ",
+        h("span", { class: "quiet" }, when(at))))) : h("p", { class: "quiet" },
+        isPaused ? "none while it is paused" : when(schedule.next_run_at))),
+      h("div", {}, h("h3", {}, "Last"), last.length ? h("ul", { class: "plain" },
+        last.map((run) => h("li", { key: run.id },
         badge(run.state), " ", jobLink(run.id), " ", h("span", { class: "quiet" }, when(run.at))))) :
         h("p", { class: "quiet" }, schedule.last_job ? jobLink(schedule.last_job) : "it has not run yet"))));
 }
@@ -45,7 +51,8 @@ function timesOf({ cron, zone, every_s }) {
 async function act(name, what, app) {
   try {
     const answer = await post("api/schedule", { schedule: name, do: what });
-    say({ run: `added ${answer.id || "a job"}`, pause: `${name} is paused`, resume: `${name} continues`, rm: `deleted ${name}` }[what]);
+    say({ run: `added ${answer.id || "a job"}`, pause: `${name} is paused`, resume: `${name} continues`,
+      rm: `deleted ${name}` }[what]);
   } catch (error) {
     say(error.message, true);
   }

@@ -47,7 +47,8 @@ export async function request(path, options = {}) {
   if (response.ok) return response;
   if (response.status === 401) isLocked = true;
   const answer = await response.json().catch(() => ({}));
-  throw new Refusal(response.status, answer.error, answer.message || `the server answered ${response.status}`);
+  throw new Refusal(response.status, answer.error, answer.message
+    || `the server answered ${response.status}`);
 }
 
 export async function get(path, signal) {
@@ -84,7 +85,8 @@ export async function* lines(response) {
 export function query(values) {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
-    for (const one of [value].flat()) if (one !== undefined && one !== null && one !== "") search.append(name, one);
+    for (const one of [value].flat()) if (one !== undefined && one !== null
+      && one !== "") search.append(name, one);
   }
   const text = search.toString();
   return text ? `?${text}` : "";

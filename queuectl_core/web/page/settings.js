@@ -16,14 +16,17 @@ export async function load(route, signal) {
 
 export function draw({ settings }, app) {
   return [section("Settings", { level: "h1" }, h("table", { class: "rows settings" },
-    h("thead", {}, h("tr", {}, ["Key", "Value", "Default, if changed", "Meaning"].map((name) => h("th", { scope: "col", key: name }, name)),
+    h("thead", {}, h("tr", {}, ["Key", "Value", "Default, if changed",
+      "Meaning"].map((name) => h("th", { scope: "col", key: name }, name)),
       app.canWrite && h("td", {}))),
     h("tbody", {}, settings.map((setting) => h("tr", { key: setting.key },
       h("th", { scope: "row" }, h("code", {}, setting.key)),
       h("td", {}, shown(setting.value), h("span", { class: "quiet" }, measure(setting))),
-      h("td", { class: "quiet", "data-label": isSet(setting) ? "default" : null }, isSet(setting) ? shown(setting.default) : ""),
+      h("td", { class: "quiet", "data-label": isSet(setting) ? "default" : null },
+        isSet(setting) ? shown(setting.default) : ""),
       h("td", { class: "quiet why" }, setting.help || ""),
-      app.canWrite && h("td", { class: "tools" }, button("Change…", () => change(setting, app), { "aria-label": `Change ${setting.key}` })))))))];
+      app.canWrite && h("td", { class: "tools" }, button("Change…", () => change(setting, app),
+        { "aria-label": `Change ${setting.key}` })))))))];
 }
 
 function isSet({ value, default: usual }) {
@@ -50,10 +53,12 @@ function change(setting, app) {
   const dialog = openDialog(key, () => [
     h("form", { onsubmit: (event) => { event.preventDefault(); save({ key, value: given.value }); } },
       setting.help && h("p", {}, setting.help),
-      field("Value", given.value, (text) => { given.value = text; dialog.redraw(); }, { autofocus: true, hint: `default: ${shown(setting.default)}` }),
+      field("Value", given.value, (text) => { given.value = text; dialog.redraw(); },
+        { autofocus: true, hint: `default: ${shown(setting.default)}` }),
       state.error && h("p", { class: "bad", role: "alert" }, state.error),
       h("p", { class: "equal" }, command(`queuectl config set ${key} '${given.value.replaceAll("'", "'\\''")}'`)),
-      choices(button("Back", () => dialog.close()), button("Use the default", () => save({ key, unset: true })),
+      choices(button("Back", () => dialog.close()), button("Use the default",
+        () => save({ key, unset: true })),
         h("button", { type: "submit", class: "main" }, "Save"))),
   ]);
 
