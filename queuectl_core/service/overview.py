@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 MAX_RUNS = 2000
 """The most runs that are looked at."""
 
-MAX_DUE = 200
+MAX_DUE = 50
 """The most jobs of one queue that are looked at for how many of them waited for a time that has passed."""
 
-_HEADS = 8
+_HEADS, _PRIORITIES = 2, 8
 """The jobs of each priority that are looked at for the oldest one, and the priorities."""
 
 _COMMAND_CHARACTERS = 200
@@ -191,7 +191,7 @@ class _Queues:
     def _first_ready(self, index: str) -> Iterator[str]:
         """Yield the first jobs of each priority of an index of ready jobs."""
         after = ""
-        for _ in range(_HEADS):
+        for _ in range(_PRIORITIES):
             entries = self._table.scan(index, _HEADS, after)
             yield from (id for _, id in entries)
             if len(entries) < _HEADS:

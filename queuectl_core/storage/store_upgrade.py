@@ -85,11 +85,10 @@ def _add_format_4(store: Store, counts: dict[str, int], records: Records) -> Non
 
 def _waiting(store: Store) -> Iterator[tuple[str, str]]:
     """Yield, for each pending job that waits for a time or for others, the count that includes it, and its queue."""
-    for page in _pages(store, f"{DELAYED}/", f"{DELAYED}A"):
-        for key, _ in page:
-            queue = key.partition("/")[0].partition("@")[2] or DEFAULT_QUEUE
-            if queue != ALL_QUEUES:
-                yield DELAYED, queue
+    for start, stop in ((f"{DELAYED}/", f"{DELAYED}0"), (f"{DELAYED}@0", f"{DELAYED}A")):  # not those of all queues
+        for page in _pages(store, start, stop):
+            for key, _ in page:
+                yield DELAYED, key.partition("/")[0].partition("@")[2] or DEFAULT_QUEUE
     for page in _pages(store, f"{BLOCKED}/", f"{BLOCKED}0"):
         for _, id in page:
             job = decode((store.get(b"job/" + id) or b"{}").decode())

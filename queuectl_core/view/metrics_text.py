@@ -258,7 +258,7 @@ FAMILIES = (
     Family("schedule_last_run_timestamp_seconds", "gauge", ("schedule",), "When the schedule was last due.",
            _schedules("last_ms")),
     Family("schedule_missed_total", "counter", ("schedule",),
-           "Times at which the schedule added no job, because its last one was unfinished or the job was refused.",
+           "Times at which the schedule added no job: its last one ran, or it was refused.",
            _schedules("missed")),
     Family("journal_bytes", "gauge", (), "Size of the journal.", _size("journal_bytes")),
     Family("output_bytes", "gauge", (), "Size of the output of all jobs.", _size("output_bytes")),
