@@ -44,6 +44,16 @@ def test_the_picture_shows_the_real_output() -> None:
     assert readme.comparable(picture.text_of(drawn)) == readme.comparable(picture.session())
 
 
+def test_the_picture_of_top_shows_all_parts_of_its_screen() -> None:
+    """The numbers differ from run to run, so this compares what does not."""
+    with open(picture.SCREEN, encoding="utf-8") as file:
+        drawn = file.read()
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    fresh = picture.drawn_screen(picture.screen(), 100)
+    for text in ("3/3 workers busy", "LATENCY", "queue slow is paused", "train-small", "epoch 5: loss 0.4", "filter"):
+        assert text in drawn and text in fresh, text
+
+
 def test_a_picture_contains_its_text() -> None:
     assert picture.text_of(picture.drawn("$ a <b> & 'c'\n  d\n")) == "$ a <b> & 'c'\n  d\n"
 

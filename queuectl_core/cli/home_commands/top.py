@@ -62,15 +62,11 @@ def _session(queue: Queue, args: Arguments) -> Session:
     return Session(queue, top, lambda id, columns: details_of(queue, id, columns))
 
 
-def _print_once(queue: Queue, args: Arguments, screen: Screen) -> None:
-    """Print the first screen as text.
+def first_session(queue: Queue, args: Arguments) -> Session:
+    """Return a session that has read what its first screen shows.
 
     Raises: QueueError.
     """
-    import shutil
-
-    from ...view.top.frame import frame
-    from ...view.top.spans import plain
     from ..top.listing import FIRST_JOBS, Listing
     from ..top.loop import read, show_output
     from ..top.output import Output
@@ -83,8 +79,21 @@ def _print_once(queue: Queue, args: Arguments, screen: Screen) -> None:
     session.top.has_more = listing.has_more
     session.top.take_jobs(listing.jobs)
     show_output(Output(queue), session)
+    return session
+
+
+def _print_once(queue: Queue, args: Arguments, screen: Screen) -> None:
+    """Print the first screen as text.
+
+    Raises: QueueError.
+    """
+    import shutil
+
+    from ...view.top.frame import frame
+    from ...view.top.spans import plain
+
     size = shutil.get_terminal_size()
-    for line in frame(session.top, size.columns, size.lines):
+    for line in frame(first_session(queue, args).top, size.columns, size.lines):
         screen.line(plain(line))
 
 

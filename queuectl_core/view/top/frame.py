@@ -59,7 +59,7 @@ def frame(top: Top, columns: int, rows: int) -> list[list[Span]]:
 
 
 def _jobs(top: Top, rows: int, columns: int) -> list[Line]:
-    shown = job_lines.columns_of(top, columns)
+    shown = job_lines.columns_of(top, columns, rows)
     title = [Span("jobs", "head" if top.focus != PANE else ""), *_filter(top)]
     found: list[Line] = [rule(title, [Span(_how_many(top), "dim")], columns), job_lines.head(top, shown)]
     if top.jobs:

@@ -33,8 +33,8 @@ class Column(NamedTuple):
     is_right: bool = False
 
 
-def columns_of(top: Top, columns: int) -> list[Column]:
-    """Return the columns of the list for a width. The last takes the rest."""
+def columns_of(top: Top, columns: int, rows: int) -> list[Column]:
+    """Return the columns of the list for a size. The last takes the rest. Notes appear if a job here has one."""
     seen = top.jobs[top.first : top.first + _SEEN]
     ids = max((len(job["id"]) for job in seen), default=0)
     queues = {job["queue"] for job in seen}
@@ -47,8 +47,9 @@ def columns_of(top: Top, columns: int) -> list[Column]:
     if columns >= _WIDE:
         shown.append(Column("AGE", "", 4, True))
     left = columns - 2 - sum(column.columns + len(_GAP) for column in shown)
+    has_note = columns >= _NARROW and any(_note(top, job) for job in seen[:rows])
     longest = max((len(_note(top, job)) for job in seen), default=0)
-    note = 0 if columns < _NARROW or not longest else min(max(longest, 4), max(12, left * 2 // 5))
+    note = 0 if not has_note else min(max(longest, 4), max(12, left * 2 // 5))
     if note:
         shown.append(Column("NOTE", "", note))
     return [*shown, Column("COMMAND", "command", max(4, left - (note + len(_GAP) if note else 0)))]
