@@ -104,3 +104,9 @@ def test_every_file_of_a_home_is_documented(queuectl: CommandLine) -> None:
     for name in os.listdir(queuectl.home):
         path = name + "/" if os.path.isdir(os.path.join(queuectl.home, name)) else name
         assert f"| `{path}` |" in readme.read("docs/upgrading.md")
+
+
+def test_pictures_are_small() -> None:
+    folder = os.path.join(ROOT, "docs")
+    pictures = [name for name in os.listdir(folder) if name.endswith(".png")]
+    assert pictures and not [name for name in pictures if os.path.getsize(os.path.join(folder, name)) > 200_000]

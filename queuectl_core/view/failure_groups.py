@@ -97,10 +97,12 @@ def _program(word: str) -> str:
 
 
 def _word(word: str) -> str:
-    return _NUMBER.sub("#", _HEX.sub("#", _PATH.sub("/…", word)))
+    address = _ADDRESS.fullmatch(word)
+    return f"{address[1]}…" if address else _NUMBER.sub("#", _HEX.sub("#", _PATH.sub("/…", word)))
 
 
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*://).+")
 _PATH = re.compile(r"(?:~|\.{1,2}|[\w.-]+)?/[^\s,;:|&()<>'\"]*")
 _HEX = re.compile(r"(?i)\b0x[0-9a-f]+\b|\b(?=[0-9a-f-]*[0-9])[0-9a-f]{8}[0-9a-f-]*\b")
 _NUMBER = re.compile(r"[0-9]+(?:[.:-][0-9]+)*")

@@ -25,7 +25,7 @@ def a_dead_job(id: str, command: str, reason: str = "exit code 1", **fields: obj
         ("fetch 123e4567-e89b-12d3-a456-426614174000", "fetch #"),
         ("sleep 2024-01-31", "sleep #"),
         ('echo "say \\"hi\\" 3 times" x', "echo '…' x"),
-        ("curl https://example.org/a?b=1", "curl https:/…"),
+        ("curl https://example.org/a?b=1", "curl https://…"),
         ("deadbeef facade", "deadbeef facade"),
         ("exit 3", "exit #"),
         ("  a   b  ", "a b"),
