@@ -106,9 +106,11 @@ def state_of(table: JobTable) -> dict[str, object]:
             queue: [table.count_of(queue, state) for state in STATES] for queue in table.queue_names()
         },
         "batches": {batch: _batch_of(table, batch) for batch in BATCHES},
-        "metrics": {name: (list(each.values), dict(each.minutes)) for name, each in table.metrics.queues().items()},
+        "metrics": {
+            name: (list(each.values), copy.deepcopy(each.minutes)) for name, each in table.metrics.queues().items()
+        },
         "schedules": copy.deepcopy(table.schedules),
-        "schedule metrics": dict(table.metrics.schedules()),
+        "schedule metrics": copy.deepcopy(dict(table.metrics.schedules())),
         "queues": copy.deepcopy(table.queues),
         "settings": dict(table.settings),
         "next_number": table.next_number,
