@@ -46,11 +46,11 @@ def payloads(frames: list[Frame]) -> list[bytes]:
     return [frame.payload for frame in frames]
 
 
-@pytest.mark.parametrize("version, crc", [(1, "5599e95b"), (2, "e60dc498"), (3, "8881dfd9")])
+@pytest.mark.parametrize("version, crc", [(1, "5599e95b"), (2, "e60dc498"), (3, "8881dfd9"), (4, "5a54995f")])
 def test_segment_header_of_each_version_keeps_its_form(version: int, crc: str) -> None:
     words = ["5143544c4a524e4c", f"{version:04}", "0000", "1122334455667788", "0000000000000003", "000000000000000a", crc]
     assert encode_segment_header(SegmentHeader(version, LOG_ID, 3, 10)) == bytes.fromhex("".join(words))
-    assert version <= VERSION == 3
+    assert version <= VERSION == 4
 
 
 def test_frame_of_version_1_keeps_its_form() -> None:
