@@ -175,6 +175,9 @@ def verb_of(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     unknown = [name for name in options if name not in OPTIONS[verb]]
     if unknown:
         raise InvalidInput(what=f"{verb} has no option {unknown[0][:40]!r}")
+    mapping(options.get("fields") or {}, "fields")
+    if not isinstance(options.get("signal", ""), str):
+        raise InvalidInput(what="signal must be text")
     return verb, options
 
 

@@ -13,6 +13,9 @@ from .incoming import Request
 from .replies import Reply, json_reply
 
 ALL_QUEUES = "*"
+RULES = ("limit", "rate", "paused", "pause_for", "pause_reason", "limit_load", "min_free_mem", "defaults")
+"""What a request can set for a queue."""
+
 SCHEDULE_WORDS = {"run": "run-now", "pause": "pause", "resume": "resume", "rm": "remove"}
 """What a request can do with a schedule, and the action of the command line."""
 
@@ -60,6 +63,9 @@ def queue(context: Context, request: Request) -> Reply:
     if is_set(body, "rm"):
         return _done(context, request, ["queue", "rm", name], lambda: context.queue.remove_queue(name))
     rules: Any = mapping(body.get("set"), "set")
+    for rule in rules:
+        if rule not in RULES:
+            raise InvalidInput(what=f"unknown rule {rule[:40]!r}; the rules are {', '.join(RULES)}")
     words = command_words.queue(name, rules)
     if rules.get("paused") is not False and not context.queue.queues(name):
         words.append("--create")

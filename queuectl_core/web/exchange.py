@@ -9,7 +9,9 @@ import http.client
 import json
 import os
 import pwd
+import re
 import socket
+import time
 from collections.abc import Iterator
 from email.errors import (
     FirstHeaderLineIsContinuationDefect,
@@ -37,7 +39,8 @@ MAX_QUERY_WORDS = 64
 _BAD_LINES = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect, MisplacedEnvelopeHeaderDefect)
 """What the parser of headers finds if a line is no header, and the lines behind it would not count."""
 
-_LINGER_BYTES = 2 * MAX_BODY_BYTES
+_LINGER_S = 1.0
+_IS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -62,10 +65,11 @@ class Exchange(BaseHTTPRequestHandler):
         """Read what a refused client still sends, because a reset would destroy the reply."""
         try:
             self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(1.0)
-            read = 0
-            while read < _LINGER_BYTES and (piece := self.connection.recv(65536)):
-                read += len(piece)
+            end_s = time.monotonic() + _LINGER_S
+            while (left_s := end_s - time.monotonic()) > 0:
+                self.connection.settimeout(left_s)
+                if not self.connection.recv(65536):
+                    return
         except OSError:
             pass
 
@@ -158,7 +162,8 @@ class Exchange(BaseHTTPRequestHandler):
         """
         lengths, was_closing = self.headers.get_all("Content-Length", []), self.close_connection
         self.close_connection = True  # unless the end of the request is known
-        if any(isinstance(defect, _BAD_LINES) for defect in self.headers.defects) or not self.path.startswith("/"):
+        is_bad = any(isinstance(defect, _BAD_LINES) for defect in self.headers.defects)
+        if is_bad or not all(map(_IS_NAME.fullmatch, self.headers)) or not self.path.startswith("/"):
             raise Refusal(400, "bad_request", "the header is not valid")
         if "Transfer-Encoding" in self.headers:
             raise Refusal(411, "bad_request", "a request needs Content-Length")

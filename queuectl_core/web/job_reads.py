@@ -123,7 +123,7 @@ def _sorted_page(
 ) -> dict[str, Any]:
     """Return a page of jobs by a field; a minus before it is for the largest first. Its cursor is a place."""
     sort, limit = order
-    if not (cursor is None or (isinstance(cursor, list) and len(cursor) == 2)):
+    if cursor is not None and not _is_place(cursor):
         raise _bad_cursor()
     fact, is_reverse = value_of(sort.lstrip("-"), "sort"), sort.startswith("-")
     jobs, is_complete = _first_jobs(context, selection)
@@ -160,6 +160,17 @@ def _place(value: object) -> tuple[bool, Any] | None:
         return None
     is_text = not isinstance(value, (int, float))
     return is_text, str(value) if is_text else value
+
+
+def _is_place(cursor: object) -> bool:
+    """Return whether a cursor is the place and the ID of a job, as `_sorted_page` returns it."""
+    if not (isinstance(cursor, list) and len(cursor) == 2 and isinstance(cursor[1], str)):
+        return False
+    place = cursor[0]
+    if place is None:
+        return True
+    kinds = (str,) if isinstance(place, list) and place[:1] == [True] else (int, float)
+    return isinstance(place, list) and len(place) == 2 and type(place[0]) is bool and isinstance(place[1], kinds)
 
 
 def _start_of(ordered: list[ListedJob], places: dict[str, Any], cursor: Any, is_reverse: bool) -> int:
