@@ -60,7 +60,11 @@ def test_a_group_of_failures_opens_with_its_output_and_is_retried(queuectl: Comm
         page.until_text("retried 3 jobs", "#said")
         page.until_text("No job has failed for good.")
         page.until_text("all queues are paused", ".notices")
-    assert queuectl.counts()["dead"] == 0
+        assert queuectl.counts()["dead"] == 0
+        page.click(".notices button", "Resume all")  # they fail again, and the open group shows it
+        page.until_text("3×", "[aria-label=Failures]")
+        page.until_text("looking at", ".glance")
+        assert not page.js("document.querySelectorAll('.gone').length")
 
 
 def test_a_group_of_failures_is_retried_with_other_fields(queuectl: CommandLine, visit: Visit) -> None:

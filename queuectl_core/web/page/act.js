@@ -22,10 +22,11 @@ export function labelOf(verb) {
   return VERBS[verb].label;
 }
 
-// Asks before a change of many jobs. `target` is `{ids}` or `{filter}`; `onDone` runs after it.
-export function actOn(verb, target, onDone, options = {}) {
+// Asks before a change of many jobs. `target` is `{ids}` or `{filter}`, and `what` describes it;
+// `onDone` runs after the change.
+export function actOn(verb, target, onDone, { options = {}, what = "" } = {}) {
   const action = VERBS[verb];
-  const state = { preview: null, error: null, progress: null, options };
+  const state = { preview: null, error: null, progress: null, options, what };
   const dialog = openDialog(action.label, () => drawn(verb, state,
     { look, run, close: () => dialog.close() }));
 
@@ -49,6 +50,8 @@ export function actOn(verb, target, onDone, options = {}) {
       });
       dialog.close();
       say(`${action.done} ${counted(last.changed, "job")}`);
+      await dialog.closed;
+      document.getElementById("main").focus({ preventScroll: true }); // the rows that had it may be gone
       onDone();
     } catch (error) {
       state.progress = null;
@@ -79,6 +82,7 @@ function drawn(verb, state, { look, run, close }) {
   const action = VERBS[verb];
   return [
     h("p", {}, told(preview, action)),
+    state.what && command(state.what),
     action.warning && h("p", { class: "quiet" }, action.warning),
     h("ul", { class: "sample" }, preview.sample.slice(0, 5).map((id) => h("li", { key: id }, jobLink(id))),
       preview.count > 5 && h("li", { class: "quiet" },
@@ -141,7 +145,7 @@ const EDITABLE = [
 ];
 
 // Retries all jobs of a group with other fields: first the fields, then the preview.
-export function editGroup(target, onDone) {
+export function editGroup(target, onDone, what) {
   const changes = {};
   const fields = EDITABLE.filter(([name]) => name !== "command");
   const dialog = openDialog("Edit and retry", () => [
@@ -155,7 +159,7 @@ export function editGroup(target, onDone) {
     event.preventDefault();
     dialog.close();
     const given = typed(changes, {});
-    actOn("dlq-retry", target, onDone, Object.keys(given).length ? { fields: given } : {});
+    actOn("dlq-retry", target, onDone, { what, options: Object.keys(given).length ? { fields: given } : {} });
   }
 }
 

@@ -35,7 +35,10 @@ function reconcile(parent, children) {
     const key = keyOf(item, seen);
     const node = item.element || old.get(key) || create(item);
     node.patchKey = key;
-    node.isRetired = false;
+    if (node.isRetired) {
+      node.isRetired = false;
+      node.classList.remove("gone");
+    }
     update(node, item);
     return node;
   });

@@ -16,16 +16,25 @@ export const title = () => "Failures";
 export const equalCommand = () => "queuectl dlq list";
 
 const open = new Map(); // the key of a group, and the output of its newest job
-let hints = new Map(); // the ID of a job, and the last line of its output
+let hints = new Map(); // the last lines that newest jobs have printed
 
 // Returns the groups; the first ones with the last line that their newest job has printed.
 export async function loadFailures(signal) {
   const failures = await get("api/failures", signal);
-  const printed = failures.groups.slice(0, HINTS).filter((group) => group.output_bytes);
-  const shown = printed.map((group) => group.sample_ids[0]);
-  const lines = await Promise.all(shown.map((id) => hints.get(id) ?? lastLine(id, signal)));
-  hints = new Map(shown.map((id, index) => [id, lines[index]]));
+  const shown = failures.groups.slice(0, HINTS).filter((group) => group.output_bytes);
+  const lines = await Promise.all(shown.map((group) =>
+    hints.get(hintKey(group)) ?? lastLine(group.sample_ids[0], signal)));
+  hints = new Map(shown.map((group, index) => [hintKey(group), lines[index]]));
   return failures;
+}
+
+function hintKey(group) {
+  return `${group.sample_ids[0]} ${group.newest}`; // the job may have run again
+}
+
+// Returns what to call a group: the shape of its commands, or the one command that it has.
+function nameOf(group) {
+  return group.count === 1 && group.command ? group.command : group.shape;
 }
 
 async function lastLine(id, signal) {
@@ -70,47 +79,51 @@ function heading(group, app) {
       h("span", { class: "arrow", "aria-hidden": "true" }, isOpen ? "▾" : "▸"),
       h("b", { class: "count" }, `${number(group.count)}×`),
       h("span", { class: "what" },
-        h("code", { class: "command" }, group.shape),
+        command(nameOf(group), { title: group.command }),
         h("span", { class: "reason" }, sign("dead"), " ", group.reason || "no reason recorded"),
-        !isOpen && hints.get(group.sample_ids[0]) && h("code", { class: "command hint" },
-          hints.get(group.sample_ids[0])))),
+        !isOpen && hints.get(hintKey(group)) && h("code", { class: "command hint" }, hints.get(hintKey(group))))),
     h("span", { class: "quiet newest" }, when(group.newest)),
     app.canWrite && button(group.count > 1 ? `Retry ${number(group.count)}` : "Retry",
-      () => actOn("dlq-retry", { filter: { group: group.key } }, app.refresh),
-      { "aria-label": `Retry ${counted(group.count, "job")} of ${group.shape}` }));
+      () => actOn("dlq-retry", { filter: { group: group.key } }, app.refresh, { what: nameOf(group) }),
+      { "aria-label": `Retry ${counted(group.count, "job")} of ${nameOf(group)}` }));
 }
 
 // Opens a group with the last lines of its newest job, or closes it.
 function toggle(group, app) {
-  if (open.has(group.key)) {
-    open.get(group.key).stop();
-    open.delete(group.key);
-  } else {
-    const output = new Output(group.sample_ids[0], { lastLines: LAST_LINES });
-    open.set(group.key, output);
-    get(`api/jobs/${encodeURIComponent(output.id)}`).then(({ job }) => {
-      output.job = job;
-      output.update(job.history);
-      app.redraw();
-    }, () => {});
-  }
+  open.get(group.key)?.stop();
+  if (!open.delete(group.key)) look(group, app);
   app.redraw();
 }
 
+// Loads the last lines of the newest job of a group.
+function look(group, app) {
+  const output = new Output(group.sample_ids[0], { lastLines: LAST_LINES });
+  output.diedAt = group.newest;
+  open.set(group.key, output);
+  get(`api/jobs/${encodeURIComponent(output.id)}`).then(({ job }) => {
+    output.job = job;
+    output.update(job.history);
+    app.redraw();
+  }, () => {});
+  return output;
+}
+
 function details(group, app) {
-  const output = open.get(group.key);
+  const last = open.get(group.key);
+  const output = last.diedAt === group.newest ? last : look(group, app);
   const target = { filter: { group: group.key } };
   return h("div", { class: "details" },
     mounted(output.element),
     h("p", { class: "tools" },
-      h("span", { class: "quiet grow" }, "Newest: ", group.sample_ids.slice(0,
-        3).map((id) => [jobLink(id, { key: id }), " "]),
+      h("span", { class: "quiet grow" }, "Newest: ",
+        group.sample_ids.slice(0, 3).map((id) => [jobLink(id, { key: id }), " "]),
         group.queues?.length ? `in ${group.queues.join(", ")}` : ""),
       h("a", { class: "button", href: `#/jobs?state=dead&group=${encodeURIComponent(group.key)}` },
         group.count > 1 ? `All ${number(group.count)} jobs` : "In the list"),
       app.canWrite && output.job && button("Edit and retry…",
-        () => (group.count > 1 ? editGroup(target, app.refresh) : edit(output.job, app.refresh))),
-      app.canWrite && button("Delete…", () => actOn("rm", target, app.refresh), { class: "grave" })));
+        () => (group.count > 1 ? editGroup(target, app.refresh, nameOf(group)) : edit(output.job, app.refresh))),
+      app.canWrite && button("Delete…", () => actOn("rm", target, app.refresh, { what: nameOf(group) }),
+        { class: "grave" })));
 }
 
 // Stops what the open groups load; the groups stay open for the next visit.

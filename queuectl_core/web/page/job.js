@@ -52,7 +52,7 @@ export function draw(data, app) {
       sentence(data.why?.text || job.reason || job.state)),
     h("div", { class: "columns" },
       h("div", { class: "wide" }, attempts(job),
-        section("Output", {}, mounted(output.element))),
+        job.history.length > 0 && section("Output", {}, mounted(output.element))),
       h("div", { class: "narrow" },
         section("Facts", {}, about(job)),
         waitsFor(data), dependants(data), ahead(data), history(job, app),

@@ -9,6 +9,8 @@ import { say } from "./said.js";
 import { get, post } from "./server.js";
 
 const WAITING_SHOWN = 8;
+const WAITING_LOADED = 100;
+const SAME_CAUSE = 2; // of the waiting jobs that are shown first
 const RUNNING_SHOWN = 12;
 const GROUPS_SHOWN = 6;
 const START = "queuectl worker start";
@@ -28,9 +30,9 @@ export const equalCommand = () => "queuectl status";
 export async function load(route, signal) {
   const [overview, failures, waiting] = await Promise.all([
     get("api/overview", signal), loadFailures(signal),
-    get(`api/jobs?state=pending,failed&limit=${WAITING_SHOWN}`, signal),
+    get(`api/jobs?state=pending,failed&limit=${WAITING_LOADED}`, signal),
   ]);
-  return { overview, failures, waiting: waiting.jobs };
+  return { overview, failures, waiting: varied(waiting.jobs) };
 }
 
 export function draw({ overview, failures, waiting }, app) {
@@ -112,8 +114,11 @@ function remaining(overview) {
   let [text, more] = ["–", "no job has ended lately"];
   if (!(counts.pending + counts.processing + counts.failed)) [text, more] = ["none", "no job is left"];
   else if (is_moving === false) more = "nothing moves";
-  else if (eta_s) [text, more] = [`≈ ${roughly(eta_s * 1000)}`,
-    `done about ${clockMinute(now() + eta_s * 1000)}`];
+  else if (eta_s) {
+    const held = overview.stuck.reduce((sum, sign) => sum + (ORDINARY.has(sign.because) ? 0 : sign.waiting), 0);
+    text = `≈ ${roughly(eta_s * 1000)}`;
+    more = `about ${clockMinute(now() + eta_s * 1000)}${held ? `, but ${number(held)} are held` : ""}`;
+  }
   return h("li", { key: "eta" }, h("div", {}, h("span", { class: "label" }, "Time left"), h("b", {}, text),
     h("small", {}, more)));
 }
@@ -158,6 +163,20 @@ function running({ workers, counts }, app) {
 
 function badgeSign(worker) {
   return worker.state === "busy" ? null : h("span", { class: "tag" }, worker.state);
+}
+
+// Returns a few of these jobs, in their order, so that each cause has some and the first cause not all.
+function varied(jobs) {
+  const seen = {};
+  const first = jobs.filter((job) => {
+    const cause = job.why?.because || "";
+    const key = cause === "waits for a worker" ? cause : `${cause} ${job.queue}`;
+    seen[key] = (seen[key] || 0) + 1;
+    return seen[key] <= SAME_CAUSE;
+  });
+  const others = jobs.filter((job) => !first.includes(job));
+  const shown = new Set([...first, ...others].slice(0, WAITING_SHOWN));
+  return jobs.filter((job) => shown.has(job));
 }
 
 function waitingFor({ counts }, jobs) {
