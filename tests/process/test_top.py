@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.homes import SCRIPT, CommandLine, until
+from tests.homes import SCRIPT, CommandLine, is_alive, until
 
 NEEDS_TMUX = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 SLOW_OUTPUT = "n=0; while :; do n=$((n+1)); echo line-$n; echo other >&2; sleep 0.05; done"
@@ -82,6 +83,8 @@ def jobs(queuectl: CommandLine) -> CommandLine:
     queuectl.ok("worker", "start", "--count", "1")
     queuectl.until_state("bad", "dead")
     queuectl.until_state("noisy", "processing")
+    queuectl.environ["TMPDIR"] = os.path.dirname(queuectl.home)
+    queuectl.environ["VISUAL"] = "sed -i.old 's/\"priority\": 0/\"priority\": 3/'"
     return queuectl
 
 
@@ -184,6 +187,23 @@ def test_the_terminal_is_as_before_at_the_end(opened: Tmux, key: str) -> None:
 
 
 @NEEDS_TMUX
+def test_one_job_is_edited_in_an_editor_and_the_screen_comes_back(opened: Tmux, jobs: CommandLine) -> None:
+    opened.press("Down", "e")
+    opened.until("changed priority of mail-0", "jobs ")
+    assert jobs.job("mail-0")["priority"] == 3
+    opened.press("Up", "e")
+    opened.until("noisy", "processing")
+    assert "Traceback" not in opened.screen()
+
+
+@NEEDS_TMUX
+def test_it_ends_with_its_terminal(opened: Tmux) -> None:
+    pid = opened.pid()
+    opened.close()
+    until(lambda: not is_alive(pid), lambda: "top to end")
+
+
+@NEEDS_TMUX
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_an_idle_top_makes_no_system_call(queuectl: CommandLine) -> None:
     queuectl.ok("worker", "start")
@@ -233,9 +253,12 @@ def test_without_a_terminal_it_says_what_to_do(queuectl: CommandLine) -> None:
 
 
 @NEEDS_TMUX
-@pytest.mark.parametrize("environ", ["TERM=dumb", "TERM=nonsense"])
-def test_a_terminal_without_a_screen_gets_the_list(jobs: CommandLine, environ: str) -> None:
-    tmux = Tmux(jobs, environ=environ)
+@pytest.mark.parametrize("why", ["TERM=dumb", "TERM=nonsense", "no curses"])
+def test_a_terminal_without_a_screen_gets_the_list(jobs: CommandLine, why: str, tmp_path: Path) -> None:
+    if why == "no curses":
+        (tmp_path / "curses.py").write_text("raise ImportError('No module named _curses')")
+        why = f"PYTHONPATH={tmp_path}"
+    tmux = Tmux(jobs, environ=f"export {why};")
     try:
         tmux.until("ID", "noisy", "mail-3")
         tmux.press("C-c")

@@ -26,7 +26,7 @@ OPTIONS = (
 def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     """Show the home until the user quits.
 
-    Raises: InvalidInput.
+    Raises: QueueError.
     """
     if args.once:
         return _print_once(queue, args, screen)
@@ -40,6 +40,7 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
         return _list_instead(queue, args, screen, lack)
     queue.deadline_s = ANSWER_WITHIN_S
     session = _session(queue, args)
+    session.check()
     try:
         with Painter() as painter:
             Loop(queue, session, painter).run()

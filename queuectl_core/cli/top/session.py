@@ -46,6 +46,7 @@ class Session:
         self.is_urgent = False
         """Whether to read it at once, because a key needs it."""
         self.task: Task | None = None
+        self._if_stopped = ""
         self.editing: str | None = None
         """The job to open in an editor, which needs the terminal."""
         self._on_answer: dict[str, Callable[[], Any]] = {}
@@ -61,6 +62,13 @@ class Session:
         from ..filters import chosen_by
 
         return chosen_by(filter_words.arguments_of(list(self.top.filter)))
+
+    def check(self) -> None:
+        """Check that the home can be read and that the filter is valid.
+
+        Raises: QueueError.
+        """
+        self._queue.page(limit=1, **self.chosen_filter)
 
     def read_again(self) -> None:
         """Read the home at once."""
@@ -79,7 +87,7 @@ class Session:
                 self._type(top.prompt, key)
             elif self.task is not None and key == "Esc":
                 self.task = None
-                top.say("stopped; what was changed stays changed", is_refusal=True)
+                top.say(self._if_stopped, is_refusal=True)
             else:
                 self._act(key)
         except QueueError as refusal:
@@ -150,7 +158,7 @@ class Session:
         """
         before, self.top.filter = self.top.filter, list(words)
         try:
-            self._queue.page(limit=1, **self.chosen_filter)
+            self.check()
         except QueueError:
             self.top.filter = before
             raise
@@ -253,8 +261,9 @@ class Session:
         self.task = self._previewed(Preview(self._queue, self.top, verb, extra))
 
     def _previewed(self, preview: Preview) -> Task:
+        self._if_stopped = "stopped; nothing was changed"
         for count in preview:
-            yield f"counting: {counted(count)} so far; Esc stops"
+            yield f"{count:,} jobs so far; Esc stops the count"
         plan = preview.plan
         if plan is not None:
             self.top.question = Question(plan.title, plan.sample, plan.command)
@@ -266,6 +275,7 @@ class Session:
 
     def _done(self, doing: Doing) -> Task:
         plan = doing.plan
+        self._if_stopped = "stopped; what is changed stays changed"
         for count in doing:
             yield f"{plan.done} {count:,} of {len(plan.ids):,}; Esc stops"
         self.top.marks, self.top.marks_all = {}, False

@@ -93,6 +93,23 @@ def test_a_change_meets_no_job_that_came_after_the_preview(desk: Desk) -> None:
     assert desk.top.message == "canceled 5 jobs; 1 had changed meanwhile"
 
 
+def test_a_long_count_and_a_long_change_can_be_stopped(desk: Desk) -> None:
+    desk.queue.enqueue_many([{"command": "true", "delay": "1h"}] * 1200)
+    desk.press("*")
+    desk.session.press("c")
+    desk.session.work()
+    assert desk.top.message == "500 jobs so far; Esc stops the count"
+    desk.session.press("Esc")
+    assert desk.session.task is None and desk.top.message == "stopped; nothing was changed"
+    desk.press("c")
+    assert desk.top.question is not None and desk.top.question.title == "cancel 1206 jobs?"
+    desk.session.press("y")
+    desk.session.work()
+    desk.session.press("Esc")
+    assert desk.top.message == "stopped; what is changed stays changed"
+    assert desk.queue.status()["counts"]["dead"] == 500
+
+
 def test_dead_jobs_are_retried_with_their_dependants(desk: Desk) -> None:
     desk.queue.enqueue("true", id="after", after=["j0"])
     desk.queue.cancel(["j0"])
