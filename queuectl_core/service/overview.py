@@ -15,7 +15,7 @@ from ..engine.event_metrics import ready_ms
 from ..engine.queue_rules import is_known
 from ..model.job import FAILED, PENDING, PROCESSING, STATES, Job
 from ..table.counts import AFTER
-from ..table.index_keys import DELAYED, DUE, READY, index_of
+from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, index_of
 from ..table.metrics import MAX_QUEUES, MINUTES, OTHER, QueueMetrics
 from . import prefetched, queries, queue_pages
 from .explanations import hold_of, hold_of_all
@@ -137,18 +137,33 @@ class _Queues:
     def _others(self, records: list[Any]) -> Fields:
         """Return one record for the queues that have none."""
         counts = {state: self._table.counts[state] - sum(each["counts"][state] for each in records) for state in STATES}
-        waiting = counts[PENDING] + counts[FAILED]
+        names = [each["queue"] for each in records]
+        after, delayed = (
+            self._table.counts.get(count, 0) - sum(self._table.count_of(name, count) for name in names)
+            for count in (AFTER, DELAYED)
+        )
+        waiting, timed = counts[PENDING] + counts[FAILED], delayed + counts[FAILED]
         return {
             **dict.fromkeys(records[0]),
             "queue": OTHER,
             "counts": counts,
-            "waiting": {_held_by(self._hold) or "worker": waiting} if waiting else {},
-            "latency_ms": 0,
-            "longest_running_ms": 0,
+            "waiting": _without_zeros(
+                {_held_by(self._hold) or "worker": waiting - after - timed, "after": after, "time": timed}
+            ),
+            "latency_ms": self._age_of_first(set(names)),
+            "longest_running_ms": max(
+                (self._now_ms - since_ms for name, since_ms in self._since_ms.items() if name not in names), default=0
+            ),
             "defaults": {},
             "hold": self._hold,
             "throughput": self._throughput(OTHER),
         }
+
+    def _age_of_first(self, shown: set[str]) -> int:
+        """Return the age of the oldest of the first jobs of all named queues that could begin, but those shown."""
+        jobs = (self._table.get(id) for id in self._first_ready(index_of(READY, ALL_QUEUES)))
+        since_ms = [ready_ms(job, 0) for job in jobs if job is not None and job.queue not in shown]
+        return max(0, self._now_ms - min(since_ms, default=self._now_ms))
 
     def _throughput(self, name: str) -> Throughput:
         metrics = self._table.metrics.queues().get(name)
@@ -159,7 +174,7 @@ class _Queues:
         after = self._table.count_of(name, AFTER)
         timed = self._count_timed(name)
         reasons: dict[Reason, int] = {ready: max(0, waiting - after - timed), "after": after, "time": timed}
-        return {reason: count for reason, count in reasons.items() if count}
+        return _without_zeros(reasons)
 
     def _count_timed(self, name: str) -> int:
         """Return how many jobs of a queue wait for a time that is still to come."""
@@ -198,6 +213,10 @@ class _Queues:
                 return
             priority, sign, _ = entries[-1][0][len(index) + 1 :].rpartition("/")
             after = f"{index}/{priority}/~" if sign else f"{index}/{'9' * 12}"
+
+
+def _without_zeros(reasons: dict[Reason, int]) -> dict[Reason, int]:
+    return {reason: count for reason, count in reasons.items() if count > 0}
 
 
 def _held_by(hold: Fields | None) -> Reason | None:

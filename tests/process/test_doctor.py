@@ -93,6 +93,18 @@ def test_repair_keeps_the_rest_names_the_lost_and_changes_nothing(queuectl: Comm
     queuectl.ok("--home", target, "enqueue", "--id", "d", "--command", "true")
 
 
+def test_repair_keeps_the_counters(queuectl: CommandLine, target: str) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--command", "true")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "completed")
+    queuectl.ok("worker", "stop")  # a checkpoint
+    queuectl.ok("enqueue", "--command", "true")
+    before = [line for line in queuectl.ok("metrics").splitlines() if "_total{" in line]
+    queuectl.ok("doctor", "--repair", target)
+    after = [line for line in queuectl.ok("metrics", "--home", target).splitlines() if "_total{" in line]
+    assert after == before and 'queuectl_jobs_enqueued_total{queue="default"} 2' in after
+
+
 def test_repair_keeps_when_a_batch_ran(queuectl: CommandLine, target: str) -> None:
     queuectl.ok("enqueue", "--batch", "x", "--command", "true")
     queuectl.ok("worker", "start", "--burst", "--quiet")

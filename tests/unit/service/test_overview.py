@@ -112,10 +112,17 @@ def test_queues_beyond_a_hundred_have_one_entry() -> None:
     engine = an_engine()
     for n in range(150):
         enqueue(engine, f"job{n}", queue=f"q{n:03}")
-    queues = overview_of(engine)["queues"]
+    enqueue(engine, "later", queue="q149", delay=60)
+    enqueue(engine, "blocked", queue="q149", after=["later"])
+    enqueue(engine, "shown", queue="q001", after=["later"])
+    enqueue(engine, "first", queue="q149", priority=9)
+    dispatch(engine, NOW_MS + 500)
+    enqueue(engine, "second", queue="q149", priority=9)
+    queues = overview_of(engine, NOW_MS + 2000)["queues"]
     assert len(queues) == 101
+    assert (queues[-1]["latency_ms"], queues[-1]["longest_running_ms"]) == (2000, 1500)
     assert queues[-1]["queue"] == "(other)"
-    assert (queues[-1]["counts"]["pending"], queues[-1]["waiting"]) == (51, {"worker": 51})
+    assert (queues[-1]["counts"]["pending"], queues[-1]["waiting"]) == (54, {"worker": 52, "after": 1, "time": 1})
 
 
 def test_the_cost_does_not_depend_on_the_number_of_jobs() -> None:
