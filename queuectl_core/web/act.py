@@ -14,10 +14,9 @@ from ..errors import InvalidInput, NothingToDo, QueueError
 from . import command_words
 from .action import MOVE, Action, ids_of, is_set, mapping, verb_of
 from .context import Context
-from .event_stream import LINES
 from .incoming import Request
 from .refusal import Refusal, refusal_of
-from .replies import Reply, json_reply, to_json
+from .replies import Reply, json_reply, lines_reply, to_json
 
 PROGRESS_EVERY_S = 0.5
 
@@ -38,7 +37,7 @@ def act(context: Context, request: Request) -> Reply:
     if first is None:
         raise NothingToDo(what="no matching job is in a suitable state")
     if action.ids is None:
-        return Reply(_progress(action, request, chain((first,), portions)), LINES)
+        return lines_reply(_progress(action, request, chain((first,), portions)))
     with context.change(request.sender, action.said) as results:
         changed = action.apply(first)
         results.append(f"{changed} jobs")

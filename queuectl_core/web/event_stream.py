@@ -17,7 +17,7 @@ from ..errors import EventsExpired, InvalidInput, QueueError
 from ..storage import journal_reader
 from .incoming import Request
 from .refusal import Refusal
-from .replies import Reply, to_json
+from .replies import Reply, lines_reply, to_json
 
 PAUSE_S = 0.25
 """The seconds from one look at the journal to the next while much happens."""
@@ -27,7 +27,6 @@ MAX_LISTENERS = 24
 MAX_EVENTS = 200
 """The most events that are told one by one. If more happen between two looks, a page reads everything again anyway."""
 
-LINES = "application/x-ndjson"
 _MAX_TEXT = 200
 _FIELDS = ("seq", "event", "at", "id", "queue", "name", "reason", "worker")
 
@@ -92,7 +91,7 @@ class EventStream:
             if len(self._listeners) >= MAX_LISTENERS:
                 raise Refusal(503, "crowded", "too many pages are open; close some")
         after = journal_reader.last_known(self._folder) if text is None else int(text)
-        return Reply(self._lines(request.client, after, text is not None), LINES)
+        return lines_reply(self._lines(request.client, after, text is not None))
 
     def _lines(self, client: socket.socket, after: int, has_after: bool) -> Iterator[bytes]:
         listener = _Listener()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .refusal import Refusal
 
-JSON, TEXT = "application/json", "text/plain; charset=utf-8"
+JSON, TEXT, LINES = "application/json", "text/plain; charset=utf-8", "application/x-ndjson"
 
 SECURITY = (
     (
@@ -47,6 +47,11 @@ class Reply(NamedTuple):
 def json_reply(value: object, status: int = 200) -> Reply:
     """Return a value as JSON, without secrets."""
     return Reply(to_json(value), status=status)
+
+
+def lines_reply(lines: Iterator[bytes]) -> Reply:
+    """Return lines of JSON as they come. The header tells a proxy to hold none back."""
+    return Reply(lines, LINES, headers=(("X-Accel-Buffering", "no"),))
 
 
 def to_json(value: object) -> bytes:

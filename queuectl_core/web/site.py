@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..api import Queue
-from ..errors import HomeGone
 from . import changes, home_reads, job_reads, page_files
 from .act import act
 from .context import Context
@@ -80,7 +79,7 @@ class Site:
         self.context = Context(queue, gate.is_read_only)
         self._gate = gate
         self._base = tuple(part for part in base_path.split("/") if part)
-        self._is_home = _identity(queue.home.path)
+        self._home = _identity(queue.home.path)
 
     def answer(self, request: Request, body: Callable[[], object]) -> Reply:
         """Return the reply to a request, whose host is already checked.
@@ -95,8 +94,9 @@ class Site:
         parts = parts[len(self._base) :]
         route = _route_of(request.method, parts)
         self._gate.check(route.access, request.headers)
-        if route.access != OPEN and _identity(self.context.queue.home.path) != self._is_home:
-            raise HomeGone(path=self.context.queue.home.path)
+        if route.access != OPEN and _identity(self.context.queue.home.path) != self._home:
+            what = f"home {self.context.queue.home.path} was removed or moved while this server ran"
+            raise Refusal(503, "home_gone", what)
         body_value = body() if request.method == "POST" else None
         return route.handler(self.context, request._replace(path=parts, body=body_value))
 

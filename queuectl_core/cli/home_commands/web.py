@@ -50,7 +50,9 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
     from ...web.start import start
 
     started = start(queue, options)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
     files = []
     try:
         _announce(started, options, screen)
