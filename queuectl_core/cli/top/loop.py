@@ -178,7 +178,7 @@ class Loop:
         change_ms = changes_in_ms(top, columns, rows)
         if change_ms is not None:
             ends.append(change_ms / 1000)
-        if top.pane.kind == OUTPUT and _runs(top.chosen()):
+        if top.pane.kind == OUTPUT and not top.has_help and _runs(top.chosen()):
             ends.append(FOLLOW_EVERY_S if top.is_following else WATCH_OUTPUT_S)
         return min(ends, default=None)
 

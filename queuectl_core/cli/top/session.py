@@ -28,6 +28,9 @@ Task = Iterator[str]
 """Work in steps, between which keys are read. Each step gives a message."""
 
 _MOVES = {"Up": -1, "k": -1, "Down": 1, "j": 1}
+CHANGE_WITHIN_S = 30.0
+"""How many seconds one request of a change may take, also where a key waits less for an answer."""
+
 EDIT_HINT = "FIELD=VALUE, like priority=10 or queue=slow"
 
 
@@ -274,10 +277,14 @@ class Session:
         self.task = self._done(Doing(self._queue, plan))
 
     def _done(self, doing: Doing) -> Task:
-        plan = doing.plan
+        plan, before_s = doing.plan, self._queue.deadline_s
         self._if_stopped = "stopped; what is changed stays changed"
-        for count in doing:
-            yield f"{plan.done} {count:,} of {len(plan.ids):,}; Esc stops"
+        self._queue.deadline_s = max(before_s, CHANGE_WITHIN_S)
+        try:
+            for count in doing:
+                yield f"{plan.done} {count:,} of {len(plan.ids):,}; Esc stops"
+        finally:
+            self._queue.deadline_s = before_s
         self.top.marks, self.top.marks_all = {}, False
         self.read_again()
         left = len(plan.ids) - doing.count

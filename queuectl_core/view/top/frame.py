@@ -19,6 +19,7 @@ from .state import OUTPUT, PANE, TEXT, Question, Top
 
 MIN_COLUMNS, MIN_ROWS = 20, 6
 _FEW_ROWS = 14
+_WIDE = 100
 
 
 class Layout(NamedTuple):
@@ -152,14 +153,15 @@ def _hints(columns: int) -> Line:
 
 
 def help_lines(columns: int) -> list[Line]:
-    """Return the help: each key with its command."""
-    lines: list[Line] = [[Span("Keys of queuectl top", "head")], []]
+    """Return the help: each key with its command, which lacks its first word where there is little room."""
+    prefix = "queuectl "
+    is_wide = columns >= _WIDE
+    title = [Span("" if is_wide else f"the same as a command: {prefix}…", "dim")]
+    lines: list[Line] = [apart([Span("Keys of queuectl top", "head")], title, columns), []]
     for key in KEYS:
         names = " ".join(NAMES.get(name, name) for name in key.names)
-        left = [Span(cell(names, 12), "key"), Span(key.said)]
-        lines.append(apart(left, [Span(key.command, "dim")], columns) if columns >= 100 else left)
-        if columns < 100 and key.command and len(key.said) + len(key.command) + 15 <= columns:
-            lines[-1] = apart(left, [Span(key.command, "dim")], columns)
+        command = key.command if is_wide else key.command.replace(prefix, "", 1)
+        lines.append(apart([Span(cell(names, 12), "key"), Span(key.said)], [Span(command, "dim")], columns))
     return [*lines, [], [Span("Filters: --state dead  --queue gpu  --tag user=ann  --ended-since 1h …")]]
 
 

@@ -259,3 +259,11 @@ def test_words_longer_than_a_line_are_broken() -> None:
 
 def test_the_time_left_is_said_in_words() -> None:
     assert header.eta(None, 3) == "ETA unknown" and header.eta(0.0, 0) == "nothing left"
+
+
+def test_the_help_of_a_usual_terminal_has_all_commands_too() -> None:
+    top = a_top()
+    top.has_help = True
+    seen = text(top, 80, 24)
+    assert "queuectl …" in seen
+    assert all(key.said in seen and key.command.replace("queuectl ", "") in seen for key in KEYS)
