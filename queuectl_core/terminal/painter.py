@@ -28,6 +28,9 @@ _NAMES = {
 }
 _KEYS = ("UP", "DOWN", "PPAGE", "NPAGE", "HOME", "END", "ENTER", "BACKSPACE", "F1", "RESIZE", "LEFT", "RIGHT")
 _SAID = {"Ppage": "PgUp", "Npage": "PgDn"}
+_PLAIN = str.maketrans("─…·▲▼▁▂▃▄▅▆▇█", "-~.^v_.-=+*##")
+"""ASCII for what the screen itself has beside the text of jobs, in a locale without UTF-8."""
+
 _ESCAPE_MS = 25
 """How long an escape sequence of a key may take."""
 
@@ -148,7 +151,7 @@ class Painter:
             self._window.move(row, 0)
             for text, style in line:
                 if self._is_ascii:
-                    text = text.encode("ascii", "replace").decode()
+                    text = text.translate(_PLAIN).encode("ascii", "replace").decode()
                 self._window.addstr(text, self._styles.get(style, 0))
         except self._curses.error:  # the last cell is painted, and the cursor has no place behind it
             pass

@@ -151,7 +151,7 @@ def test_somebody_follows_output_filters_it_and_reads_details(opened: Tmux, jobs
     opened.press("Escape", "w")
     opened.until("noisy is processing: running on w1")
     opened.press("?")
-    opened.until("Keys of queuectl top", "queuectl cancel ID")
+    opened.until("Keys of queuectl top", " cancel ID")
     opened.press("x", "!")
     opened.until("failed first", "> bad", "exit code 7", "no route")
 

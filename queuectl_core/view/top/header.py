@@ -41,10 +41,16 @@ def _first(top: Top, view: View, columns: int) -> Line:
 
 
 def _counts(view: View, columns: int) -> Line:
-    left: list[Span] = []
-    for state, count in view["counts"].items():
-        left += [Span(f"{count:,} "), Span(state, state if count else "dim"), Span("  ")]
-    return apart(left, [Span(eta(view["eta_s"], view["unfinished"]), "head")], columns)
+    """Return the number of jobs in each state. Where there is little room, states without jobs are left out."""
+    right = [Span(eta(view["eta_s"], view["unfinished"]), "head")]
+    for is_short in (False, True):
+        left: list[Span] = []
+        for state, count in view["counts"].items():
+            if count or not is_short:
+                left += [Span(f"{count:,} "), Span(state, state if count else "dim"), Span("  ")]
+        if width_of(left) + width_of(right) <= columns:
+            break
+    return apart(left[:-1], right, columns)
 
 
 def eta(seconds: float | None, unfinished: int) -> str:

@@ -84,6 +84,12 @@ def test_the_header_counts_and_tells_the_pace_and_the_time_left() -> None:
     assert "300 pending" in seen and "ETA 10m00s" in seen and "30.0 jobs/min" in seen
 
 
+def test_states_without_jobs_are_left_out_where_there_is_little_room() -> None:
+    top = a_top([], {"completed": 1234, "dead": 9, "processing": 1})
+    assert "0 pending" in text(top, 80) and "0 pending" not in text(top, 60)
+    assert "9 dead" in text(top, 60)
+
+
 @pytest.mark.parametrize("columns", [20, 40, 60, 72, 80, 109, 110, 200])
 @pytest.mark.parametrize("rows", [6, 10, 14, 24, 50])
 def test_every_size_is_filled_and_nothing_is_wider(columns: int, rows: int) -> None:
