@@ -16,7 +16,7 @@ from ..engine.queue_rules import is_known
 from ..model.job import FAILED, PENDING, PROCESSING, STATES, Job
 from ..table.counts import AFTER
 from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, index_of
-from ..table.metrics import MAX_QUEUES, MINUTES, OTHER, QueueMetrics
+from ..table.metrics import DURATION, MAX_QUEUES, MINUTES, OTHER, TURNAROUND, QueueMetrics
 from . import prefetched, queries, queue_pages
 from .explanations import hold_of, hold_of_all
 from .fields import Fields
@@ -131,6 +131,7 @@ class _Queues:
             "latency_ms": 0 if is_paused else max(0, self._now_ms - min(since_ms, default=self._now_ms)),
             "longest_running_ms": 0 if began_ms is None else max(0, self._now_ms - began_ms),
             "hold": hold,
+            "mean_run_ms": self._mean_run_ms(name),
             "throughput": self._throughput(name),
         }
 
@@ -156,6 +157,7 @@ class _Queues:
             ),
             "defaults": {},
             "hold": self._hold,
+            "mean_run_ms": self._mean_run_ms(OTHER),
             "throughput": self._throughput(OTHER),
         }
 
@@ -164,6 +166,14 @@ class _Queues:
         jobs = (self._table.get(id) for id in self._first_ready(index_of(READY, ALL_QUEUES)))
         since_ms = [ready_ms(job, 0) for job in jobs if job is not None and job.queue not in shown]
         return max(0, self._now_ms - min(since_ms, default=self._now_ms))
+
+    def _mean_run_ms(self, name: str) -> float | None:
+        """Return how long the attempts of a queue took on average."""
+        known = self._table.metrics.queues().get(name)
+        if known is None:
+            return None
+        sum_ms, *buckets = known.values[DURATION:TURNAROUND]
+        return sum_ms / sum(buckets) if any(buckets) else None
 
     def _throughput(self, name: str) -> Throughput:
         metrics = self._table.metrics.queues().get(name)

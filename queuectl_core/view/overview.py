@@ -19,6 +19,7 @@ from ..timestamps import from_utc, utc
 from .sentences import explained
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from ..model.overview_records import OverviewRecord, QueueNow, Reason, Slots, Throughput, WorkerNow
@@ -29,6 +30,9 @@ MINUTES = 60
 
 PACE_MINUTES = 10
 """The latest minutes from which the pace is estimated."""
+
+SURE_MINUTES = 3
+"""After how many minutes of work the pace is counted, and not expected."""
 
 
 class WorkerView(TypedDict):
@@ -117,7 +121,8 @@ class View(TypedDict):
 
 def of(record: OverviewRecord, home: str) -> View:
     """Return the view of a home, whose path is `home`."""
-    counts, pace = record["counts"], _pace_per_s(record["throughput"])
+    counts = record["counts"]
+    pace = _pace_per_s(record["throughput"], _sum_of(map(_expected_per_s, record["queues"])))
     unfinished = _unfinished(counts)
     stuck = _stuck(record, home)
     return {
@@ -164,7 +169,7 @@ def _queue(record: QueueNow, home: str) -> QueueView:
         "pause_reason": record["pause_reason"],
         "held": None if hold is None else explained({"home": home, **hold}),
         "throughput": _minutes(record["throughput"]),
-        "eta_s": _eta_s(_unfinished(counts), _pace_per_s(record["throughput"])),
+        "eta_s": _eta_s(_unfinished(counts), _pace_per_s(record["throughput"], _expected_per_s(record))),
     }
 
 
@@ -179,17 +184,33 @@ def _unfinished(counts: dict[State, int]) -> int:
 # The pace
 
 
-def _pace_per_s(throughput: Throughput) -> float | None:
-    """Return how many jobs ended in a second lately, or None if none has.
+def _pace_per_s(throughput: Throughput, expected: float | None) -> float | None:
+    """Return how many jobs end in a second, or None if that is unknown.
 
     The time counts from the first minute in which something ended: before it, there may have been nothing to do.
+    What ended in a few minutes says little, because the work may have begun at any time in the first of them. Then
+    the pace is the one that is `expected`, if there is one.
     """
     ended = [sum(both) for both in zip(throughput["completed"], throughput["dead"])][-PACE_MINUTES:]
-    first = next((n for n, count in enumerate(ended) if count), None)
-    if first is None:
-        return None
-    seconds = (len(ended) - 1 - first) * 60 + max(1.0, throughput["elapsed_ms"] / 1000)
-    return sum(ended) / seconds
+    first = next((n for n, count in enumerate(ended) if count), len(ended))
+    minutes = len(ended) - 1 - first
+    if minutes < SURE_MINUTES and expected is not None:
+        return expected
+    return sum(ended) / (minutes * 60 + max(1.0, throughput["elapsed_ms"] / 1000)) if any(ended) else None
+
+
+def _expected_per_s(queue: QueueNow) -> float | None:
+    """Return at which rate the running jobs of a queue end, if they take as long as others did.
+
+    Source: Little's law.
+    """
+    running, mean_ms = queue["counts"][PROCESSING], queue["mean_run_ms"]
+    return running * 1000 / max(1.0, mean_ms) if running and mean_ms is not None else None
+
+
+def _sum_of(numbers: Iterable[float | None]) -> float | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
 
 
 def _eta_s(unfinished: int, pace_per_s: float | None) -> float | None:

@@ -164,3 +164,14 @@ def test_it_is_the_same_with_and_without_a_supervisor(queuectl: CommandLine) -> 
     assert record["slots"] == {"total": 1, "used": 1}
     assert record["queues"][1]["counts"]["processing"] == 1
     assert set(alone) == set(record)
+
+
+def test_a_queue_knows_how_long_its_attempts_took_on_average() -> None:
+    engine = an_engine()
+    enqueue(engine, "a", "b", "c")
+    assert queue_of(engine)["mean_run_ms"] is None
+    for ending in (exited(0)._replace(duration_ms=100), exited(0)._replace(duration_ms=300)):
+        id = dispatch(engine)
+        assert id is not None
+        finish(engine, id, ending)
+    assert queue_of(engine)["mean_run_ms"] == 200

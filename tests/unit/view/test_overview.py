@@ -28,7 +28,7 @@ def a_queue(name: str = "default", **more: Any) -> dict[str, Any]:
     return {
         **{"queue": name, "counts": dict.fromkeys(STATES, 0), "limit": None, "rate": None, "defaults": {}},
         **{"paused_since": None, "paused_until": None, "pause_reason": None, "waiting": {}, "latency_ms": 0},
-        **{"longest_running_ms": 0, "hold": None, "throughput": throughput(), "limit_load": None},
+        **{"longest_running_ms": 0, "hold": None, "throughput": throughput(), "limit_load": None, "mean_run_ms": None},
         **{"min_free_mem": None, **more},
     }
 
@@ -70,6 +70,16 @@ def test_the_pace_counts_jobs_that_died_and_forgets_what_ended_long_ago() -> Non
     dead = [0] * 59 + [30]
     assert view_of(throughput=throughput({10: 99}, dead=dead))["jobs_per_minute"] == pytest.approx(60)
     assert view_of({"pending": 1}, throughput=throughput({10: 99}))["eta_s"] is None
+
+
+def test_at_first_jobs_are_expected_to_take_as_long_as_others_did() -> None:
+    counts = {**dict.fromkeys(STATES, 0), "pending": 58, "processing": 2}
+    queues = [a_queue(counts=counts, mean_run_ms=4000), a_queue("new", mean_run_ms=None), a_queue("idle", mean_run_ms=9)]
+    for ended in ({}, {0: 1}, {0: 1, 2: 1}):
+        view = view_of(counts, queues=queues, throughput=throughput(ended))
+        assert (view["eta_s"], view["queues"][0]["eta_s"]) == (pytest.approx(120), pytest.approx(120))
+    counted = view_of(counts, queues=queues, throughput=throughput({0: 1, 3: 209}))
+    assert counted["eta_s"] == pytest.approx(60)
 
 
 def test_a_queue_has_a_time_left_of_its_own() -> None:
