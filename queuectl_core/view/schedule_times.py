@@ -22,11 +22,21 @@ NEXT_TIMES = 5
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_WEEKDAYS = {"*": "every day", "1-5": "Monday to Friday", "mon-fri": "Monday to Friday", "0,6": "Saturday and Sunday"}
+_WEEKDAYS = {
+    "*": "every day",
+    "1-5": "Monday to Friday",
+    "mon-fri": "Monday to Friday",
+    "0,6": "Saturday and Sunday",
+}
 
 
-def next_times(schedule: ScheduleRecord, zone_of: Callable[[str], datetime.tzinfo | None]) -> list[str]:
-    """Return the next five times of a schedule, or none while it is paused. `zone_of` finds a time zone by name."""
+def next_times(
+    schedule: ScheduleRecord, zone_of: Callable[[str], datetime.tzinfo | None]
+) -> list[str]:
+    """Return the next five times of a schedule, or none while it is paused.
+
+    `zone_of` finds a time zone by name.
+    """
     first = schedule["next_run_at"]
     if first is None:
         return []
@@ -39,7 +49,10 @@ def next_times(schedule: ScheduleRecord, zone_of: Callable[[str], datetime.tzinf
     except (QueueError, ValueError):
         return [first]
     found = [from_utc(first)]
-    while len(found) < NEXT_TIMES and (following := cron.next_after(times, found[-1], zone)) is not None:
+    while (
+        len(found) < NEXT_TIMES
+        and (following := cron.next_after(times, found[-1], zone)) is not None
+    ):
         found.append(following)
     return list(map(utc, found))
 
@@ -87,7 +100,9 @@ def _days_of(weekday: str) -> str | None:
     """Return days of the week in words."""
     if weekday in _WEEKDAYS:
         return _WEEKDAYS[weekday]
-    numbers = [_DAY_NAMES.index(name) if name in _DAY_NAMES else name for name in weekday.split(",")]
+    numbers = [
+        _DAY_NAMES.index(name) if name in _DAY_NAMES else name for name in weekday.split(",")
+    ]
     if not all(str(number).isdigit() and int(number) < len(_DAYS) for number in numbers):
         return None
     return "every " + " and ".join(_DAYS[int(number)] for number in numbers)

@@ -1,1 +1,1 @@
-"""The web page: an HTTP server, its security, its fixed table of requests, and the files of the page."""
+"""The web page: an HTTP server, its security, its requests, and the files of the page."""

@@ -1,6 +1,7 @@
 """Act: the requests that change jobs by their IDs or by a filter.
 
-A filter selects all its jobs before the first change, and a job that has left its state by then stays as it is.
+A filter selects all its jobs before the first change, and a job that has left its state by then
+stays as it is.
 """
 
 from __future__ import annotations
@@ -59,13 +60,18 @@ class _Pace:
 
 
 def _progress(action: Action, request: Request, portions: Iterator[list[str]]) -> Iterator[bytes]:
-    """Change the jobs, and yield a line about it now and then. If the page is closed, it ends between two parts."""
+    """Change the jobs, and yield a line about it now and then.
+
+    If the page is closed, it ends between two parts.
+    """
     pace, told = _Pace(), {"changed": 0, "of": 0}
     held = []
     try:
         with action.context.change(request.sender, action.said) as results:
             for portion in portions:
-                held.append(" ".join(portion))  # a million IDs in lists would take four times the memory
+                held.append(
+                    " ".join(portion)
+                )  # a million IDs in lists would take four times the memory
                 told["of"] += len(portion)
                 if pace.is_due():
                     yield _line(told)

@@ -1,4 +1,4 @@
-"""Action: one change of jobs that a request names by their IDs or by a filter, and what it would change.
+"""Action: one change of jobs, which a request names by their IDs or by a filter.
 
 The meaning is that of the command of the same name, whose code selects and changes the jobs.
 """
@@ -73,7 +73,10 @@ class Action:
         if self.verb == RETRY_DEAD:
             fields = options.pop("fields", None) or {}
             has_dependants = options.pop("dependants", None)
-            verb, options = ["dlq", "retry", *(["--with-dependants"] if has_dependants else [])], fields
+            verb, options = (
+                ["dlq", "retry", *(["--with-dependants"] if has_dependants else [])],
+                fields,
+            )
             which = list(self.ids or self._selection.words_without("state") or ["--all"])
         return self.context.command(command_words.for_jobs(verb, which, options))
 
@@ -89,7 +92,7 @@ class Action:
         return {**counted, "command": self.command}
 
     def _counted(self) -> dict[str, Any]:
-        """Return how many jobs the filter selects, from a counter or as far as there is time, and some of them."""
+        """Return how many jobs the filter selects, as far as there is time, and some of them."""
         status = self.context.queue.status()
         known = None if self._selection.group else count_of(self.context, self._wanted(), status)
         count, sample, end_s = 0, list[str](), time.monotonic() + COUNTING_S
@@ -97,7 +100,11 @@ class Action:
             count += len(portion)
             sample = sample or portion[:SAMPLE_IDS]
             if known is not None or time.monotonic() > end_s:
-                return {"count": count if known is None else known, "sample": sample, "is_complete": known is not None}
+                return {
+                    "count": count if known is None else known,
+                    "sample": sample,
+                    "is_complete": known is not None,
+                }
         return {"count": count, "sample": sample, "is_complete": True}
 
     def portions(self) -> Iterator[list[str]]:
@@ -110,7 +117,9 @@ class Action:
             yield from self._group()
 
     def apply(self, ids: list[str]) -> int:
-        """Change these jobs, and return how many. One job that is named is refused if it is unsuitable.
+        """Change these jobs, and return how many.
+
+        One job that is named is refused if it is unsuitable.
 
         Raises: QueueError.
         """
@@ -201,6 +210,10 @@ def ids_of(value: object) -> list[str]:
 
     Raises: InvalidInput.
     """
-    if not isinstance(value, list) or not 0 < len(value) <= MAX_IDS or not all(isinstance(id, str) for id in value):
+    if (
+        not isinstance(value, list)
+        or not 0 < len(value) <= MAX_IDS
+        or not all(isinstance(id, str) for id in value)
+    ):
         raise InvalidInput(what=f"ids must be a list of 1 to {MAX_IDS} IDs")
     return list(dict.fromkeys(value))

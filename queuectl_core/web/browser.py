@@ -1,4 +1,4 @@
-"""Browser: the page in the browser of the user, without the token in the arguments of a process, which others see."""
+"""Browser: opens the page without the token in the arguments of a process, which others see."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import threading
 import webbrowser
 from collections.abc import Callable
 
-_PAGE = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={address}">'
+_PAGE = (
+    '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={address}">'
+)
 
 
 def show(address: str, note: Callable[[str], None]) -> str:
-    """Open a private file that leads to the address, and return its path. The caller removes it at the end.
+    """Open a private file that leads to the address, and return its path.
+
+    The caller removes it at the end.
 
     A browser in a terminal may not return, so nobody waits for it.
 

@@ -1,4 +1,4 @@
-"""Changes: the requests that change one job, add one, or change a queue, a schedule, a setting, or a pause."""
+"""Changes: the requests that edit or add a job, or change a queue, a schedule, or a setting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from .incoming import Request
 from .replies import Reply, json_reply
 
 ALL_QUEUES = "*"
-RULES = ("limit", "rate", "paused", "pause_for", "pause_reason", "limit_load", "min_free_mem", "defaults")
+RULES = (
+    "limit",
+    "rate",
+    "paused",
+    "pause_for",
+    "pause_reason",
+    "limit_load",
+    "min_free_mem",
+    "defaults",
+)
 """What a request can set for a queue."""
 
 SCHEDULE_WORDS = {"run": "run-now", "pause": "pause", "resume": "resume", "rm": "remove"}
@@ -31,7 +40,9 @@ def edit(context: Context, request: Request) -> Reply:
         raise InvalidInput(what="name a change, like priority")
     with context.change(request.sender, f"edit {id}: {', '.join(map(str, changes))}"):
         context.queue.edit([id], changes)
-    return json_reply({"id": id, "changed": 1, "command": context.command(command_words.edit(id, changes))})
+    return json_reply(
+        {"id": id, "changed": 1, "command": context.command(command_words.edit(id, changes))}
+    )
 
 
 def enqueue(context: Context, request: Request) -> Reply:
@@ -44,7 +55,9 @@ def enqueue(context: Context, request: Request) -> Reply:
     command = context.command(command_words.enqueue(job))
     if is_set(body, "dry_run"):
         record = context.queue.preview([job])[0]
-        return json_reply({"job": record, "timetable": record["retries_after_s"], "command": command})
+        return json_reply(
+            {"job": record, "timetable": record["retries_after_s"], "command": command}
+        )
     with context.change(request.sender, "enqueue") as results:
         id = context.queue.enqueue_many([job])[0]
         results.append(f"job {id}")
@@ -61,7 +74,9 @@ def queue(context: Context, request: Request) -> Reply:
     if name == ALL_QUEUES:
         raise InvalidInput(what="to pause all queues, use api/pause")
     if is_set(body, "rm"):
-        return _done(context, request, ["queue", "rm", name], lambda: context.queue.remove_queue(name))
+        return _done(
+            context, request, ["queue", "rm", name], lambda: context.queue.remove_queue(name)
+        )
     rules: Any = mapping(body.get("set"), "set")
     for rule in rules:
         if rule not in RULES:
@@ -102,7 +117,13 @@ def schedule(context: Context, request: Request) -> Reply:
         "resume": lambda: home.pause_schedule(name, False),
         "rm": lambda: home.remove_schedule(name),
     }
-    return _done(context, request, ["schedule", SCHEDULE_WORDS[do], name], doings[do], "id" if do == "run" else None)
+    return _done(
+        context,
+        request,
+        ["schedule", SCHEDULE_WORDS[do], name],
+        doings[do],
+        "id" if do == "run" else None,
+    )
 
 
 def config(context: Context, request: Request) -> Reply:
@@ -113,7 +134,9 @@ def config(context: Context, request: Request) -> Reply:
     body = mapping(request.body, "the request")
     key = _text(body, "key")
     if is_set(body, "unset"):
-        return _done(context, request, ["config", "unset", key], lambda: context.queue.configure(key, None))
+        return _done(
+            context, request, ["config", "unset", key], lambda: context.queue.configure(key, None)
+        )
     text = _text(body, "value")
     value = parse_setting(key, text)
     words = ["config", "set", key, "…" if key == "env" else text]

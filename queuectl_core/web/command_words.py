@@ -19,7 +19,10 @@ _NO_OPTION = ("input", "command")
 
 
 def option(name: str, value: object) -> list[str]:
-    """Return an option with its value, or once for each pair. One word keeps a value that begins with a dash."""
+    """Return an option with its value, or once for each pair.
+
+    One word keeps a value that begins with a dash.
+    """
     if isinstance(value, Mapping):
         return _pairs("tag" if name == "tags" else name, value)
     return _option(name, _HIDDEN if name in _SECRET or name == "input" else _text(value))
@@ -55,7 +58,11 @@ def edit(id: str, changes: Mapping[str, Any]) -> list[str]:
         if isinstance(value, Mapping):
             shown = _hidden(value) if name in _SECRET else value
             field = "tag" if name == "tags" else name
-            words += [word for key, text in shown.items() for word in ("--set", f"{field}.{key}={_text(text)}")]
+            words += [
+                word
+                for key, text in shown.items()
+                for word in ("--set", f"{field}.{key}={_text(text)}")
+            ]
         else:
             text = _HIDDEN if name in _SECRET or name == "input" else _text(value)
             words += ["--set", f"{name}={'' if value is None else text}"]

@@ -1,4 +1,4 @@
-"""Context: what the answers of the web server share: the home, how a command line names it, and running changes."""
+"""Context: what the answers of the web server share: the home, and running changes."""
 
 from __future__ import annotations
 
@@ -42,13 +42,16 @@ class Context:
         return shlex.join([*self._start, *words])
 
     def states_of(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Return the state of each of these jobs that exists, at most 5000, and when it last changed."""
+        """Return the state of each of these jobs that exists, and when it changed; at most 5000."""
         jobs = (job for page in self.queue.kept(ids) for job in page) if ids else ()
-        return {job["id"]: {"id": job["id"], "state": job["state"], "at": _changed_at(job)} for job in jobs}
+        return {
+            job["id"]: {"id": job["id"], "state": job["state"], "at": _changed_at(job)}
+            for job in jobs
+        }
 
     @contextmanager
     def change(self, sender: str, what: str) -> Iterator[list[str]]:
-        """Log who changes what, with the results that the block notes, and let the end of the server wait for it.
+        """Log who changes what, with the results of the block; the end of the server waits.
 
         Raises: Refusal.
         """

@@ -25,7 +25,10 @@ PAUSE_S = 0.25
 HEARTBEAT_S = 20.0
 MAX_LISTENERS = 24
 MAX_EVENTS = 200
-"""The most events that are told one by one. If more happen between two looks, a page reads everything again anyway."""
+"""The most events that are told one by one.
+
+If more happen between two looks, a page reads everything again anyway.
+"""
 
 _MAX_TEXT = 200
 _FIELDS = ("seq", "event", "at", "id", "queue", "name", "reason", "worker")
@@ -80,7 +83,7 @@ class EventStream:
         self._last = 0
 
     def reply(self, request: Request) -> Reply:
-        """Return the stream for one page, which begins with the events behind `after`, or with the latest number.
+        """Return the stream for one page, from the event behind `after` or from the latest one.
 
         Raises: Refusal, InvalidInput.
         """
@@ -108,7 +111,7 @@ class EventStream:
             listener.close()
 
     def _join(self, listener: _Listener, after: int | None) -> None:
-        """Add a listener, from the event after `after` on, and begin to watch if it is the first."""
+        """Add a listener, from the event behind `after` on, and watch if it is the first."""
         with self._lock:
             if self._wake is None:
                 self._last = journal_reader.last_known(self._folder)
@@ -146,14 +149,19 @@ class EventStream:
         return False
 
     def _tell(self, is_first: bool) -> None:
-        """Give the new events to all listeners. Other news, like the start of a supervisor, has only the number.
+        """Give the new events to all listeners.
+
+        Other news, like the start of a supervisor, has only the number.
 
         The first news come at once, and may be none.
         """
         try:
             last = journal_reader.last_known(self._folder)
             lines = _lines_between(self._folder, self._last, last)
-        except (QueueError, OSError):  # the home is being removed or replaced, which the page learns elsewhere
+        except (
+            QueueError,
+            OSError,
+        ):  # the home is being removed or replaced, which the page learns elsewhere
             return
         with self._lock:
             self._last = max(self._last, last)
@@ -184,4 +192,7 @@ def _skipped(after: int, last: int) -> bytes:
 def _short(fact: journal_reader.Fact) -> dict[str, object]:
     """Return what a page needs of an event; it asks for the rest."""
     values = {name: fact[name] for name in _FIELDS if fact.get(name) is not None}
-    return {name: value[:_MAX_TEXT] if isinstance(value, str) else value for name, value in values.items()}
+    return {
+        name: value[:_MAX_TEXT] if isinstance(value, str) else value
+        for name, value in values.items()
+    }

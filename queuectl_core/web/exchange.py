@@ -36,8 +36,12 @@ WRITE_S = 30.0
 """How long a client may take to accept one piece of a reply, in seconds."""
 
 MAX_QUERY_WORDS = 64
-_BAD_LINES = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect, MisplacedEnvelopeHeaderDefect)
-"""What the parser of headers finds if a line is no header, and the lines behind it would not count."""
+_BAD_LINES = (
+    FirstHeaderLineIsContinuationDefect,
+    MissingHeaderBodySeparatorDefect,
+    MisplacedEnvelopeHeaderDefect,
+)
+"""What the parser finds if a line is no header, and those behind it would not count."""
 
 _LINGER_S = 1.0
 _IS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -91,10 +95,16 @@ class Exchange(BaseHTTPRequestHandler):
         try:
             uid = uid_of(self.connection)
         except UnknownPeer:
-            raise Refusal(403, "other_user", "nobody owns the other end of this connection") from None
+            raise Refusal(
+                403, "other_user", "nobody owns the other end of this connection"
+            ) from None
         if uid is not None and uid not in self.server.uids:
             raise Refusal(403, "other_user", "connections of other users are refused")
-        where = f"{self.client_address[0]}:{self.client_address[1]}" if self.client_address else "the socket"
+        where = (
+            f"{self.client_address[0]}:{self.client_address[1]}"
+            if self.client_address
+            else "the socket"
+        )
         return where if uid is None else f"{_name_of(uid)} at {where}"
 
     def handle_one_request(self) -> None:
@@ -163,7 +173,11 @@ class Exchange(BaseHTTPRequestHandler):
         lengths, was_closing = self.headers.get_all("Content-Length", []), self.close_connection
         self.close_connection = True  # unless the end of the request is known
         is_bad = any(isinstance(defect, _BAD_LINES) for defect in self.headers.defects)
-        if is_bad or not all(map(_IS_NAME.fullmatch, self.headers)) or not self.path.startswith("/"):
+        if (
+            is_bad
+            or not all(map(_IS_NAME.fullmatch, self.headers))
+            or not self.path.startswith("/")
+        ):
             raise Refusal(400, "bad_request", "the header is not valid")
         if "Transfer-Encoding" in self.headers:
             raise Refusal(411, "bad_request", "a request needs Content-Length")
@@ -209,14 +223,17 @@ class Exchange(BaseHTTPRequestHandler):
     def _send_pieces(self, head: bytes, pieces: Iterator[bytes], is_chunked: bool) -> None:
         """Send the head, and the pieces as soon as each is there.
 
-        An error after the head ends the connection, so that the client notices that the end is missing.
+        An error after the head ends the connection, so that the client notices that the end is
+        missing.
         """
         try:
             first = b"" if is_chunked else next(pieces, b"")
             self.connection.sendall(head + first)
             for piece in pieces:
                 if piece:
-                    self.connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
+                    self.connection.sendall(
+                        b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece
+                    )
             if is_chunked and self.command != "HEAD":
                 self.connection.sendall(b"0\r\n\r\n")
         except OSError:
@@ -245,5 +262,5 @@ def _name_of(uid: int) -> str:
 
 
 def own_uids() -> set[int]:
-    """Return the users whose connections are accepted: this one, and root, whom nothing here could keep out."""
+    """Return the users to accept: this one, and root, whom nothing here could keep out."""
     return {os.geteuid(), 0}

@@ -2,9 +2,10 @@
 
 Pure. It does not know connections or what a request asks.
 
-A page from elsewhere can make a browser send requests to this server. It can't set the header with the token, and
-its name is not in the list of hosts, even if its owner points that name at this machine (DNS rebinding).
-There are no cookies: browsers send them to each port of a machine, and so to other users.
+A page from elsewhere can make a browser send requests to this server. It can't set the header with
+the token, and its name is not in the list of hosts, even if its owner points that name at this
+machine (DNS rebinding). There are no cookies: browsers send them to each port of a machine, and so
+to other users.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .refusal import Refusal
 
 LOCAL_NAMES = ("127.0.0.1", "localhost")
 OPEN, METRICS, READ, WRITE = "open", "metrics", "read", "write"
-"""What a request needs: nothing, the token for metrics, the token, or the token and the right to change."""
+"""What a request needs: nothing, a token for metrics, the token, or the right to change too."""
 
 
 class Tokens(NamedTuple):
@@ -31,11 +32,14 @@ class Tokens(NamedTuple):
 class Gate:
     """The rules of one server.
 
-    `hosts` are the values of the Host header that belong to it. With `any_port`, local names with any port do too:
-    the other end of an SSH tunnel to a Unix socket has a port that this process does not know.
+    `hosts` are the values of the Host header that belong to it. With `any_port`, local names with
+    any port do too: the other end of an SSH tunnel to a Unix socket has a port that this process
+    does not know.
     """
 
-    def __init__(self, hosts: Collection[str], any_port: bool, is_read_only: bool, tokens: Tokens) -> None:
+    def __init__(
+        self, hosts: Collection[str], any_port: bool, is_read_only: bool, tokens: Tokens
+    ) -> None:
         self.is_read_only = is_read_only
         self._hosts = frozenset(hosts)
         self._any_port = any_port
@@ -48,8 +52,9 @@ class Gate:
         """
         names: Sequence[str] = headers.get_all("Host", [])
         if len(names) != 1 or not self._is_ours(names[0].strip().lower()):
-            what = "the Host header does not name this server; for a proxy, start `queuectl web` with --allow-host NAME"
-            raise Refusal(421, "misdirected", what)
+            what = "the Host header does not name this server"
+            advice = "for a proxy, start `queuectl web` with --allow-host NAME"
+            raise Refusal(421, "misdirected", f"{what}; {advice}")
 
     def _is_ours(self, host: str) -> bool:
         name, _, port = host.partition(":")
@@ -67,12 +72,16 @@ class Gate:
         if access == WRITE:
             _check_origin(headers)
             if self.is_read_only:
-                raise Refusal(403, "read_only", "this page was started with --read-only and changes nothing")
+                raise Refusal(
+                    403, "read_only", "this page was started with --read-only and changes nothing"
+                )
 
     def _check_token(self, access: str, headers: Message) -> None:
         given: Sequence[str] = headers.get_all("Authorization", [])
         scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        sent = token.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
+        sent = (
+            token.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
+        )
         is_page = hmac.compare_digest(sent, self._tokens.page.encode())
         is_metrics = hmac.compare_digest(sent, self._tokens.metrics.encode())
         if not (is_page or (is_metrics and access == METRICS)):
@@ -81,7 +90,7 @@ class Gate:
 
 
 def _check_origin(headers: Message) -> None:
-    """Check that a change is from this page: pages from elsewhere can send forms and plain text without a question.
+    """Check that a change is from this page: other pages can send forms and plain text.
 
     Raises: Refusal.
     """
@@ -93,4 +102,6 @@ def _check_origin(headers: Message) -> None:
     host = headers.get_all("Host", [""])[0].strip().lower()
     ours = (f"http://{host}", f"https://{host}")
     if any(origin.strip().lower() not in ours for origin in headers.get_all("Origin", [])):
-        raise Refusal(403, "cross_site", "a change must come from this page, not from another origin")
+        raise Refusal(
+            403, "cross_site", "a change must come from this page, not from another origin"
+        )

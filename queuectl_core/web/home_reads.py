@@ -46,7 +46,10 @@ def session(context: Context, request: Request) -> Reply:
 def overview(context: Context, request: Request) -> Reply:
     """Return what happens in the home now: the view, and the pause of all queues."""
     record = context.queue.overview()
-    pause = {name: record.get(name) for name in ("paused_since", "paused_until", "pause_reason", "short_of")}
+    pause = {
+        name: record.get(name)
+        for name in ("paused_since", "paused_until", "pause_reason", "short_of")
+    }
     return json_reply({**view.of(record, context.queue.home.path), **pause})
 
 
@@ -56,7 +59,13 @@ def failures(context: Context, request: Request) -> Reply:
     search = _Search(context, newest)
     groups = groups_of(search.jobs())
     found = [{**group, **_sample(newest[group["key"]])} for group in groups]
-    return json_reply({"groups": found, "is_complete": search.is_complete, "command": context.command(["dlq", "list"])})
+    return json_reply(
+        {
+            "groups": found,
+            "is_complete": search.is_complete,
+            "command": context.command(["dlq", "list"]),
+        }
+    )
 
 
 class _Search:
@@ -82,7 +91,7 @@ class _Search:
 
 
 def _sample(job: JobRecord) -> dict[str, Any]:
-    """Return the command of the newest job of a group, its exit code, and the size of its output."""
+    """Return the command of the newest job of a group, its exit code, and its output size."""
     last: Any = job["history"][-1] if job["history"] else {}
     return {
         "command": job["command"],
@@ -97,7 +106,7 @@ def queues(context: Context, request: Request) -> Reply:
 
 
 def schedules(context: Context, request: Request) -> Reply:
-    """Return the schedules, with their times in words, their next times, and how the last job ended."""
+    """Return the schedules, with their times in words, the next ones, and the last job."""
     found = context.queue.schedules()
     last = context.states_of([schedule["last_job"] for schedule in found if schedule["last_job"]])
     shown = [
@@ -139,7 +148,10 @@ def alive(context: Context, request: Request) -> Reply:
 
 
 def ready(context: Context, request: Request) -> Reply:
-    """Say whether a supervisor runs that accepts work; status 503 if not. Why is for those with a token."""
+    """Say whether a supervisor runs that accepts work; status 503 if not.
+
+    Why is for those with a token.
+    """
     is_healthy, _ = health.of(context.queue.status(), context.queue.home.path)
     return Reply(b"ok\n", TEXT) if is_healthy else Reply(b"not ready\n", TEXT, 503)
 

@@ -1,4 +1,4 @@
-"""Incoming: the bytes of requests from one client, with bounds on their size and on the time that they take.
+"""Incoming: the bytes of requests from one client, with bounds on their size and time.
 
 It does not know HTTP beyond lines.
 """
@@ -16,11 +16,14 @@ from typing import Any, NamedTuple
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 1024 * 1024
 IDLE_S, HEADER_S, BODY_S = 30.0, 10.0, 30.0
-"""How long a client may be silent between requests, and how long a header and a body may take, in seconds."""
+"""How many seconds a client may be silent, and a header and a body may take."""
 
 
 class Request(NamedTuple):
-    """A request after its checks. `path` has its parts behind the base path, `sender` is for the log."""
+    """A request after its checks.
+
+    `path` has its parts behind the base path, `sender` is for the log.
+    """
 
     method: str
     path: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Job reads: the requests of the page about jobs that change nothing: pages, one job, and its history."""
+"""Job reads: the requests about jobs that change nothing: pages, one job, its history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 PAGE_JOBS, MAX_PAGE_JOBS = 100, 200
 SEARCH_S = 0.1
-"""How long a page of jobs may search for more jobs that match, in seconds. It continues with its cursor."""
+"""How long a page of jobs may search for more jobs that match, in seconds.
+
+It continues with its cursor.
+"""
 
 MAX_SORTED, SORTING_S = 10_000, 1.0
 """The most jobs that are sorted by a field, and how long they may be read, in seconds."""
@@ -38,8 +41,14 @@ _OTHER_WORDS = ("cursor", "limit", "sort")
 
 def jobs(context: Context, request: Request) -> Reply:
     """Return a page of the jobs that match the words of the query."""
-    selection = Selection({name: values for name, values in request.query.items() if name not in _OTHER_WORDS})
-    limit, cursor, sort = _limit(request.text("limit")), _cursor(request.text("cursor")), request.text("sort")
+    selection = Selection(
+        {name: values for name, values in request.query.items() if name not in _OTHER_WORDS}
+    )
+    limit, cursor, sort = (
+        _limit(request.text("limit")),
+        _cursor(request.text("cursor")),
+        request.text("sort"),
+    )
     words = ["list", *selection.words]
     if sort:
         page = _sorted_page(context, selection, (sort, limit), cursor)
@@ -55,7 +64,7 @@ def jobs(context: Context, request: Request) -> Reply:
 
 
 def job(context: Context, request: Request) -> Reply:
-    """Return one job with its history, why it is in its state, and the jobs before and behind it."""
+    """Return one job with why it is in its state, and the jobs before and behind it."""
     id = request.path[2]
     record, status = context.queue.get(id), context.queue.status()
     why = with_facts(context.queue.why(id), context.queue.home.path, status)
@@ -104,7 +113,9 @@ def count_of(context: Context, chosen: Chosen, status: StatusRecord) -> int | No
     return sum(count for name, count in counts.items() if states is None or name in states)
 
 
-def _next_page(context: Context, selection: Selection, limit: int, cursor: object) -> dict[str, Any]:
+def _next_page(
+    context: Context, selection: Selection, limit: int, cursor: object
+) -> dict[str, Any]:
     found: list[Any] = []
     end_s = time.monotonic() + SEARCH_S
     while True:
@@ -121,7 +132,10 @@ def _next_page(context: Context, selection: Selection, limit: int, cursor: objec
 def _sorted_page(
     context: Context, selection: Selection, order: tuple[str, int], cursor: object
 ) -> dict[str, Any]:
-    """Return a page of jobs by a field; a minus before it is for the largest first. Its cursor is a place."""
+    """Return a page of jobs by a field; a minus before it is for the largest first.
+
+    Its cursor is a place.
+    """
     sort, limit = order
     if cursor is not None and not _is_place(cursor):
         raise _bad_cursor()
@@ -170,10 +184,17 @@ def _is_place(cursor: object) -> bool:
     if place is None:
         return True
     kinds = (str,) if isinstance(place, list) and place[:1] == [True] else (int, float)
-    return isinstance(place, list) and len(place) == 2 and type(place[0]) is bool and isinstance(place[1], kinds)
+    return (
+        isinstance(place, list)
+        and len(place) == 2
+        and type(place[0]) is bool
+        and isinstance(place[1], kinds)
+    )
 
 
-def _start_of(ordered: list[ListedJob], places: dict[str, Any], cursor: Any, is_reverse: bool) -> int:
+def _start_of(
+    ordered: list[ListedJob], places: dict[str, Any], cursor: Any, is_reverse: bool
+) -> int:
     """Return the index of the first job behind the place of a cursor, which may be gone."""
     place, id = cursor
     after = None if place is None else (tuple(place), id)
@@ -229,4 +250,6 @@ def _bad_cursor() -> Refusal:
 
 
 def _text_of(cursor: object) -> str | None:
-    return None if cursor is None else base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
+    return (
+        None if cursor is None else base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
+    )

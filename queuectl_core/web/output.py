@@ -1,8 +1,8 @@
-"""Output: the output of an attempt, in the bytes that the page looks at, also while the attempt runs.
+"""Output: the bytes of an attempt's output that the page looks at, also while it runs.
 
 Invariant: a reply holds one piece of output in memory, whatever the size of the output.
-Invariant: it has only output of this attempt. The bytes behind its end belong to others, so the size of the segment
-is read before the attempt is seen to run.
+Invariant: it has only output of this attempt. The bytes behind its end belong to others, so
+the size of the segment is read before the attempt is seen to run.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 MAX_WAIT_S = 25.0
 LOOK_EVERY_S = 0.2
 ASK_EVERY_S = 1.0
-"""While a client waits for new output: how often the size of the file is read, and the job is asked for, in seconds."""
+"""The seconds between two looks at the size of a followed file, and between two at its job."""
 
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 
 
 class Extent(NamedTuple):
-    """Where the output of one attempt lies, how long it is now, and whether the attempt has ended."""
+    """Where the output of one attempt lies, its size now, and whether the attempt has ended."""
 
     file: str | None
     offset: int
@@ -55,7 +55,9 @@ def output(context: Context, request: Request) -> Reply:
     if wanted is None:
         return Reply(_pieces(context, extent, 0, extent.size), TEXT, 200, headers, extent.size)
     if first >= extent.size:
-        status = 416 if request.text("wait") is None else 204  # a browser reports each 416 as a failure
+        status = (
+            416 if request.text("wait") is None else 204
+        )  # a browser reports each 416 as a failure
         return Reply(b"", TEXT, status, (*headers, ("Content-Range", f"bytes */{extent.size}")))
     last = min(int(wanted[2]) if wanted[1] and wanted[2] else extent.size - 1, extent.size - 1)
     if last < first:
@@ -84,7 +86,11 @@ def _extent(context: Context, request: Request) -> Extent:
     if attempt["outcome"] is not None:
         return _ended(attempt)
     file = attempt["output_file"]
-    size = output_log.size_from(context.queue.home.logs, file, attempt["output_offset"] or 0) if file else 0
+    size = (
+        output_log.size_from(context.queue.home.logs, file, attempt["output_offset"] or 0)
+        if file
+        else 0
+    )
     now = _attempt(context.queue.get(id)["history"], request)
     if now is None or now["started_at"] != attempt["started_at"] or now["outcome"] is not None:
         return _ended(now) if now is not None else _ended(attempt)
@@ -93,11 +99,13 @@ def _extent(context: Context, request: Request) -> Extent:
 
 def _ended(attempt: AttemptRecord) -> Extent:
     size = attempt["output_bytes"] or 0
-    return Extent(attempt["output_file"], attempt["output_offset"] or 0, size, True, attempt["attempt"])
+    return Extent(
+        attempt["output_file"], attempt["output_offset"] or 0, size, True, attempt["attempt"]
+    )
 
 
 def _attempt(history: list[AttemptRecord], request: Request) -> AttemptRecord | None:
-    """Return the attempt that a request names by its number, or by its place in the history; else the latest.
+    """Return the attempt that a request names by number or by place in the history, or the latest.
 
     Raises: NoOutput, InvalidInput.
     """
@@ -122,14 +130,17 @@ def _whole(request: Request, name: str) -> int | None:
 
 
 def _waited_for(context: Context, request: Request, extent: Extent, first: int) -> Extent:
-    """Wait until byte `first` of the output is there, or the attempt has ended, or the client has gone."""
+    """Wait until byte `first` is there, the attempt has ended, or the client has gone."""
     end_s = time.monotonic() + min(_whole(request, "wait") or 0, MAX_WAIT_S)
     asked_s = time.monotonic()
     logs = context.queue.home.logs
     while (left_s := end_s - time.monotonic()) > 0:
         if select.select([request.client], [], [], min(LOOK_EVERY_S, left_s))[0]:
             return extent  # it has closed the connection, or sends the next request
-        has_more = extent.file is not None and output_log.size_from(logs, extent.file, extent.offset) > first
+        has_more = (
+            extent.file is not None
+            and output_log.size_from(logs, extent.file, extent.offset) > first
+        )
         if has_more or time.monotonic() >= asked_s + ASK_EVERY_S:
             asked_s = time.monotonic()
             extent = _extent(context, request)
@@ -149,7 +160,9 @@ def _pieces(context: Context, extent: Extent, first: int, size: int) -> Iterator
     try:
         start = next(pieces, b"")
     except FileNotFoundError:
-        what = f"the output of attempt {extent.attempt} is no longer kept (see config log-retention)"
+        what = (
+            f"the output of attempt {extent.attempt} is no longer kept (see config log-retention)"
+        )
         raise NoOutput(what=what) from None
     return _joined(start, pieces, size)
 

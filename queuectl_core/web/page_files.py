@@ -1,4 +1,4 @@
-"""Page files: the HTML, CSS, and JavaScript of the page, from the package, wherever it is installed.
+"""Page files: the HTML, CSS, and JavaScript of the page, from the package.
 
 It reads no file but those of the package, also from a zip archive.
 """

@@ -1,6 +1,7 @@
 """Peers: the user at the other end of a connection.
 
-A Unix socket tells it. For a connection through 127.0.0.1, Linux lists it in /proc/net/tcp. Elsewhere nobody knows.
+A Unix socket tells it. For a connection through 127.0.0.1, Linux lists it in /proc/net/tcp.
+Elsewhere nobody knows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _UID, _INODE = 4, 6
 
 
 class UnknownPeer(Exception):
-    """A connection of this machine that no user owns, for example because its process has closed it."""
+    """A connection of this machine that no user owns, because its process has closed it."""
 
 
 def uid_of(sock: socket.socket) -> int | None:
@@ -50,7 +51,7 @@ def _needle(peer: tuple[str, int], ours: tuple[str, int], is_wide: bool) -> byte
 
 
 def _address(host: str, port: int, is_wide: bool) -> str:
-    """Return an address as the tables have it: hexadecimal words in the byte order of the machine."""
+    """Return an address as in the tables: hexadecimal words in the machine's byte order."""
     address = ipaddress.ip_address(host.partition("%")[0])
     packed = address.packed
     if is_wide and address.version == 4:
@@ -60,7 +61,10 @@ def _address(host: str, port: int, is_wide: bool) -> str:
 
 
 def _uid_in(path: str, needle: bytes) -> int | None:
-    """Return the UID in the row of a table with these addresses, or None. A socket without a file has no owner."""
+    """Return the UID in the row of a table with these addresses, or None.
+
+    A socket without a file has no owner.
+    """
     try:
         with open(path, "rb") as file:
             table = file.read()

@@ -18,7 +18,7 @@ _STATUS_OF = {code: status for status, codes in _STATUSES.items() for code in co
 
 
 class Refusal(Exception):
-    """A request that is refused with an HTTP status, a code for programs, and a sentence for people."""
+    """A refused request: an HTTP status, a code for programs, and a sentence for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class Refusal(Exception):
 
 
 def refusal_of(fault: Exception) -> Refusal:
-    """Return the refusal for an exception. The defect of a program becomes one without its stack."""
+    """Return the refusal for an exception; that for a defect has no stack."""
     if isinstance(fault, Refusal):
         return fault
     if isinstance(fault, OSError):

@@ -19,8 +19,8 @@ JSON, TEXT, LINES = "application/json", "text/plain; charset=utf-8", "applicatio
 SECURITY = (
     (
         "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'",
     ),
     ("X-Content-Type-Options", "nosniff"),
@@ -35,7 +35,10 @@ _TAGS = "tags"
 
 
 class Reply(NamedTuple):
-    """A reply. The body is bytes, or pieces of bytes: of `size` bytes in all, or without an end that is known."""
+    """A reply.
+
+    The body is bytes, or pieces of bytes: of `size` bytes in all, or without an end that is known.
+    """
 
     body: bytes | Iterator[bytes]
     type: str = JSON
@@ -61,7 +64,10 @@ def to_json(value: object) -> bytes:
 
 def head_of(reply: Reply, *framing: str) -> bytes:
     """Return the status line and the headers of a reply, with those that say where it ends."""
-    lines = [f"HTTP/1.1 {reply.status} {http.client.responses.get(reply.status, '')}", f"Content-Type: {reply.type}"]
+    lines = [
+        f"HTTP/1.1 {reply.status} {http.client.responses.get(reply.status, '')}",
+        f"Content-Type: {reply.type}",
+    ]
     lines += [f"{name}: {value}" for name, value in (*SECURITY, *reply.headers)]
     return "\r\n".join([*lines, *framing, "", ""]).encode("ascii", "backslashreplace")
 
@@ -72,7 +78,7 @@ def refused(refusal: Refusal) -> Reply:
 
 
 def without_secrets(value: object) -> object:
-    """Return a value with None in place of what can hold secrets: variables, and the input of a job."""
+    """Return a value with None in place of possible secrets: variables, and a job's input."""
     if isinstance(value, dict):
         return {name: _shown(name, part) for name, part in value.items() if name != "environ"}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Selection: the filter of a request, with the words and values of the command line's filter options.
+"""Selection: the filter of a request, with the words of the command line's filter options.
 
 It does not know what a request does with the jobs.
 """
@@ -22,7 +22,10 @@ OPTIONS = tuple(flag[2:] for flag, _, _ in (STATE, *FILTERS))
 
 _REPEATABLE = "tag"
 GROUP = "group"
-"""The word that selects one group of failures, by the key in `failure_groups`. The command line has no such filter."""
+"""The word that selects one group of failures, by the key in `failure_groups`.
+
+The command line has no such filter.
+"""
 
 
 class Selection:
@@ -40,9 +43,12 @@ class Selection:
         self._values = values
         given_texts = ((name, texts) for name, texts in values.items() if texts)
         fields = {
-            name.replace("-", "_"): texts if name == _REPEATABLE else texts[0] for name, texts in given_texts
+            name.replace("-", "_"): texts if name == _REPEATABLE else texts[0]
+            for name, texts in given_texts
         }
-        self.arguments = Arguments(**{**dict.fromkeys(name.replace("-", "_") for name in OPTIONS), **fields})
+        self.arguments = Arguments(
+            **{**dict.fromkeys(name.replace("-", "_") for name in OPTIONS), **fields}
+        )
         self.chosen: Chosen = chosen_by(self.arguments)
         if self.group is not None:
             self.chosen["state"] = DEAD
@@ -54,7 +60,12 @@ class Selection:
 
     def words_without(self, omitted: str) -> list[str]:
         """Return these options without one."""
-        pairs = ((name, text) for name, texts in self._values.items() for text in texts if name != omitted)
+        pairs = (
+            (name, text)
+            for name, texts in self._values.items()
+            for text in texts
+            if name != omitted
+        )
         return [word for name, text in pairs for word in option(name, text)]
 
 
@@ -64,7 +75,9 @@ def _texts(name: str, value: object) -> list[str]:
     Raises: InvalidInput.
     """
     if name not in OPTIONS:
-        raise InvalidInput(what=f"unknown filter {name[:40]!r}; the filters are {', '.join(OPTIONS)}")
+        raise InvalidInput(
+            what=f"unknown filter {name[:40]!r}; the filters are {', '.join(OPTIONS)}"
+        )
     values = value if isinstance(value, list) else [value]
     texts = [text for text in values if isinstance(text, str)]
     if len(texts) < len(values):
@@ -72,4 +85,3 @@ def _texts(name: str, value: object) -> list[str]:
     if len(texts) > 1 and name != _REPEATABLE:
         raise InvalidInput(what=f"{name} is given twice; give one value")
     return [text for text in texts if text != ""]
-

@@ -32,7 +32,10 @@ CROWDED = 48
 
 
 class WebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """The server at a TCP port. `site` answers requests, `gate` refuses them, and `uids` are the users to accept."""
+    """The server at a TCP port.
+
+    `site` answers requests, `gate` refuses them, and `uids` are the users to accept.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
@@ -52,7 +55,9 @@ class WebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         try:
             super().__init__(address, Exchange)
         except OSError as fault:
-            raise InvalidInput(what=f"cannot listen at {_shown(address)}: {in_words(fault)}") from None
+            raise InvalidInput(
+                what=f"cannot listen at {_shown(address)}: {in_words(fault)}"
+            ) from None
 
     def is_crowded(self) -> bool:
         """Return whether connections should not be kept."""

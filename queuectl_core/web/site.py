@@ -87,7 +87,9 @@ class Site:
         Raises: Refusal, QueueError.
         """
         parts = request.path[1:]
-        if parts == self._base and self._base:  # without the last slash, relative addresses would lead elsewhere
+        if (
+            parts == self._base and self._base
+        ):  # without the last slash, relative addresses would lead elsewhere
             return Reply(b"", TEXT, 308, (("Location", f"{self._base[-1]}/"),))
         if parts[: len(self._base)] != self._base:
             raise Refusal(404, "unknown_path", "there is nothing at this address")
@@ -121,7 +123,7 @@ def _fits(pattern: list[str], parts: tuple[str, ...]) -> bool:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return what tells a folder from another one that takes its place, or None if there is none."""
+    """Return what tells a folder from another in its place, or None if there is none."""
     try:
         status = os.stat(path)
     except OSError:

@@ -1,6 +1,7 @@
 """Start: a web server for a home, from what a call asks for.
 
-Invariant: without being asked in so many words, only this machine, this user, and local names reach the server.
+Invariant: without being asked in so many words, only this machine, this user, and local names reach
+the server.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ _IS_PATH = re.compile(r"[A-Za-z0-9._~@:/-]*")
 
 
 class Options(NamedTuple):
-    """How to serve. `hosts` and `users` are allowed besides local names and the own user. Port 0 is a free one."""
+    """How to serve.
+
+    `hosts` and `users` are allowed besides local names and the own user. Port 0 is a free one.
+    """
 
     port: int = 0
     socket: str | None = None
@@ -56,7 +60,9 @@ def start(queue: Queue, options: Options) -> Started:
     """
     _check_address(options)
     if not _IS_PATH.fullmatch(options.base_path):
-        raise InvalidInput(what=f"--base-path needs a path like /node/host/8080, not {options.base_path[:40]!r}")
+        raise InvalidInput(
+            what=f"--base-path needs a path like /node/host/8080, not {options.base_path[:40]!r}"
+        )
     uids = [_uid_of(user) for user in options.users]
     queue.home.prepare()
     if not queue.home.has_begun():
@@ -65,7 +71,9 @@ def start(queue: Queue, options: Options) -> Started:
     server.uids.update(uids)
     secrets = new_tokens(queue.home)
     port = options.port or TUNNEL_PORT if options.socket else server.server_address[1]
-    server.gate = Gate(_hosts(options, port), options.socket is not None, options.is_read_only, secrets)
+    server.gate = Gate(
+        _hosts(options, port), options.socket is not None, options.is_read_only, secrets
+    )
     server.site = Site(queue, server.gate, options.base_path)
     base = "/".join(part for part in options.base_path.split("/") if part)
     address = f"http://{_shown_host(options)}:{port}/{base + '/' if base else ''}#{secrets.page}"
@@ -87,8 +95,8 @@ def _check_address(options: Options) -> None:
     except ValueError:
         raise InvalidInput(what=f"--host needs an IP address, not {options.host[:40]!r}") from None
     if not address.is_loopback and not options.hosts:
-        what = f"--host {options.host} lets other machines connect; name the host that browsers use with --allow-host"
-        raise InvalidInput(what=what)
+        what = f"--host {options.host} lets other machines connect"
+        raise InvalidInput(what=f"{what}; name the host that browsers use with --allow-host")
 
 
 def _hosts(options: Options, port: int) -> set[str]:

@@ -14,7 +14,9 @@ _IS_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def new_tokens(home: Home) -> Tokens:
-    """Return a new token of the page, and the token for metrics, which stays the same. Keep both in files.
+    """Return a new token of the page, and the token for metrics, which stays the same.
+
+    Keep both in files.
 
     Raises: OSError.
     """

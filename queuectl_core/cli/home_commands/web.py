@@ -22,8 +22,9 @@ CLOSE_WITHIN_S = 5.0
 """How long changes that run may take to end, in seconds."""
 
 HAS_JSON = False
-SUMMARY = """Serves a web page of this home until Ctrl-C, and prints its address first. The address has a secret: who
-knows it can run commands as you. Unless you say otherwise, only your user on this machine can connect."""
+SUMMARY = """Serves a web page of this home until Ctrl-C, and prints its address first. The address
+has a secret: who knows it can run commands as you. Unless you say otherwise, only your user on this
+machine can connect."""
 EXAMPLES = [
     "queuectl web --open",
     "queuectl web --read-only --port 8080",
@@ -35,9 +36,21 @@ OPTIONS = (
     ("--port", "N", "port (default: a free one)"),
     ("--socket", "PATH", "listen at a Unix socket that only you can use, instead of a port"),
     ("--base-path", "PATH", "path before all addresses, behind a proxy that keeps it"),
-    ("--host", "ADDRESS", "IP address to listen at (default: 127.0.0.1); other machines need --allow-host too"),
-    ("--allow-host", "NAME…", "name and port in the address that browsers use, like hub.example.org, repeatable"),
-    ("--allow-user", "NAME…", "user of this machine who may connect too, like that of a proxy, repeatable"),
+    (
+        "--host",
+        "ADDRESS",
+        "IP address to listen at (default: 127.0.0.1); other machines need --allow-host too",
+    ),
+    (
+        "--allow-host",
+        "NAME…",
+        "name and port in the address that browsers use, like hub.example.org, repeatable",
+    ),
+    (
+        "--allow-user",
+        "NAME…",
+        "user of this machine who may connect too, like that of a proxy, repeatable",
+    ),
 )
 
 
@@ -92,11 +105,15 @@ def _announce(started: Started, options: Options, screen: Screen) -> None:
         return
     if options.socket:
         path, port = os.path.abspath(options.socket), options.port or 8080
-        screen.note(f"from your own computer: ssh -L {port}:{path} HOST, then open the address above; Ctrl-C ends it")
+        screen.note(
+            f"from your own computer: ssh -L {port}:{path} HOST, then open the address above; Ctrl-C ends it"
+        )
     else:
         screen.note("Ctrl-C ends it")
     if options.hosts and options.host != "127.0.0.1":
-        screen.note("warning: without a proxy with TLS, everybody on the way can read the address and its secret")
+        screen.note(
+            "warning: without a proxy with TLS, everybody on the way can read the address and its secret"
+        )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
