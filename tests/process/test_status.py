@@ -67,3 +67,23 @@ def test_watched_status_refreshes_until_it_is_interrupted(queuectl: CommandLine)
     finally:
         process.kill()
         process.communicate()
+
+
+def test_watched_status_shows_each_queue_and_what_is_stuck(queuectl: CommandLine) -> None:
+    queuectl.ok("enqueue", "--id", "a", "--queue", "gpu", "--command", "sleep 60")
+    queuectl.ok("enqueue", "--id", "b", "--queue", "gpu", "--command", "true")
+    queuectl.ok("worker", "start")
+    queuectl.until_state("a", "processing")
+    queuectl.ok("queue", "pause", "gpu", "--reason", "upgrade")
+    process = queuectl.popen("status", "--watch", stdout=-1)
+    try:
+        assert process.stdout is not None
+        page = [process.stdout.readline().decode() for _ in range(15)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert page[0].startswith("supervisor running") and "(upgrade)" in page[1] and "(1 job waiting)" in page[1], page
+    queue = next(line for line in page if line.startswith("gpu"))
+    assert queue.split() == ["gpu", "1", "1", "-", "-"], page
+    worker = next(line for line in page if line.startswith("w1-"))
+    assert worker.split()[1:3] == ["busy", "a"] and worker.endswith("sleep 60\n"), page

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from ...api import Queue
 from ...errors import NoSupervisor
+from ...timestamps import format_age, format_span
 from ..fast_args import Arguments
 from ..filters import FILTERS, STATE, chosen_by
 from ..screen import Screen, counted, cut, visible
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from ...model.records import Chosen, State, StatusRecord, WorkerRecord
+    from ...model.records import Chosen, State, StatusRecord, SupervisorRecord, WorkerRecord
+    from ...view.overview import QueueView, View, WorkerView
 
 SUMMARY = """Shows the supervisor, what holds jobs back, the number of jobs in each state, and what each worker runs.
-With a filter, counts only the jobs that match; with --batch, also shows their pace."""
+With --watch, also shows each queue and the time left. With a filter, counts only the jobs that match; with --batch,
+also shows their pace."""
 OTHER_LINES = 4
 """The lines of a page beside the state and the workers: two gaps, the head of the table, and the line of the cursor."""
 
@@ -37,21 +40,58 @@ def run(queue: Queue, args: Arguments, screen: Screen) -> None:
             status["counts"] = _counts(queue, chosen, status["counts"])
         screen.value(status) if screen.json else _print(queue.home.path, status, screen)
 
-    screen.watch(show) if args.watch else show()
+    if not args.watch:
+        return show()
+    screen.watch(show if chosen or screen.json else lambda: _print_view(queue, screen))
 
 
-def _print(home: str, status: StatusRecord, screen: Screen) -> None:
-    supervisor, workers = status["supervisor"], status["workers"]
-    head = [str(NoSupervisor(home=home))]
-    if supervisor is not None:
-        head = [f"supervisor {supervisor['state']}, pid {supervisor['pid']}, since {supervisor['started_at']}"]
-    head += _held_back(home, status)
+def _print_view(queue: Queue, screen: Screen) -> None:
+    """Print what a person wants to see again and again: what moves, each queue, and the busy workers."""
+    from ...view import overview
+
+    view = overview.of(queue.overview(), queue.home.path)
+    head = [_about(view["supervisor"], queue.home.path)]
+    head += [f"{each['text']} ({counted(each['waiting'])} waiting)" for each in view["stuck"]]
+    _print_head(head, view["counts"], screen)
+    left = _time_left(view)
+    for line in left:
+        screen.line(line)
+    room = None if screen.height is None else screen.height - len(head) - len(left) - len(view["counts"]) - OTHER_LINES
+    queues = view["queues"] if room is None else view["queues"][: max(1, room // 2)]
+    screen.line()
+    screen.table(_QUEUES, queues)
+    room = None if room is None else room - len(queues) - 2
+    if view["workers"] and (room is None or room > 0):
+        screen.line()
+        screen.table(_BUSY, view["workers"][:room])
+
+
+def _time_left(view: View) -> list[str]:
+    """Return a line about the time left, if it is known."""
+    if not view["unfinished"] or view["eta_s"] is None:
+        return []
+    return ["", f"about {format_span(round(view['eta_s'] * 1000))} left"]
+
+
+def _about(supervisor: SupervisorRecord | None, home: str) -> str:
+    if supervisor is None:
+        return str(NoSupervisor(home=home))
+    return f"supervisor {supervisor['state']}, pid {supervisor['pid']}, since {supervisor['started_at']}"
+
+
+def _print_head(head: list[str], counts: Mapping[State, int], screen: Screen) -> None:
     for line in head:
         line = visible(line)
         screen.line(line if screen.height is None else cut(line, screen.columns()))
     screen.line()
-    for state, count in status["counts"].items():
+    for state, count in counts.items():
         screen.line(screen.paint(f"{state:12}", state), f"{count:>8}")
+
+
+def _print(home: str, status: StatusRecord, screen: Screen) -> None:
+    workers = status["workers"]
+    head = [_about(status["supervisor"], home), *_held_back(home, status)]
+    _print_head(head, status["counts"], screen)
     pace = _pace(status)
     for text in pace:
         screen.line(text)
@@ -115,7 +155,7 @@ def _age(worker: WorkerRecord) -> str | None:
     if worker["since"] is None:
         return None
     from ...system.clock import now_ms
-    from ...timestamps import format_age, from_utc
+    from ...timestamps import from_utc
 
     return format_age(now_ms() - from_utc(worker["since"]))
 
@@ -128,3 +168,19 @@ _COLUMNS = {
     "ATTEMPT": "attempt",
     "SINCE": _age,
 }
+
+
+def _latency(queue: QueueView) -> str | None:
+    return format_span(round(queue["latency_s"] * 1000)) if queue["latency_s"] else None
+
+
+def _left(queue: QueueView) -> str | None:
+    return format_span(round(queue["eta_s"] * 1000)) if queue["eta_s"] else None
+
+
+def _runs_for(worker: WorkerView) -> str | None:
+    return None if worker["for_s"] is None or worker["job"] is None else format_age(round(worker["for_s"] * 1000))
+
+
+_QUEUES = {"QUEUE": "queue", "RUNNING": "running", "WAITING": "waiting", "LATENCY": _latency, "LEFT": _left}
+_BUSY = {"WORKER": "worker", "STATE": "state", "JOB": "job", "TIME": _runs_for, "COMMAND": "command"}
