@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...api import PAGE_JOBS, Queue
-from ...errors import NothingToDo
+from ...errors import NothingToDo, UnknownJob
 from ...model.states import DEAD, FAILED, PENDING, PROCESSING
 from ...view.top.state import Top
 from ..job_commands.change import COMMANDS
@@ -114,9 +114,17 @@ class Preview:
     def _named(self) -> tuple[list[str], Sequence[str]]:
         """Return the marked jobs in a suitable state, or the job under the cursor."""
         chosen, states = self._top.chosen(), VERBS[self._verb][1]
-        marked = [job for job in self._top.jobs if job["id"] in self._top.marks]
-        jobs = marked or ([chosen] if chosen is not None else [])
+        jobs = list(self._marked()) or ([chosen] if chosen is not None and not self._top.marks else [])
         return [job["id"] for job in jobs if job["state"] in states and self._can_change(job)], states
+
+    def _marked(self) -> Iterator[JobRecord]:
+        """Yield the marked jobs, also those that are too far down in the list to be read."""
+        listed = {job["id"]: job for job in self._top.jobs}
+        for id in self._top.marks:
+            try:
+                yield listed.get(id) or self._queue.get(id)
+            except UnknownJob:  # it was removed meanwhile
+                pass
 
     def _can_change(self, job: JobRecord) -> bool:
         if self._verb == "retry" and job["state"] == PENDING:

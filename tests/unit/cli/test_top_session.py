@@ -13,6 +13,7 @@ from queuectl_core.cli.top.listing import Listing
 from queuectl_core.cli.top.loop import read
 from queuectl_core.cli.top.session import Session
 from queuectl_core.errors import InvalidInput
+from queuectl_core.view.top.keys import KEYS
 from queuectl_core.view.top.state import Top
 
 
@@ -72,6 +73,21 @@ def test_marked_jobs_are_changed_and_others_are_not(desk: Desk) -> None:
     desk.press(" ", "Down", " ", "c", "y")
     assert desk.top.message == "canceled 2 jobs" and not desk.top.marks
     assert sorted(id for id, state in desk.states().items() if state == "dead") == ["j0", "j2"]
+
+
+def test_a_marked_job_that_left_the_list_is_changed_too(desk: Desk) -> None:
+    desk.press(" ")
+    desk.top.has_more = True
+    desk.top.take_jobs(desk.top.listed[1:])
+    desk.press("c")
+    assert desk.top.question is not None and desk.top.question.command == "queuectl cancel j0"
+    desk.queue.remove(["j0"])
+    desk.press("n", "c")
+    assert desk.top.message == "no job here can be canceled"
+
+
+def test_every_key_does_something() -> None:
+    assert not [key.action for key in KEYS if not hasattr(Session, f"_do_{key.action}")]
 
 
 def test_all_that_match_are_changed_with_the_filter_of_the_command_line(desk: Desk) -> None:
