@@ -67,6 +67,22 @@ def test_a_group_of_failures_opens_with_its_output_and_is_retried(queuectl: Comm
         assert not page.js("document.querySelectorAll('.gone').length")
 
 
+def test_a_group_is_listed_and_a_removed_job_is_told(queuectl: CommandLine, visit: Visit) -> None:
+    fill(queuectl)
+    with visit("/failures") as (page, _):
+        page.click(".disclose")
+        page.click(".details a", "All 3 jobs")
+        page.until("document.querySelectorAll('tbody tr').length === 3")
+        assert "one group of failures" in page.text(".chips")
+        page.click("tbody a", "bad-2")
+        page.until_text("bad-2", "h1")
+        page.click("button", "Delete")
+        page.click("dialog button", "Delete 1 job")
+        page.until("location.hash === '#/jobs'")
+        page.until_text("long-1", "tbody")
+        assert "bad-2" not in page.text("tbody")
+
+
 def test_a_group_of_failures_is_retried_with_other_fields(queuectl: CommandLine, visit: Visit) -> None:
     fill(queuectl)
     queuectl.ok("pause")

@@ -52,6 +52,7 @@ let counts = null; // the jobs by state, for the bar
 let isLocked = false;
 let isPaused = false;
 let problem = ""; // why the page may be out of date
+let hasAnswer = true; // whether the server has answered at all
 let loading = null; // the request in progress
 let timer = 0; // the next refresh
 let ticker = 0;
@@ -133,7 +134,8 @@ async function refresh() {
 
 function failed(error) {
   if (error.status === 401) return lock();
-  problem = error.status ? error.message : "queuectl web does not answer; it may have ended";
+  hasAnswer = Boolean(error.status);
+  problem = hasAnswer ? error.message : "queuectl web does not answer; it may have ended";
 }
 
 function lock() {
@@ -178,7 +180,7 @@ function health() {
 
 function healthWord() {
   if (isLocked) return "locked";
-  if (problem) return "no answer";
+  if (problem) return hasAnswer ? "refused" : "no answer";
   if (isPaused) return "paused";
   return isDue ? "held while you select" : "live";
 }
