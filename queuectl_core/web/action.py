@@ -14,6 +14,7 @@ from ..cli.fast_args import Arguments
 from ..cli.job_commands.change import COMMANDS, Change
 from ..errors import InvalidInput, NotDead, UnknownJob
 from ..model.states import DEAD
+from ..wire.protocol import jobs_at_once
 from . import command_words
 from .context import Context
 from .job_reads import count_of, matching
@@ -53,7 +54,7 @@ class Action:
             raise InvalidInput(what="name jobs by their IDs, use a filter, or set all")
         self._command: Change = COMMANDS["retry" if self.verb == RETRY_DEAD else self.verb]
         self._chosen: Chosen = {}
-        self._states: list[str] = []
+        self._states = [DEAD] if self.verb == RETRY_DEAD else list[str]()
         if self.ids is None:
             self._chosen = self._command.chosen(self._arguments())
             self._states = self._command.states_in(self._chosen)
@@ -125,9 +126,11 @@ class Action:
         """
         queue, is_lenient = self.context.queue, self.ids is None or len(ids) > 1
         if self.verb == RETRY_DEAD and (self.options or not is_lenient):
-            return self._retry_dead(ids, is_lenient)
+            size = jobs_at_once(self.options.get("fields"))
+            parts = (ids[start : start + size] for start in range(0, len(ids), size))
+            return sum(self._retry_dead(part, is_lenient) for part in parts)
         how: dict[str, Any] = {"lenient": is_lenient}
-        if self.ids is None:
+        if self._states:
             how["states"] = self._states
         if self.verb == "cancel":
             how.update(self._command.options(Arguments(signal=self.options.get("signal"))))

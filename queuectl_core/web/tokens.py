@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from ..home import Home
+from ..home import NOT_ALLOWED, Home
 from ..system import file_io
 from .gate import Tokens
 
@@ -21,7 +21,7 @@ def new_tokens(home: Home) -> Tokens:
     Raises: OSError.
     """
     page = secrets.token_urlsafe(TOKEN_BYTES)
-    file_io.replace_file(home.web_token, f"{page}\n".encode(), synced=False)
+    _keep(home.web_token, page)
     return Tokens(page, _metrics_token(home))
 
 
@@ -46,5 +46,17 @@ def _metrics_token(home: Home) -> str:
     if _IS_TOKEN.fullmatch(kept):
         return kept
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    file_io.replace_file(home.metrics_token, f"{token}\n".encode())
+    _keep(home.metrics_token, token)
     return token
+
+
+def _keep(path: str, token: str) -> None:
+    """Write a token to its file, unless nobody can write to the disk: then the page still works.
+
+    Raises: OSError.
+    """
+    try:
+        file_io.replace_file(path, f"{token}\n".encode(), synced=False)
+    except OSError as fault:
+        if fault.errno not in (*file_io.FULL, *NOT_ALLOWED):
+            raise

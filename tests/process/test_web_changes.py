@@ -124,6 +124,17 @@ def test_several_named_jobs_of_which_one_has_changed_are_not_refused(queuectl: C
     assert act(page, "cancel", ids=["a", "b", "gone"])[-1]["changed"] == 1
 
 
+def test_a_retry_of_dead_jobs_leaves_one_that_waits_by_now(queuectl: CommandLine, page: Web) -> None:
+    failed_jobs(queuectl, 1)
+    queuectl.ok("enqueue", "--id", "later", "--delay", "1h", "--", "true")
+    dead = queuectl.json("dlq", "list")[0]["id"]
+    assert act(page, "dlq-retry", ids=[dead, "later"])[-1]["changed"] == 1
+    assert queuectl.job("later")["next_run_at"] is not None
+    act(page, "cancel", ids=[dead, "later"])
+    fields = {"command": f"true {'x' * 100_000}"}
+    assert act(page, "dlq-retry", ids=[dead, "later"], options={"fields": fields})[-1]["changed"] == 2
+
+
 def test_many_jobs_are_changed_with_progress(queuectl: CommandLine, page: Web) -> None:
     queuectl.ok("enqueue", "--array", "1-1200", "--", "true")
     last = act(page, "cancel", filter={"state": "pending"})[-1]
