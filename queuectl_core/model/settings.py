@@ -190,7 +190,9 @@ def parse_setting(key: str, text: str) -> Value:
         value = setting.parse(text)
     except ValueError as fault:
         said = str(fault)
-        raise InvalidSetting(key=key, why=said if ", not " in said else f"{said}, not {text[:40]!r}") from None
+        if ", not " not in said and setting.parse is not _variables:  # which may hold a secret
+            said = f"{said}, not {text[:40]!r}"
+        raise InvalidSetting(key=key, why=said) from None
     return check_setting(key, value)
 
 

@@ -1,12 +1,14 @@
 """Command words: the command lines that do the same as requests of the page.
 
-Pure. The caller quotes the words for a shell.
+Pure.
 
 Invariant: no word has the value of a variable.
+Invariant: no command line has a control character. Where somebody pastes it, that could end it.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,28 @@ MAX_IDS = 100
 _HIDDEN = "…"
 _SECRET = ("env", "environ")
 _NO_OPTION = ("input", "command")
+
+
+_SHORT = {"\n": "\\n", "\t": "\\t", "\\": "\\\\", "'": "\\'"}
+
+
+def quoted(words: Sequence[str]) -> str:
+    """Return words as a command line, with signs that nobody sees as escapes in `$'…'`."""
+    return " ".join(shlex.quote(word) if word.isprintable() else _escaped(word) for word in words)
+
+
+def _escaped(word: str) -> str:
+    return f"$'{''.join(map(_sign, word))}'"
+
+
+def _sign(sign: str) -> str:
+    return _SHORT.get(sign) or (sign if sign.isprintable() else _code(ord(sign)))
+
+
+def _code(number: int) -> str:
+    if number < 0x80:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def option(name: str, value: object) -> list[str]:

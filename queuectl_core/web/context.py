@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,8 +14,13 @@ from ..errors import in_words
 from ..home import default_path
 from ..supervisor.log import log
 from ..timestamps import utc
+from ..view import health
+from .command_words import quoted
 from .event_stream import EventStream
 from .refusal import Refusal
+
+READY_S = 0.1
+"""How long an answer of `is_ready` holds, in seconds, because everybody may ask."""
 
 
 def _changed_at(job: Mapping[str, Any]) -> str:
@@ -34,12 +39,27 @@ class Context:
         path = queue.home.path
         is_default = os.path.abspath(default_path(dict(os.environ))) == path
         self._start = ["queuectl"] if is_default else ["queuectl", "--home", path]
+        self._ready, self._ready_until_s = False, 0.0
+        self._asked = threading.Lock()
         self._changes = 0
         self._changed = threading.Condition()
 
     def command(self, words: Sequence[str]) -> str:
         """Return the command line that does what a request does, quoted for a shell."""
-        return shlex.join([*self._start, *words])
+        return quoted([*self._start, *words])
+
+    def is_ready(self) -> bool:
+        """Return whether a supervisor runs and accepts work.
+
+        Requests that come close together share an answer.
+
+        Raises: QueueError.
+        """
+        with self._asked:
+            if time.monotonic() >= self._ready_until_s:
+                self._ready, _ = health.of(self.queue.status(), self.queue.home.path)
+                self._ready_until_s = time.monotonic() + READY_S
+            return self._ready
 
     def states_of(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return the state of each of these jobs that exists, and when it changed; at most 5000."""

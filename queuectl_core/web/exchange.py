@@ -13,11 +13,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from email.errors import (
-    FirstHeaderLineIsContinuationDefect,
-    MisplacedEnvelopeHeaderDefect,
-    MissingHeaderBodySeparatorDefect,
-)
+from email.errors import MisplacedEnvelopeHeaderDefect, MissingHeaderBodySeparatorDefect
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -36,14 +32,12 @@ WRITE_S = 30.0
 """How long a client may take to accept one piece of a reply, in seconds."""
 
 MAX_QUERY_WORDS = 64
-_BAD_LINES = (
-    FirstHeaderLineIsContinuationDefect,
-    MissingHeaderBodySeparatorDefect,
-    MisplacedEnvelopeHeaderDefect,
-)
+_BAD_LINES = (MissingHeaderBodySeparatorDefect, MisplacedEnvelopeHeaderDefect)
 """What the parser finds if a line is no header, and those behind it would not count."""
 
 _LINGER_S = 1.0
+"""How long a client may still send what nobody reads, in seconds."""
+
 _IS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -63,17 +57,19 @@ class Exchange(BaseHTTPRequestHandler):
         self.rfile = Incoming(self.connection)
         self.requestline, self.request_version, self.command = "", self.protocol_version, ""
         self.sender = ""
+        self._linger_s = 0.0  # another user must not keep places that this user needs
         self.close_connection = True
 
     def finish(self) -> None:
         """Read what a refused client still sends, because a reset would destroy the reply."""
         try:
             self.connection.shutdown(socket.SHUT_WR)
-            end_s = time.monotonic() + _LINGER_S
-            while (left_s := end_s - time.monotonic()) > 0:
+            end_s, left_s = time.monotonic() + self._linger_s, self._linger_s
+            while left_s >= 0:
                 self.connection.settimeout(left_s)
                 if not self.connection.recv(65536):
                     return
+                left_s = end_s - time.monotonic()
         except OSError:
             pass
 
@@ -100,6 +96,7 @@ class Exchange(BaseHTTPRequestHandler):
             ) from None
         if uid is not None and uid not in self.server.uids:
             raise Refusal(403, "other_user", "connections of other users are refused")
+        self._linger_s = _LINGER_S
         where = (
             f"{self.client_address[0]}:{self.client_address[1]}"
             if self.client_address
@@ -172,12 +169,10 @@ class Exchange(BaseHTTPRequestHandler):
         """
         lengths, was_closing = self.headers.get_all("Content-Length", []), self.close_connection
         self.close_connection = True  # unless the end of the request is known
+        is_clear = self.rfile.is_clear and self.requestline.count(" ") == 2
         is_bad = any(isinstance(defect, _BAD_LINES) for defect in self.headers.defects)
-        if (
-            is_bad
-            or not all(map(_IS_NAME.fullmatch, self.headers))
-            or not self.path.startswith("/")
-        ):
+        is_bad = is_bad or not is_clear or not self.path.startswith("/")
+        if is_bad or not all(map(_IS_NAME.fullmatch, self.headers)):
             raise Refusal(400, "bad_request", "the header is not valid")
         if "Transfer-Encoding" in self.headers:
             raise Refusal(411, "bad_request", "a request needs Content-Length")

@@ -51,14 +51,15 @@ class Gate:
         Raises: Refusal.
         """
         names: Sequence[str] = headers.get_all("Host", [])
-        if len(names) != 1 or not self._is_ours(names[0].strip().lower()):
+        if len(names) != 1 or not self._is_ours(names[0].strip(" \t").lower()):
             what = "the Host header does not name this server"
             advice = "for a proxy, start `queuectl web` with --allow-host NAME"
             raise Refusal(421, "misdirected", f"{what}; {advice}")
 
     def _is_ours(self, host: str) -> bool:
         name, _, port = host.partition(":")
-        is_tunnel = self._any_port and name in LOCAL_NAMES and (not port or port.isdigit())
+        has_port = not port or (port.isascii() and port.isdigit())
+        is_tunnel = self._any_port and name in LOCAL_NAMES and has_port
         return is_tunnel or host in self._hosts
 
     def check(self, access: str, headers: Message) -> None:

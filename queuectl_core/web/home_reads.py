@@ -12,7 +12,6 @@ from ..exposition import metrics_text
 from ..model.reasons import FAILURES
 from ..model.settings import SETTINGS, Settings
 from ..system.time_zones import zone_of
-from ..view import health
 from ..view import overview as view
 from ..view.failure_groups import groups_of, key_of
 from ..view.metrics_text import CONTENT_TYPE
@@ -152,8 +151,7 @@ def ready(context: Context, request: Request) -> Reply:
 
     Why is for those with a token.
     """
-    is_healthy, _ = health.of(context.queue.status(), context.queue.home.path)
-    return Reply(b"ok\n", TEXT) if is_healthy else Reply(b"not ready\n", TEXT, 503)
+    return Reply(b"ok\n", TEXT) if context.is_ready() else Reply(b"not ready\n", TEXT, 503)
 
 
 def metrics(context: Context, request: Request) -> Reply:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -17,6 +18,10 @@ MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 1024 * 1024
 IDLE_S, HEADER_S, BODY_S = 30.0, 10.0, 30.0
 """How many seconds a client may be silent, and a header and a body may take."""
+
+
+_IS_LINE = re.compile(rb"([!-~\x80-\xff][\t -~\x80-\xff]*)?\r\n")
+"""A line of a header that each program reads alike, and that continues no other."""
 
 
 class Request(NamedTuple):
@@ -58,12 +63,16 @@ class _Timed(io.RawIOBase):
 
 
 class Incoming:
-    """The lines and bytes of requests. After `begin`, the next request may arrive."""
+    """The lines and bytes of requests. After `begin`, the next request may arrive.
+
+    `is_clear` is whether each program, like a proxy before this one, reads the lines so far alike.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._timed = _Timed(sock)
         self._buffer = io.BufferedReader(self._timed)
         self._left = 0
+        self.is_clear = True
         self.closed = False
 
     def begin(self) -> None:
@@ -71,7 +80,7 @@ class Incoming:
 
         Raises: socket.timeout, OSError.
         """
-        self._left = MAX_HEADER_BYTES
+        self._left, self.is_clear = MAX_HEADER_BYTES, True
         self._timed.end_s = time.monotonic() + IDLE_S
         self._buffer.peek(1)
         self._timed.end_s = time.monotonic() + HEADER_S
@@ -85,6 +94,7 @@ class Incoming:
         self._left -= len(line)
         if self._left < 0:
             raise http.client.HTTPException("the header is too large")
+        self.is_clear = self.is_clear and _IS_LINE.fullmatch(line) is not None
         return line
 
     def body(self, size: int) -> bytes:

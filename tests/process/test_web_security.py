@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import socket
 import stat
 import sys
@@ -267,6 +268,41 @@ def as_nobody(page: Web) -> bytes:
 
 
 @pytest.mark.skipif(not IS_LINUX or os.geteuid() != 0, reason="only root on Linux can connect as another user")
+def test_9_another_user_keeps_no_place_by_sending_on(page: Web) -> None:
+    readable, writable = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgid(65_534)
+            os.setuid(65_534)
+            kept = [socket.socket() for _ in range(2 * MAX_CONNECTIONS)]
+            for sock in kept:
+                sock.connect(("127.0.0.1", page.port))
+            os.write(writable, b"!")
+            while kept:
+                kept = [sock for sock in kept if _is_taken(sock)]
+            os.write(writable, b"!")
+        finally:
+            os._exit(0)
+    os.close(writable)
+    with open(readable, "rb", buffering=0) as pipe:
+        assert pipe.read(1) == b"!"
+        until(lambda: page_answers(page), lambda: "an answer to the own user")
+        assert pipe.read(1) == b"!"  # all connections have ended although their client went on
+    os.waitpid(pid, 0)
+
+
+def _is_taken(sock: socket.socket) -> bool:
+    """Return whether a byte can still be sent."""
+    try:
+        sock.send(b"x")
+    except OSError:
+        return False
+    select.select([], [], [], 0.05)
+    return True
+
+
+@pytest.mark.skipif(not IS_LINUX or os.geteuid() != 0, reason="only root on Linux can connect as another user")
 def test_9_a_user_who_is_named_may_connect(queuectl: CommandLine) -> None:
     with web(queuectl, "--allow-user", "65534") as page:
         assert as_nobody(page).startswith(b"HTTP/1.1 200 ")
@@ -377,6 +413,18 @@ def test_14_a_line_that_is_no_header_hides_no_other(shared: Web) -> None:
         assert raw(shared, b"GET /livez HTTP/1.1\r\n" + lines + b"\r\n").startswith(b"HTTP/1.1 4"), lines
 
 
+def test_14_a_line_that_a_proxy_may_read_differently_is_refused(shared: Web) -> None:
+    host, line = f"Host: {shared.host}\r\n".encode(), b"GET /livez HTTP/1.1\r\n"
+    for header in (
+        b"A: a\r" + host, host + b"A: a\rContent-Length: 3\r\n", host + b"A: a\0\r\n", host + b"A: a\x0b\r\n",
+        host + b"A: a\r\n b\r\n", b"Host:\r\n " + host[6:], host[:-2] + b"\n", host[:-2] + b"\xa0\r\n",
+    ):  # fmt: skip
+        got = raw(shared, line + header + b"Connection: close\r\n\r\n")
+        assert got.startswith(b"HTTP/1.1 4"), header
+    for odd in (b"GET  /livez HTTP/1.1", b"GET\t/livez HTTP/1.1", b"GET\xa0/livez HTTP/1.1", b"GET /livez\rHTTP/1.1"):
+        assert raw(shared, odd + b"\r\n" + host + b"\r\n").startswith(b"HTTP/1.1 400 "), odd
+
+
 def test_14_a_deep_or_broken_body_is_refused(shared: Web) -> None:
     headers = shared.headers(content_type="application/json")
     for body in (b"[" * 500_000, b"{", b"\xff\xff", b"nul", b""):
@@ -426,7 +474,10 @@ def test_14_values_of_variables_and_the_token_are_never_shown(queuectl: CommandL
     queuectl.ok("edit", "a", "--env", "TOKEN=hunter6")
     added = page.post("api/enqueue", {"job": {"command": "true", "id": "c", "env": {"X": "hunter7"}}})
     page.post("api/config", {"key": "env", "value": "GLOBAL=hunter8"})
+    refusals = [page.post("api/config", {"key": "env", "value": "GLOBAL=my hunter8"})]
+    refusals += [page.post("api/edit", {"id": "c", "changes": {"env": {"X": ["hunter9"]}}})]
     page.post("api/edit", {"id": "c", "changes": {"env": {"X": "hunter9"}}})
+    assert [got.status for got in refusals] == [400, 400]
     bodies = [added.body]
     for path in ("api/jobs", "api/jobs/a", "api/jobs/b", "api/jobs/a/history", "api/jobs/c/history", "api/queues",
                  "api/schedules", "api/config", "api/overview", "api/session", "api/failures"):  # fmt: skip
@@ -435,7 +486,7 @@ def test_14_values_of_variables_and_the_token_are_never_shown(queuectl: CommandL
         bodies.append(got.body)
     assert json.loads(bodies[2])["job"]["env"] == {"TOKEN": None}
     log = page.stop()[2]
-    for body in (*bodies, log.encode()):
+    for body in (*bodies, *(got.body for got in refusals), log.encode()):
         assert b"hunter" not in body and page.token.encode() not in body
 
 

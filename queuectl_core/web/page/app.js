@@ -187,7 +187,7 @@ function healthWord() {
 
 function drawFoot() {
   const line = data && view.equalCommand(app.route, data)?.replace(/^queuectl/,
-    app.session.command || "queuectl");
+    () => app.session.command || "queuectl");
   patch(document.getElementById("foot"), [
     line && h("p", { class: "equal" }, h("span", { class: "quiet" }, "In a terminal"), command(line),
       button("Copy", () => copy(line), { class: "bare" })),

@@ -165,3 +165,10 @@ def test_damaged_value_can_be_shown() -> None:
     settings = Settings({"max-retries": "many"})
     assert settings.shown("max-retries") == "damaged: 'many'"
     assert settings.shown("grace") == "10"
+
+
+@pytest.mark.parametrize("text", ["hunter2", "TOKEN=my hunter2", "=hunter2", '{"A": "hunter2"', '{"A": "hunter2\\u0000"}'])
+def test_a_refused_setting_of_variables_does_not_repeat_them(text: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        parse_setting("env", text)
+    assert "hunter2" not in str(refused.value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 
 from queuectl_core.web import command_words
@@ -37,3 +40,15 @@ def test_no_word_has_a_secret_of_a_request_that_is_refused(name: str, value: obj
 def test_an_edit_restores_a_default_with_an_empty_value() -> None:
     words = command_words.edit("a", {"priority": None, "retry_on": [1, 2]})
     assert words == ["edit", "a", "--set", "priority=", "--set", "retry_on=1,2"]
+
+
+def test_no_command_line_has_a_sign_that_a_terminal_obeys_or_nobody_sees() -> None:
+    assert command_words.quoted(["list", "--grep", "it's"]) == """list --grep 'it'"'"'s'"""
+    text = "it's \x1b[201~\x03\nid\\\t\x9b\u202e\U000e0041"
+    line = command_words.quoted(["list", "--grep", text])
+    assert line.isprintable()
+    assert line == r"list --grep $'it\'s \x1b[201~\x03\nid\\\t\u009b\u202e\U000e0041'"
+    bash = shutil.which("bash")
+    if bash:
+        said = subprocess.run([bash, "-c", f"printf %s {line[12:]}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+        assert said.stdout.decode() == text
