@@ -69,7 +69,7 @@ def _jobs(top: Top, rows: int, columns: int) -> list[Line]:
 
 
 def _filter(top: Top) -> list[Span]:
-    words = " ".join(top.filter) + (" failed first" if top.is_failed_first else "")
+    words = " ".join(top.filter) + (" failed first" if top.is_failed_first and not top.sort else "")
     return [Span(f" {words.strip()}", "marked")] if words else []
 
 

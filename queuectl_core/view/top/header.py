@@ -1,4 +1,4 @@
-"""Header: the state of the home, its throughput, what is stuck and why, and a line for each queue.
+"""Header: the state of the home, what ended in the last hour, what is stuck and why, and a line for each queue.
 
 Pure.
 """
@@ -61,10 +61,10 @@ def eta(seconds: float | None, unfinished: int) -> str:
 
 
 def _throughput(view: View, columns: int) -> Line:
-    minutes, pace = view["throughput"], view["jobs_per_minute"]
-    said = "no job has ended" if pace is None else f"{pace:,.1f} jobs/min"
-    failed = sum(minutes["failed"])
-    right = [Span(said), *([Span(", "), Span(f"{failed:,} failed", "failed")] if failed else [])]
+    minutes = view["throughput"]
+    completed, failed = sum(minutes["completed"]), sum(minutes["failed"])
+    right = [Span(f"{completed:,} completed") if completed or failed else Span("no job has ended", "dim")]
+    right += [Span(", "), Span(f"{failed:,} failed", "failed")] if failed else []
     left = [Span(f"hour to {view['now'][11:16]} ", "dim")]
     room = columns - width_of(left) - width_of(right) - 2
     if room < _MIN_CHART:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...model.states import PENDING, PROCESSING
+from ...model.states import PROCESSING
 from ...timestamps import from_utc
-from ..job_notes import note_at
+from ..job_notes import note_at, reason_of
 from .spans import Line, Span, cell
 from .spells import age, clock
 from .state import Top
@@ -106,8 +106,9 @@ def _texts(top: Top, job: JobRecord, has_note: bool) -> dict[str, str]:
 def _note(top: Top, job: JobRecord) -> str:
     """Return what matters about a job. That a job runs is said by its state."""
     due_ms = top.due_in_ms(job)
-    if job["state"] == PENDING and due_ms is not None and not job.get("waits_for"):
-        return f"in {age(due_ms)}"
+    if due_ms is not None and not job.get("waits_for"):
+        reason = reason_of(job)
+        return f"in {age(due_ms)}" + (f"; {reason}" if reason else "")
     is_usual = job["state"] == PROCESSING and not job.get("suspended")
     note = "" if is_usual else note_at(job, top.now_ms)
     return "" if note == "-" else note

@@ -81,7 +81,7 @@ def test_a_running_job_shows_for_how_long() -> None:
 
 def test_the_header_counts_and_tells_the_pace_and_the_time_left() -> None:
     seen = text(a_top([], {"pending": 300, "completed": 45}, throughput=throughput({0: 10, 1: 35})))
-    assert "300 pending" in seen and "ETA 10m00s" in seen and "30.0 jobs/min" in seen
+    assert "300 pending" in seen and "ETA 10m00s" in seen and "45 completed" in seen
 
 
 def test_states_without_jobs_are_left_out_where_there_is_little_room() -> None:
@@ -116,6 +116,16 @@ def test_text_of_jobs_controls_no_terminal() -> None:
     assert "\\u202e" in text(top, 200)
     top.prompt = Prompt("filter", "/", EVIL)
     shown(top)
+
+
+def test_a_job_that_waits_for_a_retry_says_when_it_comes_and_why() -> None:
+    reason = "not found (exit code 127)"
+    jobs = [
+        a_job("again", "failed", next_run_at=utc(NOW_MS + 25_000), reason=reason),
+        a_job("later", next_run_at=utc(NOW_MS + 7_200_000)),
+    ]
+    seen = text(a_top(jobs), 130)
+    assert "in 25s; exit code 127 (not found)" in seen and "in 2h" in seen
 
 
 def test_wide_characters_stay_in_their_columns() -> None:
