@@ -188,6 +188,11 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def focus(self, selector: str) -> None:
+        """Give an element the focus, once it is there."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.until(f"{found} && ({found}.focus(), true)")
+
     def press(self, key: str, times: int = 1, shift: bool = False) -> None:
         """Press and release a key, such as "Tab" or "j"."""
         code = KEYS.get(key) or ord(key.upper())

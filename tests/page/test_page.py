@@ -89,7 +89,7 @@ def test_a_group_of_failures_is_retried_with_other_fields(queuectl: CommandLine,
     with visit("/failures") as (page, _):
         page.click(".disclose")
         page.click(".details button", "Edit and retry")
-        page.js("document.querySelector('#field-retries').focus()")
+        page.focus("#field-retries")
         page.type("5")
         page.click("dialog button", "Go on")
         page.until_text("3 jobs will be retried", "dialog")
@@ -147,7 +147,7 @@ def test_a_large_log_costs_what_is_looked_at(queuectl: CommandLine, visit: Visit
         page.until("document.querySelectorAll('.pane .line').length > 2500")
         page.click(".outputtools button", "Start")
         page.until_text("this is line 1 of", ".pane")
-        page.js("document.querySelector('.outputtools input').focus()")
+        page.focus(".outputtools input")
         page.type("line 77 ")
         page.until("[...document.querySelectorAll('.pane .line')].filter(line => line.offsetHeight).length === 1")
         outputs = [address for address in page.requests() if "/output" in address]
@@ -178,7 +178,7 @@ def test_the_address_is_the_filter(queuectl: CommandLine, visit: Visit) -> None:
         assert page.js("location.hash") == "#/jobs?state=completed"
         page.js("history.back()")
         page.until_text("No job matches.")
-        page.js("document.querySelector('#find').focus()")
+        page.focus("#find")
         page.type("finished")
         page.press("Enter")
         page.click(".chip", "grep finished")
@@ -186,7 +186,7 @@ def test_the_address_is_the_filter(queuectl: CommandLine, visit: Visit) -> None:
         assert page.js("location.hash") == "#/jobs?id=bad-*&state=completed"
         page.click(".chip", "id bad-*")
         page.until(f"{rows} === 'good'")
-        page.js("document.querySelector('#find').focus()")
+        page.focus("#find")
         page.type("finished")
         page.press("Enter")
         page.until_text("No job matches.")
@@ -336,7 +336,7 @@ def test_a_page_without_a_valid_token_stops_asking(queuectl: CommandLine, browse
         page.js("new Promise((done) => setTimeout(done, 1500))")
         page.press("r")
         assert len(page.requests()) == asked
-        page.js("document.querySelector('input[name=address]').focus()")
+        page.focus("input[name=address]")
         page.type(server.address)
         page.press("Enter")
         page.until_text("live", "#bar")
@@ -366,9 +366,9 @@ def test_a_read_only_page_offers_no_change(queuectl: CommandLine, visit: Visit) 
 
 def test_a_job_is_tried_and_then_added(queuectl: CommandLine, visit: Visit) -> None:
     with visit("/new") as (page, _):
-        page.js("document.querySelector('[name=command]').focus()")
+        page.focus("[name=command]")
         page.type("echo 'from the page'")
-        page.js("document.querySelector('[name=max_retries]').focus()")
+        page.focus("[name=max_retries]")
         page.type("2")
         page.click("button", "Try without adding")
         page.until_text("it runs again after 2.0 s, then 4.0 s", ".tried")
