@@ -265,6 +265,18 @@ def test_a_phone_has_no_horizontal_scroll_and_every_control_has_a_name(queuectl:
         assert page.js("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 28)"
 
 
+def test_long_names_fit_every_width(queuectl: CommandLine, visit: Visit) -> None:
+    words = ("--name", "a long name " * 8, "--queue", "q" * 60, "--tag", f"tag={'t' * 60}")
+    queuectl.ok("enqueue", "--id", "x" * 120, *words, "--", "echo", "w" * 3000)
+    with visit() as (page, _):
+        for route in ("/", "/jobs", f"/jobs/{'x' * 120}", "/queues"):
+            page.js(f"location.hash = '#{route}'")
+            page.until("document.querySelector('#main h1') && document.querySelector('#main').getAttribute('aria-busy') === 'false'")
+            for width in (360, 768, 1280):
+                page.resize(width, 800)
+                assert page.js("document.documentElement.scrollWidth <= innerWidth"), (route, width)
+
+
 CONTRAST = """(() => {
   const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)

@@ -176,7 +176,7 @@ function row(job, app) {
       h("input", { type: "checkbox", checked: selected.has(job.id), onchange: pick,
         "aria-label": `Select ${job.id}` })),
     h("td", {}, badge(job.state, job.suspended)),
-    h("td", {}, jobLink(job.id), job.name && h("span", { class: "quiet" }, ` ${job.name}`)),
+    h("td", {}, jobLink(job.id), job.name && [" ", h("span", { class: "quiet name", title: job.name }, job.name)]),
     h("td", { class: "fill" }, command(job.command)),
     h("td", { "data-label": "queue" }, h("a", { class: "quiet",
       href: app.address("/jobs", { ...app.route.values, cursor: "", queue: job.queue }) }, job.queue)),

@@ -156,7 +156,7 @@ function running({ workers, counts }, app) {
     h("tbody", {}, busy.slice(0, RUNNING_SHOWN).map((worker) => h("tr", { key: worker.job },
       h("td", {}, badgeSign(worker), jobLink(worker.job)),
       h("td", { class: "fill" }, command(worker.command || worker.name || "")),
-      h("td", {}, worker.queue), h("td", { class: "quiet hidden-narrow nowrap" }, worker.worker),
+      h("td", {}, h("span", { class: "name", title: worker.queue }, worker.queue)), h("td", { class: "quiet hidden-narrow nowrap" }, worker.worker),
       h("td", { class: "num" }, since(worker.since)))))) :
     empty(["Nothing runs.", isDone && app.canWrite && h("a", { href: "#/new" }, "Add a job")]));
 }

@@ -28,7 +28,7 @@ export function command(text, props) {
 }
 
 export function jobLink(id, props) {
-  return h("a", { href: jobAddress(id), class: "id", ...props }, id);
+  return h("a", { href: jobAddress(id), class: "id", title: id, ...props }, id);
 }
 
 function jobAddress(id) {
