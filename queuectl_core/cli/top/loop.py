@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...api import Queue
-from ...errors import QueueError
+from ...errors import InvalidInput, QueueError
 from ...news import News
 from ...system.clock import now_ms
 from ...system.descriptors import signal_reader
@@ -226,6 +226,8 @@ def read(queue: Queue, session: Session) -> None:
         session.record = queue.overview()
         top.take_view(overview.of(session.record, queue.home.path), now_ms())
         session.is_stale = False
+    except InvalidInput:  # the jobs can be read all the same
+        top.problem, session.is_stale = "the supervisor is of another version; run `queuectl worker restart`", False
     except QueueError as refusal:
         top.problem = str(refusal)
 

@@ -82,7 +82,7 @@ def _how_many(top: Top) -> str:
 
 
 def _nothing(top: Top) -> str:
-    if top.is_searching or top.view is None:
+    if top.is_searching or (top.view is None and not top.problem):
         return "reading …"
     if top.filter:
         return "no job matches; / changes the filter, Esc removes it"

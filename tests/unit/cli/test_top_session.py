@@ -219,6 +219,18 @@ def test_the_list_reads_as_much_as_it_shows_and_failed_jobs_first(desk: Desk) ->
     assert [job["id"] for job in named.jobs] == ["j5"] and not named.has_more
 
 
+def test_an_older_supervisor_that_knows_no_overview_still_shows_jobs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise InvalidInput(what="unknown request 'overview'")
+
+    monkeypatch.setattr(desk.queue, "overview", refuse)
+    desk.look()
+    assert "queuectl worker restart" in desk.top.problem and not desk.session.is_stale
+    assert len(desk.top.jobs) == 6
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
