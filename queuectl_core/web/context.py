@@ -22,6 +22,9 @@ from .refusal import Refusal
 READY_S = 0.1
 """How long an answer of `is_ready` holds, in seconds, because everybody may ask."""
 
+SHARED_S = 1.0
+"""How long a request waits for the answer to another one, in seconds."""
+
 
 def _changed_at(job: Mapping[str, Any]) -> str:
     return utc(job.get("updated_ms") or job["created_ms"])
@@ -51,15 +54,20 @@ class Context:
     def is_ready(self) -> bool:
         """Return whether a supervisor runs and accepts work.
 
-        Requests that come close together share an answer.
+        Requests that come close together share an answer. Only one at a time waits for a supervisor
+        that hangs; the others say that it is not ready.
 
         Raises: QueueError.
         """
-        with self._asked:
+        if not self._asked.acquire(timeout=SHARED_S):
+            return False
+        try:
             if time.monotonic() >= self._ready_until_s:
                 self._ready, _ = health.of(self.queue.status(), self.queue.home.path)
                 self._ready_until_s = time.monotonic() + READY_S
             return self._ready
+        finally:
+            self._asked.release()
 
     def states_of(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return the state of each of these jobs that exists, and when it changed; at most 5000."""
