@@ -113,8 +113,6 @@ class View(TypedDict):
     queues: list[QueueView]
     stuck: list[Stuck]
     throughput: Minutes
-    jobs_per_minute: float | None
-    """How many jobs end in a minute at the present pace; None if none has ended lately."""
     eta_s: float | None
     """The seconds until no job is left at this pace: 0 if none is, None if unknown."""
 
@@ -136,7 +134,6 @@ def of(record: OverviewRecord, home: str) -> View:
         "queues": [_queue(each, home) for each in record["queues"]],
         "stuck": stuck,
         "throughput": _minutes(record["throughput"]),
-        "jobs_per_minute": None if pace is None else pace * 60,
         "eta_s": _eta_s(unfinished, pace),
     }
 
