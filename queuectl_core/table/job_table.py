@@ -1,9 +1,8 @@
 """Job table: the current jobs, in a memtable of recent changes over a store that may lag behind.
 
 The store has a record of each job, `job/ID`, and the index entries of `index_keys`. `meta` has the position, counts,
-settings, queues, schedules and the next job number. `counts` has the counts of each named queue and each batch, and
-`batch_times` the times of each batch, and `metrics` what happened in each queue. So a job has one record and few index
-entries, and no frequent request needs a scan.
+settings, queues, schedules and the next job number. `counts` has the counts of queues and batches, `batch_times` the
+times of each batch, and `metrics` what happened in each queue. So no frequent request needs a scan.
 
 `flush` moves the jobs with the oldest changes into the store, one slice at a time. One atomic write stores them with
 the position up to which the store is then complete. Records may be ahead of that position. Each has the sequence of its

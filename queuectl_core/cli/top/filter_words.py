@@ -69,6 +69,13 @@ def words_given(args: Arguments) -> list[str]:
     words = []
     for flag, _, _ in _Filter.OPTIONS:
         value = getattr(args, flag[2:].replace("-", "_"))
-        for text in value if isinstance(value, list) else [value] if value is not None else []:
+        for text in _listed(value):
             words += [flag, text]
     return words
+
+
+def _listed(value: object) -> list[str]:
+    """Return the values of an option that can be given several times, once, or not at all."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [str(value)]

@@ -76,7 +76,8 @@ def _filter(top: Top) -> list[Span]:
 def _how_many(top: Top) -> str:
     """Return how many jobs are listed and marked."""
     more = "+" if top.has_more or top.is_searching else ""
-    marked = "all marked" if top.marks_all else f"{len(top.marks)} marked" if top.marks else ""  # noqa: RUF100
+    marked = f"{len(top.marks)} marked" if top.marks else ""
+    marked = "all marked" if top.marks_all else marked
     parts = [marked, f"{len(top.jobs):,}{more}", "searching …" if top.is_searching else ""]
     return ", ".join(part for part in parts if part)
 
