@@ -155,6 +155,22 @@ def test_text_of_jobs_stays_text(queuectl: CommandLine, visit: Visit) -> None:
         assert page.js("document.querySelectorAll('.pane a').length") == 0
 
 
+def test_a_link_puts_no_control_character_into_a_copied_command_line(
+    queuectl: CommandLine, browser: Browser
+) -> None:
+    with web(queuectl) as server:
+        page = browser.open(f"{server.address}/jobs?grep=%1b[201~%03%0aid%e2%80%ae%0a")
+        page.until_text("--grep", "#foot")
+        page.js("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+        page.click("#foot button", "Copy")
+        copied = page.until("window.copied")
+        assert copied.endswith(r"list --grep $'\x1b[201~\x03\nid\u202e\n'"), copied
+        page.js("location.hash = '#/jobs/%e2%80%aejob'")
+        page.until("document.title.includes('job ')")
+        assert page.js("document.title").isprintable()
+        page.go("about:blank")
+
+
 def test_a_route_of_no_view_is_the_overview(visit: Visit) -> None:
     for route in ("/constructor", "/__proto__", "/%E0%A4%A"):
         with visit(route) as (page, _):

@@ -3,7 +3,7 @@
 // One stream of events tells when something has changed. While the tab is hidden, or refreshing is
 // paused, there is no stream, no timer and no request.
 
-import { h, isSelecting, patch } from "./dom.js";
+import { h, isSelecting, patch, visible } from "./dom.js";
 import { number, tick } from "./format.js";
 import { help, listenForKeys } from "./keys.js";
 import { button, command, copy, notice, section } from "./parts.js";
@@ -91,7 +91,7 @@ async function arrive() {
   }
   view = next;
   app.route = route;
-  document.title = `${view.title(route)} – queuectl`;
+  document.title = visible(`${view.title(route)} – queuectl`);
   if (data) draw(); // its links know the new filter at once
   drawBar();
   if (isNew && before) {
