@@ -59,6 +59,9 @@ def call_nq(bench: Bench, times: int) -> Readings:
 def dispatch_parallel(bench: Bench, jobs: int, workers: int) -> Readings:
     """Measure with a log of results, and with the output of each job kept together."""
     _require("parallel")
+    version = subprocess.run(["parallel", "--version"], capture_output=True).stdout
+    if not version.startswith(b"GNU parallel"):  # moreutils has another program of this name
+        raise CannotTakePart("not installed")
     with scratch(bench.folder) as folder:
         command = ["parallel", "--will-cite", f"-j{workers}", "-n0", "--joblog", f"{folder}/log", *TRUE[:2], "true"]
         environ = {**environment(), "PARALLEL_HOME": folder, "TMPDIR": folder}
