@@ -81,7 +81,7 @@ def _end_attempt(queue: QueueMetrics, outcome: int, ending: AttemptResult | None
     queue.values[outcome] += 1
     if ending is not None:
         queue.values[metrics.CPU_MS] += ending.cpu_ms or 0
-        queue.observe(metrics.DURATION, [ending.duration_ms])
+        queue.note_durations([ending.duration_ms])
 
 
 def _finish(queue: QueueMetrics, state: int, job: Job, at_ms: int) -> None:

@@ -42,7 +42,7 @@ class QueueNow(QueueRecord):
     hold: Optional[dict[str, Any]]
     """Why no job of the queue may start now: `because` and its facts, as in `Queue.why`. None if one may."""
     mean_run_ms: Optional[float]
-    """How long its attempts took on average, in ms; None if none has ended."""
+    """How long its latest attempts took on average, in ms; None if none has ended."""
     throughput: Throughput
 
 

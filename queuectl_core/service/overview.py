@@ -16,7 +16,7 @@ from ..engine.queue_rules import is_known
 from ..model.job import FAILED, PENDING, PROCESSING, STATES, Job
 from ..table.counts import AFTER
 from ..table.index_keys import ALL_QUEUES, DELAYED, DUE, READY, index_of
-from ..table.metrics import DURATION, MAX_QUEUES, MINUTES, OTHER, TURNAROUND, QueueMetrics
+from ..table.metrics import MAX_QUEUES, MINUTES, OTHER, QueueMetrics
 from . import prefetched, queries, queue_pages
 from .explanations import hold_of, hold_of_all
 from .fields import Fields
@@ -168,12 +168,9 @@ class _Queues:
         return max(0, self._now_ms - min(since_ms, default=self._now_ms))
 
     def _mean_run_ms(self, name: str) -> float | None:
-        """Return how long the attempts of a queue took on average."""
+        """Return how long the latest attempts of a queue took on average."""
         known = self._table.metrics.queues().get(name)
-        if known is None:
-            return None
-        sum_ms, *buckets = known.values[DURATION:TURNAROUND]
-        return sum_ms / sum(buckets) if any(buckets) else None
+        return None if known is None else known.recent_ms
 
     def _throughput(self, name: str) -> Throughput:
         metrics = self._table.metrics.queues().get(name)

@@ -20,7 +20,7 @@ from .index_keys import ALL_QUEUES
 
 TYPE_CHECKING = False  # typing costs a millisecond at each start of the command line
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from .store import Store
@@ -47,6 +47,9 @@ WAIT, DURATION, TURNAROUND = 12, 26, 40
 FOLD = 1000
 """The most starts of jobs that are only noted."""
 
+RECENT_WEIGHT = 0.05
+"""How much the latest attempt counts in the mean of the recent ones."""
+
 _PLACES = 54
 _PREFIX, _STOP, _SCHEDULE = "metrics/", "metrics0", "schedule/"
 
@@ -56,14 +59,16 @@ class QueueMetrics:
 
     `values` has the counters and histograms. `minutes` has, by the number of a minute since 1970, how many jobs
     completed in it, how many attempts failed, and how many jobs died. What happens most is only noted at first: `waits`
-    and `successes` are not in `values` and `minutes` until `fold`.
+    and `successes` are not in `values` and `minutes` until `fold`. `recent_ms` is how long the latest attempts took on
+    average, in which the last few dozen count; None if none has ended.
     """
 
-    __slots__ = ("values", "minutes", "waits", "successes")
+    __slots__ = ("values", "minutes", "recent_ms", "waits", "successes")
 
-    def __init__(self, values: list[int], minutes: dict[int, list[int]]) -> None:
+    def __init__(self, values: list[int], minutes: dict[int, list[int]], recent_ms: float | None = None) -> None:
         self.values = values
         self.minutes = minutes
+        self.recent_ms = recent_ms
         self.waits: list[int] = []
         """How long jobs waited, in ms."""
         self.successes: list[tuple[int, int, int, int]] = []
@@ -85,11 +90,19 @@ class QueueMetrics:
             self.values[COMPLETED] += len(ends)
             self.values[SUCCEEDED] += len(ends)
             self.values[CPU_MS] += sum(cpu_times)
-            self.observe(DURATION, durations)
+            self.note_durations(durations)
             self.observe(TURNAROUND, turnarounds)
             for end_ms in ends:
                 self.note_minute(0, end_ms)
             self.successes = []
+
+    def note_durations(self, times_ms: Sequence[int]) -> None:
+        """Note how long attempts took, the latest one last."""
+        self.observe(DURATION, times_ms)
+        recent_ms = float(times_ms[0]) if self.recent_ms is None else self.recent_ms
+        for time_ms in times_ms:
+            recent_ms += (time_ms - recent_ms) * RECENT_WEIGHT
+        self.recent_ms = recent_ms
 
     def observe(self, histogram: int, times_ms: Iterable[int]) -> None:
         """Add times to a histogram. A time below 0, after a jump of the clock, counts as 0."""
@@ -208,8 +221,8 @@ class Metrics:
         if name.startswith(_SCHEDULE):
             self._schedules[name[len(_SCHEDULE) :]] = [int(field) for field in fields]
         else:
-            values, minutes = fields
-            self._queues[name] = QueueMetrics(values, {minute: counts for minute, *counts in minutes})
+            values, minutes, recent_ms = fields
+            self._queues[name] = QueueMetrics(values, {minute: counts for minute, *counts in minutes}, recent_ms)
 
     def write(self, puts: list[tuple[bytes, bytes]], deletes: list[bytes]) -> None:
         """Add the writes for the records that changed."""
@@ -226,7 +239,8 @@ class Metrics:
             return self._schedules.get(name[len(_SCHEDULE) :])
         metrics = self._queues[name]
         metrics.fold()
-        return metrics.values, [(minute, *counts) for minute, counts in metrics.minutes.items()]
+        minutes = [(minute, *counts) for minute, counts in metrics.minutes.items()]
+        return metrics.values, minutes, metrics.recent_ms
 
     def note_stored(self) -> None:
         """Note that the store now has all of them."""

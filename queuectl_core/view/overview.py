@@ -19,7 +19,6 @@ from ..timestamps import from_utc, utc
 from .sentences import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from ..model.overview_records import OverviewRecord, QueueNow, Reason, Slots, Throughput, WorkerNow
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 
 MINUTES = 60
 """The minutes of a history of the throughput."""
-
-PACE_MINUTES = 10
-"""The latest minutes from which the pace is estimated."""
-
-SURE_MINUTES = 3
-"""After how many minutes of work the pace is counted, and not expected."""
 
 
 class WorkerView(TypedDict):
@@ -82,7 +75,7 @@ class QueueView(TypedDict):
     """Why no job of the queue may start now, as a sentence."""
     throughput: Minutes
     eta_s: float | None
-    """The seconds until the queue is empty at the present pace: 0 if it is, None if unknown."""
+    """The seconds until no job of the queue is left that can run: 0 if none is, None if unknown."""
 
 
 class Stuck(TypedDict):
@@ -114,14 +107,13 @@ class View(TypedDict):
     stuck: list[Stuck]
     throughput: Minutes
     eta_s: float | None
-    """The seconds until no job is left at this pace: 0 if none is, None if unknown."""
+    """The seconds until no job is left that can run: 0 if none is, None if unknown."""
 
 
 def of(record: OverviewRecord, home: str) -> View:
     """Return the view of a home, whose path is `home`."""
-    counts = record["counts"]
-    pace = _pace_per_s(record["throughput"], _sum_of(map(_expected_per_s, record["queues"])))
-    unfinished = _unfinished(counts)
+    counts, places = record["counts"], record["slots"]
+    slots, unfinished = (places["total"] if places else 0), _unfinished(counts)
     stuck = _stuck(record, home)
     return {
         "now": utc(record["now_ms"]),
@@ -131,10 +123,10 @@ def of(record: OverviewRecord, home: str) -> View:
         "unfinished": unfinished,
         "slots": record["slots"],
         "workers": sorted((_worker(each, record["now_ms"]) for each in record["workers"]), key=_worker_order),
-        "queues": [_queue(each, home) for each in record["queues"]],
+        "queues": [_queue(each, home, slots) for each in record["queues"]],
         "stuck": stuck,
         "throughput": _minutes(record["throughput"]),
-        "eta_s": _eta_s(unfinished, pace),
+        "eta_s": _eta_s(record, slots),
     }
 
 
@@ -148,7 +140,7 @@ def _worker_order(worker: WorkerView) -> tuple[bool, float]:
     return worker["job"] is None, -(worker["for_s"] or 0.0)
 
 
-def _queue(record: QueueNow, home: str) -> QueueView:
+def _queue(record: QueueNow, home: str, slots: int) -> QueueView:
     counts, rate, hold = record["counts"], record["rate"], record["hold"]
     return {
         "queue": record["queue"],
@@ -166,7 +158,7 @@ def _queue(record: QueueNow, home: str) -> QueueView:
         "pause_reason": record["pause_reason"],
         "held": None if hold is None else explained({"home": home, **hold}),
         "throughput": _minutes(record["throughput"]),
-        "eta_s": _eta_s(_unfinished(counts), _pace_per_s(record["throughput"], _expected_per_s(record))),
+        "eta_s": _queue_eta_s(record, slots),
     }
 
 
@@ -178,42 +170,50 @@ def _unfinished(counts: dict[State, int]) -> int:
     return sum(number for state, number in counts.items() if state not in (COMPLETED, DEAD))
 
 
-# The pace
+# The time left
 
 
-def _pace_per_s(throughput: Throughput, expected: float | None) -> float | None:
-    """Return how many jobs end in a second, or None if that is unknown.
+def _eta_s(record: OverviewRecord, slots: int) -> float | None:
+    """Return the seconds until no job is left that can run, or None while no attempt of one of the queues has ended.
 
-    The time counts from the first minute in which something ended: before it, there may have been nothing to do.
-    What ended in a few minutes says little, because the work may have begun at any time in the first of them. Then
-    the pace is the one that is `expected`, if there is one.
+    All workers share the work, but each queue needs at least its own time.
     """
-    ended = [sum(both) for both in zip(throughput["completed"], throughput["dead"])][-PACE_MINUTES:]
-    first = next((n for n, count in enumerate(ended) if count), len(ended))
-    minutes = len(ended) - 1 - first
-    if minutes < SURE_MINUTES and expected is not None:
-        return expected
-    return sum(ended) / (minutes * 60 + max(1.0, throughput["elapsed_ms"] / 1000)) if any(ended) else None
+    works = [work for queue in record["queues"] if (work := _work_s(queue)) is not None]
+    own = [eta for queue in record["queues"] if (eta := _queue_eta_s(queue, slots)) is not None]
+    if len(own) < len(record["queues"]):
+        return None
+    return max(sum(works) / max(1, slots), *own)
 
 
-def _expected_per_s(queue: QueueNow) -> float | None:
-    """Return at which rate the running jobs of a queue end, if they take as long as others did.
+def _queue_eta_s(queue: QueueNow, slots: int) -> float | None:
+    """Return the seconds until no job of a queue is left that can run, if other queues leave it as many workers as now.
 
-    Source: Little's law.
+    Return None while no attempt of it has ended.
     """
-    running, mean_ms = queue["counts"][PROCESSING], queue["mean_run_ms"]
-    return running * 1000 / max(1.0, mean_ms) if running and mean_ms is not None else None
+    work_s, running = _work_s(queue), queue["counts"][PROCESSING]
+    at_once = min(slots, queue["limit"] or slots)
+    if work_s is None or (work_s and not at_once):
+        return None
+    eta_s = work_s / (running or at_once) if work_s else 0.0
+    rate = queue["rate"]
+    starts_s = _ready(queue) * rate["per_s"] / rate["jobs"] if rate else 0.0
+    return max(eta_s, starts_s)
 
 
-def _sum_of(numbers: Iterable[float | None]) -> float | None:
-    known = [number for number in numbers if number is not None]
-    return sum(known) if known else None
+def _work_s(queue: QueueNow) -> float | None:
+    """Return how long the jobs that run or can begin would take one after another, or None if that is unknown.
 
-
-def _eta_s(unfinished: int, pace_per_s: float | None) -> float | None:
-    if not unfinished:
+    They are expected to take as long as the latest ones did.
+    """
+    jobs, mean_ms = queue["counts"][PROCESSING] + _ready(queue), queue["mean_run_ms"]
+    if not jobs:
         return 0.0
-    return unfinished / pace_per_s if pace_per_s else None
+    return None if mean_ms is None else jobs * mean_ms / 1000
+
+
+def _ready(queue: QueueNow) -> int:
+    """Return how many jobs wait neither for a time, nor for other jobs, nor for the end of a pause."""
+    return sum(count for reason, count in queue["waiting"].items() if reason not in ("time", "after", "paused"))
 
 
 # What is stuck

@@ -60,30 +60,41 @@ def test_busy_workers_come_first_and_the_longest_run_is_the_first_of_them() -> N
     assert [(each["worker"], each["for_s"]) for each in view["workers"]] == [("w3", 60), ("w2", 5), ("w1", None)]
 
 
-def test_the_pace_counts_from_the_first_minute_in_which_a_job_ended() -> None:
-    view = view_of({"pending": 300}, throughput=throughput({0: 10, 1: 35}))
-    assert view["eta_s"] == pytest.approx(600)
+def a_busy_queue(name: str, running: int, mean_run_ms: float | None, **waiting: int) -> dict[str, Any]:
+    counts = {**dict.fromkeys(STATES, 0), "processing": running, "pending": sum(waiting.values())}
+    return a_queue(name, counts=counts, mean_run_ms=mean_run_ms, waiting=waiting)
 
 
-def test_the_pace_counts_jobs_that_died_and_forgets_what_ended_long_ago() -> None:
-    dead = [0] * 59 + [30]
-    assert view_of({"pending": 1}, throughput=throughput({10: 99}, dead=dead))["eta_s"] == pytest.approx(1)
-    assert view_of({"pending": 1}, throughput=throughput({10: 99}))["eta_s"] is None
+def times_left(slots: int, *queues: dict[str, Any]) -> tuple[float | None, ...]:
+    """Return the time left of the home, and that of each queue."""
+    view = view_of(queues=list(queues), slots={"total": slots, "used": 0})
+    return (view["eta_s"], *(queue["eta_s"] for queue in view["queues"]))
 
 
-def test_at_first_jobs_are_expected_to_take_as_long_as_others_did() -> None:
-    counts = {**dict.fromkeys(STATES, 0), "pending": 58, "processing": 2}
-    queues = [a_queue(counts=counts, mean_run_ms=4000), a_queue("new", mean_run_ms=None), a_queue("idle", mean_run_ms=9)]
-    for ended in ({}, {0: 1}, {0: 1, 2: 1}):
-        view = view_of(counts, queues=queues, throughput=throughput(ended))
-        assert (view["eta_s"], view["queues"][0]["eta_s"]) == (pytest.approx(120), pytest.approx(120))
-    counted = view_of(counts, queues=queues, throughput=throughput({0: 1, 3: 209}))
-    assert counted["eta_s"] == pytest.approx(60)
+def test_the_workers_share_the_time_left_which_is_at_least_that_of_each_queue() -> None:
+    short, long = a_busy_queue("short", 1, 100, worker=299), a_busy_queue("long", 1, 10_000, worker=5)
+    assert times_left(2, short, long) == (pytest.approx(60), pytest.approx(30), pytest.approx(60))
+    limited = {**a_busy_queue("limited", 1, 1500, limit=199), "limit": 1}
+    assert times_left(4, short, limited) == (pytest.approx(300), pytest.approx(30), pytest.approx(300))
 
 
-def test_a_queue_has_a_time_left_of_its_own() -> None:
-    queue = a_queue(counts={**dict.fromkeys(STATES, 0), "pending": 5, "completed": 9}, throughput=throughput({0: 30}))
-    assert view_of(queues=[queue])["queues"][0]["eta_s"] == pytest.approx(5)
+def test_a_queue_that_runs_nothing_now_will_get_the_workers_that_it_may_have() -> None:
+    assert times_left(4, a_busy_queue("q", 0, 1000, worker=8)) == (pytest.approx(2), pytest.approx(2))
+
+
+def test_a_rate_bounds_the_time_left() -> None:
+    queue = {**a_busy_queue("q", 1, 10, rate=60), "rate": {"jobs": 10, "per_s": 60}}
+    assert times_left(4, queue)[0] == pytest.approx(360)
+
+
+def test_jobs_that_wait_for_a_time_for_others_or_for_the_end_of_a_pause_have_no_time_left() -> None:
+    assert times_left(2, a_busy_queue("q", 0, 1000, time=5, after=9, paused=7)) == (0.0, 0.0)
+
+
+def test_the_time_left_is_unknown_until_an_attempt_of_each_queue_has_ended() -> None:
+    known, new = a_busy_queue("known", 1, 100, worker=9), a_busy_queue("new", 1, None, worker=9)
+    assert times_left(2, known, new) == (None, pytest.approx(1), None)
+    assert times_left(0, a_busy_queue("q", 0, 100, worker=9)) == (None, None)
 
 
 def test_without_a_supervisor_or_a_worker_waiting_jobs_are_stuck() -> None:

@@ -80,7 +80,8 @@ def test_a_running_job_shows_for_how_long() -> None:
 
 
 def test_the_header_counts_and_tells_the_pace_and_the_time_left() -> None:
-    seen = text(a_top([], {"pending": 300, "completed": 45}, throughput=throughput({0: 10, 1: 35})))
+    queues = [a_queue(waiting={"worker": 300}, mean_run_ms=2000)]
+    seen = text(a_top([], {"pending": 300, "completed": 45}, throughput=throughput({0: 10, 1: 35}), queues=queues))
     assert "300 pending" in seen and "ETA 10m00s" in seen and "45 completed" in seen
 
 
