@@ -67,10 +67,14 @@ class Action:
     @property
     def command(self) -> str | None:
         """Return the command line that does the same, or None if it would be too long."""
-        if len(self.ids or ()) > command_words.MAX_IDS or self._selection.group:
+        return None if self._selection.group else self._command_for(self.ids)
+
+    def _command_for(self, ids: list[str] | None) -> str | None:
+        """Return the command line for jobs of these IDs, or for those of the filter."""
+        if len(ids or ()) > command_words.MAX_IDS:
             return None
         verb, options = [self.verb], {**self.options}
-        which = list(self.ids or self._selection.words or ["--all"])
+        which = list(ids or self._selection.words or ["--all"])
         if self.verb == RETRY_DEAD:
             fields = options.pop("fields", None) or {}
             has_dependants = options.pop("dependants", None)
@@ -78,7 +82,7 @@ class Action:
                 ["dlq", "retry", *(["--with-dependants"] if has_dependants else [])],
                 fields,
             )
-            which = list(self.ids or self._selection.words_without("state") or ["--all"])
+            which = list(ids or self._selection.words_without("state") or ["--all"])
         return self.context.command(command_words.for_jobs(verb, which, options))
 
     def preview(self) -> dict[str, Any]:
@@ -88,14 +92,28 @@ class Action:
             if is_set(self.options, "dependants") and len(ids) <= PAGE_JOBS:
                 ids = self.context.queue.preview_retry(ids, lenient=True)
             counted = {"count": len(ids), "sample": ids[:SAMPLE_IDS], "is_complete": True}
+        elif self._selection.group:
+            return self._group_preview()
         else:
             counted = self._counted()
         return {**counted, "command": self.command}
 
+    def _group_preview(self) -> dict[str, Any]:
+        """Return how many jobs a group has; the command line names them, unless they are too many."""
+        ids, end_s, is_complete = list[str](), time.monotonic() + COUNTING_S, True
+        for portion in self.portions():
+            ids += portion
+            if time.monotonic() > end_s:
+                is_complete = False
+                break
+        command = self._command_for(ids) if ids and is_complete else None
+        counted = {"count": len(ids), "sample": ids[:SAMPLE_IDS], "is_complete": is_complete}
+        return {**counted, "command": command}
+
     def _counted(self) -> dict[str, Any]:
         """Return how many jobs the filter selects, as far as there is time, and some of them."""
         status = self.context.queue.status()
-        known = None if self._selection.group else count_of(self.context, self._wanted(), status)
+        known = count_of(self.context, self._wanted(), status)
         count, sample, end_s = 0, list[str](), time.monotonic() + COUNTING_S
         for portion in self.portions():
             count += len(portion)

@@ -397,6 +397,7 @@ def test_queues_schedules_and_settings_are_changed(queuectl: CommandLine, visit:
     fill(queuectl)
     with visit("/queues") as (page, _):
         page.click("[aria-label='Pause gpu']")
+        page.click("dialog button", "Pause")
         page.until_text("queue gpu is paused", "#said")
         page.until("document.querySelector('[aria-label=\"Resume gpu\"]')")
         page.click("[aria-label='Rules of gpu']")

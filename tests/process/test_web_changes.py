@@ -75,7 +75,9 @@ def test_a_group_of_failures_is_retried_as_a_whole(queuectl: CommandLine, page: 
     queuectl("worker", "start", "--exit-when-empty")
     group = page.ok("api/failures")["groups"][0]
     asked = {"filter": {"group": group["key"]}}
-    assert page.done("api/act", {"verb": "dlq-retry", **asked, "preview": True})["count"] == group["count"] == 3
+    preview = page.done("api/act", {"verb": "dlq-retry", **asked, "preview": True})
+    assert preview["count"] == group["count"] == 3
+    assert words_of(preview["command"]) == ["dlq", "retry", *group["sample_ids"]]
     assert act(page, "dlq-retry", **asked)[-1]["changed"] == 3
     assert queuectl.counts()["pending"] == 3 and queuectl.job("other")["state"] == "dead"
 

@@ -88,7 +88,8 @@ function drawn(verb, state, { look, run, close }) {
       preview.count > 5 && h("li", { class: "quiet" },
         `and ${number(preview.count - Math.min(5, preview.sample.length))} more`)),
     verb === "dlq-retry" && dependants(state, look),
-    preview.command && h("p", { class: "equal" }, command(preview.command)),
+    preview.command ? h("p", { class: "equal" }, command(preview.command))
+      : preview.count > 0 && h("p", { class: "quiet" }, "An equal command line would name too many jobs."),
     choices(button("Back", close),
       preview.count > 0 && button(action.button || `${action.label} ${counted(preview.count, "job")}`, run,
         { class: action.isGrave ? "grave" : "main", autofocus: true })),

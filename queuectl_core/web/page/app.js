@@ -4,7 +4,7 @@
 // paused, there is no stream, no timer and no request.
 
 import { h, isSelecting, patch, visible } from "./dom.js";
-import { number, tick } from "./format.js";
+import { tick } from "./format.js";
 import { help, listenForKeys } from "./keys.js";
 import { button, command, copy, notice, section } from "./parts.js";
 import { say } from "./said.js";
@@ -48,7 +48,7 @@ const app = {
 
 let view = null;
 let data = null;
-let counts = null; // the jobs by state, for the bar
+let failed = null; // the jobs that failed for good, for the bar: {dead, text}
 let isLocked = false;
 let isPaused = false;
 let problem = ""; // why the page may be out of date
@@ -88,6 +88,7 @@ async function arrive() {
   if (isNew) {
     view?.leave?.();
     data = null;
+    wanted = next.first || wanted;
   }
   view = next;
   app.route = route;
@@ -119,20 +120,30 @@ async function refresh() {
     app.session ||= await get("api/session", mine.signal);
     app.canWrite = !app.session.read_only;
     const found = await view.load(app.route, mine.signal);
+    const known = await failedOf(found, mine.signal);
     if (mine.signal.aborted) return;
     data = found;
-    counts = (found.overview || found).counts || counts;
+    failed = known;
     problem = "";
   } catch (error) {
     if (mine.signal.aborted) return;
-    failed(error);
+    problemOf(error);
   }
   loading = null;
   lastMs = performance.now() - began;
   draw();
 }
 
-function failed(error) {
+// Returns how many jobs have failed for good. Asks for it if the view does not know it, and the dead are others.
+async function failedOf(found, signal) {
+  const dead = (found.overview || found).counts?.dead;
+  const groups = found.groups ? found : found.failures;
+  if (!groups && (dead === undefined || dead === failed?.dead)) return failed;
+  if (!groups && !dead) return { dead, text: "0" };
+  return { dead, text: failures.countOf(groups || await get("api/failures", signal)) };
+}
+
+function problemOf(error) {
   if (error.status === 401) return lock();
   hasAnswer = Boolean(error.status);
   problem = hasAnswer ? error.message : "queuectl web does not answer; it may have ended";
@@ -153,6 +164,7 @@ function draw() {
   main.setAttribute("aria-busy", String(!data && !isLocked));
   patch(main, isLocked ? [locked()] : [problem && notice("warn", problem), data && view.draw(data, app)]);
   drawFoot();
+  view.fit?.();
   focusOnWanted();
 }
 
@@ -162,7 +174,7 @@ function drawBar() {
     h("a", { class: "brand", href: "#/" }, h("span", { "aria-hidden": "true", class: "logo" }), "queuectl"),
     h("nav", { "aria-label": "Views" }, NAV.map(([key, label]) =>
       h("a", { key, href: `#/${key}`, "aria-current": key === name ? "page" : null },
-      label, key === "failures" && counts?.dead > 0 && h("span", { class: "bubble" }, number(counts.dead))))),
+      label, key === "failures" && failed && failed.text !== "0" && h("span", { class: "bubble" }, failed.text)))),
     h("div", { class: "tools" },
       app.session?.read_only && h("span", { class: "tag" }, "read-only"),
       button([h("span", { class: `dot ${health()}`, "aria-hidden": "true" }), healthWord()], togglePause,
@@ -256,7 +268,7 @@ async function listen() {
       }
     } catch (error) {
       if (mine.signal.aborted) return;
-      failed(error);
+      problemOf(error);
       draw();
       if (isLocked) return;
     }
@@ -279,6 +291,7 @@ document.addEventListener("visibilitychange", () => {
 });
 document.addEventListener("selectionchange", () => isDue && !isSelecting() && draw());
 addEventListener("hashchange", arrive);
+addEventListener("resize", () => view.fit?.());
 listenForKeys(app);
 askOtherTabs(() => {
   isLocked = false;

@@ -11,12 +11,22 @@ export function openDialog(title, draw) {
   const element = document.createElement("dialog");
   element.setAttribute("aria-labelledby", "dialogtitle");
   const opener = document.activeElement;
+  let isFocused = false; // the element that asks for it may come later
+  const focusFirst = () => {
+    const first = !isFocused && element.open && element.querySelector("[autofocus]");
+    if (!first) return;
+    isFocused = true;
+    first.focus();
+  };
   const dialog = {
-    redraw: () => patch(element, [
-      h("div", { class: "head" }, h("h2", { id: "dialogtitle" }, title),
-        button("✕", () => element.close(), { "aria-label": "Close", class: "bare" })),
-      ...draw(dialog),
-    ]),
+    redraw: () => {
+      patch(element, [
+        h("div", { class: "head" }, h("h2", { id: "dialogtitle" }, title),
+          button("✕", () => element.close(), { "aria-label": "Close", class: "bare" })),
+        ...draw(dialog),
+      ]);
+      focusFirst();
+    },
     close: () => element.close(),
   };
   dialog.closed = new Promise((done) => {
@@ -34,6 +44,7 @@ export function openDialog(title, draw) {
   open = dialog;
   dialog.redraw();
   element.showModal();
+  focusFirst();
   return dialog;
 }
 
@@ -43,7 +54,7 @@ export function isDialogOpen() {
 
 // Describes the last row of a dialog: what was asked for, and a way out.
 export function choices(...buttons) {
-  return h("div", { class: "choices" }, ...buttons);
+  return h("div", { class: "choices", key: "choices" }, ...buttons);
 }
 
 // Describes a labelled field. `given` is its value, and `take` gets each new one.

@@ -25,6 +25,7 @@ let tried = null;
 let failure = null;
 
 export const title = () => "New job";
+export const first = "field-command"; // gets the focus
 export const equalCommand = () => tried?.command || "queuectl enqueue --help";
 
 export async function load() {
@@ -45,7 +46,7 @@ export function draw(_, app) {
     failure && h("p", { class: "bad", role: "alert" }, failure),
     tried && result(tried),
     choices(button("Try without adding", () => attempt(app)),
-      h("button", { type: "submit", class: "main" }, "Add the job"))))];
+      h("button", { type: "submit", class: "main", id: "add" }, "Add the job"))))];
 }
 
 // Describes what a dry run has found.
@@ -81,6 +82,7 @@ async function attempt(app) {
     failure = error.message;
   }
   app.redraw();
+  if (tried) app.focusOn("add");
 }
 
 async function send(event, app) {

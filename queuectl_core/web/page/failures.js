@@ -48,17 +48,23 @@ async function lastLine(id, signal) {
   }
 }
 
+// Returns the number of jobs in the groups, with a plus if there may be more.
+export function countOf({ groups: all, is_complete }) {
+  const total = all.reduce((sum, group) => sum + group.count, 0);
+  return `${number(total)}${is_complete === false ? "+" : ""}`;
+}
+
 export async function load(route, signal) {
   return loadFailures(signal);
 }
 
 export function draw(failures, app) {
-  const total = failures.groups.reduce((sum, group) => sum + group.count, 0);
-  const all = { filter: { state: "dead" } };
+  const count = countOf(failures);
+  const all = { filter: { state: "dead", cause: "failed,dependency_failed" } }; // nobody canceled them
   return [
-    section("Failures", { level: "h1", side: app.canWrite && total > 0 && h("span", { class: "tools" },
-      button(`Retry all ${number(total)}`, () => actOn("dlq-retry", all, app.refresh)),
-      button("Delete all", () => actOn("rm", all, app.refresh), { class: "grave" })) },
+    section("Failures", { level: "h1", side: app.canWrite && failures.groups.length > 0 && h("span", { class: "tools" },
+      button(`Retry all ${count}`, () => actOn("dlq-retry", all, app.refresh)),
+      button(`Delete all ${count}…`, () => actOn("rm", all, app.refresh), { class: "grave" })) },
     failures.groups.length ? groups(failures.groups, app) : empty("No job has failed for good."),
     failures.is_complete === false && h("p", { class: "quiet" },
       "Only the newest dead jobs are counted here.")),

@@ -32,6 +32,10 @@ export function hide() {
   output?.stop();
 }
 
+export function fit() {
+  if (output?.pane.isConnected) output.fit();
+}
+
 export function concerns({ id }, event) {
   return !event.id || event.id === id;
 }

@@ -96,7 +96,8 @@ function tools(values, app) {
 }
 
 function chips(filter, app) {
-  const names = Object.keys(filter).filter((name) => name !== "state" && filter[name]);
+  const isShown = (name) => name !== "state" || !STATES.includes(filter.state); // the links show one state
+  const names = Object.keys(filter).filter((name) => filter[name] && isShown(name));
   if (!names.length) return null;
   return h("p", { class: "chips" }, names.map((name) => {
     const { [name]: value, ...rest } = filter;

@@ -15,6 +15,8 @@ const PART = 64 * 1024;
 const MOST_LINES = 4000;
 const WAIT_S = 20;
 const NEAR = 40;
+const LEAST_PX = 140; // the height of the box
+const GAP_PX = 12; // below it
 const LONGEST_LINE = 16 * 1024; // a longer one continues in the next line
 
 export class Output {
@@ -56,6 +58,17 @@ export class Output {
     if (isLatest && attempts.length && this.attempt !== attempts.length) this.choose(attempts.length);
     else this.resume();
     this.draw();
+  }
+
+  // Makes the box end above the bar at the bottom, so that nothing covers the newest lines.
+  fit() {
+    const foot = document.getElementById("foot");
+    const bar = getComputedStyle(foot).position === "sticky" ? foot.offsetHeight : 0;
+    const top = this.pane.getBoundingClientRect().top + scrollY;
+    const height = `${Math.max(LEAST_PX, Math.floor(innerHeight - bar - top - GAP_PX))}px`;
+    if (this.pane.style.maxHeight === height) return;
+    this.pane.style.maxHeight = height;
+    if (this.isFollowing) this.pane.scrollTop = this.pane.scrollHeight;
   }
 
   choose(number) {

@@ -2,11 +2,11 @@
 
 import { sparkline, throughput } from "./chart.js";
 import { h } from "./dom.js";
-import { groups, loadFailures } from "./failures.js";
+import { countOf, groups, loadFailures } from "./failures.js";
 import { clock, counted, now, number, roughly, since, span, when } from "./format.js";
 import { badge, button, cause, command, empty, jobLink, notice, section } from "./parts.js";
-import { say } from "./said.js";
-import { get, post } from "./server.js";
+import { pauseText, resume } from "./pause.js";
+import { get } from "./server.js";
 
 const WAITING_SHOWN = 8;
 const WAITING_LOADED = 100;
@@ -39,7 +39,7 @@ export function draw({ overview, failures, waiting }, app) {
   return [
     h("h1", { class: "unseen" }, "Overview"),
     signs(overview, app),
-    numbers(overview),
+    numbers(overview, failures),
     h("div", { class: "columns" },
       h("div", { class: "wide" },
         failing(failures, app), running(overview, app), waitingFor(overview, waiting)),
@@ -70,29 +70,26 @@ function tellOf({ text, waiting }) {
 
 function remedy({ because, queue }, app) {
   if (!app.canWrite) return null;
-  if (because === "everything is paused") return button("Resume all",
-    () => resume("api/pause", { is_paused: false }, "all queues continue", app));
+  if (because === "everything is paused") return button("Resume all", () => resume(null, app));
   if (because !== "its queue is paused" || !queue) return null;
-  return button(`Resume ${queue}`, () => resume("api/queue", { queue, set: { paused: false } },
-    `queue ${queue} continues`, app));
+  return button(`Resume ${queue}`, () => resume(queue, app));
 }
 
-async function resume(path, body, text, app) {
-  try {
-    await post(path, body);
-    say(text);
-  } catch (error) {
-    say(error.message, true);
-  }
-  app.refresh();
+// Describes the dead jobs: how many failed for good, and how many somebody canceled.
+function deadTile({ dead }, { groups: all, is_complete }) {
+  const failed = all.reduce((sum, group) => sum + group.count, 0);
+  const canceled = is_complete && Math.max(0, dead - failed);
+  const parts = [all.length && `${countOf({ groups: all, is_complete })} failed`,
+    canceled && `${number(canceled)} canceled`];
+  return tile("Dead", dead, all.length || !dead ? "#/failures" : "#/jobs?state=dead",
+    parts.filter(Boolean).join(", ") || "nothing failed", all.length ? "dead" : "");
 }
 
-function numbers(overview) {
+function numbers(overview, failures) {
   const { counts, slots, throughput: past } = overview;
   const done = past ? past.completed.reduce((sum, count) => sum + count, 0) : null;
   return h("ul", { class: "numbers", "aria-label": "Jobs by state" },
-    tile("Dead", counts.dead, "#/failures", counts.dead ? "failed for good" : "nothing failed",
-      counts.dead ? "dead" : ""),
+    deadTile(counts, failures),
     tile("Running", counts.processing, "#/jobs?state=processing",
       slots ? `of ${counted(slots.total, "slot")}` : "", counts.processing ? "processing" : ""),
     tile("Waiting", counts.pending, "#/jobs?state=pending", waitingText(overview), "pending"),
@@ -115,7 +112,8 @@ function remaining(overview) {
   if (!(counts.pending + counts.processing + counts.failed)) [text, more] = ["none", "no job is left"];
   else if (is_moving === false) more = "nothing moves";
   else if (eta_s) {
-    const held = overview.stuck.reduce((sum, sign) => sum + (ORDINARY.has(sign.because) ? 0 : sign.waiting), 0);
+    const sum = overview.stuck.reduce((held, sign) => held + (ORDINARY.has(sign.because) ? 0 : sign.waiting), 0);
+    const held = Math.min(sum, counts.pending + counts.failed); // several signs can hold one job
     text = `≈ ${roughly(eta_s * 1000)}`;
     more = `about ${clockMinute(now() + eta_s * 1000)}${held ? `, but ${number(held)} are held` : ""}`;
   }
@@ -218,7 +216,7 @@ function isInUse(queue) {
 
 // Describes why no job of a queue may start now.
 export function holdOf(queue) {
-  if (queue.paused_since) return h("span", { class: "tag warn", title: queue.pause_reason || "" }, "paused");
+  if (queue.paused_since) return h("span", { class: "tag warn", title: pauseText(queue) }, "paused");
   const [name] = Object.keys(queue.waiting_by || {}).filter((reason) =>
     reason === "limit" || reason === "rate");
   return name && h("span", { class: "tag", title: queue.held || "" },

@@ -4,7 +4,8 @@ import { choices, field, openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { number, span, when } from "./format.js";
 import { holdOf, latency, pace } from "./overview.js";
-import { button, command, empty, section } from "./parts.js";
+import { button, command, empty, notice, section } from "./parts.js";
+import { pause, pauseText, resume } from "./pause.js";
 import { say } from "./said.js";
 import { get, post } from "./server.js";
 
@@ -21,23 +22,13 @@ export function draw({ queues, overview }, app) {
   const isPaused = Boolean(overview.paused_since);
   return [
     section("Queues", { level: "h1", side: app.canWrite && h("span", { class: "tools" },
-      isPaused ? button("Resume all", () => change("api/pause", { is_paused: false }, "all queues continue",
-        app), { class: "main" })
-        : button("Pause all", () => change("api/pause", { is_paused: true }, "all queues are paused", app)),
+      isPaused ? button("Resume all", () => resume(null, app), { class: "main" })
+        : button("Pause all…", () => pause(null, app)),
       button("New queue…", () => editQueue(null, app))) },
+    isPaused && notice("warn", "all queues are paused", h("span", { class: "quiet" }, pauseText(overview))),
     queues.length ? table(queues.map((queue) => ({ ...known.get(queue.queue), ...queue })),
       app) : empty("No queue has rules or jobs.")),
   ];
-}
-
-async function change(path, body, text, app) {
-  try {
-    await post(path, body);
-    say(text);
-  } catch (error) {
-    say(error.message, true);
-  }
-  app.refresh();
 }
 
 function table(queues, app) {
@@ -56,7 +47,8 @@ function row(queue, app) {
   const { counts } = queue;
   return h("tr", { key: queue.queue },
     h("td", {}, h("a", { href: app.address("/jobs", { queue: queue.queue }) }, queue.queue),
-      holdOf(queue), queue.paused_since && h("span", { class: "quiet" }, when(queue.paused_since))),
+      holdOf(queue), queue.paused_since && h("span", { class: "quiet" },
+        pauseText(queue) || when(queue.paused_since))),
     h("td", { class: "num", "data-label": "running" }, jobs("processing", counts.processing),
       queue.limit ? h("span", { class: "quiet" }, ` / ${queue.limit}`) : null),
     h("td", { class: "num", "data-label": "waiting" },
@@ -66,15 +58,10 @@ function row(queue, app) {
     h("td", { "data-label": "last hour" }, pace(queue)),
     h("td", { class: "quiet", "data-label": "rules" }, rules(queue)),
     app.canWrite && h("td", { class: "tools" },
-      queue.paused_since ? button("Resume", () => set(queue, { paused: false }, "continues", app),
+      queue.paused_since ? button("Resume", () => resume(queue.queue, app),
         { "aria-label": `Resume ${queue.queue}` })
-        : button("Pause", () => set(queue, { paused: true }, "is paused", app),
-          { "aria-label": `Pause ${queue.queue}` }),
+        : button("Pause…", () => pause(queue.queue, app), { "aria-label": `Pause ${queue.queue}` }),
       button("Rules…", () => editQueue(queue, app), { "aria-label": `Rules of ${queue.queue}` })));
-}
-
-function set(queue, rules, text, app) {
-  return change("api/queue", { queue: queue.queue, set: rules }, `queue ${queue.queue} ${text}`, app);
 }
 
 function rules(queue) {
