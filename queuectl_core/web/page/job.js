@@ -33,7 +33,7 @@ export function hide() {
 }
 
 export function fit() {
-  if (output?.pane.isConnected) output.fit();
+  output?.fit();
 }
 
 export function concerns({ id }, event) {

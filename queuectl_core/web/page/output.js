@@ -62,6 +62,7 @@ export class Output {
 
   // Makes the box end above the bar at the bottom, so that nothing covers the newest lines.
   fit() {
+    if (this.lastLines || !this.pane.isConnected) return;
     const foot = document.getElementById("foot");
     const bar = getComputedStyle(foot).position === "sticky" ? foot.offsetHeight : 0;
     const top = this.pane.getBoundingClientRect().top + scrollY;
@@ -303,6 +304,7 @@ export class Output {
         { "aria-pressed": this.isOver ? null : String(this.isFollowing) }),
       button("Download", () => this.download()),
     ]);
+    this.fit();
   }
 
   glance() {
