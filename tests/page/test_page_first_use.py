@@ -36,6 +36,18 @@ def test_delete_all_takes_the_failures_and_no_canceled_job(queuectl: CommandLine
     assert queuectl.counts()["dead"] == 20
 
 
+def test_a_held_key_confirms_nothing(queuectl: CommandLine, visit: Visit) -> None:
+    fill_dead(queuectl, 1, 1)
+    with visit("/failures") as (page, _):
+        page.click("main .tools button", "Delete all 1…")
+        page.until(f"({FOCUSED}) === 'Delete 1 job'")
+        held = {"key": "Enter", "text": "\r", "windowsVirtualKeyCode": 13, "autoRepeat": True}
+        page.call("Input.dispatchKeyEvent", type="keyDown", **held)
+        assert page.text("dialog button.grave") == "Delete 1 job"
+        page.press("Enter")
+        page.until_text("deleted 1 job", "#said")
+
+
 def test_canceled_jobs_are_no_failures(queuectl: CommandLine, visit: Visit) -> None:
     fill_dead(queuectl, 2, 5)
     with visit("/jobs") as (page, _):
@@ -89,7 +101,7 @@ def test_a_pause_has_a_length_and_a_reason(queuectl: CommandLine, visit: Visit) 
 def test_a_filter_of_two_states_can_be_seen_and_removed(queuectl: CommandLine, visit: Visit) -> None:
     queuectl.ok("enqueue", "--id", "waits", "--", "true")
     with visit("/jobs?state=pending,failed") as (page, _):
-        page.click(".chip", "state pending,failed")
+        page.click(".chip", "state pending or retrying")
         page.until("location.hash === '#/jobs' && !document.querySelector('.chip')")
 
 

@@ -40,6 +40,9 @@ export function openDialog(title, draw) {
   element.onclick = (event) => {
     if (event.target === element) element.close(); // outside its content
   };
+  element.onkeydown = (event) => { // the held key that has opened the dialog confirms nothing
+    if (event.repeat && event.target.matches("button")) event.preventDefault();
+  };
   document.body.append(element);
   open = dialog;
   dialog.redraw();

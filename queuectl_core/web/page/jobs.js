@@ -101,11 +101,15 @@ function chips(filter, app) {
   if (!names.length) return null;
   return h("p", { class: "chips" }, names.map((name) => {
     const { [name]: value, ...rest } = filter;
-    const shown = name === "group" ? "one group of failures" : `${name} ${value}`;
+    const shown = name === "group" ? "one group of failures" : `${name} ${name === "state" ? statesIn(value) : value}`;
     return h("a", { key: name, class: "chip", href: app.address("/jobs", rest),
       "aria-label": `Remove the filter ${shown}` },
       shown, h("span", { "aria-hidden": "true" }, " ✕"));
   }), h("a", { href: app.address("/jobs", {}), class: "quiet" }, "Clear"));
+}
+
+function statesIn(text) {
+  return text.split(",").map(word).join(" or ");
 }
 
 function more(filter, app) {
