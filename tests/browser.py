@@ -35,6 +35,20 @@ FLAGS = (
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowUp": 38, "ArrowDown": 40, "Home": 36, "End": 35}
 """The virtual key codes of keys that are no letters. Without its code, Tab moves no focus."""
 
+_STANDS_STILL = """(async () => {
+  const place = () => {
+    const element = %s;
+    element?.scrollIntoView({block: "center"});
+    const r = element?.getBoundingClientRect();
+    return r && [r.x + r.width / 2, r.y + r.height / 2];
+  };
+  const before = place();
+  await new Promise((done) => setTimeout(done, 100));
+  const after = place();
+  return before && after && String(before) === String(after) ? after : null;
+})()"""
+"""The place of an element, or null if it has moved in 100 ms: content above it may still arrive."""
+
 _TEXTS = {"Enter": "\r", " ": " "}
 _COMPLAINTS = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
 
@@ -174,17 +188,13 @@ class Page:
         return str(self.js(f"document.querySelector({json.dumps(selector)})?.innerText"))
 
     def click(self, selector: str, text: str = "") -> None:
-        """Click on the first element that matches and contains this text, where it is on the screen.
+        """Click on the first element that matches and contains this text, once it stands still on the screen.
 
         The click is a real one, so that an element that another one covers, or that is disabled, gets none.
         """
         found = f"[...document.querySelectorAll({json.dumps(selector)})].find(e => e.textContent.includes({json.dumps(text)}))"
         self.until(f"{found} && true")
-        place = (
-            f"(e => {{ e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect();"
-            f" return [r.x + r.width / 2, r.y + r.height / 2]; }})({found})"
-        )
-        x, y = self.js(place)
+        x, y = self.until(_STANDS_STILL % found)
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
