@@ -41,7 +41,7 @@ export function openDialog(title, draw) {
     if (event.target === element) element.close(); // outside its content
   };
   element.onkeydown = (event) => { // the held key that has opened the dialog confirms nothing
-    if (event.repeat && event.target.matches("button")) event.preventDefault();
+    if (event.repeat && event.key === "Enter" && event.target.matches("button")) event.preventDefault();
   };
   document.body.append(element);
   open = dialog;
