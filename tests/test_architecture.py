@@ -54,6 +54,7 @@ LAYERS = [
     "cli.shell",
     "cli.job_commands",
     "cli.top",
+    "web.connection",
     "web",
     "cli.home_commands",
     "__main__",

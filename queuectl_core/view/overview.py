@@ -3,7 +3,7 @@
     record = queue.overview()
     view = overview.of(record, queue.home.path)
 
-`top`, the web page and the metrics paint it. Times of events are RFC 3339 text, and durations are seconds.
+`top`, the web page and `status --watch` paint it. Times of events are RFC 3339 text, and durations are seconds.
 
 Pure. Knows no terminal and no page.
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from ..model.overview_records import OverviewRecord, QueueNow, Reason, Slots, Throughput, WorkerNow
     from ..model.records import State, SupervisorRecord
-
-MINUTES = 60
-"""The minutes of a history of the throughput."""
 
 
 class WorkerView(TypedDict):
@@ -112,19 +109,17 @@ class View(TypedDict):
 
 def of(record: OverviewRecord, home: str) -> View:
     """Return the view of a home, whose path is `home`."""
-    counts, places = record["counts"], record["slots"]
-    slots, unfinished = (places["total"] if places else 0), _unfinished(counts)
-    stuck = _stuck(record, home)
+    slots = record["slots"]["total"] if record["slots"] else 0
     return {
         "now": utc(record["now_ms"]),
         "supervisor": record["supervisor"],
         "is_moving": _is_moving(record),
-        "counts": counts,
-        "unfinished": unfinished,
+        "counts": record["counts"],
+        "unfinished": _unfinished(record["counts"]),
         "slots": record["slots"],
         "workers": sorted((_worker(each, record["now_ms"]) for each in record["workers"]), key=_worker_order),
         "queues": [_queue(each, home, slots) for each in record["queues"]],
-        "stuck": stuck,
+        "stuck": _stuck(record, home),
         "throughput": _minutes(record["throughput"]),
         "eta_s": _eta_s(record, slots),
     }
@@ -178,11 +173,11 @@ def _eta_s(record: OverviewRecord, slots: int) -> float | None:
 
     All workers share the work, but each queue needs at least its own time.
     """
-    works = [work for queue in record["queues"] if (work := _work_s(queue)) is not None]
-    own = [eta for queue in record["queues"] if (eta := _queue_eta_s(queue, slots)) is not None]
-    if len(own) < len(record["queues"]):
+    own = [_queue_eta_s(queue, slots) for queue in record["queues"]]
+    if None in own:
         return None
-    return max(sum(works) / max(1, slots), *own)
+    work_s = sum(filter(None, map(_work_s, record["queues"])))
+    return max(work_s / max(1, slots), *filter(None, own), 0.0)
 
 
 def _queue_eta_s(queue: QueueNow, slots: int) -> float | None:

@@ -14,10 +14,10 @@ from typing import Any
 from ..errors import InvalidInput, NothingToDo, QueueError
 from . import command_words
 from .action import MOVE, Action, ids_of, is_set, mapping, verb_of
+from .connection.incoming import Request
+from .connection.refusal import Refusal, refusal_of
+from .connection.replies import Reply, json_reply, lines_reply, to_json
 from .context import Context
-from .incoming import Request
-from .refusal import Refusal, refusal_of
-from .replies import Reply, json_reply, lines_reply, to_json
 
 PROGRESS_EVERY_S = 0.5
 
@@ -69,9 +69,8 @@ def _progress(action: Action, request: Request, portions: Iterator[list[str]]) -
     try:
         with action.context.change(request.sender, action.said) as results:
             for portion in portions:
-                held.append(
-                    " ".join(portion)
-                )  # a million IDs in lists would take four times the memory
+                # A million IDs in lists would take four times the memory.
+                held.append(" ".join(portion))
                 told["of"] += len(portion)
                 if pace.is_due():
                     yield _line(told)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..api import PAGE_JOBS
 from ..cli.fast_args import Arguments
 from ..cli.job_commands.change import COMMANDS, Change
-from ..errors import InvalidInput, NotDead, UnknownJob
+from ..errors import InvalidInput
 from ..model.states import DEAD
 from ..wire.protocol import jobs_at_once
 from . import command_words
@@ -78,10 +78,8 @@ class Action:
         if self.verb == RETRY_DEAD:
             fields = options.pop("fields", None) or {}
             has_dependants = options.pop("dependants", None)
-            verb, options = (
-                ["dlq", "retry", *(["--with-dependants"] if has_dependants else [])],
-                fields,
-            )
+            verb = ["dlq", "retry", *(["--with-dependants"] if has_dependants else [])]
+            options = fields
             which = list(ids or self._selection.words_without("state") or ["--all"])
         return self.context.command(command_words.for_jobs(verb, which, options))
 
@@ -179,19 +177,11 @@ class Action:
                 return
 
     def _retry_dead(self, ids: list[str], is_lenient: bool) -> int:
-        """Retry these dead jobs, and leave out those that are no longer dead."""
-        fields = self.options.get("fields")
-        while ids:
-            try:
-                return self.context.queue.retry_dead(
-                    ids, fields=fields, dependants=is_set(self.options, "dependants")
-                )
-            except (NotDead, UnknownJob) as fault:
-                left = [id for id in ids if id != fault.fields.get("id")]
-                if not is_lenient or len(left) == len(ids):
-                    raise
-                ids = left
-        return 0
+        """Retry these dead jobs; a lenient change leaves out those that are no longer dead."""
+        fields, has_dependants = self.options.get("fields"), is_set(self.options, "dependants")
+        return self.context.queue.retry_dead(
+            ids, fields=fields, dependants=has_dependants, lenient=is_lenient
+        )
 
 
 def verb_of(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -8,9 +8,9 @@ from ..errors import InvalidInput
 from ..model.settings import parse_setting
 from . import command_words
 from .action import is_set, mapping
+from .connection.incoming import Request
+from .connection.replies import Reply, json_reply
 from .context import Context
-from .incoming import Request
-from .replies import Reply, json_reply
 
 ALL_QUEUES = "*"
 RULES = (

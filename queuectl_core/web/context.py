@@ -16,8 +16,8 @@ from ..supervisor.log import log
 from ..timestamps import utc
 from ..view import health
 from .command_words import quoted
+from .connection.refusal import Refusal
 from .event_stream import EventStream
-from .refusal import Refusal
 
 READY_S = 0.1
 """How long an answer of `is_ready` holds, in seconds, because everybody may ask."""

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from ..api import Queue
 from ..errors import EventsExpired, InvalidInput, QueueError
 from ..storage import journal_reader
-from .incoming import Request
-from .refusal import Refusal
-from .replies import Reply, lines_reply, to_json
+from .connection.incoming import Request
+from .connection.refusal import Refusal
+from .connection.replies import Reply, lines_reply, to_json
 
 PAUSE_S = 0.25
 """The seconds from one look at the journal to the next while much happens."""
@@ -158,11 +158,8 @@ class EventStream:
         try:
             last = journal_reader.last_known(self._folder)
             lines = _lines_between(self._folder, self._last, last)
-        except (
-            QueueError,
-            OSError,
-        ):  # the home is being removed or replaced, which the page learns elsewhere
-            return
+        except (QueueError, OSError):
+            return  # the home is being removed or replaced, which the page learns elsewhere
         with self._lock:
             self._last = max(self._last, last)
             for listener in () if is_first and not lines else self._listeners:

@@ -16,9 +16,9 @@ from ..view import overview as view
 from ..view.failure_groups import groups_of, key_of
 from ..view.metrics_text import CONTENT_TYPE
 from ..view.schedule_times import in_words, next_times
+from .connection.incoming import Request
+from .connection.replies import TEXT, Reply, json_reply
 from .context import Context
-from .incoming import Request
-from .replies import TEXT, Reply, json_reply
 from .selection import OPTIONS
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from ..errors import InvalidInput
 from ..storage import journal_reader
 from ..view import failure_groups
 from ..view.sentences import explained, with_facts
+from .connection.incoming import Request
+from .connection.refusal import Refusal
+from .connection.replies import Reply, json_reply
 from .context import Context
-from .incoming import Request
-from .refusal import Refusal
-from .replies import Reply, json_reply
 from .selection import Selection
 
 if TYPE_CHECKING:
@@ -44,11 +44,8 @@ def jobs(context: Context, request: Request) -> Reply:
     selection = Selection(
         {name: values for name, values in request.query.items() if name not in _OTHER_WORDS}
     )
-    limit, cursor, sort = (
-        _limit(request.text("limit")),
-        _cursor(request.text("cursor")),
-        request.text("sort"),
-    )
+    limit, cursor = _limit(request.text("limit")), _cursor(request.text("cursor"))
+    sort = request.text("sort")
     words = ["list", *selection.words]
     if sort:
         page = _sorted_page(context, selection, (sort, limit), cursor)
@@ -250,6 +247,6 @@ def _bad_cursor() -> Refusal:
 
 
 def _text_of(cursor: object) -> str | None:
-    return (
-        None if cursor is None else base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
-    )
+    if cursor is None:
+        return None
+    return base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InvalidInput, NoOutput
 from ..storage import output_log
+from .connection.incoming import Request
+from .connection.replies import TEXT, Reply
 from .context import Context
-from .incoming import Request
-from .replies import TEXT, Reply
 
 if TYPE_CHECKING:
     from ..model.records import AttemptRecord
@@ -55,9 +55,8 @@ def output(context: Context, request: Request) -> Reply:
     if wanted is None:
         return Reply(_pieces(context, extent, 0, extent.size), TEXT, 200, headers, extent.size)
     if first >= extent.size:
-        status = (
-            416 if request.text("wait") is None else 204
-        )  # a browser reports each 416 as a failure
+        # A browser reports each 416 as a failure.
+        status = 416 if request.text("wait") is None else 204
         return Reply(b"", TEXT, status, (*headers, ("Content-Range", f"bytes */{extent.size}")))
     last = min(int(wanted[2]) if wanted[1] and wanted[2] else extent.size - 1, extent.size - 1)
     if last < first:
@@ -93,7 +92,7 @@ def _extent(context: Context, request: Request) -> Extent:
     )
     now = _attempt(context.queue.get(id)["history"], request)
     if now is None or now["started_at"] != attempt["started_at"] or now["outcome"] is not None:
-        return _ended(now) if now is not None else _ended(attempt)
+        return _ended(now or attempt)
     return Extent(file, attempt["output_offset"] or 0, size, False, attempt["attempt"])
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-from .refusal import Refusal
-from .replies import Reply
+from .connection.refusal import Refusal
+from .connection.replies import Reply
 
 FOLDER = "page"
 INDEX = "index.html"

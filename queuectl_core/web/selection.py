@@ -38,7 +38,8 @@ class Selection:
         """Check a filter. A value is text, or for `tag` several texts."""
         given = {**given}
         group = given.pop(GROUP, None)
-        self.group = str(group[-1] if isinstance(group, list) else group) if group else None
+        group = group[-1] if isinstance(group, list) and group else group
+        self.group = str(group) if group else None
         values = {name: _texts(name, value) for name, value in given.items()}
         self._values = values
         given_texts = ((name, texts) for name, texts in values.items() if texts)

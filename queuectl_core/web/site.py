@@ -12,12 +12,12 @@ from typing import NamedTuple
 from ..api import Queue
 from . import changes, home_reads, job_reads, page_files
 from .act import act
+from .connection.gate import METRICS, OPEN, READ, WRITE, Gate
+from .connection.incoming import Request
+from .connection.refusal import Refusal
+from .connection.replies import TEXT, Reply
 from .context import Context
-from .gate import METRICS, OPEN, READ, WRITE, Gate
-from .incoming import Request
 from .output import output
-from .refusal import Refusal
-from .replies import TEXT, Reply
 
 Handler = Callable[[Context, Request], Reply]
 
@@ -87,9 +87,8 @@ class Site:
         Raises: Refusal, QueueError.
         """
         parts = request.path[1:]
-        if (
-            parts == self._base and self._base
-        ):  # without the last slash, relative addresses would lead elsewhere
+        if self._base and parts == self._base:
+            # Without the last slash, relative addresses would lead elsewhere.
             return Reply(b"", TEXT, 308, (("Location", f"{self._base[-1]}/"),))
         if parts[: len(self._base)] != self._base:
             raise Refusal(404, "unknown_path", "there is nothing at this address")

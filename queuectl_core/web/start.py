@@ -17,8 +17,8 @@ from ..api import Queue
 from ..errors import InvalidInput
 from ..service.in_process import InProcess
 from ..system.lockfile import Line
-from .gate import LOCAL_NAMES, Gate, Tokens
-from .server import UnixServer, WebServer
+from .connection.gate import LOCAL_NAMES, Gate, Tokens
+from .connection.server import UnixServer, WebServer
 from .site import Site
 from .tokens import new_tokens
 
@@ -70,7 +70,7 @@ def start(queue: Queue, options: Options) -> Started:
     server = UnixServer(options.socket) if options.socket else _tcp_server(options)
     server.uids.update(uids)
     secrets = new_tokens(queue.home)
-    port = options.port or TUNNEL_PORT if options.socket else server.server_address[1]
+    port = tunnel_port(options) if options.socket else server.server_address[1]
     server.gate = Gate(
         _hosts(options, port), options.socket is not None, options.is_read_only, secrets
     )
@@ -78,6 +78,11 @@ def start(queue: Queue, options: Options) -> Started:
     base = "/".join(part for part in options.base_path.split("/") if part)
     address = f"http://{_shown_host(options)}:{port}/{base + '/' if base else ''}#{secrets.page}"
     return Started(server, address, secrets)
+
+
+def tunnel_port(options: Options) -> int:
+    """Return the port at which a user reaches a Unix socket through `ssh -L`."""
+    return options.port or TUNNEL_PORT
 
 
 def _tcp_server(options: Options) -> WebServer:

@@ -7,7 +7,7 @@ import secrets
 
 from ..home import NOT_ALLOWED, Home
 from ..system import file_io
-from .gate import Tokens
+from .connection.gate import Tokens
 
 TOKEN_BYTES = 32
 _IS_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from queuectl_core.web.incoming import MAX_BODY_BYTES, MAX_HEADER_BYTES
-from queuectl_core.web.replies import SECURITY
-from queuectl_core.web.server import MAX_CONNECTIONS
+from queuectl_core.web.connection.incoming import MAX_BODY_BYTES, MAX_HEADER_BYTES
+from queuectl_core.web.connection.replies import SECURITY
+from queuectl_core.web.connection.server import MAX_CONNECTIONS
 from queuectl_core.web.site import ROUTES
 from tests.homes import CommandLine, short_folder, until
 from tests.web_server import Got, Web, web

@@ -67,8 +67,8 @@ def _print_view(queue: Queue, screen: Screen) -> None:
 
 
 def _time_left(view: View) -> list[str]:
-    """Return a line about the time left, if it is known."""
-    if not view["unfinished"] or view["eta_s"] is None:
+    """Return a line about the time left, if it is known and a job can run."""
+    if not view["eta_s"]:
         return []
     return ["", f"about {format_span(round(view['eta_s'] * 1000))} left"]
 

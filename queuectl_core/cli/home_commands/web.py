@@ -99,18 +99,20 @@ def _options(args: Arguments) -> Options:
 
 
 def _announce(started: Started, options: Options, screen: Screen) -> None:
+    from ...web.start import LOCAL, tunnel_port
+
     screen.line(started.address)
     flush()
     if screen.quiet:
         return
     if options.socket:
-        path, port = os.path.abspath(options.socket), options.port or 8080
+        path, port = os.path.abspath(options.socket), tunnel_port(options)
         screen.note(
             f"from your own computer: ssh -L {port}:{path} HOST, then open the address above; Ctrl-C ends it"
         )
     else:
         screen.note("Ctrl-C ends it")
-    if options.hosts and options.host != "127.0.0.1":
+    if options.hosts and options.host != LOCAL:
         screen.note(
             "warning: without a proxy with TLS, everybody on the way can read the address and its secret"
         )

@@ -101,13 +101,13 @@ class _Narrator(Outlet):
     def sum_up(self, job: JobRecord) -> None:
         """Say how the job ended if that is not well, and on a terminal how long it took."""
         is_good = job["state"] == "completed"
-        said = f"job {job['id']} completed" if is_good else f"job {job['id']} is {job['state']}: {job['reason']}; ended"
+        said = f"job {job['id']} completed" if is_good else f"job {job['id']} is {job['state']}: {job['reason']}"
         if self._line.is_live:
             span = format_span(round(1000 * (time.monotonic() - self._begun_s)))
             attempt = "" if job["attempts"] < 2 else f", at attempt {job['attempts']}"
-            self.note(f"{said} after {span}{attempt}")
+            self.note(f"{said}{'' if is_good else '; ended'} after {span}{attempt}")
         elif not is_good:
-            self.note(said[: -len("; ended")])
+            self.note(said)
 
     def close(self) -> None:
         """Remove the line."""

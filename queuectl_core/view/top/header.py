@@ -57,7 +57,9 @@ def eta(seconds: float | None, unfinished: int) -> str:
     """Return how long the rest takes."""
     if not unfinished:
         return "nothing left"
-    return "ETA unknown" if seconds is None else f"ETA {clock(round(seconds * 1000))}"
+    if not seconds:
+        return "ETA unknown" if seconds is None else "nothing can run now"
+    return f"ETA {clock(round(seconds * 1000))}"
 
 
 def _throughput(view: View, columns: int) -> Line:

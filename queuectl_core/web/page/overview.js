@@ -108,7 +108,7 @@ function tile(label, count, href, more, state) {
 // Describes when all jobs are done, if that can be told.
 function remaining(overview) {
   const { eta_s, counts, is_moving } = overview;
-  let [text, more] = ["–", "no job has ended lately"];
+  let [text, more] = ["–", eta_s === 0 ? "no job can run now" : "known once a job of each queue has ended"];
   if (!(counts.pending + counts.processing + counts.failed)) [text, more] = ["none", "no job is left"];
   else if (is_moving === false) more = "nothing moves";
   else if (eta_s) {

@@ -276,6 +276,7 @@ def test_words_longer_than_a_line_are_broken() -> None:
 
 def test_the_time_left_is_said_in_words() -> None:
     assert header.eta(None, 3) == "ETA unknown" and header.eta(0.0, 0) == "nothing left"
+    assert header.eta(0.0, 3) == "nothing can run now"
 
 
 def test_the_help_of_a_usual_terminal_has_all_commands_too() -> None:

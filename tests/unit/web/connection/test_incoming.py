@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from queuectl_core.web import incoming
-from queuectl_core.web.incoming import MAX_HEADER_BYTES, Incoming
+from queuectl_core.web.connection import incoming
+from queuectl_core.web.connection.incoming import MAX_HEADER_BYTES, Incoming
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ Pure. It does not know connections.
 
 from __future__ import annotations
 
-from .. import errors
-from ..errors import QueueError
+from ... import errors
+from ...errors import QueueError
 
 _STATUSES = {
     404: ("unknown_job", "unknown_schedule", "unknown_batch", "no_output"),

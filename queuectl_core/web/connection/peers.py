@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 
-from ..wire.socket_path import peer_uid
+from ...wire.socket_path import peer_uid
 
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LOOKS = 3

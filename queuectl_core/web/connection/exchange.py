@@ -18,8 +18,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ..errors import in_words
-from ..supervisor.log import log
+from ...errors import in_words
+from ...supervisor.log import log
 from .incoming import MAX_BODY_BYTES, Incoming, Request
 from .peers import UnknownPeer, uid_of
 from .refusal import Refusal, refusal_of

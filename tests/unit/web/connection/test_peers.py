@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_core.web import peers
-from queuectl_core.web.peers import UnknownPeer, uid_of
+from queuectl_core.web.connection import peers
+from queuectl_core.web.connection.peers import UnknownPeer, uid_of
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from queuectl_core.web.exchange import Exchange
+from queuectl_core.web.connection.exchange import Exchange
 
 
 class _Socket(socket.socket):

@@ -14,17 +14,19 @@ import socketserver
 import stat
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidInput, in_words, unforeseen
-from ..supervisor.log import log
-from ..system.file_io import remove
-from ..wire.socket_path import short_path
+from ...errors import InvalidInput, in_words, unforeseen
+from ...supervisor.log import log
+from ...system.file_io import remove
+from ...wire.socket_path import short_path
 from .exchange import Exchange, own_uids
 from .gate import Gate
 from .refusal import Refusal
 from .replies import head_of, refused
-from .site import Site
+
+if TYPE_CHECKING:
+    from ..site import Site
 
 MAX_CONNECTIONS = 64
 CROWDED = 48
